@@ -1,0 +1,16 @@
+/** Layer 0: what every package may use. No state, no world. */
+export { assert, AssertionError, unreachable } from "./assert.ts";
+export { deferred, type Deferred } from "./deferred.ts";
+export { errorCodes, type ErrorCode, type ErrorCodeEntry, type Outcome } from "./error-codes.ts";
+export {
+  ClosedError,
+  ConnectionError,
+  coreCodeOf,
+  errorCodeFromCore,
+  EverholdError,
+  ProtocolError,
+  RejectedError,
+  TimeoutError,
+  type ErrorDetails,
+} from "./errors.ts";
+export { Prng } from "./prng.ts";

@@ -1,0 +1,8 @@
+/** Checksums that the platform computes faster than we could. */
+export interface Hash {
+  /**
+   * CRC-32 (IEEE 802.3, as in zlib) of `bytes`, continuing from `seed` (0 … 2^32 − 1; 0 starts anew).
+   * About 0.18 ms a MiB.
+   */
+  crc32(bytes: Uint8Array, seed: number): number;
+}

@@ -1,0 +1,43 @@
+/**
+ * Layer 1: the ports. Everything in layers 0 to 3 meets the world only through these interfaces.
+ * `node` implements them for real, `sim` with a seed, virtual time and faults.
+ *
+ * Three rules hold for all of them. A call never re-enters its caller: whatever follows from it comes
+ * in a later step. Who owns a buffer until completion is written at each method. Back-pressure is a
+ * level that can be read, never a surprise.
+ */
+import type { MonotonicClock, WallClock } from "./clock.ts";
+import type { Disk } from "./disk.ts";
+import type { Hash } from "./hash.ts";
+import type { Log } from "./log.ts";
+import type { Network } from "./network.ts";
+import type { Random } from "./random.ts";
+import type { Timers } from "./timers.ts";
+
+export type { MonotonicClock, WallClock } from "./clock.ts";
+export type { Disk, DiskDone, DiskFile, DiskLock } from "./disk.ts";
+export type { Hash } from "./hash.ts";
+export type { Log, LogFields } from "./log.ts";
+export type {
+  ConnectAttempt,
+  ConnectHandler,
+  Endpoint,
+  Link,
+  LinkHandler,
+  Listener,
+  Network,
+} from "./network.ts";
+export type { Random } from "./random.ts";
+export type { Timer, Timers } from "./timers.ts";
+
+/** All the ports of one process. Modules take the ones they need: `Pick<Ports, "timers" | "log">`. */
+export interface Ports {
+  readonly wallClock: WallClock;
+  readonly monotonicClock: MonotonicClock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly hash: Hash;
+  readonly disk: Disk;
+  readonly network: Network;
+  readonly log: Log;
+}
