@@ -82,7 +82,11 @@ export const errorCodes = {
     coreCode: 106,
     meaning: "No address has this name, and it may not be created automatically",
   },
-  EVH_ADDRESS_EXISTS: { retryable: false, coreCode: 107, meaning: "An address of this name exists" },
+  EVH_ADDRESS_EXISTS: {
+    retryable: false,
+    coreCode: 107,
+    meaning: "An address of this name exists",
+  },
   EVH_VERSION: {
     retryable: false,
     coreCode: 108,
