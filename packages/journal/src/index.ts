@@ -1,1 +1,16 @@
-export {};
+/** Layer 2: the append-only log. Open `journal.ts` first. */
+export {
+  firstCallerRecordType,
+  recordBytes,
+  recordHeaderBytes,
+  type Journal,
+  type JournalListener,
+  type JournalOptions,
+  type JournalPorts,
+  type ReadDone,
+  type RecordView,
+  type RecoverySink,
+  type RecoverySummary,
+  type SnapshotSource,
+  type SnapshotWriter,
+} from "./journal-api.ts";
