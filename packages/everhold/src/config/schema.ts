@@ -1,0 +1,79 @@
+import { z } from "zod";
+
+import { acceptorUrlForms, parseAcceptorUrl } from "./acceptor-url.ts";
+import { choice, duration, flag, integer, leaf, size, text } from "./leaves.ts";
+import type { ConfigPath } from "./located-tree.ts";
+
+const acceptor = z.strictObject({
+  /** Where to listen. */
+  url: leaf(acceptorUrlForms, (value) =>
+    typeof value === "string" ? parseAcceptorUrl(value) : undefined,
+  ),
+});
+
+const addressSetting = z.strictObject({
+  autoCreateAddresses: flag().optional(),
+  autoCreateQueues: flag().optional(),
+  maxDeliveryAttempts: integer({ min: -1, max: 1_000_000 }).optional(),
+  deadLetterAddress: text("the name of an address").optional(),
+  expiryAddress: text("the name of an address").optional(),
+  maxSizeBytes: size({ min: 1, max: Number.MAX_SAFE_INTEGER }, "at least 1B").optional(),
+  addressFullPolicy: choice(["block", "fail"]).optional(),
+});
+
+const user = z.strictObject({ password: text("the user's password") });
+
+/**
+ * The shape of `everhold.yaml`: Artemis' words in camelCase. Every key does something; what is missing
+ * here has its default in the broker.
+ */
+export const configSchema = z.strictObject({
+  name: text("the broker's name").optional(),
+  data: text("the data folder").optional(),
+  acceptors: z.record(z.string(), acceptor).optional(),
+  journal: z
+    .strictObject({
+      fileSize: size({ min: 1024 ** 2, max: 1024 ** 3 }, "from 1MiB to 1GiB").optional(),
+      sync: choice(["dsync", "datasync", "none"]).optional(),
+    })
+    .optional(),
+  limits: z
+    .strictObject({
+      frameSize: size({ min: 64 * 1024, max: 1024 ** 3 }, "from 64KiB to 1GiB").optional(),
+      messageSize: size({ min: 1024, max: 1024 ** 3 }, "from 1KiB to 1GiB").optional(),
+      handshakeTimeout: duration({ min: 100, max: 3_600_000 }, "from 100ms to 1h").optional(),
+    })
+    .optional(),
+  addressSettings: z.record(z.string(), addressSetting).optional(),
+  security: z.strictObject({ users: z.record(z.string(), user).optional() }).optional(),
+  log: z
+    .strictObject({
+      level: choice(["debug", "info", "warn", "error"]).optional(),
+      format: choice(["auto", "human", "json"]).optional(),
+    })
+    .optional(),
+});
+
+/** What a valid configuration says, with units resolved. */
+export type ConfigDocument = z.output<typeof configSchema>;
+
+/** The keys that the configuration allows in the map at `path`; none for maps whose keys are names. */
+export function allowedKeysAt(path: ConfigPath): readonly string[] {
+  let schema: unknown = configSchema;
+  for (const key of path) {
+    schema = unwrap(schema);
+    if (schema instanceof z.ZodObject) schema = shapeOf(schema)[key];
+    else if (schema instanceof z.ZodRecord) schema = schema.valueType;
+    else return [];
+  }
+  schema = unwrap(schema);
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+}
+
+function unwrap(schema: unknown): unknown {
+  return schema instanceof z.ZodOptional ? schema.unwrap() : schema;
+}
+
+function shapeOf(schema: z.ZodObject): Readonly<Record<string, unknown>> {
+  return schema.shape;
+}

@@ -1,0 +1,17 @@
+/** The limits of a configuration. Each says its unit, why it is there, and what happens when it is hit. */
+export const limits = {
+  /** Bytes of a configuration file, or of a file that one names. Larger: EVH_CONFIG. It bounds parsing. */
+  configFileBytesMax: 1024 * 1024,
+  /** Keys, values and list items of one configuration file, aliases unfolded. More: EVH_CONFIG. */
+  configNodeCountMax: 10_000,
+  /** Users that a configuration may name. More: EVH_CONFIG. Each login looks one of them up. */
+  userCountMax: 1_000,
+  /** Acceptors that a configuration may name. More: EVH_CONFIG. Each is one listening socket. */
+  acceptorCountMax: 16,
+  /** Address settings that a configuration may name. More: EVH_CONFIG. New addresses match them all. */
+  addressSettingCountMax: 1_000,
+  /** Maps and lists within each other in a configuration. Deeper: EVH_CONFIG. It bounds recursion. */
+  configDepthMax: 32,
+  /** Files that a configuration names by `file:`, each naming the next. More: EVH_CONFIG. Ends circles. */
+  configFileDepthMax: 4,
+} as const;
