@@ -195,6 +195,10 @@ export const errorCodes = {
     retryable: false,
     meaning: "The data folder cannot be created or written",
   },
+  EVH_DISK_FULL: {
+    retryable: true,
+    meaning: "The disk of the data folder has no room left; free some, or move the folder",
+  },
   EVH_PORT_IN_USE: {
     retryable: true,
     meaning: "Another program listens on the port; stop it, or choose another port",

@@ -2,7 +2,7 @@
 export interface Network {
   /**
    * Accepts connections. `accept` is called for each and returns who handles it.
-   * @throws EverholdError EVH_PORT_IN_USE, EVH_NOT_CONNECTED
+   * @throws EverholdError EVH_PORT_IN_USE; EVH_CONFIG when the endpoint cannot be listened on at all
    */
   listen(endpoint: Endpoint, accept: (link: Link) => LinkHandler): Promise<Listener>;
   /**

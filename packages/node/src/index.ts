@@ -1,1 +1,11 @@
-export {};
+/** Layer 4: the real world. Files, TCP, clocks, timers, randomness, checksums and log lines. */
+export { NodeMonotonicClock, NodeWallClock } from "./clocks.ts";
+export { NodeDisk, type DiskOptions } from "./disk.ts";
+export type { SyncMode } from "./disk-file.ts";
+export { NodeHash } from "./hash.ts";
+export { limits } from "./limits.ts";
+export { logLevels, NodeLog, type LogLevel, type LogOptions } from "./log.ts";
+export { NodeNetwork } from "./network.ts";
+export { brokerEnvironment, nodePorts, type NodePortsOptions } from "./ports.ts";
+export { NodeRandom } from "./random.ts";
+export { NodeTimers } from "./timers.ts";

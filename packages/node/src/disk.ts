@@ -1,0 +1,140 @@
+import * as fs from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { EverholdError } from "@everhold/base";
+import type { Disk, DiskFile, DiskLock } from "@everhold/env";
+import { diskError } from "./disk-error.ts";
+import { NodeDiskFile, type SyncMode } from "./disk-file.ts";
+import { lockFilePrefix, lockFolder } from "./folder-lock.ts";
+
+/** Where a {@link NodeDisk} is and how it syncs. */
+export interface DiskOptions {
+  /** The folder; it is made when it does not exist. */
+  readonly folder: string;
+  /** Default `"dsync"` on Linux, `"datasync"` elsewhere. */
+  readonly syncMode?: SyncMode;
+}
+
+/**
+ * A folder of the file system. The files of its lock are not listed. Making, renaming and removing a
+ * file sync the folder too: a name that is lost in a power failure takes its bytes with it.
+ */
+export class NodeDisk implements Disk {
+  readonly location: string;
+  readonly #syncMode: SyncMode;
+
+  constructor(options: DiskOptions) {
+    this.location = resolve(options.folder);
+    this.#syncMode = options.syncMode ?? defaultSyncMode;
+  }
+
+  async list(): Promise<string[]> {
+    const entries = await this.#inFolder("list", () =>
+      fs.readdir(this.location, { withFileTypes: true }),
+    );
+    return entries
+      .filter((entry) => entry.isFile() && !entry.name.startsWith(lockFilePrefix))
+      .map((entry) => entry.name)
+      .toSorted();
+  }
+
+  async create(name: string): Promise<DiskFile> {
+    await this.#makeFolder();
+    const file = await this.#openFile(name, true);
+    try {
+      await file.sync();
+      await this.#syncFolder();
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    return file;
+  }
+
+  async open(name: string): Promise<DiskFile> {
+    return this.#openFile(name, false);
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#onPath(`rename to ${to}`, from, (path) => fs.rename(path, this.#pathOf(to)));
+    await this.#syncFolder();
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#onPath("remove", name, (path) => fs.unlink(path));
+    await this.#syncFolder();
+  }
+
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await this.#inFolder("ask for the free space of", () =>
+      fs.statfs(this.location),
+    );
+    return bavail * bsize;
+  }
+
+  async lock(): Promise<DiskLock> {
+    await this.#makeFolder();
+    return lockFolder(this.location);
+  }
+
+  async #makeFolder(): Promise<void> {
+    try {
+      await fs.mkdir(this.location, { recursive: true, mode: 0o750 });
+    } catch (error) {
+      throw diskError("EVH_DATA_FOLDER", "create the folder", this.location, error);
+    }
+  }
+
+  /** Makes the folder first: an empty place is a place where nothing has been written yet. */
+  async #inFolder<T>(attempted: string, work: () => Promise<T>): Promise<T> {
+    await this.#makeFolder();
+    try {
+      return await work();
+    } catch (error) {
+      throw diskError("EVH_DATA_FOLDER", `${attempted} the folder`, this.location, error);
+    }
+  }
+
+  async #onPath(attempted: string, name: string, work: (path: string) => Promise<void>) {
+    const path = this.#pathOf(name);
+    try {
+      await work(path);
+    } catch (error) {
+      throw diskError("EVH_IO", attempted, path, error);
+    }
+  }
+
+  async #openFile(name: string, create: boolean): Promise<NodeDiskFile> {
+    const path = this.#pathOf(name);
+    return NodeDiskFile.open({ path, name, create, syncMode: this.#syncMode });
+  }
+
+  #pathOf(name: string): string {
+    const plain = name !== "" && name !== "." && name !== ".." && !/[/\\\0]/.test(name);
+    if (!plain) {
+      throw new EverholdError(
+        "EVH_IO",
+        `cannot use the file ${JSON.stringify(name)}: a plain file name is expected`,
+      );
+    }
+    return join(this.location, name);
+  }
+
+  async #syncFolder(): Promise<void> {
+    // Windows cannot open a folder; its file systems keep names in a journal of their own.
+    if (this.#syncMode === "none" || process.platform === "win32") return;
+    await this.#inFolder("sync", async () => {
+      const handle = await fs.open(this.location, "r");
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    });
+  }
+}
+
+/**
+ * O_DSYNC is missing on Windows; on macOS it does not reach the medium, while libuv's `fdatasync` does
+ * (F_FULLFSYNC).
+ */
+const defaultSyncMode: SyncMode = process.platform === "linux" ? "dsync" : "datasync";

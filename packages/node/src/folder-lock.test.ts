@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { NodeDisk } from "./disk.ts";
+import { holderState, ownHolder, parseHolder, type LockHolder } from "./lock-holder.ts";
+import { withFolder } from "./temporary-folder.test-support.ts";
+
+/** A process that takes the folder's lock, says so, and then waits to be killed. */
+const holderProgram = `
+  const [module, folder] = process.argv.slice(1);
+  const { NodeDisk } = await import(module);
+  await new NodeDisk({ folder }).lock();
+  process.stdout.write("locked");
+  setInterval(() => {}, 1000);
+`;
+
+describe("the lock of a folder", () => {
+  it("is exclusive within a process and free again after release", () =>
+    withFolder(async (folder) => {
+      const lock = await new NodeDisk({ folder }).lock();
+      await assert.rejects(new NodeDisk({ folder }).lock(), {
+        code: "EVH_DATA_LOCKED",
+        message: new RegExp(`process ${process.pid} on `),
+      });
+      await lock.release();
+      await lock.release();
+      await (await new NodeDisk({ folder }).lock()).release();
+    }));
+
+  it("is held by a living process and passes on at once when it was killed", () =>
+    withFolder(async (folder) => {
+      const module = new URL("./index.js", import.meta.url).href;
+      const program = ["--input-type=module", "--eval", holderProgram, module, folder];
+      const child = spawn(process.execPath, program, { stdio: ["ignore", "pipe", "inherit"] });
+      await new Promise((resolve) => child.stdout.once("data", resolve));
+      await assert.rejects(new NodeDisk({ folder }).lock(), {
+        code: "EVH_DATA_LOCKED",
+        message: new RegExp(`process ${child.pid} on `),
+      });
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGKILL");
+      await ended;
+      await (await new NodeDisk({ folder }).lock()).release();
+    }));
+
+  it("goes to exactly one of many who find the same dead holder", () =>
+    withFolder(async (folder) => {
+      const dead: LockHolder = { ...ownHolder(), startedAt: "1" };
+      await writeFile(join(folder, "everhold.lock.7"), JSON.stringify(dead));
+      const attempts = await Promise.allSettled(
+        Array.from({ length: 8 }, () => new NodeDisk({ folder }).lock()),
+      );
+      assert.equal(attempts.filter((attempt) => attempt.status === "fulfilled").length, 1);
+      const files = await readdir(folder);
+      assert.deepEqual(files, ["everhold.lock.8"], "no drafts and no relics stay behind");
+    }));
+
+  it("whose file was cut off by a power failure belongs to nobody", () =>
+    withFolder(async (folder) => {
+      await writeFile(join(folder, "everhold.lock.3"), "");
+      const lock = await new NodeDisk({ folder }).lock();
+      const holder = parseHolder(await readFile(join(folder, "everhold.lock.4"), "utf8"));
+      assert.deepEqual(holder, ownHolder());
+      await lock.release();
+    }));
+});
+
+describe("the state of a lock's holder", () => {
+  const own = ownHolder();
+
+  it("a holder that gave the lock back is dead, whatever else is said of it", () => {
+    assert.equal(holderState({ ...own, released: true }, own), "dead");
+  });
+
+  it(
+    "a pid that was given to another process does not keep the lock",
+    { skip: own.startedAt === "" },
+    () => {
+      assert.equal(holderState(own, own), "alive");
+      assert.equal(holderState({ ...own, startedAt: "1" }, own), "dead");
+    },
+  );
+
+  it("a process that does not exist is dead", () => {
+    assert.equal(holderState({ ...own, pid: 2 ** 30 }, own), "dead");
+  });
+
+  it("a holder in another container cannot be judged by its pid", () => {
+    const here = { ...own, pidSpace: "boot pid:[1]" };
+    assert.equal(holderState({ ...own, pidSpace: "boot pid:[2]" }, here), "unknown");
+    assert.equal(
+      holderState({ ...own, pidSpace: "", host: "elsewhere" }, { ...own, pidSpace: "" }),
+      "unknown",
+    );
+  });
+
+  it("text that is no holder is refused", () => {
+    for (const text of ["", "null", "{}", '{"pid":"1"}', JSON.stringify({ ...own, pid: -1 })]) {
+      assert.equal(parseHolder(text), undefined);
+    }
+  });
+});

@@ -1,0 +1,183 @@
+import { randomUUID } from "node:crypto";
+import * as fs from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { EverholdError } from "@everhold/base";
+import type { DiskLock } from "@everhold/env";
+import { diskError } from "./disk-error.ts";
+import { limits } from "./limits.ts";
+import { holderState, ownHolder, parseHolder, type LockHolder } from "./lock-holder.ts";
+import { systemCodeOf } from "./system-error.ts";
+
+/** Files of the lock begin with this; they are not files of the disk. */
+export const lockFilePrefix = "everhold.lock";
+
+/**
+ * Takes a folder for this process alone.
+ *
+ * The lock is the file `everhold.lock.<number>` with the highest number; it says who holds it. It is
+ * taken by making the next number with its text already inside (a hard link, which is exclusive on
+ * every file system), never by removing a number somebody may still judge: so two processes that find
+ * the same dead holder cannot both take over from it. A holder that cannot be looked at, because it
+ * ran in another container or on another machine, is judged by whether its file is still touched.
+ *
+ * @throws EverholdError EVH_DATA_LOCKED naming the holder; EVH_DATA_FOLDER
+ */
+export async function lockFolder(folder: string): Promise<DiskLock> {
+  try {
+    return await takeLock(folder);
+  } catch (error) {
+    if (EverholdError.is(error)) throw error;
+    throw diskError("EVH_DATA_FOLDER", "lock the folder", folder, error);
+  }
+}
+
+async function takeLock(folder: string): Promise<DiskLock> {
+  const own = ownHolder();
+  let last = "another process that starts at this moment";
+  for (let attempt = 0; attempt < limits.lockAttemptCountMax; attempt += 1) {
+    const current = await highestLock(folder);
+    if (current !== undefined) {
+      const holder = await readHolder(current.path);
+      if (holder !== undefined) {
+        last = describe(holder);
+        const dead = await isDead(holder, own, current.path);
+        if (!dead) throw lockedError(folder, last);
+      }
+    }
+    const number = (current?.number ?? 0) + 1;
+    const path = lockPath(folder, number);
+    if (!(await makeExclusively(folder, path, own))) continue;
+    const highest = await highestLock(folder);
+    if (highest?.number !== number) {
+      // Somebody was quicker by more than one number: what was made here is a relic.
+      await fs.rm(path, { force: true });
+      continue;
+    }
+    await removeOlder(folder, number);
+    return new FolderLock(folder, path, own);
+  }
+  throw lockedError(folder, last);
+}
+
+class FolderLock implements DiskLock {
+  readonly #folder: string;
+  readonly #path: string;
+  readonly #own: LockHolder;
+  readonly #heartbeat: NodeJS.Timeout;
+  #released: Promise<void> | undefined;
+
+  constructor(folder: string, path: string, own: LockHolder) {
+    this.#folder = folder;
+    this.#path = path;
+    this.#own = own;
+    this.#heartbeat = setInterval(() => {
+      const now = new Date();
+      // A missed sign of life does no harm, ten in a row do; there is nothing better to do about it.
+      fs.utimes(path, now, now).catch(() => undefined);
+    }, limits.lockHeartbeatMs);
+    this.#heartbeat.unref();
+  }
+
+  release(): Promise<void> {
+    this.#released ??= this.#giveBack();
+    return this.#released;
+  }
+
+  /** The file stays, or the numbers would start again below one that somebody is still judging. */
+  async #giveBack(): Promise<void> {
+    clearInterval(this.#heartbeat);
+    try {
+      const draft = await writeDraft(this.#folder, { ...this.#own, released: true });
+      await fs.rename(draft, this.#path);
+    } catch (error) {
+      throw diskError("EVH_DATA_FOLDER", "unlock the folder", this.#folder, error);
+    }
+  }
+}
+
+async function isDead(holder: LockHolder, own: LockHolder, path: string): Promise<boolean> {
+  const state = holderState(holder, own);
+  if (state !== "unknown") return state === "dead";
+  const before = await lastSign(path);
+  for (let waitedMs = 0; waitedMs < limits.lockSilenceMs; waitedMs += limits.lockHeartbeatMs) {
+    await delay(limits.lockHeartbeatMs);
+    if ((await lastSign(path)) !== before) return false;
+  }
+  return true;
+}
+
+async function lastSign(path: string): Promise<number> {
+  try {
+    return (await fs.stat(path)).mtimeMs;
+  } catch (error) {
+    if (systemCodeOf(error) === "ENOENT") return -1;
+    throw error;
+  }
+}
+
+async function highestLock(folder: string): Promise<{ number: number; path: string } | undefined> {
+  const numbers = await lockNumbers(folder);
+  const number = Math.max(0, ...numbers);
+  return number === 0 ? undefined : { number, path: lockPath(folder, number) };
+}
+
+async function lockNumbers(folder: string): Promise<number[]> {
+  const names = await fs.readdir(folder);
+  return names.flatMap((name) => {
+    const match = /^everhold\.lock\.(\d{1,15})$/.exec(name);
+    return match?.[1] === undefined ? [] : [Number(match[1])];
+  });
+}
+
+async function removeOlder(folder: string, number: number): Promise<void> {
+  for (const older of await lockNumbers(folder)) {
+    if (older < number) await fs.rm(lockPath(folder, older), { force: true });
+  }
+}
+
+async function readHolder(path: string): Promise<LockHolder | undefined> {
+  try {
+    const text = await fs.readFile(path, "utf8");
+    return text.length > limits.lockFileBytesMax ? undefined : parseHolder(text);
+  } catch (error) {
+    // Taken over between listing and reading; the attempt to make the next number shows it.
+    if (systemCodeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Makes `path` with its text at once; false when it exists. */
+async function makeExclusively(folder: string, path: string, own: LockHolder): Promise<boolean> {
+  const draft = await writeDraft(folder, own);
+  try {
+    await fs.link(draft, path);
+    return true;
+  } catch (error) {
+    if (systemCodeOf(error) === "EEXIST") return false;
+    throw error;
+  } finally {
+    await fs.rm(draft, { force: true });
+  }
+}
+
+async function writeDraft(folder: string, holder: LockHolder): Promise<string> {
+  const draft = join(folder, `${lockFilePrefix}.${randomUUID()}.draft`);
+  await fs.writeFile(draft, `${JSON.stringify(holder)}\n`, { flag: "wx", mode: 0o640 });
+  return draft;
+}
+
+function lockPath(folder: string, number: number): string {
+  return join(folder, `${lockFilePrefix}.${number}`);
+}
+
+function describe(holder: LockHolder): string {
+  return `process ${holder.pid} on ${holder.host}`;
+}
+
+function lockedError(folder: string, holder: string): EverholdError {
+  return new EverholdError(
+    "EVH_DATA_LOCKED",
+    `cannot use the data folder ${folder}: ${holder} uses it; stop that broker, or choose another folder`,
+  );
+}

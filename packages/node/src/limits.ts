@@ -1,0 +1,27 @@
+/** Every limit of this package, with its unit, its reason, and what happens when it is hit. */
+export const limits = {
+  /** Bytes of randomness fetched at once; more are fetched when they are used up. */
+  randomPoolBytes: 4096,
+  /** The longest single `setTimeout`, in ms (Node's own limit); longer delays are taken in steps. */
+  timerStepMsMax: 2 ** 31 - 1,
+  /** A lock file longer than this, in bytes, is not one of ours; it counts as left by a dead holder. */
+  lockFileBytesMax: 4096,
+  /** How often the holder of a lock shows that it lives, in ms. */
+  lockHeartbeatMs: 1000,
+  /**
+   * How long a lock must show no sign of life before it is taken over, in ms, where its holder cannot
+   * be looked at (another container or machine). Ten missed signs: a busy holder misses one or two.
+   */
+  lockSilenceMs: 10_000,
+  /** Attempts to take a lock that others take at the same time; then it counts as taken. */
+  lockAttemptCountMax: 8,
+  /** Silence after which the system probes an idle TCP connection, in ms. */
+  keepAliveDelayMs: 30_000,
+  /** Connections that wait to be accepted; the system refuses or delays further ones. */
+  listenBacklogCount: 1024,
+  /**
+   * Threads for file operations that a broker should have (`UV_THREADPOOL_SIZE`). With Node's four,
+   * four slow reads would hold up the next journal write.
+   */
+  threadPoolCount: 16,
+} as const;
