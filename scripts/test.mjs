@@ -4,7 +4,7 @@
  *   node scripts/test.mjs                  all of them
  *   node scripts/test.mjs wire journal     those of these folders
  *
- * Failures are printed as they come and once more at the end; the last line counts the tests. Exits
+ * Failures are printed as they come, named once more at the end, and the last line counts. Exits
  * with 1 when a test failed, when a process did not end in order, or when there was nothing to run.
  */
 import { existsSync, readdirSync } from "node:fs";
@@ -15,6 +15,7 @@ import { inspect } from "node:util";
 
 /** Longer than any package's tests take on a busy machine, and short enough to notice a hang. */
 const fileTimeoutMs = 170_000;
+const processCountMax = 2;
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const startedMs = performance.now();
@@ -25,15 +26,16 @@ const files = ["packages", "test"]
   .filter(hasTests)
   .map((folder) => join(folder, "dist", "all.test.js"));
 
-/** What one process did. */
-const results = new Map(files.map((file) => [file, newResult(file)]));
+const results = [];
 const failures = [];
 
-if (files.length > 0) {
-  // Without this the children would believe that they are part of an outer run of tests.
-  delete process.env["NODE_TEST_CONTEXT"];
-  for await (const event of run({ files, concurrency: 2, timeout: fileTimeoutMs })) record(event);
-}
+// Without this the children would believe that they are part of an outer run of tests.
+delete process.env["NODE_TEST_CONTEXT"];
+// So that a failure points at the line that was written, not at the one that was compiled.
+process.env["NODE_OPTIONS"] = `${process.env["NODE_OPTIONS"] ?? ""} --enable-source-maps`;
+
+const waiting = [...files];
+await Promise.all(Array.from({ length: processCountMax }, runWaiting));
 finish();
 
 /** A folder whose tests were deleted may still have a compiled copy; the source decides. */
@@ -44,49 +46,89 @@ function hasTests(folder) {
   return hasSource && existsSync(join(folder, "dist", "all.test.js"));
 }
 
-function newResult(file) {
+async function runWaiting() {
+  for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await runFile(file);
+}
+
+async function runFile(file) {
   const name = relative(root, dirname(dirname(file))).replaceAll("\\", "/");
-  return { name, passed: 0, failed: 0, skipped: 0, output: "", lastStarted: "", startedMs: 0 };
-}
-
-function record({ type, data }) {
-  const result = results.get(data.file);
-  if (result === undefined) return;
-  const isWholeFile = data.name === data.file;
-  if (type === "test:dequeue") {
-    if (isWholeFile) result.startedMs = performance.now();
-    else result.lastStarted = data.name;
-  } else if (type === "test:stdout" || type === "test:stderr") {
-    result.output += data.message;
-  } else if (type === "test:pass") {
-    recordPass(result, data, isWholeFile);
-  } else if (type === "test:fail") {
-    recordFailure(result, data, isWholeFile);
-  } else if (type === "test:complete" && isWholeFile) {
-    // The results of a file's tests follow this event; what is printed here is only its time.
-    const seconds = ((performance.now() - result.startedMs) / 1000).toFixed(1);
-    process.stdout.write(`${result.name} (${seconds} s)\n`);
+  const result = { name, passed: 0, failed: 0, skipped: 0, open: 0, output: "", lastStarted: "" };
+  results.push(result);
+  const fileStartedMs = performance.now();
+  for await (const { type, data } of run({ files: [file], timeout: fileTimeoutMs })) {
+    const isProcess = data.name === file;
+    if (type === "test:dequeue" && !isProcess) {
+      result.lastStarted = data.name;
+      result.open += 1;
+    } else if (type === "test:stdout" || type === "test:stderr") {
+      result.output += data.message;
+    } else if (type === "test:pass" && !isProcess) {
+      recordPass(result, data);
+    } else if (type === "test:fail") {
+      if (isProcess) recordProcessFailure(result, data.details.error);
+      else recordFailure(result, data);
+    }
   }
+  // A process that exits with 0 in the middle of a test looks like one that has done its work.
+  const isCutShort = result.open > 0 || (countOf(result) === 0 && hasTestFiles(dirname(file)));
+  if (isCutShort && result.failed === 0) recordProcessFailure(result, undefined);
+  const seconds = ((performance.now() - fileStartedMs) / 1000).toFixed(1);
+  process.stdout.write(`${String(countOf(result)).padStart(6)} tests  ${name} (${seconds} s)\n`);
 }
 
-function recordPass(result, data, isWholeFile) {
-  if (isWholeFile || data.details.type === "suite") return;
+function countOf(result) {
+  return result.passed + result.failed + result.skipped;
+}
+
+/** Whether a `dist` folder holds tests besides the file that lists them. */
+function hasTestFiles(folder) {
+  return readdirSync(folder, { recursive: true }).some(
+    (name) => name.endsWith(".test.js") && basename(name) !== "all.test.js",
+  );
+}
+
+function recordPass(result, data) {
+  result.open -= 1;
+  if (data.details.type === "suite") return;
   if (data.skip !== undefined || data.todo !== undefined) result.skipped += 1;
   else result.passed += 1;
 }
 
-function recordFailure(result, data, isWholeFile) {
+function recordFailure(result, data) {
+  result.open -= 1;
   const error = data.details.error;
   // A parent fails with its children; the children are what there is to see.
   if (error?.failureType === "subtestsFailed") return;
+  report(result, data.name, describe(error?.cause ?? error));
+}
+
+/** What a process wrote says why it died. */
+function recordProcessFailure(result, error) {
+  if (error?.failureType === "subtestsFailed") return;
+  const { cause, exitCode, signal } = error ?? {};
+  const how =
+    error?.failureType === "testTimeoutFailure"
+      ? String(cause)
+      : `the process ended early, exit code ${exitCode ?? 0}, signal ${signal ?? "none"}`;
+  const last = `the last test it started: ${result.lastStarted}`;
+  report(result, "(process)", `${how}; ${last}\n${result.output.slice(-8000)}`);
+}
+
+function report(result, testName, detail) {
   result.failed += 1;
-  const name = isWholeFile ? `the process (last test started: ${result.lastStarted})` : data.name;
-  const cause = error?.cause ?? error;
-  const detail = typeof cause === "string" ? cause : inspect(cause, { depth: 4 });
-  const output = isWholeFile ? `\n${result.output.slice(-8000)}` : "";
-  const text = `FAILED ${result.name} › ${name}\n${indent(detail + output)}\n`;
-  failures.push(text);
-  process.stdout.write(`\n${text}\n`);
+  failures.push(`${result.name}: ${testName}`);
+  process.stdout.write(`\nFAILED  ${result.name}: ${testName}\n${indent(detail)}\n\n`);
+}
+
+/** An error, its causes, and of their stacks only the lines that are ours. */
+function describe(error, depth = 0) {
+  if (typeof error !== "object" || error === null) return String(error);
+  const stack = String(error.stack ?? inspect(error))
+    .split("\n")
+    .filter((line) => !/^ {4}at .*(node:internal|node:async_hooks|<anonymous>\)$)/.test(line))
+    .join("\n");
+  if (error.cause === undefined || depth === 3) return stack;
+  return `${stack}\ncaused by ${describe(error.cause, depth + 1)}`;
 }
 
 function indent(text) {
@@ -94,19 +136,13 @@ function indent(text) {
 }
 
 function finish() {
-  const sum = { passed: 0, failed: 0, skipped: 0 };
-  for (const { name, passed, failed, skipped } of results.values()) {
-    process.stdout.write(`${String(passed + failed + skipped).padStart(6)}  ${name}\n`);
-    sum.passed += passed;
-    sum.failed += failed;
-    sum.skipped += skipped;
-  }
-  if (failures.length > 1) process.stdout.write(`\nAll failures:\n\n${failures.join("\n")}`);
-  const count = sum.passed + sum.failed;
-  if (count === 0) process.stdout.write("\nNo tests were found: build first with `npx tsc -b`\n");
+  const sum = (kind) => results.reduce((total, result) => total + result[kind], 0);
+  const [passed, failed, skipped] = [sum("passed"), sum("failed"), sum("skipped")];
+  if (failures.length > 0) process.stdout.write(`\nFailed:\n${indent(failures.join("\n"))}\n`);
+  if (passed + failed === 0) process.stdout.write("\nNo tests were found; `npm run build` first\n");
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-  process.stdout.write(`\n${files.length} processes, ${seconds} s\n`);
-  const skippedText = sum.skipped === 0 ? "" : `, ${sum.skipped} skipped`;
-  process.stdout.write(`${sum.passed} passed, ${sum.failed} failed${skippedText}\n`);
-  process.exitCode = count === 0 || sum.failed > 0 ? 1 : 0;
+  process.stdout.write(`\n${results.length} processes, ${seconds} s\n`);
+  const skippedText = skipped === 0 ? "" : `, ${skipped} skipped`;
+  process.stdout.write(`${passed} passed, ${failed} failed${skippedText}\n`);
+  process.exitCode = passed + failed === 0 || failed > 0 ? 1 : 0;
 }

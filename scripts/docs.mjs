@@ -1,0 +1,91 @@
+/**
+ * Writes the documents that are made from the code: ERRORS.md, LIMITS.md and PROTOCOL.md in `docs/`.
+ * It reads the compiled packages, so build first.
+ *
+ *   npm run docs                       writes them
+ *   node scripts/docs.mjs --check      exits with 1 and names the ones that are stale
+ */
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { limitsOf } from "./limits-of.mjs";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const generatedNote = "<!-- Made by `npm run docs`; do not edit. -->\n\n";
+const documents = [
+  { name: "ERRORS.md", make: errorsDocument },
+  { name: "LIMITS.md", make: limitsDocument },
+  { name: "PROTOCOL.md", make: protocolDocument },
+];
+
+const stale = [];
+for (const { name, make } of documents) {
+  const text = `${generatedNote}${(await make()).trimEnd()}\n`;
+  const file = join(root, "docs", name);
+  if (existsSync(file) && readFileSync(file, "utf8") === text) continue;
+  if (process.argv.includes("--check")) stale.push(`docs/${name}`);
+  else writeFileSync(file, text);
+}
+if (stale.length > 0) {
+  process.stderr.write(`${stale.join(", ")}: stale; write anew with \`npm run docs\`\n`);
+  process.exitCode = 1;
+}
+
+async function errorsDocument() {
+  const { errorCodes } = await importCompiled("base", "index.js");
+  const rows = Object.entries(errorCodes)
+    .toSorted(([one], [other]) => (one < other ? -1 : 1))
+    .map(([code, entry]) => [
+      `\`${code}\``,
+      entry.retryable ? "yes" : "no",
+      entry.coreCode === undefined ? "" : String(entry.coreCode),
+      entry.meaning,
+    ]);
+  return [
+    "# Errors",
+    "",
+    "Every error that Everhold throws or rejects with is an `EverholdError`. Branch on its `code`, never",
+    "on its message. `retryable` says whether the same call may succeed later without anybody changing",
+    "anything. `outcome` says whether the operation may have taken effect: `none`, `applied` or `unknown`.",
+    "The CORE code is what travels in an EXCEPTION packet.",
+    "",
+    ...table(["Code", "Retryable", "CORE code", "Meaning"], rows),
+  ].join("\n");
+}
+
+async function limitsDocument() {
+  const lines = [
+    "# Limits",
+    "",
+    "Everything that could grow has a limit: what it counts, and what happens when it is hit.",
+  ];
+  for (const name of readdirSync(join(root, "packages")).toSorted()) {
+    const source = join(root, "packages", name, "src", "limits.ts");
+    if (!existsSync(source)) continue;
+    const values = await importCompiled(name, "limits.js");
+    const rows = limitsOf(readFileSync(source, "utf8"), values, `packages/${name}/src/limits.ts`);
+    if (rows.length === 0) continue;
+    lines.push("", `## ${name}`, "");
+    lines.push(
+      ...table(
+        ["Limit", "Value", "Meaning"],
+        rows.map((row) => [`\`${row.name}\``, row.value, row.meaning]),
+      ),
+    );
+  }
+  return lines.join("\n");
+}
+
+async function protocolDocument() {
+  const wire = await importCompiled("wire", "index.js");
+  return wire.protocolDocument();
+}
+
+function importCompiled(packageName, file) {
+  return import(pathToFileURL(join(root, "packages", packageName, "dist", file)).href);
+}
+
+function table(heads, rows) {
+  const line = (cells) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(heads), line(heads.map(() => "---")), ...rows.map(line)];
+}
