@@ -1,0 +1,81 @@
+const kibibyte = 1024;
+const mebibyte = 1024 * kibibyte;
+
+/**
+ * Every limit of this package: value, unit (in the name), why, and what happens when it is hit.
+ * `docs/LIMITS.md` is generated from {@link limitNotes}.
+ */
+export const limits = {
+  frameBytesMax: 16 * mebibyte,
+  nameCharactersMax: 4096,
+  filterCharactersMax: 64 * kibibyte,
+  textCharactersMax: 64 * kibibyte,
+  metadataCharactersMax: 64 * kibibyte,
+  parameterCountMax: 256,
+  routingTypeCountMax: 16,
+  queueNameCountMax: 1_000_000,
+  propertyCountMax: 65_536,
+  streamValueCountMax: 1_000_000,
+  xidPartBytesMax: 64,
+  xidCountMax: 1_000_000,
+  writerBytesInitial: 256,
+} as const;
+
+/** Why each limit is what it is, and what happens when it is hit. */
+export const limitNotes: Readonly<Record<keyof typeof limits, { reason: string; hit: string }>> = {
+  frameBytesMax: {
+    reason:
+      "The default for a frame's whole size: a client may send messages up to its own minLargeMessageSize in one frame, 100 KiB unless configured",
+    hit: "EVH_FRAME_TOO_LARGE; the connection ends",
+  },
+  nameCharactersMax: {
+    reason:
+      "Addresses, queue names, user names and ids are kept in memory for as long as they live",
+    hit: "EVH_FRAME_TOO_LARGE; the connection ends",
+  },
+  filterCharactersMax: {
+    reason: "A selector is parsed and kept for as long as its consumer or queue lives",
+    hit: "EVH_FRAME_TOO_LARGE; the connection ends",
+  },
+  textCharactersMax: {
+    reason: "Error texts and connector parameters are for people; nobody reads more",
+    hit: "EVH_FRAME_TOO_LARGE; the connection ends",
+  },
+  metadataCharactersMax: {
+    reason: "Metadata of a session is kept for as long as the session lives",
+    hit: "EVH_FRAME_TOO_LARGE; the connection ends",
+  },
+  parameterCountMax: {
+    reason: "A connector has some dozens of parameters",
+    hit: "EVH_FRAME_TOO_LARGE; the connection ends",
+  },
+  routingTypeCountMax: {
+    reason: "There are two routing types; a peer may repeat them",
+    hit: "EVH_FRAME_TOO_LARGE; the connection ends",
+  },
+  queueNameCountMax: {
+    reason: "A binding query names every queue of an address",
+    hit: "EVH_FRAME_TOO_LARGE; the connection ends",
+  },
+  propertyCountMax: {
+    reason:
+      "Properties are decoded into a map; five bytes on the wire may become a hundred in memory",
+    hit: "EVH_FRAME_TOO_LARGE; the message is refused",
+  },
+  streamValueCountMax: {
+    reason: "Values of a stream message are decoded into an array",
+    hit: "EVH_FRAME_TOO_LARGE; the body is refused",
+  },
+  xidPartBytesMax: {
+    reason: "X/Open XA allows 64 bytes for each part of a transaction id",
+    hit: "EVH_FRAME_TOO_LARGE; the connection ends",
+  },
+  xidCountMax: {
+    reason: "A recovery scan names every transaction in doubt",
+    hit: "EVH_FRAME_TOO_LARGE; the connection ends",
+  },
+  writerBytesInitial: {
+    reason: "The first size of a growing buffer: most packets are smaller",
+    hit: "The buffer doubles",
+  },
+};

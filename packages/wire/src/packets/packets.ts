@@ -1,0 +1,43 @@
+import type { PacketDefinition } from "../packet.ts";
+import { administrationPackets } from "./administration-packets.ts";
+import { connectionPackets } from "./connection-packets.ts";
+import { messagePackets } from "./message-packets.ts";
+import { transactionPackets } from "./transaction-packets.ts";
+
+/** Every packet between client and broker, by name. Source: Artemis, `PacketImpl`, `PacketDecoder`. */
+export const packets = {
+  ...connectionPackets,
+  ...administrationPackets,
+  ...messagePackets,
+  ...transactionPackets,
+} as const;
+
+/** The name of a packet in {@link packets}. */
+export type PacketName = keyof typeof packets;
+
+/**
+ * Ids kept for what Everhold brokers and clients say to each other beyond CORE. Their layouts are not
+ * fixed, so no packet uses them.
+ */
+export const reservedPackets = [
+  { id: 0xa0, name: "RESUME" },
+  { id: 0xa1, name: "RESUMED" },
+  { id: 0xa2, name: "OUTCOME_QUERY" },
+  { id: 0xa3, name: "OUTCOME" },
+  { id: 0xa4, name: "SETTLE" },
+  { id: 0xa5, name: "COMMIT_AS" },
+] as const;
+
+const byId: readonly (PacketDefinition | undefined)[] = definitionsById();
+
+/** The packet of an id (0 … 255), `undefined` where there is none. */
+export function packetById(id: number): PacketDefinition | undefined {
+  return byId[id];
+}
+
+function definitionsById(): (PacketDefinition | undefined)[] {
+  const table = new Array<PacketDefinition | undefined>(256).fill(undefined);
+  for (const definition of Object.values<PacketDefinition>(packets))
+    table[definition.id] = definition;
+  return table;
+}
