@@ -1,9 +1,10 @@
 /**
  * The limits that a package's `limits.ts` declares, as `{ name, value, meaning }`: the meaning from
- * the docstring in `source`, the value from the compiled module. A limit is an exported constant, or a
- * member of one that is an object. It relies on the formatter's indentation, two columns a level.
+ * the docstring in `source` (or from the exported `limitNotes`, where a package keeps them as data),
+ * the value from the compiled module. A limit is an exported constant, or a member of one that is an
+ * object. It relies on the formatter's indentation, two columns a level.
  *
- * Throws where a limit has no docstring: a limit that nobody explains is a number out of nowhere.
+ * Throws where a limit has no meaning: a limit that nobody explains is a number out of nowhere.
  */
 export function limitsOf(source, values, file) {
   const rows = [];
@@ -17,10 +18,11 @@ export function limitsOf(source, values, file) {
       const depth = declared[1].length / 2;
       path.splice(depth, path.length, declared[2]);
       const value = valueAt(values, path);
-      if (isPlain(value)) {
+      if (isPlain(value) && path[0] !== "limitNotes") {
         const name = path.filter((part) => part !== "limits").join(".");
-        if (comment === "") throw new Error(`${file}: ${name} has no docstring`);
-        rows.push({ name, value: formatValue(path.at(-1), value), meaning: comment });
+        const meaning = comment || meaningOf(values.limitNotes?.[name]);
+        if (meaning === "") throw new Error(`${file}: ${name} has no docstring`);
+        rows.push({ name, value: formatValue(path.at(-1), value), meaning });
       }
     }
     comment = isComment ? textOf(line) : "";
@@ -31,6 +33,10 @@ export function limitsOf(source, values, file) {
 /** So that every docstring is one line above what it describes. */
 function withCommentsOnOneLine(source) {
   return source.replaceAll(/\/\*\*[\s\S]*?\*\//g, (text) => text.replaceAll(/\n\s*\*? ?/g, " "));
+}
+
+function meaningOf(note) {
+  return note === undefined ? "" : `${note.reason}. When hit: ${note.hit}.`;
 }
 
 function textOf(commentLine) {
