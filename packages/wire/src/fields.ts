@@ -11,6 +11,13 @@ export const u8: Field<number> = {
   read: (reader) => reader.u8(),
 };
 
+/** A signed byte. */
+export const i8: Field<number> = {
+  shape: { kind: "integer", notation: "i8", bytes: 1, min: -0x80, max: 0x7f },
+  write: (writer, value) => writer.i8(inRange(value, -0x80, 0x7f)),
+  read: (reader) => reader.i8(),
+};
+
 /** An unsigned 16-bit integer. */
 export const u16: Field<number> = {
   shape: { kind: "integer", notation: "u16", bytes: 2, min: 0, max: 0xffff },

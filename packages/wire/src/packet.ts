@@ -136,6 +136,15 @@ export function isCounted(
   return value["requiresConfirmation"] === true;
 }
 
+/** Refuses an integer that was read inexactly, as the field vocabulary does. @throws ProtocolError EVH_PROTOCOL */
+export function refuseUnsafeInteger(value: number, packetName: string, fieldName: string): void {
+  if (Number.isSafeInteger(value)) return;
+  throw new ProtocolError(
+    "EVH_PROTOCOL",
+    `${packetName}: ${fieldName}: found about ${value}, expected at most 2^53 - 1 either way`,
+  );
+}
+
 /**
  * Refuses a frame that is larger than a peer would accept.
  * @throws ProtocolError EVH_FRAME_TOO_LARGE

@@ -1,0 +1,171 @@
+import { ProtocolError } from "@everhold/base";
+import { limits } from "./limits.ts";
+import { frameHeaderBytes, frameLengthMin } from "./packet.ts";
+import { magicBytes, refuseForeignProtocol } from "./protocol-detection.ts";
+
+/** Who gets the frames. */
+export interface FrameSink {
+  /**
+   * One whole frame, its length field included: `bytes[start … end)`. The bytes may be used only during
+   * the call. Returns whether to go on; after `false` the reader is closed and ignores everything.
+   */
+  onFrame(bytes: Uint8Array, view: DataView, start: number, end: number): boolean;
+}
+
+/** How a {@link FrameReader} reads. */
+export interface FrameReaderOptions {
+  /** Whether the 7 bytes `ARTEMIS` come first, as on the broker's side. Default false. */
+  readonly expectMagic?: boolean;
+  /** The largest frame accepted, length field included. Default 16 MiB. */
+  readonly frameBytesMax?: number;
+}
+
+/** A partial frame's buffer is at first at most this large, whatever length the frame announces. */
+const carryBytesFirst = 64 * 1024;
+
+/**
+ * Finds the frames in chunks of a byte stream. Frames that lie whole in a chunk are handed out in place;
+ * only a frame that continues in the next chunk is copied, into a buffer that lives until it is complete,
+ * so an idle connection holds no memory. An announced length allocates nothing: the buffer grows with
+ * what has really arrived.
+ */
+export class FrameReader {
+  readonly #frameBytesMax: number;
+  /** Bytes of the magic still to come. */
+  #magicLeft: number;
+  /** The beginning of a frame, or of the magic, of which more must come. */
+  #carry: Uint8Array | undefined;
+  #carryBytes = 0;
+  #closed = false;
+
+  constructor(options: FrameReaderOptions = {}) {
+    this.#frameBytesMax = options.frameBytesMax ?? limits.frameBytesMax;
+    this.#magicLeft = options.expectMagic === true ? magicBytes.length : 0;
+  }
+
+  /** Whether the reader gave up: the sink stopped it, or the bytes were not valid. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Bytes held back until the rest of their frame arrives. */
+  get pendingBytes(): number {
+    return this.#carryBytes;
+  }
+
+  /** Ignores everything from now on. */
+  close(): void {
+    this.#closed = true;
+    this.#carry = undefined;
+    this.#carryBytes = 0;
+  }
+
+  /**
+   * Takes the next chunk and hands its frames to `sink`. Errors of the sink pass through and close the
+   * reader too.
+   * @throws ProtocolError EVH_PROTOCOL for bytes that are no frames, EVH_FRAME_TOO_LARGE
+   */
+  push(chunk: Uint8Array, sink: FrameSink): void {
+    if (this.#closed) return;
+    let finished = false;
+    try {
+      finished = this.#read(chunk, sink);
+    } finally {
+      if (!finished) this.close();
+    }
+  }
+
+  /** @returns false when the sink stopped or closed the reader */
+  #read(chunk: Uint8Array, sink: FrameSink): boolean {
+    let offset = this.#magicLeft > 0 ? this.#readMagic(chunk) : 0;
+    if (this.#carryBytes > 0) {
+      offset = this.#completeCarry(chunk, offset, sink);
+      if (offset < 0) return false;
+    }
+    const end = chunk.length;
+    if (offset === end) return true;
+    const view = new DataView(chunk.buffer, chunk.byteOffset, end);
+    while (end - offset >= 4) {
+      const frameBytes = this.#frameBytes(view.getInt32(offset));
+      if (frameBytes > end - offset) break;
+      const next = offset + frameBytes;
+      if (!sink.onFrame(chunk, view, offset, next) || this.#closed) return false;
+      offset = next;
+    }
+    if (offset < end) this.#keep(chunk, offset, end);
+    return true;
+  }
+
+  /** Compares the magic as far as it has arrived and returns where the frames begin in `chunk`. */
+  #readMagic(chunk: Uint8Array): number {
+    const done = magicBytes.length - this.#magicLeft;
+    const count = Math.min(this.#magicLeft, chunk.length);
+    for (let index = 0; index < count; index += 1) {
+      if (chunk[index] !== magicBytes[done + index]) refuseForeignProtocol(chunk, done);
+    }
+    this.#magicLeft -= count;
+    return count;
+  }
+
+  /** Adds to the partial frame. Returns where the next frame begins in `chunk`, −1 when the sink stopped. */
+  #completeCarry(chunk: Uint8Array, from: number, sink: FrameSink): number {
+    let offset = from;
+    if (this.#carryBytes < 4) {
+      const count = Math.min(4 - this.#carryBytes, chunk.length - offset);
+      this.#keep(chunk, offset, offset + count);
+      offset += count;
+      if (this.#carryBytes < 4) return offset;
+    }
+    const frameBytes = this.#frameBytes(this.#carriedLength());
+    const count = Math.min(frameBytes - this.#carryBytes, chunk.length - offset);
+    this.#keep(chunk, offset, offset + count, frameBytes);
+    offset += count;
+    const carry = this.#carry;
+    if (carry === undefined || this.#carryBytes < frameBytes) return offset;
+    this.#carry = undefined;
+    this.#carryBytes = 0;
+    const view = new DataView(carry.buffer);
+    return sink.onFrame(carry, view, 0, frameBytes) && !this.#closed ? offset : -1;
+  }
+
+  /** Copies `chunk[start … end)` behind what is kept of the partial frame. */
+  #keep(chunk: Uint8Array, start: number, end: number, frameBytes = 0): void {
+    const needed = this.#carryBytes + (end - start);
+    let carry = this.#carry;
+    if (carry === undefined || needed > carry.length) {
+      const doubled = carry === undefined ? 0 : carry.length * 2;
+      const expected = Math.min(
+        Math.max(frameBytes, frameHeaderBytes),
+        Math.max(doubled, carryBytesFirst),
+      );
+      const grown = new Uint8Array(Math.max(needed, expected));
+      if (carry !== undefined) grown.set(carry.subarray(0, this.#carryBytes));
+      carry = grown;
+      this.#carry = grown;
+    }
+    carry.set(chunk.subarray(start, end), this.#carryBytes);
+    this.#carryBytes = needed;
+  }
+
+  #carriedLength(): number {
+    const carry = this.#carry;
+    return carry === undefined ? 0 : new DataView(carry.buffer).getInt32(0);
+  }
+
+  /** The whole size of a frame that announces `length`, checked. */
+  #frameBytes(length: number): number {
+    if (length < frameLengthMin) {
+      throw new ProtocolError(
+        "EVH_PROTOCOL",
+        `cannot read a frame: found length ${length}, expected at least ${frameLengthMin}`,
+      );
+    }
+    if (length + 4 > this.#frameBytesMax) {
+      throw new ProtocolError(
+        "EVH_FRAME_TOO_LARGE",
+        `cannot read a frame: found ${length + 4} bytes, the limit is ${this.#frameBytesMax}`,
+      );
+    }
+    return length + 4;
+  }
+}
