@@ -62,7 +62,7 @@ async function connectPair(network: NodeNetwork): Promise<Pair> {
       near.resolve({ link, recorder });
       return recorder;
     },
-    onFailed: near.reject,
+    onFailed: (error) => near.reject(error),
   });
   return { listener, near: await near.promise, far: await far.promise };
 }
@@ -199,7 +199,7 @@ describe("NodeNetwork", () => {
         witness.resolve(link);
         return new Recorder();
       },
-      onFailed: witness.reject,
+      onFailed: (error) => witness.reject(error),
     });
     (await witness.promise).destroy();
     assert.deepEqual(calls, []);

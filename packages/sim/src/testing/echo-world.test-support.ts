@@ -19,7 +19,10 @@ export async function runEchoWorld(seed: number, lines?: string[]): Promise<stri
   const network = new SimNetwork(world);
   const server = machine(world, network, "server");
   const client = machine(world, network, "client");
-  serve(server.start());
+  const startServer = (): void => {
+    serve(server.start()).catch((error: unknown) => world.fail("server", error));
+  };
+  startServer();
   ask(client.start());
   const faults = new FaultSchedule(world, [
     { name: "cut", meanMs: 300, strike: () => network.cutOne() },
@@ -29,7 +32,7 @@ export async function runEchoWorld(seed: number, lines?: string[]): Promise<stri
       meanMs: 900,
       strike: (prng) => {
         server.crash({ power: prng.chance(0.5) });
-        serve(server.start());
+        startServer();
         return true;
       },
     },
@@ -49,19 +52,17 @@ function machine(world: World, network: SimNetwork, name: string): Machine {
   return new Machine({ world, network, name, disk });
 }
 
-function serve(ports: Ports): void {
-  void (async () => {
-    const names = await ports.disk.list();
-    const file = await (names.includes("log") ? ports.disk.open("log") : ports.disk.create("log"));
-    await ports.network.listen({ host: "server", port: 7 }, (link: Link) => {
-      return new RecordingLink(link, (_end, bytes) => {
-        const copy = bytes.slice();
-        file.write(copy, file.sizeBytes, (error) => {
-          if (error === undefined) link.send(copy);
-        });
+async function serve(ports: Ports): Promise<void> {
+  const names = await ports.disk.list();
+  const file = await (names.includes("log") ? ports.disk.open("log") : ports.disk.create("log"));
+  await ports.network.listen({ host: "server", port: 7 }, (link: Link) => {
+    return new RecordingLink(link, (_end, bytes) => {
+      const copy = bytes.slice();
+      file.write(copy, file.sizeBytes, (error) => {
+        if (error === undefined) link.send(copy);
       });
     });
-  })();
+  });
 }
 
 function ask(ports: Ports): void {

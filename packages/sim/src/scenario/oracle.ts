@@ -1,0 +1,307 @@
+import type { Outcome } from "@everhold/base";
+
+/** A message that somebody tries to send. */
+export interface SendRecord {
+  /** Unique in the scenario. */
+  readonly id: string;
+  readonly producer: string;
+  /** Grows with each send of its producer. */
+  readonly sequence: number;
+  readonly address: string;
+  readonly durable: boolean;
+  /** The transaction it belongs to, which then decides its outcome. */
+  readonly transaction?: string;
+}
+
+/** One hand-over of a message to an application. */
+export interface DeliveryRecord {
+  readonly queue: string;
+  readonly id: string;
+  readonly redelivered: boolean;
+}
+
+/** What is in the queues when everything has come to rest. */
+export type Leftovers = ReadonlyMap<string, ReadonlySet<string>>;
+
+/**
+ * Knows what was promised and watches what happens, from the applications' side alone.
+ *
+ * - A send that settled as applied has, in each queue of its address, exactly one effect (a settlement
+ *   that was confirmed), or is still there at the end.
+ * - A send that was refused is never delivered. One whose outcome is unknown is in all queues or in none.
+ * - Nothing is delivered after its settlement was confirmed; a repeat is marked as one.
+ * - A queue with one consumer delivers a producer's messages in the order in which they were sent.
+ * - A transaction whose outcome is unknown took effect as a whole or not at all.
+ */
+export class Oracle {
+  readonly #queuesByAddress = new Map<string, Set<string>>();
+  readonly #sharedQueues = new Set<string>();
+  readonly #sends = new Map<string, SendState>();
+  readonly #transactions = new Map<string, TransactionState>();
+  readonly #lastSequence = new Map<string, number>();
+  readonly #onProblem: (text: string) => void;
+  #deliveryCount = 0;
+  #repeatCount = 0;
+
+  /** @param onProblem is told of each broken promise, as soon as it shows */
+  constructor(onProblem: (text: string) => void) {
+    this.#onProblem = onProblem;
+  }
+
+  /** Counts for the report. */
+  get counts(): OracleCounts {
+    const outcomes = { applied: 0, none: 0, unknown: 0 };
+    let effectCount = 0;
+    for (const send of this.#sends.values()) {
+      const outcome = this.#outcomeOf(send);
+      if (outcome !== undefined) outcomes[outcome] += 1;
+      for (const entry of send.entries.values()) effectCount += this.#effects(entry).applied;
+    }
+    return {
+      sends: this.#sends.size,
+      ...outcomes,
+      deliveries: this.#deliveryCount,
+      repeats: this.#repeatCount,
+      effects: effectCount,
+      transactions: this.#transactions.size,
+    };
+  }
+
+  /** A queue takes part in its address's messages from now on. `shared`: several consumers compete. */
+  queueBound(queue: string, address: string, shared: boolean): void {
+    const queues = this.#queuesByAddress.get(address) ?? new Set();
+    this.#queuesByAddress.set(address, queues.add(queue));
+    if (shared) this.#sharedQueues.add(queue);
+  }
+
+  sendStarted(record: SendRecord): void {
+    this.#sends.set(record.id, { record, outcome: undefined, entries: new Map() });
+  }
+
+  sendSettled(id: string, outcome: Outcome): void {
+    const send = this.#sends.get(id);
+    if (send === undefined) return this.#onProblem(`a send settled that nobody made: ${id}`);
+    if (send.outcome !== undefined) this.#onProblem(`${id} settled twice`);
+    send.outcome = outcome;
+    this.#checkRefused(send);
+  }
+
+  transactionEnded(transaction: string, outcome: Outcome): void {
+    const state = this.#transaction(transaction);
+    if (state.outcome !== undefined) this.#onProblem(`transaction ${transaction} ended twice`);
+    state.outcome = outcome;
+    for (const send of this.#sends.values()) {
+      if (send.record.transaction === transaction) this.#checkRefused(send);
+    }
+  }
+
+  /** An application was given a message. */
+  delivered(delivery: DeliveryRecord): void {
+    const { queue, id } = delivery;
+    this.#deliveryCount += 1;
+    const send = this.#sends.get(id);
+    if (send === undefined) return this.#onProblem(`${queue} delivered ${id}, which nobody sent`);
+    if (this.#queuesByAddress.get(send.record.address)?.has(queue) !== true) {
+      return this.#onProblem(`${queue} delivered ${id}, which was sent to ${send.record.address}`);
+    }
+    const entry = this.#entry(send, queue);
+    if (this.#effects(entry).applied > 0) {
+      this.#onProblem(`${queue} delivered ${id} again after its settlement was confirmed`);
+    }
+    entry.deliveryCount += 1;
+    this.#checkRefused(send);
+    if (entry.deliveryCount === 1) this.#checkOrder(send.record, queue);
+    else this.#repeatCount += 1;
+    if (entry.deliveryCount > 1 && !delivery.redelivered) {
+      this.#onProblem(`${queue} delivered ${id} again without marking it as redelivered`);
+    }
+  }
+
+  /**
+   * An application acknowledges a message it was given. Ends with {@link acknowledgeSettled}, or with
+   * its transaction.
+   */
+  acknowledgeStarted(queue: string, id: string, transaction?: string): void {
+    const send = this.#sends.get(id);
+    if (send === undefined) return;
+    const entry = this.#entry(send, queue);
+    const settlement: Settlement = {
+      transaction,
+      deliveriesBefore: entry.deliveryCount,
+      outcome: undefined,
+    };
+    entry.settlements.push(settlement);
+    if (transaction !== undefined)
+      this.#transaction(transaction).settlements.push({ entry, settlement, id, queue });
+  }
+
+  acknowledgeSettled(queue: string, id: string, outcome: Outcome): void {
+    const settlements = this.#sends.get(id)?.entries.get(queue)?.settlements ?? [];
+    const open = settlements.find(
+      (settlement) => settlement.outcome === undefined && settlement.transaction === undefined,
+    );
+    if (open === undefined) return this.#onProblem(`${queue}: nobody acknowledged ${id}`);
+    open.outcome = outcome;
+  }
+
+  /** Everything has come to rest: nothing may be missing, half-done or done twice. */
+  finish(left: Leftovers): void {
+    for (const send of this.#sends.values()) {
+      for (const queue of this.#queuesByAddress.get(send.record.address) ?? []) {
+        this.#checkEntry(send, queue, left);
+      }
+      this.#checkAllOrNone(send, left);
+    }
+    for (const [name, state] of this.#transactions) this.#checkTransaction(name, state, left);
+  }
+
+  #checkEntry(send: SendState, queue: string, left: Leftovers): void {
+    const { id, durable } = send.record;
+    const outcome = this.#outcomeOf(send);
+    if (outcome === undefined) return this.#onProblem(`the send of ${id} never settled`);
+    const entry = this.#entry(send, queue);
+    const { applied, unknown, open } = this.#effects(entry);
+    const isLeft = left.get(queue)?.has(id) === true;
+    if (open > 0) this.#onProblem(`${queue}: an acknowledgement of ${id} never settled`);
+    if (applied > 1) this.#onProblem(`${queue}: ${id} had ${applied} confirmed effects`);
+    if (applied > 0 && isLeft) this.#onProblem(`${queue} still holds ${id}, which was settled`);
+    if (outcome === "none" && isLeft) this.#onProblem(`${queue} holds ${id}, which was refused`);
+    const settled = applied > 0 || unknown > 0;
+    if (outcome === "applied" && durable && !settled && !isLeft) {
+      this.#onProblem(
+        `${queue} lost ${id}: its send was confirmed, nobody settled it, it is not there`,
+      );
+    }
+    if (entry.deliveryCount > 0 && durable && !settled && !isLeft) {
+      this.#onProblem(`${queue} lost ${id}: it was delivered, nobody settled it, it is not there`);
+    }
+  }
+
+  /** One record holds all targets of a message, so it cannot be in some of its queues only. */
+  #checkAllOrNone(send: SendState, left: Leftovers): void {
+    const queues = [...(this.#queuesByAddress.get(send.record.address) ?? [])];
+    const present = queues.filter((queue) => this.#isPresent(send, queue, left));
+    if (!send.record.durable || present.length === 0 || present.length === queues.length) return;
+    this.#onProblem(`${send.record.id} is in ${present.join()} only, of ${queues.join()}`);
+  }
+
+  #checkTransaction(name: string, state: TransactionState, left: Leftovers): void {
+    if (state.outcome !== "unknown") {
+      if (state.outcome === undefined) this.#onProblem(`transaction ${name} never ended`);
+      return;
+    }
+    const effects = new Map<string, boolean>();
+    for (const send of this.#sends.values()) {
+      const { transaction, address, id, durable } = send.record;
+      if (transaction !== name || !durable) continue;
+      for (const queue of this.#queuesByAddress.get(address) ?? []) {
+        effects.set(`send of ${id}`, this.#isPresent(send, queue, left));
+      }
+    }
+    for (const { entry, settlement, id, queue } of state.settlements) {
+      const cameBack = entry.deliveryCount > settlement.deliveriesBefore;
+      effects.set(`acknowledgement of ${id}`, !cameBack && left.get(queue)?.has(id) !== true);
+    }
+    if (new Set(effects.values()).size <= 1) return;
+    const text = [...effects].map(([what, happened]) => `${what}: ${happened ? "yes" : "no"}`);
+    this.#onProblem(`transaction ${name} took effect in part: ${text.join("; ")}`);
+  }
+
+  #checkRefused(send: SendState): void {
+    if (this.#outcomeOf(send) !== "none") return;
+    for (const [queue, entry] of send.entries) {
+      if (entry.deliveryCount > 0)
+        this.#onProblem(`${queue} delivered ${send.record.id}, which was refused`);
+    }
+  }
+
+  #checkOrder(record: SendRecord, queue: string): void {
+    if (this.#sharedQueues.has(queue)) return;
+    const key = `${queue} ${record.producer}`;
+    const last = this.#lastSequence.get(key) ?? 0;
+    if (record.sequence < last) {
+      this.#onProblem(`${queue} delivered ${record.id} after number ${last} of the same producer`);
+    }
+    this.#lastSequence.set(key, Math.max(last, record.sequence));
+  }
+
+  #isPresent(send: SendState, queue: string, left: Leftovers): boolean {
+    const { id } = send.record;
+    return this.#entry(send, queue).deliveryCount > 0 || left.get(queue)?.has(id) === true;
+  }
+
+  #outcomeOf(send: SendState): Outcome | undefined {
+    const { transaction } = send.record;
+    return transaction === undefined ? send.outcome : this.#transactions.get(transaction)?.outcome;
+  }
+
+  #effects(entry: Entry): { applied: number; unknown: number; open: number } {
+    const counts = { applied: 0, unknown: 0, none: 0, open: 0 };
+    for (const { transaction, outcome } of entry.settlements) {
+      const decided =
+        transaction === undefined ? outcome : this.#transactions.get(transaction)?.outcome;
+      counts[decided ?? "open"] += 1;
+    }
+    return counts;
+  }
+
+  #entry(send: SendState, queue: string): Entry {
+    let entry = send.entries.get(queue);
+    if (entry === undefined) {
+      entry = { deliveryCount: 0, settlements: [] };
+      send.entries.set(queue, entry);
+    }
+    return entry;
+  }
+
+  #transaction(name: string): TransactionState {
+    let state = this.#transactions.get(name);
+    if (state === undefined) {
+      state = { outcome: undefined, settlements: [] };
+      this.#transactions.set(name, state);
+    }
+    return state;
+  }
+}
+
+/** What a scenario amounted to. */
+export interface OracleCounts {
+  readonly sends: number;
+  readonly applied: number;
+  readonly none: number;
+  readonly unknown: number;
+  readonly deliveries: number;
+  /** Deliveries beyond the first of a message in a queue, all of them marked. */
+  readonly repeats: number;
+  /** Settlements that were confirmed. */
+  readonly effects: number;
+  readonly transactions: number;
+}
+
+interface SendState {
+  readonly record: SendRecord;
+  outcome: Outcome | undefined;
+  /** By queue. */
+  readonly entries: Map<string, Entry>;
+}
+
+interface Entry {
+  deliveryCount: number;
+  readonly settlements: Settlement[];
+}
+
+interface Settlement {
+  readonly transaction: string | undefined;
+  readonly deliveriesBefore: number;
+  outcome: Outcome | undefined;
+}
+
+interface TransactionState {
+  outcome: Outcome | undefined;
+  readonly settlements: {
+    readonly entry: Entry;
+    readonly settlement: Settlement;
+    readonly id: string;
+    readonly queue: string;
+  }[];
+}
