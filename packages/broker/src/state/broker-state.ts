@@ -1,0 +1,507 @@
+import { assert, type ErrorCode } from "@everhold/base";
+import type {
+  RecoverySink,
+  RecoverySummary,
+  SnapshotSource,
+  SnapshotWriter,
+} from "@everhold/journal";
+import { ByteWriter, setI64At, type Field } from "@everhold/wire";
+import { acknowledgeBytes, writeAcknowledge, type KeyList } from "./acknowledge-record.ts";
+import type { AddressDefinition, AddressState } from "./address-state.ts";
+import type { MessageArena } from "./message-arena.ts";
+import { MessagePlan } from "./message-plan.ts";
+import { messageBytes, messageOffsetOf, writeMessage } from "./message-record.ts";
+import { producerIdBytes, type ProducerMarks } from "./producer-marks.ts";
+import type { ProducerVerdict } from "./producer-verdict.ts";
+import type { QueueDefinition, RoutingType } from "./queue-definition.ts";
+import type { NewRow, QueueState } from "./queue-state.ts";
+import type { RecordLog } from "./record-log.ts";
+import {
+  addressRecord,
+  catalogRecord,
+  deliveryCountRecord,
+  dispatchLimitRecord,
+  emptyRecord,
+  moveReasons,
+  moveRecord,
+  producerForgetRecord,
+  producerRecord,
+  producerRefusedRecord,
+  queueRecord,
+  recordTypes,
+  type MoveReason,
+} from "./records.ts";
+import { createRowView } from "./row-bodies.ts";
+import { laneFor, laneOfKey, sequenceOfKey, volatileLaneOffset } from "./row-key.ts";
+import { describeState, hashLines } from "./state-dump.ts";
+import { stateLimits } from "./state-limits.ts";
+import { StateRecovery } from "./state-recovery.ts";
+import { StateSnapshot } from "./state-snapshot.ts";
+import { StateTables } from "./state-tables.ts";
+
+/** What is fixed in a MOVE record, before its list of targets. */
+const moveFixedBytes = 37;
+const moveTargetBytes = 12;
+const nothing = new Uint8Array(0);
+const oneByte = new Uint8Array(1);
+
+/**
+ * What the journal says: addresses, queues and their messages, duplicate ids, producers. Each method that
+ * changes something appends a record and applies it in the same step; what is in memory only is applied
+ * without one. Methods that append return the record's position, −1 when none was needed: the change is
+ * committed when the log's `commitPosition` is above it.
+ *
+ * Arguments are the caller's to check; what cannot be is asserted. Only bytes from the disk give errors.
+ */
+export class BrokerState implements RecoverySink, SnapshotSource {
+  readonly #log: RecordLog;
+  readonly #tables: StateTables;
+  readonly #snapshot: StateSnapshot;
+  #recovery: StateRecovery | undefined;
+  readonly #writer = new ByteWriter(4_096);
+  readonly #row: NewRow = { position: 0, messageOffset: 0, messageLength: 0, expiryUnits: 0 };
+  readonly #view = createRowView();
+  readonly #rememberPlan = new MessagePlan();
+  readonly #body = { bytes: nothing, view: new DataView(nothing.buffer), offset: 0 };
+
+  constructor(log: RecordLog) {
+    this.#log = log;
+    this.#tables = new StateTables(log);
+    this.#snapshot = new StateSnapshot(this.#tables);
+    this.#recovery = new StateRecovery(this.#tables);
+  }
+
+  /** Bodies of the messages that are in memory only. */
+  get arena(): MessageArena {
+    return this.#tables.arena;
+  }
+
+  /** What is remembered of producers, for reading. */
+  get producers(): ProducerMarks {
+    return this.#tables.producers;
+  }
+
+  /** Messages of all queues; one in several queues counts in each. */
+  get messageCount(): number {
+    return this.#tables.rowCount;
+  }
+
+  /** Whether `count` more rows are within the limit; where not, sends are refused with EVH_ADDRESS_FULL. */
+  hasRoomFor(count: number): boolean {
+    return this.#tables.rowCount + count <= stateLimits.rowsMax;
+  }
+
+  // Recovery ---------------------------------------------------------------------------------------------
+
+  restoreSection(
+    kind: number,
+    asOf: number,
+    bytes: Uint8Array,
+    view: DataView,
+    start: number,
+    end: number,
+  ): void {
+    this.#recovering().restoreSection(kind, asOf, bytes, view, start, end);
+  }
+
+  applyRecord(
+    type: number,
+    reference: number,
+    position: number,
+    bytes: Uint8Array,
+    view: DataView,
+    start: number,
+    end: number,
+    _length: number,
+  ): void {
+    this.#recovering().applyRecord(type, reference, position, bytes, view, start, end);
+  }
+
+  /** Ends recovery: what may have been handed out before is marked, and the state may be used. */
+  recovered(_summary?: RecoverySummary): void {
+    this.#recovering().finish();
+    this.#recovery = undefined;
+  }
+
+  /**
+   * To be called once, when the journal can be written: a new one gets the base of its expiry times.
+   * @param nowMs milliseconds since 1970
+   */
+  afterRecovery(nowMs: number): void {
+    assert(this.#recovery === undefined, "the journal said that recovery has ended");
+    if (this.#tables.expiry.baseMs !== 0) return;
+    const expiryBaseMs = Math.max(1, Math.floor(nowMs / 1000) * 1000);
+    this.#append(recordTypes.catalog, 0, catalogRecord, { expiryBaseMs });
+    this.#tables.expiry.setBase(expiryBaseMs);
+  }
+
+  beginSnapshot(): void {
+    this.#snapshot.begin();
+  }
+
+  nextSnapshotSection(writer: SnapshotWriter): boolean {
+    return this.#snapshot.next(writer);
+  }
+
+  // Catalog ----------------------------------------------------------------------------------------------
+
+  findAddress(name: string): AddressState | undefined {
+    return this.#tables.addressesByName.get(name);
+  }
+
+  findQueue(name: string): QueueState | undefined {
+    return this.#tables.queuesByName.get(name);
+  }
+
+  /** The queue of an id, which is never used again after the queue's end. */
+  queueById(id: number): QueueState | undefined {
+    return this.#tables.queues.get(id);
+  }
+
+  addresses(): IterableIterator<AddressState> {
+    return this.#tables.addresses.values();
+  }
+
+  queues(): IterableIterator<QueueState> {
+    return this.#tables.queues.values();
+  }
+
+  /**
+   * Creates an address whose name is free. One that is `isTemporary` is not in the journal and vanishes
+   * at a restart, unless it gets a stored queue.
+   */
+  createAddress(definition: AddressDefinition, isTemporary = false): AddressState {
+    assert(this.findAddress(definition.name) === undefined, "the name of a new address is free");
+    const id = this.#tables.newId(!isTemporary);
+    if (!isTemporary) this.#append(recordTypes.address, id, addressRecord, definition);
+    return this.#tables.putAddress(id, definition, !isTemporary);
+  }
+
+  /** Sets which routing types an address supports. */
+  updateAddress(address: AddressState, routingTypes: readonly RoutingType[]): number {
+    const definition = { ...address.definition, routingTypes };
+    const position = address.isStored
+      ? this.#append(recordTypes.address, address.id, addressRecord, definition)
+      : -1;
+    this.#tables.putAddress(address.id, definition, false);
+    return position;
+  }
+
+  /** Ends an address that has no queues. Its duplicate ids are forgotten. */
+  deleteAddress(address: AddressState): number {
+    assert(address.queues.length === 0, "an address that ends has no queues");
+    const position = address.isStored
+      ? this.#append(recordTypes.addressDelete, address.id, emptyRecord, {})
+      : -1;
+    this.#tables.removeAddress(address);
+    return position;
+  }
+
+  /** Creates a queue whose name is free, at the address of `definition.addressName`, which exists. */
+  createQueue(definition: QueueDefinition): QueueState {
+    assert(this.findQueue(definition.name) === undefined, "the name of a new queue is free");
+    const address = this.findAddress(definition.addressName);
+    assert(address !== undefined, "the address of a new queue exists");
+    const isStored = definition.durable && !definition.temporary;
+    if (isStored && !address.isStored) this.#storeAddress(address);
+    const id = this.#tables.newId(isStored);
+    if (isStored) {
+      this.#append(recordTypes.queue, id, queueRecord, { addressId: address.id, definition });
+    }
+    const queue = this.#tables.putQueue(id, definition, isStored);
+    address.attach(queue);
+    return queue;
+  }
+
+  /** Ends a queue and all its messages. */
+  deleteQueue(queue: QueueState): number {
+    const position = queue.isStored
+      ? this.#append(recordTypes.queueDelete, queue.id, emptyRecord, {})
+      : -1;
+    const address = queue.address;
+    this.#tables.removeQueue(queue);
+    address.detach(queue);
+    return position;
+  }
+
+  // Messages ---------------------------------------------------------------------------------------------
+
+  /** Payload bytes of the record that `addMessage` would append; 0 for none. */
+  messageRecordBytes(plan: MessagePlan): number {
+    return messageBytes(plan);
+  }
+
+  /**
+   * Adds a message to the queues of a plan, and remembers its mark and duplicate id. Sets `plan.keys` and
+   * `plan.recordPosition`. Returns the message's id; −1 when it has no targets.
+   */
+  addMessage(plan: MessagePlan): number {
+    const lane = plan.lane;
+    const targetCount = plan.targetCount;
+    plan.prepareKeys();
+    for (let index = 0; index < targetCount; index += 1) {
+      plan.keys[index] = plan.target(index).nextKey(lane);
+    }
+    if (plan.needsRecord) this.#appendMessage(plan);
+    if (targetCount === 0) return -1;
+    const row = this.#row;
+    row.messageLength = plan.end - plan.start;
+    row.expiryUnits = this.#tables.expiry.unitsOf(plan.expirationMs);
+    if (plan.storedTargetCount > 0) {
+      row.position = plan.recordPosition;
+      row.messageOffset = messageOffsetOf(plan);
+    } else {
+      row.position = this.#addBody(plan);
+      row.messageOffset = 0;
+    }
+    for (let index = 0; index < targetCount; index += 1) {
+      plan.target(index).addRow(plan.keys[index] ?? 0, row);
+    }
+    return row.position;
+  }
+
+  /** Payload bytes of the record that `acknowledge` would append; 0 for none. */
+  acknowledgeRecordBytes(queue: QueueState, keys: KeyList, count: number): number {
+    return queue.isStored ? acknowledgeBytes(keys, count) : 0;
+  }
+
+  /** Settles the messages of `keys[0 … count)`, which are there: they are gone. Ascending keys pack best. */
+  acknowledge(queue: QueueState, keys: KeyList, count: number): number {
+    const bytes = this.acknowledgeRecordBytes(queue, keys, count);
+    let position = -1;
+    if (bytes > 0) {
+      position = this.#log.append(recordTypes.acknowledge, queue.id, bytes);
+      writeAcknowledge(this.#log.view, this.#log.payloadOffset, keys, count);
+    }
+    for (let index = 0; index < count; index += 1) queue.removeRow(keys[index] ?? 0);
+    return position;
+  }
+
+  /** Records how often a message was handed out; from 65,535 on the count stays there. */
+  setDeliveryCount(queue: QueueState, key: number, count: number): number {
+    const row = queue.findRow(key);
+    assert(row >= 0, "a message whose deliveries are counted is there");
+    const kept = Math.min(count, stateLimits.deliveryCountMax);
+    const position = isRecorded(queue, key)
+      ? this.#append(recordTypes.deliveryCount, queue.id, deliveryCountRecord, { key, count: kept })
+      : -1;
+    this.#tables.rows.setDeliveryCount(row, kept);
+    return position;
+  }
+
+  /** Payload bytes of the record that `move` appends at most. */
+  moveRecordBytes(targetCount: number): number {
+    return moveFixedBytes + targetCount * moveTargetBytes;
+  }
+
+  /**
+   * Moves a message to other queues without copying it; none drops it. Its deliveries are counted anew;
+   * after too many attempts or expiry (`"attempts"`, `"expired"`) it expires no more, whatever its own
+   * header says. What is in memory only stays so, in whatever queue.
+   */
+  move(queue: QueueState, key: number, targets: readonly QueueState[], reason: MoveReason): number {
+    const view = this.#view;
+    const isThere = queue.read(key, view);
+    assert(isThere, "a message that is moved is there");
+    const row = this.#row;
+    row.position = view.position;
+    row.messageOffset = view.messageOffset;
+    row.messageLength = view.messageLength;
+    const isEnd = reason === "attempts" || reason === "expired";
+    row.expiryUnits = isEnd ? 0 : this.#tables.expiry.unitsOf(view.expirationMs);
+    const lane = laneFor(view.priority, view.isInJournal);
+    const stored = view.isInJournal ? targets.filter((target) => target.isStored) : [];
+    let position = -1;
+    if (isRecorded(queue, key) || stored.length > 0) {
+      position = this.#append(recordTypes.move, queue.id, moveRecord, {
+        key,
+        reason: moveReasons.indexOf(reason),
+        position: view.isInJournal ? view.position : 0,
+        messageOffset: view.messageOffset,
+        messageLength: view.messageLength,
+        expirationMs: isEnd ? 0 : view.expirationMs,
+        targets: stored.map((target) => ({ queueId: target.id, key: target.nextKey(lane) })),
+      });
+    }
+    for (const target of targets) {
+      target.addRow(target.nextKey(lane), row);
+      if (position >= 0) target.holdLast(lane, position, this.#log.commitPosition);
+    }
+    queue.removeRow(key);
+    return position;
+  }
+
+  /**
+   * Whether a message may be handed out now. Where not, the lane's dispatch limit has been raised, and the
+   * answer changes when that is committed. Called early, e.g. when a message is added to a queue that has
+   * consumers, it makes the limit travel with the message. O(1).
+   */
+  prepareDispatch(queue: QueueState, key: number): boolean {
+    if (!isRecorded(queue, key)) return true;
+    const lane = laneOfKey(key);
+    const sequence = sequenceOfKey(key);
+    const limit = queue.dispatchLimit(lane);
+    const next = limit.nextLimit(sequence, this.#log.endPosition);
+    if (next > limit.limit) {
+      const record = { lane, limit: next };
+      const position = this.#append(
+        recordTypes.dispatchLimit,
+        queue.id,
+        dispatchLimitRecord,
+        record,
+      );
+      limit.raise(next, position, this.#log.commitPosition);
+    }
+    return limit.allows(sequence, this.#log.commitPosition);
+  }
+
+  // Duplicates -------------------------------------------------------------------------------------------
+
+  /** Whether the address remembers the duplicate id `bytes[start … end)`. */
+  isDuplicate(address: AddressState, bytes: Uint8Array, start: number, end: number): boolean {
+    return address.duplicates.has(bytes, start, end);
+  }
+
+  /**
+   * Says what becomes of a send with a producer mark; `producers.verdictCode` and `verdictPosition` have
+   * the particulars. Makes room for a new producer when there are too many, which appends a record.
+   */
+  judgeProducer(
+    bytes: Uint8Array,
+    idOffset: number,
+    epoch: number,
+    sequence: number,
+  ): ProducerVerdict {
+    const verdict = this.#tables.producers.judge(bytes, idOffset, epoch, sequence);
+    if (verdict === "new" && this.#tables.producers.count >= stateLimits.producersMax) {
+      if (this.#tables.producers.find(bytes, idOffset) < 0) {
+        this.evictProducers(this.#log.endPosition, stateLimits.producersPerEvictionMax);
+      }
+    }
+    return verdict;
+  }
+
+  /** Records that the sequences `first … last` of a producer did not take effect, and why. */
+  refuseSequence(
+    bytes: Uint8Array,
+    idOffset: number,
+    epoch: number,
+    first: number,
+    last: number,
+    code: ErrorCode,
+  ): number {
+    assert(first >= 1, "sequences begin at 1");
+    assert(last >= first, "a refusal has a sequence");
+    const id = bytes.subarray(idOffset, idOffset + producerIdBytes);
+    const record = { id, epoch, first, last, code };
+    const position = this.#append(recordTypes.producerRefused, 0, producerRefusedRecord, record);
+    const slot = this.#tables.producers.advance(bytes, idOffset, epoch, last, position);
+    this.#tables.producers.refuse(slot, first, last, code);
+    return position;
+  }
+
+  /** Opens a producer, or a newer incarnation of it, which fences the older ones. */
+  openProducer(bytes: Uint8Array, idOffset: number, epoch: number): number {
+    const id = bytes.subarray(idOffset, idOffset + producerIdBytes);
+    const position = this.#append(recordTypes.producer, 0, producerRecord, { id, epoch });
+    this.#tables.producers.advance(bytes, idOffset, epoch, 0, position);
+    return position;
+  }
+
+  /**
+   * Forgets at most `countMax` (up to 4,096) producers that did nothing since `before`, a position, those
+   * idle for longest first. Returns how many.
+   */
+  evictProducers(before: number, countMax: number): number {
+    const producers = this.#tables.producers;
+    const count = Math.min(countMax, stateLimits.producersPerEvictionMax);
+    const slots = producers.idle(before, count);
+    if (slots.length === 0) return 0;
+    const ids = slots.map((slot) => producers.idOf(slot));
+    this.#append(recordTypes.producerForget, 0, producerForgetRecord, { ids });
+    for (const slot of slots) producers.forget(slot);
+    return slots.length;
+  }
+
+  // Looking inside ---------------------------------------------------------------------------------------
+
+  /** Everything durable, as text, in an order that depends on nothing but the state. */
+  dump(): string {
+    const lines: string[] = [];
+    describeState(this.#tables, (line) => lines.push(line));
+    return lines.join("\n");
+  }
+
+  /** A short text that is equal exactly when `dump` is, but for a chance of 2^−64. */
+  fingerprint(): string {
+    return hashLines((emit) => {
+      describeState(this.#tables, emit);
+    });
+  }
+
+  /** Checks what must hold between calls. Takes time in proportion to the state. */
+  assertInvariants(): void {
+    this.#tables.assertInvariants();
+  }
+
+  #recovering(): StateRecovery {
+    assert(this.#recovery !== undefined, "recovery comes before everything else");
+    return this.#recovery;
+  }
+
+  #append<T>(type: number, reference: number, field: Field<T>, value: T): number {
+    assert(this.#recovery === undefined, "nothing is appended during recovery");
+    const writer = this.#writer;
+    writer.clear();
+    field.write(writer, value, 0);
+    const length = writer.offset;
+    const position = this.#log.append(type, reference, length);
+    this.#log.bytes.set(writer.bytes.subarray(0, length), this.#log.payloadOffset);
+    return position;
+  }
+
+  #appendMessage(plan: MessagePlan): void {
+    assert(this.#recovery === undefined, "nothing is appended during recovery");
+    assert(plan.storedTargetCount <= stateLimits.messageTargetsMax, "targets are within the limit");
+    const log = this.#log;
+    const address = plan.address;
+    const position = log.append(recordTypes.message, address.id, messageBytes(plan));
+    writeMessage(plan, position, log.bytes, log.view, log.payloadOffset);
+    plan.recordPosition = position;
+    if (plan.hasMark) {
+      const { markBytes, markOffset, markEpoch, markSequence } = plan;
+      this.#tables.producers.advance(markBytes, markOffset, markEpoch, markSequence, position);
+    }
+    if (plan.hasDuplicateId) {
+      address.duplicates.add(plan.duplicateBytes, plan.duplicateStart, plan.duplicateEnd);
+    }
+  }
+
+  #addBody(plan: MessagePlan): number {
+    const arena = this.#tables.arena;
+    const id = arena.add(plan.bytes, plan.start, plan.end);
+    arena.locate(id, this.#body);
+    setI64At(this.#body.view, this.#body.offset + plan.messageIdOffset - plan.start, id);
+    return id;
+  }
+
+  /** Puts an address into the journal that was in memory only, with what it remembers. */
+  #storeAddress(address: AddressState): void {
+    this.#append(recordTypes.address, address.id, addressRecord, address.definition);
+    this.#tables.putAddress(address.id, address.definition, true);
+    for (const id of address.duplicates.ids()) this.#appendDuplicateId(address, id);
+  }
+
+  #appendDuplicateId(address: AddressState, id: Uint8Array): void {
+    const plan = this.#rememberPlan;
+    // Nothing of a message without targets is written, so any bytes will do for it.
+    plan.begin(address, oneByte, this.#body.view, 0, 1, 0);
+    plan.setDuplicateId(id, 0, id.length);
+    this.#appendMessage(plan);
+  }
+}
+
+/** Whether what happens to a message is written into the journal. */
+function isRecorded(queue: QueueState, key: number): boolean {
+  return queue.isStored && laneOfKey(key) < volatileLaneOffset;
+}

@@ -1,0 +1,236 @@
+import { assert } from "@everhold/base";
+import { recordHeaderBytes } from "@everhold/journal";
+import { setI64At } from "@everhold/wire";
+import { keyAt, setKeyAt } from "./key-codec.ts";
+import type { MessagePlan } from "./message-plan.ts";
+import { producerIdBytes } from "./producer-marks.ts";
+import { checkPadding, corrupt } from "./records.ts";
+import { isLane, laneOfKey, volatileLaneOffset } from "./row-key.ts";
+import { stateLimits } from "./state-limits.ts";
+
+/*
+ * MESSAGE, offsets from the beginning of the payload:
+ *
+ *    0  u8   flags: 1 mark, 2 duplicate id, 4 expiration; 8 is reserved for a due time
+ *    1  u8   0
+ *    2  u16  bytes of the duplicate id
+ *    4  u32  count of targets
+ *    8  u32  offset of the message from the beginning of the record
+ *   12  u32  bytes of the message; 0 when there are no targets: the record then holds only what to remember
+ *   16       targets: u32 queue id, u64 row key each
+ *            mark: 16 bytes id, u32 epoch, u64 sequence
+ *            expiration: u64 milliseconds since 1970
+ *            duplicate id
+ *            message, as in SESS_SEND, its message id being the record's position
+ */
+const fixedBytes = 16;
+const targetBytes = 12;
+const markBytes = producerIdBytes + 12;
+const expirationBytes = 8;
+const markFlag = 1;
+const duplicateFlag = 2;
+const expirationFlag = 4;
+const knownFlags = markFlag | duplicateFlag | expirationFlag;
+
+/** Payload bytes of the record for a plan. 0 when it needs none. */
+export function messageBytes(plan: MessagePlan): number {
+  return plan.needsRecord ? bytesBeforeMessage(plan) + storedLength(plan) : 0;
+}
+
+/** From the beginning of the record to the message. */
+export function messageOffsetOf(plan: MessagePlan): number {
+  return recordHeaderBytes + bytesBeforeMessage(plan);
+}
+
+/** Writes the payload at `offset`. `plan.keys` holds the keys of all targets. */
+export function writeMessage(
+  plan: MessagePlan,
+  position: number,
+  bytes: Uint8Array,
+  view: DataView,
+  offset: number,
+): void {
+  const { hasMark, hasDuplicateId } = plan;
+  const hasExpiration = plan.expirationMs > 0;
+  const duplicateLength = hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0;
+  assert(duplicateLength <= stateLimits.duplicateIdBytesMax, "a duplicate id is within its limit");
+  const length = storedLength(plan);
+  view.setUint8(
+    offset,
+    (hasMark ? markFlag : 0) |
+      (hasDuplicateId ? duplicateFlag : 0) |
+      (hasExpiration ? expirationFlag : 0),
+  );
+  view.setUint8(offset + 1, 0);
+  view.setUint16(offset + 2, duplicateLength);
+  view.setUint32(offset + 4, plan.storedTargetCount);
+  view.setUint32(offset + 8, messageOffsetOf(plan));
+  view.setUint32(offset + 12, length);
+  let at = offset + fixedBytes;
+  if (plan.isDurable) at = writeTargets(plan, view, at);
+  if (hasMark) {
+    for (let index = 0; index < producerIdBytes; index += 1) {
+      bytes[at + index] = plan.markBytes[plan.markOffset + index] ?? 0;
+    }
+    view.setUint32(at + producerIdBytes, plan.markEpoch);
+    setKeyAt(view, at + producerIdBytes + 4, plan.markSequence);
+    at += markBytes;
+  }
+  if (hasExpiration) {
+    setKeyAt(view, at, plan.expirationMs);
+    at += expirationBytes;
+  }
+  for (let index = 0; index < duplicateLength; index += 1) {
+    bytes[at + index] = plan.duplicateBytes[plan.duplicateStart + index] ?? 0;
+  }
+  at += duplicateLength;
+  if (length === 0) return;
+  bytes.set(plan.bytes.subarray(plan.start, plan.end), at);
+  setI64At(view, at + plan.messageIdOffset - plan.start, position);
+}
+
+/** A MESSAGE record that was read: offsets into its bytes. One object is reused. */
+export interface MessageRecordView {
+  targetCount: number;
+  /** Where the targets begin; {@link targetQueueId} and {@link targetKey} read them. */
+  targetsAt: number;
+  /** Where the mark's id begins, −1 when there is none. */
+  markAt: number;
+  markEpoch: number;
+  markSequence: number;
+  /** 0 is never. */
+  expirationMs: number;
+  /** −1 when there is no duplicate id. */
+  duplicateStart: number;
+  duplicateEnd: number;
+  /** From the beginning of the record. */
+  messageOffset: number;
+  messageLength: number;
+}
+
+/** An empty {@link MessageRecordView} to read into. */
+export function createMessageRecordView(): MessageRecordView {
+  return {
+    targetCount: 0,
+    targetsAt: 0,
+    markAt: -1,
+    markEpoch: 0,
+    markSequence: 0,
+    expirationMs: 0,
+    duplicateStart: -1,
+    duplicateEnd: -1,
+    messageOffset: 0,
+    messageLength: 0,
+  };
+}
+
+/**
+ * Reads a payload and checks all of its layout.
+ * @throws EverholdError EVH_DATA_CORRUPT
+ */
+export function readMessage(
+  position: number,
+  bytes: Uint8Array,
+  view: DataView,
+  start: number,
+  end: number,
+  into: MessageRecordView,
+): void {
+  if (end - start < fixedBytes) {
+    throw corrupt(position, `found ${end - start} bytes, expected at least ${fixedBytes}`);
+  }
+  const flags = view.getUint8(start);
+  if ((flags & ~knownFlags) !== 0 || view.getUint8(start + 1) !== 0) {
+    throw corrupt(position, `found flags ${flags}, expected at most ${knownFlags}`);
+  }
+  const duplicateLength = view.getUint16(start + 2);
+  into.targetCount = view.getUint32(start + 4);
+  into.messageOffset = view.getUint32(start + 8);
+  into.messageLength = view.getUint32(start + 12);
+  into.targetsAt = start + fixedBytes;
+  let at = into.targetsAt + into.targetCount * targetBytes;
+  const hasMark = (flags & markFlag) !== 0;
+  const hasExpiration = (flags & expirationFlag) !== 0;
+  const hasDuplicateId = (flags & duplicateFlag) !== 0;
+  const messageAt =
+    at + (hasMark ? markBytes : 0) + (hasExpiration ? expirationBytes : 0) + duplicateLength;
+  if (start - recordHeaderBytes + into.messageOffset !== messageAt) {
+    throw corrupt(position, `found message offset ${into.messageOffset}, which is not its place`);
+  }
+  // Checks the lengths, too: what they add up to lies inside the record.
+  checkPadding(position, bytes, messageAt + into.messageLength, end);
+  if (into.messageLength === 0 && into.targetCount > 0) throw corrupt(position, "found no message");
+  if (into.messageLength > 0 && into.targetCount === 0) throw corrupt(position, "found no targets");
+  into.markAt = -1;
+  if (hasMark) {
+    into.markAt = at;
+    into.markEpoch = view.getUint32(at + producerIdBytes);
+    into.markSequence = safe(position, keyAt(view, at + producerIdBytes + 4));
+    at += markBytes;
+  }
+  into.expirationMs = 0;
+  if (hasExpiration) {
+    into.expirationMs = safe(position, keyAt(view, at));
+    at += expirationBytes;
+  }
+  if (
+    duplicateLength > stateLimits.duplicateIdBytesMax ||
+    (duplicateLength > 0 && !hasDuplicateId)
+  ) {
+    throw corrupt(position, `found a duplicate id of ${duplicateLength} bytes`);
+  }
+  into.duplicateStart = hasDuplicateId ? at : -1;
+  into.duplicateEnd = hasDuplicateId ? at + duplicateLength : -1;
+}
+
+/** The queue id of a target. */
+export function targetQueueId(record: MessageRecordView, view: DataView, index: number): number {
+  return view.getUint32(record.targetsAt + index * targetBytes);
+}
+
+/** The row key of a target. @throws EverholdError EVH_DATA_CORRUPT */
+export function targetKey(
+  record: MessageRecordView,
+  view: DataView,
+  index: number,
+  position: number,
+): number {
+  const key = safe(position, keyAt(view, record.targetsAt + index * targetBytes + 4));
+  const lane = laneOfKey(key);
+  if (!isLane(lane) || lane >= volatileLaneOffset) {
+    throw corrupt(position, `found row key ${key}, whose lane ${lane} holds no durable messages`);
+  }
+  return key;
+}
+
+function writeTargets(plan: MessagePlan, view: DataView, offset: number): number {
+  let at = offset;
+  for (let index = 0; index < plan.targetCount; index += 1) {
+    const queue = plan.target(index);
+    if (!queue.isStored) continue;
+    view.setUint32(at, queue.id);
+    setKeyAt(view, at + 4, plan.keys[index] ?? 0);
+    at += targetBytes;
+  }
+  return at;
+}
+
+function bytesBeforeMessage(plan: MessagePlan): number {
+  return (
+    fixedBytes +
+    plan.storedTargetCount * targetBytes +
+    (plan.hasMark ? markBytes : 0) +
+    (plan.expirationMs > 0 ? expirationBytes : 0) +
+    (plan.hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0)
+  );
+}
+
+function storedLength(plan: MessagePlan): number {
+  return plan.storedTargetCount > 0 ? plan.end - plan.start : 0;
+}
+
+function safe(position: number, value: number): number {
+  if (!Number.isSafeInteger(value))
+    throw corrupt(position, `found ${value}, which is above 2^53 - 1`);
+  return value;
+}

@@ -1,0 +1,349 @@
+import { assert } from "@everhold/base";
+import type { AddressState } from "./address-state.ts";
+import { DispatchLimit } from "./dispatch-limit.ts";
+import type { ExpiryScale } from "./expiry-scale.ts";
+import { Lane } from "./lane.ts";
+import type { QueueDefinition } from "./queue-definition.ts";
+import type { RowBodies, RowView } from "./row-bodies.ts";
+import {
+  isLane,
+  laneCountMax,
+  laneOfKey,
+  priorityMax,
+  rowKey,
+  sequenceOfKey,
+  volatileBase,
+  volatileLaneOffset,
+} from "./row-key.ts";
+import type { RowStore } from "./row-store.ts";
+import type { ScanCursor } from "./scan-cursor.ts";
+
+const none = -1;
+const prioritiesMask = (1 << (priorityMax + 1)) - 1;
+
+/** What all queues of a broker share. */
+export interface QueueContext {
+  readonly rows: RowStore;
+  readonly bodies: RowBodies;
+  readonly expiry: ExpiryScale;
+}
+
+/** What a new row holds. One object is reused for many rows. */
+export interface NewRow {
+  position: number;
+  messageOffset: number;
+  messageLength: number;
+  expiryUnits: number;
+}
+
+/**
+ * One queue: its definition and its rows. Reading, `take` and `giveBack` are for everybody, because what is
+ * in flight is no durable fact; rows come and go through `BrokerState` only.
+ */
+export class QueueState {
+  readonly id: number;
+  readonly definition: QueueDefinition;
+  /** Whether the journal knows it: durable and not temporary. */
+  readonly isStored: boolean;
+  readonly #context: QueueContext;
+  readonly #lanes: (Lane | undefined)[] = [];
+  readonly #limits: (DispatchLimit | undefined)[] = [];
+  #address: AddressState | undefined;
+  /** Bit l says that lane l has ready rows. */
+  #readyLanes = 0;
+  #messageCount = 0;
+  #readyCount = 0;
+  #bytes = 0;
+  #expiringCount = 0;
+
+  constructor(context: QueueContext, id: number, definition: QueueDefinition, isStored: boolean) {
+    this.#context = context;
+    this.id = id;
+    this.definition = definition;
+    this.isStored = isStored;
+  }
+
+  /** The address that it belongs to. */
+  get address(): AddressState {
+    if (this.#address === undefined) throw new Error("a queue was used before recovery ended");
+    return this.#address;
+  }
+
+  /** Messages, in flight or not, committed or not. */
+  get messageCount(): number {
+    return this.#messageCount;
+  }
+
+  /** Messages that are not in flight. */
+  get readyCount(): number {
+    return this.#readyCount;
+  }
+
+  /** Messages that were taken and neither settled nor given back. */
+  get inFlightCount(): number {
+    return this.#messageCount - this.#readyCount;
+  }
+
+  /** Bytes of its messages. A message in several queues counts in each. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Messages that expire at some time. */
+  get expiringCount(): number {
+    return this.#expiringCount;
+  }
+
+  /** The key of the message to hand out next: by priority, returned ones first. −1 when there is none. */
+  firstReady(commitPosition: number): number {
+    let lanes = this.#readyLanes;
+    while (lanes !== 0) {
+      const priorities = (lanes | (lanes >>> volatileLaneOffset)) & prioritiesMask;
+      const priority = 31 - Math.clz32(priorities);
+      const lane = this.#lanes[priority];
+      const other = this.#lanes[priority + volatileLaneOffset];
+      const stored = lane === undefined ? none : lane.first(commitPosition);
+      const inMemory = other === undefined ? none : other.first(commitPosition);
+      if (stored !== none || inMemory !== none) return this.#earlier(priority, stored, inMemory);
+      lanes &= ~((1 << priority) | (1 << (priority + volatileLaneOffset)));
+    }
+    return none;
+  }
+
+  /**
+   * The key of the first committed message that `cursor` has not passed, which it passes then; −1 when
+   * there is none. By priority, then in order; only ready ones unless `includeInFlight`.
+   */
+  scan(cursor: ScanCursor, commitPosition: number, includeInFlight: boolean): number {
+    for (let priority = priorityMax; priority >= 0; priority -= 1) {
+      const lane = this.#lanes[priority];
+      const other = this.#lanes[priority + volatileLaneOffset];
+      const stored =
+        lane === undefined
+          ? none
+          : lane.firstFrom(cursor.next(priority), commitPosition, includeInFlight);
+      const inMemory =
+        other === undefined
+          ? none
+          : other.firstFrom(
+              cursor.next(priority + volatileLaneOffset),
+              commitPosition,
+              includeInFlight,
+            );
+      if (stored === none && inMemory === none) continue;
+      const key = this.#earlier(priority, stored, inMemory);
+      cursor.pass(key);
+      return key;
+    }
+    return none;
+  }
+
+  /** Whether the message is there. */
+  has(key: number): boolean {
+    const lane = this.#lanes[laneOfKey(key)];
+    return lane !== undefined && lane.find(sequenceOfKey(key)) !== none;
+  }
+
+  /** Whether the message is there and not in flight. */
+  isReady(key: number): boolean {
+    const lane = this.#lanes[laneOfKey(key)];
+    return lane !== undefined && lane.isReady(sequenceOfKey(key));
+  }
+
+  /** Sets `into` to what is known of a message; false when it is not there. */
+  read(key: number, into: RowView): boolean {
+    const laneNumber = laneOfKey(key);
+    const lane = this.#lanes[laneNumber];
+    const row = lane === undefined ? none : lane.find(sequenceOfKey(key));
+    if (row === none) return false;
+    const rows = this.#context.rows;
+    const position = rows.position(row);
+    const isDurable = laneNumber < volatileLaneOffset;
+    into.position = position;
+    into.messageId = position;
+    into.messageOffset = isDurable ? rows.messageOffset(row) : 0;
+    into.messageLength = rows.messageLength(row);
+    into.isInJournal = position < volatileBase;
+    into.expirationMs = this.#context.expiry.msOf(rows.expiryUnits(row));
+    into.deliveryCount = rows.deliveryCount(row);
+    into.redelivered = rows.isRedelivered(row);
+    into.priority = laneNumber % volatileLaneOffset;
+    into.isDurable = isDurable;
+    return true;
+  }
+
+  /** Marks a ready message as in flight. */
+  take(key: number): void {
+    const laneNumber = laneOfKey(key);
+    const lane = this.#laneOf(laneNumber);
+    lane.take(sequenceOfKey(key));
+    this.#readyCount -= 1;
+    if (lane.readyCount === 0) this.#readyLanes &= ~(1 << laneNumber);
+  }
+
+  /** Makes a message that is in flight ready again, at its old place. */
+  giveBack(key: number): void {
+    const laneNumber = laneOfKey(key);
+    this.#laneOf(laneNumber).giveBack(sequenceOfKey(key));
+    this.#readyCount += 1;
+    this.#readyLanes |= 1 << laneNumber;
+  }
+
+  /** The key that the next message of a lane gets. */
+  nextKey(lane: number): number {
+    return rowKey(this.#lanes[lane]?.nextSequence ?? 0, lane);
+  }
+
+  /** The number of a live row in the store; −1 when there is none. For `BrokerState`. */
+  findRow(key: number): number {
+    return this.#lanes[laneOfKey(key)]?.find(sequenceOfKey(key)) ?? none;
+  }
+
+  /** Adds a message that is ready. For `BrokerState`, as is what follows. */
+  addRow(key: number, from: NewRow): void {
+    const laneNumber = laneOfKey(key);
+    const lane = this.#lanes[laneNumber] ?? this.#addLane(laneNumber);
+    const row = lane.add(sequenceOfKey(key));
+    const isDurable = laneNumber < volatileLaneOffset;
+    const offset = isDurable ? from.messageOffset : this.#arrivalMark(laneNumber);
+    const { position, messageLength, expiryUnits } = from;
+    this.#context.rows.writeRow(row, position, offset, messageLength, expiryUnits);
+    this.#context.bodies.retainBody(position, from.messageOffset, messageLength);
+    this.#readyLanes |= 1 << laneNumber;
+    this.#readyCount += 1;
+    this.#count(1, messageLength, expiryUnits);
+  }
+
+  /** Hides the row that was added last to a lane until `position` is committed. */
+  holdLast(lane: number, position: number, commitPosition: number): void {
+    this.#laneOf(lane).hold(position, commitPosition);
+  }
+
+  /** Lets the sequences of a lane pass up to `sequence`. */
+  skipTo(laneNumber: number, sequence: number): void {
+    (this.#lanes[laneNumber] ?? this.#addLane(laneNumber)).skipTo(sequence);
+  }
+
+  /** Removes a live message. */
+  removeRow(key: number): void {
+    const laneNumber = laneOfKey(key);
+    const lane = this.#laneOf(laneNumber);
+    const sequence = sequenceOfKey(key);
+    const row = lane.find(sequence);
+    assert(row !== none, "a message that is removed is there");
+    this.#forget(laneNumber, row);
+    if (lane.remove(sequence)) {
+      this.#readyCount -= 1;
+      if (lane.readyCount === 0) this.#readyLanes &= ~(1 << laneNumber);
+    }
+  }
+
+  /** Removes all messages. */
+  clear(): void {
+    for (let laneNumber = 0; laneNumber < laneCountMax; laneNumber += 1) {
+      this.#lanes[laneNumber]?.clear((row) => {
+        this.#forget(laneNumber, row);
+      });
+    }
+    this.#readyCount = 0;
+    this.#readyLanes = 0;
+  }
+
+  /** Joins the address. */
+  join(address: AddressState): void {
+    assert(this.#address === undefined, "a queue joins one address");
+    this.#address = address;
+  }
+
+  /** A lane, `undefined` while it never had a row. */
+  lane(laneNumber: number): Lane | undefined {
+    return this.#lanes[laneNumber];
+  }
+
+  /** The dispatch limit of a lane, made when it is asked for. */
+  dispatchLimit(laneNumber: number): DispatchLimit {
+    let limit = this.#limits[laneNumber];
+    if (limit === undefined) {
+      limit = new DispatchLimit();
+      while (this.#limits.length < laneNumber) this.#limits.push(undefined);
+      this.#limits[laneNumber] = limit;
+    }
+    return limit;
+  }
+
+  /** The dispatch limit of a lane as it was recorded, 0 when none was. */
+  dispatchLimitOf(laneNumber: number): number {
+    return this.#limits[laneNumber]?.limit ?? 0;
+  }
+
+  /** Checks what must hold between calls. */
+  assertInvariants(): void {
+    let messages = 0;
+    let ready = 0;
+    for (let number = 0; number < laneCountMax; number += 1) {
+      const lane = this.#lanes[number];
+      const hasReady = (this.#readyLanes & (1 << number)) !== 0;
+      if (lane === undefined) {
+        assert(!hasReady, "a lane that does not exist has nothing ready");
+        continue;
+      }
+      assert(isLane(number), "a lane has a number of a lane");
+      lane.assertInvariants();
+      messages += lane.rowCount;
+      ready += lane.readyCount;
+      assert(hasReady === lane.readyCount > 0, "lanes with ready rows are marked");
+    }
+    assert(messages === this.#messageCount, "messages are counted");
+    assert(ready === this.#readyCount, "ready messages are counted");
+    assert(this.#bytes >= 0, "bytes are not negative");
+    assert(this.#expiringCount <= messages, "only messages expire");
+  }
+
+  /** Of the candidates of two lanes of one priority the one that came first, as a key. */
+  #earlier(priority: number, stored: number, inMemory: number): number {
+    if (inMemory === none) return rowKey(stored, priority);
+    const other = priority + volatileLaneOffset;
+    if (stored === none) return rowKey(inMemory, other);
+    const mark = this.#context.rows.messageOffset(this.#laneOf(other).find(inMemory));
+    // Both wrap at 2^32; the difference says which is ahead.
+    return ((mark - stored) | 0) > 0 ? rowKey(stored, priority) : rowKey(inMemory, other);
+  }
+
+  /** How many durable messages of the same priority had come, modulo 2^32. */
+  #arrivalMark(laneNumber: number): number {
+    return (this.#lanes[laneNumber - volatileLaneOffset]?.nextSequence ?? 0) >>> 0;
+  }
+
+  #forget(laneNumber: number, row: number): void {
+    const rows = this.#context.rows;
+    const isDurable = laneNumber < volatileLaneOffset;
+    const length = rows.messageLength(row);
+    this.#context.bodies.releaseBody(
+      rows.position(row),
+      isDurable ? rows.messageOffset(row) : 0,
+      length,
+    );
+    this.#count(-1, -length, rows.expiryUnits(row));
+  }
+
+  #count(messages: number, bytes: number, expiryUnits: number): void {
+    this.#messageCount += messages;
+    this.#bytes += bytes;
+    if (expiryUnits !== 0) this.#expiringCount += messages;
+    this.#address?.count(messages, bytes);
+  }
+
+  #addLane(laneNumber: number): Lane {
+    assert(isLane(laneNumber), "a row belongs to a lane that exists");
+    while (this.#lanes.length < laneNumber) this.#lanes.push(undefined);
+    const lane = new Lane(this.#context.rows);
+    this.#lanes[laneNumber] = lane;
+    return lane;
+  }
+
+  #laneOf(laneNumber: number): Lane {
+    const lane = this.#lanes[laneNumber];
+    if (lane === undefined) throw new Error("a row was asked for in a lane that never had one");
+    return lane;
+  }
+}

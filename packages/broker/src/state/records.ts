@@ -1,0 +1,173 @@
+import { errorCodes, EverholdError, type ErrorCode } from "@everhold/base";
+import {
+  bytes,
+  ByteReader,
+  counter,
+  flag,
+  list,
+  string,
+  struct,
+  u16,
+  u32,
+  u8,
+  type Field,
+  type ValueOf,
+} from "@everhold/wire";
+import { producerIdBytes } from "./producer-marks.ts";
+import { queueDefinition, routingType } from "./queue-definition.ts";
+import { stateLimits } from "./state-limits.ts";
+
+/**
+ * The types of the records that hold the broker's state. `reference` is the u32 in each record's header.
+ *
+ * | type | name             | reference    | payload                                              |
+ * |------|------------------|--------------|------------------------------------------------------|
+ * | 16   | CATALOG          | 0            | what is set once for the whole journal               |
+ * | 17   | ADDRESS          | address id   | definition; also replaces an earlier one             |
+ * | 18   | ADDRESS_DELETE   | address id   | –                                                    |
+ * | 19   | QUEUE            | queue id     | address id and definition                            |
+ * | 20   | QUEUE_DELETE     | queue id     | –                                                    |
+ * | 21   | MESSAGE          | address id   | `message-record.ts`                                  |
+ * | 22   | ACKNOWLEDGE      | queue id     | `acknowledge-record.ts`                              |
+ * | 23   | DISPATCH_LIMIT   | queue id     | lane, first sequence that may not be handed out      |
+ * | 24   | DELIVERY_COUNT   | queue id     | row key, count                                       |
+ * | 25   | MOVE             | queue id     | row key, where its body is, target queues and keys   |
+ * | 26   | PRODUCER         | 0            | id and epoch: opened                                 |
+ * | 27   | PRODUCER_REFUSED | 0            | id, epoch, range of sequences, code                  |
+ * | 28   | PRODUCER_FORGET  | 0            | ids                                                  |
+ *
+ * Reserved: 32 part of a large message, 33 transaction prepared, 34 committed, 35 rolled back, 36 scheduled
+ * message due, 37 batch of a log topic, 38 session, 39 relocation by compaction, 40 outcome of a transaction.
+ */
+export const recordTypes = {
+  catalog: 16,
+  address: 17,
+  addressDelete: 18,
+  queue: 19,
+  queueDelete: 20,
+  message: 21,
+  acknowledge: 22,
+  dispatchLimit: 23,
+  deliveryCount: 24,
+  move: 25,
+  producer: 26,
+  producerRefused: 27,
+  producerForget: 28,
+} as const;
+
+/** An error code by its name. A name that this version does not know reads as EVH_REJECTED. */
+const errorCode: Field<ErrorCode> = {
+  shape: { kind: "string", form: "Str", charactersMax: 64 },
+  write: (writer, value, version) => string(64).write(writer, value, version),
+  read(reader, version) {
+    const name = string(64).read(reader, version);
+    return isErrorCode(name) ? name : "EVH_REJECTED";
+  },
+};
+
+/** Why a row went to another queue. Fixed numbers: 0 … 3 in this order. */
+export const moveReasons = ["attempts", "expired", "admin", "other"] as const;
+export type MoveReason = (typeof moveReasons)[number];
+
+export const catalogRecord = struct({ expiryBaseMs: counter });
+
+export const addressRecord = struct({
+  name: string(stateLimits.nameCharsMax),
+  routingTypes: list(routingType, 2),
+  autoCreated: flag,
+});
+export type AddressRecord = ValueOf<typeof addressRecord>;
+
+export const queueRecord = struct({ addressId: u32, definition: queueDefinition });
+export type QueueRecord = ValueOf<typeof queueRecord>;
+
+export const emptyRecord = struct({});
+
+export const dispatchLimitRecord = struct({ lane: u8, limit: counter });
+
+export const deliveryCountRecord = struct({ key: counter, count: u16 });
+
+export const moveRecord = struct({
+  key: counter,
+  reason: u8,
+  position: counter,
+  messageOffset: u32,
+  messageLength: u32,
+  expirationMs: counter,
+  targets: list(struct({ queueId: u32, key: counter }), stateLimits.messageTargetsMax),
+});
+export type MoveRecord = ValueOf<typeof moveRecord>;
+
+const producerId = bytes(producerIdBytes);
+
+export const producerRecord = struct({ id: producerId, epoch: u32 });
+
+export const producerRefusedRecord = struct({
+  id: producerId,
+  epoch: u32,
+  first: counter,
+  last: counter,
+  code: errorCode,
+});
+export type ProducerRefusedRecord = ValueOf<typeof producerRefusedRecord>;
+
+export const producerForgetRecord = struct({
+  ids: list(producerId, stateLimits.producersPerEvictionMax),
+});
+
+/** A refusal as snapshots keep it. */
+export const refusalEntry = struct({ first: counter, last: counter, code: errorCode });
+
+const reader = new ByteReader(undefined, { strict: true });
+
+/**
+ * Reads the payload of a record that is defined as data; behind it only the padding of the record may
+ * follow.
+ * @throws EverholdError EVH_DATA_CORRUPT naming the position
+ */
+export function readRecord<T>(
+  field: Field<T>,
+  position: number,
+  payload: Uint8Array,
+  view: DataView,
+  start: number,
+  end: number,
+): T {
+  let value: T;
+  try {
+    value = field.read(reader.reset(payload, view, start, end), 0);
+  } catch (error) {
+    throw new EverholdError("EVH_DATA_CORRUPT", `cannot read the record at position ${position}`, {
+      cause: error,
+    });
+  }
+  checkPadding(position, payload, reader.offset, end);
+  return value;
+}
+
+/** Refuses what is not the padding of a record: more than 7 bytes, or one that is not 0. */
+export function checkPadding(
+  position: number,
+  payload: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  if (end - start > 7 || end < start) {
+    throw corrupt(position, `found ${end - start} bytes after its payload, expected 0 to 7`);
+  }
+  for (let index = start; index < end; index += 1) {
+    if (payload[index] !== 0) throw corrupt(position, "found bytes in its padding, expected zeros");
+  }
+}
+
+/** The error for a record that cannot be applied. */
+export function corrupt(position: number, what: string): EverholdError {
+  return new EverholdError(
+    "EVH_DATA_CORRUPT",
+    `cannot apply the record at position ${position}: ${what}`,
+  );
+}
+
+function isErrorCode(name: string): name is ErrorCode {
+  return Object.hasOwn(errorCodes, name);
+}

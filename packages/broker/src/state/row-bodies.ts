@@ -1,0 +1,44 @@
+/** Who keeps the bodies of rows: told of each row that begins and ends to need one. */
+export interface RowBodies {
+  /** A row needs the body at `position`, a journal position or an arena address. */
+  retainBody(position: number, messageOffset: number, messageLength: number): void;
+  /** One row needs it no more. */
+  releaseBody(position: number, messageOffset: number, messageLength: number): void;
+}
+
+/** What a queue knows of one of its rows. One object is reused for many reads. */
+export interface RowView {
+  /** Position of the record in the journal, or address of the body in the arena. */
+  position: number;
+  /** The message's id, as consumers see it. */
+  messageId: number;
+  /** Bytes from `position` to the message. */
+  messageOffset: number;
+  messageLength: number;
+  /** Whether `position` is one of the journal. */
+  isInJournal: boolean;
+  /** Milliseconds since 1970 at which it expires, rounded up to 100 ms; 0 is never. */
+  expirationMs: number;
+  /** How often it was handed out, as far as that was recorded. */
+  deliveryCount: number;
+  /** Whether it may have been handed out before this process started; such a time is not counted. */
+  redelivered: boolean;
+  priority: number;
+  isDurable: boolean;
+}
+
+/** An empty {@link RowView} to read into. */
+export function createRowView(): RowView {
+  return {
+    position: 0,
+    messageId: 0,
+    messageOffset: 0,
+    messageLength: 0,
+    isInJournal: false,
+    expirationMs: 0,
+    deliveryCount: 0,
+    redelivered: false,
+    priority: 0,
+    isDurable: false,
+  };
+}

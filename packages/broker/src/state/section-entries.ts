@@ -1,0 +1,56 @@
+import { bytes, counter, list, struct, u32, u8 } from "@everhold/wire";
+import { producerIdBytes } from "./producer-marks.ts";
+import { queueDefinition } from "./queue-definition.ts";
+import { addressRecord, refusalEntry } from "./records.ts";
+import { stateLimits } from "./state-limits.ts";
+
+/** The kind of all sections of the state in a snapshot. */
+export const stateSectionKind = 1;
+
+/**
+ * A section is a list of entries, each a tag and what belongs to it, up to the tag `end`. All of a section
+ * is true as of one position. An address comes with its duplicate ids. A queue begins with `queue`, goes on
+ * with `rows` for each of its lanes, in as many sections as they need, and is whole when its `queueEnd` has
+ * come: a queue that was deleted meanwhile has none, and its QUEUE_DELETE record follows in the log.
+ */
+export const sectionTags = {
+  end: 0,
+  catalog: 1,
+  address: 2,
+  queue: 3,
+  rows: 4,
+  queueEnd: 5,
+  producer: 6,
+} as const;
+
+export const catalogEntry = struct({ nextId: counter, expiryBaseMs: counter });
+
+/** Followed by the duplicate ids, as `DuplicateIds.write` writes them. */
+export const addressEntry = struct({ id: u32, definition: addressRecord });
+
+export const queueEntry = struct({ id: u32, addressId: u32, definition: queueDefinition });
+
+export const queueEndEntry = struct({ id: u32 });
+
+/**
+ * Followed by `count` rows of {@link rowEntryBytes}. They are all rows of the lane whose sequences are below
+ * `end` and not covered by an earlier entry.
+ */
+export const rowsEntry = struct({
+  queueId: u32,
+  lane: u8,
+  dispatchLimit: counter,
+  end: counter,
+  count: u32,
+});
+
+/** A row: u64 sequence, u64 position, then u32 message offset, message length, expiry units, deliveries. */
+export const rowEntryBytes = 32;
+
+export const producerEntry = struct({
+  id: bytes(producerIdBytes),
+  epoch: u32,
+  sequence: counter,
+  position: counter,
+  refusals: list(refusalEntry, stateLimits.refusalsPerProducerMax),
+});

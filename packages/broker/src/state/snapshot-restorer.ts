@@ -1,0 +1,230 @@
+import { EverholdError } from "@everhold/base";
+import type { ByteReader } from "@everhold/wire";
+import { keyAt } from "./key-codec.ts";
+import type { NewRow, QueueState } from "./queue-state.ts";
+import { RestoredRanges } from "./restored-ranges.ts";
+import { isLane, laneOfKey, rowKey, sequenceOfKey, volatileLaneOffset } from "./row-key.ts";
+import {
+  addressEntry,
+  catalogEntry,
+  producerEntry,
+  queueEndEntry,
+  queueEntry,
+  rowEntryBytes,
+  rowsEntry,
+  sectionTags,
+  stateSectionKind,
+} from "./section-entries.ts";
+import { stateLimits } from "./state-limits.ts";
+import type { StateTables } from "./state-tables.ts";
+
+interface RestoredQueue {
+  /** As of which position the definition is true. */
+  readonly asOf: number;
+  readonly lanes: Map<number, RestoredRanges>;
+  isWhole: boolean;
+}
+
+/** Reads the sections of a snapshot, and remembers as of which position each part of the state is true. */
+export class SnapshotRestorer {
+  readonly #tables: StateTables;
+  readonly #addresses = new Map<number, number>();
+  readonly #queues = new Map<number, RestoredQueue>();
+  readonly #producers = new Map<number, number>();
+  readonly #row: NewRow = { position: 0, messageOffset: 0, messageLength: 0, expiryUnits: 0 };
+  /** The highest `asOf` of all sections: records from there on are never skipped. */
+  #asOfMax = 0;
+  #isReading = true;
+
+  /** The address of each queue, by ids. */
+  readonly addressIds = new Map<number, number>();
+
+  constructor(tables: StateTables) {
+    this.#tables = tables;
+  }
+
+  /** Whether there was a snapshot. */
+  get hasSnapshot(): boolean {
+    return this.#asOfMax > 0;
+  }
+
+  /** @throws EverholdError EVH_DATA_CORRUPT, EVH_DATA_FORMAT */
+  restoreSection(kind: number, asOf: number, reader: ByteReader): void {
+    if (kind !== stateSectionKind) {
+      throw new EverholdError(
+        "EVH_DATA_FORMAT",
+        `cannot restore a snapshot: found a section of kind ${kind}, which this version does not know`,
+      );
+    }
+    this.#asOfMax = Math.max(this.#asOfMax, asOf);
+    try {
+      for (let tag = reader.u8(); tag !== sectionTags.end; tag = reader.u8()) {
+        this.#restoreEntry(tag, asOf, reader);
+      }
+    } catch (error) {
+      if (EverholdError.is(error, "EVH_DATA_CORRUPT")) throw error;
+      throw new EverholdError(
+        "EVH_DATA_CORRUPT",
+        `cannot read the snapshot's section as of position ${asOf}`,
+        { cause: error },
+      );
+    }
+  }
+
+  /** No section follows: queues that are not whole were deleted while the snapshot was written. */
+  endSections(): void {
+    if (!this.#isReading) return;
+    this.#isReading = false;
+    for (const [id, restored] of this.#queues) {
+      if (restored.isWhole) continue;
+      const queue = this.#tables.queues.get(id);
+      if (queue !== undefined) this.#tables.removeQueue(queue);
+      this.#queues.delete(id);
+    }
+  }
+
+  /** Whether the snapshot holds what the record at `position` did to an address. */
+  coversAddress(id: number, position: number): boolean {
+    return position < this.#asOfMax && position < (this.#addresses.get(id) ?? 0);
+  }
+
+  /** Whether the snapshot holds what the record at `position` did to a queue's definition. */
+  coversQueue(id: number, position: number): boolean {
+    return position < this.#asOfMax && position < (this.#queues.get(id)?.asOf ?? 0);
+  }
+
+  /** Whether the snapshot holds what the record at `position` did to a row. */
+  coversRow(queueId: number, key: number, position: number): boolean {
+    if (position >= this.#asOfMax) return false;
+    const ranges = this.#queues.get(queueId)?.lanes.get(laneOfKey(key));
+    return ranges !== undefined && ranges.covers(sequenceOfKey(key), position);
+  }
+
+  /** Whether the snapshot holds what the record at `position` did to the producer in a slot. */
+  coversProducer(slot: number, position: number): boolean {
+    return position < this.#asOfMax && position < (this.#producers.get(slot) ?? 0);
+  }
+
+  /** The slot may get another producer. */
+  forgetProducer(slot: number): void {
+    this.#producers.delete(slot);
+  }
+
+  #restoreEntry(tag: number, asOf: number, reader: ByteReader): void {
+    switch (tag) {
+      case sectionTags.catalog: {
+        const { nextId, expiryBaseMs } = catalogEntry.read(reader, 0);
+        if (nextId > 0) this.#tables.passId(nextId - 1);
+        if (expiryBaseMs > 0) this.#tables.expiry.setBase(expiryBaseMs);
+        return;
+      }
+      case sectionTags.address:
+        this.#restoreAddress(asOf, reader);
+        return;
+      case sectionTags.queue: {
+        const { id, addressId, definition } = queueEntry.read(reader, 0);
+        this.#check(!this.#tables.queues.has(id), asOf, "a queue comes once");
+        this.#tables.putQueue(id, definition, true);
+        this.#queues.set(id, { asOf, lanes: new Map(), isWhole: false });
+        this.addressIds.set(id, addressId);
+        return;
+      }
+      case sectionTags.rows:
+        this.#restoreRows(asOf, reader);
+        return;
+      case sectionTags.queueEnd: {
+        const restored = this.#queues.get(queueEndEntry.read(reader, 0).id);
+        this.#check(restored !== undefined, asOf, "a queue ends behind its beginning");
+        restored.isWhole = true;
+        return;
+      }
+      case sectionTags.producer:
+        this.#restoreProducer(asOf, reader);
+        return;
+      default:
+        this.#check(false, asOf, "a tag is known");
+    }
+  }
+
+  #restoreAddress(asOf: number, reader: ByteReader): void {
+    const { id, definition } = addressEntry.read(reader, 0);
+    const address = this.#tables.putAddress(id, definition, true);
+    const count = reader.u32();
+    this.#check(
+      count <= stateLimits.duplicateIdsPerAddressMax,
+      asOf,
+      "duplicate ids are within their limit",
+    );
+    for (let index = 0; index < count; index += 1) {
+      const length = reader.u16();
+      this.#check(
+        length <= stateLimits.duplicateIdBytesMax,
+        asOf,
+        "a duplicate id is within its limit",
+      );
+      const start = reader.take(length, "duplicate id");
+      address.duplicates.add(reader.bytes, start, start + length);
+    }
+    this.#addresses.set(id, asOf);
+  }
+
+  #restoreRows(asOf: number, reader: ByteReader): void {
+    const head = rowsEntry.read(reader, 0);
+    const queue = this.#tables.queues.get(head.queueId);
+    const restored = this.#queues.get(head.queueId);
+    const isStoredLane = isLane(head.lane) && head.lane < volatileLaneOffset;
+    this.#check(queue !== undefined, asOf, "rows follow their queue");
+    this.#check(restored !== undefined, asOf, "rows follow their queue");
+    this.#check(isStoredLane, asOf, "rows belong to a durable lane");
+    let ranges = restored.lanes.get(head.lane);
+    if (ranges === undefined) {
+      ranges = new RestoredRanges();
+      restored.lanes.set(head.lane, ranges);
+    }
+    this.#check(head.end >= ranges.end, asOf, "rows come in order");
+    let next = ranges.end;
+    for (let index = 0; index < head.count; index += 1) {
+      const at = reader.take(rowEntryBytes, "row");
+      const sequence = keyAt(reader.view, at);
+      this.#check(sequence >= next, asOf, "sequences ascend");
+      this.#check(sequence < head.end, asOf, "sequences lie inside their range");
+      this.#restoreRow(queue, rowKey(sequence, head.lane), reader.view, at);
+      next = sequence + 1;
+    }
+    queue.skipTo(head.lane, head.end);
+    ranges.add(head.end, asOf);
+    if (head.dispatchLimit > 0) queue.dispatchLimit(head.lane).raise(head.dispatchLimit, 0, 1);
+  }
+
+  #restoreRow(queue: QueueState, key: number, view: DataView, at: number): void {
+    const row = this.#row;
+    row.position = keyAt(view, at + 8);
+    row.messageOffset = view.getUint32(at + 16);
+    row.messageLength = view.getUint32(at + 20);
+    row.expiryUnits = view.getUint32(at + 24);
+    queue.addRow(key, row);
+    const count = view.getUint32(at + 28);
+    if (count > 0) this.#tables.rows.setDeliveryCount(queue.findRow(key), count);
+  }
+
+  #restoreProducer(asOf: number, reader: ByteReader): void {
+    const { id, epoch, sequence, position, refusals } = producerEntry.read(reader, 0);
+    const { producers } = this.#tables;
+    const slot = producers.advance(id, 0, epoch, sequence, position);
+    let before = 0;
+    for (const { first, last, code } of refusals) {
+      this.#check(first > before && last >= first, asOf, "refusals ascend");
+      producers.refuse(slot, first, last, code);
+      before = last;
+    }
+    this.#producers.set(slot, asOf);
+  }
+
+  #check(condition: boolean, asOf: number, expected: string): asserts condition {
+    if (condition) return;
+    throw new EverholdError(
+      "EVH_DATA_CORRUPT",
+      `cannot restore the snapshot's section as of position ${asOf}: it breaks the rule that ${expected}`,
+    );
+  }
+}

@@ -1,0 +1,81 @@
+import { rowKey, volatileLaneOffset } from "./row-key.ts";
+import type { QueueState } from "./queue-state.ts";
+import type { StateTables } from "./state-tables.ts";
+
+/**
+ * Emits all that is durable, line by line, in an order that depends on nothing but the state. What is in
+ * flight, and what a restart loses, is left out.
+ */
+export function describeState(tables: StateTables, emit: (line: string) => void): void {
+  emit(`catalog nextId=${tables.nextId} expiryBaseMs=${tables.expiry.baseMs}`);
+  for (const address of sorted(tables.addresses.values())) {
+    if (!address.isStored) continue;
+    emit(`address ${address.id} ${JSON.stringify(address.definition)}`);
+    for (const id of address.duplicates.ids()) emit(`  duplicate ${hex(id)}`);
+  }
+  for (const queue of sorted(tables.queues.values())) {
+    if (queue.isStored) describeQueue(tables, queue, emit);
+  }
+  for (const line of producerLines(tables).toSorted()) emit(line);
+}
+
+/** A 64-bit hash of lines, as 16 hex digits. */
+export function hashLines(produce: (emit: (line: string) => void) => void): string {
+  let low = 0x811c9dc5;
+  let high = 0x9747b28c;
+  produce((line) => {
+    for (let index = 0; index <= line.length; index += 1) {
+      const unit = index === line.length ? 0x1_0000 : line.charCodeAt(index);
+      low = Math.imul(low ^ unit, 0x01000193);
+      high = Math.imul(high ^ unit ^ (low >>> 13), 0x85ebca6b);
+    }
+  });
+  return hex32(high) + hex32(low);
+}
+
+function describeQueue(tables: StateTables, queue: QueueState, emit: (line: string) => void): void {
+  const { rows, expiry } = tables;
+  emit(`queue ${queue.id} address=${queue.address.id} ${JSON.stringify(queue.definition)}`);
+  for (let number = 0; number < volatileLaneOffset; number += 1) {
+    const lane = queue.lane(number);
+    const limit = queue.dispatchLimitOf(number);
+    if (lane === undefined && limit === 0) continue;
+    emit(`  lane ${number} next=${lane?.nextSequence ?? 0} limit=${limit}`);
+    if (lane === undefined) continue;
+    for (let next = lane.liveFrom(0); next >= 0; next = lane.liveFrom(next + 1)) {
+      const row = lane.find(next);
+      const place = `${rows.position(row)}+${rows.messageOffset(row)}:${rows.messageLength(row)}`;
+      const expires = expiry.msOf(rows.expiryUnits(row));
+      const count = rows.deliveryCount(row);
+      emit(`    row ${rowKey(next, number)} at ${place} expires=${expires} count=${count}`);
+    }
+  }
+}
+
+function producerLines(tables: StateTables): string[] {
+  const { producers } = tables;
+  const lines: string[] = [];
+  for (let slot = 0; slot < producers.slotEnd; slot += 1) {
+    if (!producers.isUsed(slot)) continue;
+    const refusals = producers
+      .refusalsOf(slot)
+      .map(({ first, last, code }) => `${first}-${last}:${code}`)
+      .join(",");
+    const mark = `epoch=${producers.epochOf(slot)} last=${producers.lastSequenceOf(slot)}`;
+    const position = producers.positionOf(slot);
+    lines.push(`producer ${hex(producers.idOf(slot))} ${mark} at=${position} refused=${refusals}`);
+  }
+  return lines;
+}
+
+function sorted<T extends { readonly id: number }>(items: Iterable<T>): T[] {
+  return [...items].toSorted((left, right) => left.id - right.id);
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function hex32(value: number): string {
+  return (value >>> 0).toString(16).padStart(8, "0");
+}

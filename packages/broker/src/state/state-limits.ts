@@ -1,0 +1,49 @@
+import { assert } from "@everhold/base";
+
+/** The limits of the broker's state, each with its unit, its reason and what happens when it is hit. */
+export const stateLimits = {
+  /** Rows of all queues: about 24 bytes of memory each. The engine refuses sends with EVH_ADDRESS_FULL. */
+  rowsMax: 1_000_000_000,
+  /** Stored queues that one message may go to; each takes 12 bytes of its record. More: EVH_REJECTED. */
+  messageTargetsMax: 1_000_000,
+  /** Ids that an address remembers, as in Artemis (`id-cache-size`). The oldest is forgotten. */
+  duplicateIdsPerAddressMax: 20_000,
+  /** Bytes of one duplicate id, so that a full ring fits into one snapshot section. More: EVH_REJECTED. */
+  duplicateIdBytesMax: 512,
+  /** Producers remembered at one time, about 50 bytes each. Those idle for longest are forgotten. */
+  producersMax: 100_000,
+  /** Producers that one record forgets; it holds 16 bytes for each. The rest goes with the next record. */
+  producersPerEvictionMax: 4_096,
+  /** Refused ranges of sequences remembered of one producer. The oldest is forgotten. */
+  refusalsPerProducerMax: 1_024,
+  /** Characters of a name in a record; the engine refuses names earlier. More: RangeError. */
+  nameCharsMax: 4_096,
+  /** Characters of a queue's filter in a record; the engine refuses filters earlier. More: RangeError. */
+  filterCharsMax: 65_536,
+  /** How far a dispatch limit runs ahead of the consumers of a quiet and of a busy lane, in rows. */
+  dispatchLimitStepMin: 64,
+  dispatchLimitStepMax: 4_096,
+  /** A lane is busy when its limit is reached before this many bytes were logged. */
+  dispatchLimitSpacingBytes: 4 * 1024 * 1024,
+  /** Highest delivery count that is kept; it stays there. */
+  deliveryCountMax: 65_535,
+  /** Payload bytes that a snapshot section aims at, so that one slice takes well under a millisecond. */
+  snapshotSectionBytes: 256 * 1024,
+  /** Bytes of a slab of the arena for non-durable bodies. */
+  arenaSlabBytes: 1024 * 1024,
+  /** A body above this many bytes gets a slab of its own, so that it never strands much of a shared one. */
+  arenaSharedBodyBytesMax: 128 * 1024,
+} as const;
+
+assert(
+  stateLimits.duplicateIdsPerAddressMax * (stateLimits.duplicateIdBytesMax + 2) < 15 * 1024 * 1024,
+  "a full ring of duplicate ids fits into one snapshot section of 16 MiB",
+);
+assert(
+  stateLimits.arenaSharedBodyBytesMax < stateLimits.arenaSlabBytes,
+  "a shared body fits into a slab",
+);
+assert(
+  stateLimits.producersPerEvictionMax < stateLimits.producersMax,
+  "one eviction never forgets every producer",
+);

@@ -1,0 +1,202 @@
+import { assert } from "@everhold/base";
+import type { SnapshotWriter } from "@everhold/journal";
+import { ByteWriter } from "@everhold/wire";
+import { setKeyAt } from "./key-codec.ts";
+import type { Lane } from "./lane.ts";
+import type { QueueState } from "./queue-state.ts";
+import { volatileLaneOffset } from "./row-key.ts";
+import {
+  addressEntry,
+  catalogEntry,
+  producerEntry,
+  queueEndEntry,
+  queueEntry,
+  rowEntryBytes,
+  rowsEntry,
+  sectionTags,
+  stateSectionKind,
+} from "./section-entries.ts";
+import { stateLimits } from "./state-limits.ts";
+import type { StateTables } from "./state-tables.ts";
+
+type Phase = "catalog" | "addresses" | "queues" | "producers" | "done";
+
+/**
+ * Writes the state down, one section a call, while it goes on changing. What is created after the first
+ * section is left out: its records come later in the log than the snapshot begins.
+ */
+export class StateSnapshot {
+  readonly #tables: StateTables;
+  readonly #writer = new ByteWriter(stateLimits.snapshotSectionBytes * 2);
+  #phase: Phase = "catalog";
+  #addressIds: number[] = [];
+  #queueIds: number[] = [];
+  /** Index into the list of ids, or slot of a producer, to go on with. */
+  #next = 0;
+  /** Where to go on inside a queue whose rows did not fit; lane −1 before it has begun. */
+  #lane = -1;
+  #sequence = 0;
+
+  constructor(tables: StateTables) {
+    this.#tables = tables;
+  }
+
+  /** Starts anew. */
+  begin(): void {
+    this.#phase = "catalog";
+  }
+
+  /** Writes the next section; false when it was the last one. */
+  next(writer: SnapshotWriter): boolean {
+    assert(!this.#isDone(), "a snapshot is begun before it is written");
+    this.#writer.clear();
+    while (!this.#isDone() && !this.#isFull()) this.#step();
+    this.#writer.u8(sectionTags.end);
+    const length = this.#writer.offset;
+    writer.begin(stateSectionKind, length);
+    writer.bytes.set(this.#writer.bytes.subarray(0, length), writer.payloadOffset);
+    writer.end(length);
+    return !this.#isDone();
+  }
+
+  #isDone(): boolean {
+    return this.#phase === "done";
+  }
+
+  #isFull(): boolean {
+    return this.#writer.offset >= stateLimits.snapshotSectionBytes;
+  }
+
+  /** Writes one entry or a few, or goes over to the next phase. */
+  #step(): void {
+    switch (this.#phase) {
+      case "catalog":
+        this.#writeCatalog();
+        this.#enter("addresses");
+        return;
+      case "addresses":
+        if (this.#next === this.#addressIds.length) this.#enter("queues");
+        else this.#writeAddress(this.#addressIds[this.#next] ?? 0);
+        return;
+      case "queues":
+        if (this.#next === this.#queueIds.length) this.#enter("producers");
+        else this.#writeQueue(this.#tables.queues.get(this.#queueIds[this.#next] ?? 0));
+        return;
+      case "producers":
+        if (this.#next >= this.#tables.producers.slotEnd) this.#enter("done");
+        else this.#writeProducer(this.#next);
+        return;
+      case "done":
+        return;
+    }
+  }
+
+  #enter(phase: Phase): void {
+    this.#phase = phase;
+    this.#next = 0;
+    this.#lane = -1;
+  }
+
+  #writeCatalog(): void {
+    // Listed in the step of the first section, so that what is not listed is created behind it in the log.
+    this.#addressIds = [...this.#tables.addresses.values()]
+      .filter((address) => address.isStored)
+      .map((address) => address.id);
+    this.#queueIds = [...this.#tables.queues.values()]
+      .filter((queue) => queue.isStored)
+      .map((queue) => queue.id);
+    this.#writer.u8(sectionTags.catalog);
+    const { nextId, expiry } = this.#tables;
+    catalogEntry.write(this.#writer, { nextId, expiryBaseMs: expiry.baseMs }, 0);
+  }
+
+  #writeAddress(id: number): void {
+    this.#next += 1;
+    const address = this.#tables.addresses.get(id);
+    if (address === undefined) return;
+    this.#writer.u8(sectionTags.address);
+    addressEntry.write(this.#writer, { id, definition: address.definition }, 0);
+    const start = this.#writer.reserve(address.duplicates.writtenBytes);
+    address.duplicates.write(this.#writer.bytes, this.#writer.view, start);
+  }
+
+  #writeQueue(queue: QueueState | undefined): void {
+    if (queue === undefined) {
+      this.#lane = -1;
+      this.#next += 1;
+      return;
+    }
+    const { id, definition } = queue;
+    if (this.#lane < 0) {
+      this.#writer.u8(sectionTags.queue);
+      queueEntry.write(this.#writer, { id, addressId: queue.address.id, definition }, 0);
+      this.#lane = 0;
+      this.#sequence = 0;
+    }
+    while (this.#lane < volatileLaneOffset) {
+      const lane = queue.lane(this.#lane);
+      if (lane !== undefined && !this.#writeRows(queue, lane)) return;
+      this.#lane += 1;
+      this.#sequence = 0;
+    }
+    this.#writer.u8(sectionTags.queueEnd);
+    queueEndEntry.write(this.#writer, { id }, 0);
+    this.#lane = -1;
+    this.#next += 1;
+  }
+
+  /** Writes rows of a lane from `#sequence` on; false when they did not all fit. */
+  #writeRows(queue: QueueState, lane: Lane): boolean {
+    const writer = this.#writer;
+    const start = writer.offset;
+    const head = {
+      queueId: queue.id,
+      lane: this.#lane,
+      dispatchLimit: queue.dispatchLimitOf(this.#lane),
+      end: 0,
+      count: 0,
+    };
+    writer.u8(sectionTags.rows);
+    rowsEntry.write(writer, head, 0);
+    let sequence = lane.liveFrom(this.#sequence);
+    while (sequence >= 0 && !this.#isFull()) {
+      this.#writeRow(lane.find(sequence), sequence);
+      head.count += 1;
+      sequence = lane.liveFrom(sequence + 1);
+    }
+    head.end = sequence < 0 ? lane.nextSequence : sequence;
+    const end = writer.offset;
+    writer.offset = start + 1;
+    rowsEntry.write(writer, head, 0);
+    writer.offset = end;
+    this.#sequence = head.end;
+    return sequence < 0;
+  }
+
+  #writeRow(row: number, sequence: number): void {
+    const at = this.#writer.reserve(rowEntryBytes);
+    const view = this.#writer.view;
+    const { rows } = this.#tables;
+    setKeyAt(view, at, sequence);
+    setKeyAt(view, at + 8, rows.position(row));
+    view.setUint32(at + 16, rows.messageOffset(row));
+    view.setUint32(at + 20, rows.messageLength(row));
+    view.setUint32(at + 24, rows.expiryUnits(row));
+    view.setUint32(at + 28, rows.deliveryCount(row));
+  }
+
+  #writeProducer(slot: number): void {
+    this.#next += 1;
+    const { producers } = this.#tables;
+    if (!producers.isUsed(slot)) return;
+    this.#writer.u8(sectionTags.producer);
+    const entry = {
+      id: producers.idOf(slot),
+      epoch: producers.epochOf(slot),
+      sequence: producers.lastSequenceOf(slot),
+      position: producers.positionOf(slot),
+      refusals: producers.refusalsOf(slot),
+    };
+    producerEntry.write(this.#writer, entry, 0);
+  }
+}
