@@ -14,3 +14,6 @@ export {
   type SnapshotSource,
   type SnapshotWriter,
 } from "./journal-api.ts";
+export { createJournal, openJournal } from "./journal.ts";
+export { journalFormatDocument } from "./journal-format.ts";
+export { limits as journalLimits } from "./limits.ts";

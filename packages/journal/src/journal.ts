@@ -1,0 +1,411 @@
+import { assert, EverholdError } from "@everhold/base";
+import type { DiskLock } from "@everhold/env";
+import { BatchWriter, type WriterSurroundings } from "./batch-writer.ts";
+import { Chain } from "./chain.ts";
+import { diskError, isDiskFull } from "./disk-io.ts";
+import type {
+  Journal,
+  JournalListener,
+  JournalOptions,
+  JournalPorts,
+  ReadDone,
+  RecordView,
+  RecoverySink,
+  RecoverySummary,
+  SnapshotSource,
+} from "./journal-api.ts";
+import { firstCallerRecordType } from "./journal-api.ts";
+import { controlRecords, epochRecord, epochRecordBytes, formatVersion } from "./journal-format.ts";
+import { resolveSettings, type JournalSettings } from "./journal-settings.ts";
+import { limits } from "./limits.ts";
+import { RecordReader, type ReaderSurroundings } from "./record-reader.ts";
+import { recoverLog, type EmptyFolder, type RecoveredLog } from "./recovery.ts";
+import { SegmentSpace, type SpaceSurroundings } from "./segment-space.ts";
+import { SegmentTable, type Segment } from "./segment-table.ts";
+import { SnapshotKeeper, type SnapshotSurroundings } from "./snapshot-keeper.ts";
+import { Staging } from "./staging.ts";
+import { setU64 } from "./u64.ts";
+
+/**
+ * Makes a journal over the files of one folder; nothing is touched before `open`.
+ * @throws RangeError for options outside their limits
+ */
+export function createJournal(options: JournalOptions): Journal {
+  return new DiskJournal(options);
+}
+
+/** {@link createJournal} and `open` in one, for callers whose state does not need the journal first. */
+export async function openJournal(
+  options: JournalOptions,
+  state: RecoverySink & SnapshotSource,
+  listener: JournalListener,
+): Promise<Journal> {
+  const journal = createJournal(options);
+  await journal.open(state, listener);
+  return journal;
+}
+
+interface CommitWaiter {
+  readonly position: number;
+  readonly resolve: () => void;
+  readonly reject: (error: EverholdError) => void;
+}
+
+/** What the log's first reign is called. */
+const firstEpoch = 1;
+
+/**
+ * The parts of the journal, put together. Each part asks the others only for what its `…Surroundings`
+ * interface names.
+ *
+ * ```
+ *   append, reserve --> Staging --> BatchWriter --> disk      locate, read --> Staging, RecordReader
+ *                                     |   ^
+ *                            roll     v   | space             retain, release --> SegmentTable
+ *                                  SegmentSpace                                       | dead segments
+ *                                     ^----------------------------------------------+
+ * ```
+ */
+class DiskJournal
+  implements
+    Journal,
+    SpaceSurroundings,
+    WriterSurroundings,
+    SnapshotSurroundings,
+    ReaderSurroundings
+{
+  groupId: Uint8Array;
+  epoch = firstEpoch;
+  failure: EverholdError | undefined = undefined;
+  readonly #expectedGroupId: Uint8Array | undefined;
+  readonly #ports: JournalPorts;
+  readonly #settings: JournalSettings;
+  readonly #table = new SegmentTable();
+  readonly #staging: Staging;
+  readonly #space: SegmentSpace;
+  readonly #writer: BatchWriter;
+  readonly #reader: RecordReader;
+  readonly #snapshots: SnapshotKeeper;
+  #life: "new" | "opening" | "open" | "closing" | "closed" = "new";
+  #isWritable = false;
+  #lock: DiskLock | undefined = undefined;
+  #listener: JournalListener | undefined = undefined;
+  #waiters: CommitWaiter[] = [];
+  #isTurnEndAsked = false;
+  #isRelieving = false;
+  #closing: Promise<void> | undefined = undefined;
+
+  constructor(options: JournalOptions) {
+    this.#expectedGroupId = options.groupId?.slice();
+    this.groupId = this.#expectedGroupId ?? new Uint8Array(16);
+    this.#ports = options.ports;
+    this.#settings = resolveSettings(options);
+    this.#staging = new Staging(this.#settings);
+    this.#space = new SegmentSpace(this.#ports, this.#settings, this.#table, this);
+    this.#writer = new BatchWriter(this.#ports, this.#staging, this.#space, this);
+    this.#reader = new RecordReader(this.#ports, this.#settings, this.#table, this);
+    this.#snapshots = new SnapshotKeeper(this.#ports, this.#settings, this);
+  }
+
+  get groupBytesMax(): number {
+    return this.#settings.groupBytesMax;
+  }
+
+  get recordBytesMax(): number {
+    return this.#settings.recordBytesMax;
+  }
+
+  get endPosition(): number {
+    return this.#staging.endPosition;
+  }
+
+  get commitPosition(): number {
+    return this.#writer.commitPosition;
+  }
+
+  get stagedBytes(): number {
+    return this.#staging.waitingBytes + this.#writer.inFlightBytes;
+  }
+
+  get diskFull(): boolean {
+    return this.#space.isFull;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#staging.bytes;
+  }
+
+  get view(): DataView {
+    return this.#staging.view;
+  }
+
+  get payloadOffset(): number {
+    return this.#staging.payloadOffset;
+  }
+
+  async open(
+    state: RecoverySink & SnapshotSource,
+    listener: JournalListener,
+  ): Promise<RecoverySummary> {
+    assert(this.#life === "new", "a journal is opened once");
+    this.#life = "opening";
+    try {
+      this.#lock = await this.#ports.disk.lock();
+      const recovered = await recoverLog(this.#ports, this.#expectedGroupId, this.#table, state);
+      const summary = await this.#takeOver(recovered, state);
+      state.recovered(summary);
+      this.#appendEpoch(summary.endPosition);
+      await this.committed(this.endPosition);
+      this.#life = "open";
+      this.#listener = listener;
+      this.#isWritable = true;
+      this.#space.wake();
+      this.#snapshots.wake();
+      return summary;
+    } catch (error) {
+      await this.#abandon();
+      throw diskError(error, `open the journal in ${this.#ports.disk.location}`);
+    }
+  }
+
+  reserve(payloadBytesTotal: number, recordCount: number): void {
+    if (!this.#isWritable) throw this.#notWritable();
+    this.#staging.reserve(payloadBytesTotal, recordCount);
+  }
+
+  append(type: number, reference: number, payloadBytes: number): number {
+    if (!this.#isWritable) throw this.#notWritable();
+    assert(type >= firstCallerRecordType, "record types below 16 are the journal's");
+    const position = this.#staging.append(type, reference, payloadBytes);
+    if (!this.#isTurnEndAsked) this.#askTurnEnd();
+    return position;
+  }
+
+  locate(position: number, length: number, into: RecordView): boolean {
+    return (
+      this.#staging.locate(position, length, into) || this.#reader.locate(position, length, into)
+    );
+  }
+
+  read(position: number, length: number, done: ReadDone): void {
+    this.#reader.read(position, length, done);
+  }
+
+  retain(position: number, _length: number): void {
+    this.#table.retain(position);
+  }
+
+  release(position: number, _length: number): void {
+    this.#table.release(position);
+  }
+
+  async snapshotNow(): Promise<void> {
+    if (!this.#isWritable) throw this.#notWritable();
+    await this.committed(this.endPosition);
+    await this.#snapshots.write();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  // What the parts ask for: see their `…Surroundings`.
+
+  get commitChain(): Chain {
+    return this.#writer.commitChain;
+  }
+
+  get snapshotFloor(): number {
+    return this.#snapshots.floor(this.diskFull);
+  }
+
+  get unavailable(): EverholdError | undefined {
+    return this.failure ?? (this.#life === "closed" ? this.#notWritable() : undefined);
+  }
+
+  locateInTail(position: number, length: number, into: RecordView): boolean {
+    return this.#staging.locate(position, length, into);
+  }
+
+  onSpace(): void {
+    this.#writer.pump();
+  }
+
+  onDiskFull(): void {
+    this.#relieve().catch((error: unknown) => {
+      this.onFailed(diskError(error, "make room on a full disk"));
+    });
+  }
+
+  async onRemoved(segment: Segment): Promise<void> {
+    await this.#reader.forget(segment.base);
+  }
+
+  onSnapshot(): void {
+    this.#table.mayHaveDead = true;
+    this.#space.wake();
+  }
+
+  onCommitted(commitPosition: number): void {
+    this.#settleWaiters(commitPosition);
+    this.#listener?.onCommitted(commitPosition);
+    this.#snapshots.wake();
+    this.#space.wake();
+  }
+
+  onFailed(error: EverholdError): void {
+    if (this.failure !== undefined || this.#life === "closed") return;
+    this.failure = error;
+    this.#isWritable = false;
+    this.#writer.stop();
+    this.#snapshots.stop();
+    this.#ports.log.error("the journal failed and writes no more", {
+      code: error.code,
+      problem: error.message,
+    });
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) waiter.reject(error);
+    this.#listener?.onFailed(error);
+  }
+
+  committed(position: number): Promise<void> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    if (this.commitPosition >= position) return Promise.resolve();
+    this.#askTurnEnd();
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ position, resolve, reject });
+    });
+  }
+
+  /** Continues the log that was found, or begins one. */
+  async #takeOver(
+    recovered: RecoveredLog | EmptyFolder,
+    source: SnapshotSource,
+  ): Promise<RecoverySummary> {
+    const isNew = recovered.kind === "empty";
+    if (!isNew) {
+      const { last, lastFile, end } = recovered;
+      this.groupId = recovered.groupId;
+      this.epoch = Math.max(firstEpoch, end.epoch);
+      this.#space.start(last, lastFile, end.position - last.base);
+    }
+    for (const { name, ordinal } of recovered.spares) await this.#space.addSpare(name, ordinal);
+    if (isNew) await this.#beginLog();
+    const { active } = this.#space;
+    const position = isNew ? active.base + limits.segmentHeaderBytes : recovered.end.position;
+    this.#staging.start(position, active.base + active.sizeBytes);
+    this.#writer.start(position, isNew ? new Chain() : recovered.end.chain);
+    const kept = isNew ? [] : recovered.keptSnapshots;
+    this.#snapshots.start(source, kept, isNew ? [] : recovered.staleSnapshotNames);
+    const summary: RecoverySummary = {
+      snapshotName: isNew ? undefined : recovered.restored?.name,
+      sectionCount: isNew ? 0 : (recovered.restored?.sectionCount ?? 0),
+      replayStart: isNew ? position : recovered.replayStart,
+      endPosition: position,
+      batchCount: isNew ? 0 : recovered.end.batchCount,
+      recordCount: isNew ? 0 : recovered.end.recordCount,
+      wipedBytes: isNew ? 0 : recovered.wipedBytes,
+      segmentCount: this.#table.count,
+      isNew,
+    };
+    return summary;
+  }
+
+  async #beginLog(): Promise<void> {
+    if (this.#expectedGroupId === undefined) this.#ports.random.fill(this.groupId);
+    await this.#space.begin({
+      groupId: this.groupId,
+      base: 0,
+      epoch: this.epoch,
+      chain: new Chain(),
+      previousEnd: 0,
+      commitPosition: 0,
+    });
+    this.#table.finishRecovery(this.#ports.disk.location);
+  }
+
+  #appendEpoch(commitPosition: number): void {
+    const staging = this.#staging;
+    staging.append(controlRecords.epoch.type, this.epoch, epochRecordBytes);
+    const at = staging.payloadOffset;
+    setU64(staging.view, at + epochRecord.commitPosition.at, commitPosition);
+    setU64(staging.view, at + epochRecord.wallClockMs.at, this.#ports.wallClock.nowMs());
+    staging.view.setUint32(at + epochRecord.version.at, formatVersion);
+    staging.view.setUint32(at + epochRecord.reserved.at, 0);
+  }
+
+  #askTurnEnd(): void {
+    if (this.#isTurnEndAsked) return;
+    this.#isTurnEndAsked = true;
+    this.#ports.timers.atTurnEnd(this.#onTurnEnd);
+  }
+
+  /** One function for all turns. */
+  readonly #onTurnEnd = (): void => {
+    this.#isTurnEndAsked = false;
+    this.#writer.pump();
+  };
+
+  #settleWaiters(commitPosition: number): void {
+    if (this.#waiters.length === 0) return;
+    const waiters = this.#waiters;
+    this.#waiters = waiters.filter((waiter) => waiter.position > commitPosition);
+    for (const waiter of waiters) {
+      if (waiter.position <= commitPosition) waiter.resolve();
+    }
+  }
+
+  async #relieve(): Promise<void> {
+    if (this.#isRelieving || !this.#isWritable) return;
+    this.#isRelieving = true;
+    try {
+      await this.#snapshots.relieve();
+      if (this.#table.hasRowless()) await this.#snapshots.write();
+    } catch (error) {
+      // No room for a snapshot either: the next look at the disk tries again. A stopped journal needs none.
+      if (!isDiskFull(error) && !EverholdError.is(error, "EVH_CLOSED")) throw error;
+    } finally {
+      this.#isRelieving = false;
+    }
+  }
+
+  async #close(): Promise<void> {
+    if (this.#life === "new" || this.#life === "closed") {
+      this.#life = "closed";
+      return;
+    }
+    assert(this.#life === "open", "a journal is closed after it was opened");
+    this.#life = "closing";
+    this.#isWritable = false;
+    try {
+      await this.committed(this.endPosition);
+      await this.#snapshots.write();
+    } catch (error) {
+      // The listener knows of a failure; without room, the next start replays more of the log.
+      if (this.failure === undefined && !isDiskFull(error)) throw error;
+    } finally {
+      await this.#abandon();
+    }
+  }
+
+  /** Closes files and gives the folder back, whatever state things are in. */
+  async #abandon(): Promise<void> {
+    this.#life = "closed";
+    this.#isWritable = false;
+    this.#writer.stop();
+    this.#snapshots.stop();
+    await this.#space.stop();
+    await this.#reader.close();
+    await this.#lock?.release();
+    this.#lock = undefined;
+  }
+
+  #notWritable(): EverholdError {
+    return (
+      this.failure ??
+      new EverholdError("EVH_CLOSED", `cannot use the journal: it is ${this.#life}, not open`)
+    );
+  }
+}

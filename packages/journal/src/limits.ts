@@ -1,0 +1,57 @@
+/**
+ * The limits of this package. Sizes are in bytes.
+ * Relations between them are asserted when options are resolved (`journal-settings.ts`).
+ */
+export const limits = {
+  /** Unit of torn writes on every disk we know; batches begin and end on it. Fixed by the format. */
+  sectorBytes: 512,
+  /** First block of each segment: its header. Fixed by the format. */
+  segmentHeaderBytes: 4096,
+  /** New segment files. Large enough that rolling is rare, small enough that space comes back in good time. */
+  segmentBytesDefault: 128 * 1024 * 1024,
+  /** Smaller segments are for tests only. `RangeError` below. */
+  segmentBytesMin: 64 * 1024,
+  /** Batch lengths are u32 and one group must fit into memory a few times. `RangeError` above. */
+  segmentBytesMax: 1024 * 1024 * 1024,
+  /** A record's length is a u24 in units of 8 bytes. `EVH_FRAME_TOO_LARGE` above. */
+  recordBytesMax: 0xff_ffff * 8,
+  /** A batch is closed at this size: CRC and write of 1 MiB take under a millisecond each. */
+  batchBytesMaxDefault: 1024 * 1024,
+  /** Memory slabs hold this many full batches, so that little is wasted at their ends. */
+  batchesPerSlab: 4,
+  /** Newest log kept in memory: consumers that keep up never read the disk. The oldest slab is reused when it is hit. */
+  tailCacheBytesDefault: 64 * 1024 * 1024,
+  /** What was read back. The extent used longest ago is dropped when it is hit. */
+  readCacheBytesDefault: 32 * 1024 * 1024,
+  /** One read of a cold record; the rest of it serves those who follow in log order. */
+  readAheadBytesDefault: 1024 * 1024,
+  /** Reads of the disk at a time: the system's thread pool has four by default, and the log needs one. Others wait. */
+  readsInFlightMax: 2,
+  /** Handles of old segments kept open for reading. The one used longest ago is closed when it is hit. */
+  openSegmentsMax: 64,
+  /** Log between two snapshots: bounds replay to well under a second. */
+  snapshotBytesDefault: 256 * 1024 * 1024,
+  /** One section of a snapshot. `RangeError` above: it is our own state that is written. */
+  sectionBytesMax: 16 * 1024 * 1024,
+  /** A snapshot is written when this much of it has gathered: few writes, little memory. */
+  snapshotWriteBytes: 256 * 1024,
+  /** Snapshots kept: the newest, and one more in case the newest was damaged. */
+  snapshotCountMax: 2,
+  /** Zeroed space ahead of the writer. Also what acknowledgements live on when the disk is full. */
+  prepareAheadBytesDefault: 32 * 1024 * 1024,
+  /** One write of zeros ahead of the writer: short, because log writes wait for it where they meet. */
+  prepareExtentBytes: 4 * 1024 * 1024,
+  /** Free space of the disk that is left for snapshots. Below it the disk counts as full. */
+  freeBytesMinDefault: 64 * 1024 * 1024,
+  /** How often a full disk is looked at again, in milliseconds. */
+  diskFullRetryMs: 1000,
+  /** Files of dead segments kept for reuse: saves zeroing. More are deleted. */
+  spareCountMaxDefault: 2,
+  /** Read at a time when the log is replayed or verified. */
+  scanChunkBytes: 4 * 1024 * 1024,
+  /**
+   * Wiped behind a torn tail, at least. Bytes further on can only be the inside of a larger torn batch,
+   * whose header is wiped with this; nothing there can validate.
+   */
+  tailWipeBytes: 4 * 1024 * 1024,
+} as const;

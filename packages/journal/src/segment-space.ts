@@ -1,0 +1,318 @@
+import { assert, EverholdError } from "@everhold/base";
+import type { DiskFile } from "@everhold/env";
+import type { JournalPorts } from "./journal-api.ts";
+import { diskError, isDiskFull, writeFully } from "./disk-io.ts";
+import { segmentName, spareName } from "./file-names.ts";
+import type { JournalSettings } from "./journal-settings.ts";
+import { limits } from "./limits.ts";
+import {
+  decodeSegmentHeader,
+  encodeSegmentHeader,
+  type SegmentHeaderValues,
+} from "./segment-header.ts";
+import type { Segment, SegmentTable } from "./segment-table.ts";
+
+/** What is known when a segment is begun. */
+export type RollValues = Pick<
+  SegmentHeaderValues,
+  "groupId" | "base" | "epoch" | "chain" | "previousEnd" | "commitPosition"
+>;
+
+/** The rest of the journal, as the housekeeper sees it. */
+export interface SpaceSurroundings {
+  /** Segments that end here or before are needed by no snapshot. */
+  readonly snapshotFloor: number;
+  /** A roll has ended, or a write that had to wait may be tried again. */
+  onSpace(): void;
+  /** The disk is full: whatever can be given up should be. */
+  onDiskFull(): void;
+  /** The segment is no more. */
+  onRemoved(segment: Segment): Promise<void>;
+  onFailed(error: EverholdError): void;
+}
+
+/** A file that waits to become a segment. Its content is zeros or an earlier life, which is as good. */
+interface Spare {
+  readonly name: string;
+  readonly file: DiskFile;
+  preparedBytes: number;
+}
+
+/**
+ * The journal's housekeeper: makes segments, zeroes space ahead of the writer, takes dead segments back.
+ * It does one thing at a time, and rolling comes first.
+ *
+ * Why zeros ahead: a write inside the file needs no new blocks and no new size, which halves its cost
+ * and cannot fail for lack of space. A write beyond prepared space is as correct, only slower.
+ */
+export class SegmentSpace {
+  readonly #ports: JournalPorts;
+  readonly #settings: JournalSettings;
+  readonly #table: SegmentTable;
+  readonly #surroundings: SpaceSurroundings;
+  readonly #spares: Spare[] = [];
+  readonly #zeros: Uint8Array;
+  #active: { readonly file: DiskFile; readonly segment: Segment } | undefined = undefined;
+  /** Offsets in the active file. */
+  #preparedEnd = 0;
+  #writtenEnd = 0;
+  #fillStart = 0;
+  #fillEnd = 0;
+  #roll: RollValues | undefined = undefined;
+  #isRolling = false;
+  #isBusy = false;
+  #isStopped = false;
+  #isFull = false;
+  #retryAsked = false;
+  #spareOrdinal = 0;
+  #idle: (() => void) | undefined = undefined;
+
+  constructor(
+    ports: JournalPorts,
+    settings: JournalSettings,
+    table: SegmentTable,
+    surroundings: SpaceSurroundings,
+  ) {
+    this.#ports = ports;
+    this.#settings = settings;
+    this.#table = table;
+    this.#surroundings = surroundings;
+    this.#zeros = new Uint8Array(Math.min(limits.prepareExtentBytes, settings.segmentBytes));
+  }
+
+  /** See `Journal.diskFull`. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
+  /** The segment that is written; there is always one after `open`. */
+  get active(): Segment {
+    assert(this.#active !== undefined, "the journal has an active segment");
+    return this.#active.segment;
+  }
+
+  get activeFile(): DiskFile {
+    assert(this.#active !== undefined, "the journal has an active segment");
+    return this.#active.file;
+  }
+
+  /** Takes over the segment in which the log ends, and the spare files of an earlier run. */
+  start(segment: Segment, file: DiskFile, writtenEnd: number): void {
+    this.#active = { file, segment };
+    this.#writtenEnd = writtenEnd;
+    this.#preparedEnd = Math.max(writtenEnd, Math.min(file.sizeBytes, segment.sizeBytes));
+  }
+
+  /** Takes over a spare file of an earlier run. @throws EverholdError EVH_IO */
+  async addSpare(name: string, ordinal: number): Promise<void> {
+    this.#spareOrdinal = Math.max(this.#spareOrdinal, ordinal + 1);
+    const { segmentBytes, spareCountMax } = this.#settings;
+    const file = await this.#ports.disk.open(name);
+    if (this.#spares.length < Math.max(1, spareCountMax) && file.sizeBytes <= segmentBytes) {
+      this.#spares.push({ name, file, preparedBytes: file.sizeBytes });
+      return;
+    }
+    await file.close();
+    await this.#ports.disk.remove(name);
+  }
+
+  /** Makes the first or the next segment at once. @throws EverholdError EVH_IO, EVH_DISK_FULL */
+  async begin(values: RollValues): Promise<void> {
+    const spare = this.#spares.shift() ?? (await this.#createSpare());
+    const nonce = new Uint8Array(8);
+    this.#ports.random.fill(nonce);
+    const block = encodeSegmentHeader(
+      {
+        ...values,
+        nonce,
+        sizeBytes: this.#settings.segmentBytes,
+        wallClockMs: this.#ports.wallClock.nowMs(),
+      },
+      this.#ports.hash,
+    );
+    await writeFully(spare.file, block, 0);
+    const name = segmentName(values.base);
+    await this.#ports.disk.rename(spare.name, name);
+    const before = this.#active;
+    if (before !== undefined) before.segment.endPosition = values.previousEnd;
+    const header = decodeSegmentHeader(block, name, values.base, this.#ports.hash);
+    this.#active = { file: spare.file, segment: this.#table.add(header) };
+    this.#writtenEnd = block.length;
+    this.#preparedEnd = Math.max(spare.preparedBytes, block.length);
+    this.#table.mayHaveDead = true;
+    await before?.file.close();
+  }
+
+  /** Asks for the next segment; `onSpace` follows. */
+  askRoll(values: RollValues): void {
+    if (this.#roll !== undefined) return;
+    this.#roll = values;
+    this.wake();
+  }
+
+  /** Whether the writer may write up to `end` now; if not, `onSpace` follows. Offsets in the active file. */
+  beginWrite(start: number, end: number): boolean {
+    if (start < this.#fillEnd && end > this.#fillStart) return false;
+    this.#writtenEnd = end;
+    this.#preparedEnd = Math.max(this.#preparedEnd, end);
+    return true;
+  }
+
+  /** Looks for work. Cheap when there is none. */
+  wake(): void {
+    if (this.#isBusy || this.#isStopped || this.#active === undefined) return;
+    const step = this.#nextStep();
+    if (step === undefined) return;
+    this.#isBusy = true;
+    step.then(
+      () => this.#endStep(),
+      (error: unknown) => {
+        this.#fillStart = 0;
+        this.#fillEnd = 0;
+        if (isDiskFull(error) && !this.#isRolling) this.#becomeFull();
+        else this.#fail(diskError(error, "prepare a segment"));
+        this.#endStep();
+      },
+    );
+  }
+
+  /** Finishes the step under way and closes files. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    if (this.#isBusy) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
+    }
+    for (const spare of this.#spares) await spare.file?.close();
+    await this.#active?.file.close();
+  }
+
+  #endStep(): void {
+    this.#isBusy = false;
+    if (this.#isStopped) {
+      this.#idle?.();
+      return;
+    }
+    this.#surroundings.onSpace();
+    this.wake();
+  }
+
+  #nextStep(): Promise<void> | undefined {
+    const roll = this.#roll;
+    if (roll !== undefined) return this.#runRoll(roll);
+    if (this.#table.mayHaveDead) {
+      const dead = this.#table.takeDead(this.#surroundings.snapshotFloor);
+      if (dead !== undefined) return this.#reclaim(dead);
+    }
+    if (this.#isFull && this.#retryAsked) return undefined;
+    const activeBytes = this.active.sizeBytes;
+    let ahead = this.#preparedEnd - this.#writtenEnd;
+    const wanted = this.#settings.prepareAheadBytes;
+    if (this.#preparedEnd < activeBytes && ahead < wanted) return this.#fillActive();
+    for (const spare of this.#spares) ahead += spare.preparedBytes;
+    if (ahead < wanted) return this.#fillSpare();
+    this.#leaveFull();
+    return undefined;
+  }
+
+  async #runRoll(values: RollValues): Promise<void> {
+    this.#isRolling = true;
+    await this.begin(values);
+    this.#isRolling = false;
+    this.#roll = undefined;
+  }
+
+  async #fillActive(): Promise<void> {
+    const { sizeBytes } = this.active;
+    const start = this.#preparedEnd;
+    const end = Math.min(sizeBytes, start + this.#zeros.length);
+    await this.#checkFree(end - start);
+    // The writer may have gone on meanwhile, and what it has written must not be zeroed.
+    if (this.#preparedEnd !== start) return;
+    this.#fillStart = start;
+    this.#fillEnd = end;
+    await writeFully(this.activeFile, this.#zeros.subarray(0, end - start), start);
+    this.#fillStart = 0;
+    this.#fillEnd = 0;
+    this.#preparedEnd = end;
+  }
+
+  async #fillSpare(): Promise<void> {
+    const { segmentBytes } = this.#settings;
+    const unfinished = this.#spares.find((spare) => spare.preparedBytes < segmentBytes);
+    const start = unfinished?.preparedBytes ?? 0;
+    const end = Math.min(segmentBytes, start + this.#zeros.length);
+    await this.#checkFree(end - start);
+    const spare = unfinished ?? (await this.#createSpare());
+    if (unfinished === undefined) this.#spares.push(spare);
+    await writeFully(spare.file, this.#zeros.subarray(0, end - start), start);
+    spare.preparedBytes = end;
+  }
+
+  async #createSpare(): Promise<Spare> {
+    const name = this.#nextSpareName();
+    return { name, file: await this.#ports.disk.create(name), preparedBytes: 0 };
+  }
+
+  /** Turns a dead segment into a spare, or deletes it. */
+  async #reclaim(segment: Segment): Promise<void> {
+    await this.#surroundings.onRemoved(segment);
+    const { disk, log } = this.#ports;
+    const { segmentBytes, spareCountMax } = this.#settings;
+    const isKept = segment.sizeBytes === segmentBytes && this.#spares.length < spareCountMax;
+    if (isKept) {
+      const name = this.#nextSpareName();
+      await disk.rename(segment.name, name);
+      const file = await disk.open(name);
+      this.#spares.push({ name, file, preparedBytes: Math.min(file.sizeBytes, segmentBytes) });
+    } else {
+      await disk.remove(segment.name);
+    }
+    log.debug("a journal segment without messages was taken back", {
+      segment: segment.name,
+      kept: isKept,
+    });
+  }
+
+  #nextSpareName(): string {
+    const name = spareName(this.#spareOrdinal);
+    this.#spareOrdinal += 1;
+    return name;
+  }
+
+  async #checkFree(neededBytes: number): Promise<void> {
+    const free = await this.#ports.disk.freeBytes();
+    if (free - neededBytes >= this.#settings.freeBytesMin) return;
+    throw new EverholdError(
+      "EVH_DISK_FULL",
+      `cannot prepare ${neededBytes} bytes in ${this.#ports.disk.location}: ${free} bytes are free, and ` +
+        `${this.#settings.freeBytesMin} of them are kept for snapshots`,
+    );
+  }
+
+  #becomeFull(): void {
+    const { log, timers, disk } = this.#ports;
+    if (!this.#isFull)
+      log.warn("the disk is full, new messages are refused", { disk: disk.location });
+    this.#isFull = true;
+    this.#surroundings.onDiskFull();
+    if (this.#retryAsked) return;
+    this.#retryAsked = true;
+    timers.after(limits.diskFullRetryMs, () => {
+      this.#retryAsked = false;
+      this.wake();
+    });
+  }
+
+  #leaveFull(): void {
+    if (!this.#isFull) return;
+    this.#isFull = false;
+    this.#ports.log.info("the disk has room again", { disk: this.#ports.disk.location });
+  }
+
+  #fail(error: EverholdError): void {
+    this.#isStopped = true;
+    this.#surroundings.onFailed(error);
+  }
+}

@@ -1,0 +1,158 @@
+import { assert, EverholdError } from "@everhold/base";
+import { segmentName } from "./file-names.ts";
+import type { SegmentHeader } from "./segment-header.ts";
+
+/** One segment file, as the running journal knows it. */
+export interface Segment {
+  readonly name: string;
+  readonly base: number;
+  readonly sizeBytes: number;
+  readonly seed: number;
+  /** Where its batches end; the end of the file while it is written. */
+  endPosition: number;
+  /** Rows whose record lies in it. */
+  rowCount: number;
+}
+
+/** All segments by position, and how many rows need each. */
+export class SegmentTable {
+  readonly #segments: Segment[] = [];
+  /** Rows whose segment is missing, by the end of the segment before the gap. Recovery only. */
+  readonly #rowsInGaps = new Map<number, number>();
+  #latest: Segment | undefined = undefined;
+  #recovering = true;
+  /** A segment may have lost its last row since {@link takeDead} found none. */
+  mayHaveDead = true;
+
+  get count(): number {
+    return this.#segments.length;
+  }
+
+  /** The segment that is written, or the last one found. */
+  get last(): Segment | undefined {
+    return this.#segments.at(-1);
+  }
+
+  /** All segments in order. */
+  all(): readonly Segment[] {
+    return this.#segments;
+  }
+
+  /** Adds a segment behind all others. */
+  add(header: Pick<SegmentHeader, "base" | "sizeBytes" | "seed">): Segment {
+    const { base, sizeBytes, seed } = header;
+    const last = this.#segments.at(-1);
+    if (last !== undefined) assert(last.base < base, "segments are added in order");
+    const segment: Segment = {
+      name: segmentName(base),
+      base,
+      sizeBytes,
+      seed,
+      endPosition: base + sizeBytes,
+      rowCount: 0,
+    };
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  /** The segment that holds a position. */
+  find(position: number): Segment | undefined {
+    const latest = this.#latest;
+    if (latest !== undefined && contains(latest, position)) return latest;
+    const candidate = this.#segments[this.#indexAtOrBefore(position)];
+    if (candidate === undefined || !contains(candidate, position)) return undefined;
+    this.#latest = candidate;
+    return candidate;
+  }
+
+  /** See `Journal.retain`. */
+  retain(position: number): void {
+    const segment = this.find(position);
+    if (segment !== undefined) {
+      segment.rowCount += 1;
+      return;
+    }
+    assert(this.#recovering, "a row is retained in a segment that exists");
+    const gap = this.#gapOf(position);
+    this.#rowsInGaps.set(gap, (this.#rowsInGaps.get(gap) ?? 0) + 1);
+  }
+
+  /** See `Journal.release`. */
+  release(position: number): void {
+    const segment = this.find(position);
+    if (segment !== undefined) {
+      segment.rowCount -= 1;
+      assert(segment.rowCount >= 0, "a row is released as often as it was retained");
+      if (segment.rowCount === 0) this.mayHaveDead = true;
+      return;
+    }
+    const gap = this.#gapOf(position);
+    const rows = this.#rowsInGaps.get(gap) ?? 0;
+    assert(rows > 0, "a row is released in a segment that exists");
+    this.#rowsInGaps.set(gap, rows - 1);
+  }
+
+  /**
+   * Ends recovery. Rows of a snapshot may lie in deleted segments only if the log behind it removed them.
+   * @throws EverholdError EVH_DATA_CORRUPT naming the gap
+   */
+  finishRecovery(location: string): void {
+    this.#recovering = false;
+    for (const [gap, rows] of this.#rowsInGaps) {
+      if (rows === 0) continue;
+      const next = this.#segments.find((segment) => segment.base >= gap);
+      throw new EverholdError(
+        "EVH_DATA_CORRUPT",
+        `cannot open ${location}: ${rows} messages lie between positions ${gap} and ` +
+          `${next?.base ?? "the end"}, and the segment files of that range are missing: restore them ` +
+          "from a backup",
+      );
+    }
+    this.#rowsInGaps.clear();
+  }
+
+  /** Removes and returns the first segment without rows that ends at or below `floor`. */
+  takeDead(floor: number): Segment | undefined {
+    if (!this.mayHaveDead) return undefined;
+    const index = this.#segments.findIndex(
+      (segment, at) =>
+        segment.rowCount === 0 && segment.endPosition <= floor && at < this.#segments.length - 1,
+    );
+    const segment = this.#segments[index];
+    if (segment === undefined) {
+      this.mayHaveDead = false;
+      return undefined;
+    }
+    this.#segments.splice(index, 1);
+    if (this.#latest === segment) this.#latest = undefined;
+    return segment;
+  }
+
+  /** Whether a segment that is no longer written has no rows, whatever snapshots need. */
+  hasRowless(): boolean {
+    return this.#segments.some(
+      (segment, at) => segment.rowCount === 0 && at < this.#segments.length - 1,
+    );
+  }
+
+  #gapOf(position: number): number {
+    const before = this.#segments[this.#indexAtOrBefore(position)];
+    return before === undefined ? 0 : before.base + before.sizeBytes;
+  }
+
+  #indexAtOrBefore(position: number): number {
+    let low = 0;
+    let high = this.#segments.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const segment = this.#segments[middle];
+      if (segment !== undefined && segment.base <= position) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+}
+
+function contains(segment: Segment, position: number): boolean {
+  return position >= segment.base && position < segment.base + segment.sizeBytes;
+}
