@@ -1,1 +1,12 @@
-export {};
+/** Layer 3: the broker. Open `broker.ts` first. */
+export { Broker, type BrokerStartOptions, type QueueInfo } from "./broker.ts";
+export {
+  brokerConfig,
+  type AddressFullPolicy,
+  type AddressSettings,
+  type BrokerConfig,
+  type BrokerOptions,
+  type JournalConfig,
+  type User,
+} from "./config.ts";
+export { limits } from "./limits.ts";

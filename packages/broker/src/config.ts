@@ -1,0 +1,120 @@
+import { EverholdError } from "@everhold/base";
+import type { Endpoint } from "@everhold/env";
+
+import { limits } from "./limits.ts";
+
+/** What happens with sends to an address that has reached `maxSizeBytes`. */
+export type AddressFullPolicy = "block" | "fail";
+
+/** Rules for addresses and their queues; one set for all addresses. */
+export interface AddressSettings {
+  /** Whether a send or a query may create an address that does not exist. Default true. */
+  readonly autoCreateAddresses: boolean;
+  /** Whether a send or a consumer may create an anycast queue that does not exist. Default true. */
+  readonly autoCreateQueues: boolean;
+  /** Whether automatically created queues go when they are empty and nobody consumes. Default true. */
+  readonly autoDeleteQueues: boolean;
+  /** Attempts after which a message goes to the dead-letter address; −1 for ever. Default 10. */
+  readonly maxDeliveryAttempts: number;
+  /** Where such messages go; without one they are dropped. Default `DLQ`. */
+  readonly deadLetterAddress: string | undefined;
+  /** Where expired messages go; without one they are dropped. Default `ExpiryQueue`. */
+  readonly expiryAddress: string | undefined;
+  /** Bytes of messages that one address may hold; −1 for no limit. Default −1. */
+  readonly maxSizeBytes: number;
+  /** What happens then: producers get no more credit, or their sends fail. Default `block`. */
+  readonly addressFullPolicy: AddressFullPolicy;
+}
+
+/** Somebody who may connect. */
+export interface User {
+  readonly user: string;
+  readonly password: string;
+}
+
+/** Sizes of the journal; see the journal's own options for what they mean. */
+export interface JournalConfig {
+  readonly segmentBytes?: number;
+  readonly snapshotBytes?: number;
+  readonly tailCacheBytes?: number;
+}
+
+/** Everything a broker can be told. Sizes are bytes, times milliseconds. */
+export interface BrokerConfig {
+  /** The broker's name, for people. Default `everhold`. */
+  readonly name: string;
+  /** Where it listens for CORE. Default loopback, port 61616. */
+  readonly endpoints: readonly Endpoint[];
+  readonly addressSettings: AddressSettings;
+  /** Larger frames end the connection. Default `limits.frameBytesMax`. */
+  readonly frameBytesMax: number;
+  /** Larger messages are refused with EVH_FRAME_TOO_LARGE. Default `limits.messageBytesMax`. */
+  readonly messageBytesMax: number;
+  /** A connection that has not said what it speaks by then is closed. Default 10 000. */
+  readonly handshakeTimeoutMs: number;
+  /** Silence after which a connection is failed, until its first ping. Default 60 000. */
+  readonly connectionTtlMs: number;
+  /** Overrides what clients announce. Default none. */
+  readonly connectionTtlOverrideMs: number | undefined;
+  /** Who may connect. Empty: everybody may (then layer 5 binds loopback only). Default empty. */
+  readonly users: readonly User[];
+  readonly journal: JournalConfig;
+}
+
+/** What a caller may leave out; the defaults are those of {@link BrokerConfig}. */
+export type BrokerOptions = Partial<Omit<BrokerConfig, "addressSettings">> & {
+  readonly addressSettings?: Partial<AddressSettings>;
+};
+
+const defaultAddressSettings: AddressSettings = {
+  autoCreateAddresses: true,
+  autoCreateQueues: true,
+  autoDeleteQueues: true,
+  maxDeliveryAttempts: 10,
+  deadLetterAddress: "DLQ",
+  expiryAddress: "ExpiryQueue",
+  maxSizeBytes: -1,
+  addressFullPolicy: "block",
+};
+
+/**
+ * Fills in the defaults and checks what was given.
+ *
+ * @throws EverholdError EVH_CONFIG naming the key, what was found and what is allowed
+ */
+export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
+  const config: BrokerConfig = {
+    name: options.name ?? "everhold",
+    endpoints: options.endpoints ?? [{ host: "127.0.0.1", port: 61616 }],
+    addressSettings: { ...defaultAddressSettings, ...options.addressSettings },
+    frameBytesMax: options.frameBytesMax ?? limits.frameBytesMax,
+    messageBytesMax: options.messageBytesMax ?? limits.messageBytesMax,
+    handshakeTimeoutMs: options.handshakeTimeoutMs ?? limits.handshakeTimeoutMs,
+    connectionTtlMs: options.connectionTtlMs ?? limits.connectionTtlMs,
+    connectionTtlOverrideMs: options.connectionTtlOverrideMs,
+    users: options.users ?? [],
+    journal: options.journal ?? {},
+  };
+  checkRange("frameBytesMax", config.frameBytesMax, 1024, limits.frameBytesMax);
+  checkRange("messageBytesMax", config.messageBytesMax, 1024, limits.messageBytesMax);
+  checkRange("handshakeTimeoutMs", config.handshakeTimeoutMs, 1, 3_600_000);
+  checkRange("connectionTtlMs", config.connectionTtlMs, 1, 86_400_000);
+  const { maxDeliveryAttempts, maxSizeBytes } = config.addressSettings;
+  checkRange("addressSettings.maxDeliveryAttempts", maxDeliveryAttempts, -1, 254);
+  checkRange("addressSettings.maxSizeBytes", maxSizeBytes, -1, Number.MAX_SAFE_INTEGER);
+  if (config.messageBytesMax >= config.frameBytesMax) {
+    throw new EverholdError(
+      "EVH_CONFIG",
+      `messageBytesMax is ${config.messageBytesMax}, expected less than frameBytesMax, ${config.frameBytesMax}`,
+    );
+  }
+  return config;
+}
+
+function checkRange(key: string, value: number, min: number, max: number): void {
+  if (Number.isInteger(value) && value >= min && value <= max) return;
+  throw new EverholdError(
+    "EVH_CONFIG",
+    `${key} is ${value}, expected a whole number from ${min} to ${max}`,
+  );
+}

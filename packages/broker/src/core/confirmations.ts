@@ -1,0 +1,95 @@
+type RecreationState = "between" | "queue" | "consumer" | "credited" | "failed" | "over";
+
+/** What the exclusion of re-creation packets needs to know of a packet. */
+export type RecreationStep =
+  | "createQueue"
+  | "createConsumer"
+  | "credits"
+  | "forceDelivery"
+  | "transactionFailed"
+  | "start"
+  | "other";
+
+/**
+ * Counts the packets of one session for its confirmation window (protocol/core.md 5.7).
+ * A packet is counted when its effect is committed, failed ones included, so that both ends agree.
+ */
+export class Confirmations {
+  /** Bytes after which a confirmation is due; −1 when the session has no window. */
+  readonly windowBytes: number;
+  #lastHandled = -1;
+  #lastSent = -1;
+  #bytes = 0;
+
+  constructor(windowBytes: number) {
+    this.windowBytes = windowBytes;
+  }
+
+  /** One more packet of `frameBytes` has been handled. True when a confirmation is due. */
+  count(frameBytes: number): boolean {
+    this.#lastHandled += 1;
+    this.#bytes += frameBytes;
+    return this.#bytes >= this.windowBytes;
+  }
+
+  /** Whether packets were handled that no confirmation covers yet. */
+  get pending(): boolean {
+    return this.windowBytes >= 0 && this.#lastHandled > this.#lastSent;
+  }
+
+  /** The command id to put into PACKETS_CONFIRMED; what was pending is so no more. */
+  take(): number {
+    this.#bytes = 0;
+    this.#lastSent = this.#lastHandled;
+    return this.#lastHandled;
+  }
+}
+
+/**
+ * Tells the packets that a Java client sends, unrecorded, while it re-creates a session, from those it
+ * records (protocol/core.md 5.8.4). Counting the former would confirm sends that never arrived.
+ *
+ * ```
+ * (CREATE_QUEUE[rr=0]? CREATECONSUMER[rr=0] FLOWTOKEN FORCE_DELIVERY?)* XA_FAILED? START?
+ *
+ *   between ──CREATE_QUEUE──▶ queue ──CREATECONSUMER──▶ consumer ──FLOWTOKEN──▶ credited
+ *      ▲  └────────────────CREATECONSUMER──────────────────▲                      │
+ *      └──────────────────────── FORCE_DELIVERY ─────────────────────────────────┤ (or as between)
+ *   between, credited ──XA_FAILED──▶ failed;  between, credited, failed ──START──▶ over
+ * ```
+ */
+export class RecreationGrammar {
+  #state: RecreationState = "between";
+
+  /** Whether the session's next packet belongs to the re-creation and must not be counted. */
+  excludes(step: RecreationStep): boolean {
+    const before = this.#state;
+    this.#state = this.#next(step);
+    if (this.#state !== "over") return true;
+    // START ends the re-creation and still belongs to it.
+    return step === "start" && before !== "over" && before !== "queue" && before !== "consumer";
+  }
+
+  /** Whether everything from here on is counted. */
+  get isOver(): boolean {
+    return this.#state === "over";
+  }
+
+  #next(step: RecreationStep): RecreationState {
+    switch (this.#state) {
+      case "between":
+      case "credited":
+        if (step === "createQueue") return "queue";
+        if (step === "createConsumer") return "consumer";
+        if (step === "forceDelivery" && this.#state === "credited") return "between";
+        return step === "transactionFailed" ? "failed" : "over";
+      case "queue":
+        return step === "createConsumer" ? "consumer" : "over";
+      case "consumer":
+        return step === "credits" ? "credited" : "over";
+      case "failed":
+      case "over":
+        return "over";
+    }
+  }
+}

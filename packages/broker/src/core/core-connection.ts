@@ -1,0 +1,394 @@
+import { coreCodeOf, EverholdError, ProtocolError } from "@everhold/base";
+import type { Link, LinkHandler } from "@everhold/env";
+import {
+  ByteReader,
+  channelIdAt,
+  decodePacket,
+  encodePacket,
+  frameHeaderBytes,
+  FrameReader,
+  noCorrelation,
+  packetById,
+  packetIdAt,
+  packets,
+  type FieldTable,
+  type FrameSink,
+  type PacketDefinition,
+  type PacketOf,
+  type ValueOf,
+} from "@everhold/wire";
+
+import { AddressCache } from "../engine/address-cache.ts";
+import type { ClientLink } from "../engine/client-link.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { LiveQueue } from "../engine/live-queue.ts";
+import { Output } from "../engine/output.ts";
+import type { Session } from "../engine/session.ts";
+import { limits } from "../limits.ts";
+import type { CoreServer } from "./core-server.ts";
+import { CoreSession } from "./core-session.ts";
+import { writeDisconnect, writeTopology } from "./topology.ts";
+import { isSupportedVersion, versionNewest } from "./versions.ts";
+
+/** Ids from here on are those of sessions; below are the protocol's own channels. */
+const firstSessionChannel = 10;
+
+/**
+ * One connection that speaks CORE: frames, channels, pings, creation of sessions.
+ *
+ *     accepted ──magic and first frame──▶ open ──bad bytes, silence, close──▶ closed
+ *         └──────────── no frame in time ─────────────────────────────────────▲
+ */
+export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
+  readonly engine: Engine;
+  readonly output: Output;
+  readonly addresses = new AddressCache();
+  readonly temporaryQueues = new Set<LiveQueue>();
+  /** The protocol version: 0 until the first packet that names one, and then for good. */
+  version = 0;
+  isClosed = false;
+  isHeldBack = false;
+  readonly #server: CoreServer;
+  readonly #link: Link;
+  readonly #reader: FrameReader;
+  readonly #packetReader = new ByteReader();
+  readonly #sessions = new Map<number, CoreSession>();
+  readonly #openedMs: number;
+  #ttlMs: number;
+  #lastActivityMs: number;
+  #hasNewBytes = false;
+  #hasFrames = false;
+  #isPaused = false;
+  /** The last packet about sessions was a reattachment, which is always refused. */
+  #followsReattachment = false;
+
+  constructor(server: CoreServer, link: Link, nowMs: number) {
+    this.#server = server;
+    this.engine = server.engine;
+    this.#link = link;
+    const { config } = this.engine;
+    this.output = new Output(link, this.engine.pool, this.engine.outputs);
+    this.#reader = new FrameReader({ expectMagic: true, frameBytesMax: config.frameBytesMax });
+    this.#ttlMs = config.connectionTtlOverrideMs ?? config.connectionTtlMs;
+    this.#openedMs = nowMs;
+    this.#lastActivityMs = nowMs;
+  }
+
+  get peer(): string {
+    return this.#link.peer;
+  }
+
+  get sessions(): Iterable<Session> {
+    return Array.from(this.#sessions.values(), (one) => one.session);
+  }
+
+  get isWritable(): boolean {
+    return !this.isClosed && this.output.queuedBytes < limits.outputHighBytes;
+  }
+
+  get messageBytesMax(): number {
+    return this.engine.config.messageBytesMax;
+  }
+
+  onData(bytes: Uint8Array): void {
+    if (this.isClosed) return;
+    this.#hasNewBytes = true;
+    try {
+      this.#reader.push(bytes, this);
+    } catch (error) {
+      // Whatever one client's bytes lead to ends that client's connection, not the broker.
+      if (!(error instanceof EverholdError)) throw error;
+      this.fail(error);
+    }
+    this.engine.endStep();
+    if (this.output.queuedBytes > limits.outputPauseBytes) this.#pause();
+    else if (this.engine.journal.stagedBytes > limits.stagedHighBytes) this.#pause();
+  }
+
+  onFrame(bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
+    this.#hasFrames = true;
+    const channelId = channelIdAt(view, start);
+    if (channelId >= firstSessionChannel) {
+      // Packets for unknown channels are normal: they raced with a close.
+      this.#sessions.get(channelId)?.onFrame(bytes, view, start, end);
+      return !this.isClosed;
+    }
+    const id = packetIdAt(view, start);
+    this.#packetReader.reset(bytes, view, start + frameHeaderBytes, end);
+    if (channelId === 0) this.#onConnectionPacket(id);
+    else if (channelId === 1) this.#onSessionPacket(id);
+    else this.#refusePacket(id, channelId);
+    return !this.isClosed;
+  }
+
+  onSent(bytes: Uint8Array): void {
+    this.engine.pool.put(bytes);
+  }
+
+  onDrained(): void {
+    if (this.isClosed) return;
+    if (this.isHeldBack) {
+      this.isHeldBack = false;
+      for (const { session } of this.#sessions.values()) {
+        for (const consumer of session.consumers) this.engine.touch(consumer.queue);
+      }
+      this.engine.endStep();
+    }
+    this.relieve();
+  }
+
+  onClosed(error: Error | undefined): void {
+    if (this.isClosed) return;
+    if (error !== undefined) {
+      this.engine.log.debug("A connection broke", { peer: this.peer, reason: error.message });
+    }
+    this.#release(this.#sessions.size > 0);
+    this.engine.endStep();
+  }
+
+  /** Ends the connection because of what the client did or failed to do. */
+  fail(error: EverholdError): void {
+    if (this.isClosed) return;
+    this.engine.log.warn("A connection was closed", {
+      peer: this.peer,
+      code: error.code,
+      reason: error.message,
+    });
+    // What was decided before is answered; the sessions end as failed.
+    this.output.send();
+    this.#release(true);
+    this.#link.end();
+    this.#server.lingers(this.#link);
+  }
+
+  /** Says goodbye because the broker stops, and closes behind what was sent. */
+  shutDown(): void {
+    if (this.isClosed) return;
+    for (const session of this.#sessions.values()) session.flushConfirmations();
+    if (this.version > 0)
+      writeDisconnect(this.output.begin(1024), this.#server.nodeId, this.version);
+    this.output.send();
+    // A client that is told to go has not failed: what it holds does not count as an attempt.
+    this.#release(false);
+    this.#link.end();
+  }
+
+  /** Closes at once, without an answer to anybody. */
+  destroy(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.#reader.close();
+    this.#link.destroy();
+  }
+
+  /** Looks whether the client still lives, and confirms what is due (protocol/core.md 1.4). */
+  check(nowMs: number): void {
+    for (const session of this.#sessions.values()) session.flushConfirmations();
+    if (!this.#hasFrames && nowMs >= this.#openedMs + this.engine.config.handshakeTimeoutMs) {
+      this.fail(silence("say what it speaks", this.engine.config.handshakeTimeoutMs));
+      return;
+    }
+    if (this.#hasNewBytes) {
+      this.#hasNewBytes = false;
+      this.#lastActivityMs = nowMs;
+    } else if (this.#ttlMs >= 0 && nowMs >= this.#lastActivityMs + this.#ttlMs && !this.#isPaused) {
+      this.fail(silence("send a byte", this.#ttlMs));
+    }
+  }
+
+  /** Reads on, if there is no more reason to wait. */
+  relieve(): void {
+    if (!this.#isPaused || this.isClosed) return;
+    if (this.output.queuedBytes > limits.outputHighBytes) return;
+    if (this.engine.journal.stagedBytes > limits.stagedHighBytes / 2) return;
+    this.#isPaused = false;
+    this.#server.paused.delete(this);
+    this.#link.resume();
+  }
+
+  /** The session's channel is gone. */
+  forgetSession(session: CoreSession): void {
+    if (this.#sessions.get(session.channelId) === session) {
+      this.#sessions.delete(session.channelId);
+    }
+  }
+
+  /** @throws EverholdError EVH_REJECTED for a message above the limit */
+  checkMessageSize(bytes: number): void {
+    if (bytes <= this.messageBytesMax) return;
+    throw new EverholdError(
+      "EVH_REJECTED",
+      `the message has ${bytes} bytes, at most ${this.messageBytesMax} are allowed`,
+    );
+  }
+
+  /** One line for a refusal that the client does not hear of; at most one a connection and check. */
+  logRefusal(message: string, error: EverholdError): void {
+    this.engine.log.debug(message, { peer: this.peer, code: error.code, reason: error.message });
+  }
+
+  #onConnectionPacket(id: number): void {
+    switch (id) {
+      case packets.ping.id: {
+        const ping = this.#read(packets.ping);
+        if (this.engine.config.connectionTtlOverrideMs === undefined) {
+          this.#ttlMs = ping.connectionTtl;
+        }
+        for (const session of this.#sessions.values()) session.flushConfirmations();
+        this.#write(packets.ping, 0, ping);
+        return;
+      }
+      case packets.subscribeTopology.id:
+        this.#read(packets.subscribeTopology);
+        this.#sendTopology();
+        return;
+      case packets.subscribeTopologyV2.id:
+        this.#fixVersion(this.#read(packets.subscribeTopologyV2).clientVersion);
+        this.#sendTopology();
+        return;
+      default:
+        this.#refusePacket(id, 0);
+    }
+  }
+
+  #onSessionPacket(id: number): void {
+    const followsReattachment = this.#followsReattachment;
+    this.#followsReattachment = false;
+    switch (id) {
+      case packets.createSession.id: {
+        const request = this.#read(packets.createSession);
+        this.#createSession(request, followsReattachment);
+        return;
+      }
+      case packets.createSessionV2.id: {
+        const request = this.#read(packets.createSessionV2);
+        this.#createSession(request, false);
+        return;
+      }
+      case packets.reattachSession.id:
+        // Sessions do not outlive their connection, so there is nothing to come back to.
+        this.#read(packets.reattachSession);
+        this.#followsReattachment = true;
+        this.#write(packets.reattachSessionResponse, 1, {
+          lastConfirmedCommandId: -1,
+          reattached: false,
+        });
+        return;
+      case packets.checkForFailover.id:
+        this.#read(packets.checkForFailover);
+        this.#write(packets.checkForFailoverReply, 1, { okToFailover: true });
+        return;
+      default:
+        this.#refusePacket(id, 1);
+    }
+  }
+
+  #createSession(request: PacketOf<typeof packets.createSession>, isRecreation: boolean): void {
+    try {
+      this.#checkSession(request);
+    } catch (error) {
+      if (!(error instanceof EverholdError) || error instanceof ProtocolError) throw error;
+      const code = coreCodeOf(error.code);
+      const value = { code, message: error.message, correlationId: noCorrelation };
+      this.#write(packets.exception, 1, value);
+      return;
+    }
+    this.#fixVersion(request.version);
+    const session = new CoreSession(this, {
+      name: request.name,
+      channelId: request.sessionChannelId,
+      autoCommitSends: request.autoCommitSends,
+      autoCommitAcks: request.autoCommitAcks,
+      preAcknowledge: request.preAcknowledge,
+      defaultAddress: request.defaultAddress ?? undefined,
+      confirmationWindowBytes: request.confirmationWindowSize,
+      isRecreation,
+    });
+    this.#sessions.set(session.channelId, session);
+    this.#write(packets.createSessionResponse, 1, { serverVersion: versionNewest });
+  }
+
+  /** @throws EverholdError EVH_VERSION, EVH_SECURITY, EVH_ILLEGAL_STATE, EVH_NOT_IMPLEMENTED */
+  #checkSession(request: PacketOf<typeof packets.createSession>): void {
+    const { version, sessionChannelId, username, password } = request;
+    if (!isSupportedVersion(version)) {
+      throw new EverholdError(
+        "EVH_VERSION",
+        `cannot serve a client of protocol version ${version}, the newest known here is ${versionNewest}`,
+      );
+    }
+    const { users } = this.engine.config;
+    const isKnown = users.some((one) => one.user === username && one.password === password);
+    if (users.length > 0 && !isKnown) {
+      this.engine.log.warn("A login was refused", { peer: this.peer, user: username ?? "" });
+      throw new EverholdError("EVH_SECURITY", "the user name or the password is wrong");
+    }
+    if (request.xa) {
+      throw new EverholdError("EVH_NOT_IMPLEMENTED", "this broker has no XA transactions");
+    }
+    if (this.#sessions.size >= limits.sessionsPerConnectionMax) {
+      throw new EverholdError(
+        "EVH_ILLEGAL_STATE",
+        `the connection has ${this.#sessions.size} sessions, which is the limit`,
+      );
+    }
+    if (sessionChannelId < firstSessionChannel || this.#sessions.has(sessionChannelId)) {
+      throw new ProtocolError(
+        "EVH_PROTOCOL",
+        `cannot open a session on channel ${sessionChannelId}: expected a free one of at least ${firstSessionChannel}`,
+      );
+    }
+  }
+
+  /** The first version named holds; later ones are of no interest (protocol/core.md 1.6). */
+  #fixVersion(version: number): void {
+    if (this.version === 0 && isSupportedVersion(version)) this.version = version;
+  }
+
+  #sendTopology(): void {
+    const version = this.version === 0 ? versionNewest : this.version;
+    writeTopology(this.output.begin(1024), this.#server.nodeId, this.#server.eventId, version);
+  }
+
+  /** Reads the body of the packet under way. @throws ProtocolError */
+  #read<T extends FieldTable>(definition: PacketDefinition<number, T>): ValueOf<T> {
+    return decodePacket(definition, this.#packetReader, this.version);
+  }
+
+  #write<T extends FieldTable>(
+    definition: PacketDefinition<number, T>,
+    channelId: number,
+    value: ValueOf<T>,
+  ): void {
+    encodePacket(this.output.begin(4096), definition, channelId, value, this.version);
+  }
+
+  #refusePacket(id: number, channelId: number): never {
+    const name = packetById(id)?.name ?? `the id ${id}`;
+    throw new ProtocolError(
+      "EVH_PROTOCOL",
+      `cannot read a packet of channel ${channelId}: found ${name}, which does not belong there`,
+    );
+  }
+
+  #pause(): void {
+    if (this.#isPaused || this.isClosed) return;
+    this.#isPaused = true;
+    this.#server.paused.add(this);
+    this.#link.pause();
+  }
+
+  /** Lets go of everything that the connection held. */
+  #release(isFailure: boolean): void {
+    this.isClosed = true;
+    this.#reader.close();
+    this.#server.forget(this);
+    for (const session of this.#sessions.values()) session.close(isFailure);
+    this.#sessions.clear();
+    for (const queue of [...this.temporaryQueues]) this.engine.catalog.deleteQueue(queue);
+  }
+}
+
+function silence(what: string, ms: number): EverholdError {
+  return new EverholdError("EVH_CONNECTION_TIMEOUT", `the client did not ${what} within ${ms} ms`);
+}

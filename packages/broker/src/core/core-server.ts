@@ -1,0 +1,98 @@
+import type { Link, LinkHandler, Ports, Timer } from "@everhold/env";
+
+import type { Engine } from "../engine/engine.ts";
+import { limits } from "../limits.ts";
+import { CoreConnection } from "./core-connection.ts";
+
+/** All connections that speak CORE, and the one timer that looks after them. */
+export class CoreServer {
+  readonly engine: Engine;
+  /** The node's id as clients see it: the journal's group id, the same for ever. */
+  readonly nodeId: string;
+  /** Orders what clients hear about the topology; grows from start to start. */
+  readonly eventId: number;
+  /** Connections that are not read for now. */
+  readonly paused = new Set<CoreConnection>();
+  readonly #ports: Ports;
+  readonly #connections = new Set<CoreConnection>();
+  /** Links that were ended and may still have to send their last bytes. */
+  readonly #lingering = new Set<Link>();
+  #timer: Timer | undefined;
+
+  constructor(engine: Engine, ports: Ports) {
+    this.engine = engine;
+    this.#ports = ports;
+    this.nodeId = hexadecimal(engine.journal.groupId);
+    this.eventId = ports.wallClock.nowMs();
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** Begins to look after connections. */
+  start(): void {
+    this.engine.onRelief = () => {
+      for (const connection of this.paused) connection.relieve();
+    };
+    this.#timer = this.#ports.timers.after(limits.checkIntervalMs, () => {
+      this.#check();
+    });
+  }
+
+  /** Handles a new link. */
+  accept(link: Link): LinkHandler {
+    const connection = new CoreConnection(this, link, this.#ports.monotonicClock.nowMs());
+    this.#connections.add(connection);
+    if (this.#connections.size > limits.connectionCountMax) {
+      this.engine.log.warn("A connection was refused: there are too many", { peer: link.peer });
+      this.#connections.delete(connection);
+      connection.destroy();
+    }
+    return connection;
+  }
+
+  /** The connection has let go of everything. */
+  forget(connection: CoreConnection): void {
+    this.#connections.delete(connection);
+    this.paused.delete(connection);
+  }
+
+  /** The link was ended; one whose peer never reads is destroyed at the next check. */
+  lingers(link: Link): void {
+    this.#lingering.add(link);
+  }
+
+  /** Says goodbye to everybody. */
+  stop(): void {
+    this.#timer?.cancel();
+    for (const connection of [...this.#connections]) connection.shutDown();
+    this.engine.outputs.flush();
+  }
+
+  /** Closes everything at once, without answers: what was not said stays in doubt. */
+  destroy(): void {
+    this.#timer?.cancel();
+    for (const connection of [...this.#connections]) connection.destroy();
+    this.#connections.clear();
+    for (const link of this.#lingering) link.destroy();
+    this.#lingering.clear();
+  }
+
+  #check(): void {
+    const nowMs = this.#ports.monotonicClock.nowMs();
+    for (const link of this.#lingering) link.destroy();
+    this.#lingering.clear();
+    for (const connection of [...this.#connections]) connection.check(nowMs);
+    this.engine.endStep();
+    this.engine.credits.grantWaiting();
+    this.engine.outputs.flush();
+    this.#timer = this.#ports.timers.after(limits.checkIntervalMs, () => {
+      this.#check();
+    });
+  }
+}
+
+function hexadecimal(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,328 @@
+import { assert, coreCodeOf, EverholdError, ProtocolError } from "@everhold/base";
+import {
+  AcknowledgeFrame,
+  ByteWriter,
+  encodePacket,
+  FlowTokenFrame,
+  noCorrelation,
+  packetById,
+  packetIdAt,
+  packets,
+  readAcknowledge,
+  readFlowToken,
+  readSend,
+  ReceiveFrame,
+  receiveFrameBytes,
+  SendFrame,
+  writeNullResponse,
+  writeReceive,
+  type FieldTable,
+  type PacketDefinition,
+  type ValueOf,
+} from "@everhold/wire";
+
+import type { SessionSink } from "../engine/client-link.ts";
+import { Session, type SessionOptions } from "../engine/session.ts";
+import type { Answer, DeferredWork, Waiting } from "../engine/waiters.ts";
+import { Confirmations, RecreationGrammar, type RecreationStep } from "./confirmations.ts";
+import type { CoreConnection } from "./core-connection.ts";
+import type { LargeUpload } from "./large-upload.ts";
+import { handleRequest } from "./session-requests.ts";
+import { forcedDeliveryMarker, movedMessage } from "./special-messages.ts";
+
+/** What CREATESESSION says beside what the engine needs. */
+export interface CoreSessionOptions extends SessionOptions {
+  readonly channelId: number;
+  readonly confirmationWindowBytes: number;
+  /** It directly follows the refused reattachment of the same session (protocol/core.md 5.8.4). */
+  readonly isRecreation: boolean;
+}
+
+/**
+ * One session channel. It turns frames into calls of the engine's session, and outcomes into answers in
+ * the order of the requests. Sends, acknowledgements and credits are handled here without allocating;
+ * everything else in `session-requests.ts`.
+ */
+export class CoreSession implements SessionSink, Waiting {
+  readonly link: CoreConnection;
+  readonly channelId: number;
+  readonly session: Session;
+  /** The large message that is arriving; there is one at a time. */
+  upload: LargeUpload | undefined;
+  readonly #confirmations: Confirmations;
+  readonly #grammar: RecreationGrammar | undefined;
+  /** Answers, counts and work of this session that the waiters hold. */
+  #waitingCount = 0;
+  #isClosed = false;
+
+  constructor(link: CoreConnection, options: CoreSessionOptions) {
+    this.link = link;
+    this.channelId = options.channelId;
+    this.session = new Session(link.engine, this, options);
+    this.#confirmations = new Confirmations(options.confirmationWindowBytes);
+    this.#grammar =
+      options.isRecreation && options.confirmationWindowBytes >= 0
+        ? new RecreationGrammar()
+        : undefined;
+  }
+
+  /**
+   * Handles one frame of the session's channel.
+   * @throws ProtocolError when it is not valid; the connection ends then
+   */
+  onFrame(bytes: Uint8Array, view: DataView, start: number, end: number): void {
+    switch (packetIdAt(view, start)) {
+      case packets.send.id:
+        this.#onSend(bytes, view, start, end);
+        return;
+      case packets.acknowledge.id:
+      case packets.individualAcknowledge.id:
+        this.#onAcknowledge(view, start, end);
+        return;
+      case packets.flowToken.id:
+        readFlowToken(view, start, end, flowToken);
+        this.session.addCredits(flowToken.consumerId, flowToken.credits);
+        this.handled(this.counted("credits", end - start), 0);
+        return;
+      default:
+        this.#onRequest(bytes, view, start, end);
+    }
+  }
+
+  /** The frame's size when it counts for the confirmation window, else 0. */
+  counted(step: RecreationStep, frameBytes: number): number {
+    if (this.#confirmations.windowBytes < 0) return 0;
+    if (this.#grammar?.isOver === false && this.#grammar.excludes(step)) return 0;
+    return frameBytes;
+  }
+
+  /** A request without an answer is done once `position` is committed. */
+  handled(countedBytes: number, position: number): void {
+    if (countedBytes > 0) this.#settleAt(position, noCorrelation, false, countedBytes);
+  }
+
+  /** A request is answered by NULL_RESPONSE once `position` is committed. */
+  answerNull(correlation: number, countedBytes: number, position: number): void {
+    this.#settleAt(position, correlation, true, countedBytes);
+  }
+
+  /** A request is answered by a packet once `position` is committed. */
+  answerPacket<T extends FieldTable>(
+    definition: PacketDefinition<number, T>,
+    value: ValueOf<T>,
+    countedBytes: number,
+    position: number,
+  ): void {
+    scratch.clear();
+    encodePacket(scratch, definition, this.channelId, value, this.link.version);
+    this.#settleAt(position, noCorrelation, scratch.toBytes(), countedBytes);
+  }
+
+  /** A request failed: EXCEPTION, in its place in the order of answers. */
+  answerError(error: EverholdError, correlation: number, countedBytes: number): void {
+    const value = {
+      code: coreCodeOf(error.code),
+      message: error.message,
+      correlationId: correlation,
+    };
+    const position = this.session.engine.journal.endPosition;
+    this.answerPacket(packets.exception, value, countedBytes, position);
+  }
+
+  /** The last answer: confirms what is pending, answers, and the channel is gone. */
+  answerClose(countedBytes: number, position: number): void {
+    this.#settleAt(position, noCorrelation, false, countedBytes);
+    const run = (): void => {
+      this.flushConfirmations();
+      this.#writeNull(noCorrelation);
+    };
+    this.#settleAt(position, noCorrelation, { run }, 0);
+  }
+
+  afterCommit(work: DeferredWork): void {
+    this.#settleAt(this.session.engine.journal.endPosition, noCorrelation, work, 0);
+  }
+
+  settle(correlation: number, answer: Answer, countedBytes: number): void {
+    this.#waitingCount -= 1;
+    assert(this.#waitingCount >= 0, "only what was waiting is settled");
+    this.#finish(correlation, answer, countedBytes);
+  }
+
+  /** Sends PACKETS_CONFIRMED for what was handled and not yet confirmed. */
+  flushConfirmations(): void {
+    if (!this.#confirmations.pending || this.link.isClosed) return;
+    const commandId = this.#confirmations.take();
+    const writer = this.link.output.begin(32);
+    encodePacket(
+      writer,
+      packets.packetsConfirmed,
+      this.channelId,
+      { commandId },
+      this.link.version,
+    );
+  }
+
+  /** Ends the session, in order or because the connection failed. */
+  close(isFailure: boolean): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.session.close(isFailure);
+  }
+
+  deliver(
+    consumerId: number,
+    deliveryCount: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    movedTo: string | undefined,
+  ): number {
+    if (movedTo !== undefined) {
+      const moved = movedMessage(bytes, start, end, movedTo);
+      if (moved !== undefined) {
+        return this.deliver(consumerId, deliveryCount, moved, 0, moved.length, undefined);
+      }
+    }
+    const frameBytes = receiveFrameBytes(end - start);
+    receive.channelId = this.channelId;
+    receive.consumerId = consumerId;
+    receive.deliveryCount = deliveryCount;
+    receive.messageStart = start;
+    receive.messageEnd = end;
+    writeReceive(this.link.output.begin(frameBytes), receive, bytes);
+    return frameBytes;
+  }
+
+  answerForcedDelivery(consumerId: number, sequence: number, queueName: string): void {
+    const marker = forcedDeliveryMarker(queueName, sequence);
+    this.deliver(consumerId, 0, marker, 0, marker.length, undefined);
+  }
+
+  disconnectConsumer(consumerId: number): void {
+    this.#write(packets.disconnectConsumer, { consumerId });
+  }
+
+  grantCredits(address: string, credits: number, isRefused: boolean): void {
+    const definition = isRefused ? packets.producerFailCredits : packets.producerCredits;
+    this.#write(definition, { credits, address });
+  }
+
+  #onSend(bytes: Uint8Array, view: DataView, start: number, end: number): void {
+    readSend(view, start, end, this.link.version, send);
+    const { requiresResponse, correlationId, messageStart, messageEnd } = send;
+    this.sendMessage(
+      bytes,
+      view,
+      messageStart,
+      messageEnd,
+      requiresResponse,
+      correlationId,
+      this.counted("other", end - start),
+    );
+  }
+
+  /** Hands a message to the engine and answers for it. */
+  sendMessage(
+    bytes: Uint8Array,
+    view: DataView,
+    start: number,
+    end: number,
+    requiresResponse: boolean,
+    correlation: number,
+    countedBytes: number,
+  ): void {
+    const { engine } = this.session;
+    let mustWait = true;
+    try {
+      this.link.checkMessageSize(end - start);
+      mustWait = this.session.send(bytes, view, start, end);
+    } catch (error) {
+      if (!(error instanceof EverholdError) || error instanceof ProtocolError) throw error;
+      if (requiresResponse) this.answerError(error, correlation, countedBytes);
+      else {
+        this.link.logRefusal("A send that wants no answer was refused", error);
+        this.handled(countedBytes, engine.journal.endPosition);
+      }
+      return;
+    }
+    const position = mustWait ? engine.journal.endPosition : 0;
+    if (requiresResponse) this.answerNull(correlation, countedBytes, position);
+    else this.handled(countedBytes, position);
+  }
+
+  #onAcknowledge(view: DataView, start: number, end: number): void {
+    readAcknowledge(view, start, end, acknowledge);
+    const { individual, consumerId, messageId, requiresResponse } = acknowledge;
+    const countedBytes = this.counted("other", end - start);
+    const { journal } = this.session.engine;
+    const before = journal.endPosition;
+    try {
+      if (individual) this.session.acknowledgeOne(consumerId, messageId);
+      else this.session.acknowledge(consumerId, messageId);
+    } catch (error) {
+      if (!(error instanceof EverholdError)) throw error;
+      if (requiresResponse) this.answerError(error, noCorrelation, countedBytes);
+      else {
+        this.link.logRefusal("An acknowledgement was refused", error);
+        this.handled(countedBytes, before);
+      }
+      return;
+    }
+    const position = journal.endPosition === before ? 0 : journal.endPosition;
+    if (requiresResponse) this.answerNull(noCorrelation, countedBytes, position);
+    else this.handled(countedBytes, position);
+  }
+
+  #onRequest(bytes: Uint8Array, view: DataView, start: number, end: number): void {
+    const id = packetIdAt(view, start);
+    const definition = packetById(id);
+    if (definition === undefined || definition.direction === "broker") {
+      throw new ProtocolError(
+        "EVH_PROTOCOL",
+        `cannot read a packet of the session channel ${this.channelId}: found the id ${id}, which no client sends`,
+      );
+    }
+    handleRequest(this, bytes, view, start, end);
+  }
+
+  /** Now, when nothing of this session waits and the position is committed; else in turn. */
+  #settleAt(position: number, correlation: number, answer: Answer, countedBytes: number): void {
+    const { engine } = this.session;
+    if (this.#waitingCount === 0 && position <= engine.journal.commitPosition) {
+      this.#finish(correlation, answer, countedBytes);
+      return;
+    }
+    this.#waitingCount += 1;
+    engine.waiters.push(position, this, correlation, answer, countedBytes);
+  }
+
+  #finish(correlation: number, answer: Answer, countedBytes: number): void {
+    if (answer === true) this.#writeNull(correlation);
+    else if (answer instanceof Uint8Array) {
+      if (!this.link.isClosed) this.link.output.begin(answer.length).raw(answer);
+    } else if (answer !== false) answer.run();
+    // The answer comes before a confirmation that covers its request (protocol/core.md 5.7.2).
+    if (countedBytes > 0 && this.#confirmations.count(countedBytes)) this.flushConfirmations();
+  }
+
+  #writeNull(correlation: number): void {
+    if (this.link.isClosed) return;
+    const writer = this.link.output.begin(21);
+    writeNullResponse(writer, this.channelId, correlation, this.link.version);
+  }
+
+  #write<T extends FieldTable>(definition: PacketDefinition<number, T>, value: ValueOf<T>): void {
+    if (this.link.isClosed) return;
+    scratch.clear();
+    encodePacket(scratch, definition, this.channelId, value, this.link.version);
+    this.link.output.begin(scratch.offset).raw(scratch.bytes, 0, scratch.offset);
+  }
+}
+
+// Holders that serve every session: a frame is handled in one synchronous step.
+const send = new SendFrame();
+const acknowledge = new AcknowledgeFrame();
+const flowToken = new FlowTokenFrame();
+const receive = new ReceiveFrame();
+const scratch = new ByteWriter(1024);

@@ -1,0 +1,193 @@
+import { EverholdError } from "@everhold/base";
+import { packets, routingTypes, type PacketOf } from "@everhold/wire";
+
+import { splitName } from "../engine/catalog.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { QueueDefinition, RoutingType } from "../state/queue-definition.ts";
+
+type CreateQueue = PacketOf<typeof packets.createQueueV2>;
+type CreateSharedQueue = PacketOf<typeof packets.createSharedQueueV2>;
+type QueueDescription = PacketOf<typeof packets.queueQueryResponseV3>;
+type AddressDescription = PacketOf<typeof packets.bindingQueryResponseV5>;
+
+/** The address that clients ask about to learn that they talk to Everhold, and to what of it. */
+export const featuresAddress = "$everhold.features";
+/** The address whose "queues" are all queues of the broker. */
+export const queuesAddress = "$everhold.queues";
+
+/** What this broker offers beyond CORE, as `name/version` (protocol/everhold-on-core.md). */
+const features = ["mark/1", "queues/1"] as const;
+
+/** What a JMS client uses as window for consumers unless its user says otherwise. */
+const consumerWindowBytes = 1024 * 1024;
+
+/**
+ * The queue that a client asks for. `null` attributes stay `null`: they are reported back as they are,
+ * and come back verbatim when the client re-creates the queue after a failover.
+ *
+ * @throws EverholdError EVH_ROUTING_TYPE
+ */
+export function queueDefinitionOf(engine: Engine, request: CreateQueue): QueueDefinition {
+  const { address, queueName, routingType, requiresResponse: _unused, ...attributes } = request;
+  return {
+    ...attributes,
+    name: splitName(queueName).queue,
+    addressName: splitName(address).address,
+    routingType: routingTypeOf(engine, address, routingType),
+  };
+}
+
+/** The queue that a client asks for as a shared subscription. @throws EverholdError EVH_ROUTING_TYPE */
+export function sharedQueueDefinitionOf(
+  engine: Engine,
+  request: CreateSharedQueue,
+): QueueDefinition {
+  const {
+    address,
+    queueName,
+    routingType,
+    requiresResponse: _unused,
+    maxConsumers,
+    purgeOnNoConsumers,
+    ...attributes
+  } = request;
+  return {
+    ...attributes,
+    name: splitName(queueName).queue,
+    addressName: splitName(address).address,
+    routingType: routingTypeOf(engine, address, routingType),
+    temporary: false,
+    autoCreated: false,
+    maxConsumers: maxConsumers ?? -1,
+    purgeOnNoConsumers: purgeOnNoConsumers ?? false,
+  };
+}
+
+/** Whether a queue is what a shared subscription asks for: same address, same filter. */
+export function isSameSubscription(found: QueueDefinition, asked: QueueDefinition): boolean {
+  return found.addressName === asked.addressName && (found.filter ?? "") === (asked.filter ?? "");
+}
+
+/** What a queue is like, or what a queue of this name could be (protocol/core.md 9). */
+export function describeQueue(engine: Engine, name: string): QueueDescription {
+  const parts = splitName(name);
+  const queue = engine.catalog.findQueue(parts.queue);
+  const { autoCreateQueues } = engine.config.addressSettings;
+  if (queue === undefined) {
+    return { ...missingQueue, name: parts.queue, address: parts.address, autoCreateQueues };
+  }
+  const { addressName, routingType, ...attributes } = queue.state.definition;
+  return {
+    ...attributes,
+    exists: true,
+    address: addressName,
+    consumerCount: queue.consumers.length,
+    messageCount: queue.state.messageCount,
+    autoCreateQueues,
+    routingType: routingTypes[routingType],
+    defaultConsumerWindowSize: consumerWindowBytes,
+    configurationManaged: false,
+  };
+}
+
+/** Which queues an address has, and what may be created there. */
+export function describeAddress(engine: Engine, name: string): AddressDescription {
+  const { autoCreateAddresses, autoCreateQueues } = engine.config.addressSettings;
+  const common = { ...addressDefaults, autoCreateAddresses, autoCreateQueues };
+  if (name === featuresAddress) return { ...common, exists: true, queueNames: features };
+  if (name === queuesAddress) {
+    const queueNames = Array.from(engine.catalog.queues(), (queue) => queue.name);
+    return { ...common, exists: true, queueNames };
+  }
+  const address = engine.catalog.findAddress(splitName(name).address);
+  if (address === undefined) return { ...common, exists: false, queueNames: [] };
+  return {
+    ...common,
+    exists: true,
+    queueNames: address.state.queues.map((queue) => queue.definition.name),
+    supportsMulticast: address.state.routingTypes.includes("multicast"),
+    supportsAnycast: address.state.routingTypes.includes("anycast"),
+  };
+}
+
+/** Routing types of a CREATE_ADDRESS. @throws EverholdError EVH_ROUTING_TYPE */
+export function routingTypesOf(codes: readonly number[]): RoutingType[] {
+  return codes.map((code) => {
+    if (code === routingTypes.anycast) return "anycast";
+    if (code === routingTypes.multicast) return "multicast";
+    throw unknownRoutingType(code);
+  });
+}
+
+/** 255 leaves the choice to us: what the address has, else multicast as in Artemis. */
+function routingTypeOf(engine: Engine, address: string, code: number): RoutingType {
+  if (code === routingTypes.anycast) return "anycast";
+  if (code === routingTypes.multicast) return "multicast";
+  if (code !== routingTypes.unspecified) throw unknownRoutingType(code);
+  return (
+    engine.catalog.findAddress(splitName(address).address)?.state.routingTypes[0] ?? "multicast"
+  );
+}
+
+function unknownRoutingType(code: number): EverholdError {
+  return new EverholdError(
+    "EVH_ROUTING_TYPE",
+    `cannot use the routing type ${code}: expected 0 (multicast) or 1 (anycast)`,
+  );
+}
+
+const unsaidAttributes = {
+  exclusive: null,
+  lastValue: null,
+  lastValueKey: null,
+  nonDestructive: null,
+  consumersBeforeDispatch: null,
+  delayBeforeDispatch: null,
+  groupRebalance: null,
+  groupBuckets: null,
+  autoDelete: null,
+  autoDeleteDelay: null,
+  autoDeleteMessageCount: null,
+  groupFirstKey: null,
+  ringSize: null,
+  enabled: null,
+  groupRebalancePauseDispatch: null,
+} as const;
+
+const missingQueue = {
+  ...unsaidAttributes,
+  exists: false,
+  durable: false,
+  temporary: false,
+  consumerCount: 0,
+  messageCount: 0,
+  filter: null,
+  autoCreated: false,
+  purgeOnNoConsumers: false,
+  routingType: routingTypes.multicast,
+  maxConsumers: -1,
+  defaultConsumerWindowSize: consumerWindowBytes,
+  configurationManaged: false,
+} as const;
+
+const addressDefaults = {
+  defaultPurgeOnNoConsumers: false,
+  defaultMaxConsumers: -1,
+  defaultExclusive: null,
+  defaultLastValue: null,
+  defaultLastValueKey: null,
+  defaultNonDestructive: null,
+  defaultConsumersBeforeDispatch: null,
+  defaultDelayBeforeDispatch: null,
+  supportsMulticast: true,
+  supportsAnycast: true,
+} as const;
+
+/** The attributes that a queue of an old CREATE_QUEUE packet does not mention. */
+export const oldQueueAttributes = {
+  ...unsaidAttributes,
+  autoCreated: false,
+  routingType: routingTypes.unspecified,
+  maxConsumers: -1,
+  purgeOnNoConsumers: false,
+} as const;

@@ -1,0 +1,45 @@
+import { ByteReader, ByteWriter, propertyNames, readMessage, writeMessage } from "@everhold/wire";
+
+/** The marker that answers a forced delivery (protocol/core.md 5.5): shape as it was seen to work. */
+export function forcedDeliveryMarker(queueName: string, sequence: number): Uint8Array {
+  const writer = new ByteWriter();
+  writeMessage(writer, {
+    body: new Uint8Array(4),
+    messageId: 0,
+    address: queueName,
+    userId: null,
+    type: 0,
+    durable: false,
+    expiration: 0,
+    timestamp: 0,
+    priority: 4,
+    properties: new Map([
+      [propertyNames.forcedDeliverySequence, { type: "long", value: sequence }],
+    ]),
+  });
+  return writer.written();
+}
+
+/**
+ * A message as it is delivered from a queue to which it was moved: it expires no more, and it says where
+ * it came from. The journal keeps the producer's bytes; only what is delivered differs.
+ * `undefined` when the message was sent to `addressName` itself.
+ */
+export function movedMessage(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  addressName: string,
+): Uint8Array | undefined {
+  const message = readMessage(new ByteReader(bytes.subarray(start, end)));
+  if (message.address === null || message.address === addressName) return undefined;
+  const properties = new Map(message.properties);
+  properties.set(propertyNames.originalAddress, { type: "string", value: message.address });
+  properties.set(propertyNames.originalMessageId, { type: "long", value: message.messageId });
+  if (message.expiration !== 0) {
+    properties.set(propertyNames.actualExpiry, { type: "long", value: message.expiration });
+  }
+  const writer = new ByteWriter(end - start + 256);
+  writeMessage(writer, { ...message, expiration: 0, properties });
+  return writer.written();
+}

@@ -1,0 +1,266 @@
+import { EverholdError } from "@everhold/base";
+
+import { limits } from "../limits.ts";
+import { parseFilter } from "../selector/selector.ts";
+import {
+  defaultQueueDefinition,
+  type QueueDefinition,
+  type RoutingType,
+} from "../state/queue-definition.ts";
+import type { QueueState } from "../state/queue-state.ts";
+import type { RouteTarget } from "./address-cache.ts";
+import type { ClientLink } from "./client-link.ts";
+import type { Engine } from "./engine.ts";
+import { LiveAddress, LiveQueue } from "./live-queue.ts";
+
+/** A name taken apart: `address::queue` names both, anything else serves as either. */
+export interface QualifiedName {
+  readonly address: string;
+  readonly queue: string;
+  readonly isQualified: boolean;
+}
+
+/** Takes a possibly fully qualified name (`address::queue`) apart. */
+export function splitName(name: string): QualifiedName {
+  const colons = name.indexOf("::");
+  if (colons < 0) return { address: name, queue: name, isQualified: false };
+  return { address: name.slice(0, colons), queue: name.slice(colons + 2), isQualified: true };
+}
+
+/** The addresses and queues that exist, by name, and everything that makes or deletes one. */
+export class Catalog {
+  readonly #engine: Engine;
+  readonly #addresses = new Map<string, LiveAddress>();
+  readonly #queues = new Map<string, LiveQueue>();
+  /** Behind the newest record about addresses and queues: answers about them wait for it. */
+  #newestPosition = 0;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Takes over what recovery found. Call once, before anything else. */
+  load(): void {
+    const { state } = this.#engine;
+    for (const address of state.addresses()) {
+      this.#addresses.set(address.name, new LiveAddress(address));
+    }
+    for (const queue of state.queues()) this.#adopt(queue, undefined);
+  }
+
+  /** What an answer about addresses or queues has to wait for. */
+  get newestPosition(): number {
+    return this.#newestPosition;
+  }
+
+  queues(): IterableIterator<LiveQueue> {
+    return this.#queues.values();
+  }
+
+  findQueue(name: string): LiveQueue | undefined {
+    return this.#queues.get(name);
+  }
+
+  findAddress(name: string): LiveAddress | undefined {
+    return this.#addresses.get(name);
+  }
+
+  /**
+   * Makes an address, or adds routing types to it. One that `isTemporary` is in memory only.
+   * @throws EverholdError EVH_INVALID_QUEUE for a name that cannot be one
+   */
+  createAddress(
+    name: string,
+    routingTypes: readonly RoutingType[],
+    autoCreated: boolean,
+    isTemporary = false,
+  ): LiveAddress {
+    const found = this.#addresses.get(name);
+    if (found === undefined) {
+      checkName("address", name);
+      const state = this.#engine.state.createAddress(
+        { name, routingTypes, autoCreated },
+        isTemporary,
+      );
+      const address = new LiveAddress(state);
+      this.#addresses.set(name, address);
+      this.#noteChange();
+      return address;
+    }
+    const missing = routingTypes.filter((type) => !found.state.routingTypes.includes(type));
+    if (missing.length > 0) {
+      this.#engine.state.updateAddress(found.state, [...found.state.routingTypes, ...missing]);
+      this.#noteChange();
+    }
+    found.isUnused = false;
+    return found;
+  }
+
+  /**
+   * Makes a queue, and its address where that is missing.
+   * @throws EverholdError EVH_QUEUE_EXISTS, EVH_INVALID_QUEUE, EVH_INVALID_FILTER
+   */
+  createQueue(definition: QueueDefinition, owner: ClientLink | undefined): LiveQueue {
+    if (this.#queues.has(definition.name)) {
+      throw new EverholdError(
+        "EVH_QUEUE_EXISTS",
+        `cannot create the queue "${definition.name}": it exists`,
+      );
+    }
+    checkName("queue", definition.name);
+    // The filter is checked before anything is written.
+    parseFilter(definition.filter);
+    const { addressName, routingType, autoCreated, temporary } = definition;
+    this.createAddress(addressName, [routingType], autoCreated || temporary, temporary);
+    const state = this.#engine.state.createQueue(definition);
+    const queue = this.#adopt(state, owner);
+    this.#noteChange();
+    return queue;
+  }
+
+  /** Deletes a queue with its messages; its consumers are told. */
+  deleteQueue(queue: LiveQueue): void {
+    queue.isDeleted = true;
+    for (const consumer of queue.consumers.splice(0)) {
+      consumer.session.forgetConsumer(consumer);
+      consumer.session.sink.disconnectConsumer(consumer.id);
+    }
+    queue.takerCount = 0;
+    this.#queues.delete(queue.name);
+    queue.owner?.temporaryQueues.delete(queue);
+    removeFrom(queue.address.anycast, queue);
+    removeFrom(queue.address.multicast, queue);
+    this.#engine.state.deleteQueue(queue.state);
+    this.#noteChange();
+    // The address of a temporary queue came with it, and goes with it.
+    const { address } = queue;
+    if (!address.state.isStored && address.state.queues.length === 0) this.deleteAddress(address);
+  }
+
+  /**
+   * Deletes a queue that was made automatically, has been consumed from, and was found empty and without
+   * consumers twice in a row; so a consumer that comes back soon finds it again. Source: Artemis,
+   * `QueueManagerImpl`, `auto-delete-queues`.
+   */
+  deleteIfUnused(queue: LiveQueue): void {
+    const { autoCreated, autoDelete, temporary } = queue.state.definition;
+    const { autoDeleteQueues } = this.#engine.config.addressSettings;
+    const mayGo = (autoDelete ?? (autoCreated && autoDeleteQueues)) && !temporary;
+    if (!mayGo || !queue.wasConsumed) return;
+    if (queue.consumers.length > 0 || queue.state.messageCount > 0) {
+      queue.isUnused = false;
+      return;
+    }
+    if (!queue.isUnused) {
+      queue.isUnused = true;
+      return;
+    }
+    const { address } = queue;
+    this.deleteQueue(queue);
+    if (!address.isDeleted && address.state.autoCreated && address.state.queues.length === 0) {
+      this.deleteAddress(address);
+    }
+  }
+
+  /** Deletes an address that has no queues. */
+  deleteAddress(address: LiveAddress): void {
+    address.isDeleted = true;
+    this.#addresses.delete(address.name);
+    this.#engine.state.deleteAddress(address.state);
+    this.#noteChange();
+  }
+
+  /**
+   * Where a message for `name` goes; makes what may be made (Artemis creates on send as well).
+   * `type` is `undefined` when the message does not say.
+   *
+   * @throws EverholdError EVH_ADDRESS_DOES_NOT_EXIST, EVH_QUEUE_DOES_NOT_EXIST, EVH_INVALID_QUEUE
+   */
+  resolve(name: string, type: RoutingType | undefined): RouteTarget {
+    const settings = this.#engine.config.addressSettings;
+    const parts = splitName(name);
+    let address = this.#addresses.get(parts.address);
+    if (address === undefined) {
+      if (!settings.autoCreateAddresses) {
+        throw new EverholdError(
+          "EVH_ADDRESS_DOES_NOT_EXIST",
+          `cannot send to "${name}": there is no such address, and it may not be created`,
+        );
+      }
+      address = this.createAddress(parts.address, [type ?? "multicast"], true);
+    }
+    if (parts.isQualified) {
+      const queue =
+        this.#queues.get(parts.queue) ?? this.#autoCreateQueue(parts, type ?? "anycast");
+      if (queue?.address !== address) {
+        throw new EverholdError(
+          "EVH_QUEUE_DOES_NOT_EXIST",
+          `cannot send to "${name}": the address has no such queue`,
+        );
+      }
+      return { address, queue };
+    }
+    if (type === "anycast" && address.anycast.length === 0) this.#autoCreateQueue(parts, type);
+    return { address, queue: undefined };
+  }
+
+  /** The queue of a dead-letter or expiry address, made with it where it is missing. */
+  resolveSink(name: string): LiveQueue | undefined {
+    const address = this.#addresses.get(name);
+    const found = address?.anycast[0] ?? address?.multicast[0];
+    if (found !== undefined) return found;
+    if (this.#queues.has(name)) return undefined;
+    const queue = this.createQueue(defaultQueueDefinition(name, name, "anycast"), undefined);
+    queue.mayHoldMoved = true;
+    return queue;
+  }
+
+  #autoCreateQueue(name: QualifiedName, type: RoutingType): LiveQueue | undefined {
+    if (!this.#engine.config.addressSettings.autoCreateQueues) return undefined;
+    if (this.#queues.has(name.queue)) return undefined;
+    const definition = defaultQueueDefinition(name.queue, name.address, type);
+    return this.createQueue({ ...definition, autoCreated: true }, undefined);
+  }
+
+  #adopt(state: QueueState, owner: ClientLink | undefined): LiveQueue {
+    const { definition } = state;
+    const address = this.#addresses.get(definition.addressName);
+    if (address === undefined) {
+      throw new EverholdError(
+        "EVH_DATA_CORRUPT",
+        `the queue "${definition.name}" belongs to the address "${definition.addressName}", which does not exist`,
+      );
+    }
+    const { deadLetterAddress, expiryAddress } = this.#engine.config.addressSettings;
+    const mayHoldMoved = address.name === deadLetterAddress || address.name === expiryAddress;
+    const queue = new LiveQueue(
+      state,
+      address,
+      parseFilter(definition.filter),
+      owner,
+      mayHoldMoved,
+    );
+    this.#queues.set(definition.name, queue);
+    (definition.routingType === "anycast" ? address.anycast : address.multicast).push(queue);
+    if (definition.temporary) owner?.temporaryQueues.add(queue);
+    return queue;
+  }
+
+  #noteChange(): void {
+    this.#newestPosition = this.#engine.journal.endPosition;
+  }
+}
+
+function checkName(what: string, name: string): void {
+  if (name.length > 0 && name.length <= limits.nameCharsMax && !name.includes("::")) return;
+  const shown = name.length > 100 ? `${name.slice(0, 100)}…` : name;
+  throw new EverholdError(
+    "EVH_INVALID_QUEUE",
+    `cannot create the ${what} "${shown}": a name has 1 to ${limits.nameCharsMax} characters and no "::"`,
+  );
+}
+
+function removeFrom<T>(list: T[], item: T): void {
+  const index = list.indexOf(item);
+  if (index >= 0) list.splice(index, 1);
+}

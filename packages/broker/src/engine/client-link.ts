@@ -1,0 +1,44 @@
+import type { AddressCache } from "./address-cache.ts";
+import type { LiveQueue } from "./live-queue.ts";
+import type { Session } from "./session.ts";
+import type { DeferredWork } from "./waiters.ts";
+
+/** What the engine knows of one client connection, whatever protocol it speaks. */
+export interface ClientLink {
+  /** The peer, for messages to people. */
+  readonly peer: string;
+  /** Sessions by the protocol's own number. */
+  readonly sessions: Iterable<Session>;
+  /** Temporary queues: they live as long as the connection. */
+  readonly temporaryQueues: Set<LiveQueue>;
+  readonly addresses: AddressCache;
+  /** Whether a delivery may be written: the level of unsent bytes is below its limit. */
+  readonly isWritable: boolean;
+  /** A delivery was held back because of that; its queues are pumped when the connection drains. */
+  isHeldBack: boolean;
+}
+
+/** How the engine talks to the client of one session. Every method writes to the connection's output. */
+export interface SessionSink {
+  readonly link: ClientLink;
+  /**
+   * Hands out one message and returns the bytes to charge to the consumer's credits. `movedTo` names the
+   * address of a queue to which messages are moved, such as that of dead letters.
+   */
+  deliver(
+    consumerId: number,
+    deliveryCount: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    movedTo: string | undefined,
+  ): number;
+  /** Says that all that could be delivered has been (protocol/core.md 5.5). */
+  answerForcedDelivery(consumerId: number, sequence: number, queueName: string): void;
+  /** The consumer's queue is gone. */
+  disconnectConsumer(consumerId: number): void;
+  /** Runs `work` once everything in the journal so far is committed, and all earlier answers are out. */
+  afterCommit(work: DeferredWork): void;
+  /** Grants credits to the session's producers of an address, or says that they get none. */
+  grantCredits(address: string, credits: number, isRefused: boolean): void;
+}

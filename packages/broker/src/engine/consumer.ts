@@ -1,0 +1,58 @@
+import type { Selector } from "../selector/selector.ts";
+import { ScanCursor } from "../state/scan-cursor.ts";
+import { Deliveries } from "./deliveries.ts";
+import type { LiveQueue } from "./live-queue.ts";
+import type { Session } from "./session.ts";
+
+/** What a consumer is made with. */
+export interface ConsumerOptions {
+  readonly id: number;
+  readonly selector: Selector | undefined;
+  readonly isBrowser: boolean;
+  readonly priority: number;
+}
+
+/** One consumer of one queue. */
+export class Consumer {
+  readonly session: Session;
+  readonly queue: LiveQueue;
+  readonly id: number;
+  readonly selector: Selector | undefined;
+  readonly isBrowser: boolean;
+  readonly priority: number;
+  readonly deliveries = new Deliveries();
+  /** Where a browser, or a consumer with a filter, looks next; others take the head of the queue. */
+  readonly cursor: ScanCursor | undefined;
+  /** Sequences of forced deliveries that were asked for and not answered. */
+  readonly forcedDeliveries: number[] = [];
+  /** Bytes that may still be delivered; one delivery may make it negative. */
+  credits = 0;
+  isUnlimited = false;
+  isClosed = false;
+  /** Its filter has not seen the whole queue yet; the pump goes on in the next turn. */
+  isScanUnfinished = false;
+
+  constructor(session: Session, queue: LiveQueue, options: ConsumerOptions) {
+    this.session = session;
+    this.queue = queue;
+    this.id = options.id;
+    this.selector = options.selector;
+    this.isBrowser = options.isBrowser;
+    this.priority = options.priority;
+    this.cursor =
+      options.isBrowser || options.selector !== undefined ? new ScanCursor() : undefined;
+  }
+
+  /** Whether it may be given a message as far as credits and the session's state go. */
+  get isReady(): boolean {
+    if (!this.isUnlimited && this.credits <= 0) return false;
+    return this.isBrowser || this.session.isStarted;
+  }
+
+  /** Adds credits: −1 lifts the limit, 0 sets them to zero (protocol/core.md 5.4). */
+  addCredits(bytes: number): void {
+    if (bytes === -1) this.isUnlimited = true;
+    else if (bytes === 0) this.credits = 0;
+    else this.credits = Math.min(this.credits + bytes, Number.MAX_SAFE_INTEGER);
+  }
+}

@@ -1,0 +1,89 @@
+import { EverholdError } from "@everhold/base";
+
+import { limits } from "../limits.ts";
+import { splitName } from "./catalog.ts";
+import type { Engine } from "./engine.ts";
+import type { LiveAddress } from "./live-queue.ts";
+import type { Session } from "./session.ts";
+
+interface CreditRequest {
+  readonly session: Session;
+  /** As the client wrote it: it finds its producers by this text. */
+  readonly address: string;
+  readonly credits: number;
+}
+
+/**
+ * Gives producers the right to send (protocol/core.md 5.3). While an address or the disk is full,
+ * requests wait here: that is the only back-pressure on producers that block.
+ */
+export class CreditDesk {
+  readonly #engine: Engine;
+  #waiting: CreditRequest[] = [];
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Answers a request now, or later when there is room. */
+  request(session: Session, address: string, credits: number): void {
+    if (this.#hasRoom(address)) {
+      session.sink.grantCredits(address, credits, false);
+      return;
+    }
+    if (this.#engine.config.addressSettings.addressFullPolicy === "fail") {
+      session.sink.grantCredits(address, credits, true);
+      return;
+    }
+    this.#waiting.push({ session, address, credits });
+    if (this.#waiting.length > limits.creditRequestsMax) this.#grantOldest();
+  }
+
+  /** Answers the requests for which there is room by now. */
+  grantWaiting(): void {
+    if (this.#waiting.length === 0) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const request of waiting) {
+      if (request.session.isClosed) continue;
+      if (this.#hasRoom(request.address)) {
+        request.session.sink.grantCredits(request.address, request.credits, false);
+      } else this.#waiting.push(request);
+    }
+  }
+
+  /**
+   * Refuses a send for which there is no room. Producers that block are held back by their credits
+   * instead, unless the disk itself is full.
+   *
+   * @throws EverholdError EVH_ADDRESS_FULL
+   */
+  checkRoom(address: LiveAddress): void {
+    if (this.#engine.journal.diskFull) {
+      throw new EverholdError(
+        "EVH_ADDRESS_FULL",
+        `cannot send to "${address.name}": the disk is full; consume, or make room`,
+      );
+    }
+    const { maxSizeBytes, addressFullPolicy } = this.#engine.config.addressSettings;
+    if (maxSizeBytes < 0 || addressFullPolicy !== "fail") return;
+    if (address.state.bytes < maxSizeBytes) return;
+    throw new EverholdError(
+      "EVH_ADDRESS_FULL",
+      `cannot send to "${address.name}": it holds ${address.state.bytes} bytes, at most ${maxSizeBytes} are allowed`,
+    );
+  }
+
+  #hasRoom(name: string): boolean {
+    if (this.#engine.journal.diskFull) return false;
+    const { maxSizeBytes } = this.#engine.config.addressSettings;
+    if (maxSizeBytes < 0) return true;
+    const address = this.#engine.catalog.findAddress(splitName(name).address);
+    return address === undefined || address.state.bytes < maxSizeBytes;
+  }
+
+  #grantOldest(): void {
+    const oldest = this.#waiting.shift();
+    oldest?.session.sink.grantCredits(oldest.address, oldest.credits, false);
+  }
+}

@@ -1,0 +1,231 @@
+import type { EverholdError } from "@everhold/base";
+import type { RecordView } from "@everhold/journal";
+
+import { limits } from "../limits.ts";
+import { createRowView, type RowView } from "../state/row-bodies.ts";
+import type { Consumer } from "./consumer.ts";
+import type { Engine } from "./engine.ts";
+import type { LiveQueue } from "./live-queue.ts";
+
+/** What one attempt to hand out a message came to. */
+type Attempt = "handled" | "idle" | "waiting";
+
+const noKey = -1;
+const wait = -2;
+const emptyBytes = new Uint8Array(0);
+
+/**
+ * Hands out messages. The pump of a queue looks at the whole state and goes on until nothing can move:
+ * events only record what happened and touch the queue.
+ *
+ * A row is handed out when its record is committed, a consumer has credit and takes it, the connection
+ * has room, and the queue's dispatch limit has been raised above it.
+ */
+export class Dispatcher {
+  readonly #engine: Engine;
+  readonly #row = createRowView();
+  readonly #body: RecordView = {
+    bytes: emptyBytes,
+    view: new DataView(emptyBytes.buffer),
+    offset: 0,
+  };
+  /** Bytes that a read has just brought, for the length of one pump. */
+  #loadedPosition = -1;
+  readonly #loaded: RecordView = {
+    bytes: emptyBytes,
+    view: new DataView(emptyBytes.buffer),
+    offset: 0,
+  };
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Hands out what can be handed out now, then answers forced deliveries. */
+  pump(queue: LiveQueue): void {
+    if (queue.isLoading || queue.isBroken || queue.isDeleted || queue.consumers.length === 0)
+      return;
+    for (let count = 0; count < limits.dispatchPerStepMax; count += 1) {
+      const attempt = this.#attempt(queue);
+      if (attempt === "waiting") return;
+      if (attempt === "idle") {
+        this.#answerForcedDeliveries(queue);
+        return;
+      }
+    }
+    this.#engine.touchLater(queue);
+  }
+
+  /** One round over the consumers, highest priority first, until one gets a message. */
+  #attempt(queue: LiveQueue): Attempt {
+    const consumers = queue.consumers;
+    const only = queue.state.definition.exclusive === true ? firstTaker(queue) : undefined;
+    let groupStart = 0;
+    while (groupStart < consumers.length) {
+      const priority = consumers[groupStart]?.priority;
+      let groupEnd = groupStart + 1;
+      while (groupEnd < consumers.length && consumers[groupEnd]?.priority === priority)
+        groupEnd += 1;
+      const size = groupEnd - groupStart;
+      for (let step = 0; step < size; step += 1) {
+        const index = groupStart + ((queue.rotation + step) % size);
+        const consumer = consumers[index];
+        if (consumer === undefined) continue;
+        if (only !== undefined && consumer !== only && !consumer.isBrowser) continue;
+        const attempt = this.#offer(queue, consumer);
+        if (attempt === "idle") continue;
+        if (attempt === "handled") queue.rotation = (queue.rotation + step + 1) % size;
+        return attempt;
+      }
+      groupStart = groupEnd;
+    }
+    return "idle";
+  }
+
+  /** Gives the consumer its next message, if there is one. */
+  #offer(queue: LiveQueue, consumer: Consumer): Attempt {
+    if (!consumer.isReady) return "idle";
+    const link = consumer.session.sink.link;
+    if (!link.isWritable) {
+      link.isHeldBack = true;
+      return "idle";
+    }
+    const key = this.#nextKey(queue, consumer);
+    if (key === noKey) return "idle";
+    if (key === wait) return "waiting";
+    const row = this.#row;
+    queue.state.read(key, row);
+    if (row.expirationMs !== 0 && row.expirationMs <= this.#engine.nowMs() && !consumer.isBrowser) {
+      if (queue.state.isReady(key)) this.#engine.expire(queue, key);
+      return "handled";
+    }
+    if (!consumer.isBrowser && !this.#engine.state.prepareDispatch(queue.state, key)) {
+      consumer.cursor?.rewind(key);
+      this.#engine.awaitCommit(queue);
+      return "waiting";
+    }
+    if (!this.#find(queue, row)) {
+      consumer.cursor?.rewind(key);
+      return "waiting";
+    }
+    this.#deliver(queue, consumer, key);
+    return "handled";
+  }
+
+  #deliver(queue: LiveQueue, consumer: Consumer, key: number): void {
+    const row = this.#row;
+    const body = this.#body;
+    const session = consumer.session;
+    const counted = row.deliveryCount + (consumer.isBrowser ? 0 : 1);
+    const least = row.redelivered ? 2 : 1;
+    const mayBeMoved = queue.mayHoldMoved && row.expirationMs === 0;
+    const frameBytes = session.sink.deliver(
+      consumer.id,
+      counted < least ? least : counted,
+      body.bytes,
+      body.offset,
+      body.offset + row.messageLength,
+      mayBeMoved ? queue.address.name : undefined,
+    );
+    if (!consumer.isUnlimited) consumer.credits -= frameBytes;
+    if (consumer.isBrowser) return;
+    if (session.isPreAcknowledged) {
+      this.#engine.acknowledgeOne(queue, key);
+      return;
+    }
+    consumer.deliveries.push(row.messageId, key);
+    queue.state.take(key);
+  }
+
+  /** The key of the row to offer next; `noKey`, or `wait` when its bytes have to be read first. */
+  #nextKey(queue: LiveQueue, consumer: Consumer): number {
+    const commit = this.#engine.journal.commitPosition;
+    const cursor = consumer.cursor;
+    if (cursor === undefined) return queue.state.firstReady(commit);
+    const selector = consumer.selector;
+    consumer.isScanUnfinished = false;
+    for (let count = 0; count < limits.filterRowsPerStep; count += 1) {
+      const key = queue.state.scan(cursor, commit, false);
+      if (key === noKey || selector === undefined) return key;
+      const row = this.#row;
+      queue.state.read(key, row);
+      if (!this.#find(queue, row)) {
+        cursor.rewind(key);
+        return wait;
+      }
+      const body = this.#body;
+      if (selector.matches(body.bytes, body.view, body.offset, body.offset + row.messageLength)) {
+        return key;
+      }
+    }
+    consumer.isScanUnfinished = true;
+    this.#engine.touchLater(queue);
+    return noKey;
+  }
+
+  /** Sets `#body` to the row's message; false when it must be read first, which is then under way. */
+  #find(queue: LiveQueue, row: RowView): boolean {
+    if (!row.isInJournal) {
+      this.#engine.state.arena.locate(row.position, this.#body);
+      return true;
+    }
+    const position = row.position + row.messageOffset;
+    if (position === this.#loadedPosition) {
+      this.#body.bytes = this.#loaded.bytes;
+      this.#body.view = this.#loaded.view;
+      this.#body.offset = this.#loaded.offset;
+      return true;
+    }
+    if (this.#engine.journal.locate(position, row.messageLength, this.#body)) return true;
+    this.#load(queue, position, row.messageLength);
+    return false;
+  }
+
+  #load(queue: LiveQueue, position: number, length: number): void {
+    queue.isLoading = true;
+    this.#engine.journal.read(position, length, (error, bytes, view, offset) => {
+      queue.isLoading = false;
+      if (error !== undefined) {
+        this.#refuseBroken(queue, position, error);
+        return;
+      }
+      this.#loadedPosition = position;
+      this.#loaded.bytes = bytes;
+      this.#loaded.view = view;
+      this.#loaded.offset = offset;
+      this.pump(queue);
+      this.#loadedPosition = -1;
+      this.#loaded.bytes = emptyBytes;
+      this.#engine.endStep();
+    });
+  }
+
+  /** Damaged bytes are never delivered: the queue stands still until somebody repairs the journal. */
+  #refuseBroken(queue: LiveQueue, position: number, error: EverholdError): void {
+    if (error.code === "EVH_CLOSED") return;
+    queue.isBroken = true;
+    this.#engine.log.error("A queue stands still: a message of it cannot be read", {
+      queue: queue.name,
+      position,
+      code: error.code,
+      reason: error.message,
+    });
+  }
+
+  #answerForcedDeliveries(queue: LiveQueue): void {
+    for (const consumer of queue.consumers) {
+      if (consumer.forcedDeliveries.length === 0 || consumer.isScanUnfinished) continue;
+      // What the connection has no room for is still deliverable: the answer comes after it.
+      if (consumer.isReady && !consumer.session.sink.link.isWritable) continue;
+      for (const sequence of consumer.forcedDeliveries) {
+        consumer.session.sink.answerForcedDelivery(consumer.id, sequence, queue.name);
+      }
+      consumer.forcedDeliveries.length = 0;
+    }
+  }
+}
+
+/** On an exclusive queue only the first consumer that takes messages gets any. */
+function firstTaker(queue: LiveQueue): Consumer | undefined {
+  return queue.consumers.find((consumer) => !consumer.isBrowser);
+}

@@ -1,0 +1,175 @@
+import type { EverholdError } from "@everhold/base";
+import type { Log, Ports } from "@everhold/env";
+import type { Journal, JournalListener } from "@everhold/journal";
+
+import type { BrokerConfig } from "../config.ts";
+import { limits } from "../limits.ts";
+import type { BrokerState } from "../state/broker-state.ts";
+import { Catalog } from "./catalog.ts";
+import { CreditDesk } from "./credit-desk.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import type { LiveQueue } from "./live-queue.ts";
+import { OutputPool, OutputSchedule } from "./output.ts";
+import { Redelivery } from "./redelivery.ts";
+import { Router } from "./router.ts";
+import type { Session } from "./session.ts";
+import { Waiters } from "./waiters.ts";
+
+/** What the engine is made of. */
+export interface EngineParts {
+  readonly ports: Ports;
+  readonly config: BrokerConfig;
+  readonly journal: Journal;
+  readonly state: BrokerState;
+}
+
+/**
+ * Owns what lives only while the broker runs: consumers, deliveries in flight, credits, waiters. What
+ * must survive is in `BrokerState`. Protocol adapters call it; it knows none of them.
+ *
+ * A step is one call from a port (bytes, a commit, a timer). During it queues are *touched*; at its end
+ * `endStep` pumps them.
+ */
+export class Engine implements JournalListener {
+  readonly config: BrokerConfig;
+  readonly log: Log;
+  readonly journal: Journal;
+  readonly state: BrokerState;
+  readonly waiters = new Waiters();
+  readonly pool = new OutputPool();
+  readonly outputs: OutputSchedule;
+  readonly catalog: Catalog;
+  readonly router: Router;
+  readonly redelivery: Redelivery;
+  readonly credits: CreditDesk;
+  /** Sessions by what must be unique among them, such as a client id. */
+  readonly uniqueMetadata = new Map<string, Session>();
+  /** Called after each commit, when paused producers may go on. */
+  onRelief: () => void = () => {};
+  /** Called when the journal has failed. */
+  onFailure: (error: EverholdError) => void = () => {};
+
+  readonly #ports: Ports;
+  readonly #dispatcher: Dispatcher;
+  #touched: LiveQueue[] = [];
+  #pumping: LiveQueue[] = [];
+  #awaiting: LiveQueue[] = [];
+  #committed: LiveQueue[] = [];
+  #later: LiveQueue[] = [];
+  #isLaterAsked = false;
+  #nowMs = 0;
+
+  constructor(parts: EngineParts) {
+    this.#ports = parts.ports;
+    this.config = parts.config;
+    this.log = parts.ports.log;
+    this.journal = parts.journal;
+    this.state = parts.state;
+    this.outputs = new OutputSchedule((task) => parts.ports.timers.atTurnEnd(task));
+    this.catalog = new Catalog(this);
+    this.router = new Router(this);
+    this.redelivery = new Redelivery(this);
+    this.credits = new CreditDesk(this);
+    this.#dispatcher = new Dispatcher(this);
+  }
+
+  /** The time of day, the same for the whole step. */
+  nowMs(): number {
+    if (this.#nowMs === 0) this.#nowMs = this.#ports.wallClock.nowMs();
+    return this.#nowMs;
+  }
+
+  /** The queue may have something to hand out: pump it at the end of this step. */
+  touch(queue: LiveQueue): void {
+    if (queue.isTouched) return;
+    queue.isTouched = true;
+    this.#touched.push(queue);
+  }
+
+  /** The queue has more to hand out than one step may take: pump it in the next turn. */
+  touchLater(queue: LiveQueue): void {
+    this.#later.push(queue);
+    if (this.#isLaterAsked) return;
+    this.#isLaterAsked = true;
+    this.#ports.timers.atTurnEnd(this.#touchLaterOnes);
+  }
+
+  /** The queue has something to hand out once what was appended so far is committed. */
+  awaitCommit(queue: LiveQueue): void {
+    queue.newestPosition = this.journal.endPosition;
+    if (queue.isAwaitingCommit) return;
+    queue.isAwaitingCommit = true;
+    this.#awaiting.push(queue);
+  }
+
+  /** Pumps the queues that were touched in this step. */
+  endStep(): void {
+    while (this.#touched.length > 0) {
+      const pumping = this.#touched;
+      this.#touched = this.#pumping;
+      this.#pumping = pumping;
+      for (const queue of pumping) {
+        queue.isTouched = false;
+        this.#dispatcher.pump(queue);
+      }
+      pumping.length = 0;
+    }
+    this.#nowMs = 0;
+  }
+
+  /** Answers who waited, hands out what became visible, lets producers go on. */
+  onCommitted(commitPosition: number): void {
+    this.waiters.drain(commitPosition);
+    const committed = this.#awaiting;
+    this.#awaiting = this.#committed;
+    this.#committed = committed;
+    for (const queue of committed) {
+      queue.isAwaitingCommit = false;
+      this.touch(queue);
+      if (queue.newestPosition > commitPosition) {
+        queue.isAwaitingCommit = true;
+        this.#awaiting.push(queue);
+      }
+    }
+    committed.length = 0;
+    this.endStep();
+    this.credits.grantWaiting();
+    this.outputs.flush();
+    this.onRelief();
+  }
+
+  onFailed(error: EverholdError): void {
+    this.onFailure(error);
+  }
+
+  /** Acknowledges one row that is not in a consumer's hands, or never will be. */
+  acknowledgeOne(queue: LiveQueue, key: number): number {
+    this.#oneKey[0] = key;
+    return this.state.acknowledge(queue.state, this.#oneKey, 1);
+  }
+
+  /** Takes an expired row away: to the expiry address, or for good. */
+  expire(queue: LiveQueue, key: number): void {
+    this.redelivery.moveAway(queue, key, this.config.addressSettings.expiryAddress, "expired");
+  }
+
+  /** Looks for what nobody asks for: expired messages, unused queues. Called every now and then. */
+  scan(): void {
+    for (const queue of [...this.catalog.queues()]) {
+      if (queue.state.expiringCount > 0) this.redelivery.expireSome(queue, limits.scanRowsPerStep);
+      this.catalog.deleteIfUnused(queue);
+    }
+    this.endStep();
+    this.outputs.flush();
+  }
+
+  readonly #oneKey = new Float64Array(1);
+
+  readonly #touchLaterOnes = (): void => {
+    this.#isLaterAsked = false;
+    const later = this.#later;
+    this.#later = [];
+    for (const queue of later) this.touch(queue);
+    this.endStep();
+  };
+}

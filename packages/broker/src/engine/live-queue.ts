@@ -1,0 +1,94 @@
+import type { Selector } from "../selector/selector.ts";
+import type { AddressState } from "../state/address-state.ts";
+import type { QueueState } from "../state/queue-state.ts";
+import type { ClientLink } from "./client-link.ts";
+import type { Consumer } from "./consumer.ts";
+
+/** What the engine keeps of a queue beside its state: who consumes, and what the pump waits for. */
+export class LiveQueue {
+  readonly state: QueueState;
+  readonly address: LiveAddress;
+  /** The queue's own filter; it decides at routing. */
+  readonly selector: Selector | undefined;
+  /** The connection that a temporary queue belongs to. */
+  readonly owner: ClientLink | undefined;
+  /** Highest consumer priority first, then in the order in which they came. Browsers included. */
+  readonly consumers: Consumer[] = [];
+  /** Consumers that take messages away; browsers do not. */
+  takerCount = 0;
+  /** Where the next round of consumers begins. */
+  rotation = 0;
+  /** In the engine's list of queues to pump. */
+  isTouched = false;
+  /** In the engine's list of queues to pump after the next commit. */
+  isAwaitingCommit = false;
+  /** Behind the newest record that the queue waits for. */
+  newestPosition = 0;
+  /** A message's bytes are being read from the disk; the pump waits. */
+  isLoading = false;
+  /** A message's bytes turned out to be damaged: nothing is delivered any more. */
+  isBroken = false;
+  isDeleted = false;
+  /** Whether messages may have been moved here, which need their expiration taken away. */
+  mayHoldMoved: boolean;
+  /** Whether it has had a consumer, which makes it a candidate for automatic deletion. */
+  wasConsumed = false;
+  /** Found unused by the last scan; deleted when the next one finds it unused again. */
+  isUnused = false;
+
+  constructor(
+    state: QueueState,
+    address: LiveAddress,
+    selector: Selector | undefined,
+    owner: ClientLink | undefined,
+    mayHoldMoved: boolean,
+  ) {
+    this.state = state;
+    this.address = address;
+    this.selector = selector;
+    this.owner = owner;
+    this.mayHoldMoved = mayHoldMoved;
+  }
+
+  get name(): string {
+    return this.state.definition.name;
+  }
+
+  /** Adds a consumer behind those of its priority and above those of a lower one. */
+  addConsumer(consumer: Consumer): void {
+    let index = this.consumers.findIndex((one) => one.priority < consumer.priority);
+    if (index < 0) index = this.consumers.length;
+    this.consumers.splice(index, 0, consumer);
+    this.isUnused = false;
+    if (consumer.isBrowser) return;
+    this.takerCount += 1;
+    this.wasConsumed = true;
+  }
+
+  /** Removes a consumer, if it is still there. */
+  removeConsumer(consumer: Consumer): void {
+    const index = this.consumers.indexOf(consumer);
+    if (index < 0) return;
+    this.consumers.splice(index, 1);
+    if (!consumer.isBrowser) this.takerCount -= 1;
+  }
+}
+
+/** What the engine keeps of an address: its queues by how they are routed to. */
+export class LiveAddress {
+  readonly state: AddressState;
+  readonly anycast: LiveQueue[] = [];
+  readonly multicast: LiveQueue[] = [];
+  /** Where the next round of anycast queues begins. */
+  rotation = 0;
+  isDeleted = false;
+  isUnused = false;
+
+  constructor(state: AddressState) {
+    this.state = state;
+  }
+
+  get name(): string {
+    return this.state.name;
+  }
+}

@@ -1,0 +1,87 @@
+import { EverholdError, type ErrorCode } from "@everhold/base";
+import {
+  isProducerMark,
+  producerMarkEpoch,
+  producerMarkIdOffset,
+  producerMarkSequence,
+  type MessageScan,
+  valueTags,
+} from "@everhold/wire";
+
+import { stateLimits } from "../state/state-limits.ts";
+
+/**
+ * What a message says about who sent it as which one in a row, and which duplicate id the application
+ * gave it. One holder serves many messages; −1 means absent.
+ */
+export class MessageIdentity {
+  /** Where the 16 bytes of the producer's id are. */
+  idOffset = -1;
+  epoch = 0;
+  sequence = 0;
+  duplicateStart = -1;
+  duplicateEnd = -1;
+
+  /**
+   * Reads the identity of a scanned message: a producer mark rides in `_AMQ_DUPL_ID`, or in `_EVH_SEQ`
+   * where the application uses the former for itself (protocol/everhold-on-core.md).
+   *
+   * @throws EverholdError EVH_PROTOCOL for a mark that cannot be one, EVH_REJECTED for too long an id
+   */
+  read(view: DataView, scan: MessageScan): void {
+    this.idOffset = -1;
+    this.duplicateStart = -1;
+    this.duplicateEnd = -1;
+    if (scan.producerMarkStart >= 0)
+      this.#readMark(view, scan.producerMarkStart, scan.producerMarkEnd);
+    if (scan.duplicateIdTag === 0) return;
+    const start = scan.duplicateIdStart;
+    const end = scan.duplicateIdEnd;
+    if (this.idOffset < 0 && scan.duplicateIdTag === valueTags.bytes) {
+      this.#readMark(view, start, end);
+      if (this.idOffset >= 0) return;
+    }
+    if (end - start > stateLimits.duplicateIdBytesMax) {
+      throw new EverholdError(
+        "EVH_REJECTED",
+        `the duplicate id has ${end - start} bytes, at most ${stateLimits.duplicateIdBytesMax} are allowed`,
+      );
+    }
+    this.duplicateStart = start;
+    this.duplicateEnd = end;
+  }
+
+  #readMark(view: DataView, start: number, end: number): void {
+    if (!isProducerMark(view, start, end)) return;
+    this.epoch = producerMarkEpoch(view, start);
+    this.sequence = producerMarkSequence(view, start);
+    this.idOffset = start + producerMarkIdOffset;
+  }
+}
+
+/** The error for a send whose sequence may not be accepted, by what the state said of it. */
+export function producerError(
+  verdict: "gap" | "fenced" | "unknown" | "repeat-refused",
+  refusedWith: ErrorCode,
+): EverholdError {
+  switch (verdict) {
+    case "gap":
+      return new EverholdError(
+        "EVH_PRODUCER_GAP",
+        "the producer's sequence skips a number; resend from the last one that was answered",
+      );
+    case "fenced":
+      return new EverholdError(
+        "EVH_PRODUCER_FENCED",
+        "a newer incarnation of this producer has sent; this one may send no more",
+      );
+    case "unknown":
+      return new EverholdError(
+        "EVH_PRODUCER_UNKNOWN",
+        "the producer is not known here, so the outcome of its earlier sends is not either",
+        { outcome: "unknown" },
+      );
+    case "repeat-refused":
+      return new EverholdError(refusedWith, "this send was refused when it came first");
+  }
+}

@@ -1,0 +1,89 @@
+import type { MoveReason } from "../state/records.ts";
+import { createRowView } from "../state/row-bodies.ts";
+import { ScanCursor } from "../state/scan-cursor.ts";
+import type { Engine } from "./engine.ts";
+import type { LiveQueue } from "./live-queue.ts";
+
+/** What becomes of messages that come back, expire, or were tried too often. */
+export class Redelivery {
+  readonly #engine: Engine;
+  readonly #row = createRowView();
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /**
+   * Takes back a delivery that is in flight. `isAttempt` says whether it counts: a graceful return of
+   * what was only buffered does not (protocol/core.md 5.6, 5.9). A message that was tried too often goes
+   * to the dead-letter address instead.
+   */
+  giveBack(queue: LiveQueue, key: number, isAttempt: boolean): void {
+    if (queue.isDeleted) return;
+    if (isAttempt && this.#countAttempt(queue, key)) return;
+    queue.state.giveBack(key);
+    for (const consumer of queue.consumers) consumer.cursor?.rewind(key);
+    this.#engine.touch(queue);
+  }
+
+  /** Takes a row away: to the queue of `addressName`, or for good where there is none. */
+  moveAway(
+    queue: LiveQueue,
+    key: number,
+    addressName: string | undefined,
+    reason: MoveReason,
+  ): void {
+    // What lies in such a queue already would only move in a circle.
+    const isThere = addressName === undefined || queue.address.name === addressName;
+    const target = isThere ? undefined : this.#engine.catalog.resolveSink(addressName);
+    if (target === undefined) {
+      this.#engine.acknowledgeOne(queue, key);
+      return;
+    }
+    this.#engine.state.move(queue.state, key, [target.state], reason);
+    this.#engine.awaitCommit(target);
+  }
+
+  /** Moves away what has expired among the first `countMax` rows of a queue. */
+  expireSome(queue: LiveQueue, countMax: number): void {
+    const cursor = new ScanCursor();
+    const now = this.#engine.nowMs();
+    const { expiryAddress } = this.#engine.config.addressSettings;
+    for (let count = 0; count < countMax; count += 1) {
+      const key = queue.state.scan(cursor, this.#engine.journal.commitPosition, false);
+      if (key < 0) return;
+      queue.state.read(key, this.#row);
+      const { expirationMs } = this.#row;
+      if (expirationMs === 0 || expirationMs > now) continue;
+      this.moveAway(queue, key, expiryAddress, "expired");
+    }
+  }
+
+  /** Drops every message that is not in a consumer's hands. */
+  purge(queue: LiveQueue): void {
+    const keys = new Float64Array(queue.state.readyCount);
+    const cursor = new ScanCursor();
+    let count = 0;
+    while (count < keys.length) {
+      const key = queue.state.scan(cursor, this.#engine.journal.commitPosition, false);
+      if (key < 0) break;
+      keys[count] = key;
+      count += 1;
+    }
+    if (count > 0) this.#engine.state.acknowledge(queue.state, keys, count);
+  }
+
+  /** Notes one more attempt; true when it was the last one, and the message has gone. */
+  #countAttempt(queue: LiveQueue, key: number): boolean {
+    const { maxDeliveryAttempts, deadLetterAddress } = this.#engine.config.addressSettings;
+    queue.state.read(key, this.#row);
+    const attempts = this.#row.deliveryCount + 1;
+    const isLast = maxDeliveryAttempts > 0 && attempts >= maxDeliveryAttempts;
+    if (isLast && queue.address.name !== deadLetterAddress) {
+      this.moveAway(queue, key, deadLetterAddress, "attempts");
+      return true;
+    }
+    this.#engine.state.setDeliveryCount(queue.state, key, attempts);
+    return false;
+  }
+}

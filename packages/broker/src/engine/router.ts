@@ -1,0 +1,240 @@
+import { EverholdError } from "@everhold/base";
+import { decodeSimpleString, MessageScan, scanMessage } from "@everhold/wire";
+
+import { MessagePlan } from "../state/message-plan.ts";
+import type { RoutingType } from "../state/queue-definition.ts";
+import type { RouteTarget } from "./address-cache.ts";
+import type { Engine } from "./engine.ts";
+import type { LiveAddress, LiveQueue } from "./live-queue.ts";
+import { MessageIdentity, producerError } from "./producer-check.ts";
+import type { Session } from "./session.ts";
+
+/** What routing one message came to. */
+export type RouteVerdict = "new" | "duplicate";
+
+/**
+ * Finds where messages go and hands them to the state. Everything it needs for a message is in holders
+ * that serve all messages; nothing is allocated for one.
+ */
+export class Router {
+  readonly #engine: Engine;
+  readonly #plan = new MessagePlan();
+  readonly #identity = new MessageIdentity();
+  readonly #targets: LiveQueue[] = [];
+  /** The message that was scanned last. */
+  readonly scan = new MessageScan();
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /**
+   * Takes one message that is in no transaction. What must be committed before it may be answered is
+   * everything up to the journal's end; `true` says that there is something to wait for.
+   *
+   * @throws EverholdError when the send is refused; for a marked send that is recorded then, so that a
+   * repeat is refused as well
+   */
+  send(session: Session, bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
+    scanMessage(view, start, end, this.scan);
+    this.#identity.read(view, this.scan);
+    const position = this.#engine.journal.endPosition;
+    if (!this.#isNewSequence(bytes)) return true;
+    try {
+      const target = this.targetOf(session, bytes);
+      this.#engine.credits.checkRoom(target.address);
+      const verdict = this.prepare(target, bytes, view, start, end);
+      // A duplicate goes nowhere, but its sequence is used up: with the first one's outcome, applied.
+      if (verdict === "duplicate" && this.#identity.idOffset < 0) return true;
+    } catch (error) {
+      this.#recordRefusal(bytes, error);
+      throw error;
+    }
+    this.add();
+    return this.#engine.journal.endPosition !== position;
+  }
+
+  /**
+   * Finds the queues of the message that was scanned last and fills the plan. Does not look at the
+   * producer's mark: that is for the caller.
+   */
+  prepare(
+    target: RouteTarget,
+    bytes: Uint8Array,
+    view: DataView,
+    start: number,
+    end: number,
+  ): RouteVerdict {
+    const { scan } = this;
+    const identity = this.#identity;
+    const address = target.address.state;
+    const isDuplicate =
+      identity.duplicateStart >= 0 &&
+      this.#engine.state.isDuplicate(
+        address,
+        bytes,
+        identity.duplicateStart,
+        identity.duplicateEnd,
+      );
+    const plan = this.#plan;
+    plan.begin(address, bytes, view, start, end, scan.messageIdOffset);
+    plan.priority = scan.priority;
+    plan.isDurable = scan.durable;
+    plan.expirationMs = scan.expiration;
+    if (identity.idOffset >= 0) {
+      plan.setProducerMark(bytes, identity.idOffset, identity.epoch, identity.sequence);
+    }
+    this.#targets.length = 0;
+    if (isDuplicate) return "duplicate";
+    if (identity.duplicateStart >= 0) {
+      plan.setDuplicateId(bytes, identity.duplicateStart, identity.duplicateEnd);
+    }
+    // What has expired on arrival goes nowhere, but its sequence and its duplicate id count.
+    if (scan.expiration === 0 || scan.expiration > this.#engine.nowMs()) {
+      this.#route(target, bytes, view, start, end);
+    }
+    return "new";
+  }
+
+  /** Payload bytes of the record that {@link add} would write for what was prepared; 0 for none. */
+  preparedRecordBytes(): number {
+    return this.#engine.state.messageRecordBytes(this.#plan);
+  }
+
+  /** Adds what was prepared and wakes its queues. */
+  add(): void {
+    const plan = this.#plan;
+    this.#engine.state.addMessage(plan);
+    // With one stored queue among them, all targets share the record, and wait for it.
+    const isRecorded = plan.storedTargetCount > 0;
+    for (const queue of this.#targets) {
+      const { anycast } = queue.address;
+      if (anycast.length > 1)
+        queue.address.rotation = (anycast.indexOf(queue) + 1) % anycast.length;
+      if (isRecorded) this.#engine.awaitCommit(queue);
+      else this.#engine.touch(queue);
+    }
+  }
+
+  /** What tells the duplicate id of the message prepared last from all others; `undefined` for none. */
+  preparedDuplicateKey(address: LiveAddress, bytes: Uint8Array): string | undefined {
+    const { duplicateStart, duplicateEnd } = this.#identity;
+    if (duplicateStart < 0) return undefined;
+    return `${address.state.id}:${bytes.subarray(duplicateStart, duplicateEnd).join(",")}`;
+  }
+
+  /** Who sent the message that was identified last. */
+  get identity(): MessageIdentity {
+    return this.#identity;
+  }
+
+  /** Reads the identity of the message that was scanned last. @throws EverholdError EVH_REJECTED */
+  identify(view: DataView): void {
+    this.#identity.read(view, this.scan);
+  }
+
+  /** Where the message that was scanned last goes: its address, else the session's default one. */
+  targetOf(session: Session, bytes: Uint8Array): RouteTarget {
+    const { scan } = this;
+    if (scan.addressStart < 0) return this.#defaultTarget(session);
+    const cache = session.sink.link.addresses;
+    const found = cache.find(bytes, scan.addressStart, scan.addressEnd);
+    if (found !== undefined && isComplete(found, scan.routingType)) {
+      session.defaultAddress ??= found.address.name;
+      return found;
+    }
+    const name = decodeSimpleString(bytes, scan.addressStart, scan.addressEnd);
+    const target = this.#engine.catalog.resolve(name, routingTypeOf(scan.routingType));
+    cache.add(bytes, scan.addressStart, scan.addressEnd, target);
+    session.defaultAddress ??= name;
+    return target;
+  }
+
+  #defaultTarget(session: Session): RouteTarget {
+    if (session.defaultAddress === undefined) {
+      throw new EverholdError("EVH_ILLEGAL_STATE", "a message has no address to go to");
+    }
+    return this.#engine.catalog.resolve(
+      session.defaultAddress,
+      routingTypeOf(this.scan.routingType),
+    );
+  }
+
+  #route(target: RouteTarget, bytes: Uint8Array, view: DataView, start: number, end: number): void {
+    if (target.queue !== undefined) {
+      this.#addTarget(target.queue);
+      return;
+    }
+    const { address } = target;
+    const type = this.scan.routingType;
+    if (type !== 0 && address.anycast.length > 0) {
+      const queue = this.#chooseAnycast(target, bytes, view, start, end);
+      if (queue !== undefined) this.#addTarget(queue);
+    }
+    if (type === 1) return;
+    for (const queue of address.multicast) {
+      if (queue.selector === undefined || queue.selector.matches(bytes, view, start, end)) {
+        this.#addTarget(queue);
+      }
+    }
+  }
+
+  /** Round robin over the queues that take the message, those with consumers before the others. */
+  #chooseAnycast(
+    target: RouteTarget,
+    bytes: Uint8Array,
+    view: DataView,
+    start: number,
+    end: number,
+  ): LiveQueue | undefined {
+    const { address } = target;
+    const queues = address.anycast;
+    let chosen: LiveQueue | undefined;
+    for (let step = 0; step < queues.length; step += 1) {
+      const index = (address.rotation + step) % queues.length;
+      const queue = queues[index];
+      if (queue === undefined) continue;
+      if (queue.selector?.matches(bytes, view, start, end) === false) continue;
+      if (queue.takerCount === 0 && queues.length > 1) {
+        chosen ??= queue;
+        continue;
+      }
+      chosen = queue;
+      break;
+    }
+    return chosen;
+  }
+
+  #addTarget(queue: LiveQueue): void {
+    this.#targets.push(queue);
+    this.#plan.addTarget(queue.state);
+  }
+
+  /** False when the sequence was applied before. @throws EverholdError when it may not be accepted */
+  #isNewSequence(bytes: Uint8Array): boolean {
+    const { idOffset, epoch, sequence } = this.#identity;
+    if (idOffset < 0) return true;
+    const { state } = this.#engine;
+    const verdict = state.judgeProducer(bytes, idOffset, epoch, sequence);
+    if (verdict === "new") return true;
+    if (verdict === "repeat-applied") return false;
+    throw producerError(verdict, state.producers.verdictCode);
+  }
+
+  /** The outcome of a refused sequence is as durable as that of an accepted one. */
+  #recordRefusal(bytes: Uint8Array, error: unknown): void {
+    const { idOffset, epoch, sequence } = this.#identity;
+    if (idOffset < 0 || !EverholdError.is(error)) return;
+    this.#engine.state.refuseSequence(bytes, idOffset, epoch, sequence, sequence, error.code);
+  }
+}
+
+function routingTypeOf(code: number): RoutingType | undefined {
+  if (code === 1) return "anycast";
+  return code === 0 ? "multicast" : undefined;
+}
+
+/** Whether nothing has to be made before a message of this routing type may go to the target. */
+function isComplete(target: RouteTarget, routingType: number): boolean {
+  return routingType !== 1 || target.queue !== undefined || target.address.anycast.length > 0;
+}

@@ -1,0 +1,324 @@
+import { assert, EverholdError } from "@everhold/base";
+
+import { limits } from "../limits.ts";
+import { parseFilter } from "../selector/selector.ts";
+import type { SessionSink } from "./client-link.ts";
+import { Consumer } from "./consumer.ts";
+import type { Engine } from "./engine.ts";
+import type { LiveQueue } from "./live-queue.ts";
+import { Transaction } from "./transaction.ts";
+
+/** How a session was created. */
+export interface SessionOptions {
+  readonly name: string;
+  readonly autoCommitSends: boolean;
+  readonly autoCommitAcks: boolean;
+  readonly preAcknowledge: boolean;
+  readonly defaultAddress: string | undefined;
+}
+
+/** What a client asks for when it opens a consumer. */
+export interface ConsumerRequest {
+  readonly id: number;
+  readonly queueName: string;
+  readonly filter: string | null;
+  readonly isBrowser: boolean;
+  readonly priority: number;
+}
+
+/**
+ * One session: a client's unit of order, acknowledgement and transaction.
+ *
+ * Methods that change something durable return nothing: the caller waits for the journal's end position
+ * where it moved. Methods that refuse throw a typed error.
+ */
+export class Session {
+  readonly engine: Engine;
+  readonly sink: SessionSink;
+  readonly name: string;
+  readonly isPreAcknowledged: boolean;
+  readonly metadata = new Map<string, string>();
+  /** Where messages without an address go: as the client said, else the first address used. */
+  defaultAddress: string | undefined;
+  isStarted = false;
+  isClosed = false;
+  readonly #autoCommitSends: boolean;
+  readonly #autoCommitAcks: boolean;
+  readonly #consumers = new Map<number, Consumer>();
+  #transaction: Transaction | undefined;
+  #keys = new Float64Array(64);
+
+  constructor(engine: Engine, sink: SessionSink, options: SessionOptions) {
+    this.engine = engine;
+    this.sink = sink;
+    this.name = options.name;
+    this.isPreAcknowledged = options.preAcknowledge;
+    this.defaultAddress = options.defaultAddress;
+    this.#autoCommitSends = options.autoCommitSends;
+    this.#autoCommitAcks = options.autoCommitAcks;
+  }
+
+  get consumers(): IterableIterator<Consumer> {
+    return this.#consumers.values();
+  }
+
+  /**
+   * Takes the message `MSG` at `bytes[start … end)`. True when its answer has to wait until everything in
+   * the journal so far is committed.
+   * @throws EverholdError when it is refused
+   */
+  send(bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
+    if (this.#autoCommitSends) return this.engine.router.send(this, bytes, view, start, end);
+    this.#currentTransaction().addSend(bytes, view, start, end);
+    return false;
+  }
+
+  /**
+   * Opens a consumer.
+   * @throws EverholdError EVH_QUEUE_DOES_NOT_EXIST, EVH_INVALID_FILTER, EVH_MAX_CONSUMERS, EVH_SECURITY,
+   * EVH_ILLEGAL_STATE
+   */
+  createConsumer(queue: LiveQueue, request: ConsumerRequest): Consumer {
+    const { definition } = queue.state;
+    if (this.#consumers.has(request.id)) {
+      throw new EverholdError(
+        "EVH_ILLEGAL_STATE",
+        `cannot open the consumer ${request.id}: the session has one with this id`,
+      );
+    }
+    if (this.#consumers.size >= limits.consumersPerSessionMax) {
+      throw new EverholdError(
+        "EVH_ILLEGAL_STATE",
+        `cannot open a consumer: the session has ${this.#consumers.size}, which is the limit`,
+      );
+    }
+    if (queue.owner !== undefined && queue.owner !== this.sink.link) {
+      throw new EverholdError(
+        "EVH_SECURITY",
+        `cannot consume from "${queue.name}": it is a temporary queue of another connection`,
+      );
+    }
+    const { maxConsumers } = definition;
+    if (!request.isBrowser && maxConsumers >= 0 && queue.takerCount >= maxConsumers) {
+      throw new EverholdError(
+        "EVH_MAX_CONSUMERS",
+        `cannot consume from "${queue.name}": it has ${queue.takerCount} consumers, which is the limit`,
+      );
+    }
+    const consumer = new Consumer(this, queue, {
+      id: request.id,
+      selector: parseFilter(request.filter),
+      isBrowser: request.isBrowser,
+      priority: request.priority,
+    });
+    this.#consumers.set(consumer.id, consumer);
+    queue.addConsumer(consumer);
+    return consumer;
+  }
+
+  /** The consumer of an id, if it is open. */
+  findConsumer(id: number): Consumer | undefined {
+    return this.#consumers.get(id);
+  }
+
+  /** Closes a consumer in order: what it has not settled goes back, uncounted. */
+  closeConsumer(consumer: Consumer): void {
+    this.#endConsumer(consumer, false);
+  }
+
+  /** Drops a consumer whose queue is gone. */
+  forgetConsumer(consumer: Consumer): void {
+    consumer.isClosed = true;
+    this.#consumers.delete(consumer.id);
+  }
+
+  /** Gives a consumer credit (protocol/core.md 5.4). An unknown one is ignored. */
+  addCredits(consumerId: number, bytes: number): void {
+    const consumer = this.#consumers.get(consumerId);
+    if (consumer === undefined) return;
+    consumer.addCredits(bytes);
+    this.engine.touch(consumer.queue);
+  }
+
+  /** Asks for a marker behind all that can be delivered (protocol/core.md 5.5). */
+  forceDelivery(consumerId: number, sequence: number): void {
+    const consumer = this.#consumers.get(consumerId);
+    if (consumer === undefined) return;
+    if (consumer.forcedDeliveries.length >= limits.forcedDeliveriesMax) {
+      throw new EverholdError(
+        "EVH_PROTOCOL",
+        `the consumer ${consumerId} waits for ${limits.forcedDeliveriesMax} forced deliveries, which is the limit`,
+      );
+    }
+    consumer.forcedDeliveries.push(sequence);
+    this.engine.touch(consumer.queue);
+  }
+
+  /**
+   * Acknowledges what a consumer was handed up to and including a message.
+   * @throws EverholdError EVH_ILLEGAL_STATE for a message that it does not have
+   */
+  acknowledge(consumerId: number, messageId: number): void {
+    const consumer = this.#settlingConsumer(consumerId, messageId);
+    if (consumer === undefined) return;
+    const count = consumer.deliveries.countThrough(messageId);
+    if (count === 0) throw this.#refuseSettlement(consumerId, messageId);
+    if (count > this.#keys.length) this.#keys = new Float64Array(count * 2);
+    for (let index = 0; index < count; index += 1) this.#keys[index] = consumer.deliveries.shift();
+    this.#settle(consumer.queue, count);
+  }
+
+  /**
+   * Acknowledges one message.
+   * @throws EverholdError EVH_ILLEGAL_STATE for a message that the consumer does not have
+   */
+  acknowledgeOne(consumerId: number, messageId: number): void {
+    const consumer = this.#settlingConsumer(consumerId, messageId);
+    if (consumer === undefined) return;
+    const key = consumer.deliveries.remove(messageId);
+    if (key < 0) throw this.#refuseSettlement(consumerId, messageId);
+    this.#keys[0] = key;
+    this.#settle(consumer.queue, 1);
+  }
+
+  /** The client found the message expired. Unknown ones are ignored: nobody waits for an answer. */
+  expire(consumerId: number, messageId: number): void {
+    const consumer = this.#consumers.get(consumerId);
+    const key = consumer?.deliveries.remove(messageId) ?? -1;
+    if (consumer === undefined || key < 0) return;
+    this.engine.expire(consumer.queue, key);
+  }
+
+  /** Deliveries may begin. */
+  start(): void {
+    if (this.isStarted) return;
+    this.isStarted = true;
+    for (const consumer of this.#consumers.values()) this.engine.touch(consumer.queue);
+  }
+
+  /** Nothing is delivered from now on, except to browsers. */
+  stop(): void {
+    this.isStarted = false;
+  }
+
+  /**
+   * Commits what was sent and acknowledged since the last boundary, all of it or nothing.
+   * @throws EverholdError with the reason for which it was rolled back instead
+   */
+  commit(): void {
+    const transaction = this.#transaction;
+    if (transaction === undefined) return;
+    this.#transaction = undefined;
+    transaction.commit();
+  }
+
+  /**
+   * Rolls back: what was sent is dropped; what was acknowledged, and what was delivered and not
+   * acknowledged, goes back to its queues (protocol/core.md 5.9).
+   */
+  rollback(countsFirstDelivery: boolean): void {
+    this.#transaction?.rollback();
+    this.#transaction = undefined;
+    for (const consumer of this.#consumers.values()) {
+      let isAttempt = countsFirstDelivery;
+      for (let key = consumer.deliveries.shift(); key >= 0; key = consumer.deliveries.shift()) {
+        this.engine.redelivery.giveBack(consumer.queue, key, isAttempt);
+        isAttempt = false;
+      }
+    }
+  }
+
+  /** A request of the open transaction failed: COMMIT will roll back and say why. */
+  failTransaction(error: EverholdError): void {
+    if (!this.#autoCommitSends || !this.#autoCommitAcks) this.#currentTransaction().fail(error);
+  }
+
+  /** Ends the session. After a failure of the connection, what was in flight counts as attempted. */
+  close(isFailure: boolean): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.isStarted = false;
+    this.#transaction?.rollback();
+    this.#transaction = undefined;
+    for (const consumer of [...this.#consumers.values()]) this.#endConsumer(consumer, isFailure);
+    for (const [key, value] of this.metadata) {
+      const unique = uniqueKey(key, value);
+      if (this.engine.uniqueMetadata.get(unique) === this)
+        this.engine.uniqueMetadata.delete(unique);
+    }
+  }
+
+  /**
+   * Notes a pair of metadata; `isUnique` that no other session may have it.
+   * @throws EverholdError EVH_DUPLICATE_METADATA, EVH_ILLEGAL_STATE above the limit
+   */
+  addMetadata(key: string, value: string, isUnique: boolean): void {
+    const isNew = !this.metadata.has(key);
+    if (isNew && this.metadata.size >= limits.metadataPerSessionMax) {
+      throw new EverholdError(
+        "EVH_ILLEGAL_STATE",
+        `cannot note "${key}": the session has ${this.metadata.size} entries, which is the limit`,
+      );
+    }
+    const unique = uniqueKey(key, value);
+    const holder = this.engine.uniqueMetadata.get(unique);
+    if (isUnique && holder !== undefined && holder !== this) {
+      throw new EverholdError(
+        "EVH_DUPLICATE_METADATA",
+        `cannot use ${key} "${value}": another session has it`,
+      );
+    }
+    if (holder === undefined) this.engine.uniqueMetadata.set(unique, this);
+    this.metadata.set(key, value);
+  }
+
+  #settle(queue: LiveQueue, count: number): void {
+    if (queue.isDeleted) return;
+    if (this.#autoCommitAcks) this.engine.state.acknowledge(queue.state, this.#keys, count);
+    else this.#currentTransaction().addAcknowledgements(queue, this.#keys, count);
+  }
+
+  /** The consumer whose delivery is settled; `undefined` where settling means nothing. */
+  #settlingConsumer(consumerId: number, messageId: number): Consumer | undefined {
+    const consumer = this.#consumers.get(consumerId);
+    if (consumer === undefined) throw this.#refuseSettlement(consumerId, messageId);
+    return consumer.isBrowser || this.isPreAcknowledged ? undefined : consumer;
+  }
+
+  #refuseSettlement(consumerId: number, messageId: number): EverholdError {
+    const error = new EverholdError(
+      "EVH_ILLEGAL_STATE",
+      `cannot acknowledge the message ${messageId}: the consumer ${consumerId} does not hold it`,
+    );
+    this.failTransaction(error);
+    return error;
+  }
+
+  #currentTransaction(): Transaction {
+    this.#transaction ??= new Transaction(this);
+    return this.#transaction;
+  }
+
+  #endConsumer(consumer: Consumer, isFailure: boolean): void {
+    assert(!consumer.isClosed, "a consumer is closed once");
+    consumer.isClosed = true;
+    this.#consumers.delete(consumer.id);
+    const { queue } = consumer;
+    queue.removeConsumer(consumer);
+    for (let key = consumer.deliveries.shift(); key >= 0; key = consumer.deliveries.shift()) {
+      this.engine.redelivery.giveBack(queue, key, isFailure);
+    }
+    if (
+      !consumer.isBrowser &&
+      queue.takerCount === 0 &&
+      queue.state.definition.purgeOnNoConsumers
+    ) {
+      this.engine.redelivery.purge(queue);
+    }
+    this.engine.touch(queue);
+  }
+}
+
+function uniqueKey(key: string, value: string): string {
+  return `${key.length}:${key}${value}`;
+}

@@ -1,0 +1,243 @@
+import { EverholdError } from "@everhold/base";
+import { ByteWriter, scanMessage } from "@everhold/wire";
+
+import { limits } from "../limits.ts";
+import type { RouteTarget } from "./address-cache.ts";
+import type { LiveQueue } from "./live-queue.ts";
+import { MarkedRuns } from "./marked-runs.ts";
+import { producerError } from "./producer-check.ts";
+import type { RouteVerdict } from "./router.ts";
+import type { Session } from "./session.ts";
+import type { DeferredWork } from "./waiters.ts";
+
+/**
+ * A local transaction. What is sent is kept as the bytes that came, what is acknowledged as row keys;
+ * nothing is in the journal before the commit, which is one atomic group of records: no begin, no commit
+ * record, the batch's checksum is the commit (ARCHITECTURE.md, "The journal").
+ *
+ * It has *failed* once a part of it cannot be done; COMMIT then rolls back and answers with that reason
+ * (protocol/core.md 5.9).
+ */
+export class Transaction implements DeferredWork {
+  readonly #session: Session;
+  readonly #sends = new ByteWriter();
+  /** Where each send ends in `#sends`. */
+  readonly #sendEnds: number[] = [];
+  readonly #acknowledgements = new Map<LiveQueue, number[]>();
+  #acknowledgementCount = 0;
+  #failure: EverholdError | undefined;
+  /** Sends that need no record, and must wait until the others are committed. */
+  readonly #deferred: number[] = [];
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /**
+   * Adds a message. What cannot be done comes out at COMMIT.
+   * @throws ProtocolError when the bytes are no message
+   */
+  addSend(bytes: Uint8Array, view: DataView, start: number, end: number): void {
+    const { credits, router } = this.#session.engine;
+    scanMessage(view, start, end, router.scan);
+    router.identify(view);
+    if (this.#sendEnds.length >= limits.transactionSendsMax) {
+      this.fail(tooLarge("messages", limits.transactionSendsMax));
+      return;
+    }
+    if (this.#sends.offset + (end - start) > limits.transactionBytesMax) {
+      this.fail(tooLarge("bytes", limits.transactionBytesMax));
+      return;
+    }
+    this.#sends.raw(bytes, start, end);
+    this.#sendEnds.push(this.#sends.offset);
+    if (this.#failure !== undefined) return;
+    try {
+      credits.checkRoom(router.targetOf(this.#session, bytes).address);
+    } catch (error) {
+      if (!(error instanceof EverholdError)) throw error;
+      this.fail(error);
+    }
+  }
+
+  /** Adds the settlement of `count` deliveries that are in flight. */
+  addAcknowledgements(queue: LiveQueue, keys: Float64Array, count: number): void {
+    let list = this.#acknowledgements.get(queue);
+    if (list === undefined) {
+      list = [];
+      this.#acknowledgements.set(queue, list);
+    }
+    for (let index = 0; index < count; index += 1) list.push(keys[index] ?? 0);
+    this.#acknowledgementCount += count;
+    if (this.#acknowledgementCount > limits.transactionAcksMax) {
+      this.fail(tooLarge("acknowledgements", limits.transactionAcksMax));
+    }
+  }
+
+  /** From now on it can only be rolled back; the first reason stays. */
+  fail(error: EverholdError): void {
+    this.#failure ??= error;
+  }
+
+  /** Everything or nothing. @throws EverholdError with the reason, after it was rolled back */
+  commit(): void {
+    try {
+      if (this.#failure !== undefined) throw this.#failure;
+      this.#append();
+    } catch (error) {
+      if (!(error instanceof EverholdError)) throw error;
+      this.fail(error);
+      this.rollback();
+      throw error;
+    }
+  }
+
+  /** Gives back what was acknowledged, counted as attempts, and drops what was sent. */
+  rollback(): void {
+    const { redelivery } = this.#session.engine;
+    for (const [queue, keys] of this.#acknowledgements) {
+      for (const key of keys) redelivery.giveBack(queue, key, true);
+    }
+    this.#acknowledgements.clear();
+    this.#refuseSequences();
+  }
+
+  /** Adds the messages that needed no record, now that the rest of the transaction is committed. */
+  run(): void {
+    for (const index of this.#deferred) {
+      try {
+        this.#prepare(this.#scan(index), index);
+        this.#session.engine.router.add();
+      } catch (error) {
+        // The address went away meanwhile: as if that had happened right after the commit.
+        if (!(error instanceof EverholdError)) throw error;
+      }
+    }
+  }
+
+  /** Checks everything, then appends one atomic group. Nothing is appended when a check fails. */
+  #append(): void {
+    const { engine } = this.#session;
+    const stored: number[] = [];
+    let payloadBytes = this.#checkSends(stored);
+    let recordCount = stored.length;
+    for (const [queue, keys] of this.#acknowledgements) {
+      if (queue.isDeleted) continue;
+      keys.sort((left, right) => left - right);
+      const bytes = engine.state.acknowledgeRecordBytes(queue.state, keys, keys.length);
+      payloadBytes += bytes;
+      if (bytes > 0) recordCount += 1;
+    }
+    if (recordCount > 0) this.#reserve(payloadBytes, recordCount);
+    for (const index of stored) {
+      this.#prepare(this.#scan(index), index);
+      engine.router.add();
+    }
+    for (const [queue, keys] of this.#acknowledgements) {
+      if (!queue.isDeleted) engine.state.acknowledge(queue.state, keys, keys.length);
+    }
+    if (this.#deferred.length > 0) this.#session.sink.afterCommit(this);
+  }
+
+  /** Fills `stored` with the sends that need a record, and sums up what these take. */
+  #checkSends(stored: number[]): number {
+    const { engine } = this.#session;
+    const duplicateKeys = new Set<string>();
+    const runs = new MarkedRuns();
+    let payloadBytes = 0;
+    for (let index = 0; index < this.#sendEnds.length; index += 1) {
+      const target = this.#scan(index);
+      this.#checkSequence(runs);
+      const isDuplicate = this.#prepare(target, index) === "duplicate";
+      const key = engine.router.preparedDuplicateKey(target.address, this.#sends.bytes);
+      if (isDuplicate || (key !== undefined && duplicateKeys.has(key))) {
+        throw new EverholdError(
+          "EVH_DUPLICATE_ID",
+          "the transaction holds a message whose duplicate id was used before",
+        );
+      }
+      if (key !== undefined) duplicateKeys.add(key);
+      const bytes = engine.router.preparedRecordBytes();
+      payloadBytes += bytes;
+      (bytes === 0 ? this.#deferred : stored).push(index);
+    }
+    return payloadBytes;
+  }
+
+  #reserve(payloadBytes: number, recordCount: number): void {
+    const { journal } = this.#session.engine;
+    // Each record has a header of 8 bytes and is padded to a multiple of 8.
+    const groupBytes = payloadBytes + recordCount * 16;
+    if (groupBytes > journal.groupBytesMax) throw tooLarge("bytes", journal.groupBytesMax);
+    journal.reserve(payloadBytes, recordCount);
+  }
+
+  /** Scans one of the sends, reads its identity, and says where it goes. */
+  #scan(index: number): RouteTarget {
+    this.#identify(index);
+    return this.#session.engine.router.targetOf(this.#session, this.#sends.bytes);
+  }
+
+  #identify(index: number): void {
+    const { router } = this.#session.engine;
+    scanMessage(this.#sends.view, this.#startOf(index), this.#endOf(index), router.scan);
+    router.identify(this.#sends.view);
+  }
+
+  #prepare(target: RouteTarget, index: number): RouteVerdict {
+    const { bytes, view } = this.#sends;
+    return this.#session.engine.router.prepare(
+      target,
+      bytes,
+      view,
+      this.#startOf(index),
+      this.#endOf(index),
+    );
+  }
+
+  /** Judges a marked send as if those before it in this transaction had been accepted. */
+  #checkSequence(runs: MarkedRuns): void {
+    const { router, state } = this.#session.engine;
+    const { idOffset, epoch, sequence } = router.identity;
+    const { bytes } = this.#sends;
+    if (idOffset < 0 || runs.add(bytes, idOffset, epoch, sequence)) return;
+    const verdict = state.judgeProducer(bytes, idOffset, epoch, sequence);
+    if (verdict === "new") return;
+    if (verdict !== "repeat-applied") throw producerError(verdict, state.producers.verdictCode);
+    throw new EverholdError(
+      "EVH_DUPLICATE_ID",
+      "the transaction holds a message that was applied before",
+    );
+  }
+
+  /** Sequences that were rolled back are used up; a repeat of one learns that it was not applied. */
+  #refuseSequences(): void {
+    const { router, state } = this.#session.engine;
+    const runs = new MarkedRuns();
+    for (let index = 0; index < this.#sendEnds.length; index += 1) {
+      this.#identify(index);
+      const { idOffset, epoch, sequence } = router.identity;
+      if (idOffset >= 0) runs.add(this.#sends.bytes, idOffset, epoch, sequence);
+    }
+    const code = this.#failure?.code ?? "EVH_TRANSACTION_ROLLED_BACK";
+    for (const { id, epoch, first, last } of runs.all) {
+      if (state.judgeProducer(id, 0, epoch, first) !== "new") continue;
+      state.refuseSequence(id, 0, epoch, first, last, code);
+    }
+  }
+
+  #startOf(index: number): number {
+    return index === 0 ? 0 : (this.#sendEnds[index - 1] ?? 0);
+  }
+
+  #endOf(index: number): number {
+    return this.#sendEnds[index] ?? 0;
+  }
+}
+
+function tooLarge(what: string, limit: number): EverholdError {
+  return new EverholdError(
+    "EVH_REJECTED",
+    `the transaction holds more ${what} than a transaction may, ${limit}`,
+  );
+}

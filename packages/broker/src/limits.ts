@@ -1,0 +1,67 @@
+import { assert } from "@everhold/base";
+
+/**
+ * The limits of the broker. Each says its unit, why it is what it is, and what happens when it is hit.
+ * Those that an operator may change are the defaults of {@link BrokerConfig}.
+ */
+export const limits = {
+  /** Bytes of one frame. A client that sends more is broken or hostile: its connection is closed. */
+  frameBytesMax: 16 * 1024 * 1024,
+  /** Bytes of one message, also of one that arrives in parts. Above: EVH_FRAME_TOO_LARGE for the send. */
+  messageBytesMax: 16 * 1024 * 1024 - 64 * 1024,
+  /** Milliseconds in which a new connection has to say what it speaks. Then it is closed. */
+  handshakeTimeoutMs: 10_000,
+  /** Milliseconds without a byte before a connection is failed, until its first ping says otherwise. */
+  connectionTtlMs: 60_000,
+  /** Milliseconds between two looks at all connections (silence, due confirmations). As in Artemis. */
+  checkIntervalMs: 2_000,
+  /** Milliseconds between two looks for expired messages and unused queues. As in Artemis. */
+  scanIntervalMs: 30_000,
+  /** Rows looked at in one step of such a scan, so that no step takes longer than some milliseconds. */
+  scanRowsPerStep: 10_000,
+  /** Connections at one time. Above: the new one is closed. */
+  connectionCountMax: 100_000,
+  /** Sessions of one connection. Above: EVH_ILLEGAL_STATE for the creation. */
+  sessionsPerConnectionMax: 1_000,
+  /** Consumers of one session. Above: EVH_ILLEGAL_STATE for the creation. */
+  consumersPerSessionMax: 10_000,
+  /** Metadata entries of one session. Above: EVH_ILLEGAL_STATE. */
+  metadataPerSessionMax: 100,
+  /** Characters of the name of an address or a queue. Above: EVH_INVALID_QUEUE. */
+  nameCharsMax: 1_000,
+  /** Characters of a selector. Above: EVH_INVALID_FILTER. */
+  filterCharsMax: 16_384,
+  /** Nesting of a selector; each level is a call on our stack. Above: EVH_INVALID_FILTER. */
+  filterDepthMax: 200,
+  /** Rows that one filter looks at in one step before the pump lets others run. It goes on next turn. */
+  filterRowsPerStep: 2_000,
+  /** Messages that one pump of one queue hands out in one step. It goes on in the next turn. */
+  dispatchPerStepMax: 2_000,
+  /** Bytes not yet taken by the system above which a connection gets no deliveries until it drains. */
+  outputHighBytes: 1024 * 1024,
+  /** Bytes of answers not yet taken above which a connection is read no more until it drains. */
+  outputPauseBytes: 4 * 1024 * 1024,
+  /** Bytes of one output buffer. Frames that are larger get a buffer of their own. */
+  outputBufferBytes: 64 * 1024,
+  /** Output buffers kept for the next use; more are left to the garbage collector. */
+  outputBuffersKept: 256,
+  /** Bytes that the journal holds and has not committed, above which producers are read no more. */
+  stagedHighBytes: 16 * 1024 * 1024,
+  /** Messages sent in one local transaction. Above: it becomes rollback-only with EVH_REJECTED. */
+  transactionSendsMax: 100_000,
+  /** Acknowledgements in one local transaction. Above: it becomes rollback-only with EVH_REJECTED. */
+  transactionAcksMax: 1_000_000,
+  /** Bytes sent in one local transaction, for it lies in one batch of the journal. Above: the same. */
+  transactionBytesMax: 64 * 1024 * 1024,
+  /** Addresses that one connection finds by the bytes of their name. Above: the table starts anew. */
+  addressCacheMax: 1_024,
+  /** Forced deliveries that one consumer waits for; a client asks for one at a time. Above: protocol error. */
+  forcedDeliveriesMax: 64,
+  /** Producers per connection that wait for credit. Above: the oldest request is granted. */
+  creditRequestsMax: 10_000,
+} as const;
+
+assert(limits.outputHighBytes < limits.outputPauseBytes, "deliveries stop before reading stops");
+assert(limits.outputBufferBytes < limits.outputHighBytes, "one buffer never stops deliveries");
+assert(limits.messageBytesMax < limits.frameBytesMax, "a message fits into a frame");
+assert(limits.messageBytesMax <= limits.transactionBytesMax, "one message fits into a transaction");

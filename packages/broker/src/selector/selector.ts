@@ -1,0 +1,34 @@
+import { evaluate } from "./evaluate.ts";
+import type { Expression } from "./expression.ts";
+import { MessageSource } from "./message-source.ts";
+import { parseSelector } from "./parser.ts";
+
+/** A selector that was parsed: an SQL-92 condition over a message's headers and properties. */
+export class Selector {
+  /** What the user wrote. */
+  readonly text: string;
+  readonly #expression: Expression;
+
+  /** @throws EverholdError EVH_INVALID_FILTER */
+  constructor(text: string) {
+    this.text = text;
+    this.#expression = parseSelector(text);
+  }
+
+  /** Whether it selects the message `MSG` at `bytes[start … end)`, which is valid. */
+  matches(bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
+    return evaluate(this.#expression, source.reset(bytes, view, start, end)) === true;
+  }
+}
+
+/**
+ * The selector of a filter as clients send it; no text, or only blanks, is no filter.
+ *
+ * @throws EverholdError EVH_INVALID_FILTER
+ */
+export function parseFilter(text: string | null): Selector | undefined {
+  return text === null || text.trim() === "" ? undefined : new Selector(text);
+}
+
+/** One serves all: an evaluation is one synchronous step. */
+const source = new MessageSource();
