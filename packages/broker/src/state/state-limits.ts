@@ -20,8 +20,9 @@ export const stateLimits = {
   nameCharsMax: 4_096,
   /** Characters of a queue's filter in a record; the engine refuses filters earlier. More: RangeError. */
   filterCharsMax: 65_536,
-  /** How far a dispatch limit runs ahead of the consumers of a quiet and of a busy lane, in rows. */
+  /** How far a dispatch limit runs ahead of the consumers of a quiet lane, in rows. */
   dispatchLimitStepMin: 64,
+  /** How far a dispatch limit runs ahead of the consumers of a busy lane, in rows. */
   dispatchLimitStepMax: 4_096,
   /** A lane is busy when its limit is reached before this many bytes were logged. */
   dispatchLimitSpacingBytes: 4 * 1024 * 1024,
