@@ -60,20 +60,26 @@ async function limitsDocument() {
     "Everything that could grow has a limit: what it counts, and what happens when it is hit.",
   ];
   for (const name of readdirSync(join(root, "packages")).toSorted()) {
-    const source = join(root, "packages", name, "src", "limits.ts");
-    if (!existsSync(source)) continue;
-    const values = await importCompiled(name, "limits.js");
-    const rows = limitsOf(readFileSync(source, "utf8"), values, `packages/${name}/src/limits.ts`);
-    if (rows.length === 0) continue;
-    lines.push("", `## ${name}`, "");
-    lines.push(
-      ...table(
-        ["Limit", "Value", "Meaning"],
-        rows.map((row) => [`\`${row.name}\``, row.value, row.meaning]),
-      ),
-    );
+    const rows = await limitRows(name);
+    if (rows.length > 0)
+      lines.push("", `## ${name}`, "", ...table(["Limit", "Value", "Meaning"], rows));
   }
   return lines.join("\n");
+}
+
+/** The rows of a package: of its `limits.ts`, and of what a part of it keeps beside its code. */
+async function limitRows(packageName) {
+  const folder = join(root, "packages", packageName, "src");
+  const rows = [];
+  for (const file of readdirSync(folder, { recursive: true }).toSorted()) {
+    if (!/(^|[-/\\])limits\.ts$/.test(file)) continue;
+    const values = await importCompiled(packageName, file.replace(/\.ts$/, ".js"));
+    const name = `packages/${packageName}/src/${file}`;
+    for (const limit of limitsOf(readFileSync(join(folder, file), "utf8"), values, name)) {
+      rows.push([`\`${limit.name}\``, limit.value, limit.meaning]);
+    }
+  }
+  return rows;
 }
 
 async function protocolDocument() {

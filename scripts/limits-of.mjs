@@ -19,7 +19,7 @@ export function limitsOf(source, values, file) {
       path.splice(depth, path.length, declared[2]);
       const value = valueAt(values, path);
       if (isPlain(value) && path[0] !== "limitNotes") {
-        const name = path.filter((part) => part !== "limits").join(".");
+        const name = path.filter((part) => !/limits$/i.test(part)).join(".");
         const meaning = comment || meaningOf(values.limitNotes?.[name]);
         if (meaning === "") throw new Error(`${file}: ${name} has no docstring`);
         rows.push({ name, value: formatValue(path.at(-1), value), meaning });
