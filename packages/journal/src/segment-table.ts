@@ -19,6 +19,8 @@ export class SegmentTable {
   readonly #segments: Segment[] = [];
   /** Rows whose segment is missing, by the end of the segment before the gap. Recovery only. */
   readonly #rowsInGaps = new Map<number, number>();
+  /** Rows behind the last segment, by position: records are staged before their segment is made. */
+  readonly #rowsAhead = new Map<number, number>();
   #latest: Segment | undefined = undefined;
   #recovering = true;
   /** A segment may have lost its last row since {@link takeDead} found none. */
@@ -52,6 +54,11 @@ export class SegmentTable {
       rowCount: 0,
     };
     this.#segments.push(segment);
+    for (const [position, rows] of this.#rowsAhead) {
+      if (!contains(segment, position)) continue;
+      segment.rowCount += rows;
+      this.#rowsAhead.delete(position);
+    }
     return segment;
   }
 
@@ -72,7 +79,12 @@ export class SegmentTable {
       segment.rowCount += 1;
       return;
     }
-    assert(this.#recovering, "a row is retained in a segment that exists");
+    if (!this.#recovering) {
+      const isAhead = position >= (this.last?.endPosition ?? 0);
+      assert(isAhead, "a row is retained in a segment that exists or is yet to come");
+      this.#rowsAhead.set(position, (this.#rowsAhead.get(position) ?? 0) + 1);
+      return;
+    }
     const gap = this.#gapOf(position);
     this.#rowsInGaps.set(gap, (this.#rowsInGaps.get(gap) ?? 0) + 1);
   }
@@ -84,6 +96,12 @@ export class SegmentTable {
       segment.rowCount -= 1;
       assert(segment.rowCount >= 0, "a row is released as often as it was retained");
       if (segment.rowCount === 0) this.mayHaveDead = true;
+      return;
+    }
+    if (!this.#recovering) {
+      const ahead = this.#rowsAhead.get(position) ?? 0;
+      assert(ahead > 0, "a row is released in a segment that exists or is yet to come");
+      this.#rowsAhead.set(position, ahead - 1);
       return;
     }
     const gap = this.#gapOf(position);
