@@ -8,8 +8,6 @@ export const limits = {
   userCountMax: 1_000,
   /** Acceptors that a configuration may name. More: EVH_CONFIG. Each is one listening socket. */
   acceptorCountMax: 16,
-  /** Address settings that a configuration may name. More: EVH_CONFIG. New addresses match them all. */
-  addressSettingCountMax: 1_000,
   /** Maps and lists within each other in a configuration. Deeper: EVH_CONFIG. It bounds recursion. */
   configDepthMax: 32,
   /** Files that a configuration names by `file:`, each naming the next. More: EVH_CONFIG. Ends circles. */

@@ -56,8 +56,8 @@ acceptors:
 journal: { fileSize: 64MiB, sync: datasync }
 limits: { frameSize: 4MiB, messageSize: 2 MiB, handshakeTimeout: 5s }
 addressSettings:
-  "#": { maxDeliveryAttempts: 3, deadLetterAddress: DLQ, addressFullPolicy: fail }
-  orders.#: { autoCreateQueues: false, maxSizeBytes: 1.5GB }
+  "#":
+    { maxDeliveryAttempts: 3, addressFullPolicy: fail, autoCreateQueues: false, maxSizeBytes: 1.5GB }
 security: { users: { ann: { password: secret } } }
 log: { level: debug, format: json }
 `);
@@ -76,7 +76,7 @@ log: { level: debug, format: json }
       messageSize: 2 * 1024 ** 2,
       handshakeTimeout: 5_000,
     });
-    assert.equal(document.addressSettings?.["orders.#"]?.maxSizeBytes, 1.5e9);
+    assert.equal(document.addressSettings?.["#"]?.maxSizeBytes, 1.5e9);
     assert.equal(document.security?.users?.["ann"]?.password, "secret");
   });
 

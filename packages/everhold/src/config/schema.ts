@@ -11,13 +11,17 @@ const acceptor = z.strictObject({
   ),
 });
 
+/** -1 means: none. */
+const noLimit = -1;
+
 const addressSetting = z.strictObject({
   autoCreateAddresses: flag().optional(),
   autoCreateQueues: flag().optional(),
-  maxDeliveryAttempts: integer({ min: -1, max: 1_000_000 }).optional(),
+  autoDeleteQueues: flag().optional(),
+  maxDeliveryAttempts: integer({ min: noLimit, max: 254 }).optional(),
   deadLetterAddress: text("the name of an address").optional(),
   expiryAddress: text("the name of an address").optional(),
-  maxSizeBytes: size({ min: 1, max: Number.MAX_SAFE_INTEGER }, "at least 1B").optional(),
+  maxSizeBytes: size({ min: noLimit, max: Number.MAX_SAFE_INTEGER }, "or -1 for none").optional(),
   addressFullPolicy: choice(["block", "fail"]).optional(),
 });
 
@@ -35,16 +39,23 @@ export const configSchema = z.strictObject({
     .strictObject({
       fileSize: size({ min: 1024 ** 2, max: 1024 ** 3 }, "from 1MiB to 1GiB").optional(),
       sync: choice(["dsync", "datasync", "none"]).optional(),
+      /** Bytes of log after which the index is written down anew. */
+      snapshotSize: size({ min: 1024 ** 2, max: 1024 ** 4 }, "from 1MiB to 1TiB").optional(),
+      /** Newest part of the log that is kept in memory. */
+      cacheSize: size({ min: 1024 ** 2, max: 16 * 1024 ** 3 }, "from 1MiB to 16GiB").optional(),
     })
     .optional(),
   limits: z
     .strictObject({
-      frameSize: size({ min: 64 * 1024, max: 1024 ** 3 }, "from 64KiB to 1GiB").optional(),
-      messageSize: size({ min: 1024, max: 1024 ** 3 }, "from 1KiB to 1GiB").optional(),
+      frameSize: size({ min: 64 * 1024, max: 64 * 1024 ** 2 }, "from 64KiB to 64MiB").optional(),
+      messageSize: size({ min: 1024, max: 64 * 1024 ** 2 }, "from 1KiB to 64MiB").optional(),
       handshakeTimeout: duration({ min: 100, max: 3_600_000 }, "from 100ms to 1h").optional(),
+      connectionTtl: duration({ min: 1_000, max: 86_400_000 }, "from 1s to 1d").optional(),
+      connectionTtlOverride: duration({ min: 1_000, max: 86_400_000 }, "from 1s to 1d").optional(),
     })
     .optional(),
-  addressSettings: z.record(z.string(), addressSetting).optional(),
+  /** One set for all addresses, under the match of Artemis for all: `#`. */
+  addressSettings: z.strictObject({ "#": addressSetting.optional() }).optional(),
   security: z.strictObject({ users: z.record(z.string(), user).optional() }).optional(),
   log: z
     .strictObject({

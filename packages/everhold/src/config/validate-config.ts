@@ -16,7 +16,6 @@ export function validateConfig(tree: LocatedTree): ConfigDocument {
   const result = configSchema.safeParse(tree.value);
   if (!result.success) throw errorOf(tree, result.error.issues);
   checkCount(tree, ["acceptors"], result.data.acceptors, limits.acceptorCountMax);
-  checkCount(tree, ["addressSettings"], result.data.addressSettings, limits.addressSettingCountMax);
   checkCount(tree, ["security", "users"], result.data.security?.users, limits.userCountMax);
   return result.data;
 }
