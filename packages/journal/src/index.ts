@@ -17,3 +17,4 @@ export {
 export { createJournal, openJournal } from "./journal.ts";
 export { journalFormatDocument } from "./journal-format.ts";
 export { limits as journalLimits } from "./limits.ts";
+export { verifyJournal, type VerifyProblem, type VerifyReport } from "./verify.ts";
