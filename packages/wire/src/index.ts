@@ -149,3 +149,5 @@ export {
   type TypedProperties,
   type TypedValue,
 } from "./typed-properties.ts";
+export { fingerprintOf, protocolFingerprint } from "./fingerprint.ts";
+export { newestVersion, protocolDocument } from "./protocol-document.ts";
