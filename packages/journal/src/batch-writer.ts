@@ -60,6 +60,11 @@ export class BatchWriter {
     return this.#commitChain;
   }
 
+  /** Whether a write is under way. */
+  get isBusy(): boolean {
+    return this.#batch !== undefined;
+  }
+
   /** Bytes of the batch that is being written. */
   get inFlightBytes(): number {
     return this.#batch?.lengthBytes ?? 0;

@@ -177,7 +177,8 @@ class DiskJournal
     if (!this.#isWritable) throw this.#notWritable();
     assert(type >= firstCallerRecordType, "record types below 16 are the journal's");
     const position = this.#staging.append(type, reference, payloadBytes);
-    if (!this.#isTurnEndAsked) this.#askTurnEnd();
+    // While a write is under way its end starts the next one.
+    if (!this.#isTurnEndAsked && !this.#writer.isBusy) this.#askTurnEnd();
     return position;
   }
 
