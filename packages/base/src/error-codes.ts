@@ -203,6 +203,10 @@ export const errorCodes = {
     retryable: true,
     meaning: "Another program listens on the port; stop it, or choose another port",
   },
+  EVH_OVERLOADED: {
+    retryable: true,
+    meaning: "More calls are under way than the client's limit allows; await earlier ones first",
+  },
   EVH_MESSAGE_FORMAT: {
     retryable: false,
     meaning: "The message's body or properties do not have the form that was asked for",

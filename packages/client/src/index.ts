@@ -1,1 +1,33 @@
-export {};
+/** Layer 3: the client. Open `connect.ts` first. */
+export { Connection } from "./api/connection.ts";
+export type { BrowseOptions } from "./api/browse.ts";
+export type { Consumer, ConsumerOptions, MessageHandler, RunOptions } from "./api/consumer.ts";
+export type { SubscribeOptions } from "./api/consumer-sources.ts";
+export type { OutgoingMessage, Producer, ProducerOptions } from "./api/producer.ts";
+export type { NewQueue, QueueInfo } from "./api/queue-info.ts";
+export type { RequestOptions } from "./api/requests.ts";
+export type { Session, SessionOptions, Transaction } from "./api/session.ts";
+export { connect } from "./connect.ts";
+export type { ConnectionState } from "./connection/connection-core.ts";
+export type { AddressDescription } from "./core/administration.ts";
+export type { ConnectionEvent, ConnectionEventOf, ConnectionEvents } from "./events.ts";
+export { limits as clientLimits } from "./limits.ts";
+export type { Body } from "./message/body.ts";
+export {
+  typed,
+  type Properties,
+  type PropertyValue,
+  type ReceivedValue,
+  type TypedProperty,
+} from "./message/properties.ts";
+export type { MessageOptions, Routing, SendOptions } from "./message/send-options.ts";
+export {
+  defaultUrl,
+  type ConnectOptions,
+  type HeartbeatOptions,
+  type Prefetch,
+  type ReconnectOptions,
+} from "./options.ts";
+export type { Message } from "./receive/message.ts";
+export { defaultPort, formatEndpoint, parseUrl, type ParsedUrl } from "./url/parse-url.ts";
+export type { WaitOptions } from "./waiting.ts";

@@ -1,0 +1,78 @@
+import { EverholdError, RejectedError } from "@everhold/base";
+import type { ConnectionCore } from "../connection/connection-core.ts";
+import { queryQueue } from "../core/administration.ts";
+import type { Message } from "../receive/message.ts";
+import { flavours } from "../session/core-session.ts";
+import { intakeHost, intakeSettings } from "./consumer-sources.ts";
+
+/** What to look at. */
+export interface BrowseOptions {
+  /** An SQL-92 selector. */
+  readonly filter?: string;
+  /** Ends the browsing with EVH_ABORTED. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The messages of a queue in order, each left where it is. The end is found by asking the broker for a
+ * marker behind all that it has (core.md 5.5). A queue that does not exist is not created.
+ *
+ * @throws RejectedError EVH_QUEUE_DOES_NOT_EXIST, EVH_INVALID_FILTER
+ */
+export async function* browseQueue<T>(
+  core: ConnectionCore,
+  queue: string,
+  options: BrowseOptions,
+): AsyncIterableIterator<Message<T>> {
+  const wait = options.signal === undefined ? {} : { signal: options.signal };
+  const session = await core.openSession(flavours.plain, wait, `browse ${queue}`);
+  try {
+    const target = {
+      queue,
+      filter: options.filter ?? null,
+      async prepare(channel: Parameters<typeof queryQueue>[0]) {
+        const found = await queryQueue(channel, queue);
+        if (found.exists) return;
+        throw new RejectedError(
+          "EVH_QUEUE_DOES_NOT_EXIST",
+          `Cannot browse ${queue}: no queue has this name`,
+        );
+      },
+    };
+    const prefetch = { bytes: 1024 * 1024 };
+    const settings = { ...intakeSettings(core, target, {}, true), prefetch };
+    const intake = await session.addIntake(settings, intakeHost(core, core.base, target, {}));
+    const life = intake.incarnation;
+    for (;;) {
+      if (options.signal?.aborted === true) throw abortedError(queue, options.signal.reason);
+      const message = intake.take();
+      if (message !== undefined) {
+        yield message;
+        continue;
+      }
+      await intake.caughtUp();
+      // A new life of the consumer would begin with the first message again.
+      if (intake.incarnation !== life) throw brokenError(queue);
+      if (intake.isEmpty) return;
+    }
+  } finally {
+    await core.closeSession(session);
+  }
+}
+
+function abortedError(queue: string, cause: unknown): EverholdError {
+  return new EverholdError(
+    "EVH_ABORTED",
+    `Cannot browse ${queue}: the caller's signal was aborted`,
+    {
+      cause,
+    },
+  );
+}
+
+function brokenError(queue: string): EverholdError {
+  return new EverholdError(
+    "EVH_UNBLOCKED",
+    `Cannot browse ${queue} to its end: the connection broke; begin again`,
+  );
+}

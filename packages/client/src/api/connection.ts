@@ -1,0 +1,278 @@
+import { ClosedError, type EverholdError } from "@everhold/base";
+import { ConnectionCore, type ConnectionState } from "../connection/connection-core.ts";
+import {
+  createQueue,
+  deleteQueue,
+  queryAddress,
+  queryQueue,
+  type AddressDescription,
+} from "../core/administration.ts";
+import type { ConnectionEvent, ConnectionEventOf, ConnectionEvents } from "../events.ts";
+import { limits } from "../limits.ts";
+import type { Body } from "../message/body.ts";
+import type { Message } from "../receive/message.ts";
+import { flavours } from "../session/core-session.ts";
+import { checkTimeout, deadlineIn, waitFor, type WaitOptions } from "../waiting.ts";
+import { browseQueue, type BrowseOptions } from "./browse.ts";
+import { IntakeConsumer, type Consumer, type ConsumerOptions } from "./consumer.ts";
+import {
+  ownSessionSource,
+  queueTarget,
+  subscriptionQueueName,
+  topicTarget,
+  type SubscribeOptions,
+} from "./consumer-sources.ts";
+import { SessionProducer, type Producer, type ProducerOptions } from "./producer.ts";
+import { queueInfo, type NewQueue, type QueueInfo } from "./queue-info.ts";
+import { Requests, type RequestOptions } from "./requests.ts";
+import { ClientSession, type Session, type SessionOptions, type Transaction } from "./session.ts";
+
+/**
+ * A connection to a broker, over reconnects. Made by `connect`. Nothing of it is left running after
+ * `close()` or `drain()`.
+ */
+export class Connection implements AsyncDisposable {
+  readonly #core: ConnectionCore;
+  readonly #consumers = new Set<Consumer>();
+  readonly #sessions = new Set<ClientSession>();
+  readonly #idleTransactions: ClientSession[] = [];
+  readonly #requests: Requests;
+  #drained = false;
+
+  /** Use `connect`. */
+  constructor(core: ConnectionCore) {
+    this.#core = core;
+    this.#requests = new Requests(core);
+    core.events.listen((event) => {
+      if (event.type === "close") this.#requests.end(core.endError);
+    });
+  }
+
+  /** Where it stands. */
+  get state(): ConnectionState {
+    return this.#core.state;
+  }
+
+  /** What the broker can beyond CORE, each `name/version`; empty when it is not an Everhold broker. */
+  get features(): ReadonlySet<string> {
+    return this.#core.features ?? new Set<string>();
+  }
+
+  /** A producer for an address. Cheap; the address is looked up, and created if need be, at the first send. */
+  producer(address: string, options: ProducerOptions = {}): Producer {
+    if (this.#drained) throw this.#closedError("open a producer");
+    return new SessionProducer(this.#core, this.#core.base, address, options);
+  }
+
+  /**
+   * A consumer of a queue, in a session of its own. It opens in the background; what keeps it from
+   * opening is thrown by whatever is called on it first, and by `ready()`.
+   */
+  consumer<T = unknown>(queue: string, options: ConsumerOptions = {}): Consumer<T> {
+    return this.#consume<T>(queueTarget(queue, options), options);
+  }
+
+  /** A consumer of a topic: of all that is sent to it from now on, or of a named subscription. */
+  subscribe<T = unknown>(topic: string, options: SubscribeOptions = {}): Consumer<T> {
+    return this.#consume<T>(topicTarget(this.#core, topic, options), options);
+  }
+
+  /** Ends a durable subscription, with all that it keeps. @throws RejectedError EVH_QUEUE_DOES_NOT_EXIST */
+  unsubscribe(name: string, wait: WaitOptions = {}): Promise<void> {
+    return this.deleteQueue(subscriptionQueueName(this.#core.options.clientId, name, true), wait);
+  }
+
+  /** The messages that wait in a queue, without taking any; ends at the end of the queue. */
+  browse<T = unknown>(
+    queue: string,
+    options: BrowseOptions = {},
+  ): AsyncIterableIterator<Message<T>> {
+    return browseQueue<T>(this.#core, queue, options);
+  }
+
+  /**
+   * Sends a request and gives the reply to it, which arrives on a temporary queue that all requests of
+   * the connection share.
+   *
+   * @throws TimeoutError EVH_TIMEOUT, with outcome `unknown`
+   */
+  request<T = unknown>(
+    address: string,
+    body: Body,
+    options: RequestOptions = {},
+  ): Promise<Message<T>> {
+    return this.#requests.request<T>(address, body, options);
+  }
+
+  /** A session of its own. */
+  async session(options: SessionOptions & WaitOptions = {}): Promise<Session> {
+    const session = await this.#openSession(options.transacted ?? false, options);
+    this.#sessions.add(session);
+    return session;
+  }
+
+  /**
+   * Runs `work` in a transaction: commits when it returns, rolls back when it throws.
+   *
+   * @throws EverholdError EVH_TRANSACTION_ROLLED_BACK: run it again; EVH_TRANSACTION_OUTCOME_UNKNOWN:
+   * the connection broke during the commit, so give what it sends a `duplicateId` before running it again
+   */
+  async transaction<R>(
+    work: (transaction: Transaction) => Promise<R>,
+    wait: WaitOptions = {},
+  ): Promise<R> {
+    let session = this.#idleTransactions.pop();
+    while (session !== undefined && !session.isUsable) session = this.#idleTransactions.pop();
+    session ??= await this.#openSession(true, wait);
+    try {
+      return await runTransaction(session, work);
+    } finally {
+      await session.closeConsumers();
+      const isKept = this.#idleTransactions.length < limits.idleTransactionCountMax;
+      if (isKept && session.isUsable) this.#idleTransactions.push(session);
+      else await session.close();
+    }
+  }
+
+  /** What the broker says of a queue; `undefined` when there is none of this name. */
+  async queueInfo(name: string, wait: WaitOptions = {}): Promise<QueueInfo | undefined> {
+    const description = await this.#core.query(wait, `ask about the queue ${name}`, (channel) =>
+      queryQueue(channel, name),
+    );
+    return queueInfo(description);
+  }
+
+  /** What the broker says of an address. */
+  addressInfo(address: string, wait: WaitOptions = {}): Promise<AddressDescription> {
+    return this.#core.query(wait, `ask about the address ${address}`, (channel) =>
+      queryAddress(channel, address),
+    );
+  }
+
+  /**
+   * The names of all queues; `undefined` when the broker can't list them over CORE
+   * (everhold-on-core.md: an Everhold broker answers for the address `$everhold.queues`).
+   */
+  async queueNames(wait: WaitOptions = {}): Promise<readonly string[] | undefined> {
+    if (this.#core.features === undefined) return undefined;
+    const description = await this.addressInfo("$everhold.queues", wait);
+    return description.exists ? description.queueNames : undefined;
+  }
+
+  /** Creates a queue, with its address; one of this name that exists is left as it is. */
+  async createQueue(name: string, queue: NewQueue = {}, wait: WaitOptions = {}): Promise<void> {
+    await this.#core.query(wait, `create the queue ${name}`, (channel) =>
+      createQueue(channel, {
+        address: queue.address ?? name,
+        name,
+        routing: queue.routing ?? "anycast",
+        filter: queue.filter ?? null,
+        durable: queue.durable ?? true,
+        temporary: false,
+        autoCreated: false,
+        maxConsumers: queue.maxConsumers ?? -1,
+      }),
+    );
+  }
+
+  /** Deletes a queue with all its messages. @throws RejectedError EVH_QUEUE_DOES_NOT_EXIST */
+  async deleteQueue(name: string, wait: WaitOptions = {}): Promise<void> {
+    await this.#core.query(wait, `delete the queue ${name}`, (channel) =>
+      deleteQueue(channel, name),
+    );
+  }
+
+  /** Everything that happens to the connection from now on; ends when it is closed. */
+  status(): AsyncIterableIterator<ConnectionEvent> {
+    return this.#core.events.read();
+  }
+
+  /** Calls `listener` at each event of one type, until the returned function is called. */
+  on<K extends keyof ConnectionEvents>(
+    type: K,
+    listener: (event: ConnectionEventOf<K>) => void,
+  ): () => void {
+    return this.#core.events.listen((event) => {
+      if (isOfType(event, type)) listener(event);
+    });
+  }
+
+  /**
+   * Shuts down in order: consumers take nothing more, what is in hand is settled, what was sent is
+   * confirmed, then it closes. Default: without a limit; when the limit passes it is still open.
+   */
+  async drain(wait: WaitOptions = {}): Promise<void> {
+    const core = this.#core;
+    const deadlineMs = deadlineIn(core.ports, checkTimeout(wait.timeout, Infinity));
+    const subject = { attempt: "drain the connection", outcome: () => "unknown" as const };
+    core.beginDrain();
+    const work = async (): Promise<void> => {
+      await Promise.all([...this.#consumers].map((consumer) => drainConsumer(consumer)));
+      this.#drained = true;
+      await core.base.outbox.idle();
+    };
+    await waitFor(core.ports, { deadlineMs, signal: wait.signal }, subject, work());
+    await this.close();
+  }
+
+  /** Closes at once: what is in hand goes back, sends that have no answer yet are rejected. Idempotent. */
+  async close(): Promise<void> {
+    await this.#core.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #consume<T>(target: ReturnType<typeof queueTarget>, options: ConsumerOptions): Consumer<T> {
+    if (this.#core.state === "draining") throw this.#closedError("open a consumer");
+    const source = ownSessionSource(this.#core, target, options);
+    const consumer = new IntakeConsumer<T>(this.#core, source, options, (closed) => {
+      this.#consumers.delete(closed);
+    });
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  async #openSession(transacted: boolean, wait: WaitOptions): Promise<ClientSession> {
+    const flavour = transacted ? flavours.transacted : flavours.plain;
+    const session = await this.#core.openSession(flavour, wait, "open a session");
+    return new ClientSession(this.#core, session, (closed) => this.#sessions.delete(closed));
+  }
+
+  #closedError(attempt: string): EverholdError {
+    return new ClosedError("EVH_CLOSED", `Cannot ${attempt}: the connection is closing`);
+  }
+}
+
+async function runTransaction<R>(
+  session: ClientSession,
+  work: (transaction: Transaction) => Promise<R>,
+): Promise<R> {
+  let result: R;
+  try {
+    result = await work(session);
+  } catch (error) {
+    await session.rollback();
+    throw error;
+  }
+  await session.commit();
+  return result;
+}
+
+/** One that never opened has nothing in hand. */
+async function drainConsumer(consumer: Consumer): Promise<void> {
+  try {
+    await consumer.ready();
+  } catch {
+    return;
+  }
+  await consumer.drain();
+}
+
+function isOfType<K extends keyof ConnectionEvents>(
+  event: ConnectionEvent,
+  type: K,
+): event is ConnectionEventOf<K> {
+  return event.type === type;
+}

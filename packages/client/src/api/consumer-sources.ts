@@ -1,0 +1,265 @@
+import { RejectedError } from "@everhold/base";
+import {
+  createQueue,
+  createSharedQueue,
+  deleteQueue,
+  ensureAddress,
+  ensureQueue,
+  queryQueue,
+  type QueueDefinition,
+} from "../core/administration.ts";
+import type { Channel } from "../core/channel.ts";
+import type { ConnectionCore } from "../connection/connection-core.ts";
+import { encodeMessage } from "../message/encode-message.ts";
+import type { Body } from "../message/body.ts";
+import type { SendOptions } from "../message/send-options.ts";
+import { randomUuid } from "../message/user-ids.ts";
+import type { Intake, IntakeHost, IntakeSettings } from "../receive/intake.ts";
+import type { ReceivedMessage } from "../receive/received-message.ts";
+import { flavours, type CoreSession } from "../session/core-session.ts";
+import { deadLetterCopy } from "../session/dead-letter.ts";
+import type { ConsumerOptions, IntakeSource } from "./consumer.ts";
+
+/** How a topic is subscribed to. */
+export interface SubscribeOptions extends Omit<ConsumerOptions, "deadLetterAddress"> {
+  /** Names the subscription, so that it can be found again, and shared. */
+  readonly name?: string;
+  /** Whether it keeps messages while nobody consumes. Default: when it has a name. */
+  readonly durable?: boolean;
+  /** Whether several consumers may share it. Default false. */
+  readonly shared?: boolean;
+  readonly deadLetterAddress?: string;
+}
+
+/** Where rejected messages go unless the application says otherwise; the broker's own default. */
+export const defaultDeadLetterAddress = "DLQ";
+
+/** What a consumer reads from, before it has a session. */
+interface Target {
+  readonly queue: string;
+  readonly filter: string | null;
+  /** Makes sure that the queue exists; `isFirst` on the consumer's first life. */
+  readonly prepare: (channel: Channel, isFirst: boolean) => Promise<void>;
+  /** Whether the queue is the consumer's own and goes with it. */
+  readonly isOwn: boolean;
+}
+
+/** The target of `consumer(queue)`. */
+export function queueTarget(queue: string, options: ConsumerOptions): Target {
+  return {
+    queue,
+    filter: options.filter ?? null,
+    prepare: (channel) => ensureQueue(channel, queue, `consume from ${queue}`),
+    isOwn: false,
+  };
+}
+
+/** The target of `subscribe(topic)` (core.md 4.4, 9). */
+export function topicTarget(
+  core: ConnectionCore,
+  topic: string,
+  options: SubscribeOptions,
+): Target {
+  const { name } = options;
+  const durable = options.durable ?? name !== undefined;
+  const shared = options.shared ?? false;
+  if (name === undefined && (durable || shared)) {
+    throw new TypeError("A durable or shared subscription needs a name");
+  }
+  const queue =
+    name === undefined
+      ? randomUuid(core.ports.random)
+      : subscriptionQueueName(core.options.clientId, name, durable || !shared);
+  const definition: QueueDefinition = {
+    address: topic,
+    name: queue,
+    routing: "multicast",
+    filter: options.filter ?? null,
+    durable,
+    temporary: !durable,
+    autoCreated: false,
+    maxConsumers: -1,
+  };
+  return {
+    queue,
+    // The queue keeps only what matches.
+    filter: null,
+    isOwn: !durable && !shared,
+    async prepare(channel, isFirst) {
+      await ensureAddress(channel, topic, "multicast");
+      if (shared) return createSharedQueue(channel, definition);
+      if (durable) return ensureSubscription(channel, definition, isFirst);
+      await createQueue(channel, definition);
+    },
+  };
+}
+
+/**
+ * The queue that keeps a subscription's messages, named as Artemis names it, so that a Java program
+ * finds the same one. Source: Artemis, `DestinationUtil.createQueueNameForSubscription`.
+ */
+export function subscriptionQueueName(
+  clientId: string | undefined,
+  name: string,
+  durable: boolean,
+): string {
+  const parts = clientId === undefined ? [name] : [clientId, name];
+  const escaped = parts.map((part) => part.replace(/[\\.]/g, "\\$&")).join(".");
+  return durable ? escaped : `nonDurable.${escaped}`;
+}
+
+/** A consumer with a session of its own, so that what it gives back is nobody else's. */
+export function ownSessionSource(
+  core: ConnectionCore,
+  target: Target,
+  options: ConsumerOptions,
+): IntakeSource {
+  let session: CoreSession | undefined;
+  return {
+    queue: target.queue,
+    async open() {
+      const flavour = options.ack === "pre" ? flavours.preAcknowledge : flavours.plain;
+      const attempt = `consume from ${target.queue}`;
+      const opened = await core.openSession(flavour, {}, attempt);
+      session = opened;
+      try {
+        const host = intakeHost(core, core.base, target, options);
+        return await opened.addIntake(intakeSettings(core, target, options, false), host);
+      } catch (error) {
+        await core.closeSession(opened);
+        throw error;
+      }
+    },
+    async close() {
+      if (session !== undefined) await core.closeSession(session);
+      if (target.isOwn) await dropOwnQueue(core, target.queue);
+    },
+  };
+}
+
+/** A consumer on a session that it shares: a transacted one. */
+export function sharedSessionSource(
+  core: ConnectionCore,
+  session: CoreSession,
+  target: Target,
+  options: ConsumerOptions,
+): IntakeSource {
+  return {
+    queue: target.queue,
+    open: () =>
+      session.addIntake(
+        intakeSettings(core, target, options, false),
+        intakeHost(core, session, target, options),
+      ),
+    async close(intake: Intake) {
+      await session.removeIntake(intake);
+      if (target.isOwn) await dropOwnQueue(core, target.queue);
+    },
+  };
+}
+
+/** What an intake consumes, and how. */
+export function intakeSettings(
+  core: ConnectionCore,
+  target: Pick<Target, "queue" | "filter">,
+  options: ConsumerOptions,
+  browse: boolean,
+): Omit<IntakeSettings, "consumerId" | "transacted"> {
+  return {
+    queue: target.queue,
+    filter: target.filter,
+    browse,
+    priority: options.priority ?? 0,
+    prefetch: options.prefetch ?? core.options.prefetch,
+    settles: !browse && options.ack !== "pre",
+  };
+}
+
+/** What an intake needs of its session; copies of rejected messages and replies go through `session`. */
+export function intakeHost(
+  core: ConnectionCore,
+  session: CoreSession,
+  target: Pick<Target, "prepare">,
+  options: ConsumerOptions,
+): IntakeHost {
+  let isFirst = true;
+  return {
+    wallClock: core.ports.wallClock,
+    async prepare(channel) {
+      await target.prepare(channel, isFirst);
+      isFirst = false;
+    },
+    async deadLetter(message, reason) {
+      const address = options.deadLetterAddress ?? defaultDeadLetterAddress;
+      session.transaction?.onWork();
+      await session.outbox.send(address, "anycast", deadLetterCopy(message, address, reason));
+    },
+    reply: (message, body, replyOptions) => sendReply(core, session, message, body, replyOptions),
+    onWork: () => session.transaction?.onWork(),
+    onError: core.reportError,
+  };
+}
+
+async function sendReply(
+  core: ConnectionCore,
+  session: CoreSession,
+  message: ReceivedMessage,
+  body: Body,
+  options: SendOptions | undefined,
+): Promise<void> {
+  const { replyTo } = message;
+  if (replyTo === undefined) {
+    throw new RejectedError(
+      "EVH_ILLEGAL_STATE",
+      `Cannot reply to the message ${message.id}: it names no address for replies`,
+    );
+  }
+  session.transaction?.onWork();
+  const routing = message.repliesToTopic ? "multicast" : "anycast";
+  const mark = session.outbox.mark;
+  const target = {
+    address: replyTo,
+    routing,
+    mark,
+    markBesideId: core.features !== undefined,
+  } as const;
+  const encoded = encodeMessage(core.origin, target, body, {
+    // A reply to a queue that ends with its connection is not worth the disk.
+    durable: !message.repliesToTemporary,
+    correlationId: message.correlationId ?? message.id,
+    ...options,
+  });
+  await session.outbox.send(replyTo, routing, encoded, options);
+}
+
+async function ensureSubscription(
+  channel: Channel,
+  definition: QueueDefinition,
+  isFirst: boolean,
+): Promise<void> {
+  const found = await queryQueue(channel, definition.name);
+  if (!found.exists) return createQueue(channel, definition);
+  if (found.address !== definition.address || (found.filter ?? null) !== definition.filter) {
+    throw new RejectedError(
+      "EVH_INVALID_QUEUE_USE",
+      `Cannot subscribe as ${definition.name}: found it on ${String(found.address)} with the filter ` +
+        `${String(found.filter)}, expected ${definition.address} with ${String(definition.filter)}; unsubscribe it first`,
+    );
+  }
+  if (!isFirst || found.consumerCount === 0) return;
+  throw new RejectedError(
+    "EVH_MAX_CONSUMERS",
+    `Cannot subscribe as ${definition.name}: found ${found.consumerCount} consumers, expected none as it is not shared`,
+  );
+}
+
+/** The queue of a subscription without a name goes with its consumer. */
+async function dropOwnQueue(core: ConnectionCore, queue: string): Promise<void> {
+  const { channel } = core.base;
+  if (channel === undefined) return;
+  try {
+    await deleteQueue(channel, queue);
+  } catch {
+    // It is temporary: it goes with the connection at the latest.
+  }
+}

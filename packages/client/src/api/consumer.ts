@@ -1,0 +1,326 @@
+import { ClosedError } from "@everhold/base";
+import type { ConnectionCore } from "../connection/connection-core.ts";
+import { limits } from "../limits.ts";
+import { checkPrefetch, type Prefetch } from "../options.ts";
+import type { Intake } from "../receive/intake.ts";
+import type { Message } from "../receive/message.ts";
+import type { ReceivedMessage } from "../receive/received-message.ts";
+import { checkTimeout, deadlineIn, onWaitEnd, waitFor, type WaitOptions } from "../waiting.ts";
+
+/** How messages are consumed. */
+export interface ConsumerOptions {
+  /** An SQL-92 selector over properties and headers; only messages that match are delivered. */
+  readonly filter?: string;
+  /**
+   * `explicit` (default): the application settles each message. `auto`: a message is acknowledged when
+   * the next one is asked for. `pre`: the broker forgets messages as it delivers them.
+   */
+  readonly ack?: "explicit" | "auto" | "pre";
+  /** Default: the connection's, else the window that the broker advises. */
+  readonly prefetch?: Prefetch;
+  /** Among the consumers of a queue, those of higher priority are served first. Default 0. */
+  readonly priority?: number;
+  /** Where `reject()` sends copies. Default `DLQ`. */
+  readonly deadLetterAddress?: string;
+}
+
+/** Handles one message in {@link Consumer.run}. */
+export type MessageHandler<T> = (
+  message: Message<T>,
+  context: { readonly signal: AbortSignal },
+) => Promise<void> | void;
+
+/** How {@link Consumer.run} works. */
+export interface RunOptions {
+  /** Messages handled at the same time. Default 1, which keeps their order. */
+  readonly concurrency?: number;
+  /** Ends the run: nothing more is taken, and it settles when the handlers under way are done. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Receives the messages of one queue, in order; over reconnects too. Messages in hand that are not
+ * settled when it closes go back to the queue.
+ */
+export interface Consumer<T = unknown> extends AsyncIterable<Message<T>>, AsyncDisposable {
+  /** The queue; of a subscription the one that keeps its messages. */
+  readonly queue: string;
+  /** Settles when the broker has the consumer. @throws EverholdError why it could not be opened */
+  ready(): Promise<void>;
+  /**
+   * The next message, or `null` when there is none in time. With `timeout` 0 the broker is asked
+   * whether it has one. Default: waits without end.
+   *
+   * @throws EverholdError EVH_ABORTED, EVH_CLOSED, or why the consumer ended
+   */
+  receive(options?: WaitOptions): Promise<Message<T> | null>;
+  /**
+   * Calls `handler` for each message. When it is done the message is acknowledged, when it throws the
+   * message is released, and rejected when the error says `retryable: false`; unless the handler has
+   * settled it. Settles when the consumer is closed or the signal is aborted.
+   */
+  run(handler: MessageHandler<T>, options?: RunOptions): Promise<void>;
+  /** Takes nothing more, waits until what is in hand is settled, and closes. Default: without a limit. */
+  drain(options?: WaitOptions): Promise<void>;
+  /** Idempotent. */
+  close(): Promise<void>;
+}
+
+/** How a consumer's intake is made and given up. */
+export interface IntakeSource {
+  readonly queue: string;
+  open(): Promise<Intake>;
+  close(intake: Intake): Promise<void>;
+}
+
+/** A {@link Consumer} over an intake. */
+export class IntakeConsumer<T> implements Consumer<T> {
+  readonly queue: string;
+  readonly #core: ConnectionCore;
+  readonly #source: IntakeSource;
+  readonly #automatic: boolean;
+  readonly #onClose: (consumer: IntakeConsumer<T>) => void;
+  readonly #opening: Promise<Intake>;
+  readonly #ending = new AbortController();
+  #intake: Intake | undefined;
+  #previous: ReceivedMessage | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    core: ConnectionCore,
+    source: IntakeSource,
+    options: ConsumerOptions,
+    onClose: (consumer: IntakeConsumer<T>) => void,
+  ) {
+    if (options.prefetch !== undefined) checkPrefetch(options.prefetch);
+    this.queue = source.queue;
+    this.#core = core;
+    this.#source = source;
+    this.#automatic = options.ack === "auto";
+    this.#onClose = onClose;
+    this.#opening = source.open();
+    this.#opening.then(
+      (intake) => void (this.#intake = intake),
+      // Whoever uses the consumer gets the error; until then it is nobody's.
+      () => onClose(this),
+    );
+  }
+
+  async ready(): Promise<void> {
+    await this.#opening;
+  }
+
+  async receive(options: WaitOptions = {}): Promise<Message<T> | null> {
+    const timeout = checkTimeout(options.timeout, Infinity);
+    const ports = this.#core.ports;
+    const deadlineMs = deadlineIn(ports, timeout);
+    const subject = { attempt: `receive from ${this.queue}`, outcome: () => "none" as const };
+    const openBy = timeout === 0 ? Infinity : deadlineMs;
+    const intake = await waitFor(
+      ports,
+      { deadlineMs: openBy, signal: options.signal },
+      subject,
+      this.#opening,
+    );
+    return this.#receiveFrom(intake, deadlineMs, options.signal, timeout === 0);
+  }
+
+  async run(handler: MessageHandler<T>, options: RunOptions = {}): Promise<void> {
+    const concurrency = options.concurrency ?? 1;
+    if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > limits.concurrencyMax) {
+      throw new RangeError(`concurrency is ${concurrency}, expected 1 to ${limits.concurrencyMax}`);
+    }
+    const intake = await this.#opening;
+    const workers = Array.from({ length: concurrency }, () =>
+      this.#work(intake, handler, options.signal),
+    );
+    const results = await Promise.allSettled(workers);
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+    await intake.acksDone();
+  }
+
+  async drain(options: WaitOptions = {}): Promise<void> {
+    const deadlineMs = deadlineIn(this.#core.ports, checkTimeout(options.timeout, Infinity));
+    const subject = {
+      attempt: `drain the consumer of ${this.queue}`,
+      outcome: () => "none" as const,
+    };
+    const intake = await this.#opening;
+    intake.pause();
+    this.#settlePrevious(intake);
+    await waitFor(
+      this.#core.ports,
+      { deadlineMs, signal: options.signal },
+      subject,
+      intake.settled(),
+    );
+    await this.close();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#closeOnce();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Message<T>> {
+    return {
+      next: () => this.#nextResult(),
+      return: () => {
+        // A loop that was left may have failed: its last message is not settled for it.
+        this.#previous = undefined;
+        return Promise.resolve({ value: undefined, done: true });
+      },
+    };
+  }
+
+  #nextResult(): Promise<IteratorResult<Message<T>>> {
+    const intake = this.#intake;
+    if (intake === undefined || intake.ended) return this.#nextResultLater();
+    this.#settlePrevious(intake);
+    const message = intake.take();
+    if (message === undefined) return this.#nextResultLater();
+    this.#previous = message;
+    return Promise.resolve({ value: message, done: false });
+  }
+
+  async #nextResultLater(): Promise<IteratorResult<Message<T>>> {
+    if (this.#closing !== undefined) return { value: undefined, done: true };
+    const message = await nextOf(await this.#opening);
+    if (message === undefined) return { value: undefined, done: true };
+    this.#previous = message;
+    return { value: message, done: false };
+  }
+
+  #settlePrevious(intake: Intake): void {
+    const previous = this.#previous;
+    this.#previous = undefined;
+    if (this.#automatic && previous !== undefined) intake.acknowledgeQuietly(previous);
+  }
+
+  #receiveFrom(
+    intake: Intake,
+    deadlineMs: number,
+    signal: AbortSignal | undefined,
+    asksBroker: boolean,
+  ): Promise<Message<T> | null> {
+    this.#settlePrevious(intake);
+    const ready = intake.take();
+    if (ready !== undefined) {
+      this.#previous = ready;
+      return Promise.resolve(ready);
+    }
+    return new Promise((resolve, reject) => {
+      let forget: (() => void) | undefined;
+      let isDone = false;
+      const finish = (): void => {
+        isDone = true;
+        forget?.();
+        intake.cancel(taker);
+      };
+      const taker = {
+        onMessage: (message: ReceivedMessage): void => {
+          finish();
+          this.#previous = message;
+          resolve(message);
+        },
+        onEnd: (error: unknown): void => {
+          finish();
+          if (error === undefined) resolve(null);
+          else reject(error);
+        },
+      };
+      const giveUp = async (): Promise<void> => {
+        // What the broker can deliver at once comes before the answer to this.
+        await intake.caughtUp();
+        finish();
+        resolve(null);
+      };
+      intake.wait(taker);
+      if (isDone) return;
+      const wait = { deadlineMs: asksBroker ? Infinity : deadlineMs, signal };
+      const subject = { attempt: `receive from ${this.queue}`, outcome: () => "none" as const };
+      forget = onWaitEnd(this.#core.ports, wait, subject, (error) => {
+        if (error.code === "EVH_TIMEOUT") return void giveUp().catch(reject);
+        finish();
+        reject(error);
+      });
+      if (asksBroker) giveUp().catch(reject);
+    });
+  }
+
+  async #work(
+    intake: Intake,
+    handler: MessageHandler<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const context = { signal: this.#ending.signal };
+    for (;;) {
+      if (signal?.aborted === true) return;
+      const message = intake.take() ?? (await nextOf(intake, signal));
+      if (message === undefined) return;
+      try {
+        await handler(message, context);
+      } catch (error) {
+        await this.#onHandlerFailed(message, error);
+        continue;
+      }
+      intake.acknowledgeQuietly(message);
+    }
+  }
+
+  async #onHandlerFailed(message: ReceivedMessage, error: unknown): Promise<void> {
+    if (message.state !== "taken") return;
+    try {
+      if (isPermanent(error)) await message.reject(String(error));
+      else await message.release();
+    } catch (settleError) {
+      this.#core.reportError(settleError);
+    }
+  }
+
+  async #closeOnce(): Promise<void> {
+    this.#ending.abort(new ClosedError("EVH_CLOSED", `The consumer of ${this.queue} is closed`));
+    try {
+      const intake = await this.#opening;
+      intake.pause();
+      await this.#source.close(intake);
+    } catch {
+      // A consumer that never opened, or whose connection is gone, is closed at the broker already.
+    }
+    this.#onClose(this);
+  }
+}
+
+/** The next message; `undefined` when no more will come, or the signal aborts. */
+function nextOf(intake: Intake, signal?: AbortSignal): Promise<ReceivedMessage | undefined> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      intake.cancel(taker);
+      resolve(undefined);
+    };
+    const taker = {
+      onMessage(message: ReceivedMessage): void {
+        signal?.removeEventListener("abort", onAbort);
+        resolve(message);
+      },
+      onEnd(error: unknown): void {
+        signal?.removeEventListener("abort", onAbort);
+        if (error === undefined) resolve(undefined);
+        else reject(error);
+      },
+    };
+    signal?.addEventListener("abort", onAbort, { once: true });
+    intake.wait(taker);
+  });
+}
+
+/** Whether an error says of itself that trying again can't help. */
+function isPermanent(error: unknown): boolean {
+  return (
+    typeof error === "object" && error !== null && "retryable" in error && error.retryable === false
+  );
+}

@@ -1,0 +1,178 @@
+import { EverholdError } from "@everhold/base";
+import type { ConnectionCore } from "../connection/connection-core.ts";
+import { createQueue } from "../core/administration.ts";
+import { limits } from "../limits.ts";
+import type { Body } from "../message/body.ts";
+import { encodeMessage } from "../message/encode-message.ts";
+import type { MessageOptions } from "../message/send-options.ts";
+import { randomUuid } from "../message/user-ids.ts";
+import type { Intake } from "../receive/intake.ts";
+import type { Message } from "../receive/message.ts";
+import type { ReceivedMessage } from "../receive/received-message.ts";
+import { flavours, type CoreSession } from "../session/core-session.ts";
+import { checkTimeout, deadlineIn, onWaitEnd, type WaitOptions } from "../waiting.ts";
+import { intakeHost, intakeSettings } from "./consumer-sources.ts";
+
+/** Options of a request. `timeout` is for the whole of it; default the connection's call timeout. */
+export interface RequestOptions extends MessageOptions, WaitOptions {}
+
+interface PendingRequest {
+  readonly resolve: (message: ReceivedMessage) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Requests and their replies: one temporary queue for all requests of a connection, made at the first
+ * one, and again after each reconnect. A reply finds its request by correlation id.
+ */
+export class Requests {
+  readonly #core: ConnectionCore;
+  readonly #queue: string;
+  readonly #pending = new Map<string, PendingRequest>();
+  #opening: Promise<CoreSession> | undefined;
+  #nextNumber = 1;
+
+  constructor(core: ConnectionCore) {
+    this.#core = core;
+    this.#queue = `reply.${randomUuid(core.ports.random)}`;
+  }
+
+  /**
+   * Sends a request and gives its reply.
+   *
+   * @throws TimeoutError EVH_TIMEOUT with outcome `unknown` when no reply came in time
+   */
+  async request<T>(address: string, body: Body, options: RequestOptions): Promise<Message<T>> {
+    const timeout = checkTimeout(options.timeout, this.#core.options.callTimeoutMs);
+    const deadlineMs = deadlineIn(this.#core.ports, timeout);
+    if (this.#pending.size >= limits.pendingRequestCountMax) throw overloadedError();
+    this.#opening ??= this.#open();
+    await this.#opening;
+    const correlationId = options.correlationId ?? `${this.#queue}.${this.#nextNumber++}`;
+    if (this.#pending.has(correlationId)) {
+      throw new EverholdError(
+        "EVH_ILLEGAL_STATE",
+        `Cannot send a request with the correlation id ${correlationId}: another one waits under it`,
+      );
+    }
+    const reply = this.#await(correlationId, address, { deadlineMs, signal: options.signal });
+    const sent = this.#send(address, body, { ...options, correlationId });
+    sent.catch((error: unknown) => {
+      const pending = this.#pending.get(correlationId);
+      this.#pending.delete(correlationId);
+      pending?.reject(error);
+    });
+    return reply;
+  }
+
+  /** Gives up all requests. */
+  end(error: unknown): void {
+    for (const pending of this.#pending.values()) pending.reject(error);
+    this.#pending.clear();
+  }
+
+  #await(
+    correlationId: string,
+    address: string,
+    wait: { deadlineMs: number; signal: AbortSignal | undefined },
+  ): Promise<ReceivedMessage> {
+    return new Promise<ReceivedMessage>((resolve, reject) => {
+      const subject = { attempt: `get a reply from ${address}`, outcome: () => "unknown" as const };
+      let forget: (() => void) | undefined;
+      this.#pending.set(correlationId, {
+        resolve(message) {
+          forget?.();
+          resolve(message);
+        },
+        reject(error) {
+          forget?.();
+          reject(error);
+        },
+      });
+      forget = onWaitEnd(this.#core.ports, wait, subject, (error) => {
+        this.#pending.delete(correlationId);
+        reject(error);
+      });
+    });
+  }
+
+  #send(address: string, body: Body, options: RequestOptions): Promise<void> {
+    const { base } = this.#core;
+    try {
+      const encoded = encodeMessage(
+        this.#core.origin,
+        {
+          address,
+          routing: "anycast",
+          mark: base.outbox.mark,
+          markBesideId: this.#core.features !== undefined,
+        },
+        body,
+        // A request that nobody waits for any more is not worth the disk.
+        { durable: false, ...options, replyTo: `temp-queue://${this.#queue}` },
+      );
+      return base.outbox.send(address, "anycast", encoded, {});
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async #open(): Promise<CoreSession> {
+    const core = this.#core;
+    try {
+      const session = await core.openSession(flavours.preAcknowledge, {}, "open a reply queue");
+      const definition = {
+        address: this.#queue,
+        name: this.#queue,
+        routing: "anycast",
+        filter: null,
+        durable: false,
+        temporary: true,
+        autoCreated: false,
+        maxConsumers: -1,
+      } as const;
+      const target = {
+        queue: this.#queue,
+        filter: null,
+        prepare: (channel: Parameters<typeof createQueue>[0]) => createQueue(channel, definition),
+      };
+      const settings = intakeSettings(core, target, { ack: "pre" }, false);
+      const intake = await session.addIntake(settings, intakeHost(core, core.base, target, {}));
+      this.#takeFrom(intake);
+      return session;
+    } catch (error) {
+      // The next request tries again.
+      this.#opening = undefined;
+      throw error;
+    }
+  }
+
+  #takeFrom(intake: Intake): void {
+    intake.wait({
+      onMessage: (message) => {
+        this.#onReply(message);
+        this.#takeFrom(intake);
+      },
+      onEnd: (error) => {
+        this.#opening = undefined;
+        this.end(error ?? this.#core.endError);
+      },
+    });
+  }
+
+  #onReply(message: ReceivedMessage): void {
+    const { correlationId } = message;
+    const pending = correlationId === undefined ? undefined : this.#pending.get(correlationId);
+    // Without a request it is a reply that came after its time limit.
+    if (correlationId === undefined || pending === undefined) return;
+    this.#pending.delete(correlationId);
+    pending.resolve(message);
+  }
+}
+
+function overloadedError(): EverholdError {
+  return new EverholdError(
+    "EVH_OVERLOADED",
+    `Cannot send a request: found ${limits.pendingRequestCountMax} that wait for their replies`,
+  );
+}

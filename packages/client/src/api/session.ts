@@ -1,0 +1,211 @@
+import { EverholdError, RejectedError } from "@everhold/base";
+import { packets } from "@everhold/wire";
+import type { ConnectionCore } from "../connection/connection-core.ts";
+import { readNull } from "../core/channel.ts";
+import type { Body } from "../message/body.ts";
+import type { SendOptions, Routing } from "../message/send-options.ts";
+import type { CoreSession } from "../session/core-session.ts";
+import { IntakeConsumer, type Consumer, type ConsumerOptions } from "./consumer.ts";
+import {
+  ownSessionSource,
+  queueTarget,
+  sharedSessionSource,
+  topicTarget,
+  type SubscribeOptions,
+} from "./consumer-sources.ts";
+import { SessionProducer, type Producer, type ProducerOptions } from "./producer.ts";
+
+/** What a session is for. */
+export interface SessionOptions {
+  /** Whether sends and settlements take effect together, with `commit()`. Default false. */
+  readonly transacted?: boolean;
+}
+
+/** A unit of order; a transacted one also of work that takes effect together or not at all. */
+export interface Session extends AsyncDisposable {
+  /** As of the connection; in a transaction `send()` settles when the message has left. */
+  producer(address: string, options?: ProducerOptions): Producer;
+  /** As of the connection; in a transaction `ack()` settles when it has left, and takes effect with `commit()`. */
+  consumer<T = unknown>(queue: string, options?: ConsumerOptions): Consumer<T>;
+  subscribe<T = unknown>(topic: string, options?: SubscribeOptions): Consumer<T>;
+  /**
+   * Makes the work since the last commit take effect; settles when the broker has it safe.
+   *
+   * @throws RejectedError EVH_TRANSACTION_ROLLED_BACK or the broker's reason: nothing took effect
+   * @throws EverholdError EVH_TRANSACTION_OUTCOME_UNKNOWN: the connection broke during the commit
+   */
+  commit(): Promise<void>;
+  /** Undoes the work since the last commit; what was received comes again. */
+  rollback(): Promise<void>;
+  /** Rolls back what is not committed, and closes. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** What `transaction(work)` gives to the work. Everything done through it takes effect together. */
+export interface Transaction {
+  /** Settles when the message has left; it is delivered after the commit. */
+  send(
+    address: string,
+    body: Body,
+    options?: SendOptions & { readonly routing?: Routing },
+  ): Promise<void>;
+  producer(address: string, options?: ProducerOptions): Producer;
+  /** A consumer whose acknowledgements belong to the transaction; it is closed with it. */
+  consumer<T = unknown>(queue: string, options?: ConsumerOptions): Consumer<T>;
+  subscribe<T = unknown>(topic: string, options?: SubscribeOptions): Consumer<T>;
+}
+
+/** A {@link Session} on a CORE session. */
+export class ClientSession implements Session, Transaction {
+  readonly #core: ConnectionCore;
+  readonly #session: CoreSession;
+  readonly #onClose: (session: ClientSession) => void;
+  readonly #consumers = new Set<Consumer>();
+  readonly #producers = new Map<string, Producer>();
+  #nextCorrelationId = -2;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    core: ConnectionCore,
+    session: CoreSession,
+    onClose: (session: ClientSession) => void = () => undefined,
+  ) {
+    this.#core = core;
+    this.#session = session;
+    this.#onClose = onClose;
+  }
+
+  /** Whether it can be used for another transaction. */
+  get isUsable(): boolean {
+    return this.#closing === undefined && !this.#session.ended;
+  }
+
+  producer(address: string, options: ProducerOptions = {}): Producer {
+    return new SessionProducer(this.#core, this.#session, address, options);
+  }
+
+  send(
+    address: string,
+    body: Body,
+    options: SendOptions & { readonly routing?: Routing } = {},
+  ): Promise<void> {
+    const routing = options.routing ?? "anycast";
+    const key = `${routing} ${address}`;
+    const producer = this.#producers.get(key) ?? this.producer(address, { routing });
+    this.#producers.set(key, producer);
+    return producer.send(body, options);
+  }
+
+  consumer<T = unknown>(queue: string, options: ConsumerOptions = {}): Consumer<T> {
+    return this.#consume<T>(queueTarget(queue, options), options);
+  }
+
+  subscribe<T = unknown>(topic: string, options: SubscribeOptions = {}): Consumer<T> {
+    return this.#consume<T>(topicTarget(this.#core, topic, options), options);
+  }
+
+  async commit(): Promise<void> {
+    const transaction = this.#transaction("commit");
+    const session = this.#session;
+    await session.outbox.idle();
+    for (const intake of session.intakes()) intake.flushAcks();
+    const isLost = transaction.isLost;
+    const hasWork = transaction.hasWork;
+    transaction.onEnd();
+    if (isLost) throw transaction.error();
+    const { channel } = session;
+    if (!hasWork || channel === undefined) return;
+    try {
+      await channel.call(
+        packets.commit,
+        { correlationId: this.#nextCorrelationId-- },
+        "commit the transaction",
+        readNull,
+      );
+    } catch (error) {
+      transaction.onEnd();
+      if (channel.lostError !== undefined) throw unknownOutcome(error);
+      await this.rollback();
+      throw error;
+    }
+    transaction.onEnd();
+  }
+
+  async rollback(): Promise<void> {
+    const transaction = this.#transaction("roll back");
+    const session = this.#session;
+    session.outbox.rejectWaiting(
+      new RejectedError(
+        "EVH_TRANSACTION_ROLLED_BACK",
+        "The transaction was rolled back by its owner",
+      ),
+    );
+    transaction.onEnd();
+    const { channel } = session;
+    // Without a connection there is nothing left of it at the broker.
+    if (channel === undefined) return;
+    try {
+      await channel.call(packets.sessionStop, {}, "roll the transaction back", readNull);
+      for (const intake of session.intakes()) intake.flushAcks();
+      const value = { considerLastMessageAsDelivered: false };
+      await channel.call(packets.rollback, value, "roll the transaction back", readNull);
+    } catch (error) {
+      transaction.onEnd();
+      if (channel.lostError !== undefined) return;
+      throw error;
+    }
+    for (const intake of session.intakes()) intake.returnAll();
+    transaction.onEnd();
+    channel.send(packets.sessionStart, {});
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#closeOnce();
+    return this.#closing;
+  }
+
+  /** Closes the consumers, and keeps the session for another transaction. */
+  async closeConsumers(): Promise<void> {
+    await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
+    this.#producers.clear();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #consume<T>(target: ReturnType<typeof queueTarget>, options: ConsumerOptions): Consumer<T> {
+    const source =
+      this.#session.transaction === undefined
+        ? ownSessionSource(this.#core, target, options)
+        : sharedSessionSource(this.#core, this.#session, target, options);
+    const consumer = new IntakeConsumer<T>(this.#core, source, options, (closed) => {
+      this.#consumers.delete(closed);
+    });
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  #transaction(verb: string): NonNullable<CoreSession["transaction"]> {
+    const { transaction } = this.#session;
+    if (transaction !== undefined && this.isUsable) return transaction;
+    throw new EverholdError(
+      transaction === undefined ? "EVH_ILLEGAL_STATE" : "EVH_CLOSED",
+      `Cannot ${verb}: the session is ${transaction === undefined ? "not transacted" : "closed"}`,
+    );
+  }
+
+  async #closeOnce(): Promise<void> {
+    await this.closeConsumers();
+    await this.#core.closeSession(this.#session);
+    this.#onClose(this);
+  }
+}
+
+function unknownOutcome(cause: unknown): EverholdError {
+  return new EverholdError(
+    "EVH_TRANSACTION_OUTCOME_UNKNOWN",
+    "Cannot tell whether the transaction was committed: the connection broke before the answer",
+    { cause, outcome: "unknown" },
+  );
+}

@@ -1,0 +1,427 @@
+import {
+  assert,
+  ClosedError,
+  ConnectionError,
+  deferred,
+  EverholdError,
+  type Deferred,
+} from "@everhold/base";
+import type { Endpoint, Ports } from "@everhold/env";
+import { packets, type TypedValue } from "@everhold/wire";
+import { Backoff } from "../backoff.ts";
+import { queryAddress } from "../core/administration.ts";
+import { readNull, type Channel } from "../core/channel.ts";
+import { openTransport } from "../core/open-transport.ts";
+import { SessionCreation, type SessionFlavour } from "../core/session-creation.ts";
+import type { Transport } from "../core/transport.ts";
+import { EventHub, type ConnectionEvent } from "../events.ts";
+import { limits } from "../limits.ts";
+import type { MessageOrigin } from "../message/encode-message.ts";
+import { randomUuid, UserIds } from "../message/user-ids.ts";
+import type { ResolvedOptions } from "../options.ts";
+import {
+  CoreSession,
+  flavours,
+  type SessionHost,
+  type SessionOpening,
+} from "../session/core-session.ts";
+import { formatEndpoint } from "../url/parse-url.ts";
+import { deadlineIn, onWaitEnd, pause, waitFor, type WaitOptions } from "../waiting.ts";
+
+/** Where a connection stands. */
+export type ConnectionState = "connecting" | "connected" | "reconnecting" | "draining" | "closed";
+
+/** The address whose "queues" are the features of an Everhold broker (everhold-on-core.md). */
+const featuresAddress = "$everhold.features";
+/** Channels of sessions begin here (core.md 1.3). */
+const firstSessionChannel = 10;
+
+/**
+ * One connection over all its sockets: connects, notices loss, reconnects without end, and creates
+ * every session anew. What is public is in `connection.ts`.
+ *
+ *     connecting ──> connected <──> reconnecting ──> closed
+ */
+export class ConnectionCore {
+  readonly ports: Ports;
+  readonly options: ResolvedOptions;
+  readonly events = new EventHub();
+  readonly origin: MessageOrigin;
+  /** The session of producers, of queries, and of what else needs none of its own. */
+  readonly base: CoreSession;
+  /** Names of what the broker can beyond CORE, e.g. `mark/1`; `undefined`: it is not Everhold. */
+  features: ReadonlySet<string> | undefined;
+  readonly #sessions = new Set<CoreSession>();
+  readonly #ending = new AbortController();
+  readonly #backoff: Backoff;
+  readonly #sessionHost: SessionHost;
+  readonly #readyWaiters = new Set<Deferred<Transport>>();
+  #state: ConnectionState = "connecting";
+  #transport: Transport | undefined;
+  #nextChannelId = firstSessionChannel;
+  #endpointIndex = 0;
+  #connectedSinceMs = 0;
+  #closing: Promise<void> | undefined;
+  #endError: EverholdError | undefined;
+
+  constructor(ports: Ports, options: ResolvedOptions) {
+    this.ports = ports;
+    this.options = options;
+    const bounds = { minMs: options.initialDelayMs, maxMs: options.maxDelayMs };
+    this.#backoff = new Backoff(bounds, ports.random);
+    const connectionId: TypedValue = {
+      type: "string",
+      value: options.clientId ?? randomUuid(ports.random),
+    };
+    this.origin = { wallClock: ports.wallClock, userIds: new UserIds(ports.random), connectionId };
+    this.#sessionHost = {
+      ports,
+      producerWindowBytes: options.producerWindowBytes,
+      sendBufferBytes: options.sendBufferBytes,
+      confirmationWindowBytes: options.confirmationWindowBytes,
+      clientId: options.clientId,
+      nextChannelId: () => this.#nextChannelId++,
+      keepsOutcomes: () => this.features !== undefined,
+      onBlocked: (address, blocked) =>
+        this.emit({ type: blocked ? "blocked" : "unblocked", address }),
+      onError: this.reportError,
+    };
+    this.base = new CoreSession(this.#sessionHost, flavours.plain);
+    this.#sessions.add(this.base);
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Why no call can succeed any more; `undefined` while the connection may be used. */
+  get endError(): EverholdError | undefined {
+    return this.#endError;
+  }
+
+  /** Connects for the first time. @throws EverholdError of the last attempt */
+  async start(signal: AbortSignal | undefined): Promise<void> {
+    const forget = this.#abortWith(signal);
+    try {
+      const transport = await this.#connectRounds(this.options.initialRounds);
+      this.#onConnected(transport, "connect");
+    } catch (error) {
+      const cause = asEverholdError(error);
+      this.#end(cause);
+      throw cause;
+    } finally {
+      forget();
+    }
+  }
+
+  /** Tells listeners and readers. */
+  emit(event: ConnectionEvent): void {
+    this.events.emit(event, (error) => {
+      this.ports.log.error("A listener of connection events failed", { error: String(error) });
+    });
+  }
+
+  /** Tells of a failure that no call of the application waits for. */
+  readonly reportError = (error: unknown): void => {
+    this.emit({ type: "error", error: asEverholdError(error) });
+  };
+
+  /** Opens a session; survives reconnects meanwhile. @throws EverholdError */
+  async openSession(
+    flavour: SessionFlavour,
+    wait: WaitOptions,
+    attempt: string,
+  ): Promise<CoreSession> {
+    if (this.#sessions.size >= limits.sessionCountMax) {
+      throw new EverholdError(
+        "EVH_OVERLOADED",
+        `Cannot ${attempt}: found ${this.#sessions.size} sessions on the connection, ` +
+          `at most ${limits.sessionCountMax} are allowed`,
+      );
+    }
+    const session = new CoreSession(this.#sessionHost, flavour);
+    try {
+      await this.whileConnected(wait, attempt, async (transport) => {
+        await session.open(await this.#opening(transport));
+        this.#sessions.add(session);
+      });
+    } catch (error) {
+      this.#sessions.delete(session);
+      session.end(asEverholdError(error), error);
+      throw error;
+    }
+    return session;
+  }
+
+  /** Closes a session that {@link openSession} opened. */
+  async closeSession(session: CoreSession): Promise<void> {
+    this.#sessions.delete(session);
+    await session.close();
+  }
+
+  /** Runs a query on the base session, again after a reconnect. It must be one that may be repeated. */
+  query<T>(wait: WaitOptions, attempt: string, work: (channel: Channel) => Promise<T>): Promise<T> {
+    return this.whileConnected(wait, attempt, () => {
+      const { channel } = this.base;
+      assert(channel !== undefined, "a connection that stands has its base session");
+      return work(channel);
+    });
+  }
+
+  /** Runs `work` while the connection stands; when it breaks, runs it again on the next one. */
+  async whileConnected<T>(
+    wait: WaitOptions,
+    attempt: string,
+    work: (transport: Transport) => Promise<T>,
+  ): Promise<T> {
+    const deadlineMs = deadlineIn(this.ports, wait.timeout ?? this.options.callTimeoutMs);
+    const limits = { deadlineMs, signal: wait.signal };
+    const subject = { attempt, outcome: () => "unknown" as const };
+    for (;;) {
+      const transport = await waitFor(
+        this.ports,
+        limits,
+        { attempt, outcome: notYet },
+        this.#ready(),
+      );
+      try {
+        return await waitFor(this.ports, limits, subject, work(transport));
+      } catch (error) {
+        if (transport.lostError === undefined || error instanceof TypeError) throw error;
+        if (this.#endError !== undefined) throw this.#endError;
+        if (EverholdError.is(error, "EVH_TIMEOUT") || EverholdError.is(error, "EVH_ABORTED"))
+          throw error;
+      }
+    }
+  }
+
+  /** Takes no new work; `close` follows. */
+  beginDrain(): void {
+    if (this.#state !== "closed") this.#state = "draining";
+  }
+
+  /** Closes every session and the socket. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#closeOnce();
+    return this.#closing;
+  }
+
+  async #closeOnce(): Promise<void> {
+    if (this.#endError !== undefined) return;
+    const closed = new ClosedError("EVH_CLOSED", "The connection is closed");
+    this.#state = "closed";
+    const transport = this.#transport;
+    if (transport !== undefined && transport.lostError === undefined) {
+      const inOrder = Promise.all([...this.#sessions].map((session) => session.close()));
+      const deadlineMs = deadlineIn(this.ports, this.options.callTimeoutMs);
+      const subject = { attempt: "close the connection", outcome: notYet };
+      await waitFor(this.ports, { deadlineMs, signal: undefined }, subject, inOrder).catch(
+        // Closing the socket has the same effect at the broker, only later.
+        this.reportError,
+      );
+      transport.close(closed);
+    }
+    this.#end(closed, undefined);
+  }
+
+  async #connectRounds(rounds: number): Promise<Transport> {
+    for (let round = 1; ; round += 1) {
+      try {
+        return await this.#connectRound();
+      } catch (error) {
+        if (this.#ending.signal.aborted || isFinal(error) || round >= rounds) throw error;
+        const delayMs = this.#backoff.nextMs();
+        const shown = asEverholdError(error);
+        this.ports.log.warn("No broker could be reached, trying again", {
+          attempt: round,
+          delayMs,
+          error: shown.message,
+        });
+        this.emit({ type: "reconnecting", attempt: round, delay: delayMs, error: shown });
+        await pause(this.ports, delayMs, this.#ending.signal);
+        if (this.#ending.signal.aborted) throw error;
+      }
+    }
+  }
+
+  /** Tries every endpoint once, the one that worked last first. */
+  async #connectRound(): Promise<Transport> {
+    const { endpoints } = this.options;
+    let lastError: unknown;
+    for (let step = 0; step < endpoints.length; step += 1) {
+      const index = (this.#endpointIndex + step) % endpoints.length;
+      const endpoint = endpoints[index];
+      assert(endpoint !== undefined, "the index is inside the list");
+      try {
+        const transport = await this.#connectOnce(endpoint);
+        this.#endpointIndex = index;
+        return transport;
+      } catch (error) {
+        lastError = error;
+        if (this.#ending.signal.aborted || isFinal(error)) break;
+      }
+    }
+    throw lastError;
+  }
+
+  async #connectOnce(endpoint: Endpoint): Promise<Transport> {
+    const deadlineMs = deadlineIn(this.ports, this.options.connectTimeoutMs);
+    const { signal } = this.#ending;
+    const transport = await openTransport(this.ports, {
+      endpoint,
+      settings: this.options,
+      deadlineMs,
+      signal,
+      listener: { onLost: (error) => this.#onLost(error) },
+    });
+    const subject = { attempt: `open sessions at ${formatEndpoint(endpoint)}`, outcome: notYet };
+    try {
+      await waitFor(this.ports, { deadlineMs, signal }, subject, this.#openSessions(transport));
+    } catch (error) {
+      transport.fail(asEverholdError(error));
+      throw error;
+    }
+    if (transport.lostError !== undefined) throw transport.lostError;
+    return transport;
+  }
+
+  /** The base session first: from it the client learns whom it talks to. */
+  async #openSessions(transport: Transport): Promise<void> {
+    this.#creations.set(transport, new SessionCreation(transport));
+    const opening = await this.#opening(transport);
+    await this.base.open(opening);
+    const { channel } = this.base;
+    if (channel === undefined) throw transport.lostError ?? unreachableBroker(transport);
+    await this.#introduce(channel);
+    this.features = await readFeatures(channel);
+    const others = [...this.#sessions].filter((session) => session !== this.base);
+    await Promise.all(others.map((session) => session.open(opening)));
+  }
+
+  readonly #creations = new WeakMap<Transport, SessionCreation>();
+
+  async #opening(transport: Transport): Promise<SessionOpening> {
+    const creation = this.#creations.get(transport);
+    assert(creation !== undefined, "every transport gets its channel 1 first");
+    const password = await this.options.password();
+    return { transport, creation, username: this.options.username, password };
+  }
+
+  /** Tells the broker who this is. The first time a client id must be nobody else's (core.md 5.2). */
+  async #introduce(channel: Channel): Promise<void> {
+    const { clientId } = this.options;
+    const isFirst = this.#state === "connecting";
+    await addMetadata(channel, "jms-session", "");
+    if (clientId === undefined) return;
+    if (isFirst) {
+      await channel.call(
+        packets.addUniqueMetadata,
+        { key: "jms-client-id", data: clientId, requiresConfirmation: true },
+        `connect with the client id ${clientId}`,
+        readNull,
+      );
+    }
+    await addMetadata(channel, "jms-client-id", clientId);
+  }
+
+  #onConnected(transport: Transport, type: "connect" | "reconnect"): void {
+    this.#transport = transport;
+    this.#connectedSinceMs = this.ports.monotonicClock.nowMs();
+    if (this.#state !== "draining") this.#state = "connected";
+    this.emit({ type, url: transport.url });
+    for (const waiter of this.#readyWaiters) waiter.resolve(transport);
+    this.#readyWaiters.clear();
+  }
+
+  #onLost(error: EverholdError): void {
+    const hadConnection = this.#transport !== undefined;
+    if (!hadConnection || this.#endError !== undefined || this.#state === "closed") return;
+    this.#transport = undefined;
+    if (this.#state !== "draining") this.#state = "reconnecting";
+    this.ports.log.warn("The connection broke", { error: error.message });
+    this.emit({ type: "disconnect", error });
+    this.#reconnect(error).catch(this.reportError);
+  }
+
+  async #reconnect(cause: EverholdError): Promise<void> {
+    if (this.options.reconnectRounds === 0) return this.#end(cause);
+    const lastedMs = this.ports.monotonicClock.nowMs() - this.#connectedSinceMs;
+    try {
+      if (lastedMs >= limits.stableConnectionMs) this.#backoff.reset();
+      else await pause(this.ports, this.#backoff.nextMs(), this.#ending.signal);
+      if (this.#ending.signal.aborted) return;
+      const transport = await this.#connectRounds(this.options.reconnectRounds);
+      this.ports.log.info("The connection stands again", { url: transport.url });
+      this.#onConnected(transport, "reconnect");
+    } catch (error) {
+      if (this.#endError === undefined) this.#end(asEverholdError(error));
+    }
+  }
+
+  #ready(): Promise<Transport> {
+    if (this.#endError !== undefined) return Promise.reject(this.#endError);
+    const transport = this.#transport;
+    if (transport !== undefined && transport.lostError === undefined)
+      return Promise.resolve(transport);
+    const waiter = deferred<Transport>();
+    this.#readyWaiters.add(waiter);
+    return waiter.promise;
+  }
+
+  #end(error: EverholdError, takeError: unknown = error): void {
+    if (this.#endError !== undefined) return;
+    this.#endError = error;
+    this.#state = "closed";
+    this.#ending.abort(error);
+    this.#transport?.fail(error);
+    this.#transport = undefined;
+    for (const session of this.#sessions) session.end(error, takeError);
+    this.#sessions.clear();
+    for (const waiter of this.#readyWaiters) waiter.reject(error);
+    this.#readyWaiters.clear();
+    const byApplication = error instanceof ClosedError;
+    this.emit(byApplication ? { type: "close" } : { type: "close", error });
+  }
+
+  #abortWith(signal: AbortSignal | undefined): () => void {
+    const wait = { deadlineMs: Infinity, signal };
+    const subject = { attempt: "connect", outcome: notYet };
+    return onWaitEnd(this.ports, wait, subject, (error) => this.#end(error));
+  }
+}
+
+/** The outcome of what has not been sent. */
+function notYet(): "none" {
+  return "none";
+}
+
+/** Whether trying again can't help before somebody changes something. */
+function isFinal(error: unknown): boolean {
+  return (
+    EverholdError.is(error, "EVH_SECURITY") ||
+    EverholdError.is(error, "EVH_VERSION") ||
+    EverholdError.is(error, "EVH_DUPLICATE_METADATA")
+  );
+}
+
+async function addMetadata(channel: Channel, key: string, data: string): Promise<void> {
+  const value = { key, data, requiresConfirmation: true };
+  await channel.call(packets.addMetadataV2, value, "introduce the client", readNull);
+}
+
+async function readFeatures(channel: Channel): Promise<ReadonlySet<string> | undefined> {
+  const description = await queryAddress(channel, featuresAddress);
+  return description.exists ? new Set(description.queueNames) : undefined;
+}
+
+function unreachableBroker(transport: Transport): ConnectionError {
+  return new ConnectionError("EVH_NOT_CONNECTED", `Cannot open a session at ${transport.url}`);
+}
+
+/** Anything that was thrown, as an error of Everhold. */
+export function asEverholdError(error: unknown): EverholdError {
+  if (EverholdError.is(error)) return error;
+  return new EverholdError("EVH_INTERNAL", "The client failed in a way that it did not expect", {
+    cause: error,
+  });
+}

@@ -1,0 +1,64 @@
+import { ConnectionError, type EverholdError } from "@everhold/base";
+import type { Endpoint, Ports } from "@everhold/env";
+import { formatEndpoint } from "../url/parse-url.ts";
+import { onWaitEnd, type DeadlineMs } from "../waiting.ts";
+import { Transport, type TransportListener, type TransportSettings } from "./transport.ts";
+
+/** What an attempt to connect needs. */
+export interface TransportRequest {
+  readonly endpoint: Endpoint;
+  readonly settings: TransportSettings;
+  readonly deadlineMs: DeadlineMs;
+  readonly signal: AbortSignal;
+  readonly listener: TransportListener;
+}
+
+/**
+ * Connects once and settles when the broker has told its topology. The socket does not outlive the time
+ * limit or the signal.
+ *
+ * @throws ConnectionError EVH_NOT_CONNECTED, EVH_DISCONNECTED
+ * @throws TimeoutError, EverholdError EVH_ABORTED, ProtocolError
+ */
+export function openTransport(
+  ports: Pick<Ports, "network" | "timers" | "monotonicClock">,
+  request: TransportRequest,
+): Promise<Transport> {
+  const { endpoint, deadlineMs, signal } = request;
+  const attemptText = `connect to ${formatEndpoint(endpoint)}`;
+  return new Promise<Transport>((resolve, reject) => {
+    let transport: Transport | undefined;
+    const listener: TransportListener = {
+      onLost(error: EverholdError) {
+        forget();
+        reject(error);
+        request.listener.onLost(error);
+      },
+    };
+    const attempt = ports.network.connect(endpoint, {
+      onConnected(link) {
+        const opened = new Transport(link, endpoint, ports, request.settings);
+        transport = opened;
+        opened.open(listener, () => {
+          forget();
+          resolve(opened);
+        });
+        return opened;
+      },
+      onFailed(cause) {
+        forget();
+        reject(
+          new ConnectionError("EVH_NOT_CONNECTED", `Cannot ${attemptText}: ${cause.message}`, {
+            cause,
+          }),
+        );
+      },
+    });
+    const subject = { attempt: attemptText, outcome: () => "none" as const };
+    const forget = onWaitEnd(ports, { deadlineMs, signal }, subject, (error) => {
+      attempt.cancel();
+      reject(error);
+      transport?.fail(error);
+    });
+  });
+}

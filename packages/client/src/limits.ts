@@ -1,0 +1,47 @@
+import { assert } from "@everhold/base";
+
+/** The limits of the client: what each bounds, why, and what happens when it is hit. */
+export const limits = {
+  /** URLs in one list. More are refused with EVH_URL: each one costs a connect timeout when it is dead. */
+  urlCountMax: 64,
+  /** Characters of one URL or list. Longer ones are refused with EVH_URL. */
+  urlLengthMax: 16_384,
+  /**
+   * Bytes of one frame, either way. A larger message is refused by `send()` with
+   * EVH_FRAME_TOO_LARGE, a larger frame from the peer ends the connection.
+   */
+  frameBytesMax: 64 * 1024 * 1024,
+  /** Bytes of a large message that arrives in parts and is put together in memory; more end the connection. */
+  largeMessageBytesMax: 256 * 1024 * 1024,
+  /** Bytes in the output buffer that are sent at once rather than at the end of the turn. */
+  outputFlushBytes: 256 * 1024,
+  /** Bytes that an output buffer starts with. */
+  outputBufferBytes: 64 * 1024,
+  /** Output buffers kept for reuse; further ones are left to the garbage collector. */
+  outputBufferCountMax: 4,
+  /** Bytes beyond which an output buffer is not kept, so that one burst is not paid for ever. */
+  outputBufferKeepBytes: 1024 * 1024,
+  /** Sends of one session that wait for credit or room. More are refused with EVH_OVERLOADED. */
+  waitingSendCountMax: 1_000_000,
+  /** Sends of one session that the broker has not answered. Further ones wait. */
+  unconfirmedSendCountMax: 1 << 16,
+  /** Addresses that one session keeps open for sending; the longest idle one is forgotten (Artemis: 1000). */
+  addressCountMax: 1000,
+  /** Consumers, sessions and transactions of one connection. More are refused with EVH_OVERLOADED. */
+  sessionCountMax: 10_000,
+  /** Transacted sessions kept for the next `transaction()`; further ones are closed after use. */
+  idleTransactionCountMax: 8,
+  /** Requests that wait for a reply. More are refused with EVH_OVERLOADED. */
+  pendingRequestCountMax: 100_000,
+  /** Status events that a reader of `status()` may leave unread; the oldest is dropped. */
+  statusEventCountMax: 256,
+  /** Concurrent handlers of one `run()`. More are a RangeError. */
+  concurrencyMax: 10_000,
+  /** Milliseconds that a connection must have lasted for the back-off to start anew. */
+  stableConnectionMs: 10_000,
+  /** Protocol versions that are tried when a broker does not know ours (core.md 1.6). */
+  versionCountMax: 8,
+} as const;
+
+assert(limits.outputBufferBytes <= limits.outputFlushBytes, "an empty buffer must not be due");
+assert(limits.outputFlushBytes <= limits.outputBufferKeepBytes, "a usual buffer must be kept");

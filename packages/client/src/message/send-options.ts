@@ -1,0 +1,40 @@
+import type { WaitOptions } from "../waiting.ts";
+import type { Properties } from "./properties.ts";
+
+/** How a message is sent. A producer's own options are the defaults of its messages. */
+export interface MessageOptions {
+  /** Whether it survives a restart of the broker. Default true. */
+  readonly durable?: boolean;
+  /** 0 to 9, higher ones first. Default 4. */
+  readonly priority?: number;
+  /** Milliseconds that it lives, by the client's clock. Default for ever. */
+  readonly ttl?: number;
+  /** When it expires, in ms since 1970; wins over `ttl`. */
+  readonly expiresAt?: number | { getTime(): number };
+  /** Milliseconds until it is delivered. */
+  readonly delay?: number;
+  /** When it is delivered, in ms since 1970; wins over `delay`. */
+  readonly deliverAt?: number | { getTime(): number };
+  /** Messages of one group go to one consumer, in order. */
+  readonly groupId?: string;
+  /**
+   * The broker keeps only the first message of an address with the same id. Without it, durable sends
+   * get one of their own for resends after a broken connection.
+   */
+  readonly duplicateId?: string;
+  readonly correlationId?: string;
+  /** The address for replies; plain, or as JMS writes it (`queue://…`, `temp-queue://…`). */
+  readonly replyTo?: string;
+  /** JMSType: an application's own word for the kind of message. */
+  readonly type?: string;
+  readonly properties?: Properties;
+}
+
+/**
+ * Options of one send. `timeout` (default: none, a send waits through reconnects) and `signal` end the
+ * wait; the error's outcome is `none` while the message has not left, else `unknown`.
+ */
+export interface SendOptions extends MessageOptions, WaitOptions {}
+
+/** Whether one queue of an address gets a message, or each of them. */
+export type Routing = "anycast" | "multicast";

@@ -1,0 +1,160 @@
+import { EverholdError } from "@everhold/base";
+import type { Endpoint, Log } from "@everhold/env";
+import { applyUrlParameters } from "./url/url-parameters.ts";
+import { parseUrl } from "./url/parse-url.ts";
+
+/** How to connect. Times are in milliseconds, sizes in bytes. What is said here wins over the URL. */
+export interface ConnectOptions {
+  readonly username?: string;
+  /** The password, or how to get it; asked again at every attempt to connect. */
+  readonly password?: string | (() => string | Promise<string>);
+  /** Unique among live connections; part of the names of durable subscriptions. At most one connection. */
+  readonly clientId?: string;
+  /** What to do when the connection breaks: default as in {@link ReconnectOptions}, `false` closes. */
+  readonly reconnect?: false | ReconnectOptions;
+  /** One attempt to connect, session included. Default 10 000. */
+  readonly connectTimeout?: number;
+  /** One request to the broker. Default 30 000. */
+  readonly callTimeout?: number;
+  readonly heartbeat?: HeartbeatOptions;
+  /** What a consumer may be sent ahead. Default `{ bytes: 1048576 }`. */
+  readonly prefetch?: Prefetch;
+  /** Bytes that may be sent to one address ahead of the broker's grant. Default 1 MiB, −1 is no limit. */
+  readonly producerWindow?: number;
+  /** Bytes of sends that the broker has not confirmed; further sends wait. Default 16 MiB. */
+  readonly sendBuffer?: number;
+  /** Bytes after which received packets are confirmed to the broker; −1 never. Default 1 MiB. */
+  readonly confirmationWindow?: number;
+  /** Ends the attempt to connect. */
+  readonly signal?: AbortSignal;
+}
+
+/** When to try again. The first attempt after a break is made at once. */
+export interface ReconnectOptions {
+  /** Rounds through the URLs after a break. Default without end. */
+  readonly attempts?: number;
+  /** Rounds through the URLs for the first connection. Default 1, so that a wrong URL shows at once. */
+  readonly initialAttempts?: number;
+  /** The shortest pause between rounds. Default 100. */
+  readonly initialDelay?: number;
+  /** The longest pause. Default 10 000. */
+  readonly maxDelay?: number;
+}
+
+/** How a dead connection is noticed. */
+export interface HeartbeatOptions {
+  /** Time between pings. Default 5 000. */
+  readonly period?: number;
+  /** Silence after which either side gives the connection up. Default 10 000; at least `period`. */
+  readonly ttl?: number;
+}
+
+/**
+ * What a consumer may hold that is not settled: so many messages (exact, at one round trip a message),
+ * or so many bytes waiting to be taken (−1: no limit).
+ */
+export type Prefetch = number | { readonly bytes: number };
+
+/** Options with every default filled in; internal names carry their unit. */
+export interface ResolvedOptions {
+  readonly endpoints: readonly Endpoint[];
+  readonly username: string | undefined;
+  readonly password: () => Promise<string | undefined>;
+  readonly clientId: string | undefined;
+  readonly reconnectRounds: number;
+  readonly initialRounds: number;
+  readonly initialDelayMs: number;
+  readonly maxDelayMs: number;
+  readonly connectTimeoutMs: number;
+  readonly callTimeoutMs: number;
+  readonly heartbeatPeriodMs: number;
+  readonly heartbeatTtlMs: number;
+  readonly prefetch: Prefetch;
+  readonly producerWindowBytes: number;
+  readonly sendBufferBytes: number;
+  readonly confirmationWindowBytes: number;
+}
+
+/** Where a connection goes when no URL is given. */
+export const defaultUrl = "tcp://127.0.0.1:61616";
+
+/**
+ * Fills in the defaults (DESIGN 12.15). Precedence: options, URL parameters, defaults.
+ *
+ * @throws EverholdError EVH_URL, EVH_CONFIG naming the option, what was found and what is allowed
+ */
+export function resolveOptions(
+  url: string | readonly string[],
+  given: ConnectOptions,
+  log: Pick<Log, "warn" | "debug">,
+): ResolvedOptions {
+  const parsed = parseUrl(url);
+  const fromUrl = applyUrlParameters(parsed.parameters, log);
+  const merged = mergeOptions(fromUrl, given);
+  const reconnect = merged.reconnect === false ? { attempts: 0 } : (merged.reconnect ?? {});
+  const retry: ReconnectOptions = reconnect;
+  const password = merged.password;
+  const initialDelayMs = between("reconnect.initialDelay", retry.initialDelay ?? 100, 1);
+  const heartbeatPeriodMs = between("heartbeat.period", merged.heartbeat?.period ?? 5000, 10);
+  return {
+    endpoints: parsed.endpoints,
+    username: merged.username,
+    password: async () => (typeof password === "function" ? await password() : password),
+    clientId: merged.clientId,
+    reconnectRounds: between("reconnect.attempts", retry.attempts ?? Infinity, 0),
+    initialRounds: between("reconnect.initialAttempts", retry.initialAttempts ?? 1, 1),
+    initialDelayMs,
+    maxDelayMs: between("reconnect.maxDelay", retry.maxDelay ?? 10_000, initialDelayMs),
+    connectTimeoutMs: between("connectTimeout", merged.connectTimeout ?? 10_000, 1),
+    callTimeoutMs: between("callTimeout", merged.callTimeout ?? 30_000, 1),
+    heartbeatPeriodMs,
+    heartbeatTtlMs: between("heartbeat.ttl", merged.heartbeat?.ttl ?? 10_000, heartbeatPeriodMs),
+    prefetch: checkPrefetch(merged.prefetch ?? { bytes: 1024 * 1024 }),
+    producerWindowBytes: window("producerWindow", merged.producerWindow ?? 1024 * 1024, 1),
+    sendBufferBytes: between("sendBuffer", merged.sendBuffer ?? 16 * 1024 * 1024, 1),
+    confirmationWindowBytes: window(
+      "confirmationWindow",
+      merged.confirmationWindow ?? 1024 * 1024,
+      0,
+    ),
+  };
+}
+
+/** @throws EverholdError EVH_CONFIG */
+export function checkPrefetch(prefetch: Prefetch): Prefetch {
+  if (typeof prefetch === "number") between("prefetch", prefetch, 1);
+  else window("prefetch.bytes", prefetch.bytes, 1);
+  return prefetch;
+}
+
+function mergeOptions(fromUrl: ConnectOptions, given: ConnectOptions): ConnectOptions {
+  const merged = { ...fromUrl, ...withoutUndefined(given) };
+  const heartbeat = { ...fromUrl.heartbeat, ...given.heartbeat };
+  if (given.reconnect === false || (given.reconnect === undefined && fromUrl.reconnect === false)) {
+    return { ...merged, heartbeat, reconnect: false };
+  }
+  const base = fromUrl.reconnect === false ? {} : fromUrl.reconnect;
+  return { ...merged, heartbeat, reconnect: { ...base, ...given.reconnect } };
+}
+
+/** `{ ...defaults, x: undefined }` would hide the default of x. */
+function withoutUndefined(options: ConnectOptions): ConnectOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+function window(name: string, value: number, min: number): number {
+  return value === -1 ? -1 : between(name, value, min, 0x7fff_ffff);
+}
+
+function between(name: string, value: number, min: number, max: number = Infinity): number {
+  if (!(value >= min) || value > max || (!Number.isInteger(value) && value !== Infinity)) {
+    throw new EverholdError(
+      "EVH_CONFIG",
+      `Cannot use the option ${name}: found ${String(value)}, expected ` +
+        (max === Infinity
+          ? `a whole number of at least ${min}`
+          : `a whole number, ${min} to ${max}`),
+    );
+  }
+  return value;
+}

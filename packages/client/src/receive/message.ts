@@ -1,0 +1,59 @@
+import type { Body } from "../message/body.ts";
+import type { ReceivedValue } from "../message/properties.ts";
+import type { SendOptions } from "../message/send-options.ts";
+
+/** A message that a consumer received. `T` is what `json()` is taken for; nobody checks it. */
+export interface Message<T = unknown> {
+  /** JMSMessageID, as its sender set it. */
+  readonly id: string;
+  /** Where it was sent. */
+  readonly address: string;
+  /** Where it waited. */
+  readonly queue: string;
+  /** The body's bytes as they are on the wire; see `text()`, `json()` and `map()` for what they mean. */
+  readonly body: Uint8Array;
+  readonly properties: Readonly<Record<string, ReceivedValue>>;
+  /** 1 at the first delivery. */
+  readonly deliveryCount: number;
+  /** Whether it may have been delivered before. */
+  readonly redelivered: boolean;
+  readonly durable: boolean;
+  /** 0 to 9. */
+  readonly priority: number;
+  /** When it was sent, by its sender's clock, in ms since 1970; 0 when the sender did not say. */
+  readonly timestamp: number;
+  /** When it expires, in ms since 1970. */
+  readonly expiresAt: number | undefined;
+  readonly correlationId: string | undefined;
+  /** The address for replies, without JMS' word for its kind. */
+  readonly replyTo: string | undefined;
+  readonly groupId: string | undefined;
+  readonly type: string | undefined;
+  /** The body as text; bytes are read as UTF-8. @throws EverholdError EVH_MESSAGE_FORMAT */
+  text(): string;
+  /** The text as JSON. @throws EverholdError EVH_MESSAGE_FORMAT */
+  json(): T;
+  /** The values of a map message. @throws EverholdError EVH_MESSAGE_FORMAT */
+  map(): Record<string, ReceivedValue>;
+  /**
+   * Settles it; settles itself when the broker has that safe. Cheap to call for many at once. When the
+   * connection breaks meanwhile, it is acknowledged again should it come again; when it does not, this
+   * rejects with outcome `unknown`.
+   *
+   * @throws EverholdError EVH_ILLEGAL_STATE, EVH_UNBLOCKED, EVH_CLOSED
+   */
+  ack(): Promise<void>;
+  /**
+   * Gives it back; it is delivered again, with a higher `deliveryCount`, here or elsewhere. CORE gives
+   * back all of a session at once, so the broker gets it as soon as the messages taken at the same time
+   * are settled too; until then this consumer hands out no more. Never has to be awaited.
+   */
+  release(): Promise<void>;
+  /**
+   * Refuses it for good: a copy goes to the dead-letter address, then it is settled. The copy carries a
+   * duplicate id, so that a refusal that is repeated after a broken connection leaves one copy.
+   */
+  reject(reason?: string): Promise<void>;
+  /** Answers it: sends to its `replyTo`, with its correlation id, or else its id, as correlation id. */
+  reply(body: Body, options?: SendOptions): Promise<void>;
+}

@@ -1,0 +1,260 @@
+import { EverholdError } from "@everhold/base";
+import {
+  ByteReader,
+  decodeMapBody,
+  decodeTextBody,
+  messageTypes,
+  propertyNames,
+  readMessage,
+  saturatedI64At,
+  type CoreMessage,
+  type TypedValue,
+} from "@everhold/wire";
+import type { Body } from "../message/body.ts";
+import { fromTypedProperties, type ReceivedValue } from "../message/properties.ts";
+import type { SendOptions } from "../message/send-options.ts";
+import { formatUuid } from "../message/user-ids.ts";
+import type { Message } from "./message.ts";
+
+/**
+ * Where a delivery stands.
+ *
+ *     buffered ──> taken ──ack()──> acking ──confirmed──> settled
+ *                    │ └──reject()──> rejecting ──copy is safe──> acking
+ *                    └──release()──> released
+ *
+ * After a reconnect one that did not come again is `lost`.
+ */
+export type DeliveryState =
+  | "buffered"
+  | "taken"
+  | "acking"
+  | "rejecting"
+  | "released"
+  | "settled"
+  | "lost";
+
+/** How an acknowledgement is on its way. */
+export type AckProgress = "none" | "due" | "single" | "cumulative";
+
+/** Who settles a delivery: the consumer's intake. */
+export interface Settler {
+  readonly queue: string;
+  acknowledge(message: ReceivedMessage): Promise<void>;
+  release(message: ReceivedMessage): Promise<void>;
+  reject(message: ReceivedMessage, reason: string | undefined): Promise<void>;
+  reply(message: ReceivedMessage, body: Body, options: SendOptions | undefined): Promise<void>;
+}
+
+/** The body's length on the wire has a frame header's size added to it (core.md 4.1). */
+const bodyLengthOffset = 13;
+
+/** One for all: decoding is synchronous. */
+const reader = new ByteReader();
+
+/** A message as it was delivered. What it says is decoded when somebody asks. */
+export class ReceivedMessage implements Message {
+  /** What acknowledgements refer to; given by the broker. */
+  readonly messageId: number;
+  readonly deliveryCount: number;
+  /** What it took of the consumer's credit. */
+  readonly frameBytes: number;
+  /** The message as it came, `MSG` of core.md 4.1. */
+  readonly bytes: Uint8Array;
+  state: DeliveryState = "buffered";
+  /** Which life of the consumer delivered it last: acknowledgements name deliveries of this one only. */
+  incarnation: number;
+  /** How far its acknowledgement on this life is: asked for, or sent alone or for all before it. */
+  ackProgress: AckProgress = "none";
+  /** Whether an acknowledgement has ever been on the wire. */
+  ackSent = false;
+  /** The end of `ack()`, once somebody waits for it. */
+  ackPromise: Promise<void> | undefined;
+  resolveAck: (() => void) | undefined;
+  rejectAck: ((error: unknown) => void) | undefined;
+  readonly #settler: Settler;
+  #decoded: CoreMessage | undefined;
+  #properties: Record<string, ReceivedValue> | undefined;
+
+  constructor(
+    settler: Settler,
+    bytes: Uint8Array,
+    delivery: { messageId: number; deliveryCount: number; frameBytes: number; incarnation: number },
+  ) {
+    this.#settler = settler;
+    this.bytes = bytes;
+    this.messageId = delivery.messageId;
+    this.deliveryCount = delivery.deliveryCount;
+    this.frameBytes = delivery.frameBytes;
+    this.incarnation = delivery.incarnation;
+  }
+
+  get id(): string {
+    const { userId, messageId } = this.core;
+    return userId === null ? `ID:${messageId}` : `ID:${formatUuid(userId)}`;
+  }
+
+  get address(): string {
+    return this.core.address ?? this.#settler.queue;
+  }
+
+  get queue(): string {
+    return this.#settler.queue;
+  }
+
+  get body(): Uint8Array {
+    if (this.core.properties.get(propertyNames.largeCompressed)?.value === true) {
+      throw new EverholdError(
+        "EVH_NOT_IMPLEMENTED",
+        "Cannot read the body: found a compressed large message, which this client can't inflate",
+      );
+    }
+    return this.core.body;
+  }
+
+  get properties(): Readonly<Record<string, ReceivedValue>> {
+    this.#properties ??= fromTypedProperties(this.core.properties);
+    return this.#properties;
+  }
+
+  get redelivered(): boolean {
+    return this.deliveryCount > 1;
+  }
+
+  get durable(): boolean {
+    return this.core.durable;
+  }
+
+  get priority(): number {
+    return this.core.priority;
+  }
+
+  get timestamp(): number {
+    return this.core.timestamp;
+  }
+
+  get expiresAt(): number | undefined {
+    const { expiration } = this.core;
+    return expiration === 0 ? undefined : expiration;
+  }
+
+  get correlationId(): string | undefined {
+    return this.#text(propertyNames.correlationId);
+  }
+
+  get replyTo(): string | undefined {
+    return this.#text(propertyNames.replyTo)?.replace(/^[a-z-]+:\/\//, "");
+  }
+
+  /** Whether replies go to a topic. */
+  get repliesToTopic(): boolean {
+    return /^(temp-)?topic:/.test(this.#text(propertyNames.replyTo) ?? "");
+  }
+
+  /** Whether replies go to a queue that ends with its connection. */
+  get repliesToTemporary(): boolean {
+    return this.#text(propertyNames.replyTo)?.startsWith("temp-") ?? false;
+  }
+
+  get groupId(): string | undefined {
+    return this.#text(propertyNames.groupId);
+  }
+
+  get type(): string | undefined {
+    return this.#text(propertyNames.jmsType);
+  }
+
+  /** When it expires, 0 for never, without decoding the rest. */
+  expirationMs(): number {
+    const { bytes } = this;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    // Body, message id (8), address (nullable SimpleString), user id (nullable 16), type, durable.
+    let offset = 4 + view.getInt32(0) - bodyLengthOffset + 8;
+    if (offset + 1 > bytes.length) return 0;
+    offset += view.getUint8(offset) === 0 ? 1 : 5 + view.getInt32(offset + 1);
+    if (offset + 1 > bytes.length) return 0;
+    offset += view.getUint8(offset) === 0 ? 1 : 17;
+    return offset + 10 > bytes.length ? 0 : saturatedI64At(view, offset + 2);
+  }
+
+  /** All that the bytes say. @throws ProtocolError EVH_PROTOCOL */
+  get core(): CoreMessage {
+    if (this.#decoded === undefined) {
+      const { bytes } = this;
+      reader.reset(
+        bytes,
+        new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
+        0,
+        bytes.length,
+      );
+      this.#decoded = readMessage(reader);
+    }
+    return this.#decoded;
+  }
+
+  text(): string {
+    const { body } = this;
+    switch (this.core.type) {
+      case messageTypes.text:
+      case messageTypes.default:
+        return decodeTextBody(body) ?? "";
+      case messageTypes.bytes:
+        return decodeUtf8(body);
+      default:
+        throw this.#formatError("text");
+    }
+  }
+
+  json<T>(): T {
+    const text = this.text();
+    try {
+      const value: T = JSON.parse(text);
+      return value;
+    } catch (cause) {
+      throw new EverholdError("EVH_MESSAGE_FORMAT", "Cannot read the body as JSON", { cause });
+    }
+  }
+
+  map(): Record<string, ReceivedValue> {
+    if (this.core.type !== messageTypes.map) throw this.#formatError("a map");
+    return fromTypedProperties(decodeMapBody(this.body));
+  }
+
+  ack(): Promise<void> {
+    return this.#settler.acknowledge(this);
+  }
+
+  release(): Promise<void> {
+    return this.#settler.release(this);
+  }
+
+  reject(reason?: string): Promise<void> {
+    return this.#settler.reject(this, reason);
+  }
+
+  reply(body: Body, options?: SendOptions): Promise<void> {
+    return this.#settler.reply(this, body, options);
+  }
+
+  #text(name: string): string | undefined {
+    const value: TypedValue | undefined = this.core.properties.get(name);
+    return value?.type === "string" ? value.value : undefined;
+  }
+
+  #formatError(wanted: string): EverholdError {
+    return new EverholdError(
+      "EVH_MESSAGE_FORMAT",
+      `Cannot read the body as ${wanted}: found a message of type ${this.core.type}`,
+    );
+  }
+}
+
+function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new EverholdError("EVH_MESSAGE_FORMAT", "Cannot read the body as text: it is not UTF-8", {
+      cause,
+    });
+  }
+}

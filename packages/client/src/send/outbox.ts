@@ -1,0 +1,422 @@
+import { ConnectionError, EverholdError, RejectedError } from "@everhold/base";
+import type { MonotonicClock, Random, Timers } from "@everhold/env";
+import { packets, SendFrame, writeSend } from "@everhold/wire";
+import type { Channel } from "../core/channel.ts";
+import { Deque } from "../deque.ts";
+import { limits } from "../limits.ts";
+import type { EncodedMessage } from "../message/encode-message.ts";
+import type { Routing } from "../message/send-options.ts";
+import { deadlineIn, onWaitEnd, type WaitOptions } from "../waiting.ts";
+import { AddressGate } from "./address-gate.ts";
+import { PendingSend } from "./pending-send.ts";
+import { ProducerIdentity } from "./producer-identity.ts";
+import { SendWindow } from "./send-window.ts";
+
+/** What an outbox needs to know and to tell. */
+export interface OutboxHost {
+  readonly ports: {
+    readonly timers: Timers;
+    readonly monotonicClock: MonotonicClock;
+    readonly random: Random;
+  };
+  readonly producerWindowBytes: number;
+  readonly sendBufferBytes: number;
+  /** Whether sends belong to a transaction: then they are not answered one by one, nor repeated. */
+  readonly transacted: boolean;
+  /** Whether the broker keeps the outcome of each mark, so that a refusal of a repeat is the truth. */
+  readonly keepsOutcomes: () => boolean;
+  /** Makes sure that the address exists. @throws EverholdError the broker's refusal */
+  readonly openAddress: (channel: Channel, address: string, routing: Routing) => Promise<void>;
+  readonly onBlocked: (address: string, blocked: boolean) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** A send that waited this long for credit is worth telling about. */
+const blockedAfterMs = 1000;
+
+/** One holder for all: frames are written one after the other. */
+const sendFrame = new SendFrame();
+
+/**
+ * The sends of one session: they wait for credit and for room, leave in order, are settled by the
+ * broker's answers, and are repeated under their duplicate ids after a reconnect.
+ *
+ * All progress is made by `#pump`, which looks at the whole state.
+ */
+export class Outbox {
+  readonly #host: OutboxHost;
+  readonly #gates = new Map<string, AddressGate>();
+  /** Gates with sends that wait, each once, in the order in which their turn comes. */
+  readonly #turns = new Deque<AddressGate>();
+  readonly #window: SendWindow;
+  readonly #idleWaiters: (() => void)[] = [];
+  #identity: ProducerIdentity;
+  #channel: Channel | undefined;
+  #repeating = false;
+  #toRepeat: PendingSend[] = [];
+  #waitingCount = 0;
+  #nextCorrelationId = 1;
+  #nextProducerId = 1;
+  #nextOrder = 1;
+  #gapSequence = 0;
+  #endError: EverholdError | undefined;
+
+  constructor(host: OutboxHost) {
+    this.#host = host;
+    this.#window = new SendWindow(host.sendBufferBytes, limits.unconfirmedSendCountMax);
+    this.#identity = new ProducerIdentity(host.ports.random);
+  }
+
+  /** The mark for messages that are encoded now; `undefined` in transactions, which repeat nothing. */
+  get mark(): Uint8Array | undefined {
+    return this.#host.transacted ? undefined : this.#identity.mark;
+  }
+
+  /** Sends that wait, or are not answered. */
+  get pendingCount(): number {
+    return this.#waitingCount + this.#window.length + this.#toRepeat.length;
+  }
+
+  /**
+   * Sends a message; settles when the broker has it safe (in a transaction: when it has left).
+   *
+   * @throws EverholdError with outcome `none` or `unknown`
+   */
+  send(
+    address: string,
+    routing: Routing,
+    message: EncodedMessage,
+    wait?: WaitOptions,
+  ): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const send = new PendingSend(address, message, resolve, reject);
+      if (this.#endError !== undefined) return send.reject(this.#endError);
+      if (this.#waitingCount >= limits.waitingSendCountMax) return send.reject(overloadedError());
+      const gate = this.#gate(address, routing);
+      if (wait?.signal !== undefined || wait?.timeout !== undefined)
+        this.#limitWait(gate, send, wait);
+      if (send.settled) return;
+      gate.waiting.push(send);
+      this.#waitingCount += 1;
+      if (gate.waiting.length === 1) this.#turns.push(gate);
+      this.#pump();
+    });
+  }
+
+  /** Settles when no send waits or is unanswered. Sends that come meanwhile are waited for too. */
+  idle(): Promise<void> {
+    if (this.pendingCount === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  /** The session stands on a new channel: repeats what was not answered, then goes on. */
+  async attach(channel: Channel): Promise<void> {
+    this.#channel = channel;
+    this.#nextCorrelationId = 1;
+    if (this.#toRepeat.length > 0) await this.#repeat(channel);
+    this.#pump();
+  }
+
+  /** The connection is gone. What may be repeated is kept, the rest is settled as unknown. */
+  detach(cause: EverholdError): void {
+    this.#channel = undefined;
+    this.#repeating = false;
+    for (const gate of this.#gates.values()) gate.reset();
+    const kept: PendingSend[] = [];
+    for (const send of [...this.#window.drain(), ...this.#toRepeat]) {
+      if (send.repeatable) kept.push(send);
+      else send.reject(lostSendError(cause));
+    }
+    this.#toRepeat = kept.toSorted((a, b) => a.order - b.order);
+    this.#checkIdle();
+  }
+
+  /** Settles everything with `error` for good; sends that have left as unknown. */
+  end(error: EverholdError): void {
+    this.#endError ??= error;
+    for (const send of [...this.#window.drain(), ...this.#toRepeat])
+      send.reject(lostSendError(error));
+    this.#toRepeat = [];
+    this.rejectWaiting(error);
+  }
+
+  /** Refuses the sends that have not left. */
+  rejectWaiting(error: EverholdError): void {
+    for (const gate of this.#turns.drain()) {
+      for (const send of gate.waiting.drain()) send.reject(error);
+    }
+    this.#waitingCount = 0;
+    this.#checkIdle();
+  }
+
+  /** Credit from the broker. */
+  onCredits(address: string, credits: number, failed: boolean): void {
+    const gate = this.#gates.get(address);
+    if (gate === undefined) return;
+    if (failed) {
+      gate.refuse();
+      this.#rejectFirst(gate, addressFullError(address));
+    } else {
+      gate.grant(credits);
+    }
+    this.#pump();
+  }
+
+  /** The broker's answer to one send. */
+  onSettled(correlationId: number, error: EverholdError | undefined): void {
+    const send = this.#window.answer(correlationId);
+    if (send === undefined) return;
+    if (error === undefined) send.resolve();
+    else this.#onRefused(send, error);
+    this.#pump();
+    this.#checkIdle();
+  }
+
+  /** Tells about addresses whose sends have been waiting for credit for long. */
+  onHeartbeat(nowMs: number): void {
+    for (const gate of this.#gates.values()) {
+      if (gate.blockedTold || nowMs - gate.blockedSinceMs < blockedAfterMs) continue;
+      gate.blockedTold = true;
+      this.#host.onBlocked(gate.address, true);
+    }
+  }
+
+  #gate(address: string, routing: Routing): AddressGate {
+    const known = this.#gates.get(address);
+    if (known !== undefined) return known;
+    if (this.#gates.size >= limits.addressCountMax) this.#forgetIdleGate();
+    const producerId = this.#nextProducerId;
+    this.#nextProducerId += 1;
+    const gate = new AddressGate(address, routing, producerId, this.#host.producerWindowBytes);
+    this.#gates.set(address, gate);
+    return gate;
+  }
+
+  /** A program that answers to ever new addresses must not hold them all. */
+  #forgetIdleGate(): void {
+    for (const [address, gate] of this.#gates) {
+      if (gate.waiting.length > 0 || gate.state === "opening") continue;
+      this.#gates.delete(address);
+      if (gate.state === "open" && (this.#channel?.version ?? 0) >= 134) {
+        this.#channel?.send(packets.removeProducer, { producerId: gate.producerId });
+      }
+      return;
+    }
+  }
+
+  #limitWait(gate: AddressGate, send: PendingSend, wait: WaitOptions): void {
+    const { ports } = this.#host;
+    const deadlineMs = deadlineIn(ports, wait.timeout ?? Infinity);
+    const subject = { attempt: `send to ${send.address}`, outcome: () => send.outcome };
+    send.forget = onWaitEnd(ports, { deadlineMs, signal: wait.signal }, subject, (error) => {
+      send.reject(error);
+      if (send.sent || !gate.waiting.remove(send)) return;
+      this.#waitingCount -= 1;
+      if (gate.waiting.length === 0) this.#turns.remove(gate);
+      this.#checkIdle();
+    });
+  }
+
+  #pump(): void {
+    const channel = this.#channel;
+    if (channel === undefined || this.#repeating || this.#endError !== undefined) return;
+    // Each address gets one send a turn, so that none starves while there is little room.
+    for (let stuck = 0; stuck < this.#turns.length;) {
+      const gate = this.#turns.at(0);
+      const send = gate?.waiting.at(0);
+      if (gate === undefined || send === undefined) return;
+      if (!this.#window.hasRoom(send.bytes)) return;
+      this.#turns.shift();
+      if (this.#canLeave(channel, gate, send)) {
+        stuck = 0;
+        gate.waiting.shift();
+        this.#waitingCount -= 1;
+        gate.take(send.bytes);
+        this.#leave(channel, gate, send);
+        if (gate.waiting.length > 0) this.#turns.push(gate);
+      } else {
+        stuck += 1;
+        this.#turns.push(gate);
+      }
+    }
+  }
+
+  #canLeave(channel: Channel, gate: AddressGate, send: PendingSend): boolean {
+    if (gate.state === "closed") this.#openGate(channel, gate);
+    if (gate.state !== "open") return false;
+    const credits = gate.creditToRequest(send.bytes);
+    if (credits > 0) {
+      channel.send(packets.producerRequestCredits, { credits, address: gate.address });
+    }
+    if (!gate.allows(send.bytes)) {
+      if (gate.blockedSinceMs === Infinity) {
+        gate.blockedSinceMs = this.#host.ports.monotonicClock.nowMs();
+      }
+      return false;
+    }
+    gate.blockedSinceMs = Infinity;
+    if (gate.blockedTold) {
+      gate.blockedTold = false;
+      this.#host.onBlocked(gate.address, false);
+    }
+    return true;
+  }
+
+  #openGate(channel: Channel, gate: AddressGate): void {
+    gate.state = "opening";
+    this.#host.openAddress(channel, gate.address, gate.routing).then(
+      () => {
+        if (this.#channel !== channel) return;
+        this.#startGate(channel, gate);
+        this.#pump();
+      },
+      (error: unknown) => {
+        if (this.#channel !== channel || channel.lostError !== undefined) return;
+        gate.state = "closed";
+        this.#rejectGate(gate, error);
+      },
+    );
+  }
+
+  /** Asks for credit, then says that a producer is there, in the order of Artemis' client (core.md 5.3). */
+  #startGate(channel: Channel, gate: AddressGate): void {
+    gate.state = "open";
+    const credits = gate.creditToRequest(gate.waiting.at(0)?.bytes ?? 0);
+    if (credits > 0) {
+      channel.send(packets.producerRequestCredits, { credits, address: gate.address });
+    }
+    if (channel.version < 134) return;
+    channel.send(packets.createProducer, { producerId: gate.producerId, address: gate.address });
+  }
+
+  #leave(channel: Channel, gate: AddressGate, send: PendingSend): void {
+    const { message } = send;
+    if (message.sequenceAt >= 0 && send.sequence === 0) {
+      send.sequence = this.#identity.stamp(message.bytes, message.sequenceAt);
+    }
+    if (!send.sent) {
+      send.order = this.#nextOrder;
+      this.#nextOrder += 1;
+    }
+    send.repeated = send.sent;
+    send.sent = true;
+    sendFrame.channelId = channel.id;
+    sendFrame.messageStart = 0;
+    sendFrame.messageEnd = send.bytes;
+    sendFrame.requiresResponse = !this.#host.transacted;
+    sendFrame.senderId = gate.producerId;
+    if (this.#host.transacted) {
+      sendFrame.correlationId = 0;
+      writeSend(channel.transport.output(), sendFrame, message.bytes, channel.version);
+      send.resolve();
+      return;
+    }
+    send.correlationId = this.#nextCorrelationId;
+    this.#nextCorrelationId += 1;
+    sendFrame.correlationId = send.correlationId;
+    this.#window.add(send);
+    writeSend(channel.transport.output(), sendFrame, message.bytes, channel.version);
+  }
+
+  /**
+   * Sends again, in order, what was not answered on the last connection. It was granted credit there,
+   * so it waits for none here: order goes before credit, because a broker refuses a gap.
+   */
+  async #repeat(channel: Channel): Promise<void> {
+    this.#repeating = true;
+    const addresses = new Set(this.#toRepeat.map((send) => send.address));
+    for (const address of addresses) {
+      const gate = this.#gate(address, this.#gates.get(address)?.routing ?? "anycast");
+      gate.state = "opening";
+      try {
+        await this.#host.openAddress(channel, address, gate.routing);
+      } catch (error) {
+        // The broker decides about each send itself: leaving one out would make a gap.
+        if (channel.lostError !== undefined) return;
+        this.#host.onError(error);
+      }
+      if (this.#channel !== channel) return;
+      this.#startGate(channel, gate);
+    }
+    const sends = this.#toRepeat;
+    this.#toRepeat = [];
+    for (const send of sends) this.#leave(channel, this.#gate(send.address, "anycast"), send);
+    this.#repeating = false;
+  }
+
+  #onRefused(send: PendingSend, error: EverholdError): void {
+    switch (error.code) {
+      case "EVH_PRODUCER_UNKNOWN":
+        return this.#renewIdentity(send, error);
+      case "EVH_PRODUCER_GAP":
+        return this.#onGap(send, error);
+      default: {
+        // A broker that keeps no outcomes judges the repeat alone; the first copy may have been taken.
+        const unknown = send.repeated && !this.#host.keepsOutcomes();
+        send.reject(unknown ? withUnknownOutcome(error) : error);
+      }
+    }
+  }
+
+  /** The broker forgot this producer: what has left can't be told apart from repeats any more. */
+  #renewIdentity(send: PendingSend, error: EverholdError): void {
+    send.reject(withUnknownOutcome(error));
+    for (const other of this.#window.drain()) other.reject(withUnknownOutcome(error));
+    this.#identity = new ProducerIdentity(this.#host.ports.random);
+  }
+
+  /** Everything from the gap on is repeated, in order, on a fresh link; if that does not close it, nothing will. */
+  #onGap(send: PendingSend, error: EverholdError): void {
+    if (send.sequence === this.#gapSequence) return this.#renewIdentity(send, error);
+    this.#gapSequence = send.sequence;
+    this.#toRepeat.push(send);
+    this.#channel?.transport.fail(
+      new ConnectionError("EVH_PRODUCER_GAP", error.message, { cause: error }),
+    );
+  }
+
+  #rejectFirst(gate: AddressGate, error: EverholdError): void {
+    const send = gate.waiting.shift();
+    if (send === undefined) return;
+    this.#waitingCount -= 1;
+    if (gate.waiting.length === 0) this.#turns.remove(gate);
+    send.reject(error);
+    this.#checkIdle();
+  }
+
+  #rejectGate(gate: AddressGate, error: unknown): void {
+    const sends = gate.waiting.drain();
+    this.#waitingCount -= sends.length;
+    if (sends.length > 0) this.#turns.remove(gate);
+    for (const send of sends) send.reject(error);
+    this.#checkIdle();
+  }
+
+  #checkIdle(): void {
+    if (this.#idleWaiters.length === 0 || this.pendingCount > 0) return;
+    for (const resolve of this.#idleWaiters.splice(0)) resolve();
+  }
+}
+
+function lostSendError(cause: EverholdError): ConnectionError {
+  return new ConnectionError(
+    "EVH_UNBLOCKED",
+    "Cannot tell whether the message was sent: the connection ended before the broker's answer",
+    { cause, outcome: "unknown" },
+  );
+}
+
+function withUnknownOutcome(error: EverholdError): RejectedError {
+  return new RejectedError(error.code, error.message, { cause: error, outcome: "unknown" });
+}
+
+function addressFullError(address: string): RejectedError {
+  return new RejectedError("EVH_ADDRESS_FULL", `Cannot send to ${address}: the address is full`);
+}
+
+function overloadedError(): EverholdError {
+  return new EverholdError(
+    "EVH_OVERLOADED",
+    `Cannot send: found ${limits.waitingSendCountMax} sends that wait, await earlier ones first`,
+  );
+}

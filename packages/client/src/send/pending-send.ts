@@ -1,0 +1,66 @@
+import type { Outcome } from "@everhold/base";
+import type { EncodedMessage } from "../message/encode-message.ts";
+
+/** One send between `send()` and its end. */
+export class PendingSend {
+  readonly address: string;
+  readonly message: EncodedMessage;
+  /** What it takes of credit and of the send buffer. */
+  readonly bytes: number;
+  /** Of the current channel; 0 while it has not left. */
+  correlationId = 0;
+  /** Its number in the producer's row; 0 while it has not left, and for sends without a mark. */
+  sequence = 0;
+  /** Its place among all sends of the session, by when they first left. */
+  order = 0;
+  /** Whether it has been on the wire at all. */
+  sent = false;
+  /** Whether it has been on the wire more than once. */
+  repeated = false;
+  /** Whether the caller has been told. A settled send may still have to be repeated, to leave no gap. */
+  settled = false;
+  /** Forgets the caller's signal and time limit. */
+  forget: (() => void) | undefined;
+  readonly #resolve: () => void;
+  readonly #reject: (error: unknown) => void;
+
+  constructor(
+    address: string,
+    message: EncodedMessage,
+    resolve: () => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.address = address;
+    this.message = message;
+    this.bytes = message.bytes.length;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** Whether a second copy would be dropped by the broker. */
+  get repeatable(): boolean {
+    const { sequenceAt, durable, hasDuplicateId } = this.message;
+    return sequenceAt >= 0 || (durable && hasDuplicateId);
+  }
+
+  /** What is known of its effect when nobody answers any more. */
+  get outcome(): Outcome {
+    return this.sent ? "unknown" : "none";
+  }
+
+  /** Tells the caller that the broker has it. */
+  resolve(): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.forget?.();
+    this.#resolve();
+  }
+
+  /** Tells the caller what became of it. */
+  reject(error: unknown): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.forget?.();
+    this.#reject(error);
+  }
+}

@@ -1,0 +1,326 @@
+import { ClosedError, deferred, EverholdError, type Deferred } from "@everhold/base";
+import type { Ports, Timer } from "@everhold/env";
+import { packets, type ReceiveFrame } from "@everhold/wire";
+import { Backoff } from "../backoff.ts";
+import { ensureAddress } from "../core/administration.ts";
+import { Channel, readNull, type ChannelListener } from "../core/channel.ts";
+import type { SessionCreation, SessionFlavour } from "../core/session-creation.ts";
+import type { Transport } from "../core/transport.ts";
+import { randomUuid } from "../message/user-ids.ts";
+import { Intake, type IntakeHost, type IntakeSettings } from "../receive/intake.ts";
+import { Outbox } from "../send/outbox.ts";
+import { TransactionState } from "./transaction-state.ts";
+
+/** What a session needs of its connection. */
+export interface SessionHost {
+  readonly ports: Ports;
+  readonly producerWindowBytes: number;
+  readonly sendBufferBytes: number;
+  readonly confirmationWindowBytes: number;
+  readonly clientId: string | undefined;
+  readonly nextChannelId: () => number;
+  readonly keepsOutcomes: () => boolean;
+  readonly onBlocked: (address: string, blocked: boolean) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** One connection's means to open sessions. */
+export interface SessionOpening {
+  readonly transport: Transport;
+  readonly creation: SessionCreation;
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+}
+
+interface IntakeEntry {
+  readonly intake: Intake;
+  readonly opened: Deferred<void>;
+  isOpen: boolean;
+}
+
+/** The flavours in use (core.md 5.1). */
+export const flavours = {
+  plain: { autoCommitSends: true, autoCommitAcks: true, preAcknowledge: false },
+  preAcknowledge: { autoCommitSends: true, autoCommitAcks: true, preAcknowledge: true },
+  transacted: { autoCommitSends: false, autoCommitAcks: false, preAcknowledge: false },
+} as const satisfies Record<string, SessionFlavour>;
+
+/**
+ * One CORE session over all its lives: it is created anew on each connection, with its consumers, and
+ * with the sends that nobody answered.
+ *
+ *     closed ──open()──> open ──connection lost──> closed … ──end()──> ended
+ */
+export class CoreSession implements ChannelListener {
+  readonly transaction: TransactionState | undefined;
+  readonly outbox: Outbox;
+  readonly #host: SessionHost;
+  readonly #flavour: SessionFlavour;
+  readonly #intakes = new Map<number, IntakeEntry>();
+  readonly #backoff: Backoff;
+  readonly #retries = new Set<Timer>();
+  #channel: Channel | undefined;
+  /** Name and channel of the last life, which the broker may still keep. */
+  #lastLife: { readonly name: string; readonly channelId: number } | undefined;
+  #nextConsumerId = 0;
+  /** The life in which SESS_START was sent. */
+  #startedOn: Channel | undefined;
+  #ended = false;
+
+  constructor(host: SessionHost, flavour: SessionFlavour) {
+    this.#host = host;
+    this.#flavour = flavour;
+    this.transaction = flavour.autoCommitSends ? undefined : new TransactionState();
+    this.#backoff = new Backoff({ minMs: 100, maxMs: 10_000 }, host.ports.random);
+    this.outbox = new Outbox({
+      ports: host.ports,
+      producerWindowBytes: host.producerWindowBytes,
+      sendBufferBytes: host.sendBufferBytes,
+      transacted: !flavour.autoCommitSends,
+      keepsOutcomes: host.keepsOutcomes,
+      openAddress: ensureAddress,
+      onBlocked: host.onBlocked,
+      onError: host.onError,
+    });
+  }
+
+  /** The channel of the current life; `undefined` while there is none. */
+  get channel(): Channel | undefined {
+    return this.#channel;
+  }
+
+  /** Whether it is over for good. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** The consumers' intakes. */
+  *intakes(): IterableIterator<Intake> {
+    for (const { intake } of this.#intakes.values()) yield intake;
+  }
+
+  /** Creates the session on a connection, with all that belongs to it. @throws EverholdError */
+  async open(opening: SessionOpening): Promise<void> {
+    if (this.#ended) return;
+    await this.#retireLastLife(opening);
+    const name = randomUuid(this.#host.ports.random);
+    const channelId = this.#host.nextChannelId();
+    const window = this.#host.confirmationWindowBytes;
+    const channel = new Channel(opening.transport, channelId, window, this);
+    try {
+      await opening.creation.create({
+        ...this.#flavour,
+        name,
+        channelId,
+        username: opening.username,
+        password: opening.password,
+        clientId: this.#host.clientId,
+        confirmationWindowBytes: window,
+      });
+    } catch (error) {
+      channel.detach();
+      throw error;
+    }
+    if (channel.lostError !== undefined) throw channel.lostError;
+    this.#lastLife = { name, channelId };
+    this.#channel = channel;
+    const entries = [...this.#intakes.values()];
+    await Promise.all([
+      this.outbox.attach(channel),
+      ...entries.map((entry) => this.#attachIntake(channel, entry)),
+    ]);
+    if (channel.lostError !== undefined) throw channel.lostError;
+  }
+
+  /** Adds a consumer; settles when the broker has it, after reconnects if need be. */
+  async addIntake(
+    settings: Omit<IntakeSettings, "consumerId" | "transacted">,
+    host: IntakeHost,
+  ): Promise<Intake> {
+    const consumerId = this.#nextConsumerId;
+    this.#nextConsumerId += 1;
+    const transacted = this.transaction !== undefined;
+    const intake = new Intake({ ...settings, consumerId, transacted }, host);
+    const entry: IntakeEntry = { intake, opened: deferred<void>(), isOpen: false };
+    if (this.#ended) throw closedError();
+    this.#intakes.set(consumerId, entry);
+    if (this.#channel !== undefined) await this.#attachIntake(this.#channel, entry);
+    await entry.opened.promise;
+    return intake;
+  }
+
+  /** Closes one consumer; what it did not settle goes back to the queue. */
+  async removeIntake(intake: Intake): Promise<void> {
+    const { consumerId } = intake.settings;
+    const channel = this.#channel;
+    if (channel !== undefined && !intake.ended) {
+      try {
+        await intake.finishRelease();
+        intake.flushAcks();
+        await channel.call(packets.consumerClose, { consumerId }, "close the consumer", readNull);
+      } catch (error) {
+        // A connection that is gone has closed the consumer too.
+        if (channel.lostError === undefined) throw error;
+      }
+    }
+    this.#intakes.delete(consumerId);
+    intake.end(undefined);
+  }
+
+  /** Closes the session in order, as far as the broker can be reached, and ends it. */
+  async close(): Promise<void> {
+    const channel = this.#channel;
+    if (channel !== undefined && !this.#ended) {
+      try {
+        for (const intake of this.intakes()) {
+          await intake.finishRelease();
+          intake.flushAcks();
+        }
+        await channel.call(packets.sessionClose, {}, "close the session", readNull);
+      } catch (error) {
+        // Whatever kept the broker from closing it in order, the end of the connection closes it.
+        if (channel.lostError === undefined) this.#host.onError(error);
+      }
+      channel.detach();
+    }
+    this.#lastLife = undefined;
+    this.end(closedError(), undefined);
+  }
+
+  /** Ends the session for good: `sendError` goes to whoever sends, `takeError` to whoever receives. */
+  end(sendError: EverholdError, takeError: unknown): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#channel?.detach();
+    this.#channel = undefined;
+    this.#cancelRetries();
+    this.outbox.end(sendError);
+    for (const entry of this.#intakes.values()) {
+      if (!entry.isOpen) entry.opened.reject(sendError);
+      entry.intake.end(takeError);
+    }
+    this.#intakes.clear();
+  }
+
+  onMessage(frame: ReceiveFrame, bytes: Uint8Array, view: DataView, frameBytes: number): void {
+    this.#intakes.get(frame.consumerId)?.intake.onMessage(frame, bytes, view, frameBytes);
+  }
+
+  onPart(consumerId: number, frameBytes: number): void {
+    this.#intakes.get(consumerId)?.intake.onPart(frameBytes);
+  }
+
+  onCredits(address: string, credits: number, failed: boolean): void {
+    this.outbox.onCredits(address, credits, failed);
+  }
+
+  onSendSettled(correlationId: number, error: EverholdError | undefined): void {
+    this.outbox.onSettled(correlationId, error);
+  }
+
+  onConsumerClosed(consumerId: number): void {
+    const entry = this.#intakes.get(consumerId);
+    if (entry === undefined) return;
+    this.#intakes.delete(consumerId);
+    const error = new ClosedError(
+      "EVH_CLOSED",
+      `The broker closed the consumer of ${entry.intake.queue}: its queue is gone`,
+    );
+    if (!entry.isOpen) entry.opened.reject(error);
+    entry.intake.end(error);
+    // The broker waits for this answer (core.md 5.11); what it says in return tells nothing new.
+    this.#channel
+      ?.call(packets.consumerClose, { consumerId }, "close the consumer", readNull)
+      .catch(ignore);
+  }
+
+  onHeartbeat(nowMs: number): void {
+    this.outbox.onHeartbeat(nowMs);
+  }
+
+  onLost(error: EverholdError): void {
+    this.#channel = undefined;
+    this.#cancelRetries();
+    if (this.transaction?.onLost() === true) this.outbox.rejectWaiting(this.transaction.error());
+    this.outbox.detach(error);
+    for (const { intake } of this.#intakes.values()) intake.detach();
+  }
+
+  async #attachIntake(channel: Channel, entry: IntakeEntry): Promise<void> {
+    try {
+      await entry.intake.attach(channel);
+      if (channel !== this.#startedOn) {
+        this.#startedOn = channel;
+        channel.send(packets.sessionStart, {});
+      }
+      entry.intake.onStarted();
+      entry.isOpen = true;
+      entry.opened.resolve();
+    } catch (error) {
+      if (channel.lostError !== undefined) return;
+      this.#onIntakeRefused(channel, entry, error);
+    }
+  }
+
+  #cancelRetries(): void {
+    for (const timer of this.#retries) timer.cancel();
+    this.#retries.clear();
+  }
+
+  #onIntakeRefused(channel: Channel, entry: IntakeEntry, error: unknown): void {
+    const { intake } = entry;
+    if (entry.isOpen && EverholdError.is(error) && error.retryable) {
+      // E.g. the queue still counts the consumer of the broken connection.
+      const timer = this.#host.ports.timers.after(this.#backoff.nextMs(), () => {
+        this.#retries.delete(timer);
+        if (intake.ended) return;
+        this.#attachIntake(channel, entry).catch(this.#host.onError);
+      });
+      this.#retries.add(timer);
+      return;
+    }
+    this.#intakes.delete(intake.settings.consumerId);
+    if (!entry.isOpen) entry.opened.reject(error);
+    intake.end(error);
+  }
+
+  /**
+   * The broker may keep the session of the broken connection, with its deliveries, until it misses that
+   * connection (core.md 5.7.4). So it is asked for by its name, and closed.
+   */
+  async #retireLastLife({ transport, creation }: SessionOpening): Promise<void> {
+    const last = this.#lastLife;
+    if (last === undefined) return;
+    const isKept = await creation.reattach(last.name);
+    if (isKept) {
+      const channel = new Channel(transport, last.channelId, -1, deafListener);
+      await channel.call(
+        packets.sessionClose,
+        {},
+        "retire the session of the broken connection",
+        readNull,
+      );
+      channel.detach();
+    }
+    this.#lastLife = undefined;
+  }
+}
+
+function closedError(): ClosedError {
+  return new ClosedError("EVH_CLOSED", "The session is closed");
+}
+
+function ignore(): void {
+  // Nobody waits for it.
+}
+
+/** What a session that is only handed over to be closed still delivers is nobody's. */
+const deafListener: ChannelListener = {
+  onMessage: ignore,
+  onPart: ignore,
+  onCredits: ignore,
+  onSendSettled: ignore,
+  onConsumerClosed: ignore,
+  onHeartbeat: ignore,
+  onLost: ignore,
+};

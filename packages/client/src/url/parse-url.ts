@@ -1,0 +1,129 @@
+import { EverholdError } from "@everhold/base";
+import type { Endpoint } from "@everhold/env";
+import { limits } from "../limits.ts";
+
+/** What a URL, or a list of them, says. */
+export interface ParsedUrl {
+  /** Where to connect to, in the order to try. Never empty. */
+  readonly endpoints: readonly Endpoint[];
+  /** The parameters as they were written; of a repeated one the last. */
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+/** The port of a URL that names none. */
+export const defaultPort = 61_616;
+
+/** The schemes that mean CORE over TCP. `failover:` is the prefix of OpenWire's lists. */
+const schemes: ReadonlySet<string> = new Set(["tcp", "everhold", "core"]);
+
+/**
+ * Reads `tcp://host:port`, `host:port`, `host`, `[::1]:61616`, lists of these separated by commas, and
+ * the spellings of Artemis and OpenWire: `(tcp://a:1,tcp://b:2)?key=value`, `failover:(tcp://a:1)`.
+ * The WHATWG parser refuses lists, so this is one of our own.
+ *
+ * @throws EverholdError EVH_URL
+ */
+export function parseUrl(input: string | readonly string[]): ParsedUrl {
+  const texts = typeof input === "string" ? [input] : input;
+  const endpoints: Endpoint[] = [];
+  const parameters = new Map<string, string>();
+  for (const text of texts) parseList(text, endpoints, parameters);
+  if (endpoints.length === 0)
+    throw urlError("", "found no endpoint, expected at least one host:port");
+  return { endpoints, parameters };
+}
+
+/** An endpoint as people write it. */
+export function formatEndpoint(endpoint: Endpoint): string {
+  const host = endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host;
+  return `tcp://${host}:${endpoint.port}`;
+}
+
+function parseList(text: string, endpoints: Endpoint[], parameters: Map<string, string>): void {
+  if (text.length > limits.urlLengthMax) {
+    throw urlError(
+      text.slice(0, 64),
+      `found ${text.length} characters, at most ${limits.urlLengthMax}`,
+    );
+  }
+  let rest = text.trim();
+  if (rest.startsWith("failover:")) rest = rest.slice("failover:".length).replace(/^\/\//, "");
+  if (rest.startsWith("(")) {
+    const end = rest.indexOf(")");
+    if (end < 0) throw urlError(text, "found `(` without `)`");
+    const tail = rest.slice(end + 1);
+    if (tail !== "" && !tail.startsWith("?")) throw urlError(text, `found "${tail}" after \`)\``);
+    parseParameters(tail.slice(1), text, parameters);
+    rest = rest.slice(1, end);
+  }
+  for (const one of rest.split(",")) parseOne(one.trim(), text, endpoints, parameters);
+}
+
+function parseOne(
+  one: string,
+  text: string,
+  endpoints: Endpoint[],
+  parameters: Map<string, string>,
+): void {
+  const question = one.indexOf("?");
+  const where = question < 0 ? one : one.slice(0, question);
+  if (question >= 0) parseParameters(one.slice(question + 1), text, parameters);
+  const match = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*?)\/?$/i.exec(where);
+  const scheme = (match?.[1] ?? "tcp").toLowerCase();
+  if (!schemes.has(scheme)) {
+    throw urlError(text, `found the scheme "${scheme}", expected tcp://`);
+  }
+  const authority = parseUser(match?.[2] ?? "", text, parameters);
+  const parts = /^(\[[^\]]*\]|[^:[\]]*)(?::(.*))?$/.exec(authority);
+  const host = (parts?.[1] ?? "").replace(/^\[|\]$/g, "");
+  if (parts === null || host === "" || /[\s/@]/.test(host)) {
+    throw urlError(text, `found "${where}", expected a host, or host:port`);
+  }
+  if (endpoints.length >= limits.urlCountMax) {
+    throw urlError(text.slice(0, 64), `found more than ${limits.urlCountMax} endpoints`);
+  }
+  endpoints.push({ host, port: parsePort(parts[2], text) });
+}
+
+/** Takes `user:password@` off the front, into the parameters that mean the same. */
+function parseUser(authority: string, text: string, parameters: Map<string, string>): string {
+  const at = authority.lastIndexOf("@");
+  if (at < 0) return authority;
+  const user = authority.slice(0, at);
+  const colon = user.indexOf(":");
+  parameters.set("user", decode(colon < 0 ? user : user.slice(0, colon), text));
+  if (colon >= 0) parameters.set("password", decode(user.slice(colon + 1), text));
+  return authority.slice(at + 1);
+}
+
+function parsePort(port: string | undefined, text: string): number {
+  if (port === undefined) return defaultPort;
+  const number = /^\d{1,5}$/.test(port) ? Number(port) : 0;
+  if (number < 1 || number > 65_535) {
+    throw urlError(text, `found the port "${port}", expected 1 to 65535`);
+  }
+  return number;
+}
+
+function parseParameters(query: string, text: string, parameters: Map<string, string>): void {
+  for (const pair of query.split(/[&;]/)) {
+    if (pair === "") continue;
+    const equals = pair.indexOf("=");
+    if (equals <= 0) throw urlError(text, `found the parameter "${pair}", expected key=value`);
+    parameters.set(decode(pair.slice(0, equals), text), decode(pair.slice(equals + 1), text));
+  }
+}
+
+function decode(encoded: string, text: string): string {
+  try {
+    return decodeURIComponent(encoded);
+  } catch (cause) {
+    throw urlError(text, `found "${encoded}", which is not valid percent-encoding`, cause);
+  }
+}
+
+/** The text may hold a password: what is shown of it holds none. */
+function urlError(text: string, what: string, cause?: unknown): EverholdError {
+  const shown = text.replace(/:[^:@/]*@/g, ":***@").replace(/(password=)[^&;)]*/gi, "$1***");
+  return new EverholdError("EVH_URL", `Cannot read the URL "${shown}": ${what}`, { cause });
+}

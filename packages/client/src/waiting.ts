@@ -1,0 +1,124 @@
+import { EverholdError, TimeoutError, type Outcome } from "@everhold/base";
+import type { Ports, Timer } from "@everhold/env";
+
+/** How long a caller is willing to wait. */
+export interface WaitOptions {
+  /** Milliseconds; 0 or more. What holds without it is said at each operation. */
+  readonly timeout?: number;
+  /** Ends the wait with EVH_ABORTED. */
+  readonly signal?: AbortSignal;
+}
+
+/** The ports that waiting needs. */
+export type WaitPorts = Pick<Ports, "timers" | "monotonicClock">;
+
+/** A point of monotonic time; `Infinity` is never. Computed once and handed down. */
+export type DeadlineMs = number;
+
+/** The deadline that is `timeoutMs` from now. */
+export function deadlineIn(ports: WaitPorts, timeoutMs: number): DeadlineMs {
+  return timeoutMs === Infinity ? Infinity : ports.monotonicClock.nowMs() + timeoutMs;
+}
+
+/** A caller's timeout, checked. @throws RangeError */
+export function checkTimeout(timeout: number | undefined, byDefault: number): number {
+  const value = timeout ?? byDefault;
+  if (!(value >= 0)) throw new RangeError(`timeout is ${value}, expected 0 or more milliseconds`);
+  return value;
+}
+
+/** Who waits for what, for the words of an error. */
+export interface WaitSubject {
+  /** As in "Cannot <attempt>". */
+  readonly attempt: string;
+  /** What is known of the operation's effect when the wait ends early. Asked at that time. */
+  readonly outcome: () => Outcome;
+}
+
+/**
+ * Runs `onEnd` once, with the error that ends the wait, when the deadline passes or the signal aborts;
+ * an aborted signal ends it before this returns. The returned function forgets about both.
+ */
+export function onWaitEnd(
+  ports: WaitPorts,
+  wait: { readonly deadlineMs: DeadlineMs; readonly signal: AbortSignal | undefined },
+  subject: WaitSubject,
+  onEnd: (error: EverholdError) => void,
+): () => void {
+  const { deadlineMs, signal } = wait;
+  if (signal?.aborted === true) {
+    onEnd(abortedError(subject, signal.reason));
+    return () => undefined;
+  }
+  if (deadlineMs === Infinity && signal === undefined) return () => undefined;
+  let timer: Timer | undefined;
+  const onAbort = (): void => finish(abortedError(subject, signal?.reason));
+  const forget = (): void => {
+    timer?.cancel();
+    signal?.removeEventListener("abort", onAbort);
+  };
+  const finish = (error: EverholdError): void => {
+    forget();
+    onEnd(error);
+  };
+  signal?.addEventListener("abort", onAbort, { once: true });
+  if (deadlineMs !== Infinity) {
+    const delayMs = Math.max(0, deadlineMs - ports.monotonicClock.nowMs());
+    timer = ports.timers.after(delayMs, () => finish(timeoutError(subject)));
+  }
+  return forget;
+}
+
+/** `promise`, or the error that ends the wait for it. What `promise` does later is let be. */
+export function waitFor<T>(
+  ports: WaitPorts,
+  wait: { readonly deadlineMs: DeadlineMs; readonly signal: AbortSignal | undefined },
+  subject: WaitSubject,
+  promise: Promise<T>,
+): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const forget = onWaitEnd(ports, wait, subject, reject);
+    promise.then(
+      (value) => {
+        forget();
+        resolve(value);
+      },
+      (error: unknown) => {
+        forget();
+        reject(error);
+      },
+    );
+  });
+}
+
+/** A pause that ends early, without an error, when the signal aborts. */
+export function pause(ports: WaitPorts, delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const onAbort = (): void => {
+      timer.cancel();
+      resolve();
+    };
+    const timer = ports.timers.after(delayMs, () => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    });
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+function timeoutError(subject: WaitSubject): EverholdError {
+  return new TimeoutError(
+    "EVH_TIMEOUT",
+    `Cannot ${subject.attempt}: the time limit passed before it was done`,
+    { outcome: subject.outcome() },
+  );
+}
+
+function abortedError(subject: WaitSubject, reason: unknown): EverholdError {
+  return new EverholdError(
+    "EVH_ABORTED",
+    `Cannot ${subject.attempt}: the caller's signal was aborted`,
+    { outcome: subject.outcome(), cause: reason },
+  );
+}
