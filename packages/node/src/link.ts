@@ -24,7 +24,10 @@ export class NodeLink implements Link {
   attach(handler: LinkHandler): void {
     this.#handler = handler;
     this.#socket.on("data", (bytes: Uint8Array) => {
-      if (!this.#closed) handler.onData(bytes);
+      // Node hands over a Buffer, whose `slice` shares memory where a Uint8Array's copies: what takes a
+      // copy would keep the whole chunk.
+      const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+      if (!this.#closed) handler.onData(plain);
     });
     this.#socket.on("error", (error) => {
       this.#error ??= brokenError(this.peer, error);
