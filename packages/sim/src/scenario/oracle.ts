@@ -30,7 +30,8 @@ export type Leftovers = ReadonlyMap<string, ReadonlySet<string>>;
  *   that was confirmed), or is still there at the end.
  * - A send that was refused is never delivered. One whose outcome is unknown is in all queues or in none.
  * - Nothing is delivered after its settlement was confirmed; a repeat is marked as one.
- * - A queue with one consumer delivers a producer's messages in the order in which they were sent.
+ * - A queue with one consumer delivers a producer's messages in the order in which they were sent,
+ *   durable ones and others each among themselves.
  * - A transaction whose outcome is unknown took effect as a whole or not at all.
  */
 export class Oracle {
@@ -115,6 +116,11 @@ export class Oracle {
     if (entry.deliveryCount > 1 && !delivery.redelivered) {
       this.#onProblem(`${queue} delivered ${id} again without marking it as redelivered`);
     }
+  }
+
+  /** An application was given a message with other bytes than were sent. */
+  damaged(queue: string, id: string): void {
+    this.#onProblem(`${queue} delivered ${id} with another body than was sent`);
   }
 
   /**
@@ -215,9 +221,10 @@ export class Oracle {
     }
   }
 
+  /** Non-durable messages may overtake durable ones, which wait for the disk (JMS 2.0, 6.2.9). */
   #checkOrder(record: SendRecord, queue: string): void {
     if (this.#sharedQueues.has(queue)) return;
-    const key = `${queue} ${record.producer}`;
+    const key = `${queue} ${record.producer} ${record.durable}`;
     const last = this.#lastSequence.get(key) ?? 0;
     if (record.sequence < last) {
       this.#onProblem(`${queue} delivered ${record.id} after number ${last} of the same producer`);

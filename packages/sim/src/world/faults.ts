@@ -1,4 +1,5 @@
 import type { Prng } from "@everhold/base";
+import type { Timer } from "@everhold/env";
 import type { World } from "./world.ts";
 
 /** One kind of fault. */
@@ -15,7 +16,7 @@ export class FaultSchedule {
   readonly #world: World;
   readonly #prng: Prng;
   readonly #counts = new Map<string, number>();
-  #stopped = false;
+  readonly #due = new Set<Timer>();
 
   constructor(world: World, kinds: readonly FaultKind[]) {
     this.#world = world;
@@ -30,18 +31,21 @@ export class FaultSchedule {
 
   /** From now on nothing goes wrong any more. */
   stop(): void {
-    this.#stopped = true;
+    for (const timer of this.#due) timer.cancel();
+    this.#due.clear();
   }
 
   /** Times between faults are exponential: they come in bursts as well as far apart. */
   #plan(kind: FaultKind): void {
     const delayMs = -Math.log(1 - this.#prng.fraction()) * kind.meanMs;
-    this.#world.after(delayMs, "faults", kind.name, () => {
-      if (this.#stopped) return;
+    const timer = this.#world.after(delayMs, "faults", "fault due", () => {
+      this.#due.delete(timer);
       if (kind.strike(this.#prng)) {
         this.#counts.set(kind.name, (this.#counts.get(kind.name) ?? 0) + 1);
+        this.#world.note("faults", "FAULT", kind.name);
       }
       this.#plan(kind);
     });
+    this.#due.add(timer);
   }
 }

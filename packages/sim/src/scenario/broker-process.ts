@@ -1,0 +1,120 @@
+import type { EverholdError, Prng } from "@everhold/base";
+import type { Broker } from "@everhold/broker";
+import type { Ports } from "@everhold/env";
+import type { SimDisk } from "../disk/sim-disk.ts";
+import { mutate, type Mutation } from "../mutations/mutations.ts";
+import { SimNetwork } from "../network/sim-network.ts";
+import { Machine } from "../world/machine.ts";
+import type { World } from "../world/world.ts";
+import { startBroker, type BrokerSizes } from "./everhold.ts";
+
+/** How a {@link BrokerProcess} is made. */
+export interface BrokerProcessOptions {
+  readonly world: World;
+  readonly machine: Machine;
+  readonly disk: SimDisk;
+  readonly mutation: Mutation | undefined;
+  readonly sizes: BrokerSizes;
+}
+
+/** The broker's machine: starts it, starts it again after a crash, and looks twice at what a crash left. */
+export class BrokerProcess {
+  readonly #options: BrokerProcessOptions;
+  readonly #prng: Prng;
+  #broker: Broker | undefined;
+  #copyCount = 0;
+  #checkCount = 0;
+  #openChecks = 0;
+
+  constructor(options: BrokerProcessOptions) {
+    this.#options = options;
+    this.#prng = options.world.randomFor("broker process");
+  }
+
+  /** The broker, while it runs and has recovered. */
+  get broker(): Broker | undefined {
+    return this.#broker;
+  }
+
+  /** How often a folder was recovered twice and compared. */
+  get checkCount(): number {
+    return this.#checkCount;
+  }
+
+  /** Whether such comparisons are under way. */
+  get checking(): boolean {
+    return this.#openChecks > 0;
+  }
+
+  start(): void {
+    const { world, machine, mutation } = this.#options;
+    const ports = mutate(machine.start(), mutation);
+    this.#start(ports).catch((error: unknown) => world.fail(machine.name, error));
+  }
+
+  /** Ends it without a word and starts it again after a while; false when it was not running. */
+  crash(options: { readonly power: boolean }): boolean {
+    const { world, machine } = this.#options;
+    if (!machine.running) return false;
+    this.#broker = undefined;
+    machine.crash(options);
+    if (this.#prng.chance(0.3)) this.compareRecoveries();
+    world.after(this.#prng.fraction() * 3000, machine.name, "boots", () => this.start());
+    return true;
+  }
+
+  /**
+   * Recovers two copies of the folder, each on a machine of its own: both must give the same index, and
+   * the one that is expected, where one is.
+   */
+  compareRecoveries(expected?: string): void {
+    this.#openChecks += 1;
+    this.#copyCount += 1;
+    const copies = ["a", "b"].map((which) => this.#recoverCopy(`copy ${this.#copyCount} ${which}`));
+    this.#compare(copies, expected).catch((error: unknown) => {
+      this.#options.world.fail("recovery", error);
+    });
+  }
+
+  /** Stops it in order. */
+  async stop(): Promise<void> {
+    await this.#broker?.stop();
+    this.#broker = undefined;
+    this.#options.machine.stop();
+  }
+
+  async #compare(copies: readonly Promise<string>[], expected: string | undefined): Promise<void> {
+    const found = await Promise.all(copies);
+    this.#openChecks -= 1;
+    this.#checkCount += 1;
+    const wanted = expected ?? found[0];
+    if (found.every((fingerprint) => fingerprint === wanted)) return;
+    throw new Error(`a folder recovered twice gives ${found.join(" and ")}, expected ${wanted}`);
+  }
+
+  async #recoverCopy(name: string): Promise<string> {
+    const { world, disk, mutation } = this.#options;
+    const after = (delayMs: number, task: () => void): unknown =>
+      world.after(delayMs, name, "disk", task);
+    const copy = disk.clone(world.randomFor(name).uint32(), { after });
+    const network = new SimNetwork(world);
+    const machine = new Machine({ world, network, name, disk: copy });
+    const ports = mutate(machine.start(), mutation);
+    const broker = await startBroker(ports, this.#options.sizes, (error) =>
+      world.fail(name, error),
+    );
+    const fingerprint = broker.fingerprint();
+    machine.stop();
+    return fingerprint;
+  }
+
+  async #start(ports: Ports): Promise<void> {
+    const { world, machine } = this.#options;
+    const bootCount = machine.bootCount;
+    const broker = await startBroker(ports, this.#options.sizes, (error: EverholdError) => {
+      world.note(machine.name, "broker failed", error.message);
+      this.crash({ power: false });
+    });
+    if (machine.running && machine.bootCount === bootCount) this.#broker = broker;
+  }
+}

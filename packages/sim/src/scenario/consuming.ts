@@ -1,0 +1,50 @@
+import type { Consumer, Message } from "@everhold/client";
+import { bodyOf } from "./content.ts";
+import type { ProcessContext, Program } from "./client-process.ts";
+
+/** What a consuming program listens to. */
+export interface ConsumingPlan {
+  readonly open: (context: ProcessContext) => Consumer;
+  /** How often, 0 … 1, a message is given back instead of acknowledged. */
+  readonly releaseProbability: number;
+  /** Longest time that a message is worked on, in ms. */
+  readonly workMsMax: number;
+}
+
+/** Takes messages and settles each, some at once and some later, until the scenario ends. */
+export function consuming(plan: ConsumingPlan): Program {
+  return async (context) => {
+    const consumer = plan.open(context);
+    await consumer.ready();
+    context.ready();
+    for await (const message of consumer) {
+      receive(context, message);
+      if (context.prng.chance(0.3)) await context.sleep(context.prng.fraction() * plan.workMsMax);
+      settle(context, message, context.prng.chance(plan.releaseProbability));
+    }
+  };
+}
+
+/** Tells the oracle of a delivery, and checks that it is whole. @returns the message's id */
+export function receive({ oracle }: ProcessContext, message: Message): string {
+  const id = String(message.properties["id"]);
+  const chars = Number(message.properties["chars"]);
+  oracle.delivered({ queue: message.queue, id, redelivered: message.redelivered });
+  if (message.text() !== bodyOf(id, chars)) oracle.damaged(message.queue, id);
+  return id;
+}
+
+function settle({ ledger, oracle }: ProcessContext, message: Message, release: boolean): void {
+  const id = String(message.properties["id"]);
+  const { queue } = message;
+  if (release) {
+    ledger.begin(`release ${id}`, () => message.release());
+    return;
+  }
+  oracle.acknowledgeStarted(queue, id);
+  ledger.begin(
+    `acknowledge ${id}`,
+    () => message.ack(),
+    (outcome) => oracle.acknowledgeSettled(queue, id, outcome),
+  );
+}

@@ -1,0 +1,297 @@
+import type { Prng } from "@everhold/base";
+import { SimDisk } from "../disk/sim-disk.ts";
+import type { Mutation } from "../mutations/mutations.ts";
+import { SimNetwork } from "../network/sim-network.ts";
+import { FaultSchedule, type FaultKind } from "../world/faults.ts";
+import { Machine } from "../world/machine.ts";
+import { World } from "../world/world.ts";
+import { BrokerProcess } from "./broker-process.ts";
+import { newCast, type Role } from "./cast.ts";
+import { ClientProcess } from "./client-process.ts";
+import { brokerHost, brokerUrl } from "./everhold.ts";
+import { Oracle, type OracleCounts } from "./oracle.ts";
+
+/** What to run. */
+export interface ScenarioOptions {
+  readonly seed: number;
+  /** A mistake to make on purpose. */
+  readonly mutation?: Mutation | undefined;
+  /** Takes the trace, line by line. */
+  readonly writeTrace?: (line: string) => void;
+}
+
+/** How it went. */
+export interface ScenarioResult {
+  readonly seed: number;
+  /** Broken promises; empty when all is well. */
+  readonly problems: readonly string[];
+  readonly simulatedMs: number;
+  readonly eventCount: number;
+  readonly fingerprint: string;
+  /** How often each kind of fault happened. */
+  readonly faults: Readonly<Record<string, number>>;
+  readonly counts: OracleCounts;
+}
+
+/** Virtual ms in which everything must be set up, come to rest once nothing goes wrong, and end. */
+const phaseMsMax = 300_000;
+
+/**
+ * One broker and several clients, all of them the real code, work while machines die, cables are cut and
+ * disks forget. Then the faults stop, everything comes to rest, and the oracle says whether every promise
+ * was kept.
+ */
+export async function runScenario(options: ScenarioOptions): Promise<ScenarioResult> {
+  return new Scenario(options).run();
+}
+
+class Scenario {
+  readonly #world: World;
+  readonly #prng: Prng;
+  readonly #network: SimNetwork;
+  readonly #oracle: Oracle;
+  readonly #disk: SimDisk;
+  readonly #broker: BrokerProcess;
+  readonly #brokerMachine: Machine;
+  readonly #consumers: readonly ClientProcess[];
+  readonly #producers: readonly ClientProcess[];
+  #faults: FaultSchedule | undefined;
+
+  constructor(options: ScenarioOptions) {
+    const { seed, writeTrace, mutation } = options;
+    this.#world = new World(writeTrace === undefined ? { seed } : { seed, writeTrace });
+    this.#prng = this.#world.randomFor("scenario");
+    this.#network = new SimNetwork(this.#world);
+    this.#oracle = new Oracle((text) => this.#world.fail("oracle", new Error(text)));
+    this.#disk = this.#newDisk(brokerHost);
+    this.#brokerMachine = this.#newMachine(brokerHost, this.#disk);
+    this.#broker = new BrokerProcess({
+      world: this.#world,
+      machine: this.#brokerMachine,
+      disk: this.#disk,
+      mutation,
+      sizes: {
+        segmentBytes: this.#prng.pick([256 * 1024, 512 * 1024, 2048 * 1024]),
+        snapshotBytes: this.#prng.pick([32 * 1024, 128 * 1024, 1024 * 1024]),
+        tailCacheBytes: this.#prng.pick([64 * 1024, 1024 * 1024]),
+      },
+    });
+    const cast = newCast(this.#prng);
+    for (const { queue, address, shared } of cast.queues) {
+      this.#oracle.queueBound(queue, address, shared);
+    }
+    this.#consumers = cast.consumers.map((role) => this.#newProcess(role));
+    this.#producers = cast.producers.map((role) => this.#newProcess(role));
+  }
+
+  async run(): Promise<ScenarioResult> {
+    // Each phase is left at once when something fails: what follows would only hide the cause.
+    const passed =
+      (await this.#setUp()) &&
+      (await this.#work()) &&
+      (await this.#calm()) &&
+      (await this.#end()) &&
+      (await this.#recover());
+    if (passed) this.#oracle.finish(new Map());
+    return this.#result();
+  }
+
+  async #setUp(): Promise<boolean> {
+    this.#broker.start();
+    if (!(await this.#reach("the broker starts", () => this.#broker.broker !== undefined)))
+      return false;
+    for (const process of this.#consumers) process.start();
+    return this.#reach("the consumers listen", () => this.#consumers.every(({ ready }) => ready));
+  }
+
+  /** Everything works, and everything goes wrong. */
+  async #work(): Promise<boolean> {
+    for (const process of this.#producers) process.start();
+    this.#disk.faults.delayMsMax = this.#prng.pick([1, 5, 30]);
+    this.#disk.faults.shortWriteProbability = this.#prng.pick([0, 0.05]);
+    this.#faults = new FaultSchedule(this.#world, this.#faultKinds());
+    const endMs = this.#world.nowMs + this.#prng.integer(5_000, 40_000);
+    while (this.#world.nowMs < endMs) {
+      if (!(await this.#runSlice())) return false;
+    }
+    return true;
+  }
+
+  /** Nothing goes wrong any more: all that was sent must arrive, and all that was begun must end. */
+  async #calm(): Promise<boolean> {
+    this.#faults?.stop();
+    this.#world.note("scenario", "faults stop");
+    this.#disk.faults.shortWriteProbability = 0;
+    return this.#reach("everything comes to rest", () => this.#isAtRest());
+  }
+
+  async #end(): Promise<boolean> {
+    const processes = [...this.#producers, ...this.#consumers];
+    let endedCount = 0;
+    const ending = processes.map(async (process) => {
+      await process.end();
+      endedCount += 1;
+    });
+    for (const end of ending) end.catch((error: unknown) => this.#world.fail("scenario", error));
+    const ended = await this.#reach("the clients end", () => endedCount === processes.length);
+    const open = processes.flatMap(({ name, open: left }) =>
+      left.map((what) => `${name}: ${what}`),
+    );
+    if (open.length > 0) this.#fail(`these never settled: ${open.slice(0, 10).join(", ")}`);
+    return ended && open.length === 0;
+  }
+
+  /** The broker stops in order; what it leaves on the disk must be what it knew. */
+  async #recover(): Promise<boolean> {
+    const before = this.#broker.broker?.fingerprint();
+    let stopped = false;
+    this.#broker
+      .stop()
+      .then(() => (stopped = true))
+      .catch((error: unknown) => this.#world.fail(brokerHost, error));
+    if (!(await this.#reach("the broker stops", () => stopped))) return false;
+    this.#broker.compareRecoveries(before);
+    return this.#reach("the folder is recovered twice", () => !this.#broker.checking);
+  }
+
+  #isAtRest(): boolean {
+    const { broker } = this.#broker;
+    if (broker === undefined || this.#broker.checking) return false;
+    if (!this.#producers.every(({ finished }) => finished)) return false;
+    if (this.#consumers.some(({ open }) => open.length > 0)) return false;
+    return broker.queues().every(({ messageCount }) => messageCount === 0);
+  }
+
+  /** Invariants are looked at every now and then: after each event that would cost more than the event. */
+  async #runSlice(): Promise<boolean> {
+    const end = await this.#world.run({ timeMs: this.#world.nowMs + 50 });
+    if (end === "failure") return false;
+    this.#broker.broker?.assertInvariants();
+    return true;
+  }
+
+  async #reach(what: string, condition: () => boolean): Promise<boolean> {
+    const endMs = this.#world.nowMs + phaseMsMax;
+    while (this.#world.nowMs < endMs) {
+      if (!(await this.#runSlice())) return false;
+      if (condition()) return true;
+    }
+    this.#fail(`not within ${phaseMsMax / 1000} s: ${what}; ${this.#situation()}`);
+    return false;
+  }
+
+  #situation(): string {
+    const filled = this.#broker.broker?.queues().filter(({ messageCount }) => messageCount > 0);
+    const queues = filled?.map(({ name, messageCount }) => `${name} ${messageCount}`).join(", ");
+    const processes = [...this.#producers, ...this.#consumers]
+      .filter(({ open }) => open.length > 0)
+      .map(({ name, open }) => `${name}: ${open.slice(0, 3).join(", ")}`);
+    return `queues hold [${queues}], open are [${processes.join("; ")}]`;
+  }
+
+  #fail(text: string): void {
+    this.#world.fail("scenario", new Error(text));
+  }
+
+  #faultKinds(): FaultKind[] {
+    const network = this.#network;
+    const clients = [...this.#producers, ...this.#consumers];
+    return [
+      {
+        name: "broker killed",
+        meanMs: 8_000,
+        strike: () => this.#broker.crash({ power: false }),
+      },
+      {
+        name: "broker lost power",
+        meanMs: 8_000,
+        strike: () => this.#broker.crash({ power: true }),
+      },
+      {
+        name: "client crashed",
+        meanMs: 6_000,
+        strike: (prng) => {
+          const process = clients[prng.integer(0, clients.length - 1)];
+          return process?.crash({ power: prng.chance(0.5) }) ?? false;
+        },
+      },
+      { name: "connection cut", meanMs: 1_500, strike: () => network.cutOne() },
+      {
+        name: "direction stalled",
+        meanMs: 2_000,
+        strike: (prng) => network.stallOne(prng.integer(10, 3_000)),
+      },
+      {
+        name: "partition",
+        meanMs: 30_000,
+        strike: (prng) => {
+          network.partition(prng.integer(100, 15_000));
+          return true;
+        },
+      },
+      {
+        name: "connections refused",
+        meanMs: 20_000,
+        strike: (prng) => {
+          network.refuse(prng.integer(100, 2_000));
+          return true;
+        },
+      },
+      {
+        name: "clock jumped",
+        meanMs: 20_000,
+        strike: (prng) => {
+          this.#brokerMachine.jumpWallClock(prng.integer(-3_600_000, 3_600_000));
+          return true;
+        },
+      },
+    ];
+  }
+
+  #newProcess(role: Role): ClientProcess {
+    const machine = this.#newMachine(role.name, this.#newDisk(role.name));
+    return new ClientProcess({
+      world: this.#world,
+      machine,
+      oracle: this.#oracle,
+      url: brokerUrl,
+      ...role,
+    });
+  }
+
+  #newMachine(name: string, disk: SimDisk): Machine {
+    return new Machine({ world: this.#world, network: this.#network, name, disk });
+  }
+
+  #newDisk(name: string): SimDisk {
+    const world = this.#world;
+    const scheduler = {
+      after: (delayMs: number, task: () => void): unknown =>
+        world.after(delayMs, `${name} disk`, "done", task),
+    };
+    return new SimDisk({ seed: world.randomFor(`${name} disk`).uint32(), scheduler });
+  }
+
+  #result(): ScenarioResult {
+    const faults = Object.fromEntries(this.#faults?.counts ?? []);
+    const { tornWrites, lostWrites, shortWrites, lostCacheSectors } = this.#disk.counts;
+    return {
+      seed: this.#world.seed,
+      problems: this.#world.failures.map(
+        ({ source, timeMs, error }) => `at ${timeMs.toFixed(3)} ms, ${source}: ${error.message}`,
+      ),
+      simulatedMs: this.#world.nowMs,
+      eventCount: this.#world.eventCount,
+      fingerprint: this.#world.trace.fingerprint,
+      faults: {
+        ...faults,
+        "write torn": tornWrites,
+        "write lost": lostWrites,
+        "write short": shortWrites,
+        "cached sector lost": lostCacheSectors,
+        "recovery compared": this.#broker.checkCount,
+      },
+      counts: this.#oracle.counts,
+    };
+  }
+}
