@@ -309,6 +309,7 @@ export class Outbox {
       sendFrame.correlationId = 0;
       writeSend(channel.transport.output(), sendFrame, message.bytes, channel.version);
       send.resolve();
+      this.#checkIdle();
       return;
     }
     send.correlationId = this.#nextCorrelationId;
