@@ -67,7 +67,7 @@ export const counter: Field<number> = {
  */
 export const amount: Field<number> = {
   shape: i64.shape,
-  write: i64.write,
+  write: (writer, value, version) => i64.write(writer, value, version),
   read: (reader) => (reader.strict ? reader.i64() : reader.i64Saturated()),
 };
 

@@ -1,6 +1,6 @@
 import { ProtocolError } from "@everhold/base";
 import { limits } from "./limits.ts";
-import { frameHeaderBytes, frameLengthMin } from "./packet.ts";
+import { frameLengthMin } from "./packet.ts";
 import { magicBytes, refuseForeignProtocol } from "./protocol-detection.ts";
 
 /** Who gets the frames. */
@@ -20,8 +20,14 @@ export interface FrameReaderOptions {
   readonly frameBytesMax?: number;
 }
 
-/** A partial frame's buffer is at first at most this large, whatever length the frame announces. */
-const carryBytesFirst = 64 * 1024;
+/** A buffer for a partial frame, with its view, because making either costs more than the copy. */
+interface Carry {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+}
+
+/** Small buffers that no partial frame uses now. Shared by all readers; what is in them is never read. */
+const sparePool: Carry[] = [];
 
 /**
  * Finds the frames in chunks of a byte stream. Frames that lie whole in a chunk are handed out in place;
@@ -34,7 +40,7 @@ export class FrameReader {
   /** Bytes of the magic still to come. */
   #magicLeft: number;
   /** The beginning of a frame, or of the magic, of which more must come. */
-  #carry: Uint8Array | undefined;
+  #carry: Carry | undefined;
   #carryBytes = 0;
   #closed = false;
 
@@ -56,8 +62,10 @@ export class FrameReader {
   /** Ignores everything from now on. */
   close(): void {
     this.#closed = true;
+    const carry = this.#carry;
     this.#carry = undefined;
     this.#carryBytes = 0;
+    if (carry !== undefined) giveBack(carry);
   }
 
   /**
@@ -85,14 +93,15 @@ export class FrameReader {
     const end = chunk.length;
     if (offset === end) return true;
     const view = new DataView(chunk.buffer, chunk.byteOffset, end);
+    let frameBytes = 0;
     while (end - offset >= 4) {
-      const frameBytes = this.#frameBytes(view.getInt32(offset));
+      frameBytes = this.#frameBytes(view.getInt32(offset));
       if (frameBytes > end - offset) break;
       const next = offset + frameBytes;
       if (!sink.onFrame(chunk, view, offset, next) || this.#closed) return false;
       offset = next;
     }
-    if (offset < end) this.#keep(chunk, offset, end);
+    if (offset < end) this.#keep(chunk, offset, end, end - offset >= 4 ? frameBytes : 0);
     return true;
   }
 
@@ -112,11 +121,11 @@ export class FrameReader {
     let offset = from;
     if (this.#carryBytes < 4) {
       const count = Math.min(4 - this.#carryBytes, chunk.length - offset);
-      this.#keep(chunk, offset, offset + count);
+      this.#keep(chunk, offset, offset + count, 0);
       offset += count;
       if (this.#carryBytes < 4) return offset;
     }
-    const frameBytes = this.#frameBytes(this.#carriedLength());
+    const frameBytes = this.#frameBytes(this.#carry?.view.getInt32(0) ?? 0);
     const count = Math.min(frameBytes - this.#carryBytes, chunk.length - offset);
     this.#keep(chunk, offset, offset + count, frameBytes);
     offset += count;
@@ -124,32 +133,27 @@ export class FrameReader {
     if (carry === undefined || this.#carryBytes < frameBytes) return offset;
     this.#carry = undefined;
     this.#carryBytes = 0;
-    const view = new DataView(carry.buffer);
-    return sink.onFrame(carry, view, 0, frameBytes) && !this.#closed ? offset : -1;
+    // Given back after the call, because the sink may make another reader take one from the pool.
+    const goesOn = sink.onFrame(carry.bytes, carry.view, 0, frameBytes) && !this.#closed;
+    giveBack(carry);
+    return goesOn ? offset : -1;
   }
 
   /** Copies `chunk[start … end)` behind what is kept of the partial frame. */
-  #keep(chunk: Uint8Array, start: number, end: number, frameBytes = 0): void {
+  #keep(chunk: Uint8Array, start: number, end: number, frameBytes: number): void {
     const needed = this.#carryBytes + (end - start);
     let carry = this.#carry;
-    if (carry === undefined || needed > carry.length) {
-      const doubled = carry === undefined ? 0 : carry.length * 2;
-      const expected = Math.min(
-        Math.max(frameBytes, frameHeaderBytes),
-        Math.max(doubled, carryBytesFirst),
-      );
-      const grown = new Uint8Array(Math.max(needed, expected));
-      if (carry !== undefined) grown.set(carry.subarray(0, this.#carryBytes));
+    if (carry === undefined || needed > carry.bytes.length) {
+      const grown = takeCarry(needed, frameBytes);
+      if (carry !== undefined) {
+        grown.bytes.set(carry.bytes.subarray(0, this.#carryBytes));
+        giveBack(carry);
+      }
       carry = grown;
       this.#carry = grown;
     }
-    carry.set(chunk.subarray(start, end), this.#carryBytes);
+    carry.bytes.set(chunk.subarray(start, end), this.#carryBytes);
     this.#carryBytes = needed;
-  }
-
-  #carriedLength(): number {
-    const carry = this.#carry;
-    return carry === undefined ? 0 : new DataView(carry.buffer).getInt32(0);
   }
 
   /** The whole size of a frame that announces `length`, checked. */
@@ -168,4 +172,22 @@ export class FrameReader {
     }
     return length + 4;
   }
+}
+
+/** A buffer for at least `needed` bytes of a frame of `frameBytes`, 0 where that is not known yet. */
+function takeCarry(needed: number, frameBytes: number): Carry {
+  const pooled = limits.carryBytesPooled;
+  if (Math.max(needed, frameBytes) <= pooled) {
+    const spare = sparePool.pop();
+    if (spare !== undefined) return spare;
+  }
+  // Twice what has arrived, not what the frame announces: a length may lie.
+  const room = Math.max(pooled, Math.min(frameBytes, needed * 2));
+  const bytes = new Uint8Array(Math.max(needed, room));
+  return { bytes, view: new DataView(bytes.buffer) };
+}
+
+function giveBack(carry: Carry): void {
+  const isSmall = carry.bytes.length === limits.carryBytesPooled;
+  if (isSmall && sparePool.length < limits.carryBufferCount) sparePool.push(carry);
 }

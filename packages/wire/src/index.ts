@@ -67,6 +67,7 @@ export {
   FlowTokenFrame,
   readAcknowledge,
   readFlowToken,
+  readNullResponse,
   writeAcknowledge,
   writeFlowToken,
   writeNullResponse,

@@ -19,6 +19,10 @@ export const limits = {
   xidPartBytesMax: 64,
   xidCountMax: 1_000_000,
   writerBytesInitial: 256,
+  internedCharactersMax: 48,
+  internedNameCount: 1024,
+  carryBytesPooled: 4 * kibibyte,
+  carryBufferCount: 64,
 } as const;
 
 /** Why each limit is what it is, and what happens when it is hit. */
@@ -77,5 +81,21 @@ export const limitNotes: Readonly<Record<keyof typeof limits, { reason: string; 
   writerBytesInitial: {
     reason: "The first size of a growing buffer: most packets are smaller",
     hit: "The buffer doubles",
+  },
+  internedCharactersMax: {
+    reason: "Property names and addresses repeat in every message; long ones repeat less",
+    hit: "The text is decoded anew each time",
+  },
+  internedNameCount: {
+    reason: "Slots of the table of repeated texts; two texts of one slot take turns",
+    hit: "The newer text replaces the older one",
+  },
+  carryBytesPooled: {
+    reason: "Frames cut by the network are mostly small; a buffer from the pool costs nothing",
+    hit: "The partial frame gets a buffer of its own until it is complete",
+  },
+  carryBufferCount: {
+    reason: "Buffers that wait for the next partial frame, 256 KiB in all",
+    hit: "A buffer that is given back is dropped",
   },
 };

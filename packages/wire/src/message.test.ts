@@ -93,6 +93,7 @@ test("any message survives writing and reading, and has the size that was told",
       assert.equal(headersBytes(message), writer.offset);
       const { body: _body, ...headers } = message;
       assert.deepEqual(readHeaders(new ByteReader(writer.toBytes())), headers);
+      assert.deepEqual(messageHeaders.read(new ByteReader(writer.toBytes()), 0), headers);
     }),
   );
 });

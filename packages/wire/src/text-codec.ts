@@ -8,10 +8,10 @@ const shortCharactersEnd = 9;
 const longCharactersStart = 4095;
 /** Units that one `String.fromCharCode` call gets: arguments live on the stack. */
 const unitsPerCall = 4096;
-/** Up to this many units joining them one by one beats filling a scratch array. */
-const joinUnitsMax = 24;
+/** From this count of units on the platform's decoder is faster than collecting them by hand. */
+const platformUnitsMin = 64;
 
-const scratch = new Uint16Array(unitsPerCall);
+const platformDecoder = new TextDecoder("utf-16le", { fatal: true, ignoreBOM: true });
 
 /** How many bytes `text` takes as a SimpleString, its length included. */
 export function simpleStringBytes(text: string): number {
@@ -33,10 +33,16 @@ export function writeSimpleString(writer: ByteWriter, text: string): void {
 
 /** Reads a SimpleString of at most `charactersMax` units. @throws ProtocolError EVH_PROTOCOL, EVH_FRAME_TOO_LARGE */
 export function readSimpleString(reader: ByteReader, charactersMax: number): string {
+  const start = takeUnits(reader, charactersMax);
+  return decodeUnits(reader.view, start, (reader.offset - start) >> 1, true);
+}
+
+/** Moves over a SimpleString and returns where its units begin. @throws ProtocolError EVH_PROTOCOL, EVH_FRAME_TOO_LARGE */
+export function takeUnits(reader: ByteReader, charactersMax: number): number {
   const length = reader.length(charactersMax * 2, 1, "SimpleString");
   const start = reader.take(length, "SimpleString");
   refuseOdd(length, start);
-  return decodeUnits(reader.view, start, length / 2, true);
+  return start;
 }
 
 /** The text of a SimpleString's units at `start` … `end`, without its length. `end − start` must be even. */
@@ -47,6 +53,11 @@ export function decodeSimpleString(
 ): string {
   const view = new DataView(bytes.buffer, bytes.byteOffset + start, end - start);
   return decodeUnits(view, 0, (end - start) >> 1, true);
+}
+
+/** The text of `count` UTF-16LE units at `start`. Checks no bounds. */
+export function decodeUnitsAt(view: DataView, start: number, count: number): string {
+  return decodeUnits(view, start, count, true);
 }
 
 /** The units of a SimpleString without its length: what an address or key looks like inside a message. */
@@ -138,7 +149,7 @@ export function readUtf(reader: ByteReader): string {
   const end = start + byteLength;
   const { view, strict } = reader;
   let text = "";
-  let used = 0;
+  let units: number[] = [];
   let offset = start;
   while (offset < end) {
     const lead = view.getUint8(offset);
@@ -154,15 +165,13 @@ export function readUtf(reader: ByteReader): string {
       }
       if (strict && unit < (width === 2 ? 0x80 : 0x800)) refuseUtf(lead, offset);
     }
-    if (used === unitsPerCall) {
-      text += joinScratch(used);
-      used = 0;
+    if (units.push(unit) === unitsPerCall) {
+      text += String.fromCharCode(...units);
+      units = [];
     }
-    scratch[used] = unit;
-    used += 1;
     offset += width;
   }
-  return text + joinScratch(used);
+  return text + String.fromCharCode(...units);
 }
 
 /** How many bytes the units of `text` take in UTF, without the length. */
@@ -175,27 +184,28 @@ function utfBytes(text: string): number {
   return count;
 }
 
-/** Joins UTF-16 units; by hand, because `TextDecoder` replaces lone surrogates, which are legal here. */
+/** Joins UTF-16 units into a text. */
 function decodeUnits(view: DataView, start: number, count: number, littleEndian: boolean): string {
-  let text = "";
-  if (count <= joinUnitsMax) {
-    for (let index = 0; index < count; index += 1) {
-      text += String.fromCharCode(view.getUint16(start + index * 2, littleEndian));
+  if (littleEndian && count >= platformUnitsMin) {
+    try {
+      return platformDecoder.decode(
+        new Uint8Array(view.buffer, view.byteOffset + start, count * 2),
+      );
+    } catch {
+      // Lone surrogates are legal here and not there; they are joined by hand.
     }
-    return text;
   }
+  let text = "";
   for (let done = 0; done < count; done += unitsPerCall) {
     const part = Math.min(unitsPerCall, count - done);
+    const units = new Array<number>(part);
+    const from = start + done * 2;
     for (let index = 0; index < part; index += 1) {
-      scratch[index] = view.getUint16(start + (done + index) * 2, littleEndian);
+      units[index] = view.getUint16(from + index * 2, littleEndian);
     }
-    text += joinScratch(part);
+    text += String.fromCharCode(...units);
   }
   return text;
-}
-
-function joinScratch(count: number): string {
-  return String.fromCharCode(...scratch.subarray(0, count));
 }
 
 function refuseOdd(length: number, start: number): void {

@@ -3,6 +3,7 @@ import { i64At, type ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
 import type { Field } from "./field.ts";
 import { limits } from "./limits.ts";
+import { readRepeatedString } from "./repeated-text.ts";
 import { readSimpleString, simpleStringBytes, writeSimpleString } from "./text-codec.ts";
 
 /** The tag bytes of typed values. Source: Artemis, `DataConstants`. */
@@ -68,7 +69,7 @@ export function readProperties(reader: ByteReader): Map<string, TypedValue> {
   if (present === 0) return properties;
   const count = reader.length(limits.propertyCountMax, propertyBytesMin, "properties");
   for (let index = 0; index < count; index += 1) {
-    const name = readSimpleString(reader, limits.frameBytesMax);
+    const name = readRepeatedString(reader, limits.frameBytesMax);
     const tag = reader.u8();
     properties.set(
       name,

@@ -1,6 +1,7 @@
 import { ProtocolError } from "@everhold/base";
 import { i64At, setI64At } from "../byte-reader.ts";
 import type { ByteWriter } from "../byte-writer.ts";
+import { noCorrelation } from "../core-fields.ts";
 import { channelIdAt, frameHeaderBytes, packetIdAt, refuseUnsafeInteger } from "../packet.ts";
 import { packets } from "../packets/packets.ts";
 
@@ -81,6 +82,24 @@ export function writeNullResponse(
   const bodyBytes = version >= 130 ? 8 : 0;
   const body = beginFixedFrame(writer, packets.nullResponse.id, channelId, bodyBytes);
   if (bodyBytes > 0) setI64At(writer.view, body, correlationId);
+}
+
+/**
+ * The correlation id of the NULL_RESPONSE frame at `start … end`, −1 where it has none.
+ * @throws ProtocolError EVH_PROTOCOL
+ */
+export function readNullResponse(
+  view: DataView,
+  start: number,
+  end: number,
+  version: number,
+): number {
+  const body = start + frameHeaderBytes;
+  if (version < 130 || body === end) return noCorrelation;
+  refuseShort(end - body, 8, "NULL_RESPONSE");
+  const correlationId = i64At(view, body);
+  refuseUnsafeInteger(correlationId, "NULL_RESPONSE", "correlationId");
+  return correlationId;
 }
 
 /** Appends the header of a frame whose body has a known size, makes room for it and returns its offset. */

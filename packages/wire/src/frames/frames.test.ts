@@ -12,6 +12,7 @@ import {
   FlowTokenFrame,
   readAcknowledge,
   readFlowToken,
+  readNullResponse,
   writeAcknowledge,
   writeFlowToken,
   writeNullResponse,
@@ -133,7 +134,7 @@ test("SESS_FLOWTOKEN is read and written as its definition says", () => {
   );
 });
 
-test("NULL_RESPONSE is written as its definition says", () => {
+test("NULL_RESPONSE is read and written as its definition says", () => {
   fc.assert(
     fc.property(versions, channels, fc.maxSafeInteger(), (version, channelId, correlationId) => {
       const plain = new ByteWriter();
@@ -141,6 +142,12 @@ test("NULL_RESPONSE is written as its definition says", () => {
       const fast = new ByteWriter(1);
       writeNullResponse(fast, channelId, correlationId, version);
       assert.equal(toHex(fast.written()), toHex(plain.written()));
+      const bytes = fast.toBytes();
+      const expected = version < 130 ? -1 : correlationId;
+      assert.equal(
+        readNullResponse(new DataView(bytes.buffer), 0, bytes.length, version),
+        expected,
+      );
     }),
   );
 });
@@ -152,6 +159,7 @@ test("the fast forms refuse random frames exactly where the definitions do", () 
       const outcomes: [PacketDefinition, (view: DataView, end: number) => void][] = [
         [packets.acknowledge, (view, end) => readAcknowledge(view, 0, end, new AcknowledgeFrame())],
         [packets.flowToken, (view, end) => readFlowToken(view, 0, end, new FlowTokenFrame())],
+        [packets.nullResponse, (view, end) => readNullResponse(view, 0, end, version)],
         [packets.receive, (view, end) => readReceive(view, 0, end, new ReceiveFrame())],
       ];
       // A SESS_SEND that is too short for any message is refused earlier than the opaque form would.
