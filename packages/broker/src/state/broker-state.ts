@@ -45,6 +45,12 @@ const moveTargetBytes = 12;
 const nothing = new Uint8Array(0);
 const oneByte = new Uint8Array(1);
 
+/** What can be set about the state. */
+export interface BrokerStateOptions {
+  /** Payload bytes that a snapshot section aims at. Default 256 KiB. */
+  readonly snapshotSectionBytes?: number;
+}
+
 /**
  * What the journal says: addresses, queues and their messages, duplicate ids, producers. Each method that
  * changes something appends a record and applies it in the same step; what is in memory only is applied
@@ -64,10 +70,13 @@ export class BrokerState implements RecoverySink, SnapshotSource {
   readonly #rememberPlan = new MessagePlan();
   readonly #body = { bytes: nothing, view: new DataView(nothing.buffer), offset: 0 };
 
-  constructor(log: RecordLog) {
+  constructor(log: RecordLog, options: BrokerStateOptions = {}) {
     this.#log = log;
     this.#tables = new StateTables(log);
-    this.#snapshot = new StateSnapshot(this.#tables);
+    this.#snapshot = new StateSnapshot(
+      this.#tables,
+      options.snapshotSectionBytes ?? stateLimits.snapshotSectionBytes,
+    );
     this.#recovery = new StateRecovery(this.#tables);
   }
 

@@ -19,8 +19,6 @@ import { stateLimits } from "./state-limits.ts";
 import type { StateTables } from "./state-tables.ts";
 
 interface RestoredQueue {
-  /** As of which position the definition is true. */
-  readonly asOf: number;
   readonly lanes: Map<number, RestoredRanges>;
   isWhole: boolean;
 }
@@ -88,11 +86,6 @@ export class SnapshotRestorer {
     return position < this.#asOfMax && position < (this.#addresses.get(id) ?? 0);
   }
 
-  /** Whether the snapshot holds what the record at `position` did to a queue's definition. */
-  coversQueue(id: number, position: number): boolean {
-    return position < this.#asOfMax && position < (this.#queues.get(id)?.asOf ?? 0);
-  }
-
   /** Whether the snapshot holds what the record at `position` did to a row. */
   coversRow(queueId: number, key: number, position: number): boolean {
     if (position >= this.#asOfMax) return false;
@@ -103,11 +96,6 @@ export class SnapshotRestorer {
   /** Whether the snapshot holds what the record at `position` did to the producer in a slot. */
   coversProducer(slot: number, position: number): boolean {
     return position < this.#asOfMax && position < (this.#producers.get(slot) ?? 0);
-  }
-
-  /** The slot may get another producer. */
-  forgetProducer(slot: number): void {
-    this.#producers.delete(slot);
   }
 
   #restoreEntry(tag: number, asOf: number, reader: ByteReader): void {
@@ -125,7 +113,7 @@ export class SnapshotRestorer {
         const { id, addressId, definition } = queueEntry.read(reader, 0);
         this.#check(!this.#tables.queues.has(id), asOf, "a queue comes once");
         this.#tables.putQueue(id, definition, true);
-        this.#queues.set(id, { asOf, lanes: new Map(), isWhole: false });
+        this.#queues.set(id, { lanes: new Map(), isWhole: false });
         this.addressIds.set(id, addressId);
         return;
       }
@@ -210,6 +198,9 @@ export class SnapshotRestorer {
   #restoreProducer(asOf: number, reader: ByteReader): void {
     const { id, epoch, sequence, position, refusals } = producerEntry.read(reader, 0);
     const { producers } = this.#tables;
+    // One that was forgotten behind the writer and came back before it is written twice: the later counts.
+    const known = producers.find(id, 0);
+    if (known >= 0) producers.forget(known);
     const slot = producers.advance(id, 0, epoch, sequence, position);
     let before = 0;
     for (const { first, last, code } of refusals) {

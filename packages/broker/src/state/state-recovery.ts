@@ -224,13 +224,13 @@ export class StateRecovery {
   #applyAddressDelete(id: number, payload: Payload): void {
     this.#read(emptyRecord, payload);
     const address = this.#tables.addresses.get(id);
-    if (address === undefined) this.#resolveMissing(id, payload.position);
-    else this.#tables.removeAddress(address);
+    this.#resolveMissing(id, address !== undefined, payload.position);
+    if (address !== undefined) this.#tables.removeAddress(address);
   }
 
   #applyQueue(id: number, payload: Payload): void {
     const { addressId, definition } = this.#read(queueRecord, payload);
-    if (this.#restored.coversQueue(id, payload.position)) return;
+    // A queue of the snapshot was created before the snapshot began, so its record does not come again.
     if (this.#tables.queues.has(id)) throw corrupt(payload.position, `found queue ${id} twice`);
     this.#tables.putQueue(id, definition, true);
     this.#restored.addressIds.set(id, addressId);
@@ -239,8 +239,8 @@ export class StateRecovery {
   #applyQueueDelete(id: number, payload: Payload): void {
     this.#read(emptyRecord, payload);
     const queue = this.#tables.queues.get(id);
-    if (queue === undefined) this.#resolveMissing(id, payload.position);
-    else this.#tables.removeQueue(queue);
+    this.#resolveMissing(id, queue !== undefined, payload.position);
+    if (queue !== undefined) this.#tables.removeQueue(queue);
   }
 
   #applyDispatchLimit(queueId: number, payload: Payload): void {
@@ -297,7 +297,6 @@ export class StateRecovery {
       const slot = producers.find(id, 0);
       if (slot < 0 || this.#restored.coversProducer(slot, payload.position)) continue;
       producers.forget(slot);
-      this.#restored.forgetProducer(slot);
     }
   }
 
@@ -341,9 +340,11 @@ export class StateRecovery {
     if (id < volatileIdBase && !this.#missing.has(id)) this.#missing.set(id, position);
   }
 
-  #resolveMissing(id: number, position: number): void {
-    if (!this.#restored.hasSnapshot) throw corrupt(position, `found id ${id}, which is not there`);
-    this.#tables.passId(id);
+  /** What records named under an id that is gone from the snapshot ends here, as it did in life. */
+  #resolveMissing(id: number, isThere: boolean, position: number): void {
+    if (!isThere && !this.#restored.hasSnapshot) {
+      throw corrupt(position, `found id ${id}, which is not there`);
+    }
     this.#missing.delete(id);
   }
 

@@ -16,7 +16,6 @@ import {
   sectionTags,
   stateSectionKind,
 } from "./section-entries.ts";
-import { stateLimits } from "./state-limits.ts";
 import type { StateTables } from "./state-tables.ts";
 
 type Phase = "catalog" | "addresses" | "queues" | "producers" | "done";
@@ -27,7 +26,8 @@ type Phase = "catalog" | "addresses" | "queues" | "producers" | "done";
  */
 export class StateSnapshot {
   readonly #tables: StateTables;
-  readonly #writer = new ByteWriter(stateLimits.snapshotSectionBytes * 2);
+  readonly #sectionBytes: number;
+  readonly #writer = new ByteWriter();
   #phase: Phase = "catalog";
   #addressIds: number[] = [];
   #queueIds: number[] = [];
@@ -37,8 +37,9 @@ export class StateSnapshot {
   #lane = -1;
   #sequence = 0;
 
-  constructor(tables: StateTables) {
+  constructor(tables: StateTables, sectionBytes: number) {
     this.#tables = tables;
+    this.#sectionBytes = sectionBytes;
   }
 
   /** Starts anew. */
@@ -64,7 +65,7 @@ export class StateSnapshot {
   }
 
   #isFull(): boolean {
-    return this.#writer.offset >= stateLimits.snapshotSectionBytes;
+    return this.#writer.offset >= this.#sectionBytes;
   }
 
   /** Writes one entry or a few, or goes over to the next phase. */

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { StateAndModel, type Step } from "./state-model.test-support.ts";
+
+/** More runs than usual, for a longer search: `EVERHOLD_PROPERTY_FACTOR=50`. */
+const runFactor = Number(process.env["EVERHOLD_PROPERTY_FACTOR"] ?? 1);
+
+const kinds = [
+  "createAddress",
+  "createQueue",
+  "createQueue",
+  "send",
+  "send",
+  "send",
+  "send",
+  "take",
+  "take",
+  "giveBack",
+  "acknowledge",
+  "setCount",
+  "move",
+  "refuse",
+  "open",
+  "evict",
+  "updateAddress",
+  "deleteQueue",
+  "deleteAddress",
+  "commit",
+  "snapshot",
+  "snapshot",
+] as const;
+
+const step: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constantFrom(...kinds),
+  a: fc.nat(1_000),
+  b: fc.nat(1_000),
+  c: fc.nat(1_000),
+});
+
+const restart: fc.Arbitrary<Step> = fc.constant({ kind: "restart", a: 0, b: 0, c: 0 });
+
+describe("BrokerState", () => {
+  it("does what maps and arrays do, and hands messages out in their order", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 250, size: "max" }), (steps) => {
+        const both = new StateAndModel();
+        for (const one of steps) both.run(one);
+        both.checkContents();
+      }),
+      { numRuns: 60 * runFactor },
+    );
+  });
+
+  it("is the same after a crash at any record, with or without a snapshot that was written meanwhile", () => {
+    let snapshotCount = 0;
+    fc.assert(
+      fc.property(
+        fc.array(step, { minLength: 30, maxLength: 150, size: "max" }),
+        fc.array(fc.nat(), { minLength: 3, maxLength: 3 }),
+        (steps, cuts) => {
+          const both = new StateAndModel();
+          for (const one of steps) both.run(one);
+          snapshotCount += both.checkRecovery(cuts);
+        },
+      ),
+      { numRuns: 120 * runFactor },
+    );
+    assert.ok(snapshotCount > 0, `${snapshotCount} recoveries used a snapshot`);
+  });
+
+  it("goes on where it was when it is restarted again and again", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof({ arbitrary: step, weight: 20 }, { arbitrary: restart, weight: 1 }), {
+          maxLength: 250,
+          size: "max",
+        }),
+        (steps) => {
+          const both = new StateAndModel();
+          for (const one of steps) both.run(one);
+          both.checkContents();
+        },
+      ),
+      { numRuns: 60 * runFactor },
+    );
+  });
+});

@@ -1,0 +1,475 @@
+import assert from "node:assert/strict";
+import type { ErrorCode } from "@everhold/base";
+import { recordHeaderBytes } from "@everhold/journal";
+import type { AddressState } from "./address-state.ts";
+import { BrokerState } from "./broker-state.ts";
+import { MemoryLog, MemorySnapshot } from "./memory-log.test-support.ts";
+import type { BodyView } from "./message-arena.ts";
+import { MessagePlan } from "./message-plan.ts";
+import { defaultQueueDefinition } from "./queue-definition.ts";
+import type { QueueState } from "./queue-state.ts";
+import { moveReasons } from "./records.ts";
+import { createRowView } from "./row-bodies.ts";
+import { isLane, laneOfKey } from "./row-key.ts";
+
+/** One step of a test: what to do, and numbers to choose by. */
+export interface Step {
+  readonly kind: string;
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+}
+
+/** What the model keeps of one message in one queue. */
+interface ModelRow {
+  readonly key: number;
+  readonly serial: number;
+  readonly priority: number;
+  readonly isDurable: boolean;
+  /** Whether a restart keeps it. */
+  readonly isStored: boolean;
+  readonly arrival: number;
+  expirationMs: number;
+  count: number;
+  isReady: boolean;
+  wasHandedOut: boolean;
+}
+
+interface ModelQueue {
+  readonly name: string;
+  readonly addressName: string;
+  readonly isStored: boolean;
+  rows: ModelRow[];
+}
+
+const nowMs = 1_800_000_000_000;
+const messageIdAt = 16;
+const noBytes = new Uint8Array(0);
+const noView = new DataView(noBytes.buffer);
+
+/** A `BrokerState` on a log in memory beside maps and arrays that do the same. */
+export class StateAndModel {
+  log = new MemoryLog();
+  state = new BrokerState(this.log, { snapshotSectionBytes: 100 });
+  readonly plan = new MessagePlan();
+  readonly queues = new Map<string, ModelQueue>();
+  /** Addresses with their duplicate ids; those that a restart keeps are in `storedAddresses`. */
+  readonly addresses = new Map<string, string[]>();
+  readonly storedAddresses = new Set<string>();
+  /** The fingerprint of the state at each end of the log. */
+  readonly fingerprints = new Map<number, string>();
+  readonly snapshots: MemorySnapshot[] = [];
+  #snapshot: MemorySnapshot | undefined;
+  #serial = 0;
+  #arrival = 0;
+
+  constructor() {
+    this.state.recovered();
+    this.state.afterRecovery(nowMs);
+    this.#note();
+  }
+
+  run(step: Step): void {
+    this.#do(step);
+    this.state.assertInvariants();
+    this.#note();
+  }
+
+  /** Compares all that can be seen, handing every message out. */
+  checkContents(): void {
+    this.log.commit();
+    this.#checkRetained();
+    assert.equal(this.state.findQueue("none"), undefined);
+    for (const [name, duplicates] of this.addresses) {
+      const address = this.#address(name);
+      assert.deepEqual(
+        Array.from(address.duplicates.ids(), (id) => id.join()),
+        duplicates,
+      );
+    }
+    for (const model of this.queues.values()) {
+      const queue = this.#queue(model.name);
+      assert.equal(queue.messageCount, model.rows.length);
+      assert.equal(queue.readyCount, model.rows.filter((row) => row.isReady).length);
+      for (const row of model.rows) this.#checkRow(queue, row);
+      const order = model.rows.filter((row) => row.isReady).toSorted(byOrder);
+      for (const { key } of order) {
+        assert.equal(queue.firstReady(this.log.commitPosition), key);
+        queue.take(key);
+      }
+      assert.equal(queue.firstReady(this.log.commitPosition), -1);
+    }
+  }
+
+  /**
+   * Recovers what was in the log at some of the steps' ends, from the log alone and with every snapshot
+   * that was whole by then. Returns how many recoveries used a snapshot.
+   */
+  checkRecovery(cuts: readonly number[]): number {
+    const ends = [...this.fingerprints.keys()];
+    let snapshotCount = 0;
+    for (const cut of [...cuts, ends.length - 1]) {
+      const end = ends[cut % ends.length] ?? 0;
+      const log = this.log.prefix(end);
+      const usable = this.snapshots.filter((one) => (one.sections.at(-1)?.asOf ?? 0) <= end);
+      for (const snapshot of [undefined, ...usable]) {
+        const twin = log.prefix(end);
+        const state = new BrokerState(twin, { snapshotSectionBytes: 100 });
+        twin.recover(state, snapshot);
+        state.assertInvariants();
+        assert.equal(state.fingerprint(), this.fingerprints.get(end), "the fingerprint differs");
+        if (snapshot !== undefined) snapshotCount += 1;
+      }
+    }
+    return snapshotCount;
+  }
+
+  #note(): void {
+    this.fingerprints.set(this.log.endPosition, this.state.fingerprint());
+  }
+
+  #do({ kind, a, b, c }: Step): void {
+    switch (kind) {
+      case "createAddress":
+        this.#createAddress(`address${a % 4}`, b % 4 === 0);
+        return;
+      case "createQueue":
+        this.#createQueue(`queue${a % 6}`, b, c);
+        return;
+      case "send":
+        this.#send(a, b, c);
+        return;
+      case "commit":
+        this.log.commit();
+        return;
+      case "snapshot":
+        this.#writeSnapshot();
+        return;
+      case "restart":
+        this.#restart();
+        return;
+      case "refuse":
+      case "open":
+      case "evict":
+        this.#changeProducer(kind, a, b, c);
+        return;
+      case "updateAddress":
+      case "deleteAddress":
+        this.#changeAddress(kind, a);
+        return;
+      default: {
+        const model = [...this.queues.values()][a % Math.max(1, this.queues.size)];
+        if (model !== undefined) this.#change(kind, model, b, c);
+      }
+    }
+  }
+
+  #change(kind: string, model: ModelQueue, b: number, c: number): void {
+    const queue = this.#queue(model.name);
+    const row = model.rows[b % Math.max(1, model.rows.length)];
+    if (kind === "take") this.#take(model, queue);
+    else if (kind === "acknowledge") this.#acknowledge(model, queue, b, c);
+    else if (kind === "deleteQueue") {
+      if (c % 5 !== 0) return;
+      this.state.deleteQueue(queue);
+      this.queues.delete(model.name);
+    } else if (row === undefined) return;
+    else if (kind === "giveBack") {
+      if (row.isReady) return;
+      queue.giveBack(row.key);
+      row.isReady = true;
+    } else if (kind === "setCount") {
+      this.state.setDeliveryCount(queue, row.key, c);
+      row.count = c;
+    } else this.#move(model, queue, row, b, c);
+  }
+
+  #createAddress(name: string, isTemporary: boolean): void {
+    if (this.addresses.has(name)) return;
+    const definition = { name, routingTypes: ["anycast" as const], autoCreated: false };
+    this.state.createAddress(definition, isTemporary);
+    this.addresses.set(name, []);
+    if (!isTemporary) this.storedAddresses.add(name);
+  }
+
+  #createQueue(name: string, b: number, c: number): void {
+    const addressName = `address${b % 4}`;
+    if (this.queues.has(name) || !this.addresses.has(addressName)) return;
+    const durable = c % 4 > 0;
+    const temporary = c % 5 === 0;
+    const definition = defaultQueueDefinition(name, addressName, "multicast");
+    this.state.createQueue({ ...definition, durable, temporary, ringSize: c });
+    const isStored = durable && !temporary;
+    if (isStored) this.storedAddresses.add(addressName);
+    this.queues.set(name, { name, addressName, isStored, rows: [] });
+  }
+
+  #changeAddress(kind: "updateAddress" | "deleteAddress", a: number): void {
+    const name = `address${a % 4}`;
+    if (!this.addresses.has(name)) return;
+    const address = this.#address(name);
+    if (kind === "updateAddress") {
+      this.state.updateAddress(address, ["anycast", "multicast"]);
+    } else if (address.queues.length === 0) {
+      this.state.deleteAddress(address);
+      this.addresses.delete(name);
+      this.storedAddresses.delete(name);
+    }
+  }
+
+  #send(a: number, b: number, c: number): void {
+    const addressName = `address${a % 4}`;
+    const duplicates = this.addresses.get(addressName);
+    if (duplicates === undefined) return;
+    this.#serial += 1;
+    const bytes = messageOf(this.#serial, b % 50);
+    const { plan } = this;
+    plan.begin(
+      this.#address(addressName),
+      bytes,
+      new DataView(bytes.buffer),
+      4,
+      bytes.length,
+      messageIdAt,
+    );
+    plan.priority = b % 3;
+    plan.isDurable = c % 4 !== 0;
+    plan.expirationMs = c % 3 === 0 ? nowMs + b * 77 - 20_000 : 0;
+    if (c % 5 === 0) this.#mark(b);
+    if (c % 7 === 0) this.#setDuplicate(duplicates, b);
+    const targets = [...this.queues.values()].filter(
+      (queue, index) => queue.addressName === addressName && ((b >> index) & 1) === 0,
+    );
+    for (const { name } of targets) plan.addTarget(this.#queue(name));
+    this.#checkSizes();
+    this.#arrival += 1;
+    targets.forEach((model, index) => {
+      model.rows.push({
+        key: plan.keys[index] ?? -1,
+        serial: this.#serial,
+        priority: plan.priority,
+        isDurable: plan.isDurable,
+        isStored: plan.isDurable && model.isStored,
+        arrival: this.#arrival,
+        expirationMs: expected(plan.expirationMs),
+        count: 0,
+        isReady: true,
+        wasHandedOut: false,
+      });
+    });
+  }
+
+  /** Adds the planned message, comparing what is appended with what was announced. */
+  #checkSizes(): void {
+    const announced = this.state.messageRecordBytes(this.plan);
+    const before = this.log.endPosition;
+    this.state.addMessage(this.plan);
+    const padded = announced === 0 ? 0 : recordHeaderBytes + Math.ceil(announced / 8) * 8;
+    assert.equal(this.log.endPosition - before, padded);
+    assert.equal(this.plan.recordPosition, announced === 0 ? -1 : before);
+  }
+
+  #mark(b: number): void {
+    const id = producerId(b);
+    const { producers } = this.state;
+    const slot = producers.find(id, 0);
+    const last = slot < 0 ? 0 : producers.lastSequenceOf(slot);
+    const epoch = slot < 0 ? 1 : producers.epochOf(slot);
+    assert.equal(this.state.judgeProducer(id, 0, epoch, last + 1), "new");
+    this.plan.setProducerMark(id, 0, epoch, last + 1);
+  }
+
+  #setDuplicate(duplicates: string[], b: number): void {
+    const id = new Uint8Array(b % 40).fill(b % 251);
+    const isKnown = duplicates.includes(id.join());
+    const address = this.plan.address;
+    assert.equal(this.state.isDuplicate(address, id, 0, id.length), isKnown);
+    if (isKnown) return;
+    this.plan.setDuplicateId(id, 0, id.length);
+    duplicates.push(id.join());
+  }
+
+  #take(model: ModelQueue, queue: QueueState): void {
+    const { commitPosition } = this.log;
+    const key = queue.firstReady(commitPosition);
+    if (key < 0) return;
+    const row = model.rows.find((one) => one.key === key);
+    assert.ok(row?.isReady);
+    if (!this.state.prepareDispatch(queue, key)) {
+      this.log.commit();
+      assert.ok(this.state.prepareDispatch(queue, key));
+    }
+    queue.take(key);
+    row.isReady = false;
+    row.wasHandedOut = true;
+  }
+
+  #acknowledge(model: ModelQueue, queue: QueueState, b: number, c: number): void {
+    const from = b % Math.max(1, model.rows.length);
+    const gone = model.rows.slice(from, from + 1 + (c % 5));
+    const keys = gone.map((row) => row.key);
+    if (c % 2 === 0) keys.reverse();
+    const announced = this.state.acknowledgeRecordBytes(queue, keys, keys.length);
+    const position = this.state.acknowledge(queue, keys, keys.length);
+    assert.equal(position >= 0, announced > 0);
+    model.rows = model.rows.filter((row) => !gone.includes(row));
+  }
+
+  #move(model: ModelQueue, queue: QueueState, row: ModelRow, b: number, c: number): void {
+    const targets = [...this.queues.values()].filter(
+      (other, index) => other !== model && ((c >> index) & 1) === 0,
+    );
+    const reason = moveReasons[b % moveReasons.length] ?? "other";
+    const view = createRowView();
+    queue.read(row.key, view);
+    const states = targets.map((target) => this.#queue(target.name));
+    const keys = states.map((target) => target.nextKey(row.priority + (view.isInJournal ? 0 : 16)));
+    const before = this.log.endPosition;
+    const position = this.state.move(queue, row.key, states, reason);
+    const written = this.log.endPosition - before - recordHeaderBytes;
+    if (position >= 0) assert.ok(written <= this.state.moveRecordBytes(targets.length) + 7);
+    model.rows = model.rows.filter((other) => other !== row);
+    this.#arrival += 1;
+    const keepsExpiry = reason === "admin" || reason === "other";
+    targets.forEach((target, index) => {
+      target.rows.push({
+        ...row,
+        key: keys[index] ?? -1,
+        isDurable: view.isInJournal,
+        isStored: view.isInJournal && target.isStored,
+        arrival: this.#arrival,
+        expirationMs: keepsExpiry ? row.expirationMs : 0,
+        count: 0,
+        isReady: true,
+        wasHandedOut: false,
+      });
+    });
+  }
+
+  #changeProducer(kind: "refuse" | "open" | "evict", a: number, b: number, c: number): void {
+    const id = producerId(a);
+    const { producers } = this.state;
+    const slot = producers.find(id, 0);
+    const last = slot < 0 ? 0 : producers.lastSequenceOf(slot);
+    const epoch = slot < 0 ? 1 : producers.epochOf(slot);
+    if (kind === "open") this.state.openProducer(id, 0, epoch + (b % 2));
+    else if (kind === "evict") this.state.evictProducers(this.log.endPosition, (b % 2) + 1);
+    else {
+      const codes: ErrorCode[] = ["EVH_ADDRESS_FULL", "EVH_SECURITY"];
+      this.state.refuseSequence(
+        id,
+        0,
+        epoch,
+        last + 1,
+        last + 1 + (b % 3),
+        codes[c % 2] ?? "EVH_IO",
+      );
+    }
+  }
+
+  #writeSnapshot(): void {
+    if (this.#snapshot === undefined) {
+      this.#snapshot = new MemorySnapshot(this.log);
+      this.state.beginSnapshot();
+      return;
+    }
+    if (this.state.nextSnapshotSection(this.#snapshot)) return;
+    this.snapshots.push(this.#snapshot);
+    this.#snapshot = undefined;
+  }
+
+  /** Stops with everything committed, and starts from the newest snapshot. */
+  #restart(): void {
+    this.log = this.log.prefix(this.log.endPosition);
+    this.state = new BrokerState(this.log, { snapshotSectionBytes: 100 });
+    this.log.recover(this.state, this.snapshots.at(-1));
+    this.state.afterRecovery(nowMs + 1_000_000);
+    this.#snapshot = undefined;
+    for (const [name, model] of this.queues) {
+      if (!model.isStored) this.queues.delete(name);
+      model.rows = model.rows.filter((row) => row.isStored);
+      for (const row of model.rows) row.isReady = true;
+    }
+    for (const name of this.addresses.keys()) {
+      if (!this.storedAddresses.has(name)) this.addresses.delete(name);
+    }
+    this.checkRedelivered();
+  }
+
+  /** Whatever was handed out before a restart says so. */
+  checkRedelivered(): void {
+    const view = createRowView();
+    for (const model of this.queues.values()) {
+      for (const row of model.rows) {
+        assert.ok(this.#queue(model.name).read(row.key, view));
+        if (row.wasHandedOut) assert.ok(view.redelivered);
+      }
+    }
+  }
+
+  #checkRow(queue: QueueState, row: ModelRow): void {
+    const view = createRowView();
+    assert.ok(isLane(laneOfKey(row.key)));
+    assert.ok(queue.read(row.key, view));
+    assert.equal(queue.isReady(row.key), row.isReady);
+    assert.equal(view.priority, row.priority);
+    assert.equal(view.deliveryCount, row.count);
+    assert.equal(view.expirationMs, row.expirationMs);
+    const place: BodyView = { bytes: noBytes, view: noView, offset: 0 };
+    if (view.isInJournal) {
+      const record = this.log.record(view.position);
+      place.view = record.view;
+      place.offset = view.messageOffset;
+    } else this.state.arena.locate(view.position, place);
+    assert.equal(place.view.getUint32(place.offset), row.serial);
+    const id = place.view.getBigInt64(place.offset + messageIdAt - 4);
+    assert.equal(id, BigInt(view.messageId));
+  }
+
+  #checkRetained(): void {
+    let inJournal = 0;
+    const view = createRowView();
+    for (const model of this.queues.values()) {
+      for (const { key } of model.rows) {
+        this.#queue(model.name).read(key, view);
+        if (view.isInJournal) inJournal += 1;
+      }
+    }
+    let retained = 0;
+    for (const count of this.log.retained.values()) retained += count;
+    assert.equal(retained, inJournal);
+  }
+
+  #queue(name: string): QueueState {
+    const queue = this.state.findQueue(name);
+    assert.ok(queue !== undefined, `queue ${name} is there`);
+    return queue;
+  }
+
+  #address(name: string): AddressState {
+    const address = this.state.findAddress(name);
+    assert.ok(address !== undefined, `address ${name} is there`);
+    return address;
+  }
+}
+
+function byOrder(left: ModelRow, right: ModelRow): number {
+  return right.priority - left.priority || left.arrival - right.arrival;
+}
+
+/** What the rows keep of an expiration: rounded up to 100 ms, never before the base. */
+function expected(expirationMs: number): number {
+  if (expirationMs === 0) return 0;
+  return Math.max(nowMs + 100, Math.ceil(expirationMs / 100) * 100);
+}
+
+/** Four bytes that do not belong to it, its serial number, some filling, and a message id of 0. */
+function messageOf(serial: number, filling: number): Uint8Array {
+  const bytes = new Uint8Array(messageIdAt + 8 + filling).fill(7);
+  new DataView(bytes.buffer).setUint32(4, serial);
+  return bytes;
+}
+
+function producerId(number: number): Uint8Array {
+  return new Uint8Array(16).fill(number % 5);
+}
