@@ -113,7 +113,6 @@ export {
   packet,
   packetIdAt,
   readPacketHeader,
-  refuseLargeFrame,
   type PacketChannel,
   type PacketCounted,
   type PacketDefinition,

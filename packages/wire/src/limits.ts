@@ -14,6 +14,7 @@ export const limits = {
   parameterCountMax: 256,
   routingTypeCountMax: 16,
   queueNameCountMax: 1_000_000,
+  valueBytesMax: 512 * mebibyte,
   propertyCountMax: 65_536,
   streamValueCountMax: 1_000_000,
   xidPartBytesMax: 64,
@@ -60,6 +61,11 @@ export const limitNotes: Readonly<Record<keyof typeof limits, { reason: string; 
   queueNameCountMax: {
     reason: "A binding query names every queue of an address",
     hit: "EVH_FRAME_TOO_LARGE; the connection ends",
+  },
+  valueBytesMax: {
+    reason:
+      "One value (a property, a text body, a part of a large message) is limited by its frame; this is the longest string that the platform can hold",
+    hit: "EVH_FRAME_TOO_LARGE; the message is refused",
   },
   propertyCountMax: {
     reason:

@@ -31,7 +31,7 @@ export function encodeTextBody(text: string | null): Uint8Array {
 export function decodeTextBody(body: Uint8Array): string | null {
   return decoding("text", body, (reader) => {
     if (reader.remaining === 0 || reader.u8() === 0) return null;
-    return readSimpleString(reader, limits.frameBytesMax);
+    return readSimpleString(reader, limits.valueBytesMax / 2);
   });
 }
 
@@ -93,7 +93,7 @@ export function decodeObjectBody(body: Uint8Array): Uint8Array | null {
   return decoding("object", body, (reader) =>
     reader.remaining === 0
       ? null
-      : reader.slice(reader.length(limits.frameBytesMax, 1, "object"), "object"),
+      : reader.slice(reader.length(limits.valueBytesMax, 1, "object"), "object"),
   );
 }
 
@@ -101,7 +101,7 @@ function readStreamValue(reader: ByteReader): TypedValue {
   const tag = reader.u8();
   if (tag !== valueTags.string) return readTagged(reader, tag);
   if (reader.u8() === 0) return { type: "null", value: null };
-  return { type: "string", value: readString(reader, limits.frameBytesMax) };
+  return { type: "string", value: readString(reader, limits.valueBytesMax / 2) };
 }
 
 /** Turns what is wrong with the bytes into one error that says which body was asked for. */

@@ -2,7 +2,6 @@ import { ProtocolError } from "@everhold/base";
 import { i64At, setI64At, type ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
 import type { FieldTable, ValueOf } from "./field.ts";
-import { limits } from "./limits.ts";
 import { struct, within, type Struct } from "./struct.ts";
 
 /** Bytes of a frame before its body: i32 length, u8 type, i64 channel. */
@@ -142,20 +141,5 @@ export function refuseUnsafeInteger(value: number, packetName: string, fieldName
   throw new ProtocolError(
     "EVH_PROTOCOL",
     `${packetName}: ${fieldName}: found about ${value}, expected at most 2^53 - 1 either way`,
-  );
-}
-
-/**
- * Refuses a frame that is larger than a peer would accept.
- * @throws ProtocolError EVH_FRAME_TOO_LARGE
- */
-export function refuseLargeFrame(
-  frameBytes: number,
-  frameBytesMax: number = limits.frameBytesMax,
-): void {
-  if (frameBytes <= frameBytesMax) return;
-  throw new ProtocolError(
-    "EVH_FRAME_TOO_LARGE",
-    `cannot send a frame: found ${frameBytes} bytes, the limit is ${frameBytesMax}`,
   );
 }

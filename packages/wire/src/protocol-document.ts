@@ -1,7 +1,8 @@
 import { bytesMax, notationOf, type FieldTable } from "./field.ts";
 import { protocolFingerprint } from "./fingerprint.ts";
 import { messageHeaders } from "./message.ts";
-import type { PacketDefinition } from "./packet.ts";
+import { limits } from "./limits.ts";
+import { frameHeaderBytes, type PacketDefinition } from "./packet.ts";
 import { administrationPackets } from "./packets/administration-packets.ts";
 import { connectionPackets } from "./packets/connection-packets.ts";
 import { messagePackets } from "./packets/message-packets.ts";
@@ -39,6 +40,8 @@ Integers are big-endian. What a peer adds after the fields it knows is ignored.
 | \`X since v\` | only from version v on |
 | \`X, may be missing at the end\` | older peers end the packet before it |
 | \`X or nothing\` | the last field, without a presence byte |
+| \`X if f\`, \`X if not f\` | only when the boolean field f says so |
+| \`TC parameters\` | i32 n, n × (Str name, u8 tag, value); tags 0 bool, 1 i32, 2 i64, 3 Str |
 | \`TP\` | typed properties: 00, or 01, i32 n, n × (S name, u8 tag, value) |
 | \`MSG\` | i32 body length + 13, body, HDR |
 | \`HDR\` | message headers, see below |
@@ -109,7 +112,7 @@ function renderReserved(): string {
 
 function sizeOf(definition: PacketDefinition): string {
   const bytes = bytesMax(definition.body.shape, newestVersion);
-  return bytes === Infinity ? "frame limit" : String(bytes + 13);
+  return bytes > limits.frameBytesMax ? "frame limit" : String(bytes + frameHeaderBytes);
 }
 
 function hexByte(value: number): string {

@@ -82,6 +82,15 @@ test("long texts are decoded in parts and joined", () => {
   assert.equal(readUtf(new ByteReader(utf.toBytes())), "é".repeat(5000));
 });
 
+test("a text with lone surrogates leaves no trace in the next one", () => {
+  for (const odd of ["\ud83d".repeat(100), `${"a".repeat(99)}\ud83d`, `\ude00${"a".repeat(99)}`]) {
+    assert.equal(decodeSimpleString(encodeSimpleString(odd)), odd);
+    for (const good of ["\ufeff".repeat(100), "😀".repeat(50), "a".repeat(100)]) {
+      assert.equal(decodeSimpleString(encodeSimpleString(good)), good);
+    }
+  }
+});
+
 test("a range of bytes is decoded where it lies", () => {
   assert.equal(decodeSimpleString(fromHex("ff 7100 7200 ff"), 1, 5), "qr");
 });

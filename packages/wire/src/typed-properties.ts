@@ -69,12 +69,12 @@ export function readProperties(reader: ByteReader): Map<string, TypedValue> {
   if (present === 0) return properties;
   const count = reader.length(limits.propertyCountMax, propertyBytesMin, "properties");
   for (let index = 0; index < count; index += 1) {
-    const name = readRepeatedString(reader, limits.frameBytesMax);
+    const name = readRepeatedString(reader, limits.valueBytesMax / 2);
     const tag = reader.u8();
     properties.set(
       name,
       tag === valueTags.string
-        ? { type: "string", value: readSimpleString(reader, limits.frameBytesMax) }
+        ? { type: "string", value: readSimpleString(reader, limits.valueBytesMax / 2) }
         : readTagged(reader, tag),
     );
   }
@@ -151,7 +151,7 @@ export function readTagged(reader: ByteReader, tag: number): TypedValue {
     case valueTags.bytes:
       return {
         type: "bytes",
-        value: reader.slice(reader.length(limits.frameBytesMax, 1, "byte[]"), "byte[]"),
+        value: reader.slice(reader.length(limits.valueBytesMax, 1, "byte[]"), "byte[]"),
       };
     case valueTags.short:
       return { type: "short", value: reader.i16() };

@@ -111,7 +111,7 @@ export const messagePackets = {
       doc: "A part of the body; the last one says how large the body is",
     },
     {
-      part: blob(limits.frameBytesMax),
+      part: blob(limits.valueBytesMax),
       continues: boolean,
       messageBodySize: when("continues", false, amount),
       ...sendTrailer.fields,
@@ -162,7 +162,7 @@ export const messagePackets = {
       counted: "yes",
       doc: "A part of the body",
     },
-    { part: blob(limits.frameBytesMax), continues: boolean, consumerId: i64 },
+    { part: blob(limits.valueBytesMax), continues: boolean, consumerId: i64 },
   ),
   forceConsumerDelivery: packet(
     78,
