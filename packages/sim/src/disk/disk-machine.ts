@@ -71,12 +71,13 @@ export class DiskMachine {
   /** As {@link start}, for operations that a crash either stores whole or not at all. */
   run(event: Omit<DiskEvent, "phase">, effect: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      let failure: unknown;
+      let failure: Error | undefined;
       const attempt = (): void => {
         try {
           effect();
         } catch (error) {
-          failure = error;
+          failure =
+            error instanceof Error ? error : new Error("an effect failed", { cause: error });
         }
       };
       this.start(
@@ -84,7 +85,7 @@ export class DiskMachine {
         attempt,
         () => {
           if (failure === undefined) resolve();
-          else reject(failure instanceof Error ? failure : new Error(String(failure)));
+          else reject(failure);
         },
         (fate) => {
           if (fate === "applied" || (fate !== "lost" && this.prng.chance(0.5))) attempt();

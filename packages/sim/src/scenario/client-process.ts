@@ -14,6 +14,8 @@ export interface ProcessContext {
   readonly ledger: Ledger;
   readonly oracle: Oracle;
   readonly prng: Prng;
+  /** Writes something down in the trace. */
+  readonly note: (what: string, detail: string) => void;
   readonly sleep: (delayMs: number) => Promise<void>;
   /** The program is set up: its queues exist and it listens to them. */
   readonly ready: () => void;
@@ -110,6 +112,7 @@ export class ClientProcess {
         ledger,
         oracle,
         prng: this.#prng,
+        note: (what, detail) => this.#options.world.note(machine.name, what, detail),
         sleep,
         ready: () => {
           this.#ready = true;

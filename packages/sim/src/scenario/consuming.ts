@@ -26,25 +26,35 @@ export function consuming(plan: ConsumingPlan): Program {
 }
 
 /** Tells the oracle of a delivery, and checks that it is whole. @returns the message's id */
-export function receive({ oracle }: ProcessContext, message: Message): string {
+export function receive({ oracle, note }: ProcessContext, message: Message): string {
   const id = String(message.properties["id"]);
   const chars = Number(message.properties["chars"]);
+  note(message.redelivered ? "receives again" : "receives", `${id} from ${message.queue}`);
   oracle.delivered({ queue: message.queue, id, redelivered: message.redelivered });
   if (message.text() !== bodyOf(id, chars)) oracle.damaged(message.queue, id);
   return id;
 }
 
-function settle({ ledger, oracle }: ProcessContext, message: Message, release: boolean): void {
+function settle(
+  { ledger, oracle, note }: ProcessContext,
+  message: Message,
+  release: boolean,
+): void {
   const id = String(message.properties["id"]);
   const { queue } = message;
   if (release) {
+    note("releases", id);
     ledger.begin(`release ${id}`, () => message.release());
     return;
   }
+  note("acknowledges", id);
   oracle.acknowledgeStarted(queue, id);
   ledger.begin(
     `acknowledge ${id}`,
     () => message.ack(),
-    (outcome) => oracle.acknowledgeSettled(queue, id, outcome),
+    (outcome) => {
+      note("acknowledged", `${id} ${outcome}`);
+      oracle.acknowledgeSettled(queue, id, outcome);
+    },
   );
 }

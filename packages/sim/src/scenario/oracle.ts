@@ -31,7 +31,7 @@ export type Leftovers = ReadonlyMap<string, ReadonlySet<string>>;
  * - A send that was refused is never delivered. One whose outcome is unknown is in all queues or in none.
  * - Nothing is delivered after its settlement was confirmed; a repeat is marked as one.
  * - A queue with one consumer delivers a producer's messages in the order in which they were sent,
- *   durable ones and others each among themselves.
+ *   durable ones and others each among themselves, those that are given back excepted.
  * - A transaction whose outcome is unknown took effect as a whole or not at all.
  */
 export class Oracle {
@@ -111,8 +111,8 @@ export class Oracle {
     }
     entry.deliveryCount += 1;
     this.#checkRefused(send);
-    if (entry.deliveryCount === 1) this.#checkOrder(send.record, queue);
-    else this.#repeatCount += 1;
+    if (entry.deliveryCount > 1) this.#repeatCount += 1;
+    else if (!delivery.redelivered) this.#checkOrder(send.record, queue);
     if (entry.deliveryCount > 1 && !delivery.redelivered) {
       this.#onProblem(`${queue} delivered ${id} again without marking it as redelivered`);
     }
@@ -221,7 +221,11 @@ export class Oracle {
     }
   }
 
-  /** Non-durable messages may overtake durable ones, which wait for the disk (JMS 2.0, 6.2.9). */
+  /**
+   * What is marked was handed out before, perhaps to a consumer that was gone without the broker knowing;
+   * it comes when it is given back. Non-durable messages may overtake durable ones, which wait for the
+   * disk (JMS 2.0, 6.2.9).
+   */
   #checkOrder(record: SendRecord, queue: string): void {
     if (this.#sharedQueues.has(queue)) return;
     const key = `${queue} ${record.producer} ${record.durable}`;

@@ -19,7 +19,7 @@ export interface ProducingPlan {
  */
 export function producing(plan: ProducingPlan): Program {
   let sentCount = 0;
-  return async ({ name, connection, ledger, oracle, prng, sleep, ready }) => {
+  return async ({ name, connection, ledger, oracle, prng, note, sleep, ready }) => {
     const producer = connection.producer(plan.address, { routing: plan.routing });
     ready();
     const inFlight = new Set<Promise<unknown>>();
@@ -29,12 +29,16 @@ export function producing(plan: ProducingPlan): Program {
       const durable = prng.chance(0.9);
       const body = bodyOf(id, pickBodyChars(prng));
       const { address } = plan;
+      note("sends", `${id} ${durable ? "durable" : "non-durable"}, ${body.length} chars`);
       oracle.sendStarted({ id, producer: name, sequence, address, durable });
       const sending = ledger
         .track(
           `send ${id}`,
           () => producer.send(body, { durable, properties: { id, chars: body.length } }),
-          (outcome) => oracle.sendSettled(id, outcome),
+          (outcome) => {
+            note("sent", `${id} ${outcome}`);
+            oracle.sendSettled(id, outcome);
+          },
         )
         .finally(() => inFlight.delete(sending));
       inFlight.add(sending);

@@ -41,7 +41,7 @@ export function transferring(plan: TransferringPlan): Program {
 
 async function transact(tools: Tools, transaction: string, first: Message): Promise<void> {
   const { session, consumer, context } = tools;
-  const { ledger, oracle, prng } = context;
+  const { ledger, oracle, prng, note } = context;
   const rollsBack = prng.chance(0.15);
   const wanted = prng.integer(1, 5);
   await ledger.track(
@@ -55,14 +55,17 @@ async function transact(tools: Tools, transaction: string, first: Message): Prom
       }
       await (rollsBack ? session.rollback() : session.commit());
     },
-    (outcome) => oracle.transactionEnded(transaction, rollsBack ? "none" : outcome),
+    (outcome) => {
+      note(rollsBack ? "rolled back" : "committed", `${transaction} ${outcome}`);
+      oracle.transactionEnded(transaction, rollsBack ? "none" : outcome);
+    },
   );
 }
 
 /** Acknowledges a message and sends one of our own, as part of the transaction. */
 function move(tools: Tools, transaction: string, message: Message): void {
   const { context, plan, producer } = tools;
-  const { name, ledger, oracle, prng } = context;
+  const { name, ledger, oracle, prng, note } = context;
   const takenId = receive(context, message);
   oracle.acknowledgeStarted(plan.from, takenId, transaction);
   ledger.begin(`acknowledge ${takenId} in ${transaction}`, () => message.ack());
@@ -70,6 +73,7 @@ function move(tools: Tools, transaction: string, message: Message): void {
   const { sequence } = tools;
   const id = `${name}-${sequence}`;
   const body = bodyOf(id, prng.integer(20, 2000));
+  note("moves", `${takenId} as ${id} in ${transaction}`);
   oracle.sendStarted({
     id,
     producer: name,
