@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+import { startBroker, type RunningBroker } from "everhold";
+
+const root = fileURLToPath(new URL("../../../", import.meta.url));
+const readme = readFileSync(join(root, "README.md"), "utf8");
+const run = promisify(execFile);
+
+describe("README", () => {
+  let data: string;
+  let broker: RunningBroker;
+  let url: string;
+
+  before(async () => {
+    data = mkdtempSync(join(tmpdir(), "everhold-readme-"));
+    const acceptors = { core: { url: "tcp://127.0.0.1:0" } };
+    broker = await startBroker({ data, acceptors, log: { level: "error" } });
+    url = broker.urls[0] ?? "";
+  });
+
+  after(async () => {
+    await broker.stop();
+    rmSync(data, { recursive: true });
+  });
+
+  it("the first code block sends a message and receives it", async () => {
+    const code = firstBlock("js");
+    assert.ok(code.includes("connect()"), "the block connects to the default URL");
+    // Beside the compiled tests, because from there `everhold` can be imported.
+    const file = fileURLToPath(new URL("readme-example.mjs", import.meta.url));
+    writeFileSync(file, code.replace("connect()", `connect(${JSON.stringify(url)})`));
+    const { stdout, stderr } = await run(process.execPath, [file], { timeout: 20_000 });
+    assert.deepEqual({ stdout, stderr }, { stdout: "{ id: 1, item: 'tea' }\n", stderr: "" });
+  });
+
+  it("the first commands send a message and consume it", async () => {
+    const commands = firstBlock("sh").match(/npx everhold [^&#\n]+/g) ?? [];
+    assert.equal(commands.length, 2);
+    const bin = join(root, "packages", "cli", "bin", "everhold.mjs");
+    const env = { ...process.env, EVERHOLD_URL: url };
+    let output = "";
+    for (const command of commands) {
+      const args = command.trim().split(/\s+/).slice(2);
+      const { stdout } = await run(process.execPath, [bin, ...args], { env, timeout: 20_000 });
+      output += stdout;
+    }
+    assert.match(output, /hello/);
+  });
+});
+
+function firstBlock(language: string): string {
+  const match = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(readme);
+  assert.ok(match?.[1] !== undefined, `the README has a block of ${language}`);
+  return match[1];
+}
