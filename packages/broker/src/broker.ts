@@ -145,6 +145,11 @@ export class Broker {
     return this.#state.fingerprint();
   }
 
+  /** The durable state in a readable form, line by line; what {@link fingerprint} is made of. */
+  dump(): string {
+    return this.#state.dump();
+  }
+
   /** Checks what must hold between steps; the simulator calls it. @throws AssertionError */
   assertInvariants(): void {
     this.#state.assertInvariants();

@@ -1,5 +1,6 @@
 import { EverholdError } from "@everhold/base";
 import type { Endpoint } from "@everhold/env";
+import type { JournalOptions } from "@everhold/journal";
 
 import { limits } from "./limits.ts";
 
@@ -33,11 +34,7 @@ export interface User {
 }
 
 /** Sizes of the journal; see the journal's own options for what they mean. */
-export interface JournalConfig {
-  readonly segmentBytes?: number;
-  readonly snapshotBytes?: number;
-  readonly tailCacheBytes?: number;
-}
+export type JournalConfig = Omit<JournalOptions, "ports">;
 
 /** Everything a broker can be told. Sizes are bytes, times milliseconds. */
 export interface BrokerConfig {
@@ -48,7 +45,7 @@ export interface BrokerConfig {
   readonly addressSettings: AddressSettings;
   /** Larger frames end the connection. Default `limits.frameBytesMax`. */
   readonly frameBytesMax: number;
-  /** Larger messages are refused with EVH_FRAME_TOO_LARGE. Default `limits.messageBytesMax`. */
+  /** Larger messages are refused with EVH_REJECTED. Default `limits.messageBytesMax`. */
   readonly messageBytesMax: number;
   /** A connection that has not said what it speaks by then is closed. Default 10 000. */
   readonly handshakeTimeoutMs: number;

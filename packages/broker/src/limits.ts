@@ -7,7 +7,7 @@ import { assert } from "@everhold/base";
 export const limits = {
   /** Bytes of one frame. A client that sends more is broken or hostile: its connection is closed. */
   frameBytesMax: 16 * 1024 * 1024,
-  /** Bytes of one message, also of one that arrives in parts. Above: EVH_FRAME_TOO_LARGE for the send. */
+  /** Bytes of one message, also of one that arrives in parts. Above: EVH_REJECTED for the send. */
   messageBytesMax: 16 * 1024 * 1024 - 64 * 1024,
   /** Milliseconds in which a new connection has to say what it speaks. Then it is closed. */
   handshakeTimeoutMs: 10_000,
@@ -27,6 +27,8 @@ export const limits = {
   consumersPerSessionMax: 10_000,
   /** Metadata entries of one session. Above: EVH_ILLEGAL_STATE. */
   metadataPerSessionMax: 100,
+  /** Bytes that a message's record may need beside the message: hundreds of targets, mark, duplicate id. */
+  recordOverheadBytes: 4 * 1024,
   /** Characters of the name of an address or a queue. Above: EVH_INVALID_QUEUE. */
   nameCharsMax: 1_000,
   /** Characters of a selector. Above: EVH_INVALID_FILTER. */

@@ -213,15 +213,6 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     }
   }
 
-  /** @throws EverholdError EVH_REJECTED for a message above the limit */
-  checkMessageSize(bytes: number): void {
-    if (bytes <= this.messageBytesMax) return;
-    throw new EverholdError(
-      "EVH_REJECTED",
-      `the message has ${bytes} bytes, at most ${this.messageBytesMax} are allowed`,
-    );
-  }
-
   /** One line for a refusal that the client does not hear of; at most one a connection and check. */
   logRefusal(message: string, error: EverholdError): void {
     this.engine.log.debug(message, { peer: this.peer, code: error.code, reason: error.message });

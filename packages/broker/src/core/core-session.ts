@@ -235,7 +235,6 @@ export class CoreSession implements SessionSink, Waiting {
     const { engine } = this.session;
     let mustWait = true;
     try {
-      this.link.checkMessageSize(end - start);
       mustWait = this.session.send(bytes, view, start, end);
     } catch (error) {
       if (!(error instanceof EverholdError) || error instanceof ProtocolError) throw error;

@@ -28,6 +28,11 @@ export class LargeUpload {
     this.#checkSize();
   }
 
+  /** The message's headers, as they came. */
+  get headers(): Uint8Array {
+    return this.#headers;
+  }
+
   /** Adds a part of the body. */
   add(part: Uint8Array): void {
     if (this.#failure !== undefined) return;

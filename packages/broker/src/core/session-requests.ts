@@ -278,7 +278,7 @@ function continueLargeMessage(request: Request): void {
     counted,
     isAnswered,
     () => {
-      const message = upload.finish(chunk.messageBodySize ?? 0);
+      const message = finishUpload(session, upload, chunk.messageBodySize ?? 0);
       const view = new DataView(message.buffer, message.byteOffset, message.length);
       session.sendMessage(
         message,
@@ -292,6 +292,16 @@ function continueLargeMessage(request: Request): void {
     },
     chunk.correlationId,
   );
+}
+
+/** The whole message; when it is refused, that is recorded as for any other send. */
+function finishUpload(session: CoreSession, upload: LargeUpload, bodySize: number): Uint8Array {
+  try {
+    return upload.finish(bodySize);
+  } catch (error) {
+    if (error instanceof EverholdError) session.session.refuseHeaders(upload.headers, error);
+    throw error;
+  }
 }
 
 function answerQueueQuery(request: Request): void {

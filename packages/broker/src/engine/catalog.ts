@@ -100,7 +100,12 @@ export class Catalog {
    * Makes a queue, and its address where that is missing.
    * @throws EverholdError EVH_QUEUE_EXISTS, EVH_INVALID_QUEUE, EVH_INVALID_FILTER
    */
-  createQueue(definition: QueueDefinition, owner: ClientLink | undefined): LiveQueue {
+  createQueue(asked: QueueDefinition, owner: ClientLink | undefined): LiveQueue {
+    // One order of attributes, whoever asked, so that equal queues look equal in a dump.
+    const definition: QueueDefinition = {
+      ...defaultQueueDefinition(asked.name, asked.addressName, asked.routingType),
+      ...asked,
+    };
     if (this.#queues.has(definition.name)) {
       throw new EverholdError(
         "EVH_QUEUE_EXISTS",

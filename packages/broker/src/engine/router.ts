@@ -1,6 +1,7 @@
 import { EverholdError } from "@everhold/base";
-import { decodeSimpleString, MessageScan, scanMessage } from "@everhold/wire";
+import { decodeSimpleString, MessageScan, scanHeaders, scanMessage } from "@everhold/wire";
 
+import { limits } from "../limits.ts";
 import { MessagePlan } from "../state/message-plan.ts";
 import type { RoutingType } from "../state/queue-definition.ts";
 import type { RouteTarget } from "./address-cache.ts";
@@ -41,6 +42,7 @@ export class Router {
     const position = this.#engine.journal.endPosition;
     if (!this.#isNewSequence(bytes)) return true;
     try {
+      this.checkSize(end - start);
       const target = this.targetOf(session, bytes);
       this.#engine.credits.checkRoom(target.address);
       const verdict = this.prepare(target, bytes, view, start, end);
@@ -114,6 +116,34 @@ export class Router {
       if (isRecorded) this.#engine.awaitCommit(queue);
       else this.#engine.touch(queue);
     }
+  }
+
+  /** Refuses a message that no delivery or no record could hold. @throws EverholdError EVH_REJECTED */
+  checkSize(messageBytes: number): void {
+    const { config, journal } = this.#engine;
+    const max = Math.min(
+      config.messageBytesMax,
+      journal.recordBytesMax - limits.recordOverheadBytes,
+    );
+    if (messageBytes <= max) return;
+    throw new EverholdError(
+      "EVH_REJECTED",
+      `the message has ${messageBytes} bytes, at most ${max} are allowed`,
+    );
+  }
+
+  /**
+   * Records that a message is refused of which only the headers `HDR` are left.
+   * @throws ProtocolError when they are not valid
+   */
+  refuseHeaders(headers: Uint8Array, error: EverholdError): void {
+    const view = new DataView(headers.buffer, headers.byteOffset, headers.length);
+    scanHeaders(view, 0, headers.length, this.scan);
+    this.#identity.read(view, this.scan);
+    const { idOffset, epoch, sequence } = this.#identity;
+    if (idOffset < 0) return;
+    const verdict = this.#engine.state.judgeProducer(headers, idOffset, epoch, sequence);
+    if (verdict === "new") this.#recordRefusal(headers, error);
   }
 
   /** What tells the duplicate id of the message prepared last from all others; `undefined` for none. */

@@ -73,6 +73,12 @@ export class Session {
     return false;
   }
 
+  /** A message was refused before it was whole. */
+  refuseHeaders(headers: Uint8Array, error: EverholdError): void {
+    if (this.#autoCommitSends) this.engine.router.refuseHeaders(headers, error);
+    else this.failTransaction(error);
+  }
+
   /**
    * Opens a consumer.
    * @throws EverholdError EVH_QUEUE_DOES_NOT_EXIST, EVH_INVALID_FILTER, EVH_MAX_CONSUMERS, EVH_SECURITY,

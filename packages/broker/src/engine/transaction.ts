@@ -53,6 +53,7 @@ export class Transaction implements DeferredWork {
     this.#sendEnds.push(this.#sends.offset);
     if (this.#failure !== undefined) return;
     try {
+      router.checkSize(end - start);
       credits.checkRoom(router.targetOf(this.#session, bytes).address);
     } catch (error) {
       if (!(error instanceof EverholdError)) throw error;

@@ -1,0 +1,236 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { encodeProducerMark, packets, type TypedValue } from "@everhold/wire";
+
+import { crashAndRestart, startBroker } from "../testing/test-broker.test-support.ts";
+import { messageOf, TestClient } from "../testing/test-client.test-support.ts";
+
+test("messages go round robin over the anycast queues of an address", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue({ address: "a", queueName: "one" });
+  await client.createQueue({ address: "a", queueName: "two" });
+  for (const text of ["1", "2", "3", "4"]) await client.publish("a", text);
+  await client.consume("one");
+  assert.deepEqual(await client.texts(), ["1", "3"]);
+  await client.consume("two", { consumerId: 1 });
+  assert.deepEqual(await client.texts(), ["2", "4"]);
+});
+
+test("of the anycast queues of an address those with consumers come first", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue({ address: "a", queueName: "one" });
+  await client.createQueue({ address: "a", queueName: "two" });
+  await client.consume("two");
+  for (const text of ["1", "2"]) client.post(messageOf("a", { text }), 1, false);
+  assert.deepEqual(await client.texts(), ["1", "2"]);
+});
+
+test("every multicast queue of an address gets a copy, filtered by its own filter", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  const red: TypedValue = { type: "string", value: "red" };
+  const common = { address: "t", routingType: 0 };
+  await client.createQueue({ ...common, queueName: "all" });
+  await client.createQueue({ ...common, queueName: "red", filter: "colour = 'red'" });
+  await client.publish("t", "plain", { routing: 0 });
+  await client.publish("t", "coloured", { routing: 0, properties: { colour: red } });
+  await client.consume("all");
+  assert.deepEqual(await client.texts(), ["plain", "coloured"]);
+  await client.consume("red", { consumerId: 1 });
+  assert.deepEqual(await client.texts(), ["coloured"]);
+});
+
+test("a routing type selects the queues; a message without one goes to both kinds", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue({ address: "a", queueName: "any" });
+  await client.createQueue({ address: "a", queueName: "multi", routingType: 0 });
+  await client.publish("a", "anycast", { routing: 1 });
+  await client.publish("a", "multicast", { routing: 0 });
+  await client.publish("a", "unsaid", { routing: undefined });
+  await client.consume("any");
+  assert.deepEqual(await client.texts(), ["anycast", "unsaid"]);
+  await client.consume("multi", { consumerId: 1 });
+  assert.deepEqual(await client.texts(), ["multicast", "unsaid"]);
+});
+
+test("a fully qualified name reaches one queue", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  for (const queueName of ["one", "two"]) {
+    await client.createQueue({ address: "t", queueName, routingType: 0 });
+  }
+  await client.publish("t::two", "for two", { routing: 0 });
+  await client.consume("t::two");
+  assert.deepEqual(await client.texts(), ["for two"]);
+  await client.consume("one", { consumerId: 1 });
+  assert.deepEqual(await client.texts(), []);
+});
+
+test("an anycast send makes its address and queue where that is allowed", async () => {
+  const { world, broker } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.publish("new", "kept");
+  assert.deepEqual(
+    broker.queues().map((queue) => [queue.name, queue.messageCount]),
+    [["new", 1]],
+  );
+});
+
+test("a send to an address that may not be created is refused", async () => {
+  const { world } = await startBroker({ addressSettings: { autoCreateAddresses: false } });
+  const client = await TestClient.open(world);
+  client.post(messageOf("new"), 9);
+  const { code, correlationId } = await client.expect(packets.exception);
+  assert.deepEqual([code, correlationId], [106, 9]);
+});
+
+test("a send to an address without queues succeeds and is dropped", async () => {
+  const { world, broker } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.publish("nobody", "lost", { routing: 0 });
+  assert.deepEqual(broker.queues(), []);
+});
+
+test("a message without an address goes to the first address that its session used", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  await client.publish("q", "named");
+  client.post(messageOf(null, { text: "unnamed" }), 1);
+  await client.expect(packets.nullResponse);
+  await client.consume("q");
+  assert.deepEqual(await client.texts(), ["named", "unnamed"]);
+});
+
+test("a message without an address is refused while its session has used none", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  client.post(messageOf(null), 1);
+  assert.equal((await client.expect(packets.exception)).code, 104);
+});
+
+test("the second message with a duplicate id is confirmed and dropped, also after a crash", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  const properties = { _AMQ_DUPL_ID: { type: "string", value: "same" } } as const;
+  await client.publish("q", "first", { properties });
+  await client.publish("q", "second", { properties });
+  await crashAndRestart(world);
+  const other = await TestClient.open(world);
+  await other.publish("q", "third", { properties });
+  await other.consume("q");
+  assert.deepEqual(await other.texts(), ["first"]);
+});
+
+/** The property that carries a producer's mark. */
+function marked(sequence: number, epoch = 0): Readonly<Record<string, TypedValue>> {
+  const id = new Uint8Array(16).fill(7);
+  return { _AMQ_DUPL_ID: { type: "bytes", value: encodeProducerMark({ id, epoch, sequence }) } };
+}
+
+test("a producer's sequence is applied once, and a repeat is confirmed again", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  await client.publish("q", "1", { properties: marked(1) });
+  await client.publish("q", "2", { properties: marked(2) });
+  await crashAndRestart(world);
+  const other = await TestClient.open(world);
+  await other.publish("q", "1 again", { properties: marked(1) });
+  await other.publish("q", "2 again", { properties: marked(2) });
+  await other.publish("q", "3", { properties: marked(3) });
+  await other.consume("q");
+  assert.deepEqual(await other.texts(), ["1", "2", "3"]);
+});
+
+test("a gap, an old epoch and an unknown producer each get their own code", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  client.post(messageOf("q", { properties: marked(5) }));
+  assert.equal((await client.expect(packets.exception)).code, 9003);
+  await client.publish("q", "1", { properties: marked(1, 3) });
+  client.post(messageOf("q", { properties: marked(3, 3) }));
+  assert.equal((await client.expect(packets.exception)).code, 9002);
+  client.post(messageOf("q", { properties: marked(2, 2) }));
+  assert.equal((await client.expect(packets.exception)).code, 9001);
+});
+
+test("a repeat of a refused sequence is refused again, after a crash as well", async () => {
+  const settings = { autoCreateAddresses: false };
+  const { world } = await startBroker({ addressSettings: settings });
+  const client = await TestClient.open(world);
+  client.post(messageOf("missing", { properties: marked(1) }));
+  assert.equal((await client.expect(packets.exception)).code, 106);
+  await crashAndRestart(world, { addressSettings: settings });
+  const other = await TestClient.open(world);
+  await other.createQueue({ address: "missing" });
+  other.post(messageOf("missing", { properties: marked(1) }));
+  assert.equal((await other.expect(packets.exception)).code, 106);
+  await other.publish("missing", "2", { properties: marked(2) });
+  await other.consume("missing");
+  assert.deepEqual(await other.texts(), ["2"]);
+});
+
+test("an application's duplicate id and a producer's mark go together", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  const both = (sequence: number): Readonly<Record<string, TypedValue>> => ({
+    _AMQ_DUPL_ID: { type: "string", value: "order-1" },
+    _EVH_SEQ: marked(sequence)["_AMQ_DUPL_ID"] ?? { type: "null", value: null },
+  });
+  await client.publish("q", "first", { properties: both(1) });
+  // The same order under the next sequence: dropped, and the sequence is used up.
+  await client.publish("q", "second", { properties: both(2) });
+  await client.publish("q", "third", { properties: marked(3) });
+  await client.consume("q");
+  assert.deepEqual(await client.texts(), ["first", "third"]);
+});
+
+test("a message that has expired on arrival is confirmed and goes nowhere", async () => {
+  const { world, broker } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  await client.publish("q", "late", { expiration: world.nowMs - 1 });
+  assert.equal(broker.queues()[0]?.messageCount, 0);
+});
+
+test("a full disk refuses sends and still takes acknowledgements", async () => {
+  const { world, broker } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  await client.publish("q", "before");
+  await client.consume("q");
+  const { messageId } = await client.delivery();
+  world.disk.free = 0;
+  client.send(packets.sessionStop, 10, {});
+  await client.expect(packets.nullResponse);
+  const body = new Uint8Array(100_000);
+  let names: string[] = [];
+  for (let sends = 0; sends < 100 && !names.includes("EXCEPTION"); sends += 1) {
+    client.post(messageOf("other", { body }));
+    names = await client.names();
+  }
+  assert.deepEqual(names, ["EXCEPTION"]);
+  const count = (): number =>
+    broker.queues().find((queue) => queue.name === "q")?.messageCount ?? -1;
+  assert.equal(count(), 1);
+  client.acknowledge(messageId);
+  await client.expect(packets.nullResponse);
+  assert.equal(count(), 0);
+});
+
+test("a message larger than the limit is refused, and the connection lives on", async () => {
+  const { world } = await startBroker({ messageBytesMax: 2048 });
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  client.post(messageOf("q", { body: new Uint8Array(3000) }));
+  assert.equal((await client.expect(packets.exception)).code, 999);
+  await client.publish("q", "small");
+});
