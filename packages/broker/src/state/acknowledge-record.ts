@@ -1,4 +1,4 @@
-import { laneCountMax, volatileLaneOffset } from "./row-key.ts";
+import { laneCountMax, laneOfKey, volatileLaneOffset } from "./row-key.ts";
 import { checkPadding, corrupt } from "./records.ts";
 import { keyAt, setKeyAt } from "./key-codec.ts";
 
@@ -87,5 +87,5 @@ function countRuns(keys: KeyList, count: number): number {
 }
 
 function isDurableKey(key: number): boolean {
-  return key % laneCountMax < volatileLaneOffset;
+  return laneOfKey(key) < volatileLaneOffset;
 }

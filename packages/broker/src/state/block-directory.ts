@@ -57,9 +57,7 @@ export class BlockDirectory {
     this.#blocks[index] = freed;
     this.#liveCount -= 1;
     if (this.#liveCount === 0) {
-      this.#bases = [];
-      this.#blocks = [];
-      this.#head = 0;
+      this.#clear();
       return;
     }
     while (this.blockAt(this.#head) === freed) this.#head += 1;
@@ -97,6 +95,18 @@ export class BlockDirectory {
       else high = middle - 1;
     }
     return low;
+  }
+
+  /** Keeps short arrays: a queue that is often empty would make new ones each time. */
+  #clear(): void {
+    if (this.#blocks.length > entriesBeforeCompaction) {
+      this.#bases = [];
+      this.#blocks = [];
+    } else {
+      this.#bases.length = 0;
+      this.#blocks.length = 0;
+    }
+    this.#head = 0;
   }
 
   #compact(): void {

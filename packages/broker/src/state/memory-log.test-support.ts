@@ -72,7 +72,7 @@ export class MemoryLog implements RecordLog {
     for (const { kind, asOf, bytes } of sections) {
       state.restoreSection(kind, asOf, bytes, new DataView(bytes.buffer), 0, bytes.length);
     }
-    const start = sections[0]?.asOf ?? 0;
+    const start = snapshot?.replayStart ?? 0;
     for (const { type, reference, position, bytes, view } of this.records) {
       if (position < start) continue;
       state.applyRecord(
@@ -100,6 +100,8 @@ export class MemoryLog implements RecordLog {
 /** A snapshot in memory, which is written section by section while the state changes. */
 export class MemorySnapshot implements SnapshotWriter {
   readonly sections: { kind: number; asOf: number; bytes: Uint8Array }[] = [];
+  /** Where the replay begins that follows this snapshot: what was committed when it was begun. */
+  readonly replayStart: number;
   readonly #log: MemoryLog;
   #kind = 0;
   bytes: Uint8Array = new Uint8Array(0);
@@ -108,6 +110,7 @@ export class MemorySnapshot implements SnapshotWriter {
 
   constructor(log: MemoryLog) {
     this.#log = log;
+    this.replayStart = log.commitPosition;
   }
 
   get asOf(): number {

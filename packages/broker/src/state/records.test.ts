@@ -19,7 +19,7 @@ import { MessagePlan } from "./message-plan.ts";
 import { defaultQueueDefinition, queueDefinition } from "./queue-definition.ts";
 import { QueueState } from "./queue-state.ts";
 import { moveRecord, producerRefusedRecord, queueRecord, readRecord } from "./records.ts";
-import { rowKey } from "./row-key.ts";
+import { rowKey, sequenceMax } from "./row-key.ts";
 import { StateTables } from "./state-tables.ts";
 import { MemoryLog } from "./memory-log.test-support.ts";
 
@@ -40,7 +40,7 @@ const messageInput = fc
   .record({
     body: fc.uint8Array({ minLength: 8, maxLength: 200 }),
     targets: fc.uniqueArray(fc.integer({ min: 1, max: 0xffff_ffff }), { maxLength: 10 }),
-    sequence: fc.maxSafeNat().map((value) => value % 2 ** 48),
+    sequence: fc.maxSafeNat().map((value) => value % (sequenceMax - 10)),
     expirationMs: fc.oneof(fc.constant(0), fc.maxSafeNat()),
     mark: fc.option(fc.tuple(fc.uint8Array({ minLength: 16, maxLength: 16 }), fc.maxSafeNat())),
     duplicateId: fc.option(fc.uint8Array({ maxLength: 60 })),

@@ -23,7 +23,8 @@ export function rowKey(sequence: number, lane: number): number {
 
 /** The lane part of a row key. */
 export function laneOfKey(key: number): number {
-  return key % laneCountMax;
+  // Right for every safe integer: the operator looks at the low 32 bits.
+  return key & (laneCountMax - 1);
 }
 
 /** The sequence part of a row key. */

@@ -7,6 +7,8 @@ export const smallBlockRows = 8;
 /** Rows of further blocks: one live row and one ready bit each in a word. */
 export const largeBlockRows = 32;
 
+const rowMask = rowsPerSlab - 1;
+
 /** Bytes of a row: position f64, message length, meta, expiry and message offset u32 each. */
 const rowBytes = 24;
 const lengthAt = 8;
@@ -84,7 +86,7 @@ export class RowStore {
   /** Gives a block back. All its rows must be dead. */
   free(block: number): void {
     const slab = this.#slab(block);
-    const index = block % rowsPerSlab;
+    const index = block & rowMask;
     const word = (index >>> slab.shift) * wordsPerBlock;
     assert(slab.words[word] === 0, "a block is freed when its rows are dead");
     slab.words[word + 2] = 0;
@@ -140,7 +142,7 @@ export class RowStore {
     expiryUnits: number,
   ): void {
     const view = this.#slab(row).view;
-    const at = (row % rowsPerSlab) * rowBytes;
+    const at = (row & rowMask) * rowBytes;
     view.setFloat64(at, position);
     view.setUint32(at + lengthAt, messageLength);
     view.setUint32(at + metaAt, 0);
@@ -150,12 +152,12 @@ export class RowStore {
 
   /** Where the row's record or body is: a position in the journal, or an address in the arena. */
   position(row: number): number {
-    return this.#slab(row).view.getFloat64((row % rowsPerSlab) * rowBytes);
+    return this.#slab(row).view.getFloat64((row & rowMask) * rowBytes);
   }
 
   /** Bytes of the message. */
   messageLength(row: number): number {
-    return this.#slab(row).view.getUint32((row % rowsPerSlab) * rowBytes + lengthAt);
+    return this.#slab(row).view.getUint32((row & rowMask) * rowBytes + lengthAt);
   }
 
   /**
@@ -163,12 +165,12 @@ export class RowStore {
    * the row's arrival mark instead.
    */
   messageOffset(row: number): number {
-    return this.#slab(row).view.getUint32((row % rowsPerSlab) * rowBytes + offsetAt);
+    return this.#slab(row).view.getUint32((row & rowMask) * rowBytes + offsetAt);
   }
 
   /** When the row expires, in units of the state's expiry base; 0 is never. */
   expiryUnits(row: number): number {
-    return this.#slab(row).view.getUint32((row % rowsPerSlab) * rowBytes + expiryAt);
+    return this.#slab(row).view.getUint32((row & rowMask) * rowBytes + expiryAt);
   }
 
   /** How often the row was handed out, as far as that was recorded. */
@@ -246,19 +248,19 @@ export class RowStore {
 
   #word(block: number, word: number): number {
     const slab = this.#slab(block);
-    return slab.words[((block % rowsPerSlab) >>> slab.shift) * wordsPerBlock + word] ?? 0;
+    return slab.words[((block & rowMask) >>> slab.shift) * wordsPerBlock + word] ?? 0;
   }
 
   #setWord(block: number, word: number, value: number): void {
     const slab = this.#slab(block);
-    slab.words[((block % rowsPerSlab) >>> slab.shift) * wordsPerBlock + word] = value;
+    slab.words[((block & rowMask) >>> slab.shift) * wordsPerBlock + word] = value;
   }
 
   #meta(row: number): number {
-    return this.#slab(row).view.getUint32((row % rowsPerSlab) * rowBytes + metaAt);
+    return this.#slab(row).view.getUint32((row & rowMask) * rowBytes + metaAt);
   }
 
   #setMeta(row: number, meta: number): void {
-    this.#slab(row).view.setUint32((row % rowsPerSlab) * rowBytes + metaAt, meta);
+    this.#slab(row).view.setUint32((row & rowMask) * rowBytes + metaAt, meta);
   }
 }

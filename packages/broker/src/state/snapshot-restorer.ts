@@ -19,6 +19,8 @@ import { stateLimits } from "./state-limits.ts";
 import type { StateTables } from "./state-tables.ts";
 
 interface RestoredQueue {
+  /** As of which position the definition is true. */
+  readonly asOf: number;
   readonly lanes: Map<number, RestoredRanges>;
   isWhole: boolean;
 }
@@ -86,6 +88,11 @@ export class SnapshotRestorer {
     return position < this.#asOfMax && position < (this.#addresses.get(id) ?? 0);
   }
 
+  /** Whether the snapshot holds the queue that the record at `position` created. */
+  coversQueue(id: number, position: number): boolean {
+    return position < this.#asOfMax && position < (this.#queues.get(id)?.asOf ?? 0);
+  }
+
   /** Whether the snapshot holds what the record at `position` did to a row. */
   coversRow(queueId: number, key: number, position: number): boolean {
     if (position >= this.#asOfMax) return false;
@@ -113,7 +120,7 @@ export class SnapshotRestorer {
         const { id, addressId, definition } = queueEntry.read(reader, 0);
         this.#check(!this.#tables.queues.has(id), asOf, "a queue comes once");
         this.#tables.putQueue(id, definition, true);
-        this.#queues.set(id, { lanes: new Map(), isWhole: false });
+        this.#queues.set(id, { asOf, lanes: new Map(), isWhole: false });
         this.addressIds.set(id, addressId);
         return;
       }

@@ -230,7 +230,7 @@ export class StateRecovery {
 
   #applyQueue(id: number, payload: Payload): void {
     const { addressId, definition } = this.#read(queueRecord, payload);
-    // A queue of the snapshot was created before the snapshot began, so its record does not come again.
+    if (this.#restored.coversQueue(id, payload.position)) return;
     if (this.#tables.queues.has(id)) throw corrupt(payload.position, `found queue ${id} twice`);
     this.#tables.putQueue(id, definition, true);
     this.#restored.addressIds.set(id, addressId);

@@ -22,7 +22,8 @@ type Phase = "catalog" | "addresses" | "queues" | "producers" | "done";
 
 /**
  * Writes the state down, one section a call, while it goes on changing. What is created after the first
- * section is left out: its records come later in the log than the snapshot begins.
+ * section is left out: its records come later in the log than the replay begins, which is where the log
+ * was committed when the snapshot was begun.
  */
 export class StateSnapshot {
   readonly #tables: StateTables;
