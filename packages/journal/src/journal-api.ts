@@ -21,7 +21,7 @@ export interface JournalOptions {
   readonly snapshotBytes?: number;
   /** Largest record, header included, in bytes. Default: what fits into one segment. */
   readonly recordBytesMax?: number;
-  /** Zeroed space to keep ahead of the writer; what acknowledgements live on when the disk is full. Default 32 MiB. */
+  /** Zeroed space to keep ahead of the writer: bursts up to this size run at full speed. Default 64 MiB. */
   readonly prepareAheadBytes?: number;
   /** Free space of the disk below which it counts as full, in bytes. Default 64 MiB. */
   readonly freeBytesMin?: number;

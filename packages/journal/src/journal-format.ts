@@ -161,11 +161,13 @@ export const layouts = [
   { title: "Snapshot header", totalBytes: snapshotHeaderBytes, fields: snapshotHeader },
   { title: "Snapshot section header", totalBytes: sectionHeaderBytes, fields: sectionHeader },
   { title: "Snapshot footer, payload", totalBytes: snapshotFooterBytes, fields: snapshotFooter },
-] as const satisfies readonly {
+] as const satisfies readonly Layout[];
+
+interface Layout {
   readonly title: string;
   readonly totalBytes: number;
   readonly fields: Readonly<Record<string, Field>>;
-}[];
+}
 
 /** The format as a page of Markdown, for `docs/`. */
 export function journalFormatDocument(): string {
@@ -185,8 +187,7 @@ export function journalFormatDocument(): string {
       "| at | bytes | field | meaning |",
       "|---|---|---|---|",
     );
-    const rows: [string, Field][] = Object.entries(fields);
-    for (const [name, { at, bytes, meaning }] of rows) {
+    for (const [name, { at, bytes, meaning }] of Object.entries<Field>(fields)) {
       lines.push(`| ${at} | ${bytes} | ${name} | ${meaning} |`);
     }
   }

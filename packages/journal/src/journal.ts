@@ -221,6 +221,10 @@ class DiskJournal
     return this.#snapshots.floor(this.diskFull);
   }
 
+  get isWriting(): boolean {
+    return this.#writer.isBusy;
+  }
+
   get unavailable(): EverholdError | undefined {
     return this.failure ?? (this.#life === "closed" ? this.#notWritable() : undefined);
   }

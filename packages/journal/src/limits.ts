@@ -37,10 +37,15 @@ export const limits = {
   snapshotWriteBytes: 256 * 1024,
   /** Snapshots kept: the newest, and one more in case the newest was damaged. */
   snapshotCountMax: 2,
-  /** Zeroed space ahead of the writer. Also what acknowledgements live on when the disk is full. */
-  prepareAheadBytesDefault: 32 * 1024 * 1024,
-  /** One write of zeros ahead of the writer: short, because log writes wait for it where they meet. */
-  prepareExtentBytes: 4 * 1024 * 1024,
+  /** Zeroed space ahead of the writer: a burst of this size runs at full speed. */
+  prepareAheadBytesDefault: 64 * 1024 * 1024,
+  /**
+   * Zeroed space that is kept ahead even while the writer is busy, when zeros compete with it. Also what
+   * acknowledgements live on when the disk is full.
+   */
+  prepareAheadBytesMin: 8 * 1024 * 1024,
+  /** One write of zeros: short, because a log write that comes meanwhile waits for the disk. */
+  prepareExtentBytes: 1024 * 1024,
   /** Free space of the disk that is left for snapshots. Below it the disk counts as full. */
   freeBytesMinDefault: 64 * 1024 * 1024,
   /** How often a full disk is looked at again, in milliseconds. */

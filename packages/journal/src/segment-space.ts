@@ -22,6 +22,8 @@ export type RollValues = Pick<
 export interface SpaceSurroundings {
   /** Segments that end here or before are needed by no snapshot. */
   readonly snapshotFloor: number;
+  /** A log write is under way: zeros would compete with it. */
+  readonly isWriting: boolean;
   /** A roll has ended, or a write that had to wait may be tried again. */
   onSpace(): void;
   /** The disk is full: whatever can be given up should be. */
@@ -208,7 +210,9 @@ export class SegmentSpace {
     if (this.#isFull && this.#retryAsked) return undefined;
     const activeBytes = this.active.sizeBytes;
     let ahead = this.#preparedEnd - this.#writtenEnd;
-    const wanted = this.#settings.prepareAheadBytes;
+    const wanted = this.#surroundings.isWriting
+      ? Math.min(this.#settings.prepareAheadBytes, limits.prepareAheadBytesMin)
+      : this.#settings.prepareAheadBytes;
     if (this.#preparedEnd < activeBytes && ahead < wanted) return this.#fillActive();
     for (const spare of this.#spares) ahead += spare.preparedBytes;
     if (ahead < wanted) return this.#fillSpare();

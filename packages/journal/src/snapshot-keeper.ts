@@ -69,8 +69,8 @@ export class SnapshotKeeper {
    * Segments that end at or before it are needed by no snapshot: one may be damaged, so the older one
    * counts. When the disk is full the newest is enough.
    */
-  floor(isDiskFull: boolean): number {
-    const isEnough = this.#kept.length >= limits.snapshotCountMax || isDiskFull;
+  floor(isSpaceShort: boolean): number {
+    const isEnough = this.#kept.length >= limits.snapshotCountMax || isSpaceShort;
     return isEnough ? (this.#kept[0]?.replayStart ?? 0) : 0;
   }
 

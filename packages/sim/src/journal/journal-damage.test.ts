@@ -22,7 +22,7 @@ async function journaled(batchCount: number, valuesPerBatch = 2): Promise<Journa
   const batchEnds = [booted.journal.commitPosition];
   for (let batch = 0; batch < batchCount; batch += 1) {
     for (let index = 0; index < valuesPerBatch; index += 1) {
-      booted.state.add(index, batch * 100 + index, 60);
+      booted.state.add(index % 7, batch * 100 + index, 60);
     }
     await booted.commit();
     batchEnds.push(booted.journal.commitPosition);
@@ -98,6 +98,57 @@ test("a damaged last batch is rot when a snapshot says that it was durable", asy
   const size = end - 512;
   world.disk.put(firstSegment, world.disk.content(firstSegment).slice(0, size));
   await assertRefused(world, "EVH_DATA_CORRUPT", /has only \d+ bytes/);
+});
+
+test("a damaged batch is rot when a snapshot's footer alone says that it was durable", async () => {
+  const world = new JournalWorld({ seed: 5 });
+  const booted = await world.boot();
+  booted.state.add(1, 2, 60);
+  await booted.commit();
+  const start = booted.journal.commitPosition;
+  const snapshot = booted.journal.snapshotNow();
+  booted.state.add(1, 3, 60);
+  await world.settle(snapshot);
+  world.crash({ fate: "lost" });
+  // Nothing lies behind the batch that would speak for it.
+  world.disk.put(firstSegment, world.disk.content(firstSegment).slice(0, start + 100));
+  await assertRefused(world, "EVH_DATA_CORRUPT", /durable up to position/);
+});
+
+test("a batch that does not continue the history before it is refused", async () => {
+  const { world } = await journaled(1);
+  const [left, right] = [copyOf(world), copyOf(world)];
+  let end = 0;
+  for (const [index, fork] of [left, right].entries()) {
+    const booted = await fork.boot();
+    for (let batch = 0; batch < 2; batch += 1) {
+      booted.state.add(1, 1000 * index + batch, 60);
+      end = booted.journal.commitPosition;
+      await booted.commit();
+    }
+    fork.crash({ fate: "lost" });
+  }
+  // The same place of the same file, each valid in itself: only the chain tells them apart.
+  const mixed = left.disk.content(firstSegment);
+  mixed.set(right.disk.content(firstSegment).subarray(end, end + 512), end);
+  left.disk.put(firstSegment, mixed);
+  await assertRefused(left, "EVH_DATA_CORRUPT", /does not continue the log before it/);
+});
+
+test("what a torn write left behind the end is wiped", async () => {
+  const { world, batchEnds } = await journaled(3, 40);
+  const [start = 0, end = 0] = batchEnds.slice(-2);
+  assert.ok(end - start > 1024);
+  const content = world.disk.content(firstSegment);
+  content.fill(0, start, start + 512);
+  world.disk.put(firstSegment, content);
+  const booted = world.prepare({ prepareAheadBytes: 0 });
+  const summary = await booted.open();
+  assert.equal(summary.endPosition, start);
+  assert.ok(summary.wipedBytes > 512);
+  const after = world.disk.content(firstSegment);
+  const epochEnd = booted.journal.commitPosition;
+  assert.ok(after.subarray(epochEnd).every((byte) => byte === 0));
 });
 
 test("a segment header of a newer format is refused by name", async () => {

@@ -9,7 +9,7 @@ import { JournalWorld } from "./journal-world.test-support.ts";
  */
 const folder = new URL("../../testdata/journal-1/", import.meta.url);
 const expectedFingerprint =
-  "5:-1353013024 5:-1383562369 4:-1237500208 4:-1266129359 4:-1294758510 4:-1323387661 4:-1352016812";
+  "5:221991039 5:1176264071 4:68727003 4:99510004 4:130293005 4:161076006 4:191239007";
 
 async function writeFolder(): Promise<JournalWorld> {
   const world = new JournalWorld({ seed: 1 });

@@ -158,6 +158,28 @@ test("segments without rows are deleted when both snapshots are behind them, oth
   assert.equal(second.state.fingerprint(), booted.state.fingerprint());
 });
 
+test("the log is kept for the older snapshot, in case the newest is damaged", async () => {
+  const world = new JournalWorld({ seed: 2 });
+  const options = { snapshotBytes: 40_000, spareCountMax: 0 };
+  const booted = await world.boot(options);
+  for (let index = 0; index < 300; index += 1) {
+    booted.state.add(index % 7, index, 1500);
+    await booted.commit();
+  }
+  await world.run();
+  for (let index = 0; index < 40; index += 1) booted.state.add(index % 7, index, 1500);
+  await booted.commit();
+  await world.settle(booted.journal.snapshotNow());
+  await world.run();
+  assert.equal(world.disk.names().includes("0000000000000000.journal"), false);
+  world.crash();
+  const [older, newest] = snapshotsOf(world);
+  world.disk.flipBit(newest ?? "", 600, 1);
+  const second = await world.boot(options);
+  assert.equal(second.summary?.snapshotName, older);
+  assert.equal(second.state.fingerprint(), booted.state.fingerprint());
+});
+
 test("bytes of a segment's earlier life never count", async () => {
   const world = new JournalWorld({ seed: 2 });
   const options = { snapshotBytes: 40_000, spareCountMax: 2, prepareAheadBytes: 0 };
