@@ -1,11 +1,12 @@
 import { unreachable } from "@everhold/base";
 
-import type {
-  ArithmeticOperator,
-  ComparisonOperator,
-  Expression,
-  LikePart,
-  SelectorValue,
+import {
+  opaque,
+  type ArithmeticOperator,
+  type ComparisonOperator,
+  type Expression,
+  type LikePart,
+  type SelectorValue,
 } from "./expression.ts";
 
 /** Gives the value of an identifier; `undefined` where the message has none. */
@@ -106,6 +107,7 @@ function compare(
   right: SelectorValue,
 ): boolean | undefined {
   if (left === undefined || right === undefined) return undefined;
+  if (left === opaque || right === opaque) return false;
   if (typeof left === "string" || typeof left === "boolean") {
     if (typeof left !== typeof right) return false;
     if (operator === "=") return left === right;

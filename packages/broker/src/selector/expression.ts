@@ -4,7 +4,10 @@
  * Exact numbers (Java's byte to long) are `bigint`, approximate ones (float, double) are `number`, so
  * that the type of a value is never in doubt. `undefined` is NULL, and as a condition UNKNOWN.
  */
-export type SelectorValue = string | boolean | bigint | number | undefined;
+export type SelectorValue = string | boolean | bigint | number | typeof opaque | undefined;
+
+/** A value that is there but of a type that selectors do not know (byte arrays): it equals nothing. */
+export const opaque = Symbol("opaque");
 
 /** Operators that compare two values. */
 export type ComparisonOperator = "=" | "<>" | "<" | "<=" | ">" | ">=";

@@ -8,7 +8,7 @@ import {
 } from "@everhold/wire";
 
 import type { SelectorSource } from "./evaluate.ts";
-import type { SelectorValue } from "./expression.ts";
+import { opaque, type SelectorValue } from "./expression.ts";
 
 const empty = new Uint8Array(0);
 
@@ -97,7 +97,6 @@ export class MessageSource implements SelectorSource {
   }
 }
 
-/** Types that selectors do not know (byte arrays) are there, but equal nothing. */
 function selectorValue(typed: TypedValue | undefined): SelectorValue {
   if (typed === undefined) return undefined;
   switch (typed.type) {
@@ -116,6 +115,6 @@ function selectorValue(typed: TypedValue | undefined): SelectorValue {
     case "double":
       return typed.value;
     case "bytes":
-      return Number.NaN;
+      return opaque;
   }
 }

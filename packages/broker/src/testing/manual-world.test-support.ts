@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 
-import { EverholdError, Prng } from "@everhold/base";
+import { Prng } from "@everhold/base";
 import type { LogFields, Ports, Timer } from "@everhold/env";
 
 import { MemoryDisk } from "./memory-disk.test-support.ts";
@@ -148,9 +148,4 @@ export class ManualWorld {
       },
     };
   }
-}
-
-/** The error of a disk that fails. */
-export function diskFailure(): EverholdError {
-  return new EverholdError("EVH_IO", "the test's disk fails");
 }

@@ -44,6 +44,11 @@ export class MemoryDisk implements Disk {
     for (const event of this.#held.splice(0)) this.#schedule(event);
   }
 
+  /** An error to set as {@link writeError}. */
+  failure(): EverholdError {
+    return new EverholdError("EVH_IO", "the test's disk fails");
+  }
+
   /** Forgets what was under way. */
   crash(): void {
     this.#held = [];

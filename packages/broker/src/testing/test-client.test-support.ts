@@ -213,14 +213,31 @@ export class TestClient {
   async expect<T extends FieldTable>(definition: PacketDefinition<number, T>): Promise<ValueOf<T>> {
     await this.settle();
     const frame = this.frames.shift();
-    assert.equal(frame?.name, definition.name);
+    assert.ok(frame !== undefined, `${definition.name} is expected, and nothing came`);
+    return this.decode(definition, frame);
+  }
+
+  /** The content of a frame, which must be of this packet. */
+  decode<T extends FieldTable>(
+    definition: PacketDefinition<number, T>,
+    frame: ReceivedFrame,
+  ): ValueOf<T> {
+    assert.equal(frame.name, definition.name);
     return decodePacket(definition, new ByteReader(frame.bytes), this.version);
+  }
+
+  /** The delivery in a frame. */
+  decodeDelivery(frame: ReceivedFrame): Delivery {
+    const { message, consumerId, deliveryCount } = this.decode(packets.receive, frame);
+    return { ...readMessage(new ByteReader(message)), consumerId, deliveryCount };
   }
 
   /** The next frame, which must be a delivery. */
   async delivery(): Promise<Delivery> {
-    const { message, consumerId, deliveryCount } = await this.expect(packets.receive);
-    return { ...readMessage(new ByteReader(message)), consumerId, deliveryCount };
+    await this.settle();
+    const frame = this.frames.shift();
+    assert.ok(frame !== undefined, "a delivery is expected, and nothing came");
+    return this.decodeDelivery(frame);
   }
 
   /** All deliveries that have arrived; nothing else may have. */

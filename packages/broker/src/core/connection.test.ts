@@ -1,0 +1,216 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { packets } from "@everhold/wire";
+
+import { runUntil, startBroker } from "../testing/test-broker.test-support.ts";
+import { messageOf, TestClient } from "../testing/test-client.test-support.ts";
+
+test("a new connection gets its ping back and a topology whose first node is the last one", async () => {
+  const { world, broker } = await startBroker();
+  const client = new TestClient(world);
+  client.send(packets.ping, 0, { connectionTtl: 45_000 });
+  assert.equal((await client.expect(packets.ping)).connectionTtl, 45_000);
+  client.send(packets.subscribeTopologyV2, 0, { clusterConnection: false, clientVersion: 136 });
+  const topology = await client.expect(packets.clusterTopologyV4);
+  assert.equal(topology.nodeId, broker.nodeId);
+  assert.deepEqual(topology.pair, { primary: null, backup: null, last: true });
+  assert.equal(topology.serverVersion, 136);
+});
+
+test("the node id is the same after a restart, and the topology's event id has grown", async () => {
+  const { world, broker } = await startBroker();
+  const ask = async (): Promise<{ nodeId: string; eventId: number }> => {
+    const client = new TestClient(world);
+    client.send(packets.subscribeTopologyV2, 0, { clusterConnection: false, clientVersion: 136 });
+    return client.expect(packets.clusterTopologyV4);
+  };
+  const first = await ask();
+  await runUntil(world, broker.stop());
+  await world.pass(10);
+  await startBroker({}, world);
+  const second = await ask();
+  assert.equal(second.nodeId, first.nodeId);
+  assert.ok(second.eventId > first.eventId);
+});
+
+test("a client of an older version gets the topology packet that it knows", async () => {
+  const { world } = await startBroker();
+  const client = new TestClient(world, 130);
+  client.send(packets.subscribeTopologyV2, 0, { clusterConnection: false, clientVersion: 130 });
+  await client.expect(packets.clusterTopologyV3);
+});
+
+test("a version that is not known is refused with 108, and the next lower one is tried on the same socket", async () => {
+  const { world } = await startBroker();
+  const client = new TestClient(world);
+  await client.createSession({ version: 137 });
+  assert.equal((await client.expect(packets.exception)).code, 108);
+  await client.createSession({ version: 136 });
+  assert.equal((await client.expect(packets.createSessionResponse)).serverVersion, 136);
+});
+
+test("the first version that a connection names decides the layout of its packets", async () => {
+  const { world } = await startBroker();
+  // The client subscribes as 135 and re-creates its session with the broker's own number.
+  const client = new TestClient(world, 135);
+  await client.subscribe();
+  await client.createSession({ version: 136 });
+  client.frames.length = 0;
+  await client.createQueue();
+  await client.publish("q", "understood");
+});
+
+for (const version of [129, 130, 131, 132, 134, 136]) {
+  test(`a client of version ${version} sends, receives and commits`, async () => {
+    const { world } = await startBroker();
+    const client = await TestClient.open(world, { version });
+    await client.createQueue();
+    client.post(messageOf("q", { text: "hello" }), 7);
+    const { correlationId } = await client.expect(packets.nullResponse);
+    assert.equal(correlationId, version >= 130 ? 7 : -1);
+    await client.consume("q");
+    assert.deepEqual(await client.texts(), ["hello"]);
+    client.send(packets.commit, 10, { correlationId: version >= 132 ? 3 : null });
+    await client.expect(packets.nullResponse);
+  });
+}
+
+test("both forms of session creation are accepted", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  client.send(packets.createSessionV2, 1, {
+    name: "second",
+    sessionChannelId: 11,
+    version: 136,
+    username: null,
+    password: null,
+    minLargeMessageSize: 102_400,
+    xa: false,
+    autoCommitSends: true,
+    autoCommitAcks: true,
+    confirmationWindowSize: -1,
+    preAcknowledge: false,
+    defaultAddress: null,
+    clientId: "me",
+  });
+  await client.expect(packets.createSessionResponse);
+});
+
+test("a reattachment is refused, a failover check is passed", async () => {
+  const { world, broker } = await startBroker();
+  const client = new TestClient(world);
+  client.send(packets.checkForFailover, 1, { nodeId: broker.nodeId });
+  assert.equal((await client.expect(packets.checkForFailoverReply)).okToFailover, true);
+  client.send(packets.reattachSession, 1, { name: "lost", lastConfirmedCommandId: 5 });
+  assert.deepEqual(await client.expect(packets.reattachSessionResponse), {
+    lastConfirmedCommandId: -1,
+    reattached: false,
+  });
+});
+
+test("with users configured only they get a session", async () => {
+  const { world } = await startBroker({ users: [{ user: "ann", password: "secret" }] });
+  const client = new TestClient(world);
+  await client.createSession({ username: "ann", password: "wrong" });
+  assert.equal((await client.expect(packets.exception)).code, 105);
+  await client.createSession();
+  assert.equal((await client.expect(packets.exception)).code, 105);
+  await client.createSession({ username: "ann", password: "secret" });
+  await client.expect(packets.createSessionResponse);
+});
+
+test("an XA session is refused with its code", async () => {
+  const { world } = await startBroker();
+  const client = new TestClient(world);
+  await client.createSession({ xa: true });
+  assert.equal((await client.expect(packets.exception)).code, 213);
+});
+
+test("packets that are not implemented are answered with a typed error", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  client.send(packets.xaGetTimeout, 10, {});
+  assert.equal((await client.expect(packets.exception)).code, 213);
+});
+
+test("a packet for an unknown channel is dropped", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  client.send(packets.sessionStart, 999, {});
+  client.send(packets.queueQuery, 10, { queueName: "q" });
+  await client.expect(packets.queueQueryResponseV3);
+});
+
+test("a closed session answers, and its channel can be used again", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  client.send(packets.sessionClose, 10, {});
+  await client.expect(packets.nullResponse);
+  client.send(packets.queueQuery, 10, { queueName: "q" });
+  assert.deepEqual(await client.names(), []);
+  await client.createSession();
+  await client.expect(packets.createSessionResponse);
+});
+
+test("a client id belongs to one live session", async () => {
+  const { world } = await startBroker();
+  const unique = { key: "jms-client-id", data: "me", requiresConfirmation: true };
+  const first = await TestClient.open(world);
+  first.send(packets.addUniqueMetadata, 10, unique);
+  await first.expect(packets.nullResponse);
+  first.send(packets.addMetadataV2, 10, unique);
+  await first.expect(packets.nullResponse);
+  const second = await TestClient.open(world);
+  second.send(packets.addUniqueMetadata, 10, unique);
+  assert.equal((await second.expect(packets.exception)).code, 114);
+  first.socket.close();
+  await world.settle();
+  second.send(packets.addUniqueMetadata, 10, unique);
+  await second.expect(packets.nullResponse);
+});
+
+test("metadata without confirmation is not answered", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  const value = { key: "jms-session", data: "", requiresConfirmation: false };
+  client.send(packets.addMetadataV2, 10, value);
+  assert.deepEqual(await client.names(), []);
+});
+
+test("a client that is silent for longer than it announced is disconnected", async () => {
+  const { world, broker } = await startBroker();
+  const client = new TestClient(world);
+  client.send(packets.ping, 0, { connectionTtl: 10_000 });
+  await client.expect(packets.ping);
+  await world.pass(9_000);
+  client.send(packets.ping, 0, { connectionTtl: 10_000 });
+  await client.expect(packets.ping);
+  await world.pass(9_000);
+  assert.equal(broker.connectionCount, 1);
+  await world.pass(5_000);
+  assert.equal(broker.connectionCount, 0);
+  assert.ok(client.socket.isClosed);
+});
+
+test("a stopping broker says goodbye in the form that each client knows", async () => {
+  const { world, broker } = await startBroker();
+  const current = await TestClient.open(world);
+  const older = await TestClient.open(world, { version: 130 });
+  await runUntil(world, broker.stop());
+  assert.deepEqual(await current.names(), ["DISCONNECT_V3"]);
+  assert.deepEqual(await older.names(), ["DISCONNECT_V2"]);
+  assert.ok(current.socket.isClosed);
+});
+
+test("a broker whose journal fails closes every connection without an answer and reports", async () => {
+  const { world, broker } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  world.disk.writeError = world.disk.failure();
+  client.post(messageOf("q"), 1);
+  assert.deepEqual(await client.names(), []);
+  assert.ok(client.socket.isClosed);
+  assert.equal(broker.failure?.code, "EVH_IO");
+  await runUntil(world, broker.stop());
+});

@@ -1,0 +1,254 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { EverholdError } from "@everhold/base";
+import fc from "fast-check";
+
+import { messageOf } from "../testing/test-client.test-support.ts";
+import { evaluate } from "./evaluate.ts";
+import type { SelectorValue } from "./expression.ts";
+import { parseSelector } from "./parser.ts";
+import { parseFilter, Selector } from "./selector.ts";
+
+const values: Readonly<Record<string, SelectorValue>> = {
+  yes: true,
+  no: false,
+  five: 5n,
+  big: 2n ** 53n + 1n,
+  half: 0.5,
+  two: 2,
+  text: "red",
+  digits: "2",
+  percent: "50%",
+  under: "_foo",
+};
+
+function result(selector: string): SelectorValue {
+  return evaluate(parseSelector(selector), { valueOf: (name) => values[name] });
+}
+
+const truthTable: readonly (readonly [selector: string, expected: boolean | undefined])[] = [
+  // Three-valued logic: `nul` is a property that does not exist.
+  ["yes AND yes", true],
+  ["yes AND no", false],
+  ["no AND yes", false],
+  ["no AND no", false],
+  ["yes AND nul", undefined],
+  ["nul AND yes", undefined],
+  ["no AND nul", false],
+  ["nul AND no", false],
+  ["nul AND nul", undefined],
+  ["yes OR yes", true],
+  ["yes OR no", true],
+  ["no OR yes", true],
+  ["no OR no", false],
+  ["yes OR nul", true],
+  ["nul OR yes", true],
+  ["no OR nul", undefined],
+  ["nul OR no", undefined],
+  ["nul OR nul", undefined],
+  ["NOT yes", false],
+  ["NOT no", true],
+  ["NOT nul", undefined],
+  // NOT binds looser than a comparison.
+  ["NOT text = 'blue'", true],
+  ["NOT NOT yes", true],
+  // Comparisons, with NULL and with types that do not go together.
+  ["five = 5", true],
+  ["five <> 5", false],
+  ["five > 4 AND five < 6", true],
+  ["five >= 5 AND five <= 5", true],
+  ["nul = 5", undefined],
+  ["5 = nul", undefined],
+  ["nul = nul", undefined],
+  ["digits > 1", false],
+  ["NOT digits > 1", true],
+  ["digits <> 1", false],
+  ["text = 'red'", true],
+  ["text <> 'blue'", true],
+  ["text > 'a'", false],
+  ["yes = TRUE", true],
+  ["yes <> false", true],
+  ["yes > FALSE", false],
+  ["five = 5.0", true],
+  ["half = 0.5", true],
+  ["big = 9007199254740993", true],
+  ["big = 9007199254740992", false],
+  // Arithmetic with Java's promotion.
+  ["5/2 = 2", true],
+  ["5/2.0 = 2.5", true],
+  ["five / 0 = 1", undefined],
+  ["five + 1 * 2 = 7", true],
+  ["(five + 1) * 2 = 12", true],
+  ["five - -1 = 6", true],
+  ["-five = -5", true],
+  ["+five = 5", true],
+  ["nul + 1 = 2", undefined],
+  ["text + 1 = 2", undefined],
+  ["9223372036854775807 + 1 = -9223372036854775808", true],
+  // Literals as in Java.
+  ["0x10 = 16", true],
+  ["010 = 8", true],
+  ["57L = 57", true],
+  ["7. = 7", true],
+  [".5 = 0.5", true],
+  ["7E3 = 7000", true],
+  ["'it''s' = 'it''s'", true],
+  // BETWEEN, IN, LIKE, IS NULL.
+  ["five BETWEEN 5 AND 6", true],
+  ["five NOT BETWEEN 5 AND 6", false],
+  ["nul BETWEEN 1 AND 2", undefined],
+  ["five between 6 and nul", false],
+  ["text IN ('blue', 'red')", true],
+  ["text NOT IN ('blue')", true],
+  ["nul IN ('a')", undefined],
+  ["five IN ('5')", false],
+  ["text LIKE 'r%'", true],
+  ["text LIKE '_e_'", true],
+  ["text LIKE '_e'", false],
+  ["text LIKE '%'", true],
+  ["text LIKE 'r%e%d'", true],
+  ["text NOT LIKE 'r%'", false],
+  ["nul LIKE 'a'", undefined],
+  ["five LIKE '5'", false],
+  ["under LIKE '\\_%' ESCAPE '\\'", true],
+  ["percent LIKE '50!%' ESCAPE '!'", true],
+  ["text LIKE '\\_%' ESCAPE '\\'", false],
+  ["nul IS NULL", true],
+  ["text IS NULL", false],
+  ["text IS NOT NULL", true],
+  // Keywords in any case, names in theirs.
+  ["Text IS null", true],
+  ["yes and Not no", true],
+];
+
+for (const [selector, expected] of truthTable) {
+  test(`the selector ${selector} is ${expected === undefined ? "unknown" : String(expected)}`, () => {
+    assert.equal(result(selector), expected);
+  });
+}
+
+const invalid: readonly string[] = [
+  "=",
+  "a =",
+  "a = = b",
+  "a AND",
+  "(a = 1",
+  "a = 1)",
+  "a b",
+  "a LIKE 5",
+  "5 LIKE 'a'",
+  "a IN ()",
+  "a IN (1)",
+  "a NOT = 1",
+  "a IS 5",
+  "'open",
+  "a = 'x' ESCAPE 'y'",
+  "a LIKE 'x' ESCAPE 'long'",
+  "a LIKE 'x!' ESCAPE '!'",
+  "5",
+  "a + 1",
+  "'text'",
+  "yes AND 5",
+  "a = 089",
+  "a = 99999999999999999999",
+  "a # b",
+  "-- comment",
+  "NOT",
+];
+
+for (const selector of invalid) {
+  test(`the selector ${selector} is refused`, () => {
+    assert.throws(
+      () => parseSelector(selector),
+      (error) => EverholdError.is(error, "EVH_INVALID_FILTER"),
+    );
+  });
+}
+
+test("a refusal says what was found, where, and what is expected", () => {
+  assert.throws(() => parseSelector("colour = "), {
+    message:
+      'the filter "colour = " has the end at character 10 where a name, a literal or a parenthesis is expected',
+  });
+});
+
+test("too deep and too long selectors are refused", () => {
+  for (const text of [`${"(".repeat(5000)}a`, `${"NOT ".repeat(3000)}a`, "a".repeat(20_000)]) {
+    assert.throws(
+      () => parseSelector(text),
+      (error) => EverholdError.is(error, "EVH_INVALID_FILTER"),
+    );
+  }
+});
+
+test("no text and blanks are no filter", () => {
+  assert.equal(parseFilter(null), undefined);
+  assert.equal(parseFilter("  "), undefined);
+});
+
+test("any text is either a selector or refused with its code", () => {
+  const word = fc.constantFrom(
+    ..."( ) a b 'x' 5 0.5 = <> < > + - * / AND OR NOT IN LIKE BETWEEN IS NULL ESCAPE TRUE ,".split(
+      " ",
+    ),
+  );
+  fc.assert(
+    fc.property(fc.array(word, { maxLength: 12 }), (words) => {
+      try {
+        const found = result(words.join(" "));
+        assert.ok(found === undefined || typeof found === "boolean" || words.length === 1);
+      } catch (error) {
+        assert.ok(EverholdError.is(error, "EVH_INVALID_FILTER"));
+      }
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+test("LIKE agrees with a regular expression", () => {
+  const letters = fc.string({ unit: fc.constantFrom("a", "b", "%", "_"), maxLength: 8 });
+  fc.assert(
+    fc.property(letters, letters, (text, pattern) => {
+      const expression = parseSelector(`p LIKE '${pattern}'`);
+      const found = evaluate(expression, { valueOf: () => text });
+      const regular = new RegExp(`^${pattern.replaceAll("%", ".*").replaceAll("_", ".")}$`, "s");
+      assert.equal(found, regular.test(text));
+    }),
+  );
+});
+
+test("a selector sees headers and properties of a message", () => {
+  const bytes = messageOf("orders", {
+    priority: 7,
+    timestamp: 5,
+    userId: new Uint8Array(16).fill(0xab),
+    properties: {
+      count: { type: "int", value: 3 },
+      long: { type: "long", value: 2n ** 60n },
+      ratio: { type: "double", value: 0.25 },
+      name: { type: "string", value: "ann" },
+      blob: { type: "bytes", value: new Uint8Array(3) },
+      _AMQ_GROUP_ID: { type: "string", value: "g" },
+    },
+  });
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const matches = (text: string): boolean =>
+    new Selector(text).matches(bytes, view, 0, bytes.length);
+  for (const text of [
+    "count = 3 AND long = 1152921504606846976 AND ratio = 0.25 AND name = 'ann'",
+    "AMQPriority = 7 AND JMSPriority = 7",
+    "AMQDurable = 'DURABLE' AND JMSDeliveryMode = 'PERSISTENT'",
+    "AMQTimestamp = 5 AND AMQExpiration = 0",
+    "AMQAddress = 'orders' AND AMQGroupID = 'g'",
+    "AMQUserID = 'ID:abababab-abab-abab-abab-abababababab'",
+    "AMQSize > 50",
+    "blob IS NOT NULL AND missing IS NULL",
+    "__AMQ_CID <> 'me' OR __AMQ_CID IS NULL",
+  ]) {
+    assert.ok(matches(text), text);
+  }
+  for (const text of ["_AMQX=-1", "blob = 'a'", "count = '3'", "blob <> 5"]) {
+    assert.ok(!matches(text), text);
+  }
+});
