@@ -82,3 +82,58 @@ test("a crash at any disk operation loses nothing confirmed and splits no group"
   }
   assert.ok(operationNumber > 200, `the work has many operations, found ${operationNumber}`);
 });
+
+/** Boots with a crash at one of the operations; whether there was one of that number. */
+async function crashWhileStarting(world: JournalWorld, operationNumber: number): Promise<boolean> {
+  let seen = 0;
+  let isOver = false;
+  world.disk.observe(() => {
+    seen += 1;
+    if (seen !== operationNumber) return;
+    isOver = true;
+    world.crash();
+  });
+  const booted = world.prepare();
+  let isOpen = false;
+  booted.journal.open(booted.state, booted).then(
+    () => (isOpen = true),
+    () => undefined,
+  );
+  await world.run(() => isOver || isOpen);
+  world.disk.observe(undefined);
+  if (!isOver) world.crash();
+  return isOver;
+}
+
+test("a crash at any moment of the first start leaves a folder that starts", async () => {
+  let operationNumber = 1;
+  for (;;) {
+    const world = new JournalWorld({ seed: operationNumber });
+    if (!(await crashWhileStarting(world, operationNumber))) break;
+    const booted = await world.boot();
+    booted.state.add(1, 2, 100);
+    await booted.commit();
+    world.crash();
+    const again = await world.boot();
+    assert.equal(again.state.count, 1);
+    operationNumber += 1;
+  }
+  assert.ok(operationNumber > 8, `a start has many operations, found ${operationNumber}`);
+});
+
+test("a crash at any moment of a recovery changes nothing that the next one finds", async () => {
+  let operationNumber = 1;
+  for (;;) {
+    const world = new JournalWorld({ seed: operationNumber });
+    const booted = await world.boot();
+    await work(world, booted, 3, () => false);
+    await booted.commit();
+    world.crash();
+    const expected = booted.state.fingerprint();
+    if (!(await crashWhileStarting(world, operationNumber))) break;
+    const again = await world.boot();
+    assert.equal(again.state.fingerprint(), expected);
+    operationNumber += 1;
+  }
+  assert.ok(operationNumber > 20, `a recovery has many operations, found ${operationNumber}`);
+});

@@ -17,6 +17,8 @@ class Trial {
   readonly #rows: Row[] = [];
   /** What survived so far, in order. */
   #history: readonly Operation[] = [];
+  /** Everything before this position was confirmed in the last life. */
+  #confirmed = 0;
 
   constructor(seed: number) {
     this.#seed = seed;
@@ -61,8 +63,6 @@ class Trial {
     this.#history = [...this.#history, ...booted.state.operations];
     this.#confirmed = confirmed;
   }
-
-  #confirmed = 0;
 
   /** Cuts the history to what was found, after checking that it may be cut there. */
   #expected(booted: Booted): string {
@@ -136,7 +136,7 @@ class Trial {
 }
 
 test("whatever happens in whatever order, each life finds what the one before had confirmed", async () => {
-  for (let seed = 0; seed < 150; seed += 1) {
+  for (let seed = 0; seed < 80; seed += 1) {
     try {
       await new Trial(seed).run();
     } catch (error) {

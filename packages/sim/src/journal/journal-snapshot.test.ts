@@ -239,3 +239,16 @@ test("a row of the snapshot in a missing segment is refused unless the log behin
     return true;
   });
 });
+
+test("rows of records that wait for the next segment are counted for it", async () => {
+  const world = new JournalWorld({ seed: 2 });
+  const booted = await world.boot({ snapshotBytes: 10_000_000 });
+  const operations = Array.from({ length: 100 }, (_, index) => booted.state.add(1, index, 2000));
+  for (const { position, length } of operations) booted.journal.retain(position, length);
+  for (const { position, length } of operations.slice(50)) booted.journal.release(position, length);
+  await booted.commit();
+  for (const { position, length } of operations.slice(0, 50)) {
+    booted.journal.release(position, length);
+  }
+  assert.throws(() => booted.journal.release(operations[0]?.position ?? 0, 8));
+});

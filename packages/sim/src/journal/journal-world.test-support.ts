@@ -83,6 +83,8 @@ export class JournalWorld {
 
   /** Lets things happen until `isDone`, or until nothing is left to happen. Returns whether it is done. */
   async run(isDone: () => boolean = () => false): Promise<boolean> {
+    // What was called just now may ask for something only in a promise of its own.
+    await new Promise((resolve) => setImmediate(resolve));
     for (let count = 0; !isDone(); count += 1) {
       assert(count < 1_000_000, "a world does not go in circles");
       const event = this.#events.shift();
@@ -102,7 +104,6 @@ export class JournalWorld {
       isSettled = true;
     };
     promise.then(note, note);
-    await new Promise((resolve) => setImmediate(resolve));
     const happened = await this.run(() => isSettled);
     assert(happened, "a promise settles before nothing is left to happen");
     return promise;
