@@ -22,6 +22,7 @@ export class BrokerProcess {
   readonly #options: BrokerProcessOptions;
   readonly #prng: Prng;
   #broker: Broker | undefined;
+  #crashAtWrite: { readonly power: boolean } | undefined;
   #copyCount = 0;
   #checkCount = 0;
   #openChecks = 0;
@@ -29,6 +30,9 @@ export class BrokerProcess {
   constructor(options: BrokerProcessOptions) {
     this.#options = options;
     this.#prng = options.world.randomFor("broker process");
+    options.disk.observe(({ operation, phase }) => {
+      if (operation === "write" && phase === "started") this.#onWriteStarted();
+    });
   }
 
   /** The broker, while it runs and has recovered. */
@@ -64,6 +68,21 @@ export class BrokerProcess {
   }
 
   /**
+   * As {@link crash}, but while the disk writes, or just after: a time picked at random seldom meets the
+   * moments that matter.
+   */
+  crashWhileWriting(options: { readonly power: boolean }): boolean {
+    if (this.#broker === undefined) return false;
+    this.#crashAtWrite = options;
+    return true;
+  }
+
+  /** A crash that still waits for a write does not come any more. */
+  disarm(): void {
+    this.#crashAtWrite = undefined;
+  }
+
+  /**
    * Recovers two copies of the folder, each on a machine of its own: both must give the same index, and
    * the one that is expected, where one is.
    */
@@ -81,6 +100,15 @@ export class BrokerProcess {
     await this.#broker?.stop();
     this.#broker = undefined;
     this.#options.machine.stop();
+  }
+
+  #onWriteStarted(): void {
+    const options = this.#crashAtWrite;
+    if (options === undefined) return;
+    this.#crashAtWrite = undefined;
+    const { world, machine, disk } = this.#options;
+    const delayMs = this.#prng.fraction() * disk.faults.delayMsMax;
+    world.after(delayMs, machine.name, "dies while writing", () => void this.crash(options));
   }
 
   async #compare(copies: readonly Promise<string>[], expected: string | undefined): Promise<void> {

@@ -14,6 +14,8 @@ export interface ProcessContext {
   readonly ledger: Ledger;
   readonly oracle: Oracle;
   readonly prng: Prng;
+  /** The name of the connection's present life. */
+  readonly link: () => string;
   /** Writes something down in the trace. */
   readonly note: (what: string, detail: string) => void;
   readonly sleep: (delayMs: number) => Promise<void>;
@@ -42,6 +44,8 @@ export class ClientProcess {
   readonly #prng: Prng;
   #ledger: Ledger | undefined;
   #connection: Connection | undefined;
+  #link = "none";
+  #linkCount = 0;
   #ending = false;
   #finished = false;
   #ready = false;
@@ -81,10 +85,11 @@ export class ClientProcess {
 
   /** Ends it without a word and starts it again after a while; false when there is nothing to end. */
   crash(options: { readonly power: boolean }): boolean {
-    const { machine, world } = this.#options;
+    const { machine, oracle, world } = this.#options;
     if (!machine.running || this.#finished) return false;
     machine.crash(options);
     this.#ledger?.abandon();
+    oracle.linkBroken(this.#link);
     this.#ledger = undefined;
     this.#connection = undefined;
     world.after(this.#prng.fraction() * 3000, machine.name, "boots", () => this.start());
@@ -99,12 +104,22 @@ export class ClientProcess {
     await this.#ledger?.track("close", () => connection.close());
   }
 
+  /** What came over the connection's last life came over one that is broken. */
+  #newLink(): void {
+    const { machine, oracle } = this.#options;
+    oracle.linkBroken(this.#link);
+    this.#linkCount += 1;
+    this.#link = `${machine.name} ${this.#linkCount}`;
+  }
+
   async #run(ports: Ports, ledger: Ledger): Promise<void> {
     const { machine, oracle, program } = this.#options;
     const sleep = (delayMs: number): Promise<void> =>
       new Promise((resolve) => void ports.timers.after(delayMs, resolve));
     const connection = await this.#connect(ports, sleep);
     this.#connection = connection;
+    this.#newLink();
+    connection.on("disconnect", () => this.#newLink());
     try {
       await program({
         name: `${machine.name}.${machine.bootCount}`,
@@ -112,6 +127,7 @@ export class ClientProcess {
         ledger,
         oracle,
         prng: this.#prng,
+        link: () => this.#link,
         note: (what, detail) => this.#options.world.note(machine.name, what, detail),
         sleep,
         ready: () => {

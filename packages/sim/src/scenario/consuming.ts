@@ -26,11 +26,11 @@ export function consuming(plan: ConsumingPlan): Program {
 }
 
 /** Tells the oracle of a delivery, and checks that it is whole. @returns the message's id */
-export function receive({ oracle, note }: ProcessContext, message: Message): string {
+export function receive({ oracle, note, link }: ProcessContext, message: Message): string {
   const id = String(message.properties["id"]);
   const chars = Number(message.properties["chars"]);
   note(message.redelivered ? "receives again" : "receives", `${id} from ${message.queue}`);
-  oracle.delivered({ queue: message.queue, id, redelivered: message.redelivered });
+  oracle.delivered({ queue: message.queue, id, redelivered: message.redelivered, link: link() });
   if (message.text() !== bodyOf(id, chars)) oracle.damaged(message.queue, id);
   return id;
 }

@@ -18,6 +18,8 @@ export interface DeliveryRecord {
   readonly queue: string;
   readonly id: string;
   readonly redelivered: boolean;
+  /** The connection over which it came; one that is made anew has another name. */
+  readonly link: string;
 }
 
 /** What is in the queues when everything has come to rest. */
@@ -29,7 +31,8 @@ export type Leftovers = ReadonlyMap<string, ReadonlySet<string>>;
  * - A send that settled as applied has, in each queue of its address, exactly one effect (a settlement
  *   that was confirmed), or is still there at the end.
  * - A send that was refused is never delivered. One whose outcome is unknown is in all queues or in none.
- * - Nothing is delivered after its settlement was confirmed; a repeat is marked as one.
+ * - Nothing is delivered after its settlement was confirmed, and a repeat is marked as one; except for
+ *   what a client still hands out from a connection that is broken already.
  * - A queue with one consumer delivers a producer's messages in the order in which they were sent,
  *   durable ones and others each among themselves, those that are given back excepted.
  * - A transaction whose outcome is unknown took effect as a whole or not at all.
@@ -41,6 +44,8 @@ export class Oracle {
   readonly #transactions = new Map<string, TransactionState>();
   readonly #lastSequence = new Map<string, number>();
   readonly #onProblem: (text: string) => void;
+  readonly #brokenLinks = new Set<string>();
+  readonly #suspicions: { readonly link: string; readonly text: string }[] = [];
   #deliveryCount = 0;
   #repeatCount = 0;
 
@@ -107,15 +112,20 @@ export class Oracle {
     }
     const entry = this.#entry(send, queue);
     if (this.#effects(entry).applied > 0) {
-      this.#onProblem(`${queue} delivered ${id} again after its settlement was confirmed`);
+      this.#suspect(delivery, `${queue} delivered ${id} again after its settlement was confirmed`);
     }
     entry.deliveryCount += 1;
     this.#checkRefused(send);
     if (entry.deliveryCount > 1) this.#repeatCount += 1;
     else if (!delivery.redelivered) this.#checkOrder(send.record, queue);
     if (entry.deliveryCount > 1 && !delivery.redelivered) {
-      this.#onProblem(`${queue} delivered ${id} again without marking it as redelivered`);
+      this.#suspect(delivery, `${queue} delivered ${id} again without marking it as redelivered`);
     }
+  }
+
+  /** A connection broke, or the process at its end died. */
+  linkBroken(link: string): void {
+    this.#brokenLinks.add(link);
   }
 
   /** An application was given a message with other bytes than were sent. */
@@ -159,6 +169,18 @@ export class Oracle {
       this.#checkAllOrNone(send, left);
     }
     for (const [name, state] of this.#transactions) this.#checkTransaction(name, state, left);
+    for (const { link, text } of this.#suspicions) {
+      if (!this.#brokenLinks.has(link)) this.#onProblem(text);
+    }
+  }
+
+  /**
+   * A client that has not noticed yet that its connection is gone hands out what it was sent before,
+   * while others settle the same messages already. It can settle nothing of that; so it is forgiven if the
+   * connection proves to be broken, and only the confirmed effects count.
+   */
+  #suspect({ link }: DeliveryRecord, text: string): void {
+    this.#suspicions.push({ link, text });
   }
 
   #checkEntry(send: SendState, queue: string, left: Leftovers): void {
@@ -205,6 +227,8 @@ export class Oracle {
       }
     }
     for (const { entry, settlement, id, queue } of state.settlements) {
+      // One that was not durable may be gone for another reason: the broker died.
+      if (this.#sends.get(id)?.record.durable !== true) continue;
       const cameBack = entry.deliveryCount > settlement.deliveriesBefore;
       effects.set(`acknowledgement of ${id}`, !cameBack && left.get(queue)?.has(id) !== true);
     }

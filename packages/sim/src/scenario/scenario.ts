@@ -120,6 +120,7 @@ class Scenario {
   /** Nothing goes wrong any more: all that was sent must arrive, and all that was begun must end. */
   async #calm(): Promise<boolean> {
     this.#faults?.stop();
+    this.#broker.disarm();
     this.#world.note("scenario", "faults stop");
     this.#disk.faults.shortWriteProbability = 0;
     return this.#reach("everything comes to rest", () => this.#isAtRest());
@@ -199,13 +200,23 @@ class Scenario {
     return [
       {
         name: "broker killed",
-        meanMs: 8_000,
+        meanMs: 16_000,
         strike: () => this.#broker.crash({ power: false }),
       },
       {
         name: "broker lost power",
-        meanMs: 8_000,
+        meanMs: 16_000,
         strike: () => this.#broker.crash({ power: true }),
+      },
+      {
+        name: "broker killed while writing",
+        meanMs: 10_000,
+        strike: () => this.#broker.crashWhileWriting({ power: false }),
+      },
+      {
+        name: "broker lost power while writing",
+        meanMs: 10_000,
+        strike: () => this.#broker.crashWhileWriting({ power: true }),
       },
       {
         name: "client crashed",

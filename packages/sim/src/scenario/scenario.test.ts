@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { describe, it } from "node:test";
+import { promisify } from "node:util";
+import { mutations, type Mutation } from "../mutations/mutations.ts";
+import { runScenario } from "./scenario.ts";
+
+/** A mutation that hides for this many seeds would hide in practice too. */
+const seedsPerMutation = 25;
+
+describe("a scenario", () => {
+  it("keeps every promise, whatever dies meanwhile", async () => {
+    for (const seed of [1, 2, 3]) {
+      const { problems, counts, faults } = await runScenario({ seed });
+      assert.deepEqual(problems, [], `npm run sim -- --seed ${seed}`);
+      assert.ok(counts.applied > 20 && counts.deliveries > counts.applied, "much was sent");
+      assert.ok((faults["recovery compared"] ?? 0) > 0, "and recovered");
+    }
+  });
+
+  it("goes the same way each time, in this process and in another", async () => {
+    const lines: string[] = [];
+    const first = await runScenario({ seed: 4, writeTrace: (line) => lines.push(line) });
+    const again: string[] = [];
+    const second = await runScenario({ seed: 4, writeTrace: (line) => again.push(line) });
+    assert.deepEqual(again, lines);
+    assert.equal(second.fingerprint, first.fingerprint);
+    const module = new URL("./scenario.js", import.meta.url).href;
+    const program = `const { runScenario } = await import(${JSON.stringify(module)});
+      process.stdout.write((await runScenario({ seed: 4 })).fingerprint);`;
+    const run = promisify(execFile);
+    const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", program]);
+    assert.equal(stdout, first.fingerprint);
+  });
+});
+
+describe("a mistake made on purpose", () => {
+  for (const mutation of mutations) {
+    it(`is found: ${mutation}`, async () => {
+      const problems = await firstProblems(mutation);
+      assert.ok(problems.length > 0, `nothing was noticed in ${seedsPerMutation} seeds`);
+    });
+  }
+});
+
+async function firstProblems(mutation: Mutation): Promise<readonly string[]> {
+  for (let seed = 1; seed <= seedsPerMutation; seed += 1) {
+    const { problems } = await runScenario({ seed, mutation });
+    if (problems.length > 0) return problems;
+  }
+  return [];
+}
