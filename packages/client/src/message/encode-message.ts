@@ -55,7 +55,7 @@ const contentTypeName = "_AMQ_CONTENT_TYPE";
 const addressField = simpleString(4096);
 
 /** Properties that have an option of their own, or are the client's to set. */
-const ownNames: ReadonlySet<string> = new Set<string>([
+export const ownPropertyNames: ReadonlySet<string> = new Set<string>([
   propertyNames.routingType,
   propertyNames.connectionId,
   propertyNames.scheduledDelivery,
@@ -145,7 +145,7 @@ function messageProperties(
   for (const name of Object.keys(options.properties)) {
     const value = options.properties[name];
     if (value === undefined) continue;
-    if (ownNames.has(name)) throw ownNameError(name);
+    if (ownPropertyNames.has(name)) throw ownNameError(name);
     properties.set(name, toTypedValue(name, value));
   }
   return properties;

@@ -66,10 +66,15 @@ export function fromTypedValue(value: TypedValue): ReceivedValue {
   return value.value;
 }
 
-/** All of a message's properties as the application sees them, in a fresh object. */
-export function fromTypedProperties(properties: TypedProperties): Record<string, ReceivedValue> {
+/** Properties as the application sees them, in a fresh object without those named in `hidden`. */
+export function fromTypedProperties(
+  properties: TypedProperties,
+  hidden?: ReadonlySet<string>,
+): Record<string, ReceivedValue> {
   const result: Record<string, ReceivedValue> = Object.create(null);
-  for (const [name, value] of properties) result[name] = fromTypedValue(value);
+  for (const [name, value] of properties) {
+    if (hidden?.has(name) !== true) result[name] = fromTypedValue(value);
+  }
   return result;
 }
 

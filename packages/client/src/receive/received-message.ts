@@ -11,6 +11,7 @@ import {
   type TypedValue,
 } from "@everhold/wire";
 import type { Body } from "../message/body.ts";
+import { ownPropertyNames } from "../message/encode-message.ts";
 import { fromTypedProperties, type ReceivedValue } from "../message/properties.ts";
 import type { SendOptions } from "../message/send-options.ts";
 import { formatUuid } from "../message/user-ids.ts";
@@ -113,7 +114,7 @@ export class ReceivedMessage implements Message {
   }
 
   get properties(): Readonly<Record<string, ReceivedValue>> {
-    this.#properties ??= fromTypedProperties(this.core.properties);
+    this.#properties ??= fromTypedProperties(this.core.properties, ownPropertyNames);
     return this.#properties;
   }
 

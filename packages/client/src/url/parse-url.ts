@@ -124,6 +124,12 @@ function decode(encoded: string, text: string): string {
 
 /** The text may hold a password: what is shown of it holds none. */
 function urlError(text: string, what: string, cause?: unknown): EverholdError {
-  const shown = text.replace(/:[^:@/]*@/g, ":***@").replace(/(password=)[^&;)]*/gi, "$1***");
-  return new EverholdError("EVH_URL", `Cannot read the URL "${shown}": ${what}`, { cause });
+  const message = withoutPassword(`Cannot read the URL "${text}": ${what}`);
+  return new EverholdError("EVH_URL", message, { cause });
+}
+
+function withoutPassword(text: string): string {
+  return text
+    .replace(/\/\/([^:@/\s]*):[^@]*@/g, "//$1:***@")
+    .replace(/(password=)[^&;)"]*/gi, "$1***");
 }

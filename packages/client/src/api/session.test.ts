@@ -1,0 +1,252 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { assertError, rejection, setUp } from "../testing/setup.test-support.ts";
+import type { TestBroker } from "../testing/test-broker.test-support.ts";
+import { textOf } from "../testing/test-session.test-support.ts";
+
+function texts(broker: TestBroker, queue: string): string[] {
+  return broker.queue(queue).messages.map(textOf);
+}
+
+describe("a transacted session", () => {
+  it("shows what it sent when it commits, and asks for no answer before", async () => {
+    const { world, broker, connection } = await setUp();
+    const session = await world.now(connection.session({ transacted: true }));
+    const producer = session.producer("q");
+    await world.now(producer.send("a"));
+    await world.now(producer.send("b"));
+    assert.deepEqual(texts(broker, "q"), []);
+    assert.ok(broker.got("SESS_SEND").every((value) => value["requiresResponse"] === false));
+    await world.now(session.commit());
+    assert.deepEqual(texts(broker, "q"), ["a", "b"]);
+    assert.deepEqual(broker.got("SESS_COMMIT"), [{ correlationId: -2 }]);
+  });
+
+  it("carries no producer mark, as it repeats nothing", async () => {
+    const { world, broker, connection } = await setUp();
+    const session = await world.now(connection.session({ transacted: true }));
+    await world.now(session.producer("q").send("a"));
+    await world.now(session.commit());
+    assert.equal(broker.duplicateIds.size, 0);
+  });
+
+  it("commits nothing when there was no work", async () => {
+    const { world, broker, connection } = await setUp();
+    const session = await world.now(connection.session({ transacted: true }));
+    await world.now(session.commit());
+    assert.equal(broker.got("SESS_COMMIT").length, 0);
+  });
+
+  it("waits with the commit for sends that wait for credit", async () => {
+    const { world, broker, connection } = await setUp();
+    const session = await world.now(connection.session({ transacted: true }));
+    broker.grantsCredit = false;
+    const sending = session.producer("q").send("a");
+    const committing = session.commit();
+    assert.equal(await world.isPending(committing), true);
+    broker.lastSession.grant("q", 1_000_000);
+    await world.now(sending);
+    await world.now(committing);
+    assert.deepEqual(texts(broker, "q"), ["a"]);
+  });
+
+  it("brings back on rollback what it received, acknowledged or not, and sends nothing", async () => {
+    const { world, broker, connection } = await setUp();
+    const producer = connection.producer("in");
+    await world.now(Promise.all([producer.send("1"), producer.send("2"), producer.send("3")]));
+    const session = await world.now(connection.session({ transacted: true }));
+    const consumer = session.consumer("in");
+    const first = await world.now(consumer.receive());
+    const second = await world.now(consumer.receive());
+    await world.now(Promise.all([first?.ack(), session.producer("out").send("x")]));
+    await world.now(session.rollback());
+    assert.deepEqual(texts(broker, "out"), []);
+    assert.ok(second !== null);
+    assertError(await rejection(world, second.ack()), "EVH_ILLEGAL_STATE");
+    const again = await world.now(consumer.receive());
+    assert.equal(again?.text(), "1");
+    assert.equal(again.redelivered, true);
+    assert.equal((await world.now(consumer.receive()))?.text(), "2");
+    assert.equal((await world.now(consumer.receive()))?.text(), "3");
+  });
+
+  it("settles acknowledgements with the commit", async () => {
+    const { world, broker, connection } = await setUp();
+    await world.now(connection.producer("in").send("1"));
+    const session = await world.now(connection.session({ transacted: true }));
+    const message = await world.now(session.consumer("in").receive());
+    await world.now(message?.ack() ?? Promise.reject(new Error("no message")));
+    await world.now(session.commit());
+    broker.cut();
+    await world.advance(1000);
+    assert.deepEqual(texts(broker, "in"), []);
+  });
+
+  it("does not give back single messages", async () => {
+    const { world, connection } = await setUp();
+    await world.now(connection.producer("in").send("1"));
+    const session = await world.now(connection.session({ transacted: true }));
+    const message = await world.now(session.consumer("in").receive());
+    assert.ok(message !== null);
+    assertError(await rejection(world, message.release()), "EVH_ILLEGAL_STATE");
+  });
+
+  it("says that it was rolled back when the connection broke before the commit", async () => {
+    const { world, broker, connection } = await setUp();
+    const session = await world.now(connection.session({ transacted: true }));
+    const producer = session.producer("q");
+    await world.now(producer.send("a"));
+    broker.cut();
+    await world.advance(1000);
+    assertError(await rejection(world, producer.send("b")), "EVH_TRANSACTION_ROLLED_BACK");
+    assertError(await rejection(world, session.commit()), "EVH_TRANSACTION_ROLLED_BACK");
+    assert.deepEqual(texts(broker, "q"), []);
+    await world.now(producer.send("c"));
+    await world.now(session.commit());
+    assert.deepEqual(texts(broker, "q"), ["c"]);
+  });
+
+  it("is none the worse for a break between two transactions", async () => {
+    const { world, broker, connection } = await setUp();
+    const session = await world.now(connection.session({ transacted: true }));
+    const producer = session.producer("q");
+    await world.now(producer.send("a"));
+    await world.now(session.commit());
+    broker.cut();
+    await world.advance(1000);
+    await world.now(producer.send("b"));
+    await world.now(session.commit());
+    assert.deepEqual(texts(broker, "q"), ["a", "b"]);
+  });
+
+  it("says unknown when the connection breaks during the commit", async () => {
+    const { world, broker, connection } = await setUp();
+    const session = await world.now(connection.session({ transacted: true }));
+    await world.now(session.producer("q").send("a"));
+    broker.rule = ({ name }) => (name === "SESS_COMMIT" ? "drop" : "usual");
+    const committing = session.commit();
+    committing.catch(() => undefined);
+    await world.settle();
+    broker.rule = () => "usual";
+    broker.cut();
+    assertError(await rejection(world, committing), "EVH_TRANSACTION_OUTCOME_UNKNOWN", "unknown");
+  });
+
+  it("can be rolled back when the connection is gone", async () => {
+    const { world, broker, connection } = await setUp();
+    const session = await world.now(connection.session({ transacted: true }));
+    await world.now(session.producer("q").send("a"));
+    broker.kill();
+    await world.settle();
+    await world.now(session.rollback());
+    broker.start();
+    await world.advance(1000);
+    await world.now(session.commit());
+    assert.deepEqual(texts(broker, "q"), []);
+  });
+
+  it("gives the broker's reason when the commit is refused, and nothing took effect", async () => {
+    const { world, broker, connection } = await setUp();
+    const session = await world.now(connection.session({ transacted: true }));
+    await world.now(session.producer("q").send("a"));
+    broker.rule = ({ name }) => (name === "SESS_COMMIT" ? 113 : "usual");
+    assertError(await rejection(world, session.commit()), "EVH_DUPLICATE_ID");
+    broker.rule = () => "usual";
+    await world.now(session.producer("q").send("b"));
+    await world.now(session.commit());
+    assert.deepEqual(texts(broker, "q"), ["b"]);
+  });
+
+  it("is rolled back by close", async () => {
+    const { world, broker, connection } = await setUp();
+    const session = await world.now(connection.session({ transacted: true }));
+    await world.now(session.producer("q").send("a"));
+    await world.now(session.close());
+    assert.deepEqual(texts(broker, "q"), []);
+    assertError(await rejection(world, session.commit()), "EVH_CLOSED");
+  });
+
+  it("below version 132 commits without a correlation id", async () => {
+    const { world, broker, connection } = await setUp({}, (fresh) => {
+      fresh.version = 131;
+      fresh.acceptedVersions = [131];
+    });
+    const session = await world.now(connection.session({ transacted: true }));
+    await world.now(session.producer("q").send("a"));
+    await world.now(session.commit());
+    assert.deepEqual(texts(broker, "q"), ["a"]);
+  });
+});
+
+describe("a session that is not transacted", () => {
+  it("has nothing to commit", async () => {
+    const { world, broker, connection } = await setUp();
+    const session = await world.now(connection.session());
+    await world.now(session.producer("q").send("a"));
+    assert.deepEqual(texts(broker, "q"), ["a"]);
+    assertError(await rejection(world, session.commit()), "EVH_ILLEGAL_STATE");
+    assert.equal((await world.now(session.consumer("q").receive()))?.text(), "a");
+    await world.now(session.close());
+  });
+});
+
+describe("transaction(work)", () => {
+  it("commits what the work did, and gives its result", async () => {
+    const { world, broker, connection } = await setUp();
+    const result = await world.now(
+      connection.transaction(async (tx) => {
+        await tx.send("q", "a");
+        await tx.send("news", "b", { routing: "multicast" });
+        return 42;
+      }),
+    );
+    assert.equal(result, 42);
+    assert.deepEqual(texts(broker, "q"), ["a"]);
+  });
+
+  it("rolls back when the work throws, and throws the same", async () => {
+    const { world, broker, connection } = await setUp();
+    const failure = new Error("no");
+    const running = connection.transaction(async (tx) => {
+      await tx.send("q", "a");
+      throw failure;
+    });
+    await assert.rejects(world.now(running), (error: unknown) => error === failure);
+    assert.deepEqual(texts(broker, "q"), []);
+  });
+
+  it("moves a message from queue to queue", async () => {
+    const { world, broker, connection } = await setUp();
+    await world.now(connection.producer("in").send("a"));
+    await world.now(
+      connection.transaction(async (tx) => {
+        const message = await tx.consumer("in").receive();
+        await tx.send("out", message?.text() ?? "");
+        await message?.ack();
+      }),
+    );
+    assert.deepEqual(texts(broker, "in"), []);
+    assert.deepEqual(texts(broker, "out"), ["a"]);
+  });
+
+  it("uses its session again", async () => {
+    const { world, broker, connection } = await setUp();
+    for (let index = 0; index < 3; index += 1) {
+      await world.now(connection.transaction((tx) => tx.send("q", String(index))));
+    }
+    assert.equal(broker.got("CREATESESSION_V2").length, 1);
+    assert.deepEqual(texts(broker, "q"), ["0", "1", "2"]);
+  });
+
+  it("is rolled back when the connection breaks before the commit", async () => {
+    const { world, broker, connection } = await setUp();
+    const running = connection.transaction(async (tx) => {
+      await tx.send("q", "a");
+      broker.cut();
+      await world.advance(1000);
+      await tx.send("q", "b");
+    });
+    assertError(await rejection(world, running), "EVH_TRANSACTION_ROLLED_BACK");
+    assert.deepEqual(texts(broker, "q"), []);
+  });
+});

@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { EverholdError } from "@everhold/base";
+import { resolveOptions, type ConnectOptions, type ResolvedOptions } from "./options.ts";
+
+function resolve(
+  url: string,
+  options: ConnectOptions = {},
+): { options: ResolvedOptions; warnings: string[] } {
+  const warnings: string[] = [];
+  const log = {
+    debug: () => undefined,
+    warn: (_message: string, fields?: Readonly<Record<string, unknown>>) =>
+      void warnings.push(String(fields?.["parameter"])),
+  };
+  return { options: resolveOptions(url, options, log), warnings };
+}
+
+describe("the options of a connection", () => {
+  it("have defaults that reconnect without end and notice silence in ten seconds", () => {
+    const { options } = resolve("broker");
+    assert.equal(options.reconnectRounds, Infinity);
+    assert.equal(options.initialRounds, 1);
+    assert.equal(options.initialDelayMs, 100);
+    assert.equal(options.maxDelayMs, 10_000);
+    assert.equal(options.callTimeoutMs, 30_000);
+    assert.equal(options.heartbeatPeriodMs, 5000);
+    assert.equal(options.heartbeatTtlMs, 10_000);
+    assert.equal(options.confirmationWindowBytes, 1024 * 1024);
+    assert.deepEqual(options.prefetch, { bytes: 1024 * 1024 });
+  });
+
+  it("can come from the parameters of an Artemis URL", async () => {
+    const { options, warnings } = resolve(
+      "(tcp://a:1)?reconnectAttempts=-1&initialConnectAttempts=3&retryInterval=50&maxRetryInterval=500" +
+        "&callTimeout=1000&connectionTTL=6000&clientFailureCheckPeriod=2000&consumerWindowSize=0" +
+        "&producerWindowSize=1024&confirmationWindowSize=-1&user=ann&password=x&clientID=c&ha=true",
+    );
+    assert.equal(options.reconnectRounds, Infinity);
+    assert.equal(options.initialRounds, 3);
+    assert.equal(options.initialDelayMs, 50);
+    assert.equal(options.maxDelayMs, 500);
+    assert.equal(options.callTimeoutMs, 1000);
+    assert.equal(options.heartbeatTtlMs, 6000);
+    assert.equal(options.heartbeatPeriodMs, 2000);
+    assert.equal(options.prefetch, 1);
+    assert.equal(options.producerWindowBytes, 1024);
+    assert.equal(options.confirmationWindowBytes, -1);
+    assert.equal(options.username, "ann");
+    assert.equal(await options.password(), "x");
+    assert.equal(options.clientId, "c");
+    assert.deepEqual(warnings, []);
+  });
+
+  it("win over the URL", () => {
+    const { options } = resolve("a?callTimeout=1&reconnectAttempts=7&retryInterval=3", {
+      callTimeout: 2,
+      reconnect: { attempts: 9 },
+    });
+    assert.equal(options.callTimeoutMs, 2);
+    assert.equal(options.reconnectRounds, 9);
+    assert.equal(options.initialDelayMs, 3);
+  });
+
+  it("keep their defaults where undefined is given", () => {
+    const given: ConnectOptions = JSON.parse("{}");
+    Object.assign(given, { callTimeout: undefined });
+    assert.equal(resolve("a", given).options.callTimeoutMs, 30_000);
+  });
+
+  it("switch reconnecting off with false", () => {
+    assert.equal(resolve("a", { reconnect: false }).options.reconnectRounds, 0);
+  });
+
+  it("warn once about a parameter that nobody knows, and ignore it", () => {
+    assert.deepEqual(resolve("a?nonsense=1&ha=true").warnings, ["nonsense"]);
+  });
+
+  it("take a password from a function, each time anew", async () => {
+    let count = 0;
+    const { options } = resolve("a", { password: () => `p${(count += 1)}` });
+    assert.equal(await options.password(), "p1");
+    assert.equal(await options.password(), "p2");
+  });
+
+  it("are refused with EVH_CONFIG where they make no sense", () => {
+    const wrong: readonly ConnectOptions[] = [
+      { callTimeout: 0 },
+      { connectTimeout: -1 },
+      { callTimeout: Number.NaN },
+      { prefetch: 0 },
+      { prefetch: { bytes: 0 } },
+      { reconnect: { attempts: -1 } },
+      { reconnect: { initialDelay: 0 } },
+      { reconnect: { initialDelay: 500, maxDelay: 100 } },
+      { heartbeat: { period: 5000, ttl: 1000 } },
+      { producerWindow: 0 },
+      { sendBuffer: 0 },
+    ];
+    for (const options of wrong) {
+      assert.throws(
+        () => resolve("a", options),
+        (error: unknown) => EverholdError.is(error, "EVH_CONFIG"),
+        JSON.stringify(options),
+      );
+    }
+  });
+
+  it("are refused with EVH_URL where a parameter's value is none of its own", () => {
+    for (const url of ["a?callTimeout=soon", "a?sslEnabled=true"]) {
+      assert.throws(
+        () => resolve(url),
+        (error: unknown) => EverholdError.is(error, "EVH_URL"),
+      );
+    }
+  });
+});

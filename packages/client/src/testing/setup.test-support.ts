@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import type { ErrorCode, EverholdError, Outcome } from "@everhold/base";
+import { EverholdError as EverholdErrorClass } from "@everhold/base";
+import type { Connection } from "../api/connection.ts";
+import { connect } from "../connect.ts";
+import type { ConnectOptions } from "../options.ts";
+import { TestBroker } from "./test-broker.test-support.ts";
+import { TestWorld } from "./test-world.test-support.ts";
+
+/** A world with a broker, and a connection to it. */
+export interface Setup {
+  readonly world: TestWorld;
+  readonly broker: TestBroker;
+  readonly connection: Connection;
+}
+
+/** Connects to a fresh broker. `prepare` changes it before. */
+export async function setUp(
+  options: ConnectOptions = {},
+  prepare: (broker: TestBroker) => void = () => undefined,
+): Promise<Setup> {
+  const world = new TestWorld();
+  const broker = new TestBroker(world);
+  prepare(broker);
+  const connection = await world.now(connect(world.ports, "tcp://broker:61616", options));
+  broker.received.length = 0;
+  return { world, broker, connection };
+}
+
+/** The error that a promise is rejected with by the time everything has happened. */
+export async function rejection(
+  world: TestWorld,
+  promise: Promise<unknown>,
+): Promise<EverholdError> {
+  try {
+    await world.now(promise);
+  } catch (error) {
+    if (error instanceof EverholdErrorClass) return error;
+    throw error;
+  }
+  throw new Error("the promise was not rejected");
+}
+
+/** Checks what an error says. */
+export function assertError(
+  error: EverholdError,
+  code: ErrorCode,
+  outcome: Outcome = "none",
+): void {
+  assert.equal(error.code, code, error.message);
+  assert.equal(error.outcome, outcome, error.message);
+  assert.doesNotMatch(error.message, /\.$/);
+}
+
+/** Checks that nothing is left running. */
+export function assertNothingRuns(world: TestWorld): void {
+  assert.deepEqual([...world.timers], []);
+  assert.deepEqual(world.network.openLinks, []);
+}

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { EverholdError } from "@everhold/base";
+import { formatEndpoint, parseUrl } from "./parse-url.ts";
+
+function endpoints(input: string | readonly string[]): string[] {
+  return parseUrl(input).endpoints.map(formatEndpoint);
+}
+
+describe("a URL", () => {
+  it("is a host and a port, with or without a scheme", () => {
+    assert.deepEqual(endpoints("tcp://broker:1234"), ["tcp://broker:1234"]);
+    assert.deepEqual(endpoints("broker:1234"), ["tcp://broker:1234"]);
+    assert.deepEqual(endpoints("everhold://broker:1234/"), ["tcp://broker:1234"]);
+    assert.deepEqual(endpoints("10.0.0.1:1"), ["tcp://10.0.0.1:1"]);
+  });
+
+  it("has port 61616 unless it says otherwise", () => {
+    assert.deepEqual(endpoints("tcp://broker"), ["tcp://broker:61616"]);
+    assert.deepEqual(endpoints("localhost"), ["tcp://localhost:61616"]);
+  });
+
+  it("may have an IPv6 address in brackets", () => {
+    assert.deepEqual(parseUrl("tcp://[::1]:61617").endpoints, [{ host: "::1", port: 61617 }]);
+    assert.deepEqual(endpoints("[fe80::1]"), ["tcp://[fe80::1]:61616"]);
+  });
+
+  it("may be a list, in each of the usual spellings", () => {
+    const both = ["tcp://a:1", "tcp://b:2"];
+    assert.deepEqual(endpoints(["tcp://a:1", "b:2"]), both);
+    assert.deepEqual(endpoints("tcp://a:1,tcp://b:2"), both);
+    assert.deepEqual(endpoints("(tcp://a:1,tcp://b:2)?ha=true"), both);
+    assert.deepEqual(endpoints("failover:(tcp://a:1,tcp://b:2)?x=1"), both);
+    assert.deepEqual(endpoints("failover://tcp://a:1,tcp://b:2"), both);
+  });
+
+  it("has parameters, of which the last of a name holds", () => {
+    const { parameters } = parseUrl(
+      "(tcp://a:1?callTimeout=1,tcp://b:2)?ha=true&callTimeout=2&user=a%20b",
+    );
+    assert.deepEqual(
+      [...parameters].toSorted(),
+      [
+        ["callTimeout", "1"],
+        ["ha", "true"],
+        ["user", "a b"],
+      ].toSorted(),
+    );
+  });
+
+  it("may carry user and password", () => {
+    const { endpoints: found, parameters } = parseUrl("tcp://ann:p%40ss@broker:1");
+    assert.deepEqual(found, [{ host: "broker", port: 1 }]);
+    assert.deepEqual(
+      [...parameters],
+      [
+        ["user", "ann"],
+        ["password", "p@ss"],
+      ],
+    );
+  });
+
+  const wrong: readonly string[] = [
+    "",
+    "tcp://",
+    "http://broker:1",
+    "ssl://broker:1",
+    "tcp://broker:0",
+    "tcp://broker:65536",
+    "tcp://broker:abc",
+    "tcp://a:1,,tcp://b:1",
+    "(tcp://a:1",
+    "(tcp://a:1)x",
+    "tcp://a:1?novalue",
+    "tcp://a:1?x=%zz",
+    "tcp://a b:1",
+    "tcp://[::1:1",
+  ];
+  for (const url of wrong) {
+    it(`is refused with EVH_URL: "${url}"`, () => {
+      assert.throws(
+        () => parseUrl(url),
+        (error: unknown) => EverholdError.is(error, "EVH_URL") && !error.message.endsWith("."),
+      );
+    });
+  }
+
+  it("never shows its password in an error", () => {
+    assert.throws(
+      () => parseUrl("tcp://ann:secret@:1?password=secret"),
+      (error: unknown) => error instanceof Error && !error.message.includes("secret"),
+    );
+  });
+
+  it("gives endpoints or EVH_URL whatever it is", () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 60 }), (text) => {
+        try {
+          assert.ok(parseUrl(text).endpoints.length > 0);
+        } catch (error) {
+          assert.ok(EverholdError.is(error, "EVH_URL"));
+        }
+      }),
+    );
+  });
+
+  it("reads back every endpoint that it writes", () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.ipV4(), fc.ipV6(), fc.domain()),
+        fc.integer({ min: 1, max: 65_535 }),
+        (host, port) => {
+          assert.deepEqual(parseUrl(formatEndpoint({ host, port })).endpoints, [{ host, port }]);
+        },
+      ),
+    );
+  });
+});
