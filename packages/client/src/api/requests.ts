@@ -1,4 +1,4 @@
-import { EverholdError } from "@everhold/base";
+import { ClosedError, EverholdError } from "@everhold/base";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import { createQueue } from "../core/administration.ts";
 import { limits } from "../limits.ts";
@@ -155,7 +155,7 @@ export class Requests {
       },
       onEnd: (error) => {
         this.#opening = undefined;
-        this.end(error ?? this.#core.endError);
+        this.end(error ?? closedError());
       },
     });
   }
@@ -168,6 +168,12 @@ export class Requests {
     this.#pending.delete(correlationId);
     pending.resolve(message);
   }
+}
+
+function closedError(): EverholdError {
+  return new ClosedError("EVH_CLOSED", "Cannot get a reply: the connection is closed", {
+    outcome: "unknown",
+  });
 }
 
 function overloadedError(): EverholdError {

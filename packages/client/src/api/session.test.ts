@@ -240,12 +240,17 @@ describe("transaction(work)", () => {
 
   it("is rolled back when the connection breaks before the commit", async () => {
     const { world, broker, connection } = await setUp();
+    let goOn = (): void => undefined;
     const running = connection.transaction(async (tx) => {
       await tx.send("q", "a");
-      broker.cut();
-      await world.advance(1000);
+      await new Promise<void>((resolve) => (goOn = resolve));
       await tx.send("q", "b");
     });
+    running.catch(() => undefined);
+    await world.settle();
+    broker.cut();
+    await world.advance(1000);
+    goOn();
     assertError(await rejection(world, running), "EVH_TRANSACTION_ROLLED_BACK");
     assert.deepEqual(texts(broker, "q"), []);
   });
