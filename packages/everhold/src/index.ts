@@ -1,8 +1,13 @@
-/** Layer 5: what users install. The broker bound to Node, and its configuration. */
+/** Layer 5: what users install. Broker and client bound to Node, and the configuration file. */
 export {
   coreCodeOf,
   errorCodes,
+  ClosedError,
+  ConnectionError,
   EverholdError,
+  ProtocolError,
+  RejectedError,
+  TimeoutError,
   type ErrorCode,
   type ErrorCodeEntry,
   type Outcome,
@@ -11,3 +16,47 @@ export { parseDurationMs, parseSizeBytes } from "./config/units.ts";
 export type { Environment } from "./config/expand-references.ts";
 export type { ConfigFlag } from "./config/load-config.ts";
 export { startBroker, type RunningBroker, type StartOptions } from "./start-broker.ts";
+export { verifyData } from "./verify-data.ts";
+export type { VerifyProblem, VerifyReport } from "@everhold/journal";
+export { connect, type NodeConnectOptions } from "./connect.ts";
+export type { Log, LogFields } from "@everhold/env";
+export {
+  clientLimits,
+  defaultUrl,
+  typed,
+  type AddressDescription,
+  type Body,
+  type BrowseOptions,
+  type Connection,
+  type ConnectionEvent,
+  type ConnectionEventOf,
+  type ConnectionEvents,
+  type ConnectionState,
+  type ConnectOptions,
+  type Consumer,
+  type ConsumerOptions,
+  type HeartbeatOptions,
+  type Message,
+  type MessageHandler,
+  type MessageOptions,
+  type NewQueue,
+  type OutgoingMessage,
+  type Prefetch,
+  type Producer,
+  type ProducerOptions,
+  type Properties,
+  type PropertyValue,
+  type QueueInfo,
+  type ReceivedValue,
+  type ReconnectOptions,
+  type RequestOptions,
+  type Routing,
+  type RunOptions,
+  type SendOptions,
+  type Session,
+  type SessionOptions,
+  type SubscribeOptions,
+  type Transaction,
+  type TypedProperty,
+  type WaitOptions,
+} from "@everhold/client";

@@ -60,7 +60,7 @@ export const configSchema = z.strictObject({
   log: z
     .strictObject({
       level: choice(["debug", "info", "warn", "error"]).optional(),
-      format: choice(["auto", "human", "json"]).optional(),
+      format: choice(["human", "json"]).optional(),
     })
     .optional(),
 });

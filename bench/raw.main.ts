@@ -1,0 +1,42 @@
+import { LatencyHistogram } from "./latency-histogram.ts";
+import { warmUpShare } from "./meter.ts";
+import { RawProducer, sendFrame } from "./raw-producer.ts";
+import { parseTask, type Measurement, type Task } from "./task.ts";
+
+/**
+ * The load of `send` without a client library: frames that were encoded once are written again and
+ * again with the next correlation id, so that the broker is what is measured.
+ */
+const task = parseTask(process.argv[2]);
+process.send?.(await measure(task));
+process.disconnect();
+
+async function measure(work: Task): Promise<Measurement> {
+  const latencies = new LatencyHistogram();
+  const each = Math.max(1, Math.floor(work.inFlight / work.producers));
+  const frame = sendFrame(work);
+  const producers = await Promise.all(
+    Array.from({ length: work.producers }, () =>
+      RawProducer.open(work.url, frame, each, latencies),
+    ),
+  );
+  for (const producer of producers) producer.start();
+  await pause(work.seconds * warmUpShare * 1_000);
+  for (const producer of producers) producer.isMeasuring = true;
+  const startedMs = performance.now();
+  const before = producers.reduce((sum, producer) => sum + producer.answered, 0);
+  await pause(work.seconds * 1_000);
+  const count = producers.reduce((sum, producer) => sum + producer.answered, 0) - before;
+  const seconds = (performance.now() - startedMs) / 1_000;
+  for (const producer of producers) producer.end();
+  return {
+    perSecond: Math.round(count / seconds),
+    p50: latencies.percentile(0.5),
+    p99: latencies.percentile(0.99),
+    count,
+  };
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, milliseconds));
+}

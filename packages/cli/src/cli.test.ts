@@ -1,0 +1,315 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+
+import { jsonLines, runCli, startCli, TestBroker } from "./testing/cli-process.test-support.ts";
+
+describe("the command line without a broker", { concurrency: 2 }, () => {
+  test("help names every command and the exit codes", async () => {
+    const { code, stdout } = await runCli(["--help"]);
+    assert.equal(code, 0);
+    for (const name of ["run", "send", "consume", "browse", "queue", "data", "version"]) {
+      assert.match(stdout, new RegExp(`^  ${name}\\b`, "m"));
+    }
+    assert.match(stdout, /^Exit codes:$/m);
+  });
+
+  test("version prints the version", async () => {
+    const { code, stdout } = await runCli(["version", "--json"]);
+    assert.equal(code, 0);
+    assert.equal(jsonLines(stdout)[0]?.["node"], process.versions.node);
+  });
+
+  test("a wrong command line is one line and exit code 2", async () => {
+    const unknown = await runCli(["consum", "orders"]);
+    assert.equal(unknown.code, 2);
+    assert.match(unknown.stderr, /^everhold: unknown command 'consum'.*consume.*\n$/);
+    const option = await runCli(["send", "a", "b", "--cont", "3"]);
+    assert.equal(option.code, 2);
+    assert.match(option.stderr, /^everhold: unknown option '--cont'.*--count.*\n$/);
+    const count = await runCli(["send", "a", "b", "--count", "many"]);
+    assert.equal(count.code, 2);
+    assert.match(count.stderr, /^everhold: .*expected a whole number, at least 1.*\n$/);
+    const body = await runCli(["send", "a"]);
+    assert.equal(body.code, 2);
+    assert.match(body.stderr, /^everhold: expected a body, - or --file; .*\n$/);
+    assert.equal((await runCli([])).code, 2);
+  });
+
+  test("with --json errors are JSON too", async () => {
+    const usage = await runCli(["--json", "send", "a"]);
+    assert.equal(usage.code, 2);
+    assert.match(usage.stderr, /^\{"error":\{"message":"expected a body.*\}\}\n$/);
+    const failed = await runCli(["send", "a", "b", "--json", "--url", "tcp://127.0.0.1:1"]);
+    assert.equal(failed.code, 1);
+    assert.match(failed.stderr, /^\{"error":\{"code":"EVH_NOT_CONNECTED".*\n$/);
+  });
+
+  test("a broker that cannot be reached is one line with the cure", async () => {
+    const { code, stdout, stderr } = await runCli(["send", "a", "b", "--url", "tcp://127.0.0.1:1"]);
+    assert.equal(code, 1);
+    assert.equal(stdout, "");
+    assert.match(stderr, /^everhold: .*127\.0\.0\.1:1.*everhold run.*\[EVH_NOT_CONNECTED\]\n$/);
+  });
+
+  test("a mistake in the configuration is one line with its place", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "everhold-cli-"));
+    writeFileSync(join(folder, "everhold.yaml"), "journal:\n  fileSise: 1MiB\n");
+    const { code, stderr } = await runCli(["run"], { folder });
+    assert.equal(code, 1);
+    assert.equal(
+      stderr,
+      "everhold: everhold.yaml:2:3: unknown key fileSise in journal; did you mean fileSize? [EVH_CONFIG]\n",
+    );
+    rmSync(folder, { recursive: true });
+  });
+
+  test("without users a public address is refused", async () => {
+    const { code, stderr } = await runCli(["run", "--host", "0.0.0.0"]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^everhold: .*would let anybody on the network in.*\n$/);
+  });
+
+  test("a data folder that cannot be made is one line with the cure", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "everhold-cli-"));
+    writeFileSync(join(folder, "file"), "");
+    const { code, stderr } = await runCli([
+      "run",
+      "--port",
+      "0",
+      "--data",
+      join(folder, "file", "x"),
+    ]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^everhold: .*\[EVH_DATA_FOLDER\]\n$/);
+    assert.match(stderr, /choose|--data/);
+    rmSync(folder, { recursive: true });
+  });
+
+  test("a busy port is one line with the cure, and the folder is free again", async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "everhold-cli-"));
+    const server = createServer().listen(0, "127.0.0.1");
+    t.after(() => server.close());
+    await once(server, "listening");
+    const address = server.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const { code, stderr } = await runCli(["run", "--port", String(port), "--data", folder]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^everhold: .*choose another port.*\[EVH_PORT_IN_USE\]\n$/);
+    const verified = await runCli(["data", "verify", folder]);
+    assert.equal(verified.code, 0, verified.stderr);
+    rmSync(folder, { recursive: true });
+  });
+});
+
+describe("the command line with a broker", { concurrency: 2 }, () => {
+  let broker: TestBroker;
+  before(async () => {
+    broker = await TestBroker.start();
+  });
+  after(() => broker[Symbol.asyncDispose]());
+
+  test("run says where it listens, where its data is, and that it is for this machine only", () => {
+    assert.equal(broker.announcement["event"], "started");
+    assert.match(broker.url, /^tcp:\/\/127\.0\.0\.1:\d+$/);
+    assert.equal(broker.announcement["dataFolder"], join(broker.folder, "data"));
+    assert.equal(broker.announcement["loopbackOnly"], true);
+  });
+
+  test("what is sent is consumed, in order, each once", async () => {
+    const sent = await broker.cli(["send", "plain", "two apples", "--count", "3", "--json"]);
+    assert.deepEqual([sent.code, sent.stderr], [0, ""]);
+    assert.equal(jsonLines(sent.stdout)[0]?.["sent"], 3);
+    const first = await broker.cli(["consume", "plain", "--count", "2"]);
+    assert.deepEqual([first.code, first.stdout], [0, "two apples\ntwo apples\n"]);
+    const rest = await broker.cli(["consume", "plain", "--timeout", "300ms"]);
+    assert.deepEqual([rest.code, rest.stdout], [0, "two apples\n"]);
+  });
+
+  test("a body of - is standard input", async () => {
+    await broker.cli(["send", "piped", "-"], { input: "from a pipe" });
+    const { stdout } = await broker.cli(["consume", "piped", "--count", "1"]);
+    assert.equal(stdout, "from a pipe\n");
+  });
+
+  test("properties, priority and filters arrive as they were given", async () => {
+    await broker.cli(["send", "typed", "x", "--property", "colour=red", "--property", "size=5"]);
+    await broker.cli(["send", "typed", "y", "--property", "colour=blue", "--priority", "9"]);
+    const { stdout } = await broker.cli([
+      ...["consume", "typed", "--json", "--count", "1"],
+      ...["--filter", "colour = 'red' AND size > 4"],
+    ]);
+    const [message] = jsonLines(stdout);
+    assert.equal(message?.["body"], "x");
+    assert.deepEqual(message?.["properties"], { colour: "red", size: 5 });
+  });
+
+  test("--no-ack leaves messages in the queue, browse takes none", async () => {
+    await broker.cli(["send", "kept", "still here"]);
+    const looked = await broker.cli(["consume", "kept", "--no-ack", "--count", "1"]);
+    assert.equal(looked.stdout, "still here\n");
+    const browsed = await broker.cli(["browse", "kept"]);
+    assert.deepEqual([browsed.code, browsed.stdout], [0, "still here\n"]);
+    const taken = await broker.cli(["consume", "kept", "--count", "1"]);
+    assert.equal(taken.stdout, "still here\n");
+    assert.equal((await broker.cli(["browse", "kept"])).stdout, "");
+  });
+
+  test("too few messages within the timeout are exit code 3", async () => {
+    await broker.cli(["send", "few", "one"]);
+    const args = ["consume", "few", "--count", "2", "--timeout", "300ms"];
+    const { code, stdout, stderr } = await broker.cli(args);
+    assert.deepEqual([code, stdout], [3, "one\n"]);
+    assert.match(stderr, /received 1 of 2 messages/);
+  });
+
+  test("what consume --out writes, send --file sends again", async () => {
+    const file = join(broker.folder, "kept.ndjson");
+    await broker.cli(["send", "source", '"quoted"\nand two lines', "--property", "n=1"]);
+    await broker.cli(["send", "source", "--file", "-"], {
+      input: '{"json":{"a":[1]}}\n\n{"base64":"/w=="}\n',
+    });
+    assert.equal((await broker.cli(["consume", "source", "--count", "3", "--out", file])).code, 0);
+    const lines = jsonLines(readFileSync(file, "utf8"));
+    assert.deepEqual(
+      lines.map((line) => [line["body"], line["json"], line["base64"]]),
+      [
+        ['"quoted"\nand two lines', undefined, undefined],
+        [undefined, { a: [1] }, undefined],
+        [undefined, undefined, "/w=="],
+      ],
+    );
+    assert.equal((await broker.cli(["send", "target", "--file", file])).code, 0);
+    const again = await broker.cli(["consume", "target", "--json", "--count", "3"]);
+    const strip = ({
+      id: _id,
+      address: _address,
+      timestamp: _timestamp,
+      ...rest
+    }: Record<string, unknown>) => rest;
+    assert.deepEqual(jsonLines(again.stdout).map(strip), lines.map(strip));
+  });
+
+  test("a wrong line of a file is named and nothing behind it is sent", async () => {
+    const file = join(broker.folder, "wrong.ndjson");
+    writeFileSync(file, '{"body":"a"}\n{"bodi":"b"}\n{"body":"c"}\n');
+    const { code, stderr } = await broker.cli(["send", "wrong", "--file", file]);
+    assert.equal(code, 1);
+    assert.match(stderr, /wrong\.ndjson:2: unknown key bodi; allowed: body, /);
+    const got = await broker.cli(["consume", "wrong", "--timeout", "300ms"]);
+    assert.equal(got.stdout, "a\n");
+  });
+
+  test("queue ls and stat show queues and what is in them", async () => {
+    await broker.cli(["send", "counted", "x", "--count", "5"]);
+    const names = await broker.cli(["queue", "ls", "--json"]);
+    assert.ok(jsonLines(names.stdout).some((line) => line["name"] === "counted"));
+    const stat = await broker.cli(["queue", "stat", "counted", "--json"]);
+    assert.equal(jsonLines(stat.stdout)[0]?.["messageCount"], 5);
+    const table = await broker.cli(["queue", "stat"]);
+    assert.match(table.stdout, /^QUEUE +ADDRESS +ROUTING/);
+    assert.match(table.stdout, /^counted +counted +anycast +durable +5 +0$/m);
+    const missing = await broker.cli(["queue", "stat", "nowhere"]);
+    assert.equal(missing.code, 1);
+    assert.match(
+      missing.stderr,
+      /^everhold: there is no queue nowhere \[EVH_QUEUE_DOES_NOT_EXIST\]\n$/,
+    );
+  });
+
+  test("a selector that is none is one line with an example", async () => {
+    await broker.cli(["send", "selected", "x"]);
+    const { code, stderr } = await broker.cli([
+      "consume",
+      "selected",
+      "--filter",
+      "= =",
+      "--timeout",
+      "1s",
+    ]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^everhold: .*\[EVH_INVALID_FILTER\]\n$/);
+  });
+
+  test("a reader that has enough ends the command without a word", async () => {
+    await broker.cli(["send", "many", "x", "--count", "2000"]);
+    const child = startCli(["browse", "many", "--limit", "2000"], {
+      env: { EVERHOLD_URL: broker.url },
+    });
+    let stderr = "";
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      stderr += text;
+    });
+    child.stdout?.once("data", () => child.stdout?.destroy());
+    await once(child, "close");
+    assert.equal(stderr, "");
+  });
+
+  test("Ctrl-C ends a waiting consumer in order", async () => {
+    const child = startCli(["consume", "silent", "--json"], { env: { EVERHOLD_URL: broker.url } });
+    await untilConsumed(broker, "silent");
+    child.kill("SIGINT");
+    const [code] = await once(child, "exit");
+    assert.equal(code, 0);
+  });
+
+  test("a folder in use is refused, naming the cure", async () => {
+    const { code, stderr } = await runCli([
+      "run",
+      "--port",
+      "0",
+      "--data",
+      join(broker.folder, "data"),
+    ]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^everhold: .*\[EVH_DATA_LOCKED\]\n$/);
+  });
+});
+
+describe("a broker's data", () => {
+  test("outlives the broker, verifies, and damage is found", async () => {
+    await using broker = await TestBroker.start();
+    const sent = await broker.cli(["send", "durable", "kept", "--count", "100"]);
+    assert.equal(sent.code, 0, sent.stderr);
+    assert.equal(await broker.stop(), 0);
+    const folder = join(broker.folder, "data");
+    const sound = await runCli(["data", "verify", folder, "--json"]);
+    assert.equal(sound.code, 0, sound.stderr);
+    damage(folder);
+    const damaged = await runCli(["data", "verify", folder]);
+    assert.equal(damaged.code, 1, damaged.stdout);
+    assert.match(damaged.stdout + damaged.stderr, /journal/);
+  });
+
+  test("a folder that is none is an error", async () => {
+    const { code, stderr } = await runCli(["data", "verify", "/nowhere/at/all"]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^everhold: .*\n$/);
+  });
+});
+
+/** Waits, by asking the broker, until somebody consumes from the queue. */
+async function untilConsumed(broker: TestBroker, queue: string): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const { stdout } = await broker.cli(["queue", "stat", queue, "--json"]);
+    const [line] = jsonLines(stdout);
+    if (line?.["consumerCount"] === 1) return;
+  }
+  throw new Error("nobody consumes");
+}
+
+/** Changes one byte of the first message. */
+function damage(folder: string): void {
+  const name = readdirSync(folder).find((file) => file.endsWith(".journal"));
+  assert.ok(name !== undefined);
+  const file = join(folder, name);
+  const bytes = readFileSync(file);
+  const position = bytes.indexOf(Buffer.from("kept", "utf16le"));
+  assert.ok(position > 0, "the first message is in the journal");
+  bytes[position] = (bytes[position] ?? 0) ^ 1;
+  writeFileSync(file, bytes);
+}

@@ -1,0 +1,157 @@
+import { createWriteStream, type WriteStream } from "node:fs";
+import { once } from "node:events";
+
+import type { Command } from "commander";
+import { EverholdError, type Connection, type Consumer, type Message } from "everhold";
+
+import {
+  addConnectionOptions,
+  connectFor,
+  countArgument,
+  durationArgument,
+  type CommandContext,
+  type ConnectionFlags,
+} from "../command-context.ts";
+import { exitCodes } from "../exit-codes.ts";
+import { limits } from "../limits.ts";
+import { bodyText, messageToObject } from "../message-lines.ts";
+import { PendingWork } from "../terminal/pending-work.ts";
+import { formatCount, ProgressBar } from "../terminal/progress-bar.ts";
+import type { Terminal } from "../terminal/terminal.ts";
+
+interface ConsumeFlags extends ConnectionFlags {
+  readonly count?: number;
+  readonly timeout?: number;
+  readonly filter?: string;
+  readonly ack: boolean;
+  readonly out?: string;
+  readonly topic?: boolean;
+}
+
+/** `everhold consume`: takes messages, writes them out, and acknowledges each once it is written. */
+export function addConsumeCommand(program: Command, context: CommandContext): void {
+  const command = program
+    .command("consume <queue>")
+    .description("take messages, one line each; acknowledged once written. Ctrl-C ends it")
+    .option("--count <n>", "end after so many; default: never", countArgument(1))
+    .option(
+      "--timeout <duration>",
+      "end when nothing comes for so long, such as 5s",
+      durationArgument,
+    )
+    .option("--filter <selector>", "only messages that match, such as \"colour = 'red'\"")
+    .option("--no-ack", "leave the messages in the queue")
+    .option("--topic", "subscribe to a topic for as long as this runs")
+    .option("--out <file>", "write JSON lines to a file, for send --file");
+  addConnectionOptions(command).action(async (queue: string, flags: ConsumeFlags) => {
+    const connection = await connectFor(context, flags);
+    try {
+      await consumeAll(context.terminal, openConsumer(connection, queue, flags), flags);
+    } finally {
+      await connection.close();
+    }
+  });
+}
+
+function openConsumer(connection: Connection, queue: string, flags: ConsumeFlags): Consumer {
+  const { count = Number.POSITIVE_INFINITY } = flags;
+  const options = {
+    ...(flags.filter === undefined ? {} : { filter: flags.filter }),
+    // Who wants a few takes no more than a few from other consumers, even for a moment.
+    ...(count <= limits.exactPrefetchMax ? { prefetch: count } : {}),
+  };
+  return flags.topic === true
+    ? connection.subscribe(queue, options)
+    : connection.consumer(queue, options);
+}
+
+async function consumeAll(
+  terminal: Terminal,
+  consumer: Consumer,
+  flags: ConsumeFlags,
+): Promise<void> {
+  const output = flags.out === undefined ? undefined : await openOutput(flags.out);
+  const bar = output && new ProgressBar(terminal, { label: "consuming", total: flags.count });
+  const pending = new PendingWork(limits.acknowledgementsInFlightMax);
+  let received = 0;
+  try {
+    while (flags.count === undefined || received < flags.count) {
+      const message = await receive(terminal, consumer, flags);
+      if (message === null) break;
+      received++;
+      await pending.add(handle(terminal, output, message, flags));
+      bar?.update(received);
+    }
+    await pending.settle();
+  } finally {
+    bar?.clear();
+    output?.end();
+    await consumer.close();
+  }
+  await report(terminal, received, flags);
+}
+
+async function receive(
+  terminal: Terminal,
+  consumer: Consumer,
+  flags: ConsumeFlags,
+): Promise<Message | null> {
+  const { timeout } = flags;
+  try {
+    return await consumer.receive({
+      signal: terminal.stop,
+      ...(timeout === undefined ? {} : { timeout }),
+    });
+  } catch (error) {
+    // Ctrl-C is how a consumer is meant to end.
+    if (EverholdError.is(error, "EVH_ABORTED") && terminal.stop.aborted) return null;
+    throw error;
+  }
+}
+
+/** A message is acknowledged only when it is written, so that none is lost between here and there. */
+async function handle(
+  terminal: Terminal,
+  output: WriteStream | undefined,
+  message: Message,
+  flags: ConsumeFlags,
+): Promise<void> {
+  const json = terminal.json || output !== undefined;
+  const line = json ? JSON.stringify(messageToObject(message), bigintAsText) : bodyText(message);
+  if (output === undefined) await terminal.write(`${line}\n`);
+  else await writeTo(output, `${line}\n`);
+  if (flags.ack) await message.ack();
+}
+
+async function report(terminal: Terminal, received: number, flags: ConsumeFlags): Promise<void> {
+  const isIncomplete = flags.count !== undefined && received < flags.count;
+  if (isIncomplete) {
+    process.exitCode = terminal.stop.aborted ? exitCodes.interrupted : exitCodes.incomplete;
+  }
+  if (terminal.json) return;
+  const target = flags.out === undefined ? "" : ` into ${flags.out}`;
+  const wanted = isIncomplete ? ` of ${formatCount(flags.count)}` : "";
+  if (flags.out !== undefined || isIncomplete) {
+    terminal.writeError(`received ${formatCount(received)}${wanted} messages${target}\n`);
+  }
+}
+
+async function openOutput(file: string): Promise<WriteStream> {
+  const output = createWriteStream(file);
+  await once(output, "open");
+  return output;
+}
+
+function writeTo(output: WriteStream, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    output.write(text, (error) => {
+      if (error === null || error === undefined) resolve();
+      else reject(error);
+    });
+  });
+}
+
+/** JSON has no integers beyond 2^53: such a value travels as a text. */
+function bigintAsText(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? value.toString() : value;
+}

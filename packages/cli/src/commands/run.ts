@@ -1,0 +1,102 @@
+import { InvalidArgumentError, type Command } from "commander";
+import { startBroker, type ConfigFlag, type RunningBroker } from "everhold";
+
+import { countArgument, type CommandContext } from "../command-context.ts";
+import { writeJson, type Terminal } from "../terminal/terminal.ts";
+
+interface RunFlags {
+  readonly config?: string;
+  readonly data?: string;
+  readonly name?: string;
+  readonly host?: string;
+  readonly port?: number;
+  readonly logLevel?: string;
+  readonly logFormat?: string;
+}
+
+/** `everhold run`: runs a broker until it is told to stop, or its storage fails. */
+export function addRunCommand(program: Command, { terminal, environment }: CommandContext): void {
+  program
+    .command("run")
+    .description("run a broker; without configuration its data is in ./everhold-data")
+    .option("--config <file>", "default everhold.yaml or everhold.json of this folder, if any")
+    .option("--data <folder>", "the data folder")
+    .option("--name <name>", "the broker's name")
+    .option("--host <host>", "where the first acceptor listens; default 127.0.0.1")
+    .option("--port <port>", "its port, 0 for any; default 61616", countArgument(0, 65_535))
+    .option("--log-level <level>", "debug, info, warn or error; default info")
+    .option("--log-format <format>", "human or json; default human", logFormat)
+    .action(async (flags: RunFlags) => {
+      const { config, host, port } = flags;
+      const logFormatFlag = flags.logFormat ?? (terminal.json ? "json" : undefined);
+      const broker = await startBroker(config, {
+        environment,
+        flags: configFlags({ ...flags, ...(logFormatFlag && { logFormat: logFormatFlag }) }),
+        listen: {
+          ...(host === undefined ? {} : { host }),
+          ...(port === undefined ? {} : { port }),
+        },
+      });
+      try {
+        await announce(terminal, broker);
+        await Promise.race([broker.failed, aborted(terminal.stop)]);
+      } finally {
+        await broker.stop();
+      }
+      if (terminal.json) await writeJson(terminal, { event: "stopped" });
+    });
+}
+
+function configFlags(flags: RunFlags): readonly ConfigFlag[] {
+  const named: readonly ConfigFlag[] = [
+    { flag: "--data", path: ["data"], value: flags.data },
+    { flag: "--name", path: ["name"], value: flags.name },
+    { flag: "--log-level", path: ["log", "level"], value: flags.logLevel },
+    { flag: "--log-format", path: ["log", "format"], value: flags.logFormat },
+  ];
+  return named.filter((flag) => flag.value !== undefined);
+}
+
+async function announce(terminal: Terminal, broker: RunningBroker): Promise<void> {
+  const { urls, dataFolder, loopbackOnly } = broker;
+  if (terminal.json) {
+    const { pid } = process;
+    await writeJson(terminal, {
+      event: "started",
+      url: urls[0],
+      urls,
+      dataFolder,
+      loopbackOnly,
+      pid,
+    });
+    return;
+  }
+  const isDefault = urls[0] === "tcp://127.0.0.1:61616";
+  const at = isDefault ? "" : ` --url ${urls[0] ?? ""}`;
+  const login = loopbackOnly ? "" : " --user NAME --password WORD";
+  await terminal.write(
+    [
+      `Everhold listens on ${urls.join(" and ")}`,
+      `  data     ${dataFolder}`,
+      loopbackOnly
+        ? "  access   no users configured: loopback only"
+        : "  access   configured users",
+      `  send     npx everhold send orders 'two apples'${at}${login}`,
+      `  consume  npx everhold consume orders --count 1${at}${login}`,
+      "Ctrl-C stops it in order.",
+      "",
+    ].join("\n"),
+  );
+}
+
+function logFormat(text: string): string {
+  if (text === "human" || text === "json") return text;
+  throw new InvalidArgumentError("expected human or json");
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,41 @@
+import { EverholdError, type ErrorCode } from "@everhold/base";
+
+const cures: Partial<Record<ErrorCode, string>> = {
+  EVH_NOT_CONNECTED: "start a broker with: everhold run, or name another one with --url",
+  EVH_CONNECTION_TIMEOUT: "check that the URL is the one of a broker",
+  EVH_PORT_IN_USE: "stop the other program, or choose another port: everhold run --port 61617",
+  EVH_DATA_LOCKED: "stop that broker, or choose another folder: everhold run --data FOLDER",
+  EVH_DATA_FOLDER: "make it writable, or choose another folder: everhold run --data FOLDER",
+  EVH_DATA_CORRUPT: "look with: everhold data verify; restore the folder from a copy",
+  EVH_SECURITY: "give a user name and password with --user and --password",
+  EVH_URL: "write it like tcp://127.0.0.1:61616",
+  EVH_ADDRESS_FULL: "consume from it, or raise the limit",
+  EVH_INVALID_FILTER: "write it like: colour = 'red' AND size > 5",
+};
+
+/** What a person can do about an error, if that is known. */
+export function cureOf(error: unknown): string | undefined {
+  return EverholdError.is(error) ? cures[error.code] : undefined;
+}
+
+/** One line for people: what happened, and the cure unless the message names it already. */
+export function errorLine(error: unknown): string {
+  const message = oneLine(error instanceof Error ? error.message : String(error));
+  const cure = cureOf(error);
+  const code = EverholdError.is(error) ? ` [${error.code}]` : "";
+  return cure === undefined || message.includes(";")
+    ? `everhold: ${message}${code}`
+    : `everhold: ${message}; ${cure}${code}`;
+}
+
+/** The same for programs: one JSON object. */
+export function errorObject(error: unknown): object {
+  const message = error instanceof Error ? error.message : String(error);
+  if (!EverholdError.is(error)) return { error: { message } };
+  const { code, retryable, outcome } = error;
+  return { error: { code, message, retryable, outcome, cure: cureOf(error) } };
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s*\n\s*/g, " ");
+}

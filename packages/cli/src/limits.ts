@@ -1,0 +1,13 @@
+/** The limits of the command line. Each says its unit, why it is there, and what happens when it is hit. */
+export const limits = {
+  /** Sends that `send` has under way; further lines wait. Enough to fill a group commit. */
+  sendsInFlightMax: 1_024,
+  /** Acknowledgements that `consume` has under way; further messages wait. */
+  acknowledgementsInFlightMax: 1_024,
+  /** `--count` up to which `consume` asks for no message more; above, a window of bytes is faster. */
+  exactPrefetchMax: 100,
+  /** Milliseconds between two pictures of `queue stat --watch`. */
+  watchIntervalMs: 1_000,
+  /** Messages that `browse` shows when it is not told how many. */
+  browseCountDefault: 100,
+} as const;

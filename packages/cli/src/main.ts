@@ -1,0 +1,74 @@
+import { Command, CommanderError } from "commander";
+
+import { addBrowseCommand } from "./commands/browse.ts";
+import { addConsumeCommand } from "./commands/consume.ts";
+import { addDataCommand } from "./commands/data.ts";
+import { addQueueCommand } from "./commands/queue.ts";
+import { addRunCommand } from "./commands/run.ts";
+import { addSendCommand } from "./commands/send.ts";
+import { addVersionCommand, version } from "./commands/version.ts";
+import { errorLine, errorObject } from "./cures.ts";
+import { exitCodes } from "./exit-codes.ts";
+import { UsageError } from "./usage-error.ts";
+import { processTerminal, type Terminal } from "./terminal/terminal.ts";
+
+/** Runs the command that `argv` (as `process.argv`) names and sets the exit code of the process. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const terminal = processTerminal(argv.includes("--json"));
+  const program = createProgram(terminal);
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    process.exitCode = reportFailure(terminal, error);
+  }
+}
+
+function createProgram(terminal: Terminal): Command {
+  const program = new Command("everhold")
+    .description("A message broker that loses nothing, doubles nothing and hides nothing.")
+    .version(version(), "-V, --version", "print the version")
+    .option("--json", "one JSON object a line, errors too (on standard error)")
+    .configureHelp({ showGlobalOptions: true })
+    .showSuggestionAfterError(true)
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined })
+    .addHelpText("after", helpTail);
+  const context = { terminal, environment: process.env };
+  addRunCommand(program, context);
+  addSendCommand(program, context);
+  addConsumeCommand(program, context);
+  addBrowseCommand(program, context);
+  addQueueCommand(program, context);
+  addDataCommand(program, context);
+  addVersionCommand(program, context);
+  return program;
+}
+
+/** Says what went wrong, in one line, and returns the exit code that goes with it. */
+function reportFailure(terminal: Terminal, error: unknown): number {
+  // Help and version are told as errors too, with exit code 0.
+  if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
+  const told = error instanceof CommanderError ? usageErrorOf(error) : error;
+  terminal.writeError(
+    terminal.json ? `${JSON.stringify(errorObject(told))}\n` : `${errorLine(told)}\n`,
+  );
+  return told instanceof UsageError ? exitCodes.usage : exitCodes.failure;
+}
+
+function usageErrorOf(error: CommanderError): UsageError {
+  if (error.code === "commander.help") return new UsageError("expected a command");
+  return new UsageError(error.message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " "));
+}
+
+const helpTail = `
+Examples:
+  everhold run                                  a durable broker, data in ./everhold-data
+  everhold send orders 'two apples'             settles when the broker has it on disk
+  everhold consume orders --count 1
+  everhold consume orders --json > kept.ndjson  and back: everhold send orders --file kept.ndjson
+  everhold queue stat --watch
+
+Exit codes:
+  0 done   1 failed   2 wrong command line   3 --timeout passed before --count messages came
+  130 stopped by Ctrl-C before the end
+`;

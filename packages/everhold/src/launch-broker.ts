@@ -1,0 +1,101 @@
+import { deferred } from "@everhold/base";
+import { Broker, type AddressSettings, type BrokerOptions } from "@everhold/broker";
+import { NodeLog, nodePorts } from "@everhold/node";
+
+import { formatAcceptorUrl, isLoopbackHost } from "./config/acceptor-url.ts";
+import { loadConfig, type ResolvedConfig } from "./config/load-config.ts";
+import { HeldLog } from "./held-log.ts";
+import type { RunningBroker, StartOptions } from "./start-broker.ts";
+
+/** Does what `startBroker` promises; in a file of its own because it loads the whole broker. */
+export async function launchBroker(
+  config: string | URL | object | undefined,
+  options: StartOptions,
+): Promise<RunningBroker> {
+  const resolved = loadConfig({
+    config,
+    environment: options.environment ?? process.env,
+    folder: options.folder ?? process.cwd(),
+    ...(options.flags === undefined ? {} : { flags: options.flags }),
+    ...(options.listen === undefined ? {} : { listen: options.listen }),
+  });
+  const { log: logging, journal } = resolved.document;
+  const log = new HeldLog(
+    options.log ??
+      new NodeLog({
+        ...(logging?.level === undefined ? {} : { level: logging.level }),
+        format: logging?.format ?? "human",
+      }),
+  );
+  const disk = { folder: resolved.dataFolder };
+  const ports = nodePorts({
+    disk: journal?.sync === undefined ? disk : { ...disk, syncMode: journal.sync },
+  });
+  const failure = deferred<never>();
+  // Whoever does not ask must not be ended by an unhandled rejection.
+  failure.promise.catch(() => undefined);
+  const broker = await startWith(log, {
+    ports: { ...ports, log },
+    config: brokerOptions(resolved),
+    onFailed: (error) => failure.reject(error),
+  });
+  return {
+    urls: broker.endpoints.map((endpoint) => formatAcceptorUrl(endpoint)),
+    dataFolder: resolved.dataFolder,
+    loopbackOnly: resolved.acceptors.every(({ endpoint }) => isLoopbackHost(endpoint.host)),
+    failed: failure.promise,
+    stop: () => broker.stop(),
+    [Symbol.asyncDispose]: () => broker.stop(),
+  };
+}
+
+async function startWith(
+  log: HeldLog,
+  options: Parameters<typeof Broker.start>[0],
+): Promise<Broker> {
+  try {
+    const broker = await Broker.start(options);
+    log.release();
+    return broker;
+  } catch (error) {
+    log.releaseWarnings();
+    throw error;
+  }
+}
+
+/** What a configuration says, in the broker's own words. */
+function brokerOptions({ document, acceptors }: ResolvedConfig): BrokerOptions {
+  const { name, limits, journal, security } = document;
+  const { frameSize, messageSize, handshakeTimeout, connectionTtl, connectionTtlOverride } =
+    limits ?? {};
+  return {
+    ...(name === undefined ? {} : { name }),
+    endpoints: acceptors.map((acceptor) => acceptor.endpoint),
+    ...(frameSize === undefined ? {} : { frameBytesMax: frameSize }),
+    ...(messageSize === undefined ? {} : { messageBytesMax: messageSize }),
+    ...(handshakeTimeout === undefined ? {} : { handshakeTimeoutMs: handshakeTimeout }),
+    ...(connectionTtl === undefined ? {} : { connectionTtlMs: connectionTtl }),
+    ...(connectionTtlOverride === undefined
+      ? {}
+      : { connectionTtlOverrideMs: connectionTtlOverride }),
+    addressSettings: withoutUndefined(document.addressSettings?.["#"] ?? {}),
+    users: Object.entries(security?.users ?? {}).map(([user, { password }]) => ({
+      user,
+      password,
+    })),
+    journal: {
+      ...(journal?.fileSize === undefined ? {} : { segmentBytes: journal.fileSize }),
+      ...(journal?.snapshotSize === undefined ? {} : { snapshotBytes: journal.snapshotSize }),
+      ...(journal?.cacheSize === undefined ? {} : { tailCacheBytes: journal.cacheSize }),
+    },
+  };
+}
+
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** A key that is there without a value would hide the broker's default. */
+function withoutUndefined(settings: {
+  readonly [K in keyof AddressSettings]?: AddressSettings[K] | undefined;
+}): Defined<AddressSettings> {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+}
