@@ -6,11 +6,13 @@ export const limits = {
   urlCountMax: 64,
   /** Characters of one URL or list. Longer ones are refused with EVH_URL. */
   urlLengthMax: 16_384,
-  /**
-   * Bytes of one frame, either way. A larger message is refused by `send()` with
-   * EVH_FRAME_TOO_LARGE, a larger frame from the peer ends the connection.
-   */
+  /** Bytes of one frame from the broker; a larger one ends the connection. */
   frameBytesMax: 64 * 1024 * 1024,
+  /**
+   * Bytes of a message that is sent, headers included: what fits the frames that a broker accepts. A
+   * larger one is refused by `send()` with EVH_FRAME_TOO_LARGE.
+   */
+  messageBytesMax: 16 * 1024 * 1024 - 64 * 1024,
   /** Bytes of a large message that arrives in parts and is put together in memory; more end the connection. */
   largeMessageBytesMax: 256 * 1024 * 1024,
   /** Bytes in the output buffer that are sent at once rather than at the end of the turn. */
@@ -27,8 +29,8 @@ export const limits = {
   unconfirmedSendCountMax: 1 << 16,
   /** Addresses that one session keeps open for sending; the longest idle one is forgotten (Artemis: 1000). */
   addressCountMax: 1000,
-  /** Consumers, sessions and transactions of one connection. More are refused with EVH_OVERLOADED. */
-  sessionCountMax: 10_000,
+  /** Sessions of one connection: one for each consumer, session and transaction under way. More are refused with EVH_OVERLOADED. */
+  sessionCountMax: 1000,
   /** Transacted sessions kept for the next `transaction()`; further ones are closed after use. */
   idleTransactionCountMax: 8,
   /** Requests that wait for a reply. More are refused with EVH_OVERLOADED. */

@@ -1,5 +1,5 @@
 import { ClosedError, type EverholdError } from "@everhold/base";
-import { ConnectionCore, type ConnectionState } from "../connection/connection-core.ts";
+import type { ConnectionCore, ConnectionState } from "../connection/connection-core.ts";
 import {
   createQueue,
   deleteQueue,

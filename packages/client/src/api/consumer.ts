@@ -214,11 +214,11 @@ export class IntakeConsumer<T> implements Consumer<T> {
       return Promise.resolve(ready);
     }
     return new Promise((resolve, reject) => {
-      let forget: (() => void) | undefined;
+      let forget = (): void => undefined;
       let isDone = false;
       const finish = (): void => {
         isDone = true;
-        forget?.();
+        forget();
         intake.cancel(taker);
       };
       const taker = {

@@ -1,4 +1,4 @@
-import { ClosedError, EverholdError } from "@everhold/base";
+import { ClosedError, type EverholdError } from "@everhold/base";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import { encodeMessage } from "../message/encode-message.ts";
 import type { Body } from "../message/body.ts";

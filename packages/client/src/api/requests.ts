@@ -78,18 +78,17 @@ export class Requests {
   ): Promise<ReceivedMessage> {
     return new Promise<ReceivedMessage>((resolve, reject) => {
       const subject = { attempt: `get a reply from ${address}`, outcome: () => "unknown" as const };
-      let forget: (() => void) | undefined;
       this.#pending.set(correlationId, {
         resolve(message) {
-          forget?.();
+          forget();
           resolve(message);
         },
         reject(error) {
-          forget?.();
+          forget();
           reject(error);
         },
       });
-      forget = onWaitEnd(this.#core.ports, wait, subject, (error) => {
+      const forget = onWaitEnd(this.#core.ports, wait, subject, (error) => {
         this.#pending.delete(correlationId);
         reject(error);
       });

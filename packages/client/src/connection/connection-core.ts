@@ -175,17 +175,17 @@ export class ConnectionCore {
     work: (transport: Transport) => Promise<T>,
   ): Promise<T> {
     const deadlineMs = deadlineIn(this.ports, wait.timeout ?? this.options.callTimeoutMs);
-    const limits = { deadlineMs, signal: wait.signal };
+    const bounds = { deadlineMs, signal: wait.signal };
     const subject = { attempt, outcome: () => "unknown" as const };
     for (;;) {
       const transport = await waitFor(
         this.ports,
-        limits,
+        bounds,
         { attempt, outcome: notYet },
         this.#ready(),
       );
       try {
-        return await waitFor(this.ports, limits, subject, work(transport));
+        return await waitFor(this.ports, bounds, subject, work(transport));
       } catch (error) {
         if (transport.lostError === undefined || error instanceof TypeError) throw error;
         if (this.#endError !== undefined) throw this.#endError;

@@ -45,8 +45,6 @@ export interface EncodeTarget {
 
 /** The length before the body counts the 13 bytes of a frame's header too (core.md 4.1). */
 const headerBytesInLength = 13;
-/** Frame header and trailer around a message, with room to spare. */
-const frameOverheadBytes = 64;
 
 const anycast: TypedValue = { type: "byte", value: 1 };
 const multicast: TypedValue = { type: "byte", value: 0 };
@@ -89,6 +87,9 @@ export function encodeMessage(
   const type = bodyType(body);
   const properties = messageProperties(origin, target, body, options, nowMs);
   const hasMark = addMark(properties, target, options);
+  // Before a buffer grows for it.
+  if (body instanceof Uint8Array) checkSize(body.length);
+  else if (typeof body === "string") checkSize(body.length * 2);
   writer.clear();
   writer.u32(0);
   writeBody(writer, body);
@@ -112,13 +113,13 @@ export function encodeMessage(
 
 /** @throws EverholdError EVH_FRAME_TOO_LARGE */
 export function checkSize(messageBytes: number): void {
-  const max = limits.frameBytesMax - frameOverheadBytes;
+  const max = limits.messageBytesMax;
   if (messageBytes <= max) return;
   // A buffer that grew for a message that is refused anyway is not worth keeping.
   scratch.attach(new Uint8Array(4096));
   throw new EverholdError(
     "EVH_FRAME_TOO_LARGE",
-    `Cannot send the message: found ${messageBytes} bytes, at most ${max} fit a frame`,
+    `Cannot send the message: found ${messageBytes} bytes, at most ${max} fit a broker's frame`,
   );
 }
 

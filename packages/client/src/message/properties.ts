@@ -71,7 +71,8 @@ export function fromTypedProperties(
   properties: TypedProperties,
   hidden?: ReadonlySet<string>,
 ): Record<string, ReceivedValue> {
-  const result: Record<string, ReceivedValue> = Object.create(null);
+  // Without a prototype: a property named "constructor" is one that was sent.
+  const result: Record<string, ReceivedValue> = { __proto__: null };
   for (const [name, value] of properties) {
     if (hidden?.has(name) !== true) result[name] = fromTypedValue(value);
   }

@@ -206,6 +206,7 @@ export class Intake implements Settler, AckListener {
   /** Gives `taker` the next message, now or later. */
   wait(taker: Taker): void {
     if (this.#ended) return taker.onEnd(this.#endError);
+    if (this.#paused) return taker.onEnd(undefined);
     const message = this.#takers.length === 0 ? this.take() : undefined;
     if (message !== undefined) taker.onMessage(message);
     else this.#takers.push(taker);
