@@ -1,4 +1,4 @@
-import { EverholdError } from "@everhold/base";
+import type { EverholdError } from "@everhold/base";
 import type { Endpoint, Listener, Ports, Timer } from "@everhold/env";
 import { createJournal, type Journal, type RecoverySummary } from "@everhold/journal";
 
@@ -194,7 +194,11 @@ export class Broker {
   async #stop(): Promise<void> {
     this.#scanTimer?.cancel();
     await Promise.all(this.#listeners.map((listener) => listener.close()));
-    this.#server.stop();
+    // What was asked before is answered, and only then everybody is sent away.
+    this.#server.stopReading();
+    await this.#engine.drained();
+    this.#engine.halt();
+    await this.#server.stop();
     await this.#journal.close();
     this.#ports.log.info("The broker has stopped", { name: this.#config.name });
   }
@@ -209,7 +213,11 @@ export class Broker {
     });
     this.#scanTimer?.cancel();
     this.#server.destroy();
-    for (const listener of this.#listeners) void closeQuietly(listener);
+    for (const listener of this.#listeners) {
+      listener.close().catch(() => {
+        // The process is about to end: a listener that does not close changes nothing any more.
+      });
+    }
     this.#onFailed(error);
   }
 
@@ -218,14 +226,5 @@ export class Broker {
       this.#engine.scan();
       this.#scanLater();
     });
-  }
-}
-
-/** The process is about to end: a listener that does not close changes nothing any more. */
-async function closeQuietly(listener: Listener): Promise<void> {
-  try {
-    await listener.close();
-  } catch {
-    // Nothing is left that could be done.
   }
 }

@@ -124,6 +124,27 @@ test("a client that floods requests and never reads is read no more", async () =
   assert.equal(client.socket.isPausedByPeer, false);
 });
 
+test("a client that takes nothing of its deliveries for as long as its time to live is cut off", async () => {
+  const { world, broker } = await startBroker();
+  const sender = await TestClient.open(world);
+  await sender.createQueue();
+  const body = new Uint8Array(100_000);
+  for (let count = 0; count < 20; count += 1) sender.post(messageOf("q", { body }), 1, false);
+  const client = await TestClient.open(world);
+  await client.consume("q", { credits: 0 });
+  client.socket.isReading = false;
+  client.send(packets.flowToken, 10, { consumerId: 0, credits: -1 });
+  for (let second = 0; second < 70; second += 10) {
+    // It pings, and so does the other one.
+    client.send(packets.ping, 0, { connectionTtl: 60_000 });
+    sender.send(packets.ping, 0, { connectionTtl: 60_000 });
+    await world.pass(10_000);
+  }
+  assert.ok(client.socket.isClosed);
+  assert.equal(broker.connectionCount, 1);
+  assert.equal(broker.queues()[0]?.inFlightCount, 0);
+});
+
 test("a client that was refused and never reads is gone at the next check", async () => {
   const { world } = await startBroker();
   const client = await TestClient.open(world);

@@ -203,6 +203,44 @@ test("a stopping broker says goodbye in the form that each client knows", async 
   assert.ok(current.socket.isClosed);
 });
 
+test("a stopping broker answers what was asked before it says goodbye", async () => {
+  const { world, broker } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  world.disk.holdsWrites = true;
+  client.post(messageOf("q"), 8);
+  await world.settle();
+  const stopping = broker.stop();
+  await world.settle();
+  assert.deepEqual(await client.names(), []);
+  world.disk.releaseWrites();
+  await runUntil(world, stopping);
+  assert.deepEqual(await client.names(), ["NULL_RESPONSE", "DISCONNECT_V3"]);
+});
+
+test("a stopping broker does not wait for a client that never reads", async () => {
+  const { world, broker } = await startBroker();
+  const client = await TestClient.open(world);
+  client.socket.isReading = false;
+  client.send(packets.queueQuery, 10, { queueName: "q" });
+  await world.settle();
+  const stopping = broker.stop();
+  await world.pass(1_500);
+  await runUntil(world, stopping);
+  assert.ok(client.socket.isClosed);
+});
+
+test("a broker can be stopped twice, and started again on the same data", async () => {
+  const { world, broker } = await startBroker();
+  await runUntil(world, Promise.all([broker.stop(), broker.stop()]));
+  await startBroker({}, world);
+});
+
+test("a data folder in use is refused, and a port in use gives the folder back", async () => {
+  const { world } = await startBroker();
+  await assert.rejects(startBroker({}, world), { code: "EVH_DATA_LOCKED" });
+});
+
 test("a broker whose journal fails closes every connection without an answer and reports", async () => {
   const { world, broker } = await startBroker();
   const client = await TestClient.open(world);

@@ -23,7 +23,6 @@ import type { ClientLink } from "../engine/client-link.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { LiveQueue } from "../engine/live-queue.ts";
 import { Output } from "../engine/output.ts";
-import type { Session } from "../engine/session.ts";
 import { limits } from "../limits.ts";
 import type { CoreServer } from "./core-server.ts";
 import { CoreSession } from "./core-session.ts";
@@ -57,6 +56,9 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   #ttlMs: number;
   #lastActivityMs: number;
   #hasNewBytes = false;
+  #hasSent = false;
+  /** Since when the client has taken nothing of what waits for it. */
+  #stalledSinceMs: number;
   #hasFrames = false;
   #isPaused = false;
   /** The last packet about sessions was a reattachment, which is always refused. */
@@ -72,14 +74,11 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#ttlMs = config.connectionTtlOverrideMs ?? config.connectionTtlMs;
     this.#openedMs = nowMs;
     this.#lastActivityMs = nowMs;
+    this.#stalledSinceMs = nowMs;
   }
 
   get peer(): string {
     return this.#link.peer;
-  }
-
-  get sessions(): Iterable<Session> {
-    return Array.from(this.#sessions.values(), (one) => one.session);
   }
 
   get isWritable(): boolean {
@@ -122,6 +121,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   }
 
   onSent(bytes: Uint8Array): void {
+    this.#hasSent = true;
     this.engine.pool.put(bytes);
   }
 
@@ -138,6 +138,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   }
 
   onClosed(error: Error | undefined): void {
+    this.#server.closed(this);
     if (this.isClosed) return;
     if (error !== undefined) {
       this.engine.log.debug("A connection broke", { peer: this.peer, reason: error.message });
@@ -157,8 +158,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     // What was decided before is answered; the sessions end as failed.
     this.output.send();
     this.#release(true);
-    this.#link.end();
-    this.#server.lingers(this.#link);
+    this.#end();
   }
 
   /** Says goodbye because the broker stops, and closes behind what was sent. */
@@ -170,15 +170,19 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.output.send();
     // A client that is told to go has not failed: what it holds does not count as an attempt.
     this.#release(false);
-    this.#link.end();
+    this.#end();
   }
 
-  /** Closes at once, without an answer to anybody. */
+  /** Closes at once, without an answer to anybody. What its sessions hold is not given back. */
   destroy(): void {
-    if (this.isClosed) return;
     this.isClosed = true;
     this.#reader.close();
     this.#link.destroy();
+  }
+
+  /** Takes no more requests; what was asked before is still answered. */
+  stopReading(): void {
+    this.#reader.close();
   }
 
   /** Looks whether the client still lives, and confirms what is due (protocol/core.md 1.4). */
@@ -186,6 +190,13 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     for (const session of this.#sessions.values()) session.flushConfirmations();
     if (!this.#hasFrames && nowMs >= this.#openedMs + this.engine.config.handshakeTimeoutMs) {
       this.fail(silence("say what it speaks", this.engine.config.handshakeTimeoutMs));
+      return;
+    }
+    if (this.#hasSent || this.output.queuedBytes < limits.outputHighBytes) {
+      this.#hasSent = false;
+      this.#stalledSinceMs = nowMs;
+    } else if (this.#ttlMs >= 0 && nowMs >= this.#stalledSinceMs + this.#ttlMs) {
+      this.fail(silence("take a byte of what waits for it", this.#ttlMs));
       return;
     }
     if (this.#hasNewBytes) {
@@ -367,6 +378,12 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#isPaused = true;
     this.#server.paused.add(this);
     this.#link.pause();
+  }
+
+  /** Closes behind what was sent. A client that does not take it is cut off at the next check. */
+  #end(): void {
+    this.#link.end();
+    this.#server.lingering.add(this);
   }
 
   /** Lets go of everything that the connection held. */

@@ -1,3 +1,4 @@
+import { deferred } from "@everhold/base";
 import type { Link, LinkHandler, Ports, Timer } from "@everhold/env";
 
 import type { Engine } from "../engine/engine.ts";
@@ -15,9 +16,10 @@ export class CoreServer {
   readonly paused = new Set<CoreConnection>();
   readonly #ports: Ports;
   readonly #connections = new Set<CoreConnection>();
-  /** Links that were ended and may still have to send their last bytes. */
-  readonly #lingering = new Set<Link>();
+  /** Connections that were ended and may still have to send their last bytes. */
+  readonly lingering = new Set<CoreConnection>();
   #timer: Timer | undefined;
+  #onAllClosed: (() => void) | undefined;
 
   constructor(engine: Engine, ports: Ports) {
     this.engine = engine;
@@ -58,31 +60,45 @@ export class CoreServer {
     this.paused.delete(connection);
   }
 
-  /** The link was ended; one whose peer never reads is destroyed at the next check. */
-  lingers(link: Link): void {
-    this.#lingering.add(link);
+  /** The connection's link is gone. */
+  closed(connection: CoreConnection): void {
+    this.lingering.delete(connection);
+    if (this.lingering.size === 0) this.#onAllClosed?.();
   }
 
-  /** Says goodbye to everybody. */
-  stop(): void {
+  /** Takes no more requests. */
+  stopReading(): void {
     this.#timer?.cancel();
+    for (const connection of this.#connections) connection.stopReading();
+  }
+
+  /** Says goodbye to everybody, and settles when all have gone or the time for that is over. */
+  async stop(): Promise<void> {
     for (const connection of [...this.#connections]) connection.shutDown();
     this.engine.outputs.flush();
+    const { promise, resolve } = deferred<undefined>();
+    this.#onAllClosed = () => {
+      resolve(undefined);
+    };
+    const timer = this.#ports.timers.after(limits.lingerMs, this.#onAllClosed);
+    if (this.lingering.size > 0) await promise;
+    timer.cancel();
+    this.destroy();
   }
 
   /** Closes everything at once, without answers: what was not said stays in doubt. */
   destroy(): void {
     this.#timer?.cancel();
-    for (const connection of [...this.#connections]) connection.destroy();
+    for (const connection of this.#connections) connection.destroy();
     this.#connections.clear();
-    for (const link of this.#lingering) link.destroy();
-    this.#lingering.clear();
+    for (const connection of this.lingering) connection.destroy();
+    this.lingering.clear();
   }
 
   #check(): void {
     const nowMs = this.#ports.monotonicClock.nowMs();
-    for (const link of this.#lingering) link.destroy();
-    this.#lingering.clear();
+    for (const connection of this.lingering) connection.destroy();
+    this.lingering.clear();
     for (const connection of [...this.#connections]) connection.check(nowMs);
     this.engine.endStep();
     this.engine.credits.grantWaiting();

@@ -1,5 +1,5 @@
 import { EverholdError } from "@everhold/base";
-import { packets, routingTypes, type PacketOf } from "@everhold/wire";
+import { routingTypes, type packets, type PacketOf } from "@everhold/wire";
 
 import { splitName } from "../engine/catalog.ts";
 import type { Engine } from "../engine/engine.ts";

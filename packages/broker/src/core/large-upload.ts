@@ -9,6 +9,8 @@ import {
   writeMessage,
 } from "@everhold/wire";
 
+import { limits } from "../limits.ts";
+
 /**
  * A message that arrives in parts (protocol/core.md 4.7). It is put together in memory and then treated
  * as one message: Java clients take SESS_RECEIVE_MSG of any size.
@@ -52,7 +54,9 @@ export class LargeUpload {
     const properties = new Map(headers.properties);
     // A client inflates a deflated body only when it knows how large it becomes.
     const isDeflated = properties.get(propertyNames.largeCompressed)?.value === true;
-    if (isDeflated) properties.set(propertyNames.largeSize, { type: "long", value: bodySize });
+    if (isDeflated && properties.size <= limits.propertiesMax) {
+      properties.set(propertyNames.largeSize, { type: "long", value: bodySize });
+    }
     writeMessage(writer, { ...headers, properties, body });
     return writer.written();
   }

@@ -1,5 +1,7 @@
 import { ByteReader, ByteWriter, propertyNames, readMessage, writeMessage } from "@everhold/wire";
 
+import { limits } from "../limits.ts";
+
 /** The marker that answers a forced delivery (protocol/core.md 5.5): shape as it was seen to work. */
 export function forcedDeliveryMarker(queueName: string, sequence: number): Uint8Array {
   const writer = new ByteWriter();
@@ -23,7 +25,7 @@ export function forcedDeliveryMarker(queueName: string, sequence: number): Uint8
 /**
  * A message as it is delivered from a queue to which it was moved: it expires no more, and it says where
  * it came from. The journal keeps the producer's bytes; only what is delivered differs.
- * `undefined` when the message was sent to `addressName` itself.
+ * `undefined` when the message was sent to `addressName` itself, or has no room for more properties.
  */
 export function movedMessage(
   bytes: Uint8Array,
@@ -34,6 +36,7 @@ export function movedMessage(
   const message = readMessage(new ByteReader(bytes.subarray(start, end)));
   if (message.address === null || message.address === addressName) return undefined;
   const properties = new Map(message.properties);
+  if (properties.size > limits.propertiesMax) return undefined;
   properties.set(propertyNames.originalAddress, { type: "string", value: message.address });
   properties.set(propertyNames.originalMessageId, { type: "long", value: message.messageId });
   if (message.expiration !== 0) {

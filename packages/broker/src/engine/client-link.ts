@@ -1,14 +1,11 @@
 import type { AddressCache } from "./address-cache.ts";
 import type { LiveQueue } from "./live-queue.ts";
-import type { Session } from "./session.ts";
 import type { DeferredWork } from "./waiters.ts";
 
 /** What the engine knows of one client connection, whatever protocol it speaks. */
 export interface ClientLink {
   /** The peer, for messages to people. */
   readonly peer: string;
-  /** Sessions by the protocol's own number. */
-  readonly sessions: Iterable<Session>;
   /** Temporary queues: they live as long as the connection. */
   readonly temporaryQueues: Set<LiveQueue>;
   readonly addresses: AddressCache;

@@ -65,6 +65,12 @@ export class CreditDesk {
         `cannot send to "${address.name}": the disk is full; consume, or make room`,
       );
     }
+    if (!this.#engine.state.hasRoomFor(limits.rowsPerSendMax)) {
+      throw new EverholdError(
+        "EVH_ADDRESS_FULL",
+        `cannot send to "${address.name}": the broker holds as many messages as it can`,
+      );
+    }
     const { maxSizeBytes, addressFullPolicy } = this.#engine.config.addressSettings;
     if (maxSizeBytes < 0 || addressFullPolicy !== "fail") return;
     if (address.state.bytes < maxSizeBytes) return;

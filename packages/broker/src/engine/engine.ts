@@ -1,4 +1,4 @@
-import type { EverholdError } from "@everhold/base";
+import { deferred, type EverholdError } from "@everhold/base";
 import type { Log, Ports } from "@everhold/env";
 import type { Journal, JournalListener } from "@everhold/journal";
 
@@ -57,6 +57,8 @@ export class Engine implements JournalListener {
   #committed: LiveQueue[] = [];
   #later: LiveQueue[] = [];
   #isLaterAsked = false;
+  #isHalted = false;
+  readonly #drainWaiters: (() => void)[] = [];
   #nowMs = 0;
 
   constructor(parts: EngineParts) {
@@ -102,8 +104,26 @@ export class Engine implements JournalListener {
     this.#awaiting.push(queue);
   }
 
+  /** From now on nothing is handed out: the broker stops, or its journal has failed. */
+  halt(): void {
+    this.#isHalted = true;
+  }
+
+  /** Settles when everything appended so far is committed and answered, or the journal has failed. */
+  drained(): Promise<void> {
+    const { promise, resolve } = deferred<undefined>();
+    if (this.journal.failure !== undefined) return Promise.resolve();
+    this.#drainWaiters.push(() => {
+      resolve(undefined);
+    });
+    const { endPosition, commitPosition } = this.journal;
+    if (commitPosition >= endPosition) this.#wakeDrained();
+    return promise;
+  }
+
   /** Pumps the queues that were touched in this step. */
   endStep(): void {
+    if (this.#isHalted) return;
     while (this.#touched.length > 0) {
       const pumping = this.#touched;
       this.#touched = this.#pumping;
@@ -136,10 +156,13 @@ export class Engine implements JournalListener {
     this.credits.grantWaiting();
     this.outputs.flush();
     this.onRelief();
+    if (commitPosition >= this.journal.endPosition) this.#wakeDrained();
   }
 
   onFailed(error: EverholdError): void {
+    this.halt();
     this.onFailure(error);
+    this.#wakeDrained();
   }
 
   /** Acknowledges one row that is not in a consumer's hands, or never will be. */
@@ -155,6 +178,7 @@ export class Engine implements JournalListener {
 
   /** Looks for what nobody asks for: expired messages, unused queues. Called every now and then. */
   scan(): void {
+    if (this.#isHalted) return;
     for (const queue of [...this.catalog.queues()]) {
       if (queue.state.expiringCount > 0) this.redelivery.expireSome(queue, limits.scanRowsPerStep);
       this.catalog.deleteIfUnused(queue);
@@ -164,6 +188,10 @@ export class Engine implements JournalListener {
   }
 
   readonly #oneKey = new Float64Array(1);
+
+  #wakeDrained(): void {
+    for (const wake of this.#drainWaiters.splice(0)) wake();
+  }
 
   readonly #touchLaterOnes = (): void => {
     this.#isLaterAsked = false;

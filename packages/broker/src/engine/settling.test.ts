@@ -201,6 +201,26 @@ test("an expired message is not delivered but moved, and expires no more", async
   assert.equal(expired.expiration, 0);
 });
 
+test("messages in memory expire and become dead letters as well", async () => {
+  const { world, broker } = await startBroker({ addressSettings: { maxDeliveryAttempts: 1 } });
+  const client = await TestClient.open(world);
+  await client.createQueue({ durable: false });
+  await client.publish("q", "short", { durable: false, expiration: world.nowMs + 1000 });
+  await client.publish("q", "poison", { durable: false });
+  await world.pass(1200);
+  await client.consume("q");
+  assert.deepEqual(await client.texts(), ["poison"]);
+  client.socket.close();
+  await world.settle();
+  assert.deepEqual([countOf(broker, "ExpiryQueue"), countOf(broker, "DLQ")], [1, 1]);
+  const reader = await TestClient.open(world);
+  await reader.consume("DLQ");
+  assert.deepEqual(await reader.texts(), ["poison"]);
+  await reader.consume("ExpiryQueue", { consumerId: 1 });
+  const expired = await reader.delivery();
+  assert.deepEqual([textOf(expired), expired.expiration], ["short", 0]);
+});
+
 test("a queue that nobody consumes loses its expired messages as well", async () => {
   const addressSettings = { expiryAddress: undefined };
   const { world, broker } = await startBroker({ addressSettings });
