@@ -21,7 +21,11 @@ export async function startBrokerProcess(
 ): Promise<BrokerProcess> {
   const child = spawn(
     process.execPath,
-    [...nodeArguments, program, "run", "--json", "--data", folder, "--port", "0"],
+    [
+      ...nodeArguments,
+      program,
+      ...["run", "--json", "--log-level", "warn", "--data", folder, "--port", "0"],
+    ],
     { stdio: ["ignore", "pipe", "inherit"], env: brokerEnvironment(process.env) },
   );
   let url: string | undefined;

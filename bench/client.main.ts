@@ -1,5 +1,6 @@
 import { connect, type Connection, type Consumer, type Producer } from "everhold";
 
+import { InFlight } from "./in-flight.ts";
 import { Meter, warmUpShare } from "./meter.ts";
 import { parseTask, type Measurement, type Task } from "./task.ts";
 
@@ -56,20 +57,15 @@ async function measureConsumption(work: Task): Promise<Measurement> {
   await store(connection, work, Math.ceil(storedPerSecond * work.seconds * (1 + warmUpShare)));
   const meter = new Meter(work.seconds);
   const consumer = connection.consumer(address);
-  const pending = new Set<Promise<void>>();
+  const acknowledgements = new InFlight(work.inFlight);
   while (!meter.isOver()) {
     const message = await consumer.receive({ timeout: 1_000 });
     if (message === null) break;
     const startedMs = performance.now();
-    const ended = message.ack().then(() => {
-      meter.record(startedMs);
-      pending.delete(ended);
-    });
-    pending.add(ended);
-    if (pending.size >= work.inFlight) await Promise.race(pending);
+    await acknowledgements.add(message.ack(), () => meter.record(startedMs));
   }
   const measured = meter.result();
-  await Promise.all(pending);
+  await acknowledgements.ended();
   await consumer.close();
   return measured;
 }

@@ -58,6 +58,7 @@ async function main(): Promise<void> {
     seconds: number(values.seconds, 5),
   };
   for (const generator of generatorsFor(workload, values.generator)) {
+    if (process.stderr.isTTY) process.stderr.write(`measuring ${workload} (${generator}) ...\r`);
     const line = await measureLine(settings, generator, values.profile);
     print(line, values.json === true);
   }
