@@ -21,6 +21,9 @@ export interface RunReport {
   simulatedMs: number;
   events: number;
   sends: number;
+  /** Of the sends: refused, and those whose sender will never know. */
+  refused: number;
+  unknown: number;
   deliveries: number;
   repeats: number;
   transactions: number;
@@ -68,6 +71,8 @@ function newReport(): RunReport {
     simulatedMs: 0,
     events: 0,
     sends: 0,
+    refused: 0,
+    unknown: 0,
     deliveries: 0,
     repeats: 0,
     transactions: 0,
@@ -81,6 +86,8 @@ function add(report: RunReport, result: ScenarioResult): void {
   report.simulatedMs += result.simulatedMs;
   report.events += result.eventCount;
   report.sends += result.counts.sends;
+  report.refused += result.counts.none;
+  report.unknown += result.counts.unknown;
   report.deliveries += result.counts.deliveries;
   report.repeats += result.counts.repeats;
   report.transactions += result.counts.transactions;

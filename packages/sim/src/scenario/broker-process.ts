@@ -1,4 +1,4 @@
-import type { EverholdError, Prng } from "@everhold/base";
+import { EverholdError, type Prng } from "@everhold/base";
 import type { Broker } from "@everhold/broker";
 import type { Ports } from "@everhold/env";
 import type { SimDisk } from "../disk/sim-disk.ts";
@@ -6,7 +6,7 @@ import { mutate, type Mutation } from "../mutations/mutations.ts";
 import { SimNetwork } from "../network/sim-network.ts";
 import { Machine } from "../world/machine.ts";
 import type { World } from "../world/world.ts";
-import { startBroker, type BrokerSizes } from "./everhold.ts";
+import { startBroker, type BrokerSetup } from "./everhold.ts";
 
 /** How a {@link BrokerProcess} is made. */
 export interface BrokerProcessOptions {
@@ -14,7 +14,7 @@ export interface BrokerProcessOptions {
   readonly machine: Machine;
   readonly disk: SimDisk;
   readonly mutation: Mutation | undefined;
-  readonly sizes: BrokerSizes;
+  readonly setup: BrokerSetup;
 }
 
 /** The broker's machine: starts it, starts it again after a crash, and looks twice at what a crash left. */
@@ -53,7 +53,11 @@ export class BrokerProcess {
   start(): void {
     const { world, machine, mutation } = this.#options;
     const ports = mutate(machine.start(), mutation);
-    this.#start(ports).catch((error: unknown) => world.fail(machine.name, error));
+    this.#start(ports).catch((error: unknown) => {
+      // A disk that fails while a broker starts ends that start; any other error is one of ours.
+      if (EverholdError.is(error, "EVH_IO")) this.crash({ power: false });
+      else world.fail(machine.name, error);
+    });
   }
 
   /** Ends it without a word and starts it again after a while; false when it was not running. */
@@ -125,10 +129,12 @@ export class BrokerProcess {
     const after = (delayMs: number, task: () => void): unknown =>
       world.after(delayMs, name, "disk", task);
     const copy = disk.clone(world.randomFor(name).uint32(), { after });
+    copy.faults.writeErrorProbability = 0;
+    copy.capacityBytes = Number.MAX_SAFE_INTEGER;
     const network = new SimNetwork(world);
     const machine = new Machine({ world, network, name, disk: copy });
     const ports = mutate(machine.start(), mutation);
-    const broker = await startBroker(ports, this.#options.sizes, (error) =>
+    const broker = await startBroker(ports, this.#options.setup, (error) =>
       world.fail(name, error),
     );
     const fingerprint = broker.fingerprint();
@@ -139,7 +145,7 @@ export class BrokerProcess {
   async #start(ports: Ports): Promise<void> {
     const { world, machine } = this.#options;
     const bootCount = machine.bootCount;
-    const broker = await startBroker(ports, this.#options.sizes, (error: EverholdError) => {
+    const broker = await startBroker(ports, this.#options.setup, (error: EverholdError) => {
       world.note(machine.name, "broker failed", error.message);
       this.crash({ power: false });
     });

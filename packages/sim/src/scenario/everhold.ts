@@ -15,13 +15,22 @@ export interface BrokerSizes {
   readonly tailCacheBytes: number;
 }
 
+/** How a broker is set up; differs from seed to seed. */
+export interface BrokerSetup {
+  readonly journal: BrokerSizes;
+  /** Bytes that one address may hold; −1 for no limit. */
+  readonly maxSizeBytes: number;
+  /** What happens to sends beyond. */
+  readonly addressFullPolicy: "block" | "fail";
+}
+
 /**
  * Starts the real broker. Attempts to deliver are not limited: in a world this rough, a message that is
  * given up after ten would only show that the world is rough.
  */
 export async function startBroker(
   ports: Ports,
-  journal: BrokerSizes,
+  { journal, maxSizeBytes, addressFullPolicy }: BrokerSetup,
   onFailed: (error: EverholdError) => void,
 ): Promise<Broker> {
   return Broker.start({
@@ -31,7 +40,12 @@ export async function startBroker(
       endpoints: [{ host: brokerHost, port: brokerPort }],
       messageBytesMax: 20_000,
       journal,
-      addressSettings: { maxDeliveryAttempts: -1, autoDeleteQueues: false },
+      addressSettings: {
+        maxDeliveryAttempts: -1,
+        autoDeleteQueues: false,
+        maxSizeBytes,
+        addressFullPolicy,
+      },
     },
   });
 }

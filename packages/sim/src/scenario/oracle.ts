@@ -9,7 +9,7 @@ export interface SendRecord {
   readonly sequence: number;
   readonly address: string;
   readonly durable: boolean;
-  /** The transaction it belongs to, which then decides its outcome. */
+  /** The transaction it belongs to, which then decides its outcome unless the send itself is refused. */
   readonly transaction?: string;
 }
 
@@ -221,7 +221,7 @@ export class Oracle {
     const effects = new Map<string, boolean>();
     for (const send of this.#sends.values()) {
       const { transaction, address, id, durable } = send.record;
-      if (transaction !== name || !durable) continue;
+      if (transaction !== name || !durable || send.outcome === "none") continue;
       for (const queue of this.#queuesByAddress.get(address) ?? []) {
         effects.set(`send of ${id}`, this.#isPresent(send, queue, left));
       }
@@ -267,6 +267,8 @@ export class Oracle {
 
   #outcomeOf(send: SendState): Outcome | undefined {
     const { transaction } = send.record;
+    // Refused before it became part of the transaction.
+    if (send.outcome === "none") return "none";
     return transaction === undefined ? send.outcome : this.#transactions.get(transaction)?.outcome;
   }
 

@@ -70,10 +70,14 @@ class Scenario {
       machine: this.#brokerMachine,
       disk: this.#disk,
       mutation,
-      sizes: {
-        segmentBytes: this.#prng.pick([256 * 1024, 512 * 1024, 2048 * 1024]),
-        snapshotBytes: this.#prng.pick([32 * 1024, 128 * 1024, 1024 * 1024]),
-        tailCacheBytes: this.#prng.pick([64 * 1024, 1024 * 1024]),
+      setup: {
+        journal: {
+          segmentBytes: this.#prng.pick([256 * 1024, 512 * 1024, 2048 * 1024]),
+          snapshotBytes: this.#prng.pick([32 * 1024, 128 * 1024, 1024 * 1024]),
+          tailCacheBytes: this.#prng.pick([64 * 1024, 1024 * 1024]),
+        },
+        maxSizeBytes: this.#prng.pick([-1, -1, 30_000]),
+        addressFullPolicy: this.#prng.pick(["block", "fail"]),
       },
     });
     const cast = newCast(this.#prng);
@@ -109,6 +113,7 @@ class Scenario {
     for (const process of this.#producers) process.start();
     this.#disk.faults.delayMsMax = this.#prng.pick([1, 5, 30]);
     this.#disk.faults.shortWriteProbability = this.#prng.pick([0, 0.05]);
+    this.#disk.faults.writeErrorProbability = this.#prng.pick([0, 0, 0.002]);
     this.#faults = new FaultSchedule(this.#world, this.#faultKinds());
     const endMs = this.#world.nowMs + this.#prng.integer(5_000, 40_000);
     while (this.#world.nowMs < endMs) {
@@ -123,6 +128,8 @@ class Scenario {
     this.#broker.disarm();
     this.#world.note("scenario", "faults stop");
     this.#disk.faults.shortWriteProbability = 0;
+    this.#disk.faults.writeErrorProbability = 0;
+    this.#disk.capacityBytes = Number.MAX_SAFE_INTEGER;
     return this.#reach("everything comes to rest", () => this.#isAtRest());
   }
 
@@ -249,6 +256,14 @@ class Scenario {
         },
       },
       {
+        name: "disk full",
+        meanMs: 40_000,
+        strike: (prng) => {
+          this.#fillDisk(prng.integer(0, 500_000), prng.integer(100, 5_000));
+          return true;
+        },
+      },
+      {
         name: "clock jumped",
         meanMs: 20_000,
         strike: (prng) => {
@@ -257,6 +272,14 @@ class Scenario {
         },
       },
     ];
+  }
+
+  /** Leaves room for so many bytes, for a while. */
+  #fillDisk(freeBytes: number, durationMs: number): void {
+    this.#disk.capacityBytes = this.#disk.usedBytes + freeBytes;
+    this.#world.after(durationMs, brokerHost, "disk has room again", () => {
+      this.#disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+    });
   }
 
   #newProcess(role: Role): ClientProcess {
@@ -285,7 +308,7 @@ class Scenario {
 
   #result(): ScenarioResult {
     const faults = Object.fromEntries(this.#faults?.counts ?? []);
-    const { tornWrites, lostWrites, shortWrites, lostCacheSectors } = this.#disk.counts;
+    const disk = this.#disk.counts;
     return {
       seed: this.#world.seed,
       problems: this.#world.failures.map(
@@ -296,10 +319,11 @@ class Scenario {
       fingerprint: this.#world.trace.fingerprint,
       faults: {
         ...faults,
-        "write torn": tornWrites,
-        "write lost": lostWrites,
-        "write short": shortWrites,
-        "cached sector lost": lostCacheSectors,
+        "write torn": disk.tornWrites,
+        "write lost": disk.lostWrites,
+        "write short": disk.shortWrites,
+        "write failed": disk.writeErrors,
+        "cached sector lost": disk.lostCacheSectors,
         "recovery compared": this.#broker.checkCount,
       },
       counts: this.#oracle.counts,

@@ -83,5 +83,12 @@ function move(tools: Tools, transaction: string, message: Message): void {
     transaction,
   });
   const properties = { id, chars: body.length };
-  ledger.begin(`send ${id} in ${transaction}`, () => producer.send(body, { properties }));
+  ledger.begin(
+    `send ${id} in ${transaction}`,
+    () => producer.send(body, { properties }),
+    (outcome) => {
+      if (outcome === "none") note("refused", id);
+      oracle.sendSettled(id, outcome);
+    },
+  );
 }
