@@ -35,6 +35,12 @@ export const limits = {
   propertiesMax: 60_000,
   /** Milliseconds that a stopping broker waits for clients to take their last bytes. Then it cuts them off. */
   lingerMs: 1_000,
+  /** Answers that wait for a commit, of all sessions. Above: connections are read no more until it sinks. */
+  waitersHigh: 1_000_000,
+  /** Addresses, auto-created ones included; each takes some hundred bytes. Above: EVH_ILLEGAL_STATE. */
+  addressCountMax: 1_000_000,
+  /** Queues, temporary ones included; each takes about a kilobyte. Above: EVH_ILLEGAL_STATE. */
+  queueCountMax: 1_000_000,
   /** Characters of the name of an address or a queue. Above: EVH_INVALID_QUEUE. */
   nameCharsMax: 1_000,
   /** Characters of a selector. Above: EVH_INVALID_FILTER. */

@@ -102,6 +102,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.engine.endStep();
     if (this.output.queuedBytes > limits.outputPauseBytes) this.#pause();
     else if (this.engine.journal.stagedBytes > limits.stagedHighBytes) this.#pause();
+    else if (this.engine.waiters.count > limits.waitersHigh) this.#pause();
   }
 
   onFrame(bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
@@ -212,6 +213,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     if (!this.#isPaused || this.isClosed) return;
     if (this.output.queuedBytes > limits.outputHighBytes) return;
     if (this.engine.journal.stagedBytes > limits.stagedHighBytes / 2) return;
+    if (this.engine.waiters.count > limits.waitersHigh / 2) return;
     this.#isPaused = false;
     this.#server.paused.delete(this);
     this.#link.resume();
@@ -224,7 +226,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     }
   }
 
-  /** One line for a refusal that the client does not hear of; at most one a connection and check. */
+  /** Notes a refusal that the client does not hear of. Only for debugging: a client may repeat it. */
   logRefusal(message: string, error: EverholdError): void {
     this.engine.log.debug(message, { peer: this.peer, code: error.code, reason: error.message });
   }

@@ -45,7 +45,10 @@ export class Catalog {
     for (const address of state.addresses()) {
       this.#addresses.set(address.name, new LiveAddress(address));
     }
-    for (const queue of state.queues()) this.#adopt(queue, undefined);
+    for (const queue of state.queues()) {
+      // Whether it was consumed from in an earlier life is not known; an empty one is not missed.
+      this.#adopt(queue, undefined).wasConsumed = true;
+    }
   }
 
   /** What an answer about addresses or queues has to wait for. */
@@ -78,6 +81,7 @@ export class Catalog {
     const found = this.#addresses.get(name);
     if (found === undefined) {
       checkName("address", name);
+      checkCount("addresses", this.#addresses.size, limits.addressCountMax);
       const state = this.#engine.state.createAddress(
         { name, routingTypes, autoCreated },
         isTemporary,
@@ -113,6 +117,7 @@ export class Catalog {
       );
     }
     checkName("queue", definition.name);
+    checkCount("queues", this.#queues.size, limits.queueCountMax);
     // The filter is checked before anything is written.
     parseFilter(definition.filter);
     const { addressName, routingType, autoCreated, temporary } = definition;
@@ -120,6 +125,7 @@ export class Catalog {
     const state = this.#engine.state.createQueue(definition);
     const queue = this.#adopt(state, owner);
     this.#noteChange();
+    this.#warnOfUnused(definition);
     return queue;
   }
 
@@ -251,6 +257,19 @@ export class Catalog {
     return queue;
   }
 
+  /** Attributes are kept and reported back; which of them change nothing yet is said once a queue. */
+  #warnOfUnused(definition: QueueDefinition): void {
+    const unused = unusedAttributes.filter((name) => {
+      const value = definition[name];
+      return value !== null && value !== false && value !== -1 && value !== 0;
+    });
+    if (unused.length === 0) return;
+    this.#engine.log.warn("A queue has attributes that this broker keeps but does not act on", {
+      queue: definition.name,
+      attributes: unused.join(" "),
+    });
+  }
+
   #noteChange(): void {
     this.#newestPosition = this.#engine.journal.endPosition;
   }
@@ -264,6 +283,22 @@ function checkName(what: string, name: string): void {
     `cannot create the ${what} "${shown}": a name has 1 to ${limits.nameCharsMax} characters and no "::"`,
   );
 }
+
+function checkCount(what: string, count: number, max: number): void {
+  if (count < max) return;
+  throw new EverholdError("EVH_ILLEGAL_STATE", `there are ${count} ${what}, which is the limit`);
+}
+
+const unusedAttributes = [
+  "lastValue",
+  "lastValueKey",
+  "nonDestructive",
+  "consumersBeforeDispatch",
+  "delayBeforeDispatch",
+  "groupRebalance",
+  "groupFirstKey",
+  "ringSize",
+] as const satisfies readonly (keyof QueueDefinition)[];
 
 function removeFrom<T>(list: T[], item: T): void {
   const index = list.indexOf(item);

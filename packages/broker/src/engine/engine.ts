@@ -5,6 +5,7 @@ import type { Journal, JournalListener } from "@everhold/journal";
 import type { BrokerConfig } from "../config.ts";
 import { limits } from "../limits.ts";
 import type { BrokerState } from "../state/broker-state.ts";
+import { ScanCursor } from "../state/scan-cursor.ts";
 import { Catalog } from "./catalog.ts";
 import { CreditDesk } from "./credit-desk.ts";
 import { Dispatcher } from "./dispatcher.ts";
@@ -179,12 +180,25 @@ export class Engine implements JournalListener {
   /** Looks for what nobody asks for: expired messages, unused queues. Called every now and then. */
   scan(): void {
     if (this.#isHalted) return;
-    for (const queue of [...this.catalog.queues()]) {
-      if (queue.state.expiringCount > 0) this.redelivery.expireSome(queue, limits.scanRowsPerStep);
-      this.catalog.deleteIfUnused(queue);
+    for (const queue of [...this.catalog.queues()]) this.catalog.deleteIfUnused(queue);
+    const expiring = [...this.catalog.queues()].filter((queue) => queue.state.expiringCount > 0);
+    this.#expireSlice(expiring, new ScanCursor());
+  }
+
+  /** Looks for expired messages, a bounded number in a turn. */
+  #expireSlice(queues: LiveQueue[], cursor: ScanCursor): void {
+    const queue = queues[0];
+    if (queue === undefined || this.#isHalted) return;
+    const hasMore =
+      !queue.isDeleted && this.redelivery.expireSome(queue, cursor, limits.scanRowsPerStep);
+    if (!hasMore) {
+      queues.shift();
+      cursor.reset();
     }
     this.endStep();
-    this.outputs.flush();
+    this.#ports.timers.atTurnEnd(() => {
+      this.#expireSlice(queues, cursor);
+    });
   }
 
   readonly #oneKey = new Float64Array(1);

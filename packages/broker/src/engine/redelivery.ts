@@ -44,19 +44,19 @@ export class Redelivery {
     this.#engine.awaitCommit(target);
   }
 
-  /** Moves away what has expired among the first `countMax` rows of a queue. */
-  expireSome(queue: LiveQueue, countMax: number): void {
-    const cursor = new ScanCursor();
+  /** Moves away what has expired among the next `countMax` rows of a queue; false at its end. */
+  expireSome(queue: LiveQueue, cursor: ScanCursor, countMax: number): boolean {
     const now = this.#engine.nowMs();
     const { expiryAddress } = this.#engine.config.addressSettings;
     for (let count = 0; count < countMax; count += 1) {
       const key = queue.state.scan(cursor, this.#engine.journal.commitPosition, false);
-      if (key < 0) return;
+      if (key < 0) return false;
       queue.state.read(key, this.#row);
       const { expirationMs } = this.#row;
       if (expirationMs === 0 || expirationMs > now) continue;
       this.moveAway(queue, key, expiryAddress, "expired");
     }
+    return true;
   }
 
   /** Drops every message that is not in a consumer's hands. */

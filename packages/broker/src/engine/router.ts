@@ -43,6 +43,7 @@ export class Router {
     if (!this.#isNewSequence(bytes)) return true;
     try {
       this.checkSize(end - start);
+      this.checkSchedule();
       const target = this.targetOf(session, bytes);
       this.#engine.credits.checkRoom(target.address);
       const verdict = this.prepare(target, bytes, view, start, end);
@@ -129,6 +130,19 @@ export class Router {
     throw new EverholdError(
       "EVH_REJECTED",
       `the message has ${messageBytes} bytes, at most ${max} are allowed`,
+    );
+  }
+
+  /**
+   * Refuses a message for later: to deliver it at once would be wrong and unseen.
+   * @throws EverholdError EVH_NOT_IMPLEMENTED
+   */
+  checkSchedule(): void {
+    const dueMs = this.scan.scheduledDelivery;
+    if (dueMs === 0 || dueMs <= this.#engine.nowMs()) return;
+    throw new EverholdError(
+      "EVH_NOT_IMPLEMENTED",
+      "this broker does not schedule messages: the message asks to be delivered later",
     );
   }
 
