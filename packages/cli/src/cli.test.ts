@@ -24,6 +24,15 @@ describe("the command line without a broker", { concurrency: 2 }, () => {
     assert.equal(jsonLines(stdout)[0]?.["node"], process.versions.node);
   });
 
+  test("too old a Node gets one line with the cure", async () => {
+    const fake = "Object.defineProperty(process.versions,'node',{value:'18.20.0'})";
+    const { code, stderr } = await runCli(["version"], {
+      env: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(fake)}` },
+    });
+    assert.equal(code, 1);
+    assert.match(stderr, /^everhold: needs Node 20\.19 or newer, found 18\.20\.0; install .*\n$/);
+  });
+
   test("a wrong command line is one line and exit code 2", async () => {
     const unknown = await runCli(["consum", "orders"]);
     assert.equal(unknown.code, 2);
@@ -267,6 +276,20 @@ describe("the command line with a broker", { concurrency: 2 }, () => {
     ]);
     assert.equal(code, 1);
     assert.match(stderr, /^everhold: .*\[EVH_DATA_LOCKED\]\n$/);
+  });
+});
+
+describe("a broker with users", () => {
+  test("lets in who knows the password and tells others how to give one", async () => {
+    const users = "security: { users: { ann: { password: '${SECRET:-s3cret}' } } }\n";
+    await using broker = await TestBroker.start(users);
+    const stranger = await broker.cli(["send", "orders", "x"]);
+    assert.equal(stranger.code, 1);
+    assert.match(stranger.stderr, /^everhold: .*--user and --password.*\[EVH_SECURITY\]\n$/);
+    const wrong = await broker.cli(["send", "orders", "x", "--user", "ann", "--password", "no"]);
+    assert.equal(wrong.code, 1);
+    const env = { EVERHOLD_USER: "ann", EVERHOLD_PASSWORD: "s3cret" };
+    assert.equal((await broker.cli(["send", "orders", "x"], { env })).code, 0);
   });
 });
 

@@ -27,6 +27,7 @@ test("flights survive a kill -9 of the broker: none lost, none doubled", async (
     lost: 0,
     duplicated: 0,
     restarts: 1,
+    left: 0,
     equal: true,
   });
 });

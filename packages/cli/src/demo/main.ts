@@ -66,7 +66,7 @@ async function demo(flags: DemoFlags): Promise<ExitCode> {
 
 async function report(terminal: Terminal, result: DemoResult): Promise<void> {
   if (terminal.json) return writeJson(terminal, result);
-  const { sent, received, lost, duplicated, redelivered, restarts, seconds, equal } = result;
+  const { sent, received, lost, duplicated, redelivered, restarts, left, seconds, equal } = result;
   const rows: readonly (readonly [string, string])[] = [
     ["sent", formatCount(sent)],
     ["received by stats", formatCount(received.stats)],
@@ -74,6 +74,7 @@ async function report(terminal: Terminal, result: DemoResult): Promise<void> {
     ["lost", formatCount(lost)],
     ["duplicated", formatCount(duplicated)],
     ["redelivered, and marked so", formatCount(redelivered)],
+    ["left in the queues", formatCount(left)],
     ["kills and restarts", formatCount(restarts)],
     ["seconds", seconds.toFixed(1)],
     ["same as the file", equal ? "yes" : "NO"],
@@ -84,8 +85,9 @@ async function report(terminal: Terminal, result: DemoResult): Promise<void> {
   await terminal.write(`${verdict}\n`);
 }
 
-function isGood({ sent, received, lost, duplicated, equal }: DemoResult): boolean {
-  return lost === 0 && duplicated === 0 && equal && received.stats === sent;
+function isGood({ sent, received, lost, duplicated, left, equal }: DemoResult): boolean {
+  const isComplete = received.stats === sent && received.archive === sent && lost === 0;
+  return isComplete && duplicated === 0 && left === 0 && equal;
 }
 
 function positive(text: string): number {

@@ -15,7 +15,13 @@ export type RoleMessage =
   | { readonly kind: "ready" }
   | { readonly kind: "progress"; readonly count: number }
   | { readonly kind: "sent"; readonly count: number }
-  | { readonly kind: "received"; readonly report: LedgerReport; readonly statistics: string }
+  | {
+      readonly kind: "received";
+      readonly report: LedgerReport;
+      readonly statistics: string;
+      /** Messages that are still in the subscription at the end. */
+      readonly left: number;
+    }
   | { readonly kind: "failed"; readonly message: string };
 
 /** How many progress messages a part sends over its whole work. */
@@ -44,13 +50,13 @@ export function parseRoleTask(text: string | undefined): RoleTask {
 /** The message that came from a part. @throws Error when it is none */
 export function parseRoleMessage(value: unknown): RoleMessage {
   if (isRecord(value)) {
-    const { kind, count, message, statistics } = value;
+    const { kind, count, message, statistics, left } = value;
     if (kind === "ready") return { kind };
     if (kind === "progress" && typeof count === "number") return { kind, count };
     if (kind === "sent" && typeof count === "number") return { kind, count };
     if (kind === "failed" && typeof message === "string") return { kind, message };
-    if (kind === "received" && typeof statistics === "string") {
-      return { kind, statistics, report: parseReport(value["report"]) };
+    if (kind === "received" && typeof statistics === "string" && typeof left === "number") {
+      return { kind, statistics, left, report: parseReport(value["report"]) };
     }
   }
   throw new Error(`expected a message of the demo, found ${JSON.stringify(value)}`);

@@ -35,6 +35,8 @@ export interface DemoResult extends DemoProgress {
   readonly duplicated: number;
   /** Deliveries marked as redelivered: what a crash may cause and an application is told. */
   readonly redelivered: number;
+  /** Messages that are still in a subscription at the end. */
+  readonly left: number;
   readonly seconds: number;
   /** Whether statistics and archive say exactly what the file says. */
   readonly equal: boolean;
@@ -68,6 +70,7 @@ class Demo {
   #sent = 0;
   #isSendingDone = false;
   #restarts = 0;
+  #left = 0;
   #statistics = "";
   #lastProgressMs = performance.now();
   #failure: Error | undefined;
@@ -130,6 +133,7 @@ class Demo {
       case "received":
         if (role !== "producer") this.#received[role] = message.report.received;
         if (role === "stats") this.#statistics = message.statistics;
+        this.#left += message.left;
         this.#reports.set(role, message.report);
         break;
       case "failed":
@@ -195,6 +199,7 @@ class Demo {
       lost: sum((report) => report.lost),
       duplicated: sum((report) => report.duplicated),
       redelivered: sum((report) => report.redelivered),
+      left: this.#left,
       seconds: Math.round(seconds * 100) / 100,
       equal:
         this.#statistics === expected.toText() &&

@@ -47,6 +47,7 @@ export class Subscriber {
       else if (isAllHere) break;
       if (this.#failure !== undefined) throw this.#failure;
     }
+    const queue = await connection.queueInfo(consumer.queue);
     await consumer.close();
     await connection.close();
     this.#archive?.close();
@@ -54,6 +55,7 @@ export class Subscriber {
       kind: "received",
       report: this.#ledger.report(),
       statistics: this.#statistics.toText(),
+      left: queue?.messageCount ?? 0,
     });
   }
 

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -67,9 +67,11 @@ export class TestBroker implements AsyncDisposable {
     this.process = child;
   }
 
-  static async start(args: readonly string[] = []): Promise<TestBroker> {
+  /** `config` is the text of its `everhold.yaml`. */
+  static async start(config = ""): Promise<TestBroker> {
     const folder = mkdtempSync(join(tmpdir(), "everhold-cli-"));
-    const flags = ["--json", "--data", join(folder, "data"), "--port", "0", ...args];
+    writeFileSync(join(folder, "everhold.yaml"), config);
+    const flags = ["--json", "--data", join(folder, "data"), "--port", "0"];
     const child = startCli(["run", ...flags], { folder });
     let lastWords = "";
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { parseMessageLine } from "./message-lines.ts";
+
+test("a line says its body in one of four ways", () => {
+  assert.equal(parseMessageLine('{"body":"text"}').body, "text");
+  assert.deepEqual(parseMessageLine('{"json":[1,null]}').body, { json: [1, null] });
+  assert.deepEqual(parseMessageLine('{"map":{"a":1}}').body, { map: { a: 1 } });
+  assert.deepEqual(parseMessageLine('{"base64":"AP8="}').body, new Uint8Array([0, 255]));
+});
+
+test("headers and properties go along, what only a broker can say does not", () => {
+  const line = {
+    body: "x",
+    id: "ID:1",
+    address: "elsewhere",
+    deliveryCount: 3,
+    priority: 9,
+    durable: false,
+    correlationId: "c",
+    properties: { n: 1, s: "a", b: true, z: null, y: { base64: "/w==" } },
+  };
+  assert.deepEqual(parseMessageLine(JSON.stringify(line)).options, {
+    durable: false,
+    priority: 9,
+    correlationId: "c",
+    properties: { n: 1, s: "a", b: true, z: null, y: new Uint8Array([255]) },
+  });
+});
+
+test("what is wrong with a line is said", () => {
+  const problems: readonly (readonly [string, RegExp])[] = [
+    ["not json", /^Error: expected a JSON object, found not json$/],
+    ["[1]", /expected a JSON object, found \[1\]/],
+    ["{}", /expected one of body, json, map, base64, found none/],
+    ['{"body":"a","json":1}', /found body and json/],
+    ['{"body":1}', /body: expected a text/],
+    ['{"body":"a","bodi":1}', /unknown key bodi; allowed: body, json, /],
+    ['{"body":"a","priority":10}', /priority: expected a whole number from 0 to 9/],
+    ['{"body":"a","durable":"yes"}', /durable: expected true or false/],
+    ['{"body":"a","properties":{"p":[1]}}', /properties\.p: expected a text, a number/],
+    ['{"body":"a","properties":1}', /properties: expected a JSON object/],
+    ['{"body":"a","type":1}', /type: expected a text/],
+  ];
+  for (const [line, problem] of problems) assert.throws(() => parseMessageLine(line), problem);
+});
