@@ -76,12 +76,12 @@ export class CoreServer {
   async stop(): Promise<void> {
     for (const connection of [...this.#connections]) connection.shutDown();
     this.engine.outputs.flush();
-    const { promise, resolve } = deferred<undefined>();
+    const allClosed = deferred<undefined>();
     this.#onAllClosed = () => {
-      resolve(undefined);
+      allClosed.resolve(undefined);
     };
     const timer = this.#ports.timers.after(limits.lingerMs, this.#onAllClosed);
-    if (this.lingering.size > 0) await promise;
+    if (this.lingering.size > 0) await allClosed.promise;
     timer.cancel();
     this.destroy();
   }

@@ -112,14 +112,14 @@ export class Engine implements JournalListener {
 
   /** Settles when everything appended so far is committed and answered, or the journal has failed. */
   drained(): Promise<void> {
-    const { promise, resolve } = deferred<undefined>();
+    const drained = deferred<undefined>();
     if (this.journal.failure !== undefined) return Promise.resolve();
     this.#drainWaiters.push(() => {
-      resolve(undefined);
+      drained.resolve(undefined);
     });
     const { endPosition, commitPosition } = this.journal;
     if (commitPosition >= endPosition) this.#wakeDrained();
-    return promise;
+    return drained.promise;
   }
 
   /** Pumps the queues that were touched in this step. */
