@@ -1,3 +1,4 @@
+import { EverholdError } from "@everhold/base";
 import { Command, CommanderError } from "commander";
 
 import { addBrowseCommand } from "./commands/browse.ts";
@@ -10,7 +11,7 @@ import { addVersionCommand, version } from "./commands/version.ts";
 import { errorLine, errorObject } from "./cures.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { UsageError } from "./usage-error.ts";
-import { processTerminal, type Terminal } from "./terminal/terminal.ts";
+import { isClosedPipe, processTerminal, type Terminal } from "./terminal/terminal.ts";
 
 /** Runs the command that `argv` (as `process.argv`) names and sets the exit code of the process. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -48,6 +49,9 @@ function createProgram(terminal: Terminal): Command {
 function reportFailure(terminal: Terminal, error: unknown): number {
   // Help and version are told as errors too, with exit code 0.
   if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
+  if (isClosedPipe(error)) return exitCodes.ok;
+  // Ctrl-C before there was anything to stop in order.
+  if (terminal.stop.aborted && EverholdError.is(error, "EVH_ABORTED")) return exitCodes.interrupted;
   const told = error instanceof CommanderError ? usageErrorOf(error) : error;
   terminal.writeError(
     terminal.json ? `${JSON.stringify(errorObject(told))}\n` : `${errorLine(told)}\n`,

@@ -40,8 +40,9 @@ export interface RunningBroker extends AsyncDisposable {
  * @throws EverholdError EVH_CONFIG, EVH_PORT_IN_USE, EVH_DATA_LOCKED, EVH_DATA_FOLDER,
  *   EVH_DATA_CORRUPT, EVH_DATA_FORMAT, EVH_IO
  * @example
- * await using broker = await startBroker({ data: "./orders", acceptors: { core: { url: "tcp://127.0.0.1:0" } } });
- * console.log(broker.urls);
+ * const broker = await startBroker({ data: "./orders-data" });
+ * console.log(broker.urls); // ["tcp://127.0.0.1:61616"]
+ * await broker.stop();
  */
 export async function startBroker(
   config?: string | URL | object,

@@ -117,7 +117,7 @@ async function handle(
   flags: ConsumeFlags,
 ): Promise<void> {
   const json = terminal.json || output !== undefined;
-  const line = json ? JSON.stringify(messageToObject(message), bigintAsText) : bodyText(message);
+  const line = json ? JSON.stringify(messageToObject(message)) : bodyText(message);
   if (output === undefined) await terminal.write(`${line}\n`);
   else await writeTo(output, `${line}\n`);
   if (flags.ack) await message.ack();
@@ -149,9 +149,4 @@ function writeTo(output: WriteStream, text: string): Promise<void> {
       else reject(error);
     });
   });
-}
-
-/** JSON has no integers beyond 2^53: such a value travels as a text. */
-function bigintAsText(_key: string, value: unknown): unknown {
-  return typeof value === "bigint" ? value.toString() : value;
 }

@@ -8,7 +8,7 @@ export interface Terminal {
   readonly stop: AbortSignal;
   /** Whether a person looks at standard error, so that a progress bar makes sense. */
   readonly interactive: boolean;
-  /** Writes to standard output, line end included; settles when the system has it. */
+  /** Writes to standard output, line end included; settles when the system has it. @throws EPIPE */
   write(text: string): Promise<void>;
   /** Writes to standard error, line end included. */
   writeError(text: string): void;
@@ -36,18 +36,23 @@ export function processTerminal(json: boolean): Terminal {
     json,
     stop: stop.signal,
     interactive: process.stderr.isTTY,
-    // A failed write is told by the stream's error event, which the handler above has seen.
-    write: (text) => new Promise((resolve) => void process.stdout.write(text, () => resolve())),
+    write: (text) =>
+      new Promise((resolve, reject) => {
+        process.stdout.write(text, (error) => {
+          if (error === null || error === undefined) resolve();
+          else reject(error);
+        });
+      }),
     writeError: (text) => void process.stderr.write(text),
   };
 }
 
 /** Writes one JSON object as a line. */
 export function writeJson(terminal: Terminal, value: object): Promise<void> {
-  return terminal.write(`${JSON.stringify(value, jsonReplacer)}\n`);
+  return terminal.write(`${JSON.stringify(value)}\n`);
 }
 
-/** JSON has no integers beyond 2^53: such a value travels as a text. */
-function jsonReplacer(_key: string, value: unknown): unknown {
-  return typeof value === "bigint" ? value.toString() : value;
+/** Whether writing failed because nobody reads any more: that is an end, not a failure. */
+export function isClosedPipe(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EPIPE";
 }
