@@ -11,7 +11,6 @@ import {
   u32,
   u8,
   type Field,
-  type ValueOf,
 } from "@everhold/wire";
 import { producerIdBytes } from "./producer-marks.ts";
 import { queueDefinition, routingType } from "./queue-definition.ts";
@@ -69,24 +68,29 @@ const errorCode: Field<ErrorCode> = {
 export const moveReasons = ["attempts", "expired", "admin", "other"] as const;
 export type MoveReason = (typeof moveReasons)[number];
 
+/** CATALOG: where the expiry units of rows count from, in ms since 1970. */
 export const catalogRecord = struct({ expiryBaseMs: counter });
 
+/** ADDRESS: the definition, whole; it replaces an earlier one of the same id. */
 export const addressRecord = struct({
   name: string(stateLimits.nameCharsMax),
   routingTypes: list(routingType, 2),
   autoCreated: flag,
 });
-export type AddressRecord = ValueOf<typeof addressRecord>;
 
+/** QUEUE: the address it belongs to, and all its attributes. */
 export const queueRecord = struct({ addressId: u32, definition: queueDefinition });
-export type QueueRecord = ValueOf<typeof queueRecord>;
 
+/** ADDRESS_DELETE and QUEUE_DELETE: the reference in the header says it all. */
 export const emptyRecord = struct({});
 
+/** DISPATCH_LIMIT: rows of `lane` from `limit` on were certainly never handed out. */
 export const dispatchLimitRecord = struct({ lane: u8, limit: counter });
 
+/** DELIVERY_COUNT: how often the row has been delivered. */
 export const deliveryCountRecord = struct({ key: counter, count: u16 });
 
+/** MOVE: one row leaves its queue for others; the bytes of the message stay where they are. */
 export const moveRecord = struct({
   key: counter,
   reason: u8,
@@ -96,12 +100,13 @@ export const moveRecord = struct({
   expirationMs: counter,
   targets: list(struct({ queueId: u32, key: counter }), stateLimits.messageTargetsMax),
 });
-export type MoveRecord = ValueOf<typeof moveRecord>;
 
 const producerId = bytes(producerIdBytes);
 
+/** PRODUCER: opened under this epoch; older ones are fenced from here on. */
 export const producerRecord = struct({ id: producerId, epoch: u32 });
 
+/** PRODUCER_REFUSED: the sequences `first` … `last` were refused with `code`, for good. */
 export const producerRefusedRecord = struct({
   id: producerId,
   epoch: u32,
@@ -109,8 +114,8 @@ export const producerRefusedRecord = struct({
   last: counter,
   code: errorCode,
 });
-export type ProducerRefusedRecord = ValueOf<typeof producerRefusedRecord>;
 
+/** PRODUCER_FORGET: producers that were idle for longest and are no longer known. */
 export const producerForgetRecord = struct({
   ids: list(producerId, stateLimits.producersPerEvictionMax),
 });

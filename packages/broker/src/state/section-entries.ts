@@ -23,13 +23,16 @@ export const sectionTags = {
   producer: 6,
 } as const;
 
+/** The next id of an address or queue, and where expiry units count from. */
 export const catalogEntry = struct({ nextId: counter, expiryBaseMs: counter });
 
 /** Followed by the duplicate ids, as `DuplicateIds.write` writes them. */
 export const addressEntry = struct({ id: u32, definition: addressRecord });
 
+/** A queue as its record has it; its rows follow in entries of their own. */
 export const queueEntry = struct({ id: u32, addressId: u32, definition: queueDefinition });
 
+/** The queue is whole: all its rows have come. */
 export const queueEndEntry = struct({ id: u32 });
 
 /**
@@ -47,6 +50,7 @@ export const rowsEntry = struct({
 /** A row: u64 sequence, u64 position, then u32 message offset, message length, expiry units, deliveries. */
 export const rowEntryBytes = 32;
 
+/** A producer's mark: the last sequence, the position of its record, and what was refused. */
 export const producerEntry = struct({
   id: bytes(producerIdBytes),
   epoch: u32,
