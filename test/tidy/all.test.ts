@@ -2,7 +2,8 @@
 import { readdirSync } from "node:fs";
 
 const sourceFolder = new URL("../", import.meta.url);
-for (const name of readdirSync(sourceFolder).toSorted()) {
-  if (!name.endsWith(".test.ts") || name === "all.test.ts") continue;
+const names = readdirSync(sourceFolder, { recursive: true, encoding: "utf8" });
+for (const name of names.map((path) => path.replaceAll("\\", "/")).toSorted()) {
+  if (!name.endsWith(".test.ts") || name === "all.test.ts" || name.startsWith("dist/")) continue;
   await import(new URL(name.replace(/\.ts$/, ".js"), import.meta.url).href);
 }

@@ -20,6 +20,8 @@ function undocumentedExports(text: string): string[] {
     if (!/^export (?:abstract |async )*(?:function\*?|class|const|interface|type) \w/.test(line)) {
       return false;
     }
+    // The type of a value that is described already.
+    if (/^export type .*\btypeof \w/.test(line)) return false;
     const above = lines[index - 1] ?? "";
     // The later signatures of an overloaded function share the docstring of the first.
     const name = /function\*? (\w+)/.exec(line)?.[1];
