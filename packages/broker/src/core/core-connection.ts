@@ -50,7 +50,6 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   readonly #server: CoreServer;
   readonly #link: Link;
   readonly #reader: FrameReader;
-  readonly #packetReader = new ByteReader();
   readonly #sessions = new Map<number, CoreSession>();
   readonly #openedMs: number;
   #ttlMs: number;
@@ -114,7 +113,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
       return !this.isClosed;
     }
     const id = packetIdAt(view, start);
-    this.#packetReader.reset(bytes, view, start + frameHeaderBytes, end);
+    packetReader.reset(bytes, view, start + frameHeaderBytes, end);
     if (channelId === 0) this.#onConnectionPacket(id);
     else if (channelId === 1) this.#onSessionPacket(id);
     else this.#refusePacket(id, channelId);
@@ -356,7 +355,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
 
   /** Reads the body of the packet under way. @throws ProtocolError */
   #read<T extends FieldTable>(definition: PacketDefinition<number, T>): ValueOf<T> {
-    return decodePacket(definition, this.#packetReader, this.version);
+    return decodePacket(definition, packetReader, this.version);
   }
 
   #write<T extends FieldTable>(
@@ -398,6 +397,9 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     for (const queue of [...this.temporaryQueues]) this.engine.catalog.deleteQueue(queue);
   }
 }
+
+/** One serves every connection: a frame is read in one synchronous step. */
+const packetReader = new ByteReader();
 
 function silence(what: string, ms: number): EverholdError {
   return new EverholdError("EVH_CONNECTION_TIMEOUT", `the client did not ${what} within ${ms} ms`);

@@ -59,6 +59,7 @@ export class Engine implements JournalListener {
   #later: LiveQueue[] = [];
   #isLaterAsked = false;
   #isHalted = false;
+  #keys = new Float64Array(64);
   readonly #drainWaiters: (() => void)[] = [];
   #nowMs = 0;
 
@@ -168,8 +169,15 @@ export class Engine implements JournalListener {
 
   /** Acknowledges one row that is not in a consumer's hands, or never will be. */
   acknowledgeOne(queue: LiveQueue, key: number): number {
-    this.#oneKey[0] = key;
-    return this.state.acknowledge(queue.state, this.#oneKey, 1);
+    const keys = this.keyScratch(1);
+    keys[0] = key;
+    return this.state.acknowledge(queue.state, keys, 1);
+  }
+
+  /** Room for `count` row keys, shared by everybody: for this step only. */
+  keyScratch(count: number): Float64Array {
+    if (count > this.#keys.length) this.#keys = new Float64Array(count * 2);
+    return this.#keys;
   }
 
   /** Takes an expired row away: to the expiry address, or for good. */
@@ -200,8 +208,6 @@ export class Engine implements JournalListener {
       this.#expireSlice(queues, cursor);
     });
   }
-
-  readonly #oneKey = new Float64Array(1);
 
   #wakeDrained(): void {
     for (const wake of this.#drainWaiters.splice(0)) wake();

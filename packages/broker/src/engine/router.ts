@@ -215,7 +215,7 @@ export class Router {
       const queue = this.#chooseAnycast(target, bytes, view, start, end);
       if (queue !== undefined) this.#addTarget(queue);
     }
-    if (type === 1) return;
+    if (type === 1 || address.multicast.length === 0) return;
     for (const queue of address.multicast) {
       if (queue.selector === undefined || queue.selector.matches(bytes, view, start, end)) {
         this.#addTarget(queue);

@@ -46,7 +46,6 @@ export class Session {
   readonly #autoCommitAcks: boolean;
   readonly #consumers = new Map<number, Consumer>();
   #transaction: Transaction | undefined;
-  #keys = new Float64Array(64);
 
   constructor(engine: Engine, sink: SessionSink, options: SessionOptions) {
     this.engine = engine;
@@ -169,9 +168,9 @@ export class Session {
     if (consumer === undefined) return;
     const count = consumer.deliveries.countThrough(messageId);
     if (count === 0) throw this.#refuseSettlement(consumerId, messageId);
-    if (count > this.#keys.length) this.#keys = new Float64Array(count * 2);
-    for (let index = 0; index < count; index += 1) this.#keys[index] = consumer.deliveries.shift();
-    this.#settle(consumer.queue, count);
+    const keys = this.engine.keyScratch(count);
+    for (let index = 0; index < count; index += 1) keys[index] = consumer.deliveries.shift();
+    this.#settle(consumer.queue, keys, count);
   }
 
   /**
@@ -183,8 +182,9 @@ export class Session {
     if (consumer === undefined) return;
     const key = consumer.deliveries.remove(messageId);
     if (key < 0) throw this.#refuseSettlement(consumerId, messageId);
-    this.#keys[0] = key;
-    this.#settle(consumer.queue, 1);
+    const keys = this.engine.keyScratch(1);
+    keys[0] = key;
+    this.#settle(consumer.queue, keys, 1);
   }
 
   /** The client found the message expired. Unknown ones are ignored: nobody waits for an answer. */
@@ -278,10 +278,10 @@ export class Session {
     this.metadata.set(key, value);
   }
 
-  #settle(queue: LiveQueue, count: number): void {
+  #settle(queue: LiveQueue, keys: Float64Array, count: number): void {
     if (queue.isDeleted) return;
-    if (this.#autoCommitAcks) this.engine.state.acknowledge(queue.state, this.#keys, count);
-    else this.#currentTransaction().addAcknowledgements(queue, this.#keys, count);
+    if (this.#autoCommitAcks) this.engine.state.acknowledge(queue.state, keys, count);
+    else this.#currentTransaction().addAcknowledgements(queue, keys, count);
   }
 
   /** The consumer whose delivery is settled; `undefined` where settling means nothing. */
