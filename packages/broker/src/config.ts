@@ -47,6 +47,11 @@ export interface BrokerConfig {
   readonly frameBytesMax: number;
   /** Larger messages are refused with EVH_REJECTED. Default `limits.messageBytesMax`. */
   readonly messageBytesMax: number;
+  /**
+   * Bytes of messages that are held in memory only. Above, producers get no more credit; a sixteenth
+   * further on, sends that would need memory are refused with EVH_ADDRESS_FULL. Default 1 GiB.
+   */
+  readonly memoryBytesMax: number;
   /** A connection that has not said what it speaks by then is closed. Default 10 000. */
   readonly handshakeTimeoutMs: number;
   /** Silence after which a connection is failed, until its first ping. Default 60 000. */
@@ -86,6 +91,7 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
     addressSettings: { ...defaultAddressSettings, ...options.addressSettings },
     frameBytesMax: options.frameBytesMax ?? limits.frameBytesMax,
     messageBytesMax: options.messageBytesMax ?? limits.messageBytesMax,
+    memoryBytesMax: options.memoryBytesMax ?? limits.memoryBytesMax,
     handshakeTimeoutMs: options.handshakeTimeoutMs ?? limits.handshakeTimeoutMs,
     connectionTtlMs: options.connectionTtlMs ?? limits.connectionTtlMs,
     connectionTtlOverrideMs: options.connectionTtlOverrideMs,
@@ -94,6 +100,7 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
   };
   checkRange("frameBytesMax", config.frameBytesMax, 1024, limits.frameBytesMax);
   checkRange("messageBytesMax", config.messageBytesMax, 1024, limits.messageBytesMax);
+  checkRange("memoryBytesMax", config.memoryBytesMax, 0, Number.MAX_SAFE_INTEGER);
   checkRange("handshakeTimeoutMs", config.handshakeTimeoutMs, 1, 3_600_000);
   checkRange("connectionTtlMs", config.connectionTtlMs, 1, 86_400_000);
   const { maxDeliveryAttempts, maxSizeBytes } = config.addressSettings;

@@ -9,6 +9,8 @@ export const limits = {
   frameBytesMax: 16 * 1024 * 1024,
   /** Bytes of one message, also of one that arrives in parts. Above: EVH_REJECTED for the send. */
   messageBytesMax: 16 * 1024 * 1024 - 64 * 1024,
+  /** Bytes of messages held in memory only. Above: producers wait, then EVH_ADDRESS_FULL. */
+  memoryBytesMax: 1024 * 1024 * 1024,
   /** Milliseconds in which a new connection has to say what it speaks. Then it is closed. */
   handshakeTimeoutMs: 10_000,
   /** Milliseconds without a byte before a connection is failed, until its first ping says otherwise. */

@@ -216,6 +216,26 @@ test("credits for a full address come when there is room again", async () => {
   assert.equal((await client.expect(packets.producerCredits)).credits, 1000);
 });
 
+test("messages in memory are bounded: first credits stop, then sends are refused", async () => {
+  const { world } = await startBroker({ memoryBytesMax: 2 * 1024 * 1024 });
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  const message = messageOf("q", { durable: false, body: new Uint8Array(100_000) });
+  let sends = 0;
+  while (sends < 100) {
+    sends += 1;
+    client.post(message, sends);
+    if ((await client.names())[0] === "EXCEPTION") break;
+  }
+  assert.ok(sends > 20 && sends < 40, `${sends} sends were taken`);
+  client.send(packets.producerRequestCredits, 10, { credits: 1000, address: "q" });
+  assert.deepEqual(await client.names(), []);
+  await client.publish("q", "durable ones are taken");
+  client.send(packets.deleteQueue, 10, { queueName: "q" });
+  const names = await client.names();
+  assert.deepEqual(names.sort(), ["NULL_RESPONSE", "SESS_PRODUCER_CREDITS"]);
+});
+
 test("with the policy fail a full address refuses credits and sends", async () => {
   const addressSettings = { maxSizeBytes: 100, addressFullPolicy: "fail" } as const;
   const { world } = await startBroker({ addressSettings });

@@ -258,6 +258,18 @@ test("a browser sees what is ready, changes nothing, and needs no start", async 
   assert.deepEqual(await client.texts(), ["c"]);
 });
 
+test("a browser passes over what has expired", async () => {
+  const { world, broker } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  await client.publish("q", "short", { expiration: world.nowMs + 1000 });
+  await client.publish("q", "long");
+  await world.pass(1_200);
+  await client.consume("q", { browseOnly: true });
+  assert.deepEqual(await client.texts(), ["long"]);
+  assert.equal(broker.queues()[0]?.messageCount, 2);
+});
+
 test("a browser keeps its place while messages before it go", async () => {
   const client = await brokerWith(["a", "b", "c", "d"]);
   const { world } = client;

@@ -53,7 +53,7 @@ export class CreditDesk {
   }
 
   /**
-   * Refuses a send for which there is no room. Producers that block are held back by their credits
+   * Refuses the send that was scanned last when there is no room for it. Producers that block are held back by their credits
    * instead, unless the disk itself is full.
    *
    * @throws EverholdError EVH_ADDRESS_FULL
@@ -71,6 +71,7 @@ export class CreditDesk {
         `cannot send to "${address.name}": the broker holds as many messages as it can`,
       );
     }
+    this.#checkMemory(address);
     const { maxSizeBytes, addressFullPolicy } = this.#engine.config.addressSettings;
     if (maxSizeBytes < 0 || addressFullPolicy !== "fail") return;
     if (address.state.bytes < maxSizeBytes) return;
@@ -80,8 +81,25 @@ export class CreditDesk {
     );
   }
 
+  /** What producers may still send on the credits they hold has a little more room than new credits. */
+  #checkMemory(address: LiveAddress): void {
+    const { memoryBytesMax } = this.#engine.config;
+    // Addresses that are in memory only have no queue that is stored.
+    const isForJournal = this.#engine.router.scan.durable && address.state.isStored;
+    if (isForJournal || this.#memoryBytes <= memoryBytesMax + memoryBytesMax / 16) return;
+    throw new EverholdError(
+      "EVH_ADDRESS_FULL",
+      `cannot send to "${address.name}": messages in memory take ${this.#memoryBytes} bytes, at most ${memoryBytesMax} are allowed`,
+    );
+  }
+
+  get #memoryBytes(): number {
+    return this.#engine.state.arena.allocatedBytes;
+  }
+
   #hasRoom(name: string): boolean {
     if (this.#engine.journal.diskFull) return false;
+    if (this.#memoryBytes > this.#engine.config.memoryBytesMax) return false;
     const { maxSizeBytes } = this.#engine.config.addressSettings;
     if (maxSizeBytes < 0) return true;
     const address = this.#engine.catalog.findAddress(splitName(name).address);

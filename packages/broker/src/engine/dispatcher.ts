@@ -95,8 +95,9 @@ export class Dispatcher {
     if (key === wait) return "waiting";
     const row = this.#row;
     queue.state.read(key, row);
-    if (row.expirationMs !== 0 && row.expirationMs <= this.#engine.nowMs() && !consumer.isBrowser) {
-      if (queue.state.isReady(key)) this.#engine.expire(queue, key);
+    if (row.expirationMs !== 0 && row.expirationMs <= this.#engine.nowMs()) {
+      // A browser changes nothing: it passes over the message.
+      if (!consumer.isBrowser) this.#engine.expire(queue, key);
       return "handled";
     }
     if (!consumer.isBrowser && !this.#engine.state.prepareDispatch(queue.state, key)) {
