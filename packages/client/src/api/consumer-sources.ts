@@ -18,6 +18,7 @@ import type { Intake, IntakeHost, IntakeSettings } from "../receive/intake.ts";
 import type { ReceivedMessage } from "../receive/received-message.ts";
 import { flavours, type CoreSession } from "../session/core-session.ts";
 import { deadLetterCopy } from "../session/dead-letter.ts";
+import { waitFor } from "../waiting.ts";
 import type { ConsumerOptions, IntakeSource } from "./consumer.ts";
 
 /** How a topic is subscribed to. */
@@ -117,18 +118,14 @@ export function ownSessionSource(
   let session: CoreSession | undefined;
   return {
     queue: target.queue,
-    async open() {
+    async open(signal) {
       const flavour = options.ack === "pre" ? flavours.preAcknowledge : flavours.plain;
       const attempt = `consume from ${target.queue}`;
-      const opened = await core.openSession(flavour, {}, attempt);
+      const opened = await core.openSession(flavour, { timeout: Infinity, signal }, attempt);
       session = opened;
-      try {
-        const host = intakeHost(core, core.base, target, options);
-        return await opened.addIntake(intakeSettings(core, target, options, false), host);
-      } catch (error) {
-        await core.closeSession(opened);
-        throw error;
-      }
+      const host = intakeHost(core, core.base, target, options);
+      const adding = opened.addIntake(intakeSettings(core, target, options, false), host);
+      return closingOnFailure(core, opened, whileWanted(core, signal, attempt, adding));
     },
     async close() {
       if (session !== undefined) await core.closeSession(session);
@@ -146,11 +143,11 @@ export function sharedSessionSource(
 ): IntakeSource {
   return {
     queue: target.queue,
-    open: () =>
-      session.addIntake(
-        intakeSettings(core, target, options, false),
-        intakeHost(core, session, target, options),
-      ),
+    open(signal) {
+      const host = intakeHost(core, session, target, options);
+      const adding = session.addIntake(intakeSettings(core, target, options, false), host);
+      return whileWanted(core, signal, `consume from ${target.queue}`, adding);
+    },
     async close(intake: Intake) {
       await session.removeIntake(intake);
       if (target.isOwn) await dropOwnQueue(core, target.queue);
@@ -198,6 +195,31 @@ export function intakeHost(
     onWork: () => session.transaction?.onWork(),
     onError: core.reportError,
   };
+}
+
+/** What `opening` gives, unless nobody wants it any more. */
+function whileWanted(
+  core: ConnectionCore,
+  signal: AbortSignal,
+  attempt: string,
+  opening: Promise<Intake>,
+): Promise<Intake> {
+  const subject = { attempt, outcome: () => "none" as const };
+  return waitFor(core.ports, { deadlineMs: Infinity, signal }, subject, opening);
+}
+
+/** A session whose consumer could not be opened is of no use. */
+async function closingOnFailure<T>(
+  core: ConnectionCore,
+  session: CoreSession,
+  opening: Promise<T>,
+): Promise<T> {
+  try {
+    return await opening;
+  } catch (error) {
+    await core.closeSession(session);
+    throw error;
+  }
 }
 
 async function sendReply(

@@ -45,8 +45,12 @@ export interface RunOptions {
 export interface Consumer<T = unknown> extends AsyncIterable<Message<T>>, AsyncDisposable {
   /** The queue; of a subscription the one that keeps its messages. */
   readonly queue: string;
-  /** Settles when the broker has the consumer. @throws EverholdError why it could not be opened */
-  ready(): Promise<void>;
+  /**
+   * Settles when the broker has the consumer; waits through reconnects. Default: without a limit.
+   *
+   * @throws EverholdError why it could not be opened
+   */
+  ready(options?: WaitOptions): Promise<void>;
   /**
    * The next message, or `null` when there is none in time. With `timeout` 0 the broker is asked
    * whether it has one. Default: waits without end.
@@ -69,7 +73,8 @@ export interface Consumer<T = unknown> extends AsyncIterable<Message<T>>, AsyncD
 /** How a consumer's intake is made and given up. */
 export interface IntakeSource {
   readonly queue: string;
-  open(): Promise<Intake>;
+  /** Gives up when the signal is aborted. */
+  open(signal: AbortSignal): Promise<Intake>;
   close(intake: Intake): Promise<void>;
 }
 
@@ -98,7 +103,7 @@ export class IntakeConsumer<T> implements Consumer<T> {
     this.#source = source;
     this.#automatic = options.ack === "auto";
     this.#onClose = onClose;
-    this.#opening = source.open();
+    this.#opening = this.#open();
     this.#opening.then(
       (intake) => void (this.#intake = intake),
       // Whoever uses the consumer gets the error; until then it is nobody's.
@@ -106,8 +111,11 @@ export class IntakeConsumer<T> implements Consumer<T> {
     );
   }
 
-  async ready(): Promise<void> {
-    await this.#opening;
+  async ready(options: WaitOptions = {}): Promise<void> {
+    const deadlineMs = deadlineIn(this.#core.ports, checkTimeout(options.timeout, Infinity));
+    const subject = { attempt: `consume from ${this.queue}`, outcome: () => "none" as const };
+    const wait = { deadlineMs, signal: options.signal };
+    await waitFor(this.#core.ports, wait, subject, this.#opening);
   }
 
   async receive(options: WaitOptions = {}): Promise<Message<T> | null> {
@@ -136,7 +144,7 @@ export class IntakeConsumer<T> implements Consumer<T> {
     );
     const results = await Promise.allSettled(workers);
     for (const result of results) if (result.status === "rejected") throw result.reason;
-    await intake.acksDone();
+    await intake.settlement.acksDone();
   }
 
   async drain(options: WaitOptions = {}): Promise<void> {
@@ -152,7 +160,7 @@ export class IntakeConsumer<T> implements Consumer<T> {
       this.#core.ports,
       { deadlineMs, signal: options.signal },
       subject,
-      intake.settled(),
+      intake.settlement.settled(),
     );
     await this.close();
   }
@@ -177,6 +185,15 @@ export class IntakeConsumer<T> implements Consumer<T> {
     };
   }
 
+  async #open(): Promise<Intake> {
+    const { signal } = this.#ending;
+    try {
+      return await this.#source.open(signal);
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error;
+    }
+  }
+
   #nextResult(): Promise<IteratorResult<Message<T>>> {
     const intake = this.#intake;
     if (intake === undefined || intake.ended) return this.#nextResultLater();
@@ -198,7 +215,7 @@ export class IntakeConsumer<T> implements Consumer<T> {
   #settlePrevious(intake: Intake): void {
     const previous = this.#previous;
     this.#previous = undefined;
-    if (this.#automatic && previous !== undefined) intake.acknowledgeQuietly(previous);
+    if (this.#automatic && previous !== undefined) intake.settlement.acknowledgeQuietly(previous);
   }
 
   #receiveFrom(
@@ -268,7 +285,7 @@ export class IntakeConsumer<T> implements Consumer<T> {
         await this.#onHandlerFailed(message, error);
         continue;
       }
-      intake.acknowledgeQuietly(message);
+      intake.settlement.acknowledgeQuietly(message);
     }
   }
 

@@ -108,7 +108,7 @@ export class ClientSession implements Session, Transaction {
     const transaction = this.#transaction("commit");
     const session = this.#session;
     await session.outbox.idle();
-    for (const intake of session.intakes()) intake.flushAcks();
+    for (const intake of session.intakes()) intake.settlement.flushAcks();
     const isLost = transaction.isLost;
     const hasWork = transaction.hasWork;
     transaction.onEnd();
@@ -146,7 +146,7 @@ export class ClientSession implements Session, Transaction {
     if (channel === undefined) return;
     try {
       await channel.call(packets.sessionStop, {}, "roll the transaction back", readNull);
-      for (const intake of session.intakes()) intake.flushAcks();
+      for (const intake of session.intakes()) intake.settlement.flushAcks();
       const value = { considerLastMessageAsDelivered: false };
       await channel.call(packets.rollback, value, "roll the transaction back", readNull);
     } catch (error) {

@@ -1,6 +1,7 @@
 import { ProtocolError } from "@everhold/base";
 import { decodePacket, packets, type ByteReader } from "@everhold/wire";
 import { limits } from "../limits.ts";
+import { bodyLengthOffset } from "../message/layout.ts";
 
 /** A part that was taken in; `message` when it was the last one. */
 export interface LargePart {
@@ -16,9 +17,6 @@ interface Assembly {
   readonly parts: Uint8Array[];
   bytes: number;
 }
-
-/** The body's length on the wire has a frame header's size added to it (core.md 4.1). */
-const bodyLengthOffset = 13;
 
 /** Puts the large messages of one channel together in memory (core.md 4.7). One a consumer at a time. */
 export class LargeMessages {

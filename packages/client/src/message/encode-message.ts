@@ -10,6 +10,7 @@ import {
 } from "@everhold/wire";
 import { limits } from "../limits.ts";
 import { bodyType, isJsonBody, jsonContentType, writeBody, type Body } from "./body.ts";
+import { bodyLengthOffset } from "./layout.ts";
 import { toTypedValue } from "./properties.ts";
 import type { MessageOptions, Routing } from "./send-options.ts";
 import type { UserIds } from "./user-ids.ts";
@@ -42,9 +43,6 @@ export interface EncodeTarget {
   /** Whether the mark may ride in `_EVH_SEQ` beside an application's duplicate id (everhold-on-core.md). */
   readonly markBesideId: boolean;
 }
-
-/** The length before the body counts the 13 bytes of a frame's header too (core.md 4.1). */
-const headerBytesInLength = 13;
 
 const anycast: TypedValue = { type: "byte", value: 1 };
 const multicast: TypedValue = { type: "byte", value: 0 };
@@ -93,7 +91,7 @@ export function encodeMessage(
   writer.clear();
   writer.u32(0);
   writeBody(writer, body);
-  writer.patchU32(0, writer.offset - 4 + headerBytesInLength);
+  writer.patchU32(0, writer.offset - 4 + bodyLengthOffset);
   writer.i64(0);
   writer.u8(1);
   addressField.write(writer, target.address, 0);

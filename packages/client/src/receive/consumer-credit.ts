@@ -1,13 +1,5 @@
 import type { Prefetch } from "../options.ts";
 
-/** What a consumer holds. */
-export interface Holdings {
-  /** Messages in the client's buffer and in the application's hands. */
-  readonly messageCount: number;
-  /** Frame bytes of the messages in the client's buffer. */
-  readonly bufferedBytes: number;
-}
-
 /**
  * How many bytes the broker may still deliver to one consumer, as both sides count them (core.md 5.4):
  * it delivers while the balance is above 0 and then subtracts the frame, so it may fall below.
@@ -43,12 +35,15 @@ export class ConsumerCredit {
     this.#spent += frameBytes;
   }
 
-  /** What to put into SESS_FLOWTOKEN now; 0 for nothing. */
-  due(holdings: Holdings): number {
+  /**
+   * What to put into SESS_FLOWTOKEN now; 0 for nothing. `heldCount` counts the messages in the client's
+   * buffer and in the application's hands, `bufferedBytes` the frames of those in the buffer.
+   */
+  due(heldCount: number, bufferedBytes: number): number {
     const balance = this.#granted - this.#spent;
     if (typeof this.#prefetch === "number") {
       // Credit of one byte brings exactly one message, however large it is.
-      if (holdings.messageCount >= this.#prefetch || balance > 0) return 0;
+      if (heldCount >= this.#prefetch || balance > 0) return 0;
       return this.#grant(1 - balance);
     }
     const windowBytes = this.#prefetch.bytes;
@@ -57,7 +52,7 @@ export class ConsumerCredit {
       this.#granted = Infinity;
       return -1;
     }
-    const missing = windowBytes - holdings.bufferedBytes - balance;
+    const missing = windowBytes - bufferedBytes - balance;
     return missing < Math.max(1, windowBytes >> 1) ? 0 : this.#grant(missing);
   }
 

@@ -1,25 +1,23 @@
-import { assert, ClosedError, EverholdError, ProtocolError } from "@everhold/base";
+import { ProtocolError } from "@everhold/base";
 import type { WallClock } from "@everhold/env";
 import {
   decodePacket,
-  i64At,
-  MessageScan,
-  packets,
-  scanMessage,
-  writeFlowToken,
   FlowTokenFrame,
+  i64At,
+  packets,
+  writeFlowToken,
+  type ByteReader,
   type PacketOf,
   type ReceiveFrame,
 } from "@everhold/wire";
-import { readNull, type Channel } from "../core/channel.ts";
+import type { Channel } from "../core/channel.ts";
 import { Deque } from "../deque.ts";
-import type { Body } from "../message/body.ts";
-import type { SendOptions } from "../message/send-options.ts";
+import { bodyLengthOffset } from "../message/layout.ts";
 import type { Prefetch } from "../options.ts";
-import { AckQueue, type AckListener } from "./ack-queue.ts";
 import { ConsumerCredit } from "./consumer-credit.ts";
-import { HeldMessages } from "./held-messages.ts";
-import { ReceivedMessage, type Settler } from "./received-message.ts";
+import { ForcedDeliveries } from "./forced-deliveries.ts";
+import { ReceivedMessage } from "./received-message.ts";
+import { Settlement, type SettlementHost } from "./settlement.ts";
 
 /** What an intake consumes, and how. */
 export interface IntakeSettings {
@@ -37,20 +35,13 @@ export interface IntakeSettings {
 }
 
 /** What an intake needs of its session. */
-export interface IntakeHost {
+export interface IntakeHost extends Pick<
+  SettlementHost,
+  "deadLetter" | "reply" | "onWork" | "onError"
+> {
   readonly wallClock: WallClock;
   /** Makes sure that the queue exists. @throws EverholdError the broker's refusal */
   readonly prepare: (channel: Channel) => Promise<void>;
-  /** Sends a copy of a refused message to the dead-letter address. */
-  readonly deadLetter: (message: ReceivedMessage, reason: string | undefined) => Promise<void>;
-  readonly reply: (
-    message: ReceivedMessage,
-    body: Body,
-    options: SendOptions | undefined,
-  ) => Promise<void>;
-  /** Notes work of the transaction. @throws EverholdError EVH_TRANSACTION_ROLLED_BACK */
-  readonly onWork: () => void;
-  readonly onError: (error: unknown) => void;
 }
 
 /** Somebody who waits for a message. */
@@ -61,43 +52,28 @@ export interface Taker {
 }
 
 const defaultWindowBytes = 1024 * 1024;
-/** The body's length on the wire has a frame header's size added to it (core.md 4.1). */
-const bodyLengthOffset = 13;
 
+/** One holder for all: frames are written one after the other. */
 const flowToken = new FlowTokenFrame();
-const scan = new MessageScan();
 
 /**
- * One consumer on the broker, over all its lives: what it was delivered and nobody has taken, what is
- * taken and not settled, and the credit for more.
+ * One consumer on the broker, over all its lives: what it was delivered and nobody has taken, who waits
+ * for it, and the credit for more. What is taken is the {@link Settlement}'s.
  *
  *     detached ──attach()──> attached ──connection lost──> detached … ──end()──> ended
  */
-export class Intake implements Settler, AckListener {
+export class Intake {
   readonly settings: IntakeSettings;
+  readonly settlement: Settlement;
   readonly #host: IntakeHost;
   readonly #buffer = new Deque<ReceivedMessage>();
   readonly #takers = new Deque<Taker>();
-  readonly #acks = new AckQueue(this);
-  readonly #held = new HeldMessages();
   readonly #credit: ConsumerCredit;
-  readonly #markers = new Map<number, () => void>();
-  readonly #settledWaiters: (() => void)[] = [];
-  readonly #ackWaiters: (() => void)[] = [];
+  readonly #forced: ForcedDeliveries;
   #channel: Channel | undefined;
-  #incarnation = 0;
   /** Messages of this life that repeat none of an earlier one. */
   #freshCount = 0;
   #bufferedBytes = 0;
-  /** Deliveries in the application's hands that nobody has decided about. */
-  #takenCount = 0;
-  /** Acknowledgements asked for and not yet answered, of all lives. */
-  #ackingCount = 0;
-  #nextMarker = 0;
-  #ackFlushAsked = false;
-  /** Whether a message was released, and the broker has not taken it back yet. */
-  #releasing = false;
-  #rollingBack: Promise<void> | undefined;
   #paused = false;
   #ended = false;
   #endError: unknown;
@@ -106,6 +82,19 @@ export class Intake implements Settler, AckListener {
     this.settings = settings;
     this.#host = host;
     this.#credit = new ConsumerCredit(settings.prefetch ?? { bytes: defaultWindowBytes });
+    this.#forced = new ForcedDeliveries(settings.consumerId);
+    this.settlement = new Settlement({
+      consumerId: settings.consumerId,
+      queue: settings.queue,
+      transacted: settings.transacted,
+      deadLetter: host.deadLetter,
+      reply: host.reply,
+      onWork: host.onWork,
+      onError: host.onError,
+      onRoom: () => this.#replenish(),
+      onReturned: () => this.#dropBuffer(),
+      onResumed: () => this.#resume(),
+    });
   }
 
   get queue(): string {
@@ -119,7 +108,7 @@ export class Intake implements Settler, AckListener {
 
   /** Which life of the consumer this is; grows with each reconnect. */
   get incarnation(): number {
-    return this.#incarnation;
+    return this.settlement.incarnation;
   }
 
   /** Whether nothing that was delivered waits to be taken. */
@@ -127,15 +116,10 @@ export class Intake implements Settler, AckListener {
     return this.#buffer.length === 0;
   }
 
-  /** Messages in the application's hands that it has not settled. */
-  get takenCount(): number {
-    return this.#takenCount;
-  }
-
-  /** Opens the consumer on a channel whose session is not started, or started before. */
+  /** Opens the consumer on a channel. @throws EverholdError the broker's refusal */
   async attach(channel: Channel): Promise<void> {
     await this.#host.prepare(channel);
-    const { consumerId, filter, browse, priority } = this.settings;
+    const { consumerId, filter, browse, priority, prefetch } = this.settings;
     const description = await channel.call(
       packets.createConsumer,
       {
@@ -151,53 +135,36 @@ export class Intake implements Settler, AckListener {
     );
     if (this.#ended) return;
     this.#channel = channel;
-    this.#incarnation += 1;
     this.#freshCount = 0;
+    this.settlement.attach(channel);
     const advised = description.defaultConsumerWindowSize ?? defaultWindowBytes;
-    this.#credit.reset(
-      this.settings.prefetch ?? { bytes: advised > 0 ? advised : defaultWindowBytes },
-    );
+    this.#credit.reset(prefetch ?? { bytes: advised > 0 ? advised : defaultWindowBytes });
     this.#replenish();
   }
 
   /** The session is started on this life: asks which of the held messages do not come again. */
   onStarted(): void {
-    if (this.#held.size > 0) this.#askForHeld();
+    if (this.settlement.heldCount > 0) this.#askForHeld();
   }
 
   /** The connection is gone: the broker takes everything back. */
   detach(): void {
     this.#channel = undefined;
-    this.#buffer.drain();
-    this.#bufferedBytes = 0;
-    this.#releasing = false;
-    this.#rollingBack = undefined;
-    this.#ackFlushAsked = false;
-    for (const message of this.#acks.clear()) {
-      if (
-        message.state === "taken" ||
-        message.state === "acking" ||
-        message.state === "rejecting"
-      ) {
-        this.#held.add(message);
-      }
-    }
-    this.#takenCount = 0;
-    for (const done of [...this.#markers.values()]) done();
-    this.#markers.clear();
-    if (this.settings.transacted) this.#loseHeld();
-    this.#checkSettled();
+    this.#dropBuffer();
+    this.settlement.detach();
+    this.#forced.clear();
   }
 
   /** The next message, if one is here and may be handed out. */
   take(): ReceivedMessage | undefined {
-    if (this.#paused || this.#releasing || this.#ended) return undefined;
+    if (this.#paused || this.#ended || this.settlement.isReleasing) return undefined;
     for (;;) {
       const message = this.#buffer.shift();
       if (message === undefined) return undefined;
       this.#bufferedBytes -= message.frameBytes;
       if (this.#dropExpired(message)) continue;
-      this.#handOut(message);
+      if (this.settings.settles) this.settlement.onTaken(message);
+      else message.state = "settled";
       this.#replenish();
       return message;
     }
@@ -218,13 +185,13 @@ export class Intake implements Settler, AckListener {
   }
 
   /**
-   * Settles when the broker has delivered all that it could when it was asked (core.md 5.5), or when
-   * nobody can tell any more.
+   * Settles when the broker has delivered all that it could when it was asked, or when nobody can tell
+   * any more.
    */
   caughtUp(): Promise<void> {
     const channel = this.#channel;
     if (channel === undefined || this.#ended) return Promise.resolve();
-    return new Promise((resolve) => this.#askForMarker(channel, resolve));
+    return new Promise((resolve) => this.#forced.ask(channel, resolve));
   }
 
   /** Hands out nothing more; who waits is told that this is the end. */
@@ -233,70 +200,31 @@ export class Intake implements Settler, AckListener {
     for (const taker of this.#takers.drain()) taker.onEnd(undefined);
   }
 
-  /** Settles when nothing is in the application's hands and no acknowledgement is on its way. */
-  settled(): Promise<void> {
-    if (this.#takenCount + this.#ackingCount + this.#held.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#settledWaiters.push(resolve));
-  }
-
-  /** Settles when every acknowledgement that was asked for is answered. */
-  acksDone(): Promise<void> {
-    if (this.#ackingCount === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#ackWaiters.push(resolve));
-  }
-
-  /** Sends the acknowledgements of this turn now. */
-  flushAcks(): void {
-    const channel = this.#channel;
-    if (channel === undefined) return;
-    this.#acks.flush(channel, this.settings.consumerId, !this.settings.transacted);
-  }
-
-  /** Ends it for good. Whoever waits for a message, or for an acknowledgement, gets `error`. */
+  /** Ends it for good. Whoever waits for a message, or for an acknowledgement, gets an error. */
   end(error: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#endError = error;
     this.detach();
     for (const taker of this.#takers.drain()) taker.onEnd(error);
-    this.#loseHeld();
-    this.#checkSettled();
-  }
-
-  /** Rolls released messages back before the consumer closes, whatever else is in hand. */
-  async finishRelease(): Promise<void> {
-    if (this.#releasing) await this.#rollBack();
+    this.settlement.end();
   }
 
   /** Everything goes back: the session's transaction was rolled back. */
   returnAll(): void {
-    for (const message of this.#acks.clear()) {
-      if (message.state !== "settled") message.state = "lost";
-    }
-    this.#takenCount = 0;
     this.#dropBuffer();
+    this.settlement.returnAll();
     this.#replenish();
-    this.#checkSettled();
   }
 
   /** A message of this consumer arrived. */
   onMessage(frame: ReceiveFrame, bytes: Uint8Array, view: DataView, frameBytes: number): void {
-    if (frame.deliveryCount === 0 && this.#takeMarker(frame, view)) return;
+    if (this.#forced.take(frame, view)) return;
     this.#credit.spend(frameBytes);
     const messageId = messageIdAt(view, frame.messageStart, frame.messageEnd);
-    const held = this.#held.takeRedelivered(messageId, frame.deliveryCount, bytes, frame);
-    if (held !== undefined) return this.#onRedelivered(held);
-    this.#freshCount += 1;
-    const message = new ReceivedMessage(this, bytes.slice(frame.messageStart, frame.messageEnd), {
-      messageId,
-      deliveryCount: frame.deliveryCount,
-      frameBytes,
-      incarnation: this.#incarnation,
-    });
-    if (this.settings.settles) this.#acks.add(message);
-    this.#buffer.push(message);
-    this.#bufferedBytes += frameBytes;
-    this.#feed();
+    if (!this.settlement.takeRedelivered(messageId, frame, bytes)) {
+      this.#addFresh(messageId, frame, bytes, frameBytes);
+    }
     this.#replenish();
   }
 
@@ -306,92 +234,22 @@ export class Intake implements Settler, AckListener {
     this.#replenish();
   }
 
-  acknowledge(message: ReceivedMessage): Promise<void> {
-    if (message.ackPromise !== undefined) return message.ackPromise;
-    const refusal = this.#settleRefusal(message, "acknowledge");
-    if (refusal !== undefined) return Promise.reject(refusal);
-    if (message.state === "settled") return Promise.resolve();
-    const promise = new Promise<void>((resolve, reject) => {
-      message.resolveAck = resolve;
-      message.rejectAck = reject;
-    });
-    message.ackPromise = promise;
-    this.#startAck(message);
-    return promise;
-  }
-
-  /** As {@link acknowledge}, for those who do not wait: failures go to the connection's events. */
-  acknowledgeQuietly(message: ReceivedMessage): void {
-    if (message.state !== "taken") return;
-    message.rejectAck = this.#host.onError;
-    this.#startAck(message);
-  }
-
-  release(message: ReceivedMessage): Promise<void> {
-    if (message.state === "released" || message.state === "lost") return Promise.resolve();
-    if (this.settings.transacted) return Promise.reject(transactedError("release"));
-    const refusal = this.#settleRefusal(message, "release");
-    if (refusal !== undefined) return Promise.reject(refusal);
-    if (message.state !== "taken") return Promise.reject(stateError("release", message));
-    message.state = "released";
-    if (message.incarnation !== this.#incarnation || this.#channel === undefined) {
-      // The broker took it back when the connection broke.
-      this.#held.remove(message);
-      this.#checkSettled();
-      return Promise.resolve();
-    }
-    this.#takenCount -= 1;
-    this.#releasing = true;
-    this.#checkSettled();
-    return Promise.resolve();
-  }
-
-  async reject(message: ReceivedMessage, reason: string | undefined): Promise<void> {
-    const refusal = this.#settleRefusal(message, "reject");
-    if (refusal !== undefined) throw refusal;
-    if (message.state !== "taken") throw stateError("reject", message);
-    message.state = "rejecting";
-    try {
-      await this.#host.deadLetter(message, reason);
-    } catch (error) {
-      if (message.state === "rejecting") message.state = "taken";
-      throw error;
-    }
-    // The state may have become `lost` while the copy was on its way; then the message comes again, is
-    // refused again, and the copy's duplicate id keeps it single.
-    if (message.state === "rejecting") message.state = "taken";
-    await this.acknowledge(message);
-  }
-
-  reply(message: ReceivedMessage, body: Body, options: SendOptions | undefined): Promise<void> {
-    return this.#host.reply(message, body, options);
-  }
-
-  onAcknowledged(message: ReceivedMessage): void {
-    message.state = "settled";
-    this.#ackingCount -= 1;
-    message.resolveAck?.();
-    this.#checkSettled();
-  }
-
-  onAckRefused(message: ReceivedMessage, error: EverholdError): void {
-    message.state = "lost";
-    this.#ackingCount -= 1;
-    message.rejectAck?.(error);
-    this.#checkSettled();
-  }
-
-  onAckInDoubt(message: ReceivedMessage): void {
-    this.#held.add(message);
-  }
-
-  #handOut(message: ReceivedMessage): void {
-    if (!this.settings.settles) {
-      message.state = "settled";
-      return;
-    }
-    message.state = "taken";
-    this.#takenCount += 1;
+  #addFresh(messageId: number, frame: ReceiveFrame, bytes: Uint8Array, frameBytes: number): void {
+    this.#freshCount += 1;
+    const message = new ReceivedMessage(
+      this.settlement,
+      bytes.slice(frame.messageStart, frame.messageEnd),
+      {
+        messageId,
+        deliveryCount: frame.deliveryCount,
+        frameBytes,
+        incarnation: this.settlement.incarnation,
+      },
+    );
+    if (this.settings.settles) this.settlement.onDelivered(message);
+    this.#buffer.push(message);
+    this.#bufferedBytes += frameBytes;
+    this.#feed();
   }
 
   #feed(): void {
@@ -402,87 +260,25 @@ export class Intake implements Settler, AckListener {
     }
   }
 
-  #startAck(message: ReceivedMessage): void {
-    if (this.settings.transacted) this.#host.onWork();
-    message.state = "acking";
-    this.#ackingCount += 1;
-    if (message.incarnation !== this.#incarnation || this.#channel === undefined) {
-      // It waits among the held ones for its redelivery, or for the word that it does not come.
-      this.#held.add(message);
-      return;
-    }
-    this.#takenCount -= 1;
-    this.#acks.request(message);
-    this.#askForAckFlush(this.#channel);
+  #resume(): void {
     this.#replenish();
+    this.#feed();
   }
 
-  #askForAckFlush(channel: Channel): void {
-    if (this.#ackFlushAsked) return;
-    this.#ackFlushAsked = true;
-    channel.transport.atTurnEnd(() => {
-      this.#ackFlushAsked = false;
-      if (this.#channel === channel) this.flushAcks();
-      this.#checkSettled();
-    });
-  }
-
-  /** A message that the application holds came again: it is the same one, under a new delivery. */
-  #onRedelivered(message: ReceivedMessage): void {
-    message.incarnation = this.#incarnation;
-    message.ackProgress = "none";
-    this.#acks.add(message);
-    const channel = this.#channel;
-    if (message.state === "acking" && channel !== undefined) {
-      this.#acks.request(message);
-      this.#askForAckFlush(channel);
-    } else {
-      this.#takenCount += 1;
-    }
-    this.#replenish();
-  }
-
-  /** After the marker nothing older can come: what has not come again is settled, or somebody else's. */
+  /** After the marker nothing older can come: what has not come again does not. */
   #askForHeld(): void {
     const channel = this.#channel;
     if (channel === undefined) return;
     const { granted, spent } = this.#credit;
-    this.#askForMarker(channel, () => {
+    this.#forced.ask(channel, () => {
       if (this.#channel !== channel) return;
       // The broker may have run out of credit before it came to the held ones, which are the first in
       // the queue. It has not if credit was left, or if messages came that stand behind them.
       const ranOut = this.#credit.spent >= granted && this.#freshCount === 0;
-      if (ranOut && this.#credit.spent > spent && this.#held.size > 0) return this.#askForHeld();
-      this.#loseHeld();
-      this.#checkSettled();
+      const cameOn = this.#credit.spent > spent;
+      if (ranOut && cameOn && this.settlement.heldCount > 0) this.#askForHeld();
+      else this.settlement.loseHeld();
     });
-  }
-
-  #loseHeld(): void {
-    for (const message of this.#held.drain()) {
-      const wasAcking = message.state === "acking";
-      message.state = "lost";
-      if (!wasAcking) continue;
-      this.#ackingCount -= 1;
-      message.rejectAck?.(lostAckError(message));
-    }
-  }
-
-  #askForMarker(channel: Channel, done: () => void): void {
-    const sequence = this.#nextMarker;
-    this.#nextMarker += 1;
-    this.#markers.set(sequence, done);
-    const { consumerId } = this.settings;
-    channel.send(packets.forceConsumerDelivery, { consumerId, sequence });
-  }
-
-  #takeMarker(frame: ReceiveFrame, view: DataView): boolean {
-    scanMessage(view, frame.messageStart, frame.messageEnd, scan);
-    if (scan.forcedDeliverySequence < 0) return false;
-    const done = this.#markers.get(scan.forcedDeliverySequence);
-    this.#markers.delete(scan.forcedDeliverySequence);
-    done?.();
-    return true;
   }
 
   #dropExpired(message: ReceivedMessage): boolean {
@@ -503,76 +299,22 @@ export class Intake implements Settler, AckListener {
   #replenish(): void {
     const channel = this.#channel;
     if (channel === undefined) return;
-    const messageCount = this.#buffer.length + this.#takenCount;
-    const credits = this.#credit.due({ messageCount, bufferedBytes: this.#bufferedBytes });
+    const credits = this.#credit.due(
+      this.#buffer.length + this.settlement.takenCount,
+      this.#bufferedBytes,
+    );
     if (credits === 0) return;
     flowToken.channelId = channel.id;
     flowToken.consumerId = this.settings.consumerId;
     flowToken.credits = credits;
     writeFlowToken(channel.transport.output(), flowToken);
   }
-
-  #checkSettled(): void {
-    if (this.#releasing && this.#takenCount === 0 && this.#rollingBack === undefined) {
-      this.#rollBack().catch(this.#host.onError);
-    }
-    if (this.#ackingCount === 0) for (const done of this.#ackWaiters.splice(0)) done();
-    if (this.#settledWaiters.length === 0) return;
-    if (this.#takenCount + this.#ackingCount + this.#held.size > 0) return;
-    for (const done of this.#settledWaiters.splice(0)) done();
-  }
-
-  #rollBack(): Promise<void> {
-    this.#rollingBack ??= this.#rollBackOnce();
-    return this.#rollingBack;
-  }
-
-  /**
-   * Gives everything that is not settled back to the queue (core.md 5.9). The first one not settled
-   * counts as delivered; those behind it, which nobody saw, do not.
-   */
-  async #rollBackOnce(): Promise<void> {
-    const channel = this.#channel;
-    if (channel === undefined) return;
-    this.flushAcks();
-    try {
-      await channel.call(packets.sessionStop, {}, `release to ${this.queue}`, readNull);
-      this.flushAcks();
-      this.#dropBuffer();
-      this.#acks.clear();
-      const value = { considerLastMessageAsDelivered: true };
-      await channel.call(packets.rollback, value, `release to ${this.queue}`, readNull);
-    } catch (error) {
-      // Lost: then the broker has taken everything back.
-      if (channel.lostError !== undefined) return;
-      throw error;
-    }
-    assert(this.#channel === channel, "a channel that was not lost is the current one");
-    this.#releasing = false;
-    this.#rollingBack = undefined;
-    channel.send(packets.sessionStart, {});
-    this.#replenish();
-    this.#feed();
-    this.#checkSettled();
-  }
-
-  #settleRefusal(message: ReceivedMessage, verb: string): EverholdError | undefined {
-    if (message.state === "lost") return lostError(message, verb);
-    if (message.state === "released") return stateError(verb, message);
-    if (this.#ended && message.state !== "settled") {
-      return new ClosedError(
-        "EVH_CLOSED",
-        `Cannot ${verb} the message ${message.messageId}: its consumer is closed`,
-      );
-    }
-    return undefined;
-  }
 }
 
-/** Reads the answer to CREATECONSUMER and to QUEUEQUERY. */
+/** Reads the answer to CREATECONSUMER and to QUEUEQUERY; `undefined` for other packets. */
 export function readQueueDescription(
   id: number,
-  reader: Parameters<typeof decodePacket>[1],
+  reader: ByteReader,
   version: number,
 ): PacketOf<typeof packets.queueQueryResponseV3> | undefined {
   if (id !== packets.queueQueryResponseV3.id) return undefined;
@@ -588,35 +330,4 @@ function messageIdAt(view: DataView, start: number, end: number): number {
     );
   }
   return i64At(view, offset);
-}
-
-function lostAckError(message: ReceivedMessage): EverholdError {
-  if (!message.ackSent) return lostError(message, "acknowledge");
-  return new EverholdError(
-    "EVH_UNBLOCKED",
-    `Cannot tell whether the message ${message.messageId} was acknowledged: the connection broke ` +
-      "before the answer, and it has not come again",
-    { outcome: "unknown" },
-  );
-}
-
-function lostError(message: ReceivedMessage, verb: string): EverholdError {
-  return new EverholdError(
-    "EVH_ILLEGAL_STATE",
-    `Cannot ${verb} the message ${message.messageId}: the broker took it back, and may deliver it again`,
-  );
-}
-
-function stateError(verb: string, message: ReceivedMessage): EverholdError {
-  return new EverholdError(
-    "EVH_ILLEGAL_STATE",
-    `Cannot ${verb} the message ${message.messageId}: found it ${message.state}`,
-  );
-}
-
-function transactedError(verb: string): EverholdError {
-  return new EverholdError(
-    "EVH_ILLEGAL_STATE",
-    `Cannot ${verb} one message of a transaction: roll the session back instead`,
-  );
 }

@@ -12,6 +12,7 @@ import {
 } from "@everhold/wire";
 import type { Body } from "../message/body.ts";
 import { ownPropertyNames } from "../message/encode-message.ts";
+import { bodyLengthOffset } from "../message/layout.ts";
 import { fromTypedProperties, type ReceivedValue } from "../message/properties.ts";
 import type { SendOptions } from "../message/send-options.ts";
 import { formatUuid } from "../message/user-ids.ts";
@@ -46,9 +47,6 @@ export interface Settler {
   reject(message: ReceivedMessage, reason: string | undefined): Promise<void>;
   reply(message: ReceivedMessage, body: Body, options: SendOptions | undefined): Promise<void>;
 }
-
-/** The body's length on the wire has a frame header's size added to it (core.md 4.1). */
-const bodyLengthOffset = 13;
 
 /** One for all: decoding is synchronous. */
 const reader = new ByteReader();

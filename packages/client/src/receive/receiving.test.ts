@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Message } from "./message.ts";
-import { assertError, rejection, setUp, type Setup } from "../testing/setup.test-support.ts";
+import {
+  assertError,
+  assertNothingRuns,
+  rejection,
+  setUp,
+  type Setup,
+} from "../testing/setup.test-support.ts";
 import type { TestBroker } from "../testing/test-broker.test-support.ts";
 import { textOf } from "../testing/test-session.test-support.ts";
 
@@ -189,6 +195,42 @@ describe("a consumer", () => {
       "EVH_QUEUE_DOES_NOT_EXIST",
     );
     await world.now(consumer.close());
+  });
+
+  it("opens when the broker is back, however long that takes", async () => {
+    const setup = await setUp();
+    const { world, broker, connection } = setup;
+    broker.kill();
+    const consumer = connection.consumer("q");
+    const ready = consumer.ready();
+    await world.advance(600_000);
+    assert.equal(await world.isPending(ready), true);
+    broker.start();
+    await world.advance(10_000);
+    await world.now(ready);
+  });
+
+  it("can be closed while it can't be opened", async () => {
+    const { world, broker, connection } = await setUp();
+    broker.kill();
+    const consumer = connection.consumer("q");
+    const receiving = consumer.receive();
+    receiving.catch(() => undefined);
+    await world.advance(1000);
+    await world.now(consumer.close());
+    assertError(await rejection(world, receiving), "EVH_CLOSED");
+  });
+
+  it("can be closed while the connection breaks under its opening", async () => {
+    const { world, broker, connection } = await setUp();
+    broker.rule = ({ name }) => (name === "SESS_CREATECONSUMER" ? "drop" : "usual");
+    const consumer = connection.consumer("q");
+    await world.settle();
+    broker.kill();
+    await world.advance(1000);
+    await world.now(consumer.close());
+    await world.now(connection.close());
+    assertNothingRuns(world);
   });
 
   it("ends with an error when its queue is deleted under it", async () => {

@@ -155,8 +155,8 @@ export class CoreSession implements ChannelListener {
     const channel = this.#channel;
     if (channel !== undefined && !intake.ended) {
       try {
-        await intake.finishRelease();
-        intake.flushAcks();
+        await intake.settlement.finishRelease();
+        intake.settlement.flushAcks();
         await channel.call(packets.consumerClose, { consumerId }, "close the consumer", readNull);
       } catch (error) {
         // A connection that is gone has closed the consumer too.
@@ -173,8 +173,8 @@ export class CoreSession implements ChannelListener {
     if (channel !== undefined && !this.#ended) {
       try {
         for (const intake of this.intakes()) {
-          await intake.finishRelease();
-          intake.flushAcks();
+          await intake.settlement.finishRelease();
+          intake.settlement.flushAcks();
         }
         await channel.call(packets.sessionClose, {}, "close the session", readNull);
       } catch (error) {

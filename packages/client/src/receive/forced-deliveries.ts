@@ -1,0 +1,44 @@
+import { MessageScan, packets, scanMessage, type ReceiveFrame } from "@everhold/wire";
+import type { Channel } from "../core/channel.ts";
+
+const scan = new MessageScan();
+
+/**
+ * The markers that one consumer asked for: the broker delivers all that it can, then a marker (core.md
+ * 5.5). So the client learns that it has seen everything, and that there is nothing.
+ */
+export class ForcedDeliveries {
+  readonly #consumerId: number;
+  readonly #waiting = new Map<number, () => void>();
+  #next = 0;
+
+  constructor(consumerId: number) {
+    this.#consumerId = consumerId;
+  }
+
+  /** Calls `done` when everything that could be delivered has been, or when nobody can tell any more. */
+  ask(channel: Channel, done: () => void): void {
+    const sequence = this.#next;
+    this.#next += 1;
+    this.#waiting.set(sequence, done);
+    channel.send(packets.forceConsumerDelivery, { consumerId: this.#consumerId, sequence });
+  }
+
+  /** Takes a delivery if it is a marker, which counts 0; whether it was one. @throws ProtocolError */
+  take(frame: ReceiveFrame, view: DataView): boolean {
+    if (frame.deliveryCount !== 0) return false;
+    scanMessage(view, frame.messageStart, frame.messageEnd, scan);
+    if (scan.forcedDeliverySequence < 0) return false;
+    const done = this.#waiting.get(scan.forcedDeliverySequence);
+    this.#waiting.delete(scan.forcedDeliverySequence);
+    done?.();
+    return true;
+  }
+
+  /** The connection is gone: nobody can tell any more. */
+  clear(): void {
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const done of waiting) done();
+  }
+}

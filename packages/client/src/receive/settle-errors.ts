@@ -1,0 +1,37 @@
+import { EverholdError } from "@everhold/base";
+import type { ReceivedMessage } from "./received-message.ts";
+
+/** For an acknowledgement whose message did not come again after the connection broke. */
+export function lostAckError(message: ReceivedMessage): EverholdError {
+  if (!message.ackSent) return lostError(message, "acknowledge");
+  return new EverholdError(
+    "EVH_UNBLOCKED",
+    `Cannot tell whether the message ${message.messageId} was acknowledged: the connection broke ` +
+      "before the answer, and it has not come again",
+    { outcome: "unknown" },
+  );
+}
+
+/** For a message that is no longer this consumer's. */
+export function lostError(message: ReceivedMessage, verb: string): EverholdError {
+  return new EverholdError(
+    "EVH_ILLEGAL_STATE",
+    `Cannot ${verb} the message ${message.messageId}: the broker took it back, and may deliver it again`,
+  );
+}
+
+/** For a message that has been decided about. */
+export function stateError(message: ReceivedMessage, verb: string): EverholdError {
+  return new EverholdError(
+    "EVH_ILLEGAL_STATE",
+    `Cannot ${verb} the message ${message.messageId}: found it ${message.state}`,
+  );
+}
+
+/** For what a transaction can do only as a whole. */
+export function transactedError(verb: string): EverholdError {
+  return new EverholdError(
+    "EVH_ILLEGAL_STATE",
+    `Cannot ${verb} one message of a transaction: roll the session back instead`,
+  );
+}

@@ -1,0 +1,354 @@
+import { ClosedError, ConnectionError, type EverholdError } from "@everhold/base";
+import { packets, type ReceiveFrame } from "@everhold/wire";
+import { readNull, type Channel } from "../core/channel.ts";
+import type { Body } from "../message/body.ts";
+import type { SendOptions } from "../message/send-options.ts";
+import { AckQueue, type AckListener } from "./ack-queue.ts";
+import { HeldMessages } from "./held-messages.ts";
+import type { ReceivedMessage, Settler } from "./received-message.ts";
+import { lostAckError, lostError, stateError, transactedError } from "./settle-errors.ts";
+
+/** What the settlement of one consumer's deliveries needs. */
+export interface SettlementHost {
+  readonly consumerId: number;
+  readonly queue: string;
+  /** Whether acknowledgements belong to a transaction. */
+  readonly transacted: boolean;
+  /** Sends a copy of a refused message to the dead-letter address. */
+  readonly deadLetter: (message: ReceivedMessage, reason: string | undefined) => Promise<void>;
+  readonly reply: (
+    message: ReceivedMessage,
+    body: Body,
+    options: SendOptions | undefined,
+  ) => Promise<void>;
+  /** Notes work of the transaction. @throws EverholdError EVH_TRANSACTION_ROLLED_BACK */
+  readonly onWork: () => void;
+  readonly onError: (error: unknown) => void;
+  /** A message left the application's hands, so there is room for another. */
+  readonly onRoom: () => void;
+  /** What nobody had taken went back to the queue as well. */
+  readonly onReturned: () => void;
+  /** Deliveries begin again. */
+  readonly onResumed: () => void;
+}
+
+/**
+ * What the application holds of one consumer's deliveries, over all its lives, and how it ends:
+ * acknowledged, released, rejected, or lost. The states are drawn at {@link ReceivedMessage}.
+ *
+ * After a reconnect the held messages are recognised when they come again: the one in hand stays the
+ * one in hand, and an acknowledgement without an answer is sent again for the new delivery.
+ */
+export class Settlement implements Settler, AckListener {
+  readonly #host: SettlementHost;
+  readonly #acks = new AckQueue(this);
+  readonly #held = new HeldMessages();
+  readonly #settledWaiters: (() => void)[] = [];
+  readonly #ackWaiters: (() => void)[] = [];
+  #channel: Channel | undefined;
+  #incarnation = 0;
+  /** Deliveries of this life in the application's hands that nobody has decided about. */
+  #takenCount = 0;
+  /** Acknowledgements asked for and not yet answered, of all lives. */
+  #ackingCount = 0;
+  #ackFlushAsked = false;
+  /** Whether a message was released, and the broker has not taken it back yet. */
+  #releasing = false;
+  #rollingBack: Promise<void> | undefined;
+  #ended = false;
+
+  constructor(host: SettlementHost) {
+    this.#host = host;
+  }
+
+  get queue(): string {
+    return this.#host.queue;
+  }
+
+  /** Which life of the consumer this is; grows with each reconnect. */
+  get incarnation(): number {
+    return this.#incarnation;
+  }
+
+  /** Messages of this life in the application's hands. */
+  get takenCount(): number {
+    return this.#takenCount;
+  }
+
+  /** Messages of earlier lives that are not settled. */
+  get heldCount(): number {
+    return this.#held.size;
+  }
+
+  /** Whether a released message keeps the others back. */
+  get isReleasing(): boolean {
+    return this.#releasing;
+  }
+
+  /** A new life begins. */
+  attach(channel: Channel): void {
+    this.#channel = channel;
+    this.#incarnation += 1;
+  }
+
+  /** The connection is gone: the broker took everything back. */
+  detach(): void {
+    this.#channel = undefined;
+    this.#releasing = false;
+    this.#rollingBack = undefined;
+    this.#ackFlushAsked = false;
+    for (const message of this.#acks.clear()) if (isInHand(message)) this.#held.add(message);
+    this.#takenCount = 0;
+    if (this.#host.transacted) this.loseHeld();
+    this.#advance();
+  }
+
+  /** Nothing more can be settled. */
+  end(): void {
+    this.#ended = true;
+    this.detach();
+    this.loseHeld();
+  }
+
+  /** A message was delivered that is none of the held ones. */
+  onDelivered(message: ReceivedMessage): void {
+    this.#acks.add(message);
+  }
+
+  /** The application took a message. */
+  onTaken(message: ReceivedMessage): void {
+    message.state = "taken";
+    this.#takenCount += 1;
+  }
+
+  /** Takes a delivery if it repeats a held message; whether it did. */
+  takeRedelivered(messageId: number, frame: ReceiveFrame, bytes: Uint8Array): boolean {
+    const message = this.#held.takeRedelivered(messageId, frame.deliveryCount, bytes, frame);
+    if (message === undefined) return false;
+    message.incarnation = this.#incarnation;
+    message.ackProgress = "none";
+    this.#acks.add(message);
+    if (message.state === "acking") this.#requestAck(message);
+    else this.#takenCount += 1;
+    return true;
+  }
+
+  /** The held messages do not come again: they are settled, or somebody else's. */
+  loseHeld(): void {
+    for (const message of this.#held.drain()) {
+      const wasAcking = message.state === "acking";
+      message.state = "lost";
+      if (!wasAcking) continue;
+      this.#ackingCount -= 1;
+      message.rejectAck?.(lostAckError(message));
+    }
+    this.#advance();
+  }
+
+  /** Everything went back to the queue: the transaction was rolled back. */
+  returnAll(): void {
+    for (const message of this.#acks.clear())
+      if (message.state !== "settled") message.state = "lost";
+    this.#takenCount = 0;
+    this.#advance();
+  }
+
+  /** Settles when nothing is in the application's hands and no acknowledgement is on its way. */
+  settled(): Promise<void> {
+    if (this.#openCount() === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#settledWaiters.push(resolve));
+  }
+
+  /** Settles when every acknowledgement that was asked for is answered. */
+  acksDone(): Promise<void> {
+    if (this.#ackingCount === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#ackWaiters.push(resolve));
+  }
+
+  /** Sends the acknowledgements of this turn now. */
+  flushAcks(): void {
+    const channel = this.#channel;
+    if (channel === undefined) return;
+    this.#acks.flush(channel, this.#host.consumerId, !this.#host.transacted);
+  }
+
+  /** Gives released messages back before the consumer closes, whatever else is in hand. */
+  async finishRelease(): Promise<void> {
+    if (this.#releasing) await this.#rollBack();
+  }
+
+  acknowledge(message: ReceivedMessage): Promise<void> {
+    if (message.ackPromise !== undefined) return message.ackPromise;
+    if (message.state === "settled") return Promise.resolve();
+    const refusal = this.#refusal(message, "acknowledge");
+    if (refusal !== undefined) return Promise.reject(refusal);
+    message.ackPromise = new Promise<void>((resolve, reject) => {
+      message.resolveAck = resolve;
+      message.rejectAck = reject;
+      this.#startAck(message);
+    });
+    return message.ackPromise;
+  }
+
+  /** As {@link acknowledge}, for those who do not wait: failures go to the connection's events. */
+  acknowledgeQuietly(message: ReceivedMessage): void {
+    if (message.state !== "taken") return;
+    message.rejectAck = this.#host.onError;
+    try {
+      this.#startAck(message);
+    } catch (error) {
+      this.#host.onError(error);
+    }
+  }
+
+  release(message: ReceivedMessage): Promise<void> {
+    if (message.state === "released" || message.state === "lost") return Promise.resolve();
+    if (this.#host.transacted) return Promise.reject(transactedError("release"));
+    const refusal = this.#refusal(message, "release");
+    if (refusal !== undefined) return Promise.reject(refusal);
+    if (message.state !== "taken") return Promise.reject(stateError(message, "release"));
+    message.state = "released";
+    if (this.#isCurrent(message)) {
+      this.#takenCount -= 1;
+      this.#releasing = true;
+    } else {
+      // The broker took it back when the connection broke.
+      this.#held.remove(message);
+    }
+    this.#advance();
+    return Promise.resolve();
+  }
+
+  async reject(message: ReceivedMessage, reason: string | undefined): Promise<void> {
+    const refusal = this.#refusal(message, "reject");
+    if (refusal !== undefined) throw refusal;
+    if (message.state !== "taken") throw stateError(message, "reject");
+    message.state = "rejecting";
+    try {
+      await this.#host.deadLetter(message, reason);
+    } finally {
+      // It may have become `lost` while the copy was on its way; then it comes again, is refused again,
+      // and the copy's duplicate id keeps it single.
+      if (message.state === "rejecting") message.state = "taken";
+    }
+    await this.acknowledge(message);
+  }
+
+  reply(message: ReceivedMessage, body: Body, options: SendOptions | undefined): Promise<void> {
+    return this.#host.reply(message, body, options);
+  }
+
+  onAcknowledged(message: ReceivedMessage): void {
+    message.state = "settled";
+    this.#ackingCount -= 1;
+    message.resolveAck?.();
+    this.#advance();
+  }
+
+  onAckRefused(message: ReceivedMessage, error: EverholdError): void {
+    message.state = "lost";
+    this.#ackingCount -= 1;
+    message.rejectAck?.(error);
+    this.#advance();
+  }
+
+  onAckInDoubt(message: ReceivedMessage): void {
+    this.#held.add(message);
+  }
+
+  #startAck(message: ReceivedMessage): void {
+    if (this.#host.transacted) this.#host.onWork();
+    message.state = "acking";
+    this.#ackingCount += 1;
+    if (!this.#isCurrent(message)) {
+      // It waits among the held ones for its redelivery, or for the word that it does not come.
+      this.#held.add(message);
+      return;
+    }
+    this.#takenCount -= 1;
+    this.#requestAck(message);
+    this.#host.onRoom();
+  }
+
+  /** All acknowledgements of a turn leave together. */
+  #requestAck(message: ReceivedMessage): void {
+    this.#acks.request(message);
+    const channel = this.#channel;
+    if (this.#ackFlushAsked || channel === undefined) return;
+    this.#ackFlushAsked = true;
+    channel.transport.atTurnEnd(() => {
+      if (this.#channel !== channel) return;
+      this.#ackFlushAsked = false;
+      this.flushAcks();
+      this.#advance();
+    });
+  }
+
+  /** Looks at the whole state and does what has become possible. */
+  #advance(): void {
+    const mayRollBack = this.#releasing && this.#takenCount === 0;
+    if (mayRollBack && this.#rollingBack === undefined) this.#rollBack().catch(this.#host.onError);
+    if (this.#ackingCount === 0) for (const done of this.#ackWaiters.splice(0)) done();
+    if (this.#settledWaiters.length === 0 || this.#openCount() > 0) return;
+    for (const done of this.#settledWaiters.splice(0)) done();
+  }
+
+  #openCount(): number {
+    return this.#takenCount + this.#ackingCount + this.#held.size;
+  }
+
+  #rollBack(): Promise<void> {
+    this.#rollingBack ??= this.#rollBackOnce();
+    return this.#rollingBack;
+  }
+
+  /**
+   * Gives everything that is not settled back to the queue (core.md 5.9). The first one not settled
+   * counts as delivered; those behind it, which nobody saw, do not.
+   */
+  async #rollBackOnce(): Promise<void> {
+    const channel = this.#channel;
+    if (channel === undefined) return;
+    const attempt = `release to ${this.queue}`;
+    this.flushAcks();
+    try {
+      await channel.call(packets.sessionStop, {}, attempt, readNull);
+      this.flushAcks();
+      this.#host.onReturned();
+      this.#acks.clear();
+      const value = { considerLastMessageAsDelivered: true };
+      await channel.call(packets.rollback, value, attempt, readNull);
+    } catch (cause) {
+      // On a lost connection the broker has taken everything back. When it refuses, nobody knows any
+      // more who has what, and only a fresh connection can tell.
+      channel.transport.fail(
+        new ConnectionError("EVH_DISCONNECTED", `Cannot ${attempt}: beginning anew`, { cause }),
+      );
+      return;
+    }
+    if (this.#channel !== channel) return;
+    this.#releasing = false;
+    this.#rollingBack = undefined;
+    channel.send(packets.sessionStart, {});
+    this.#host.onResumed();
+    this.#advance();
+  }
+
+  #isCurrent(message: ReceivedMessage): boolean {
+    return this.#channel !== undefined && message.incarnation === this.#incarnation;
+  }
+
+  #refusal(message: ReceivedMessage, verb: string): EverholdError | undefined {
+    if (message.state === "lost") return lostError(message, verb);
+    if (message.state === "released") return stateError(message, verb);
+    if (!this.#ended) return undefined;
+    return new ClosedError(
+      "EVH_CLOSED",
+      `Cannot ${verb} the message ${message.messageId}: its consumer is closed`,
+    );
+  }
+}
+
+function isInHand({ state }: ReceivedMessage): boolean {
+  return state === "taken" || state === "acking" || state === "rejecting";
+}
