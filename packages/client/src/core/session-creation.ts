@@ -1,4 +1,4 @@
-import { ConnectionError, EverholdError, ProtocolError, RejectedError } from "@everhold/base";
+import { EverholdError, ProtocolError } from "@everhold/base";
 import {
   decodePacket,
   encodePacket,
@@ -172,10 +172,4 @@ export class SessionCreation implements ChannelHandler {
       encodePacket(output, packets.createSession, administrationChannel, value, version);
     }
   }
-}
-
-/** Whether a failed attempt to connect may go better another time. */
-export function mayRetryConnect(error: unknown): boolean {
-  if (error instanceof RejectedError) return error.retryable;
-  return error instanceof ConnectionError || (EverholdError.is(error) && error.retryable);
 }
