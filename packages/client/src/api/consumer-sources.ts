@@ -243,7 +243,7 @@ async function sendReply(
     address: replyTo,
     routing,
     mark,
-    markBesideId: core.features !== undefined,
+    markBesideId: core.keepsMarks,
   } as const;
   const encoded = encodeMessage(core.origin, target, body, {
     // A reply to a queue that ends with its connection is not worth the disk.

@@ -77,7 +77,7 @@ export class SessionProducer implements Producer {
           address: this.address,
           routing: this.#routing,
           mark: outbox.mark,
-          markBesideId: this.#core.features !== undefined,
+          markBesideId: this.#core.keepsMarks,
         },
         body,
         merged,

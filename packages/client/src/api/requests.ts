@@ -104,7 +104,7 @@ export class Requests {
           address,
           routing: "anycast",
           mark: base.outbox.mark,
-          markBesideId: this.#core.features !== undefined,
+          markBesideId: this.#core.keepsMarks,
         },
         body,
         // A request that nobody waits for any more is not worth the disk.

@@ -33,6 +33,8 @@ export type ConnectionState = "connecting" | "connected" | "reconnecting" | "dra
 
 /** The address whose "queues" are the features of an Everhold broker (everhold-on-core.md). */
 const featuresAddress = "$everhold.features";
+/** The feature of brokers that know producer marks. */
+const markFeature = "mark/1";
 /** Channels of sessions begin here (core.md 1.3). */
 const firstSessionChannel = 10;
 
@@ -81,7 +83,7 @@ export class ConnectionCore {
       confirmationWindowBytes: options.confirmationWindowBytes,
       clientId: options.clientId,
       nextChannelId: () => this.#nextChannelId++,
-      keepsOutcomes: () => this.features !== undefined,
+      keepsOutcomes: () => this.keepsMarks,
       onBlocked: (address, blocked) =>
         this.emit({ type: blocked ? "blocked" : "unblocked", address }),
       onError: this.reportError,
@@ -92,6 +94,11 @@ export class ConnectionCore {
 
   get state(): ConnectionState {
     return this.#state;
+  }
+
+  /** Whether the broker knows producer marks, keeps their outcomes, and finds them in `_EVH_SEQ` too. */
+  get keepsMarks(): boolean {
+    return this.features?.has(markFeature) === true;
   }
 
   /** Why no call can succeed any more; `undefined` while the connection may be used. */
@@ -331,6 +338,8 @@ export class ConnectionCore {
     this.emit({ type, url: transport.url });
     for (const waiter of this.#readyWaiters) waiter.resolve(transport);
     this.#readyWaiters.clear();
+    // It may have been given up in the very step that made it usable.
+    if (transport.lostError !== undefined) this.#onLost(transport.lostError);
   }
 
   #onLost(error: EverholdError): void {
