@@ -146,7 +146,8 @@ export function sharedSessionSource(
     open(signal) {
       const host = intakeHost(core, session, target, options);
       const adding = session.addIntake(intakeSettings(core, target, options, false), host);
-      return whileWanted(core, signal, `consume from ${target.queue}`, adding);
+      const opening = whileWanted(core, signal, `consume from ${target.queue}`, adding);
+      return removingOnFailure(core, session, adding, opening);
     },
     async close(intake: Intake) {
       await session.removeIntake(intake);
@@ -218,6 +219,25 @@ async function closingOnFailure<T>(
     return await opening;
   } catch (error) {
     await core.closeSession(session);
+    throw error;
+  }
+}
+
+/** A consumer that opens after it was given up would hold messages for as long as its session lives. */
+async function removingOnFailure(
+  core: ConnectionCore,
+  session: CoreSession,
+  adding: Promise<Intake>,
+  opening: Promise<Intake>,
+): Promise<Intake> {
+  try {
+    return await opening;
+  } catch (error) {
+    adding.then(
+      (intake) => session.removeIntake(intake).catch(core.reportError),
+      // It did not open, and whoever wanted it has the error.
+      () => undefined,
+    );
     throw error;
   }
 }
