@@ -108,7 +108,7 @@ function humanReport(report: RunReport, seconds: number): string {
     `${report.seeds} seeds in ${seconds.toFixed(1)} s`,
     `  simulated   ${(report.simulatedMs / 60_000).toFixed(1)} minutes, ${report.events} events`,
     `  messages    ${report.sends} sent, ${report.refused} refused, ${report.unknown} unknown`,
-    `  deliveries  ${report.deliveries}, ${report.repeats} of them repeats`,
+    `  deliveries  ${report.deliveries}, ${report.repeats} of them repeats, ${report.deadLetters} dead letters`,
     `  also        ${report.transactions} transactions`,
     `  faults      ${faults.map(([kind, count]) => `${kind} ${count}`).join(", ")}`,
     `  failures    ${report.failures.length}`,

@@ -26,6 +26,7 @@ export interface RunReport {
   unknown: number;
   deliveries: number;
   repeats: number;
+  deadLetters: number;
   transactions: number;
   readonly faults: Record<string, number>;
   readonly failures: { readonly seed: number; readonly problems: readonly string[] }[];
@@ -75,6 +76,7 @@ function newReport(): RunReport {
     unknown: 0,
     deliveries: 0,
     repeats: 0,
+    deadLetters: 0,
     transactions: 0,
     faults: {},
     failures: [],
@@ -89,6 +91,7 @@ function add(report: RunReport, result: ScenarioResult): void {
   report.refused += result.counts.none;
   report.unknown += result.counts.unknown;
   report.deliveries += result.counts.deliveries;
+  report.deadLetters += result.counts.deadLetters;
   report.repeats += result.counts.repeats;
   report.transactions += result.counts.transactions;
   for (const [kind, count] of Object.entries(result.faults)) {

@@ -87,7 +87,7 @@ function randomBytes(world: World, count: number, bytesMax: number): Uint8Array[
 
 describe("a simulated connection", () => {
   it("carries bytes in order both ways, in pieces of its own, and gives each buffer back once", async () => {
-    for (let seed = 1; seed <= 20; seed += 1) {
+    for (let seed = 1; seed <= 8; seed += 1) {
       const given = await scene(seed);
       const { near, far } = await connected(given);
       const buffers = randomBytes(given.world, 30, 20_000);

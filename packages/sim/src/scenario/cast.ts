@@ -1,6 +1,7 @@
 import type { Prng } from "@everhold/base";
 import type { Program } from "./client-process.ts";
 import { consuming } from "./consuming.ts";
+import { deadLetterQueue } from "./everhold.ts";
 import { producing } from "./producing.ts";
 import { transferring } from "./transferring.ts";
 
@@ -29,17 +30,21 @@ export interface Cast {
 /**
  * Two producers and six consumers around: `orders`, a queue with one consumer; `jobs`, a queue for which
  * two compete and give messages back; `news`, a topic with a durable subscription and a shared one; and
- * `raw`, a queue from which one process moves messages to `done`, a transaction at a time.
+ * `raw`, a queue from which one process moves messages to `done`, a transaction at a time. What was
+ * attempted too often goes to the dead letters, which somebody settles as well; where there are any,
+ * `news` has one subscription only, so that each dead letter can be told to be of one queue.
  */
-export function newCast(prng: Prng): Cast {
+export function newCast(prng: Prng, hasDeadLetters: boolean): Cast {
   const workMsMax = prng.pick([1, 20, 200]);
+  const releaseProbability = hasDeadLetters ? 0.3 : 0.1;
   const consumers: Role[] = [
     queueConsumer("orders-consumer", "orders", 0, workMsMax),
-    queueConsumer("jobs-consumer-1", "jobs", 0.1, workMsMax),
-    queueConsumer("jobs-consumer-2", "jobs", 0.1, workMsMax),
+    queueConsumer("jobs-consumer-1", "jobs", releaseProbability, workMsMax),
+    queueConsumer("jobs-consumer-2", "jobs", releaseProbability, workMsMax),
     subscriber("archive", false, workMsMax),
-    subscriber("audit", true, workMsMax),
+    ...(hasDeadLetters ? [] : [subscriber("audit", true, workMsMax)]),
     queueConsumer("done-consumer", "done", 0, workMsMax),
+    ...(hasDeadLetters ? [queueConsumer("mourner", deadLetterQueue, 0, workMsMax)] : []),
     { name: "transfer", program: transferring({ from: "raw", to: "done" }) },
   ];
   const producer = (name: string, address: string, routing: "anycast" | "multicast"): Role => ({
@@ -57,7 +62,7 @@ export function newCast(prng: Prng): Cast {
       { queue: "orders", address: "orders", shared: false },
       { queue: "jobs", address: "jobs", shared: true },
       { queue: "archive.archive", address: "news", shared: false },
-      { queue: "audit", address: "news", shared: false },
+      ...(hasDeadLetters ? [] : [{ queue: "audit", address: "news", shared: false }]),
       { queue: "raw", address: "raw", shared: false },
       { queue: "done", address: "done", shared: false },
     ],

@@ -41,11 +41,17 @@ async function open(plan: ConsumingPlan, context: ProcessContext): Promise<Consu
 
 /** Tells the oracle of a delivery, and checks that it is whole. @returns the message's id */
 export function receive({ oracle, note, link }: ProcessContext, message: Message): string {
+  const queue = oracle.queueOf(message.queue, message.address);
   const id = String(message.properties["id"]);
   const chars = Number(message.properties["chars"]);
-  note(message.redelivered ? "receives again" : "receives", `${id} from ${message.queue}`);
-  oracle.delivered({ queue: message.queue, id, redelivered: message.redelivered, link: link() });
-  if (message.text() !== bodyOf(id, chars)) oracle.damaged(message.queue, id);
+  note(
+    message.redelivered ? "receives again" : "receives",
+    `${id} from ${message.queue}, of ${queue}`,
+  );
+  const { redelivered } = message;
+  const isDeadLetter = message.queue !== queue;
+  oracle.delivered({ queue, id, redelivered, isDeadLetter, link: link() });
+  if (message.text() !== bodyOf(id, chars)) oracle.damaged(queue, id);
   return id;
 }
 
@@ -55,7 +61,7 @@ function settle(
   release: boolean,
 ): void {
   const id = String(message.properties["id"]);
-  const { queue } = message;
+  const queue = oracle.queueOf(message.queue, message.address);
   if (release) {
     note("releases", id);
     ledger.begin(`release ${id}`, () => message.release());

@@ -22,15 +22,17 @@ export interface BrokerSetup {
   readonly maxSizeBytes: number;
   /** What happens to sends beyond. */
   readonly addressFullPolicy: "block" | "fail";
+  /** Attempts after which a message goes to the dead letters; −1 for ever. */
+  readonly maxDeliveryAttempts: number;
 }
 
-/**
- * Starts the real broker. Attempts to deliver are not limited: in a world this rough, a message that is
- * given up after ten would only show that the world is rough.
- */
+/** Where messages go that were attempted too often. */
+export const deadLetterQueue = "DLQ";
+
+/** Starts the real broker. */
 export async function startBroker(
   ports: Ports,
-  { journal, maxSizeBytes, addressFullPolicy }: BrokerSetup,
+  { journal, ...settings }: BrokerSetup,
   onFailed: (error: EverholdError) => void,
 ): Promise<Broker> {
   return Broker.start({
@@ -41,10 +43,9 @@ export async function startBroker(
       messageBytesMax: 20_000,
       journal,
       addressSettings: {
-        maxDeliveryAttempts: -1,
+        ...settings,
+        deadLetterAddress: deadLetterQueue,
         autoDeleteQueues: false,
-        maxSizeBytes,
-        addressFullPolicy,
       },
     },
   });

@@ -17,7 +17,7 @@ function send(sequence: number, more: Partial<SendRecord> = {}): SendRecord {
 }
 
 function deliver(oracle: Oracle, queue: string, id: string, redelivered = false, link = "l"): void {
-  oracle.delivered({ queue, id, redelivered, link });
+  oracle.delivered({ queue, id, redelivered, isDeadLetter: false, link });
 }
 
 function acknowledge(oracle: Oracle, queue: string, id: string): void {
@@ -50,6 +50,7 @@ describe("the oracle", () => {
       deliveries: 3,
       repeats: 0,
       effects: 3,
+      deadLetters: 0,
       transactions: 0,
     });
   });
@@ -148,6 +149,20 @@ describe("the oracle", () => {
     acknowledge(oracle, "s1", "p-1");
     oracle.finish(new Map());
     assert.match(problems.join(), /p-1 is in s1 only, of s1,s2/);
+  });
+
+  it("sees a message come back from the dead, and settles those that stay there", () => {
+    const { oracle, problems } = newOracle();
+    oracle.sendStarted(send(1));
+    oracle.sendSettled("p-1", "applied");
+    deliver(oracle, "q", "p-1");
+    oracle.delivered({ queue: "q", id: "p-1", redelivered: false, isDeadLetter: true, link: "l" });
+    acknowledge(oracle, "q", "p-1");
+    oracle.finish(new Map());
+    assert.deepEqual(problems, []);
+    deliver(oracle, "q", "p-1", true);
+    oracle.finish(new Map());
+    assert.match(problems.join(), /after it went to the dead letters/);
   });
 
   it("sees messages that nobody sent, and in queues where they do not belong", () => {

@@ -18,6 +18,8 @@ export interface DeliveryRecord {
   readonly queue: string;
   readonly id: string;
   readonly redelivered: boolean;
+  /** It came from the dead letters, for which the queue had given it up. */
+  readonly isDeadLetter: boolean;
   /** The connection over which it came; one that is made anew has another name. */
   readonly link: string;
 }
@@ -31,6 +33,7 @@ export type Leftovers = ReadonlyMap<string, ReadonlySet<string>>;
  * - A send that settled as applied has, in each queue of its address, exactly one effect (a settlement
  *   that was confirmed), or is still there at the end.
  * - A send that was refused is never delivered. One whose outcome is unknown is in all queues or in none.
+ * - What was attempted too often goes to the dead letters once, and nowhere else any more.
  * - Nothing is delivered after its settlement was confirmed, and a repeat is marked as one; except for
  *   what a client still hands out from a connection that is broken already.
  * - A queue with one consumer delivers a producer's messages in the order in which they were sent,
@@ -58,10 +61,14 @@ export class Oracle {
   get counts(): OracleCounts {
     const outcomes = { applied: 0, none: 0, unknown: 0 };
     let effectCount = 0;
+    let deadLetterCount = 0;
     for (const send of this.#sends.values()) {
       const outcome = this.#outcomeOf(send);
       if (outcome !== undefined) outcomes[outcome] += 1;
-      for (const entry of send.entries.values()) effectCount += this.#effects(entry).applied;
+      for (const entry of send.entries.values()) {
+        effectCount += this.#effects(entry).applied;
+        if (entry.isDead) deadLetterCount += 1;
+      }
     }
     return {
       sends: this.#sends.size,
@@ -69,6 +76,7 @@ export class Oracle {
       deliveries: this.#deliveryCount,
       repeats: this.#repeatCount,
       effects: effectCount,
+      deadLetters: deadLetterCount,
       transactions: this.#transactions.size,
     };
   }
@@ -78,6 +86,16 @@ export class Oracle {
     const queues = this.#queuesByAddress.get(address) ?? new Set();
     this.#queuesByAddress.set(address, queues.add(queue));
     if (shared) this.#sharedQueues.add(queue);
+  }
+
+  /**
+   * Whose promise it is that `queue` keeps, for a message that was sent to `address`: its own, or, when it
+   * is none of ours but that of the dead letters, the one of the address's only queue.
+   */
+  queueOf(queue: string, address: string): string {
+    const queues = [...(this.#queuesByAddress.get(address) ?? [])];
+    const [only] = queues;
+    return queues.length === 1 && only !== undefined && !queues.includes(queue) ? only : queue;
   }
 
   sendStarted(record: SendRecord): void {
@@ -114,11 +132,16 @@ export class Oracle {
     if (this.#effects(entry).applied > 0) {
       this.#suspect(delivery, `${queue} delivered ${id} again after its settlement was confirmed`);
     }
+    if (entry.isDead && !delivery.isDeadLetter) {
+      this.#suspect(delivery, `${queue} delivered ${id} again after it went to the dead letters`);
+    }
+    entry.isDead ||= delivery.isDeadLetter;
     entry.deliveryCount += 1;
     this.#checkRefused(send);
     if (entry.deliveryCount > 1) this.#repeatCount += 1;
-    else if (!delivery.redelivered) this.#checkOrder(send.record, queue);
-    if (entry.deliveryCount > 1 && !delivery.redelivered) {
+    if (delivery.redelivered || delivery.isDeadLetter) return;
+    if (entry.deliveryCount === 1) this.#checkOrder(send.record, queue);
+    else {
       this.#suspect(delivery, `${queue} delivered ${id} again without marking it as redelivered`);
     }
   }
@@ -285,7 +308,7 @@ export class Oracle {
   #entry(send: SendState, queue: string): Entry {
     let entry = send.entries.get(queue);
     if (entry === undefined) {
-      entry = { deliveryCount: 0, settlements: [] };
+      entry = { deliveryCount: 0, isDead: false, settlements: [] };
       send.entries.set(queue, entry);
     }
     return entry;
@@ -312,6 +335,8 @@ export interface OracleCounts {
   readonly repeats: number;
   /** Settlements that were confirmed. */
   readonly effects: number;
+  /** Messages that a queue gave up. */
+  readonly deadLetters: number;
   readonly transactions: number;
 }
 
@@ -324,6 +349,7 @@ interface SendState {
 
 interface Entry {
   deliveryCount: number;
+  isDead: boolean;
   readonly settlements: Settlement[];
 }
 

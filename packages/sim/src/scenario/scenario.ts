@@ -65,6 +65,7 @@ class Scenario {
     this.#oracle = new Oracle((text) => this.#world.fail("oracle", new Error(text)));
     this.#disk = this.#newDisk(brokerHost);
     this.#brokerMachine = this.#newMachine(brokerHost, this.#disk);
+    const maxDeliveryAttempts = this.#prng.pick([-1, 10, 3]);
     this.#broker = new BrokerProcess({
       world: this.#world,
       machine: this.#brokerMachine,
@@ -78,9 +79,10 @@ class Scenario {
         },
         maxSizeBytes: this.#prng.pick([-1, -1, 30_000]),
         addressFullPolicy: this.#prng.pick(["block", "fail"]),
+        maxDeliveryAttempts,
       },
     });
-    const cast = newCast(this.#prng);
+    const cast = newCast(this.#prng, maxDeliveryAttempts !== -1);
     for (const { queue, address, shared } of cast.queues) {
       this.#oracle.queueBound(queue, address, shared);
     }
@@ -217,12 +219,12 @@ class Scenario {
       },
       {
         name: "broker killed while writing",
-        meanMs: 10_000,
+        meanMs: 6_000,
         strike: () => this.#broker.crashWhileWriting({ power: false }),
       },
       {
         name: "broker lost power while writing",
-        meanMs: 10_000,
+        meanMs: 6_000,
         strike: () => this.#broker.crashWhileWriting({ power: true }),
       },
       {
