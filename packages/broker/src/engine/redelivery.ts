@@ -40,8 +40,10 @@ export class Redelivery {
       this.#engine.acknowledgeOne(queue, key);
       return;
     }
-    this.#engine.state.move(queue.state, key, [target.state], reason);
-    this.#engine.awaitCommit(target);
+    const position = this.#engine.state.move(queue.state, key, [target.state], reason);
+    // What is in no journal waits for no commit, and perhaps none comes.
+    if (position >= 0) this.#engine.awaitCommit(target);
+    else this.#engine.touch(target);
   }
 
   /** Moves away what has expired among the next `countMax` rows of a queue; false at its end. */
