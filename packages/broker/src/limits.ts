@@ -47,6 +47,8 @@ export const limits = {
   nameCharsMax: 1_000,
   /** Characters of a selector. Above: EVH_INVALID_FILTER. */
   filterCharsMax: 16_384,
+  /** Characters of an error's message as a client gets it. Above: the rest is cut off. */
+  errorCharsMax: 4_096,
   /** Nesting of a selector; each level is a call on our stack. Above: EVH_INVALID_FILTER. */
   filterDepthMax: 200,
   /** Rows that one filter looks at in one step before the pump lets others run. It goes on next turn. */

@@ -1,4 +1,4 @@
-import { coreCodeOf, EverholdError, ProtocolError } from "@everhold/base";
+import { EverholdError, ProtocolError } from "@everhold/base";
 import type { Link, LinkHandler } from "@everhold/env";
 import {
   ByteReader,
@@ -26,6 +26,7 @@ import { Output } from "../engine/output.ts";
 import { limits } from "../limits.ts";
 import type { CoreServer } from "./core-server.ts";
 import { CoreSession } from "./core-session.ts";
+import { exceptionOf } from "./exception-packet.ts";
 import { writeDisconnect, writeTopology } from "./topology.ts";
 import { isSupportedVersion, versionNewest } from "./versions.ts";
 
@@ -291,9 +292,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
       this.#checkSession(request);
     } catch (error) {
       if (!(error instanceof EverholdError) || error instanceof ProtocolError) throw error;
-      const code = coreCodeOf(error.code);
-      const value = { code, message: error.message, correlationId: noCorrelation };
-      this.#write(packets.exception, 1, value);
+      this.#write(packets.exception, 1, exceptionOf(error, noCorrelation));
       return;
     }
     this.#fixVersion(request.version);

@@ -1,4 +1,4 @@
-import { assert, coreCodeOf, EverholdError, ProtocolError } from "@everhold/base";
+import { assert, EverholdError, ProtocolError } from "@everhold/base";
 import {
   AcknowledgeFrame,
   ByteWriter,
@@ -26,6 +26,7 @@ import { Session, type SessionOptions } from "../engine/session.ts";
 import type { Answer, DeferredWork, Waiting } from "../engine/waiters.ts";
 import { Confirmations, RecreationGrammar, type RecreationStep } from "./confirmations.ts";
 import type { CoreConnection } from "./core-connection.ts";
+import { exceptionOf } from "./exception-packet.ts";
 import type { LargeUpload } from "./large-upload.ts";
 import { handleRequest } from "./session-requests.ts";
 import { forcedDeliveryMarker, movedMessage } from "./special-messages.ts";
@@ -120,11 +121,7 @@ export class CoreSession implements SessionSink, Waiting {
 
   /** A request failed: EXCEPTION, in its place in the order of answers. */
   answerError(error: EverholdError, correlation: number, countedBytes: number): void {
-    const value = {
-      code: coreCodeOf(error.code),
-      message: error.message,
-      correlationId: correlation,
-    };
+    const value = exceptionOf(error, correlation);
     const position = this.session.engine.journal.endPosition;
     this.answerPacket(packets.exception, value, countedBytes, position);
   }
