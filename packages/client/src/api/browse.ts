@@ -1,8 +1,9 @@
-import { EverholdError, RejectedError } from "@everhold/base";
-import type { ConnectionCore } from "../connection/connection-core.ts";
+import { ClosedError, EverholdError, RejectedError } from "@everhold/base";
+import { asEverholdError, type ConnectionCore } from "../connection/connection-core.ts";
 import { queryQueue } from "../core/administration.ts";
 import type { Message } from "../receive/message.ts";
 import { flavours } from "../session/core-session.ts";
+import { waitFor } from "../waiting.ts";
 import { intakeHost, intakeSettings } from "./consumer-sources.ts";
 
 /** What to look at. */
@@ -24,7 +25,10 @@ export async function* browseQueue<T>(
   queue: string,
   options: BrowseOptions,
 ): AsyncIterableIterator<Message<T>> {
-  const wait = options.signal === undefined ? {} : { signal: options.signal };
+  const { signal } = options;
+  const wait = signal === undefined ? {} : { signal };
+  const bounds = { deadlineMs: Infinity, signal };
+  const subject = { attempt: `browse ${queue}`, outcome: () => "none" as const };
   const session = await core.openSession(flavours.plain, wait, `browse ${queue}`);
   try {
     const target = {
@@ -41,18 +45,19 @@ export async function* browseQueue<T>(
     };
     const prefetch = { bytes: 1024 * 1024 };
     const settings = { ...intakeSettings(core, target, {}, true), prefetch };
-    const intake = await session.addIntake(settings, intakeHost(core, core.base, target, {}));
+    const adding = session.addIntake(settings, intakeHost(core, core.base, target, {}));
+    const intake = await waitFor(core.ports, bounds, subject, adding);
     const life = intake.incarnation;
     for (;;) {
-      if (options.signal?.aborted === true) throw abortedError(queue, options.signal.reason);
       const message = intake.take();
       if (message !== undefined) {
         yield message;
         continue;
       }
-      await intake.caughtUp();
+      await waitFor(core.ports, bounds, subject, intake.caughtUp());
+      if (intake.ended) throw asEverholdError(intake.endError ?? closedError(queue));
       // A new life of the consumer would begin with the first message again.
-      if (intake.incarnation !== life) throw brokenError(queue);
+      if (!intake.isAttached || intake.incarnation !== life) throw brokenError(queue);
       if (intake.isEmpty) return;
     }
   } finally {
@@ -60,13 +65,10 @@ export async function* browseQueue<T>(
   }
 }
 
-function abortedError(queue: string, cause: unknown): EverholdError {
-  return new EverholdError(
-    "EVH_ABORTED",
-    `Cannot browse ${queue}: the caller's signal was aborted`,
-    {
-      cause,
-    },
+function closedError(queue: string): ClosedError {
+  return new ClosedError(
+    "EVH_CLOSED",
+    `Cannot browse ${queue} to its end: the connection is closed`,
   );
 }
 

@@ -138,7 +138,8 @@ export class IntakeConsumer<T> implements Consumer<T> {
     if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > limits.concurrencyMax) {
       throw new RangeError(`concurrency is ${concurrency}, expected 1 to ${limits.concurrencyMax}`);
     }
-    const intake = await this.#opening;
+    const intake = await this.#openedFor(options.signal);
+    if (intake === undefined) return;
     const workers = Array.from({ length: concurrency }, () =>
       this.#work(intake, handler, options.signal),
     );
@@ -153,15 +154,12 @@ export class IntakeConsumer<T> implements Consumer<T> {
       attempt: `drain the consumer of ${this.queue}`,
       outcome: () => "none" as const,
     };
-    const intake = await this.#opening;
+    const { ports } = this.#core;
+    const wait = { deadlineMs, signal: options.signal };
+    const intake = await waitFor(ports, wait, subject, this.#opening);
     intake.pause();
     this.#settlePrevious(intake);
-    await waitFor(
-      this.#core.ports,
-      { deadlineMs, signal: options.signal },
-      subject,
-      intake.settlement.settled(),
-    );
+    await waitFor(ports, wait, subject, intake.settlement.settled());
     await this.close();
   }
 
@@ -205,11 +203,24 @@ export class IntakeConsumer<T> implements Consumer<T> {
   }
 
   async #nextResultLater(): Promise<IteratorResult<Message<T>>> {
-    if (this.#closing !== undefined) return { value: undefined, done: true };
-    const message = await nextOf(await this.#opening);
+    const intake = await this.#openedFor(undefined);
+    const message = intake === undefined ? undefined : await nextOf(intake);
     if (message === undefined) return { value: undefined, done: true };
     this.#previous = message;
     return { value: message, done: false };
+  }
+
+  /** The intake, once it is open; `undefined` when the consumer is closed or the signal aborts before. */
+  async #openedFor(signal: AbortSignal | undefined): Promise<Intake | undefined> {
+    if (this.#closing !== undefined) return undefined;
+    const subject = { attempt: `consume from ${this.queue}`, outcome: () => "none" as const };
+    const wait = { deadlineMs: Infinity, signal };
+    try {
+      return await waitFor(this.#core.ports, wait, subject, this.#opening);
+    } catch (error) {
+      if (this.#ending.signal.aborted || signal?.aborted === true) return undefined;
+      throw error;
+    }
   }
 
   #settlePrevious(intake: Intake): void {

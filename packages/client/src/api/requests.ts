@@ -10,7 +10,7 @@ import type { Intake } from "../receive/intake.ts";
 import type { Message } from "../receive/message.ts";
 import type { ReceivedMessage } from "../receive/received-message.ts";
 import { flavours, type CoreSession } from "../session/core-session.ts";
-import { checkTimeout, deadlineIn, onWaitEnd, type WaitOptions } from "../waiting.ts";
+import { checkTimeout, deadlineIn, onWaitEnd, waitFor, type WaitOptions } from "../waiting.ts";
 import { intakeHost, intakeSettings } from "./consumer-sources.ts";
 
 /** Options of a request. `timeout` is for the whole of it; default the connection's call timeout. */
@@ -47,7 +47,9 @@ export class Requests {
     const deadlineMs = deadlineIn(this.#core.ports, timeout);
     if (this.#pending.size >= limits.pendingRequestCountMax) throw overloadedError();
     this.#opening ??= this.#open();
-    await this.#opening;
+    const wait = { deadlineMs, signal: options.signal };
+    const subject = { attempt: `send a request to ${address}`, outcome: () => "none" as const };
+    await waitFor(this.#core.ports, wait, subject, this.#opening);
     const correlationId = options.correlationId ?? `${this.#queue}.${this.#nextNumber++}`;
     if (this.#pending.has(correlationId)) {
       throw new EverholdError(
@@ -55,8 +57,10 @@ export class Requests {
         `Cannot send a request with the correlation id ${correlationId}: another one waits under it`,
       );
     }
-    const reply = this.#await(correlationId, address, { deadlineMs, signal: options.signal });
-    const sent = this.#send(address, body, { ...options, correlationId });
+    const leftMs = Math.max(0, deadlineMs - this.#core.ports.monotonicClock.nowMs());
+    // The send's time limit first: it knows whether the request has left.
+    const sent = this.#send(address, body, { ...options, correlationId, timeout: leftMs });
+    const reply = this.#await(correlationId, address, wait);
     sent.catch((error: unknown) => {
       const pending = this.#pending.get(correlationId);
       this.#pending.delete(correlationId);
@@ -110,7 +114,7 @@ export class Requests {
         // A request that nobody waits for any more is not worth the disk.
         { durable: false, ...options, replyTo: `temp-queue://${this.#queue}` },
       );
-      return base.outbox.send(address, "anycast", encoded, {});
+      return base.outbox.send(address, "anycast", encoded, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -118,8 +122,10 @@ export class Requests {
 
   async #open(): Promise<CoreSession> {
     const core = this.#core;
+    let session: CoreSession | undefined;
     try {
-      const session = await core.openSession(flavours.preAcknowledge, {}, "open a reply queue");
+      const wait = { timeout: Infinity };
+      session = await core.openSession(flavours.preAcknowledge, wait, "open a reply queue");
       const definition = {
         address: this.#queue,
         name: this.#queue,
@@ -137,23 +143,25 @@ export class Requests {
       };
       const settings = intakeSettings(core, target, { ack: "pre" }, false);
       const intake = await session.addIntake(settings, intakeHost(core, core.base, target, {}));
-      this.#takeFrom(intake);
+      this.#takeFrom(intake, session);
       return session;
     } catch (error) {
       // The next request tries again.
       this.#opening = undefined;
+      if (session !== undefined) await core.closeSession(session);
       throw error;
     }
   }
 
-  #takeFrom(intake: Intake): void {
+  #takeFrom(intake: Intake, session: CoreSession): void {
     intake.wait({
       onMessage: (message) => {
         this.#onReply(message);
-        this.#takeFrom(intake);
+        this.#takeFrom(intake, session);
       },
       onEnd: (error) => {
         this.#opening = undefined;
+        this.#core.closeSession(session).catch(this.#core.reportError);
         this.end(error ?? closedError());
       },
     });

@@ -1,4 +1,4 @@
-import { EverholdError, RejectedError } from "@everhold/base";
+import { ConnectionError, EverholdError, RejectedError } from "@everhold/base";
 import { packets } from "@everhold/wire";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import { readNull } from "../core/channel.ts";
@@ -123,12 +123,10 @@ export class ClientSession implements Session, Transaction {
         readNull,
       );
     } catch (error) {
-      transaction.onEnd();
       if (channel.lostError !== undefined) throw unknownOutcome(error);
       await this.rollback();
       throw error;
     }
-    transaction.onEnd();
   }
 
   async rollback(): Promise<void> {
@@ -147,15 +145,25 @@ export class ClientSession implements Session, Transaction {
     try {
       await channel.call(packets.sessionStop, {}, "roll the transaction back", readNull);
       for (const intake of session.intakes()) intake.settlement.flushAcks();
+      // What comes after this packet belongs to the next transaction.
+      transaction.onEnd();
       const value = { considerLastMessageAsDelivered: false };
       await channel.call(packets.rollback, value, "roll the transaction back", readNull);
-    } catch (error) {
-      transaction.onEnd();
+    } catch (cause) {
       if (channel.lostError !== undefined) return;
-      throw error;
+      // The broker refused, so nobody knows what belongs to which transaction: only a fresh connection
+      // can tell.
+      channel.transport.fail(
+        new ConnectionError(
+          "EVH_DISCONNECTED",
+          "Cannot roll the transaction back: beginning anew",
+          { cause },
+        ),
+      );
+      return;
     }
+    if (session.channel !== channel) return;
     for (const intake of session.intakes()) intake.returnAll();
-    transaction.onEnd();
     channel.send(packets.sessionStart, {});
   }
 

@@ -26,7 +26,14 @@ import {
   type SessionOpening,
 } from "../session/core-session.ts";
 import { formatEndpoint } from "../url/parse-url.ts";
-import { deadlineIn, onWaitEnd, pause, waitFor, type WaitOptions } from "../waiting.ts";
+import {
+  deadlineIn,
+  onWaitEnd,
+  pause,
+  waitFor,
+  type DeadlineMs,
+  type WaitOptions,
+} from "../waiting.ts";
 
 /** Where a connection stands. */
 export type ConnectionState = "connecting" | "connected" | "reconnecting" | "draining" | "closed";
@@ -150,7 +157,7 @@ export class ConnectionCore {
     try {
       await this.whileConnected(wait, attempt, async (transport) => {
         await session.open(await this.#opening(transport));
-        this.#sessions.add(session);
+        if (!session.ended) this.#sessions.add(session);
       });
     } catch (error) {
       this.#sessions.delete(session);
@@ -170,8 +177,8 @@ export class ConnectionCore {
   query<T>(wait: WaitOptions, attempt: string, work: (channel: Channel) => Promise<T>): Promise<T> {
     return this.whileConnected(wait, attempt, () => {
       const { channel } = this.base;
-      assert(channel !== undefined, "a connection that stands has its base session");
-      return work(channel);
+      // The connection broke, or began to close, in this very step.
+      return channel === undefined ? Promise.reject(closedError()) : work(channel);
     });
   }
 
@@ -185,12 +192,7 @@ export class ConnectionCore {
     const bounds = { deadlineMs, signal: wait.signal };
     const subject = { attempt, outcome: () => "unknown" as const };
     for (;;) {
-      const transport = await waitFor(
-        this.ports,
-        bounds,
-        { attempt, outcome: notYet },
-        this.#ready(),
-      );
+      const transport = await this.#ready(bounds, attempt);
       try {
         return await waitFor(this.ports, bounds, subject, work(transport));
       } catch (error) {
@@ -215,7 +217,7 @@ export class ConnectionCore {
 
   async #closeOnce(): Promise<void> {
     if (this.#endError !== undefined) return;
-    const closed = new ClosedError("EVH_CLOSED", "The connection is closed");
+    const closed = closedError();
     this.#state = "closed";
     const transport = this.#transport;
     if (transport !== undefined && transport.lostError === undefined) {
@@ -367,14 +369,22 @@ export class ConnectionCore {
     }
   }
 
-  #ready(): Promise<Transport> {
-    if (this.#endError !== undefined) return Promise.reject(this.#endError);
+  async #ready(
+    bounds: { readonly deadlineMs: DeadlineMs; readonly signal: AbortSignal | undefined },
+    attempt: string,
+  ): Promise<Transport> {
+    if (this.#endError !== undefined) throw this.#endError;
+    if (this.#closing !== undefined) throw closedError();
     const transport = this.#transport;
-    if (transport !== undefined && transport.lostError === undefined)
-      return Promise.resolve(transport);
     const waiter = deferred<Transport>();
-    this.#readyWaiters.add(waiter);
-    return waiter.promise;
+    if (transport !== undefined && transport.lostError === undefined) waiter.resolve(transport);
+    else this.#readyWaiters.add(waiter);
+    try {
+      return await waitFor(this.ports, bounds, { attempt, outcome: notYet }, waiter.promise);
+    } finally {
+      // An outage may outlast any number of waits.
+      this.#readyWaiters.delete(waiter);
+    }
   }
 
   #end(error: EverholdError, takeError: unknown = error): void {
@@ -397,6 +407,10 @@ export class ConnectionCore {
     const subject = { attempt: "connect", outcome: notYet };
     return onWaitEnd(this.ports, wait, subject, (error) => this.#end(error));
   }
+}
+
+function closedError(): ClosedError {
+  return new ClosedError("EVH_CLOSED", "The connection is closed");
 }
 
 /** The outcome of what has not been sent. */

@@ -1,4 +1,4 @@
-import { ConnectionError, type EverholdError, ProtocolError } from "@everhold/base";
+import { ClosedError, ConnectionError, type EverholdError, ProtocolError } from "@everhold/base";
 import {
   decodePacket,
   encodePacket,
@@ -140,9 +140,12 @@ export class Channel implements ChannelHandler {
     this.#waiting.push({ waiter, sinceMs: this.transport.ports.monotonicClock.nowMs() });
   }
 
-  /** Gives the channel up; what still arrives for it is dropped. */
+  /** Gives the channel up; what still arrives for it is dropped, and who waits is told. Idempotent. */
   detach(): void {
     this.transport.detach(this.id);
+    if (this.#lostError !== undefined) return;
+    this.#lostError = new ClosedError("EVH_CLOSED", "The session is closed");
+    this.#refuseAll(this.#lostError);
   }
 
   onFrame(bytes: Uint8Array, view: DataView, start: number, end: number): void {
@@ -177,10 +180,14 @@ export class Channel implements ChannelHandler {
 
   onLost(error: EverholdError): void {
     this.#lostError = error;
+    this.#refuseAll(error);
+    this.#listener.onLost(error);
+  }
+
+  #refuseAll(error: EverholdError): void {
     for (const { waiter } of this.#waiting.drain()) {
       waiter.onRefused(lostCallError(waiter.attempt, error, "unknown"));
     }
-    this.#listener.onLost(error);
   }
 
   #onPacket(id: number, reader: ByteReader, frameBytes: number): void {
@@ -288,7 +295,14 @@ function lostCallError(
   attempt: string,
   cause: EverholdError,
   outcome: "none" | "unknown",
-): ConnectionError {
+): EverholdError {
+  if (cause instanceof ClosedError) {
+    return new ClosedError(
+      "EVH_CLOSED",
+      `Cannot ${attempt}: the session was closed before the answer came`,
+      { cause, outcome },
+    );
+  }
   return new ConnectionError(
     "EVH_UNBLOCKED",
     `Cannot ${attempt}: the connection broke before the answer came`,

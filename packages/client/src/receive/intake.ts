@@ -106,6 +106,16 @@ export class Intake {
     return this.#ended;
   }
 
+  /** Why it ended; `undefined` while it has not, and when the application ended it. */
+  get endError(): unknown {
+    return this.#endError;
+  }
+
+  /** Whether the broker has it now. */
+  get isAttached(): boolean {
+    return this.#channel !== undefined;
+  }
+
   /** Which life of the consumer this is; grows with each reconnect. */
   get incarnation(): number {
     return this.settlement.incarnation;

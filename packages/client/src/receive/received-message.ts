@@ -224,7 +224,10 @@ export class ReceivedMessage implements Message {
   }
 
   release(): Promise<void> {
-    return this.#settler.release(this);
+    const released = this.#settler.release(this);
+    // It never has to be awaited, so nobody may be there to hear why it was refused.
+    released.catch(() => undefined);
+    return released;
   }
 
   reject(reason?: string): Promise<void> {

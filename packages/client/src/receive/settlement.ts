@@ -182,10 +182,12 @@ export class Settlement implements Settler, AckListener {
     if (message.state === "settled") return Promise.resolve();
     const refusal = this.#refusal(message, "acknowledge");
     if (refusal !== undefined) return Promise.reject(refusal);
+    // It may be under way already, for nobody in particular.
+    const isUnderWay = message.state === "acking";
     message.ackPromise = new Promise<void>((resolve, reject) => {
       message.resolveAck = resolve;
       message.rejectAck = reject;
-      this.#startAck(message);
+      if (!isUnderWay) this.#startAck(message);
     });
     return message.ackPromise;
   }
@@ -319,8 +321,9 @@ export class Settlement implements Settler, AckListener {
       const value = { considerLastMessageAsDelivered: true };
       await channel.call(packets.rollback, value, attempt, readNull);
     } catch (cause) {
-      // On a lost connection the broker has taken everything back. When it refuses, nobody knows any
-      // more who has what, and only a fresh connection can tell.
+      // On a lost connection, or of a closed session, the broker has taken everything back. When it
+      // refuses, nobody knows any more who has what, and only a fresh connection can tell.
+      if (this.#channel !== channel) return;
       channel.transport.fail(
         new ConnectionError("EVH_DISCONNECTED", `Cannot ${attempt}: beginning anew`, { cause }),
       );

@@ -122,6 +122,7 @@ export class CoreSession implements ChannelListener {
       throw error;
     }
     if (channel.lostError !== undefined) throw channel.lostError;
+    if (this.#ended) return closeUnwanted(channel);
     this.#lastLife = { name, channelId };
     this.#channel = channel;
     const entries = [...this.#intakes.values()];
@@ -144,7 +145,10 @@ export class CoreSession implements ChannelListener {
     const entry: IntakeEntry = { intake, opened: deferred<void>(), isOpen: false };
     if (this.#ended) throw closedError();
     this.#intakes.set(consumerId, entry);
-    if (this.#channel !== undefined) await this.#attachIntake(this.#channel, entry);
+    // Not awaited: the session may end first, and then `opened` is what tells.
+    if (this.#channel !== undefined) {
+      this.#attachIntake(this.#channel, entry).catch(this.#host.onError);
+    }
     await entry.opened.promise;
     return intake;
   }
@@ -191,6 +195,7 @@ export class CoreSession implements ChannelListener {
   end(sendError: EverholdError, takeError: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.transaction?.onLost("the session was closed");
     this.#channel?.detach();
     this.#channel = undefined;
     this.#cancelRetries();
@@ -241,7 +246,8 @@ export class CoreSession implements ChannelListener {
   onLost(error: EverholdError): void {
     this.#channel = undefined;
     this.#cancelRetries();
-    if (this.transaction?.onLost() === true) this.outbox.rejectWaiting(this.transaction.error());
+    const isLost = this.transaction?.onLost("the connection broke") === true;
+    if (isLost) this.outbox.rejectWaiting(this.transaction?.error() ?? error);
     this.outbox.detach(error);
     for (const { intake } of this.#intakes.values()) intake.detach();
   }
@@ -303,6 +309,15 @@ export class CoreSession implements ChannelListener {
       channel.detach();
     }
     this.#lastLife = undefined;
+  }
+}
+
+/** Its owner gave it up while it was made: nothing of it may stay at the broker. */
+async function closeUnwanted(channel: Channel): Promise<void> {
+  try {
+    await channel.call(packets.sessionClose, {}, "close the session", readNull);
+  } finally {
+    channel.detach();
   }
 }
 

@@ -8,6 +8,7 @@ import { RejectedError } from "@everhold/base";
  */
 export class TransactionState {
   #state: "empty" | "working" | "lost" = "empty";
+  #lossReason = "";
 
   /** Whether the work is gone: all that is left is to roll back. */
   get isLost(): boolean {
@@ -25,9 +26,12 @@ export class TransactionState {
     this.#state = "working";
   }
 
-  /** The connection broke; returns whether work was lost. */
-  onLost(): boolean {
-    if (this.#state === "working") this.#state = "lost";
+  /** The broker rolled everything back, because of `reason`; returns whether work was lost. */
+  onLost(reason: string): boolean {
+    if (this.#state === "working") {
+      this.#state = "lost";
+      this.#lossReason = reason;
+    }
     return this.#state === "lost";
   }
 
@@ -40,7 +44,7 @@ export class TransactionState {
   error(): RejectedError {
     return new RejectedError(
       "EVH_TRANSACTION_ROLLED_BACK",
-      "The transaction was rolled back because the connection broke; nothing of it took effect",
+      `The transaction was rolled back because ${this.#lossReason}; nothing of it took effect`,
     );
   }
 }
