@@ -5,7 +5,7 @@ import { Prng } from "@everhold/base";
 import { ByteWriter, magicBytes, packetById, packets, type PacketDefinition } from "@everhold/wire";
 
 import { frame, RawClient } from "./raw-client.test-support.ts";
-import { messageTo, sampleBody } from "./sample-value.test-support.ts";
+import { anyBody, messageTo, sampleBody } from "./sample-value.test-support.ts";
 import { TestBroker } from "./test-broker.test-support.ts";
 import { until } from "./until.test-support.ts";
 import { Witness } from "./witness.test-support.ts";
@@ -21,6 +21,17 @@ const truncationCountMax = 12;
 const clientPackets = Object.values<PacketDefinition>(packets).filter(
   ({ direction }) => direction !== "broker",
 );
+
+/** What most clients send most. */
+const busyPackets: readonly [PacketDefinition, ...PacketDefinition[]] = [
+  packets.send,
+  packets.createConsumer,
+  packets.flowToken,
+  packets.sessionStart,
+  packets.commit,
+  packets.rollback,
+  packets.createQueueV2,
+];
 
 const badFrames: readonly (readonly [what: string, code: string, bytes: Uint8Array])[] = [
   ["a frame over the limit", "EVH_FRAME_TOO_LARGE", frame(71, 10, none, frameBytesMax)],
@@ -144,14 +155,46 @@ describe("bad frames", () => {
     await witness.sees(3);
   });
 
-  it("a frame that is cut off in the middle leaves nothing behind", async () => {
+  it("valid packets in any order, with any values, are answered or end their connection", async () => {
+    const seed = seedOf("EVERHOLD_ORDER_SEED");
+    const prng = new Prng(seed);
+    await using witness = await Witness.start(test.url);
+    for (let round = 0; round < 250; round += 1) {
+      const client = await RawClient.open(test, prng.chance(0.5));
+      const history: string[] = [];
+      for (let count = prng.integer(1, 40); count > 0; count -= 1) {
+        const definition = prng.chance(0.5)
+          ? prng.pick(busyPackets)
+          : clientPackets[prng.integer(0, clientPackets.length - 1)];
+        assert.ok(definition);
+        // A session that is closed at once sees little.
+        if (definition === packets.sessionClose && prng.chance(0.8)) continue;
+        history.push(definition.name);
+        client.write(frame(definition.id, channelOf(definition), anyBody(definition, prng)));
+        if (!prng.chance(0.2)) continue;
+        await new Promise((resolve) => setImmediate(resolve));
+        client.acknowledgeNewest();
+      }
+      await checkOutcome(client, `seed ${seed}, round ${round}: ${history.join(" ")}`);
+    }
+    await witness.sees(3);
+    test.broker.assertInvariants();
+    await until(() => test.broker.connectionCount === 1, "only the witness is connected");
+  });
+
+  it("a frame that is cut off in the middle leaves one line and nothing else", async () => {
     await using witness = await Witness.start(test.url);
     const whole = frame(packets.send.id, 10, messageTo("cut off"));
     for (let end = 1; end < whole.length; end += 9) {
       const client = await RawClient.open(test);
       client.write(whole.subarray(0, end));
-      await new Promise<void>((resolve) => client.socket.end(resolve));
+      client.socket.end();
       await client.isEnded();
+      assert.deepEqual(
+        client.logged().map(({ level, fields }) => [level, fields["code"]]),
+        [["warn", "EVH_PROTOCOL"]],
+        `${end} bytes`,
+      );
     }
     await witness.sees(3);
     await until(() => test.broker.connectionCount === 1, "only the witness is connected");
@@ -224,10 +267,13 @@ async function attack(
   body: Uint8Array,
   what: string,
 ): Promise<void> {
-  const channels = { connection: 0, administration: 1, session: 10, any: 10 } as const;
   const client = await RawClient.open(test);
-  client.write(frame(definition.id, channels[definition.channel], body));
+  client.write(frame(definition.id, channelOf(definition), body));
   await checkOutcome(client, what);
+}
+
+function channelOf({ channel }: PacketDefinition): number {
+  return { connection: 0, administration: 1, session: 10, any: 10 }[channel];
 }
 
 /** Either the connection ended with one line in the log, or it lives on without any. */

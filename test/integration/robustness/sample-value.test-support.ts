@@ -1,3 +1,4 @@
+import { type Prng } from "@everhold/base";
 import {
   ByteWriter,
   encodeTextBody,
@@ -21,9 +22,88 @@ export function messageTo(address: string | null, choices: Partial<CoreMessage> 
 
 /** A valid body of a packet, with every optional field present. */
 export function sampleBody(definition: PacketDefinition): Uint8Array {
+  return bodyOf(definition, plainChoice);
+}
+
+/** A valid body of a packet, with every text as long as it may be. */
+export function longestBody(definition: PacketDefinition): Uint8Array {
+  return bodyOf(definition, { ...plainChoice, text: (charactersMax) => "x".repeat(charactersMax) });
+}
+
+/** A body of a packet that is valid by itself, whatever it may mean: other values each time. */
+export function anyBody(definition: PacketDefinition, prng: Prng): Uint8Array {
+  return bodyOf(definition, new RandomChoice(prng));
+}
+
+/** How the values of a sample are chosen. */
+interface Choice {
+  integer(min: number, max: number): number;
+  boolean(): boolean;
+  text(charactersMax: number): string;
+  isNull(): boolean;
+  message(): Uint8Array;
+  headers(): Uint8Array;
+}
+
+const plainChoice: Choice = {
+  integer: (min, max) => Math.min(max, Math.max(min, 1)),
+  boolean: () => true,
+  text: () => "nowhere",
+  isNull: () => false,
+  message: () => messageTo("nowhere"),
+  headers: () => headerBytes("nowhere"),
+};
+
+/** Few names and numbers, so that packets meet what earlier ones made; and the extremes. */
+class RandomChoice implements Choice {
+  readonly #prng: Prng;
+
+  constructor(prng: Prng) {
+    this.#prng = prng;
+  }
+
+  integer(min: number, max: number): number {
+    const value = this.#prng.pick([0, 0, 0, 1, 1, 2, 3, -1, 10, 136, 1_000_000, min, max]);
+    return Math.min(max, Math.max(min, value));
+  }
+
+  boolean(): boolean {
+    return this.#prng.chance(0.5);
+  }
+
+  text(charactersMax: number): string {
+    const long = "x".repeat(Math.min(charactersMax, 20_000));
+    const names = ["a", "a", "a", "b", "b", "a::b", "b::a", "::", "", "#", "\ud83d"] as const;
+    const others = ["colour = 'red'", "colour = (", "$everhold.queues", "DLQ", long] as const;
+    return this.#prng.pick([...names, ...others]).slice(0, charactersMax);
+  }
+
+  isNull(): boolean {
+    return this.#prng.chance(0.4);
+  }
+
+  message(): Uint8Array {
+    return messageTo(this.#address(), {
+      durable: this.boolean(),
+      expiration: this.#prng.pick([0, 0, 1, Number.MAX_SAFE_INTEGER]),
+      priority: this.#prng.pick([4, 4, 0, 9, 10, -1, 127]),
+      body: new Uint8Array(this.#prng.pick([0, 1, 100, 10_000])),
+    });
+  }
+
+  headers(): Uint8Array {
+    return headerBytes(this.#address());
+  }
+
+  #address(): string | null {
+    return this.isNull() ? null : this.text(1_100);
+  }
+}
+
+function bodyOf(definition: PacketDefinition, choice: Choice): Uint8Array {
   const writer = new ByteWriter();
   const { shape } = definition.body;
-  const value = shape.kind === "struct" ? sampleStruct(shape.fields) : {};
+  const value = shape.kind === "struct" ? sampleStruct(shape.fields, choice) : {};
   definition.body.write(writer, value, version);
   return writer.toBytes();
 }
@@ -45,50 +125,51 @@ function headersTo(address: string | null): Omit<CoreMessage, "body"> {
   };
 }
 
-function sampleStruct(fields: readonly NamedShape[]): Record<string, unknown> {
+function headerBytes(address: string | null): Uint8Array {
+  const writer = new ByteWriter();
+  writeHeaders(writer, headersTo(address));
+  return writer.toBytes();
+}
+
+function sampleStruct(fields: readonly NamedShape[], choice: Choice): Record<string, unknown> {
   const value: Record<string, unknown> = {};
   for (const { name, shape } of fields) {
     const isAbsent = shape.kind === "when" && value[shape.flag] !== shape.equals;
-    value[name] = isAbsent ? null : sample(shape, name);
+    value[name] = isAbsent ? null : sample(shape, name, choice);
   }
   return value;
 }
 
-function sample(shape: Shape, name: string): unknown {
+function sample(shape: Shape, name: string, choice: Choice): unknown {
   switch (shape.kind) {
     case "integer":
-      return Math.min(shape.max, Math.max(shape.min, name === "clientVersion" ? version : 1));
+      return name === "clientVersion" ? version : choice.integer(shape.min, shape.max);
     case "long":
     case "float":
       return 1;
     case "boolean":
-      return true;
+      return choice.boolean();
     case "string":
-      return "nowhere";
+      return choice.text(shape.charactersMax);
     case "blob":
       return new Uint8Array(8);
     case "bytes":
       return new Uint8Array(shape.count);
     case "rest":
-      return shape.notation === "HDR" ? headerBytes() : messageTo("nowhere");
+      return shape.notation === "HDR" ? choice.headers() : choice.message();
     case "nullable":
+    case "maybe":
+      return choice.isNull() ? null : sample(shape.inner, name, choice);
     case "since":
     case "tail":
-    case "maybe":
     case "when":
-      return sample(shape.inner, name);
+      return sample(shape.inner, name, choice);
     case "list":
-      return [sample(shape.item, name)];
+      return [sample(shape.item, name, choice)];
     case "struct":
-      return sampleStruct(shape.fields);
+      return sampleStruct(shape.fields, choice);
     case "properties":
     case "parameters":
       return new Map();
   }
-}
-
-function headerBytes(): Uint8Array {
-  const writer = new ByteWriter();
-  writeHeaders(writer, headersTo("nowhere"));
-  return writer.toBytes();
 }

@@ -141,7 +141,13 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   onClosed(error: Error | undefined): void {
     this.#server.closed(this);
     if (this.isClosed) return;
-    if (error !== undefined) {
+    if (this.#reader.pendingBytes > 0) {
+      this.engine.log.warn("A connection was closed", {
+        peer: this.peer,
+        code: "EVH_PROTOCOL",
+        reason: `the client closed it in the middle of a frame, after ${this.#reader.pendingBytes} bytes of it`,
+      });
+    } else if (error !== undefined) {
       this.engine.log.debug("A connection broke", { peer: this.peer, reason: error.message });
     }
     this.#release(this.#sessions.size > 0);
