@@ -342,3 +342,15 @@ test("a client that does not read gets no more than the limit, and everything on
   reader.socket.read();
   assert.equal((await reader.deliveries()).length, 41);
 });
+
+test("a browser sees no message twice when a consumer gives messages back", async () => {
+  const client = await brokerWith(["a", "b", "c", "d"]);
+  const browser = await TestClient.open(client.world);
+  await browser.consume("q", { browseOnly: true });
+  assert.deepEqual(await browser.texts(), ["a", "b", "c", "d"]);
+  await client.consume("q", { credits: 1 });
+  assert.deepEqual(await client.texts(), ["a"]);
+  client.send(packets.consumerClose, 10, { consumerId: 0 });
+  await client.expect(packets.nullResponse);
+  assert.deepEqual(await browser.texts(), []);
+});
