@@ -254,3 +254,16 @@ test("producers are neither answered nor remembered", async () => {
   client.send(packets.removeProducer, 10, { producerId: 99 });
   assert.deepEqual(await client.names(), []);
 });
+
+test("credits come at once when messages in memory make room, though nothing is written", async () => {
+  const { world } = await startBroker({ addressSettings: { maxSizeBytes: 100 } });
+  const client = await TestClient.open(world);
+  await client.createQueue({ durable: false });
+  await client.publish("q", "fills the address".repeat(10), { durable: false });
+  client.send(packets.producerRequestCredits, 10, { credits: 1000, address: "q" });
+  assert.deepEqual(await client.names(), []);
+  await client.consume("q");
+  const { messageId } = await client.delivery();
+  client.acknowledge(messageId, 0, false);
+  assert.equal((await client.expect(packets.producerCredits)).credits, 1000);
+});

@@ -20,6 +20,8 @@ interface CreditRequest {
 export class CreditDesk {
   readonly #engine: Engine;
   #waiting: CreditRequest[] = [];
+  /** How many messages there were at the last look: fewer of them may mean room. */
+  #messageCount = 0;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -39,6 +41,14 @@ export class CreditDesk {
     if (this.#waiting.length > limits.creditRequestsMax) this.#grantOldest();
   }
 
+  /** Answers requests when messages have gone since the last look. Cheap when none have. */
+  grantIfRelieved(): void {
+    const { messageCount } = this.#engine.state;
+    const isRelieved = messageCount < this.#messageCount;
+    this.#messageCount = messageCount;
+    if (isRelieved) this.grantWaiting();
+  }
+
   /** Answers the requests for which there is room by now. */
   grantWaiting(): void {
     if (this.#waiting.length === 0) return;
@@ -53,8 +63,8 @@ export class CreditDesk {
   }
 
   /**
-   * Refuses the send that was scanned last when there is no room for it. Producers that block are held back by their credits
-   * instead, unless the disk itself is full.
+   * Refuses the send that was scanned last when there is no room for it. Producers that block are held
+   * back by their credits instead, unless the disk itself is full.
    *
    * @throws EverholdError EVH_ADDRESS_FULL
    */
@@ -63,12 +73,6 @@ export class CreditDesk {
       throw new EverholdError(
         "EVH_ADDRESS_FULL",
         `cannot send to "${address.name}": the disk is full; consume, or make room`,
-      );
-    }
-    if (!this.#engine.state.hasRoomFor(limits.rowsPerSendMax)) {
-      throw new EverholdError(
-        "EVH_ADDRESS_FULL",
-        `cannot send to "${address.name}": the broker holds as many messages as it can`,
       );
     }
     this.#checkMemory(address);

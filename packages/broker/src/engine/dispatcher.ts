@@ -3,6 +3,7 @@ import type { RecordView } from "@everhold/journal";
 
 import { limits } from "../limits.ts";
 import { createRowView, type RowView } from "../state/row-bodies.ts";
+import { priorityMax } from "../state/row-key.ts";
 import type { Consumer } from "./consumer.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveQueue } from "./live-queue.ts";
@@ -43,8 +44,11 @@ export class Dispatcher {
 
   /** Hands out what can be handed out now, then answers forced deliveries. */
   pump(queue: LiveQueue): void {
-    if (queue.isLoading || queue.isBroken || queue.isDeleted || queue.consumers.length === 0)
+    if (queue.isLoading || queue.isDeleted || queue.consumers.length === 0) return;
+    if (queue.isBroken) {
+      this.#answerForcedDeliveries(queue);
       return;
+    }
     for (let count = 0; count < limits.dispatchPerStepMax; count += 1) {
       const attempt = this.#attempt(queue);
       if (attempt === "waiting") return;
@@ -54,6 +58,18 @@ export class Dispatcher {
       }
     }
     this.#engine.touchLater(queue);
+  }
+
+  /**
+   * Raises the dispatch limits for new rows while a consumer waits for them, so that the limits are
+   * written together with the rows and nobody waits for a second write.
+   */
+  prepare(queue: LiveQueue): void {
+    if (queue.isDeleted || queue.isBroken || !queue.consumers.some(isWaiting)) return;
+    for (let priority = priorityMax; priority >= 0; priority -= 1) {
+      const key = queue.state.nextStored(priority);
+      if (key !== noKey) this.#engine.state.prepareDispatch(queue.state, key);
+    }
   }
 
   /** One round over the consumers, highest priority first, until one gets a message. */
@@ -187,7 +203,7 @@ export class Dispatcher {
     this.#engine.journal.read(position, length, (error, bytes, view, offset) => {
       queue.isLoading = false;
       if (error !== undefined) {
-        this.#refuseBroken(queue, position, error);
+        this.#onUnreadable(queue, position, error);
         return;
       }
       this.#loadedPosition = position;
@@ -202,8 +218,13 @@ export class Dispatcher {
   }
 
   /** Damaged bytes are never delivered: the queue stands still until somebody repairs the journal. */
-  #refuseBroken(queue: LiveQueue, position: number, error: EverholdError): void {
-    if (error.code === "EVH_CLOSED") return;
+  #onUnreadable(queue: LiveQueue, position: number, error: EverholdError): void {
+    this.#engine.touch(queue);
+    if (error.code === "EVH_CLOSED") {
+      // The message went while it was read, and its segment with it: on to the next one.
+      this.#engine.endStep();
+      return;
+    }
     queue.isBroken = true;
     this.#engine.log.error("A queue stands still: a message of it cannot be read", {
       queue: queue.name,
@@ -211,6 +232,7 @@ export class Dispatcher {
       code: error.code,
       reason: error.message,
     });
+    this.#engine.endStep();
   }
 
   #answerForcedDeliveries(queue: LiveQueue): void {
@@ -224,6 +246,11 @@ export class Dispatcher {
       consumer.forcedDeliveries.length = 0;
     }
   }
+}
+
+/** Whether a consumer would take a message at once. */
+function isWaiting(consumer: Consumer): boolean {
+  return !consumer.isBrowser && consumer.isReady && consumer.session.sink.link.isWritable;
 }
 
 /** On an exclusive queue only the first consumer that takes messages gets any. */

@@ -56,6 +56,7 @@ export class Engine implements JournalListener {
   #pumping: LiveQueue[] = [];
   #awaiting: LiveQueue[] = [];
   #committed: LiveQueue[] = [];
+  #grown: LiveQueue[] = [];
   #later: LiveQueue[] = [];
   #isLaterAsked = false;
   #isHalted = false;
@@ -106,6 +107,14 @@ export class Engine implements JournalListener {
     this.#awaiting.push(queue);
   }
 
+  /** The queue has a new row, to be handed out once its record is committed. */
+  rowAdded(queue: LiveQueue): void {
+    this.awaitCommit(queue);
+    if (queue.takerCount === 0 || queue.hasNewRows) return;
+    queue.hasNewRows = true;
+    this.#grown.push(queue);
+  }
+
   /** From now on nothing is handed out: the broker stops, or its journal has failed. */
   halt(): void {
     this.#isHalted = true;
@@ -123,7 +132,7 @@ export class Engine implements JournalListener {
     return drained.promise;
   }
 
-  /** Pumps the queues that were touched in this step. */
+  /** Pumps the queues that were touched in this step, and prepares for what its commit will show. */
   endStep(): void {
     if (this.#isHalted) return;
     while (this.#touched.length > 0) {
@@ -136,11 +145,18 @@ export class Engine implements JournalListener {
       }
       pumping.length = 0;
     }
+    for (const queue of this.#grown) {
+      queue.hasNewRows = false;
+      this.#dispatcher.prepare(queue);
+    }
+    this.#grown.length = 0;
+    this.credits.grantIfRelieved();
     this.#nowMs = 0;
   }
 
   /** Answers who waited, hands out what became visible, lets producers go on. */
   onCommitted(commitPosition: number): void {
+    this.outputs.collect();
     this.waiters.drain(commitPosition);
     const committed = this.#awaiting;
     this.#awaiting = this.#committed;

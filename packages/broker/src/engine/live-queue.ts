@@ -22,6 +22,8 @@ export class LiveQueue {
   isTouched = false;
   /** In the engine's list of queues to pump after the next commit. */
   isAwaitingCommit = false;
+  /** In the engine's list of queues with new rows, whose dispatch limits may have to be raised. */
+  hasNewRows = false;
   /** Behind the newest record that the queue waits for. */
   newestPosition = 0;
   /** A message's bytes are being read from the disk; the pump waits. */

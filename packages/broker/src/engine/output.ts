@@ -28,6 +28,7 @@ export class OutputSchedule {
   #dirty: Output[] = [];
   #sending: Output[] = [];
   #isAsked = false;
+  #isCollecting = false;
   readonly #atTurnEnd: (task: () => void) => void;
   readonly #flushAtTurnEnd = (): void => {
     this.#isAsked = false;
@@ -38,16 +39,22 @@ export class OutputSchedule {
     this.#atTurnEnd = atTurnEnd;
   }
 
+  /** Whoever calls this flushes at the end of the step: no turn end need be asked for. */
+  collect(): void {
+    this.#isCollecting = true;
+  }
+
   /** Remembers that `output` has something to send. */
   add(output: Output): void {
     this.#dirty.push(output);
-    if (this.#isAsked) return;
+    if (this.#isAsked || this.#isCollecting) return;
     this.#isAsked = true;
     this.#atTurnEnd(this.#flushAtTurnEnd);
   }
 
   /** Sends what was written. */
   flush(): void {
+    this.#isCollecting = false;
     const sending = this.#dirty;
     this.#dirty = this.#sending;
     this.#sending = sending;

@@ -99,3 +99,21 @@ function damage(content: Uint8Array, needle: Uint8Array): void {
     }
   }
 }
+
+test("a queue that stands still answers forced deliveries all the same", async () => {
+  const { world } = await startBroker(cold);
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  await client.publish("q", "will be damaged");
+  await crashAndRestart(world, cold);
+  const needle = messageOf("q", { text: "will be damaged" }).subarray(10, 30);
+  const names = (await world.disk.list()).filter((name) => name.endsWith(".journal"));
+  for (const name of names) damage(world.disk.contentOf(name), needle);
+  const other = await TestClient.open(world);
+  await other.consume("q", { credits: 0 });
+  other.send(packets.flowToken, 10, { consumerId: 0, credits: -1 });
+  for (const sequence of [0, 1]) {
+    other.send(packets.forceConsumerDelivery, 10, { consumerId: 0, sequence });
+    assert.equal((await other.deliveries()).length, 1);
+  }
+});

@@ -22,7 +22,10 @@ export class Redelivery {
     if (queue.isDeleted) return;
     if (isAttempt && this.#countAttempt(queue, key)) return;
     queue.state.giveBack(key);
-    for (const consumer of queue.consumers) consumer.cursor?.rewind(key);
+    for (const consumer of queue.consumers) {
+      // A browser would see again everything behind the message.
+      if (!consumer.isBrowser) consumer.cursor?.rewind(key);
+    }
     this.#engine.touch(queue);
   }
 
@@ -42,7 +45,7 @@ export class Redelivery {
     }
     const position = this.#engine.state.move(queue.state, key, [target.state], reason);
     // What is in no journal waits for no commit, and perhaps none comes.
-    if (position >= 0) this.#engine.awaitCommit(target);
+    if (position >= 0) this.#engine.rowAdded(target);
     else this.#engine.touch(target);
   }
 

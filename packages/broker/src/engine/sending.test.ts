@@ -78,3 +78,17 @@ test("messages and their state survive an orderly stop", async () => {
   const { broker: again } = await startBroker({}, world);
   assert.equal(again.fingerprint(), before);
 });
+
+test("a message for a consumer that waits is delivered by the write that stores it", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  await client.consume("q");
+  // More than one step of the dispatch limit.
+  for (let index = 0; index < 200; index += 1) {
+    client.post(messageOf("q", { text: `${index}` }), 1, false);
+    const before = world.disk.writeCount;
+    assert.deepEqual(await client.texts(), [`${index}`]);
+    assert.equal(world.disk.writeCount, before + 1);
+  }
+});

@@ -297,3 +297,35 @@ test("a queue that purges without consumers is empty when the last one has left"
   await client.expect(packets.nullResponse);
   assert.equal(countOf(broker), 0);
 });
+
+test("a dead letter that is in memory only reaches a consumer that waits for it", async () => {
+  const { world } = await startBroker({ addressSettings: { maxDeliveryAttempts: 1 } });
+  const reader = await TestClient.open(world);
+  await reader.createQueue({ queueName: "DLQ" });
+  await reader.createQueue({ queueName: "q", durable: false });
+  await reader.consume("DLQ");
+  const client = await TestClient.open(world);
+  await client.consume("q");
+  client.post(messageOf("q", { text: "poison", durable: false }), 1, false);
+  assert.deepEqual(await client.texts(), ["poison"]);
+  client.socket.close();
+  assert.deepEqual(await reader.texts(), ["poison"]);
+});
+
+test("what a pre-acknowledging session was given just before a crash comes again marked", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world, { preAcknowledge: true });
+  await client.createQueue();
+  await client.publish("q", "a");
+  await client.publish("q", "b");
+  await client.consume("q", { credits: 1 });
+  assert.deepEqual(await client.texts(), ["a"]);
+  world.disk.holdsWrites = true;
+  client.send(packets.flowToken, 10, { consumerId: 0, credits: 1000 });
+  assert.deepEqual(await client.texts(), ["b"]);
+  await crashAndRestart(world);
+  const other = await TestClient.open(world);
+  await other.consume("q");
+  const again = await other.delivery();
+  assert.deepEqual([textOf(again), again.deliveryCount], ["b", 2]);
+});

@@ -144,12 +144,18 @@ export class Lane {
 
   /** The sequence of the row to hand out next: ready and committed. −1 when there is none. */
   first(commitPosition: number): number {
+    const sequence = this.next();
+    return sequence === none ? none : this.#ifVisible(sequence, commitPosition);
+  }
+
+  /** The sequence of the row that `first` will give once everything is committed. −1 when there is none. */
+  next(): number {
     if (this.#readyCount === 0) return none;
     const returned = this.#firstReturned();
-    if (returned !== none) return this.#ifVisible(returned, commitPosition);
+    if (returned !== none) return returned;
     const sequence = this.#firstFrom(this.#cursor, false);
     this.#cursor = sequence === none ? this.#nextSequence : sequence;
-    return sequence === none ? none : this.#ifVisible(sequence, commitPosition);
+    return sequence;
   }
 
   /**

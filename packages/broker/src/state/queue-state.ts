@@ -110,6 +110,13 @@ export class QueueState {
     return none;
   }
 
+  /** As `firstReady` among the durable messages of one priority, committed or not. */
+  nextStored(priority: number): number {
+    if ((this.#readyLanes & (1 << priority)) === 0) return none;
+    const sequence = this.#laneOf(priority).next();
+    return sequence === none ? none : rowKey(sequence, priority);
+  }
+
   /**
    * The key of the first committed message that `cursor` has not passed, which it passes then; −1 when
    * there is none. By priority, then in order; only ready ones unless `includeInFlight`.

@@ -28,6 +28,8 @@ export class MemoryDisk implements Disk {
   /** The next write fails with this. */
   writeError: EverholdError | undefined = undefined;
   free = 1024 * 1024 * 1024;
+  /** Writes so far; those of zeros are not counted. */
+  writeCount = 0;
   readonly #files = new Map<string, StoredFile>();
   readonly #schedule: (event: () => void) => void;
   #held: (() => void)[] = [];
@@ -124,6 +126,7 @@ export class MemoryDisk implements Disk {
       },
       write: (bytes: Uint8Array, position: number, done: DiskDone) => {
         const error = this.writeError;
+        if (bytes[0] !== 0) this.writeCount += 1;
         const complete = (): void => {
           if (life !== this.#life) return;
           if (error === undefined) file.write(bytes, position);
