@@ -252,3 +252,19 @@ test("a broker whose journal fails closes every connection without an answer and
   assert.equal(broker.failure?.code, "EVH_IO");
   await runUntil(world, broker.stop());
 });
+
+test("metadata that was replaced is free for others, as is all of it after the session's end", async () => {
+  const { world } = await startBroker();
+  const first = await TestClient.open(world);
+  const second = await TestClient.open(world);
+  const claim = async (client: TestClient, data: string): Promise<void> => {
+    client.send(packets.addUniqueMetadata, 10, { key: "id", data, requiresConfirmation: true });
+    await client.expect(packets.nullResponse);
+  };
+  await claim(first, "one");
+  await claim(first, "two");
+  await claim(second, "one");
+  first.socket.close();
+  await world.settle();
+  await claim(second, "two");
+});

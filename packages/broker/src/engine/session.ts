@@ -247,11 +247,7 @@ export class Session {
     this.#transaction?.rollback();
     this.#transaction = undefined;
     for (const consumer of [...this.#consumers.values()]) this.#endConsumer(consumer, isFailure);
-    for (const [key, value] of this.metadata) {
-      const unique = uniqueKey(key, value);
-      if (this.engine.uniqueMetadata.get(unique) === this)
-        this.engine.uniqueMetadata.delete(unique);
-    }
+    for (const [key, value] of this.metadata) this.#releaseMetadata(key, value);
   }
 
   /**
@@ -274,8 +270,17 @@ export class Session {
         `cannot use ${key} "${value}": another session has it`,
       );
     }
-    if (holder === undefined) this.engine.uniqueMetadata.set(unique, this);
+    const replaced = this.metadata.get(key);
+    if (replaced !== undefined) this.#releaseMetadata(key, replaced);
+    if (holder === undefined || holder === this) this.engine.uniqueMetadata.set(unique, this);
     this.metadata.set(key, value);
+  }
+
+  /** Others may have this pair of metadata from now on. */
+  #releaseMetadata(key: string, value: string): void {
+    const { uniqueMetadata } = this.engine;
+    const unique = uniqueKey(key, value);
+    if (uniqueMetadata.get(unique) === this) uniqueMetadata.delete(unique);
   }
 
   #settle(queue: LiveQueue, keys: Float64Array, count: number): void {
