@@ -31,8 +31,6 @@ export const limits = {
   metadataPerSessionMax: 100,
   /** Bytes that a message's record may need beside the message: hundreds of targets, mark, duplicate id. */
   recordOverheadBytes: 4 * 1024,
-  /** Rows that must be free before a send is taken: more than one message ever needs. Above: EVH_ADDRESS_FULL. */
-  rowsPerSendMax: 1_000_000,
   /** Properties that a message may have for us to add ours to it, when it is moved. Above: not added. */
   propertiesMax: 60_000,
   /** Milliseconds that a stopping broker waits for clients to take their last bytes. Then it cuts them off. */

@@ -1,9 +1,11 @@
 import { EverholdError } from "@everhold/base";
+import { recordBytes } from "@everhold/journal";
 import { decodeSimpleString, MessageScan, scanHeaders, scanMessage } from "@everhold/wire";
 
 import { limits } from "../limits.ts";
 import { MessagePlan } from "../state/message-plan.ts";
 import type { RoutingType } from "../state/queue-definition.ts";
+import { stateLimits } from "../state/state-limits.ts";
 import type { RouteTarget } from "./address-cache.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveAddress, LiveQueue } from "./live-queue.ts";
@@ -12,6 +14,12 @@ import type { Session } from "./session.ts";
 
 /** What routing one message came to. */
 export type RouteVerdict = "new" | "duplicate";
+
+/** Where a message goes, as it was found when it was prepared first. */
+export interface PreparedSend {
+  readonly address: LiveAddress;
+  readonly targets: readonly LiveQueue[];
+}
 
 /**
  * Finds where messages go and hands them to the state. Everything it needs for a message is in holders
@@ -68,35 +76,45 @@ export class Router {
     start: number,
     end: number,
   ): RouteVerdict {
-    const { scan } = this;
-    const identity = this.#identity;
+    const { duplicateStart, duplicateEnd } = this.#identity;
+    const { state } = this.#engine;
     const address = target.address.state;
-    const isDuplicate =
-      identity.duplicateStart >= 0 &&
-      this.#engine.state.isDuplicate(
-        address,
-        bytes,
-        identity.duplicateStart,
-        identity.duplicateEnd,
-      );
-    const plan = this.#plan;
-    plan.begin(address, bytes, view, start, end, scan.messageIdOffset);
-    plan.priority = scan.priority;
-    plan.isDurable = scan.durable;
-    plan.expirationMs = scan.expiration;
-    if (identity.idOffset >= 0) {
-      plan.setProducerMark(bytes, identity.idOffset, identity.epoch, identity.sequence);
-    }
-    this.#targets.length = 0;
-    if (isDuplicate) return "duplicate";
-    if (identity.duplicateStart >= 0) {
-      plan.setDuplicateId(bytes, identity.duplicateStart, identity.duplicateEnd);
+    this.#begin(target.address, bytes, view, start, end);
+    if (duplicateStart >= 0) {
+      if (state.isDuplicate(address, bytes, duplicateStart, duplicateEnd)) return "duplicate";
+      this.#plan.setDuplicateId(bytes, duplicateStart, duplicateEnd);
     }
     // What has expired on arrival goes nowhere, but its sequence and its duplicate id count.
-    if (scan.expiration === 0 || scan.expiration > this.#engine.nowMs()) {
+    const { expiration } = this.scan;
+    if (expiration === 0 || expiration > this.#engine.nowMs()) {
       this.#route(target, bytes, view, start, end);
     }
+    this.#checkTargets(target.address);
     return "new";
+  }
+
+  /**
+   * As {@link prepare} for a message that was prepared before, and scanned again since: it goes to the
+   * queues that were found then, as far as they are still there.
+   */
+  prepareAgain(
+    found: PreparedSend,
+    bytes: Uint8Array,
+    view: DataView,
+    start: number,
+    end: number,
+  ): void {
+    const { duplicateStart, duplicateEnd } = this.#identity;
+    this.#begin(found.address, bytes, view, start, end);
+    if (duplicateStart >= 0) this.#plan.setDuplicateId(bytes, duplicateStart, duplicateEnd);
+    for (const queue of found.targets) {
+      if (!queue.isDeleted) this.#addTarget(queue);
+    }
+  }
+
+  /** What was found for the message prepared last, to be kept for {@link prepareAgain}. */
+  prepared(address: LiveAddress): PreparedSend {
+    return { address, targets: [...this.#targets] };
   }
 
   /** Payload bytes of the record that {@link add} would write for what was prepared; 0 for none. */
@@ -111,12 +129,18 @@ export class Router {
     // With one stored queue among them, all targets share the record, and wait for it.
     const isRecorded = plan.storedTargetCount > 0;
     for (const queue of this.#targets) {
-      const { anycast } = queue.address;
-      if (anycast.length > 1)
-        queue.address.rotation = (anycast.indexOf(queue) + 1) % anycast.length;
-      if (isRecorded) this.#engine.awaitCommit(queue);
+      if (isRecorded) this.#engine.rowAdded(queue);
       else this.#engine.touch(queue);
     }
+  }
+
+  /** Refuses what would be more rows than the broker can hold. @throws EverholdError EVH_ADDRESS_FULL */
+  checkRows(address: LiveAddress, count: number): void {
+    if (this.#engine.state.hasRoomFor(count)) return;
+    throw new EverholdError(
+      "EVH_ADDRESS_FULL",
+      `cannot send to "${address.name}": the broker holds as many messages as it can`,
+    );
   }
 
   /** Refuses a message that no delivery or no record could hold. @throws EverholdError EVH_REJECTED */
@@ -204,6 +228,38 @@ export class Router {
     );
   }
 
+  /** Starts the plan for the message that was scanned last, without targets and duplicate id. */
+  #begin(
+    address: LiveAddress,
+    bytes: Uint8Array,
+    view: DataView,
+    start: number,
+    end: number,
+  ): void {
+    const { scan } = this;
+    const plan = this.#plan;
+    plan.begin(address.state, bytes, view, start, end, scan.messageIdOffset);
+    plan.priority = scan.priority;
+    plan.isDurable = scan.durable;
+    plan.expirationMs = scan.expiration;
+    const { idOffset, epoch, sequence } = this.#identity;
+    if (idOffset >= 0) plan.setProducerMark(bytes, idOffset, epoch, sequence);
+    this.#targets.length = 0;
+  }
+
+  /** @throws EverholdError EVH_REJECTED for more targets than a record can name, EVH_ADDRESS_FULL */
+  #checkTargets(address: LiveAddress): void {
+    const count = this.#targets.length;
+    this.checkRows(address, count);
+    const { journal } = this.#engine;
+    const isWithin = recordBytes(this.preparedRecordBytes()) <= journal.recordBytesMax;
+    if (isWithin && count <= stateLimits.messageTargetsMax) return;
+    throw new EverholdError(
+      "EVH_REJECTED",
+      `cannot send to "${address.name}": the message goes to ${count} queues, and no record can hold all that`,
+    );
+  }
+
   #route(target: RouteTarget, bytes: Uint8Array, view: DataView, start: number, end: number): void {
     if (target.queue !== undefined) {
       this.#addTarget(target.queue);
@@ -233,20 +289,20 @@ export class Router {
   ): LiveQueue | undefined {
     const { address } = target;
     const queues = address.anycast;
-    let chosen: LiveQueue | undefined;
-    for (let step = 0; step < queues.length; step += 1) {
-      const index = (address.rotation + step) % queues.length;
+    const count = queues.length;
+    let chosen = -1;
+    for (let step = 0; step < count; step += 1) {
+      const index = (address.rotation + step) % count;
       const queue = queues[index];
       if (queue === undefined) continue;
       if (queue.selector?.matches(bytes, view, start, end) === false) continue;
-      if (queue.takerCount === 0 && queues.length > 1) {
-        chosen ??= queue;
-        continue;
-      }
-      chosen = queue;
-      break;
+      const isConsumed = queue.takerCount > 0;
+      if (isConsumed || chosen < 0) chosen = index;
+      if (isConsumed || count === 1) break;
     }
-    return chosen;
+    if (chosen < 0) return undefined;
+    address.rotation = (chosen + 1) % count;
+    return queues[chosen];
   }
 
   #addTarget(queue: LiveQueue): void {

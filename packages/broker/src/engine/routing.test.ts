@@ -244,3 +244,20 @@ test("a message larger than the limit is refused, and the connection lives on", 
   assert.equal((await client.expect(packets.exception)).code, 999);
   await client.publish("q", "small");
 });
+
+test("a message for more queues than one record can name is refused for good", async () => {
+  const journal = { segmentBytes: 64 * 1024, prepareAheadBytes: 4096, freeBytesMin: 0 };
+  const { world, broker } = await startBroker({ journal });
+  const client = await TestClient.open(world);
+  for (let index = 0; index < 400; index += 1) {
+    await client.createQueue({ address: "t", queueName: `t.${index}`, routingType: 0 });
+  }
+  const choices = { routing: 0, properties: marked(1), body: new Uint8Array(56_900) };
+  client.post(messageOf("t", choices));
+  const refusal = await client.expect(packets.exception);
+  assert.match(refusal.message ?? "", /400 queues/);
+  client.post(messageOf("t", choices));
+  assert.equal((await client.expect(packets.exception)).code, refusal.code);
+  await client.publish("t", "small", { routing: 0, properties: marked(2) });
+  assert.ok(broker.queues().every((queue) => queue.messageCount === 1));
+});

@@ -260,3 +260,39 @@ test("a transaction that was applied before fails when it is repeated", async ()
   }
   assert.deepEqual(counts(broker), [0, 2]);
 });
+
+test("each send of a transaction goes to one of the queues that take turns, and only after its write", async () => {
+  const { world, client } = await transactedClient();
+  const reader = await TestClient.open(world);
+  await reader.createQueue({ address: "a", queueName: "stored" });
+  await reader.createQueue({ address: "a", queueName: "memory", durable: false });
+  await reader.consume("stored");
+  await reader.consume("memory", { consumerId: 1 });
+  for (const text of ["1", "2", "3", "4"]) client.post(messageOf("a", { text }), 0, false);
+  world.disk.holdsWrites = true;
+  client.send(packets.commit, 10, { correlationId: 1 });
+  assert.deepEqual(await client.names(), []);
+  assert.deepEqual(await reader.texts(), []);
+  world.disk.releaseWrites();
+  await client.expect(packets.nullResponse);
+  const seen = await reader.deliveries();
+  const byConsumer = [0, 1].map((id) => seen.filter((one) => one.consumerId === id).map(textOf));
+  assert.deepEqual(byConsumer, [
+    ["1", "3"],
+    ["2", "4"],
+  ]);
+});
+
+test("a send with too long a duplicate id fails the transaction", async () => {
+  const { broker, client } = await transactedClient();
+  const value = new Uint8Array(600);
+  client.post(messageOf("out", { text: "sound" }), 0, false);
+  client.post(
+    messageOf("out", { properties: { _AMQ_DUPL_ID: { type: "bytes", value } } }),
+    0,
+    false,
+  );
+  client.send(packets.commit, 10, { correlationId: 1 });
+  assert.equal((await client.expect(packets.exception)).code, 999);
+  assert.deepEqual(counts(broker), [0, 0]);
+});

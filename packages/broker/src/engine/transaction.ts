@@ -1,14 +1,18 @@
-import { EverholdError } from "@everhold/base";
+import { EverholdError, ProtocolError } from "@everhold/base";
 import { ByteWriter, scanMessage } from "@everhold/wire";
 
 import { limits } from "../limits.ts";
-import type { RouteTarget } from "./address-cache.ts";
-import type { LiveQueue } from "./live-queue.ts";
+import type { LiveAddress, LiveQueue } from "./live-queue.ts";
 import { MarkedRuns } from "./marked-runs.ts";
 import { producerError } from "./producer-check.ts";
-import type { RouteVerdict } from "./router.ts";
+import type { PreparedSend, RouteVerdict } from "./router.ts";
 import type { Session } from "./session.ts";
 import type { DeferredWork } from "./waiters.ts";
+
+/** One of the sends of a transaction, by its number, and where it goes. */
+interface CheckedSend extends PreparedSend {
+  readonly index: number;
+}
 
 /**
  * A local transaction. What is sent is kept as the bytes that came, what is acknowledged as row keys;
@@ -27,7 +31,7 @@ export class Transaction implements DeferredWork {
   #acknowledgementCount = 0;
   #failure: EverholdError | undefined;
   /** Sends that need no record, and must wait until the others are committed. */
-  readonly #deferred: number[] = [];
+  readonly #deferred: CheckedSend[] = [];
 
   constructor(session: Session) {
     this.#session = session;
@@ -40,7 +44,13 @@ export class Transaction implements DeferredWork {
   addSend(bytes: Uint8Array, view: DataView, start: number, end: number): void {
     const { credits, router } = this.#session.engine;
     scanMessage(view, start, end, router.scan);
-    router.identify(view);
+    try {
+      router.identify(view);
+    } catch (error) {
+      if (!EverholdError.is(error) || error instanceof ProtocolError) throw error;
+      this.fail(error);
+      return;
+    }
     if (this.#sendEnds.length >= limits.transactionSendsMax) {
       this.fail(tooLarge("messages", limits.transactionSendsMax));
       return;
@@ -106,21 +116,13 @@ export class Transaction implements DeferredWork {
 
   /** Adds the messages that needed no record, now that the rest of the transaction is committed. */
   run(): void {
-    for (const index of this.#deferred) {
-      try {
-        this.#prepare(this.#scan(index), index);
-        this.#session.engine.router.add();
-      } catch (error) {
-        // The address went away meanwhile: as if that had happened right after the commit.
-        if (!(error instanceof EverholdError)) throw error;
-      }
-    }
+    for (const send of this.#deferred) this.#add(send);
   }
 
   /** Checks everything, then appends one atomic group. Nothing is appended when a check fails. */
   #append(): void {
     const { engine } = this.#session;
-    const stored: number[] = [];
+    const stored: CheckedSend[] = [];
     let payloadBytes = this.#checkSends(stored);
     let recordCount = stored.length;
     for (const [queue, keys] of this.#acknowledgements) {
@@ -131,10 +133,7 @@ export class Transaction implements DeferredWork {
       if (bytes > 0) recordCount += 1;
     }
     if (recordCount > 0) this.#reserve(payloadBytes, recordCount);
-    for (const index of stored) {
-      this.#prepare(this.#scan(index), index);
-      engine.router.add();
-    }
+    for (const send of stored) this.#add(send);
     for (const [queue, keys] of this.#acknowledgements) {
       if (!queue.isDeleted) engine.state.acknowledge(queue.state, keys, keys.length);
     }
@@ -142,16 +141,17 @@ export class Transaction implements DeferredWork {
   }
 
   /** Fills `stored` with the sends that need a record, and sums up what these take. */
-  #checkSends(stored: number[]): number {
-    const { engine } = this.#session;
+  #checkSends(stored: CheckedSend[]): number {
+    const { router } = this.#session.engine;
     const duplicateKeys = new Set<string>();
     const runs = new MarkedRuns();
     let payloadBytes = 0;
+    let rowCount = 0;
     for (let index = 0; index < this.#sendEnds.length; index += 1) {
-      const target = this.#scan(index);
-      this.#checkSequence(runs);
-      const isDuplicate = this.#prepare(target, index) === "duplicate";
-      const key = engine.router.preparedDuplicateKey(target.address, this.#sends.bytes);
+      this.#identify(index);
+      const { address, verdict } = this.#prepare(index, runs);
+      const isDuplicate = verdict === "duplicate";
+      const key = router.preparedDuplicateKey(address, this.#sends.bytes);
       if (isDuplicate || (key !== undefined && duplicateKeys.has(key))) {
         throw new EverholdError(
           "EVH_DUPLICATE_ID",
@@ -159,9 +159,12 @@ export class Transaction implements DeferredWork {
         );
       }
       if (key !== undefined) duplicateKeys.add(key);
-      const bytes = engine.router.preparedRecordBytes();
+      const found = router.prepared(address);
+      rowCount += found.targets.length;
+      router.checkRows(address, rowCount);
+      const bytes = router.preparedRecordBytes();
       payloadBytes += bytes;
-      (bytes === 0 ? this.#deferred : stored).push(index);
+      (bytes === 0 ? this.#deferred : stored).push({ index, ...found });
     }
     return payloadBytes;
   }
@@ -174,27 +177,29 @@ export class Transaction implements DeferredWork {
     journal.reserve(payloadBytes, recordCount);
   }
 
-  /** Scans one of the sends, reads its identity, and says where it goes. */
-  #scan(index: number): RouteTarget {
-    this.#identify(index);
-    return this.#session.engine.router.targetOf(this.#session, this.#sends.bytes);
-  }
-
   #identify(index: number): void {
     const { router } = this.#session.engine;
     scanMessage(this.#sends.view, this.#startOf(index), this.#endOf(index), router.scan);
     router.identify(this.#sends.view);
   }
 
-  #prepare(target: RouteTarget, index: number): RouteVerdict {
+  /** Finds out where one of the sends goes, which was scanned last. */
+  #prepare(index: number, runs: MarkedRuns): { address: LiveAddress; verdict: RouteVerdict } {
+    const { router } = this.#session.engine;
     const { bytes, view } = this.#sends;
-    return this.#session.engine.router.prepare(
-      target,
-      bytes,
-      view,
-      this.#startOf(index),
-      this.#endOf(index),
-    );
+    const target = router.targetOf(this.#session, bytes);
+    this.#checkSequence(runs);
+    const verdict = router.prepare(target, bytes, view, this.#startOf(index), this.#endOf(index));
+    return { address: target.address, verdict };
+  }
+
+  /** Adds a send to the queues that were found for it when it was checked: room is reserved for these. */
+  #add(send: CheckedSend): void {
+    const { router } = this.#session.engine;
+    const { bytes, view } = this.#sends;
+    this.#identify(send.index);
+    router.prepareAgain(send, bytes, view, this.#startOf(send.index), this.#endOf(send.index));
+    router.add();
   }
 
   /** Judges a marked send as if those before it in this transaction had been accepted. */
