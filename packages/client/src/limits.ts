@@ -25,6 +25,8 @@ export const limits = {
   outputBufferKeepBytes: 1024 * 1024,
   /** Sends of one session that wait for credit or room. More are refused with EVH_OVERLOADED. */
   waitingSendCountMax: 1_000_000,
+  /** Bytes of those, in send buffers: 256 MiB by default. More are refused with EVH_OVERLOADED. */
+  waitingSendBuffers: 16,
   /** Sends of one session that the broker has not answered. Further ones wait. */
   unconfirmedSendCountMax: 1 << 16,
   /** Addresses that one session keeps open for sending; the longest idle one is forgotten (Artemis: 1000). */

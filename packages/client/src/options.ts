@@ -21,7 +21,10 @@ export interface ConnectOptions {
   readonly prefetch?: Prefetch;
   /** Bytes that may be sent to one address ahead of the broker's grant. Default 1 MiB, −1 is no limit. */
   readonly producerWindow?: number;
-  /** Bytes of sends that the broker has not confirmed; further sends wait. Default 16 MiB. */
+  /**
+   * Bytes of sends that the broker has not confirmed. Further sends wait; above 16 times as many bytes
+   * they are refused with EVH_OVERLOADED. Default 16 MiB.
+   */
   readonly sendBuffer?: number;
   /** Bytes after which received packets are confirmed to the broker; −1 never. Default 1 MiB. */
   readonly confirmationWindow?: number;

@@ -133,6 +133,23 @@ describe("browsing", () => {
     assert.equal((await collect(world, connection.browse("q"))).length, 8);
   });
 
+  it("does not take a broken connection, or a deleted queue, for the end", async () => {
+    const { world, broker, connection } = await setUp();
+    broker.queue("q");
+    broker.rule = ({ name }) => (name === "SESS_FORCE_CONSUMER_DELIVERY" ? "drop" : "usual");
+    const broken = connection.browse("q").next();
+    broken.catch(() => undefined);
+    await world.settle();
+    broker.cut();
+    await world.advance(1000);
+    assertError(await rejection(world, broken), "EVH_UNBLOCKED");
+    const deleted = connection.browse("q").next();
+    deleted.catch(() => undefined);
+    await world.settle();
+    broker.lastSession.disconnectConsumer(0);
+    assertError(await rejection(world, deleted), "EVH_CLOSED");
+  });
+
   it("creates no queue", async () => {
     const { world, broker, connection } = await setUp();
     assertError(await rejection(world, connection.browse("q").next()), "EVH_QUEUE_DOES_NOT_EXIST");

@@ -253,7 +253,8 @@ async function runTransaction<R>(
   try {
     result = await work(session);
   } catch (error) {
-    await session.rollback();
+    // A session that is closed has rolled back already; what the work threw says more.
+    if (session.isUsable) await session.rollback();
     throw error;
   }
   await session.commit();

@@ -157,6 +157,50 @@ describe("a transacted session", () => {
     assert.deepEqual(texts(broker, "q"), ["b"]);
   });
 
+  it("commits next time what was sent while a commit was under way", async () => {
+    const { world, broker, connection } = await setUp();
+    const session = await world.now(connection.session({ transacted: true }));
+    const producer = session.producer("q");
+    await world.now(producer.send("a"));
+    const committing = session.commit();
+    await Promise.resolve();
+    await Promise.resolve();
+    const sending = producer.send("b");
+    await world.now(Promise.all([committing, sending]));
+    await world.now(session.commit());
+    assert.deepEqual(texts(broker, "q"), ["a", "b"]);
+  });
+
+  it("commits what was sent after a rollback had left", async () => {
+    const { world, broker, connection } = await setUp();
+    const session = await world.now(connection.session({ transacted: true }));
+    const producer = session.producer("q");
+    await world.now(producer.send("a"));
+    const sends: Promise<void>[] = [];
+    broker.rule = ({ name }) => {
+      if (name === "SESS_ROLLBACK") sends.push(producer.send("b"));
+      return "usual";
+    };
+    await world.now(session.rollback());
+    await world.now(Promise.all(sends));
+    await world.now(session.commit());
+    assert.deepEqual(texts(broker, "q"), ["b"]);
+  });
+
+  it("begins anew on a fresh connection when the broker refuses the rollback", async () => {
+    const { world, broker, connection } = await setUp();
+    broker.rule = ({ name }) => (name === "SESS_ROLLBACK" ? 104 : "usual");
+    const failing = connection.transaction(async (transaction) => {
+      await transaction.send("q", "a");
+      throw new RangeError("the work's own");
+    });
+    await assert.rejects(world.now(failing), RangeError);
+    broker.rule = () => "usual";
+    await world.advance(1000);
+    await world.now(connection.transaction((transaction) => transaction.send("q", "b")));
+    assert.deepEqual(texts(broker, "q"), ["b"]);
+  });
+
   it("is rolled back by close", async () => {
     const { world, broker, connection } = await setUp();
     const session = await world.now(connection.session({ transacted: true }));

@@ -157,6 +157,8 @@ export class ConnectionCore {
     try {
       await this.whileConnected(wait, attempt, async (transport) => {
         await session.open(await this.#opening(transport));
+        // The connection may have ended in the very step that opened it.
+        if (this.#endError !== undefined) throw this.#endError;
         if (!session.ended) this.#sessions.add(session);
       });
     } catch (error) {

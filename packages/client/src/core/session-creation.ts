@@ -82,6 +82,8 @@ export class SessionCreation implements ChannelHandler {
    */
   reattach(name: string): Promise<boolean> {
     return new Promise((resolve, reject) => {
+      const lost = this.#transport.lostError;
+      if (lost !== undefined) return reject(lost);
       const value = { name, lastConfirmedCommandId: -1 };
       encodePacket(
         this.#transport.output(),

@@ -407,6 +407,19 @@ describe("an acknowledgement", () => {
     assert.deepEqual(texts(broker, "q"), []);
   });
 
+  it("that is under way for nobody in particular can still be waited for", async () => {
+    const setup = await setUp();
+    const { world, broker, connection } = setup;
+    await fill(setup, "q", 3);
+    const consumer = connection.consumer("q", { ack: "auto", prefetch: 1 });
+    const first = await next(setup, consumer);
+    const receiving = consumer.receive();
+    await world.now(Promise.all([first.ack(), receiving]));
+    assert.equal(acks(broker).length, 1);
+    await world.now(consumer.drain());
+    assert.deepEqual(texts(broker, "q"), ["m2"]);
+  });
+
   it("in mode pre is nobody's business", async () => {
     const setup = await setUp();
     const { world, broker, connection } = setup;

@@ -55,6 +55,7 @@ export class Outbox {
   #repeating = false;
   #toRepeat: PendingSend[] = [];
   #waitingCount = 0;
+  #waitingBytes = 0;
   #nextCorrelationId = 1;
   #nextProducerId = 1;
   #nextOrder = 1;
@@ -89,15 +90,16 @@ export class Outbox {
     wait?: WaitOptions,
   ): Promise<void> {
     return new Promise<void>((resolve, reject) => {
-      const send = new PendingSend(address, message, resolve, reject);
+      const send = new PendingSend(address, routing, message, resolve, reject);
       if (this.#endError !== undefined) return send.reject(this.#endError);
-      if (this.#waitingCount >= limits.waitingSendCountMax) return send.reject(overloadedError());
+      if (this.#isOverloaded(send.bytes)) return send.reject(this.#overloadedError());
       const gate = this.#gate(address, routing);
       if (wait?.signal !== undefined || wait?.timeout !== undefined)
         this.#limitWait(gate, send, wait);
       if (send.settled) return;
       gate.waiting.push(send);
       this.#waitingCount += 1;
+      this.#waitingBytes += send.bytes;
       if (gate.waiting.length === 1) this.#turns.push(gate);
       this.#pump();
     });
@@ -146,6 +148,7 @@ export class Outbox {
       for (const send of gate.waiting.drain()) send.reject(error);
     }
     this.#waitingCount = 0;
+    this.#waitingBytes = 0;
     this.#checkIdle();
   }
 
@@ -181,6 +184,29 @@ export class Outbox {
     }
   }
 
+  #isOverloaded(bytes: number): boolean {
+    if (this.#waitingCount === 0) return false;
+    const bytesMax = this.#host.sendBufferBytes * limits.waitingSendBuffers;
+    return (
+      this.#waitingCount >= limits.waitingSendCountMax || this.#waitingBytes + bytes > bytesMax
+    );
+  }
+
+  /** A send waits no more. */
+  #noteWaited(send: PendingSend): void {
+    this.#waitingCount -= 1;
+    this.#waitingBytes -= send.bytes;
+  }
+
+  #overloadedError(): EverholdError {
+    return new EverholdError(
+      "EVH_OVERLOADED",
+      `Cannot send: found ${this.#waitingCount} sends of ${this.#waitingBytes} bytes that wait, ` +
+        `at most ${limits.waitingSendCountMax} and ${limits.waitingSendBuffers} times the send ` +
+        "buffer are allowed; await earlier ones first",
+    );
+  }
+
   #gate(address: string, routing: Routing): AddressGate {
     const known = this.#gates.get(address);
     if (known !== undefined) return known;
@@ -211,7 +237,7 @@ export class Outbox {
     send.forget = onWaitEnd(ports, { deadlineMs, signal: wait.signal }, subject, (error) => {
       send.reject(error);
       if (send.sent || !gate.waiting.remove(send)) return;
-      this.#waitingCount -= 1;
+      this.#noteWaited(send);
       if (gate.waiting.length === 0) this.#turns.remove(gate);
       this.#checkIdle();
     });
@@ -230,7 +256,7 @@ export class Outbox {
       if (this.#canLeave(channel, gate, send)) {
         stuck = 0;
         gate.waiting.shift();
-        this.#waitingCount -= 1;
+        this.#noteWaited(send);
         gate.take(send.bytes);
         this.#leave(channel, gate, send);
         if (gate.waiting.length > 0) this.#turns.push(gate);
@@ -325,9 +351,9 @@ export class Outbox {
    */
   async #repeat(channel: Channel): Promise<void> {
     this.#repeating = true;
-    const addresses = new Set(this.#toRepeat.map((send) => send.address));
-    for (const address of addresses) {
-      const gate = this.#gate(address, this.#gates.get(address)?.routing ?? "anycast");
+    const routings = new Map(this.#toRepeat.map(({ address, routing }) => [address, routing]));
+    for (const [address, routing] of routings) {
+      const gate = this.#gate(address, routing);
       gate.state = "opening";
       try {
         await this.#host.openAddress(channel, address, gate.routing);
@@ -341,7 +367,7 @@ export class Outbox {
     }
     const sends = this.#toRepeat;
     this.#toRepeat = [];
-    for (const send of sends) this.#leave(channel, this.#gate(send.address, "anycast"), send);
+    for (const send of sends) this.#leave(channel, this.#gate(send.address, send.routing), send);
     this.#repeating = false;
   }
 
@@ -379,7 +405,7 @@ export class Outbox {
   #rejectFirst(gate: AddressGate, error: EverholdError): void {
     const send = gate.waiting.shift();
     if (send === undefined) return;
-    this.#waitingCount -= 1;
+    this.#noteWaited(send);
     if (gate.waiting.length === 0) this.#turns.remove(gate);
     send.reject(error);
     this.#checkIdle();
@@ -387,9 +413,11 @@ export class Outbox {
 
   #rejectGate(gate: AddressGate, error: unknown): void {
     const sends = gate.waiting.drain();
-    this.#waitingCount -= sends.length;
     if (sends.length > 0) this.#turns.remove(gate);
-    for (const send of sends) send.reject(error);
+    for (const send of sends) {
+      this.#noteWaited(send);
+      send.reject(error);
+    }
     this.#checkIdle();
   }
 
@@ -413,11 +441,4 @@ function withUnknownOutcome(error: EverholdError): RejectedError {
 
 function addressFullError(address: string): RejectedError {
   return new RejectedError("EVH_ADDRESS_FULL", `Cannot send to ${address}: the address is full`);
-}
-
-function overloadedError(): EverholdError {
-  return new EverholdError(
-    "EVH_OVERLOADED",
-    `Cannot send: found ${limits.waitingSendCountMax} sends that wait, await earlier ones first`,
-  );
 }

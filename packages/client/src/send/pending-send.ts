@@ -1,9 +1,11 @@
 import type { Outcome } from "@everhold/base";
 import type { EncodedMessage } from "../message/encode-message.ts";
+import type { Routing } from "../message/send-options.ts";
 
 /** One send between `send()` and its end. */
 export class PendingSend {
   readonly address: string;
+  readonly routing: Routing;
   readonly message: EncodedMessage;
   /** What it takes of credit and of the send buffer. */
   readonly bytes: number;
@@ -26,11 +28,13 @@ export class PendingSend {
 
   constructor(
     address: string,
+    routing: Routing,
     message: EncodedMessage,
     resolve: () => void,
     reject: (error: unknown) => void,
   ) {
     this.address = address;
+    this.routing = routing;
     this.message = message;
     this.bytes = message.bytes.length;
     this.#resolve = resolve;

@@ -240,6 +240,21 @@ describe("a send that waits", () => {
     await world.now(Promise.all(sends));
   });
 
+  it("is refused when as many bytes wait as sixteen send buffers hold", async () => {
+    const { world, broker, connection } = await setUp({ sendBuffer: 2000 });
+    const producer = connection.producer("a");
+    await world.now(producer.send("x"));
+    broker.kill();
+    await world.settle();
+    const body = new Uint8Array(10_000);
+    const kept = [1, 2, 3].map(() => producer.send(body));
+    assertError(await rejection(world, producer.send(body)), "EVH_OVERLOADED");
+    broker.start();
+    await world.advance(1000);
+    await world.now(Promise.all(kept));
+    await world.now(producer.send(body));
+  });
+
   it("ends with outcome none when its signal is aborted, and never leaves", async () => {
     const { world, broker, connection } = await setUp({}, (fresh) => (fresh.grantsCredit = false));
     const abort = new AbortController();

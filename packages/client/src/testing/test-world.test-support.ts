@@ -71,6 +71,14 @@ export class TestWorld {
     }
   }
 
+  /** Lets only the next things happen, so that a test may act between two of them. */
+  async step(): Promise<void> {
+    await drainMicrotasks();
+    for (const step of this.#steps.splice(0)) step();
+    for (const task of this.#turnEnds.splice(0)) task();
+    await drainMicrotasks();
+  }
+
   /** Lets so much time pass, timers included. */
   async advance(durationMs: number): Promise<void> {
     const endMs = this.nowMs + durationMs;
