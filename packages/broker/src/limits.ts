@@ -49,6 +49,8 @@ export const limits = {
   errorCharsMax: 4_096,
   /** Nesting of a selector; each level is a call on our stack. Above: EVH_INVALID_FILTER. */
   filterDepthMax: 200,
+  /** Positions of a LIKE pattern with `_`, whose cost grows with them. Above: EVH_INVALID_FILTER. */
+  likePositionsMax: 256,
   /** Rows that one filter looks at in one step before the pump lets others run. It goes on next turn. */
   filterRowsPerStep: 2_000,
   /** Messages that one pump of one queue hands out in one step. It goes on in the next turn. */

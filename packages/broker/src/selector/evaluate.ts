@@ -6,6 +6,7 @@ import {
   type ComparisonOperator,
   type Expression,
   type LikePart,
+  type LikePattern,
   type SelectorValue,
 } from "./expression.ts";
 
@@ -177,11 +178,34 @@ function computeApproximate(operator: ArithmeticOperator, left: number, right: n
   }
 }
 
+/** Costs no more than a few passes over the value: patterns come from users, values may be megabytes. */
+function matchesPattern(value: string, pattern: LikePattern): boolean {
+  return "texts" in pattern
+    ? matchesTexts(value, pattern.texts)
+    : matchesParts(value, pattern.parts);
+}
+
+/** The first text begins the value, the last one ends it, the others follow each other in between. */
+function matchesTexts(value: string, texts: readonly string[]): boolean {
+  const first = texts[0] ?? "";
+  if (texts.length < 2) return value === first;
+  const last = texts.at(-1) ?? "";
+  const end = value.length - last.length;
+  let at = first.length;
+  if (end < at || !value.startsWith(first) || !value.endsWith(last)) return false;
+  for (const text of texts.slice(1, -1)) {
+    const found = value.indexOf(text, at);
+    if (found < 0 || found + text.length > end) return false;
+    at = found + text.length;
+  }
+  return true;
+}
+
 /**
  * Greedy matching with one point to come back to, so that no pattern takes more than the product of
  * both lengths: a regular expression made from a user's pattern could take for ever.
  */
-function matchesPattern(value: string, pattern: readonly LikePart[]): boolean {
+function matchesParts(value: string, pattern: readonly LikePart[]): boolean {
   const characters = [...value];
   let at = 0;
   let part = 0;

@@ -50,10 +50,15 @@ export type Expression =
   | {
       readonly kind: "like";
       readonly name: string;
-      readonly pattern: readonly LikePart[];
+      readonly pattern: LikePattern;
       readonly negated: boolean;
     }
   | { readonly kind: "isNull"; readonly name: string; readonly negated: boolean };
 
 /** One position of a LIKE pattern: a character, exactly one (`_`), or any number of any (`%`). */
 export type LikePart = { readonly literal: string } | "one" | "many";
+
+/** A LIKE pattern: the texts between its `%` where there is no `_`, else every position of it. */
+export type LikePattern =
+  | { readonly texts: readonly string[] }
+  | { readonly parts: readonly LikePart[] };

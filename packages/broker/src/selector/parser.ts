@@ -1,7 +1,13 @@
 import { EverholdError } from "@everhold/base";
 
 import { limits } from "../limits.ts";
-import type { ArithmeticOperator, ComparisonOperator, Expression, LikePart } from "./expression.ts";
+import type {
+  ArithmeticOperator,
+  ComparisonOperator,
+  Expression,
+  LikePart,
+  LikePattern,
+} from "./expression.ts";
 import { selectorError, tokenize, type Token, type TokenKind } from "./lexer.ts";
 
 /**
@@ -203,7 +209,7 @@ class Parser {
     return choices;
   }
 
-  #pattern(): readonly LikePart[] {
+  #pattern(): LikePattern {
     const pattern = this.#expect("string", "a pattern in quotes");
     let escape: string | undefined;
     if (this.#acceptKeyword("ESCAPE")) {
@@ -225,7 +231,12 @@ class Parser {
       }
     }
     if (escaped) throw selectorError(this.#text, pattern, "a character after the escape character");
-    return parts;
+    if (!parts.includes("one")) return { texts: textsBetween(parts) };
+    if (parts.length > limits.likePositionsMax) {
+      const expected = `at most ${limits.likePositionsMax} characters in a pattern with "_"`;
+      throw selectorError(this.#text, pattern, expected);
+    }
+    return { parts };
   }
 
   #nameOf(expression: Expression, token: Token): string {
@@ -296,6 +307,21 @@ class Parser {
   #error(expected: string): EverholdError {
     return selectorError(this.#text, this.#peek(), expected);
   }
+}
+
+/** The literal texts before, between and behind the `%` of a pattern. */
+function textsBetween(parts: readonly LikePart[]): readonly string[] {
+  const texts: string[] = [];
+  let text = "";
+  for (const part of parts) {
+    if (typeof part === "object") text += part.literal;
+    else {
+      texts.push(text);
+      text = "";
+    }
+  }
+  texts.push(text);
+  return texts;
 }
 
 function isComparison(text: string): text is ComparisonOperator {

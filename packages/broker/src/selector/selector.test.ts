@@ -218,6 +218,19 @@ test("LIKE agrees with a regular expression", () => {
   );
 });
 
+test("a long pattern is matched against a long value, and refused where it could cost too much", () => {
+  const value = "a".repeat(500_000);
+  const matches = (selector: string): unknown =>
+    evaluate(parseSelector(selector), { valueOf: () => value });
+  assert.equal(matches(`p LIKE '%${"a".repeat(8_000)}b'`), false);
+  assert.equal(matches(`p LIKE '%${"a".repeat(8_000)}%'`), true);
+  assert.equal(matches(`p LIKE '${"_".repeat(255)}%'`), true);
+  assert.throws(
+    () => parseSelector(`p LIKE '%${"_".repeat(256)}'`),
+    (error) => EverholdError.is(error, "EVH_INVALID_FILTER"),
+  );
+});
+
 test("a selector sees headers and properties of a message", () => {
   const bytes = messageOf("orders", {
     priority: 7,
