@@ -267,3 +267,15 @@ test("credits come at once when messages in memory make room, though nothing is 
   client.acknowledge(messageId, 0, false);
   assert.equal((await client.expect(packets.producerCredits)).credits, 1000);
 });
+
+test("an address that names a routing type several times has it once", async () => {
+  const client = await openClient();
+  for (const routingTypes of [
+    [1, 1, 1],
+    [0, 0, 1, 0],
+  ]) {
+    const value = { address: "a", routingTypes, requiresResponse: true, autoCreated: false };
+    client.send(packets.createAddress, 10, value);
+    await client.expect(packets.nullResponse);
+  }
+});

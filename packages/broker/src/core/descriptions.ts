@@ -110,13 +110,15 @@ export function describeAddress(engine: Engine, name: string): AddressDescriptio
   };
 }
 
-/** Routing types of a CREATE_ADDRESS. @throws EverholdError EVH_ROUTING_TYPE */
+/** Routing types of a CREATE_ADDRESS, each once. @throws EverholdError EVH_ROUTING_TYPE */
 export function routingTypesOf(codes: readonly number[]): RoutingType[] {
-  return codes.map((code) => {
-    if (code === routingTypes.anycast) return "anycast";
-    if (code === routingTypes.multicast) return "multicast";
-    throw unknownRoutingType(code);
-  });
+  const types = new Set<RoutingType>();
+  for (const code of codes) {
+    if (code === routingTypes.anycast) types.add("anycast");
+    else if (code === routingTypes.multicast) types.add("multicast");
+    else throw unknownRoutingType(code);
+  }
+  return [...types];
 }
 
 /** 255 leaves the choice to us: what the address has, else multicast as in Artemis. */
