@@ -21,6 +21,8 @@ export const limits = {
   scanIntervalMs: 30_000,
   /** Rows looked at in one step of such a scan, so that no step takes longer than some milliseconds. */
   scanRowsPerStep: 10_000,
+  /** Rows that one record of a purge settles, so that it fits whatever the gaps between them. More: more records. */
+  purgeRowsPerRecord: 4_000,
   /** Connections at one time. Above: the new one is closed. */
   connectionCountMax: 100_000,
   /** Sessions of one connection. Above: EVH_ILLEGAL_STATE for the creation. */

@@ -1,3 +1,4 @@
+import { limits } from "../limits.ts";
 import type { MoveReason } from "../state/records.ts";
 import { createRowView } from "../state/row-bodies.ts";
 import { ScanCursor } from "../state/scan-cursor.ts";
@@ -66,16 +67,20 @@ export class Redelivery {
 
   /** Drops every message that is not in a consumer's hands. */
   purge(queue: LiveQueue): void {
-    const keys = new Float64Array(queue.state.readyCount);
+    const { journal, state } = this.#engine;
     const cursor = new ScanCursor();
-    let count = 0;
-    while (count < keys.length) {
-      const key = queue.state.scan(cursor, this.#engine.journal.commitPosition, false);
-      if (key < 0) break;
-      keys[count] = key;
-      count += 1;
+    const keys = this.#engine.keyScratch(limits.purgeRowsPerRecord);
+    for (;;) {
+      let count = 0;
+      while (count < limits.purgeRowsPerRecord) {
+        const key = queue.state.scan(cursor, journal.commitPosition, false);
+        if (key < 0) break;
+        keys[count] = key;
+        count += 1;
+      }
+      if (count === 0) return;
+      state.acknowledge(queue.state, keys, count);
     }
-    if (count > 0) this.#engine.state.acknowledge(queue.state, keys, count);
   }
 
   /** Notes one more attempt; true when it was the last one, and the message has gone. */
