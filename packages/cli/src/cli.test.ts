@@ -180,20 +180,22 @@ describe("the command line with a broker", { concurrency: 2 }, () => {
     const file = join(broker.folder, "kept.ndjson");
     await broker.cli(["send", "source", '"quoted"\nand two lines', "--property", "n=1"]);
     await broker.cli(["send", "source", "--file", "-"], {
-      input: '{"json":{"a":[1]}}\n\n{"base64":"/w=="}\n',
+      input: '{"json":{"a":[1]}}\n\n{"base64":"/w=="}\n{"base64":"YQ=="}\n{"base64":"","bodyKind":"other"}\n',
     });
-    assert.equal((await broker.cli(["consume", "source", "--count", "3", "--out", file])).code, 0);
+    assert.equal((await broker.cli(["consume", "source", "--count", "5", "--out", file])).code, 0);
     const lines = jsonLines(readFileSync(file, "utf8"));
     assert.deepEqual(
-      lines.map((line) => [line["body"], line["json"], line["base64"]]),
+      lines.map((line) => [line["body"], line["json"], line["base64"], line["bodyKind"]]),
       [
-        ['"quoted"\nand two lines', undefined, undefined],
-        [undefined, { a: [1] }, undefined],
-        [undefined, undefined, "/w=="],
+        ['"quoted"\nand two lines', undefined, undefined, undefined],
+        [undefined, { a: [1] }, undefined, undefined],
+        [undefined, undefined, "/w==", "bytes"],
+        [undefined, undefined, "YQ==", "bytes"],
+        [undefined, undefined, "", "other"],
       ],
     );
     assert.equal((await broker.cli(["send", "target", "--file", file])).code, 0);
-    const again = await broker.cli(["consume", "target", "--json", "--count", "3"]);
+    const again = await broker.cli(["consume", "target", "--json", "--count", "5"]);
     const strip = ({
       id: _id,
       address: _address,
@@ -201,6 +203,31 @@ describe("the command line with a broker", { concurrency: 2 }, () => {
       ...rest
     }: Record<string, unknown>) => rest;
     assert.deepEqual(jsonLines(again.stdout).map(strip), lines.map(strip));
+  });
+
+  test("the time that opening a consumer takes is none in which nothing came", async () => {
+    const opened = await broker.cli(["consume", "fresh", "--timeout", "1"]);
+    assert.deepEqual([opened.code, opened.stderr], [0, ""]);
+  });
+
+  test("a broker has threads enough for slow reads beside its writes", () => {
+    // Elsewhere nobody can look at another process's threads.
+    if (process.platform !== "linux") return;
+    const count = readdirSync(`/proc/${broker.process.pid}/task`).length;
+    assert.ok(count > 16, String(count));
+  });
+
+  test("what comes by stdin is text when it is UTF-8, else bytes", async () => {
+    await broker.cli(["send", "piped", "-"], { input: "one\ntwo\n" });
+    await broker.cli(["send", "piped", "-"], { input: Buffer.from([0xff, 0, 0x80]) });
+    const { stdout } = await broker.cli(["consume", "piped", "--json", "--count", "2"]);
+    assert.deepEqual(
+      jsonLines(stdout).map((line) => [line["body"], line["base64"]]),
+      [
+        ["one\ntwo\n", undefined],
+        [undefined, "/wCA"],
+      ],
+    );
   });
 
   test("a wrong line of a file is named and nothing behind it is sent", async () => {

@@ -6,6 +6,8 @@ export const limits = {
   acknowledgementsInFlightMax: 1_024,
   /** `--count` up to which `consume` asks for no message more; above, a window of bytes is faster. */
   exactPrefetchMax: 100,
+  /** Milliseconds that opening a consumer may take before `consume` fails; as long as any call. */
+  openTimeoutMs: 30_000,
   /** Milliseconds between two pictures of `queue stat --watch`. */
   watchIntervalMs: 1_000,
   /** Messages that `browse` shows when it is not told how many. */

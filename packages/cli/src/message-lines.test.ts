@@ -8,6 +8,7 @@ test("a line says its body in one of four ways", () => {
   assert.deepEqual(parseMessageLine('{"json":[1,null]}').body, { json: [1, null] });
   assert.deepEqual(parseMessageLine('{"map":{"a":1}}').body, { map: { a: 1 } });
   assert.deepEqual(parseMessageLine('{"base64":"AP8="}').body, new Uint8Array([0, 255]));
+  assert.equal(parseMessageLine('{"base64":"","bodyKind":"other"}').body, undefined);
 });
 
 test("headers and properties go along, what only a broker can say does not", () => {

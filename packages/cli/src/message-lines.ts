@@ -1,6 +1,7 @@
 import {
   EverholdError,
   type Body,
+  type BodyKind,
   type Message,
   type PropertyValue,
   type SendOptions,
@@ -31,11 +32,12 @@ const knownKeys = new Set<string>([
   ...bodyKeys,
   ...textKeys,
   ...brokerKeys,
-  ...["durable", "priority", "ttl", "delay", "properties"],
+  ...["bodyKind", "durable", "priority", "ttl", "delay", "properties"],
 ]);
 
 /**
- * A message as one JSON object: its body as `body` (text), `json` or `base64`, and what it carries.
+ * A message as one JSON object: its body as `body` (text), `json`, `map` or `base64` (bytes, and kinds
+ * that JSON has no form for, as `bodyKind` says), and what it carries.
  * `send --file` reads what `consume --json` writes.
  */
 export function messageToObject(message: Message): object {
@@ -84,22 +86,21 @@ export function bodyText(message: Message): string {
   if ("body" in fields) return fields.body;
   if ("json" in fields) return JSON.stringify(fields.json);
   if ("map" in fields) return JSON.stringify(fields.map);
-  return `<${message.body.length} bytes> ${fields.base64}`;
+  return textOf(message) ?? `<${message.body.length} bytes> ${fields.base64}`;
 }
 
 type BodyFields =
   | { readonly body: string }
   | { readonly json: unknown }
   | { readonly map: object }
-  | { readonly base64: string };
+  | { readonly base64: string; readonly bodyKind: BodyKind };
 
-/** Text wherever the bytes are text, for both people and programs read that best. */
+/** The body in the form that keeps its kind. */
 function bodyFields(message: Message): BodyFields {
-  const text = textOf(message);
-  if (text === undefined) {
-    const map = mapOf(message);
-    return map === undefined ? { base64: base64Of(message.body) } : { map: jsonValuesOf(map) };
-  }
+  const { bodyKind } = message;
+  if (bodyKind === "map") return { map: jsonValuesOf(message.map()) };
+  const text = bodyKind === "text" ? textOf(message) : undefined;
+  if (text === undefined) return { base64: base64Of(message.body), bodyKind };
   if (message.properties[contentTypeProperty] !== jsonContentType) return { body: text };
   try {
     return { json: JSON.parse(text) };
@@ -110,16 +111,8 @@ function bodyFields(message: Message): BodyFields {
 }
 
 function textOf(message: Message): string | undefined {
-  return unlessFormatError(() => message.text());
-}
-
-function mapOf(message: Message): Readonly<Record<string, unknown>> | undefined {
-  return unlessFormatError(() => message.map());
-}
-
-function unlessFormatError<T>(read: () => T): T | undefined {
   try {
-    return read();
+    return message.text();
   } catch (error) {
     if (EverholdError.is(error, "EVH_MESSAGE_FORMAT")) return undefined;
     throw error;
@@ -142,8 +135,14 @@ function bodyOf(value: Readonly<Record<string, unknown>>): Body {
     case "map":
       return { map: propertiesOf(kind, content) };
     case "base64":
-      return new Uint8Array(Buffer.from(textValue(kind, content), "base64"));
+      return bytesOf(textValue(kind, content), value["bodyKind"]);
   }
+}
+
+/** A message without a body stays one; bytes of kinds that this client does not write become bytes. */
+function bytesOf(base64: string, bodyKind: unknown): Body {
+  if (base64 === "" && bodyKind === "other") return undefined;
+  return new Uint8Array(Buffer.from(base64, "base64"));
 }
 
 function optionsOf(value: Readonly<Record<string, unknown>>): SendOptions {

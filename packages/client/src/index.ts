@@ -28,6 +28,6 @@ export {
   type Prefetch,
   type ReconnectOptions,
 } from "./options.ts";
-export type { Message } from "./receive/message.ts";
+export type { BodyKind, Message } from "./receive/message.ts";
 export { defaultPort, formatEndpoint, parseUrl, type ParsedUrl } from "./url/parse-url.ts";
 export type { WaitOptions } from "./waiting.ts";

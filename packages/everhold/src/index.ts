@@ -36,6 +36,7 @@ export {
   type Consumer,
   type ConsumerOptions,
   type HeartbeatOptions,
+  type BodyKind,
   type Message,
   type MessageHandler,
   type MessageOptions,

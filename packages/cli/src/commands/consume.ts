@@ -36,7 +36,7 @@ export function addConsumeCommand(program: Command, context: CommandContext): vo
     .option("--count <n>", "end after so many; default: never", countArgument(1))
     .option(
       "--timeout <duration>",
-      "end when nothing comes for so long, such as 5s",
+      "end when nothing comes for so long, such as 5s; a bare number is in milliseconds",
       durationArgument,
     )
     .option("--filter <selector>", "only messages that match, such as \"colour = 'red'\"")
@@ -75,6 +75,7 @@ async function consumeAll(
   const pending = new PendingWork(limits.acknowledgementsInFlightMax);
   let received = 0;
   try {
+    if (!(await isReady(terminal, consumer))) return await report(terminal, 0, flags);
     while (flags.count === undefined || received < flags.count) {
       const message = await receive(terminal, consumer, flags);
       if (message === null) break;
@@ -91,19 +92,34 @@ async function consumeAll(
   await report(terminal, received, flags);
 }
 
+/** Whether the consumer stands: the time to open it is none in which a message did not come. */
+async function isReady(terminal: Terminal, consumer: Consumer): Promise<boolean> {
+  const ready = await unlessStopped(terminal, async () => {
+    await consumer.ready({ signal: terminal.stop, timeout: limits.openTimeoutMs });
+    return true;
+  });
+  return ready === true;
+}
+
 async function receive(
   terminal: Terminal,
   consumer: Consumer,
   flags: ConsumeFlags,
 ): Promise<Message | null> {
   const { timeout } = flags;
-  try {
-    return await consumer.receive({
+  return unlessStopped(terminal, () =>
+    consumer.receive({
       signal: terminal.stop,
       ...(timeout === undefined ? {} : { timeout }),
-    });
+    }),
+  );
+}
+
+/** What `work` gives; `null` when Ctrl-C ended it, for that is how a consumer is meant to end. */
+async function unlessStopped<T>(terminal: Terminal, work: () => Promise<T>): Promise<T | null> {
+  try {
+    return await work();
   } catch (error) {
-    // Ctrl-C is how a consumer is meant to end.
     if (EverholdError.is(error, "EVH_ABORTED") && terminal.stop.aborted) return null;
     throw error;
   }

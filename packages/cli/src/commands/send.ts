@@ -1,9 +1,10 @@
+import { isUtf8 } from "node:buffer";
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
-import { text as readText } from "node:stream/consumers";
+import { buffer as readBytes } from "node:stream/consumers";
 
 import { InvalidArgumentError, type Command } from "commander";
-import type { Connection, SendOptions } from "everhold";
+import type { Body, Connection, SendOptions } from "everhold";
 
 import {
   addConnectionOptions,
@@ -38,12 +39,13 @@ export function addSendCommand(program: Command, context: CommandContext): void 
   const command = program
     .command("send <address> [body]")
     .description(
-      "send messages; done when the broker has each safe. A body of - is read from stdin",
+      "send messages; done when the broker has each safe. A body of - is all of stdin, as one " +
+        "message: text when it is UTF-8, else bytes",
     )
     .option("--count <n>", "send the body so often", countArgument(1), 1)
     .option("--file <file>", "send each line of a file (- is stdin) as consume --json wrote it")
     .option("--property <name=value>", "set a property; may be given again", propertyArgument, {})
-    .option("--ttl <duration>", "let the messages expire after it, such as 5s", durationArgument)
+    .option("--ttl <duration>", "let the messages expire after it, such as 5s; a bare number is in milliseconds", durationArgument)
     .option("--priority <n>", "0 to 9; default 4", countArgument(0, 9))
     .option("--non-durable", "keep the messages in memory only", false)
     .option("--multicast", "to every queue of the address instead of one of them")
@@ -126,8 +128,13 @@ function messageLines(body: string | undefined, flags: SendFlags): AsyncIterable
 }
 
 async function* repeated(body: string, count: number): AsyncGenerator<MessageLine> {
-  const content = body === "-" ? await readText(process.stdin) : body;
+  const content = body === "-" ? textOrBytes(await readBytes(process.stdin)) : body;
   for (let index = 0; index < count; index++) yield { body: content, options: {} };
+}
+
+/** Only what is text survives being read as text. */
+function textOrBytes(bytes: Uint8Array): Body {
+  return isUtf8(bytes) ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : bytes;
 }
 
 async function* fileLines(file: string): AsyncGenerator<MessageLine> {

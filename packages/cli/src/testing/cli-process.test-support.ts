@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-const program = fileURLToPath(new URL("../../bin/everhold.mjs", import.meta.url));
+const program = fileURLToPath(new URL("../../bin/everhold.cjs", import.meta.url));
 
 /** How a command of the command line ended. */
 export interface CliResult {
@@ -17,7 +17,7 @@ export interface CliResult {
 
 /** What a command is given besides its arguments. */
 export interface CliOptions {
-  readonly input?: string;
+  readonly input?: string | Uint8Array;
   readonly env?: Readonly<Record<string, string>>;
   readonly folder?: string;
 }

@@ -201,6 +201,7 @@ describe("releasing a message", () => {
     const consumer = connection.consumer("q");
     const message = await world.now(consumer.receive());
     await world.now(message?.ack() ?? Promise.resolve());
+    // oxlint-disable-next-line typescript/no-floating-promises -- that nothing follows from it is the fact
     void message?.release();
     await world.settle();
     assertError(

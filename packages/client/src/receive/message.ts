@@ -2,6 +2,12 @@ import type { Body } from "../message/body.ts";
 import type { ReceivedValue } from "../message/properties.ts";
 import type { SendOptions } from "../message/send-options.ts";
 
+/**
+ * What kind of body a message has: written as a string or `{ json }`, as bytes, as `{ map }`, or none of
+ * these (no body, or a kind that only other clients write).
+ */
+export type BodyKind = "text" | "bytes" | "map" | "other";
+
 /** A message that a consumer received. `T` is what `json()` is taken for; nobody checks it. */
 export interface Message<T = unknown> {
   /** JMSMessageID, as its sender set it. */
@@ -12,6 +18,8 @@ export interface Message<T = unknown> {
   readonly queue: string;
   /** The body's bytes as they are on the wire; see `text()`, `json()` and `map()` for what they mean. */
   readonly body: Uint8Array;
+  /** What its sender made it, whatever else it can be read as. */
+  readonly bodyKind: BodyKind;
   readonly properties: Readonly<Record<string, ReceivedValue>>;
   /** 1 at the first delivery. */
   readonly deliveryCount: number;

@@ -16,7 +16,7 @@ import { bodyLengthOffset } from "../message/layout.ts";
 import { fromTypedProperties, type ReceivedValue } from "../message/properties.ts";
 import type { SendOptions } from "../message/send-options.ts";
 import { formatUuid } from "../message/user-ids.ts";
-import type { Message } from "./message.ts";
+import type { BodyKind, Message } from "./message.ts";
 
 /**
  * Where a delivery stands.
@@ -47,6 +47,12 @@ export interface Settler {
   reject(message: ReceivedMessage, reason: string | undefined): Promise<void>;
   reply(message: ReceivedMessage, body: Body, options: SendOptions | undefined): Promise<void>;
 }
+
+const bodyKinds: ReadonlyMap<number, BodyKind> = new Map([
+  [messageTypes.text, "text"],
+  [messageTypes.bytes, "bytes"],
+  [messageTypes.map, "map"],
+]);
 
 /** One for all: decoding is synchronous. */
 const reader = new ByteReader();
@@ -109,6 +115,10 @@ export class ReceivedMessage implements Message {
       );
     }
     return this.core.body;
+  }
+
+  get bodyKind(): BodyKind {
+    return bodyKinds.get(this.core.type) ?? "other";
   }
 
   get properties(): Readonly<Record<string, ReceivedValue>> {

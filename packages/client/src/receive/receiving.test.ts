@@ -129,6 +129,18 @@ describe("a consumer", () => {
     assert.throws(() => broken.map(), { code: "EVH_MESSAGE_FORMAT" });
   });
 
+  it("says of each message what kind of body it was given", async () => {
+    const setup = await setUp();
+    const { world, connection } = setup;
+    const producer = connection.producer("q");
+    const bodies = ["a", { json: 1 }, new TextEncoder().encode("a"), { map: { a: 1 } }, undefined];
+    for (const body of bodies) await world.now(producer.send(body));
+    const consumer = connection.consumer("q");
+    const kinds: string[] = [];
+    for (const _ of bodies) kinds.push((await next(setup, consumer)).bodyKind);
+    assert.deepEqual(kinds, ["text", "text", "bytes", "map", "other"]);
+  });
+
   it("can be looped over, and ends when it is closed", async () => {
     const setup = await setUp();
     const { world, connection } = setup;
