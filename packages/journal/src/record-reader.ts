@@ -1,4 +1,4 @@
-import { assert, EverholdError } from "@everhold/base";
+import { EverholdError } from "@everhold/base";
 import type { Disk, Hash, Timers } from "@everhold/env";
 import type { ReadDone, RecordView } from "./journal-api.ts";
 import { loadExtent, type Extent } from "./extent-load.ts";
@@ -39,7 +39,7 @@ export class RecordReader {
   readonly #hash: Hash;
   readonly #timers: Timers;
   readonly #segments: SegmentTable;
-  readonly #settings: JournalSettings;
+  readonly #settings: Pick<JournalSettings, "readAheadBytes" | "readCacheBytes">;
   readonly #surroundings: ReaderSurroundings;
   readonly #files: SegmentFiles;
   /** In order of use, the latest last. */
@@ -52,7 +52,7 @@ export class RecordReader {
 
   constructor(
     ports: { readonly disk: Disk; readonly hash: Hash; readonly timers: Timers },
-    settings: JournalSettings,
+    settings: Pick<JournalSettings, "readAheadBytes" | "readCacheBytes">,
     segments: SegmentTable,
     surroundings: ReaderSurroundings,
   ) {
@@ -151,9 +151,11 @@ export class RecordReader {
       (error: unknown) => {
         this.#endLoad(load);
         const index = this.#requests.indexOf(request);
-        assert(index >= 0, "a request waits while its load is under way");
-        this.#requests.splice(index, 1);
-        fail(request.done, this.#explain(error, position));
+        // Another load may have brought its bytes, or the journal's end has answered it.
+        if (index >= 0) {
+          this.#requests.splice(index, 1);
+          fail(request.done, this.#explain(error, position));
+        }
         this.#pump();
       },
     );
