@@ -39,6 +39,10 @@ export function movedMessage(
   if (properties.size > limits.propertiesMax) return undefined;
   properties.set(propertyNames.originalAddress, { type: "string", value: message.address });
   properties.set(propertyNames.originalMessageId, { type: "long", value: message.messageId });
+  const routingType = properties.get(propertyNames.routingType);
+  if (routingType?.type === "byte") {
+    properties.set(propertyNames.originalRoutingType, routingType);
+  }
   if (message.expiration !== 0) {
     properties.set(propertyNames.actualExpiry, { type: "long", value: message.expiration });
   }

@@ -238,8 +238,12 @@ export class Dispatcher {
   #answerForcedDeliveries(queue: LiveQueue): void {
     for (const consumer of queue.consumers) {
       if (consumer.forcedDeliveries.length === 0 || consumer.isScanUnfinished) continue;
-      // What the connection has no room for is still deliverable: the answer comes after it.
-      if (consumer.isReady && !consumer.session.sink.link.isWritable) continue;
+      const { link } = consumer.session.sink;
+      if (consumer.isReady && !link.isWritable) {
+        // What the connection has no room for is still deliverable: the answer comes after it.
+        link.isHeldBack = true;
+        continue;
+      }
       for (const sequence of consumer.forcedDeliveries) {
         consumer.session.sink.answerForcedDelivery(consumer.id, sequence, queue.name);
       }

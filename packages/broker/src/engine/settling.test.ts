@@ -167,6 +167,7 @@ test("a dead letter says where it came from, and stays however often it is tried
     const letter = await other.delivery();
     assert.equal(textOf(letter), "poison");
     assert.deepEqual(letter.properties.get("_AMQ_ORIG_ADDRESS"), { type: "string", value: "q" });
+    assert.deepEqual(letter.properties.get("_AMQ_ORIG_ROUTING_TYPE"), { type: "byte", value: 1 });
     other.socket.close();
     await world.settle();
   }
