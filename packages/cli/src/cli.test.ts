@@ -180,7 +180,8 @@ describe("the command line with a broker", { concurrency: 2 }, () => {
     const file = join(broker.folder, "kept.ndjson");
     await broker.cli(["send", "source", '"quoted"\nand two lines', "--property", "n=1"]);
     await broker.cli(["send", "source", "--file", "-"], {
-      input: '{"json":{"a":[1]}}\n\n{"base64":"/w=="}\n{"base64":"YQ=="}\n{"base64":"","bodyKind":"other"}\n',
+      input:
+        '{"json":{"a":[1]}}\n\n{"base64":"/w=="}\n{"base64":"YQ=="}\n{"base64":"","bodyKind":"other"}\n',
     });
     assert.equal((await broker.cli(["consume", "source", "--count", "5", "--out", file])).code, 0);
     const lines = jsonLines(readFileSync(file, "utf8"));

@@ -33,7 +33,7 @@ export function addQueueCommand(program: Command, context: CommandContext): void
     async (flags: ConnectionFlags) => {
       const { terminal } = context;
       await withConnection(context, flags, async (connection) => {
-        for (const name of await queueNames(connection)) {
+        for (const name of await queueNames(connection, terminal.stop)) {
           if (terminal.json) await writeJson(terminal, { name });
           else await terminal.write(`${printable(name)}\n`);
         }
@@ -47,7 +47,7 @@ export function addQueueCommand(program: Command, context: CommandContext): void
   addConnectionOptions(stat).action(async (name: string | undefined, flags: StatFlags) => {
     await withConnection(context, flags, async (connection) => {
       if (flags.watch === true) await watch(context.terminal, connection, name);
-      else await print(context.terminal, await readQueues(connection, name));
+      else await print(context.terminal, await readQueues(connection, name, context.terminal.stop));
     });
   });
 }
@@ -69,23 +69,39 @@ async function withConnection(
 async function readQueues(
   connection: Connection,
   name: string | undefined,
+  signal: AbortSignal,
 ): Promise<readonly QueueInfo[]> {
   if (name !== undefined) {
-    const info = await connection.queueInfo(name);
+    const info = await connection.queueInfo(name, { signal });
     if (info !== undefined) return [info];
     throw new EverholdError("EVH_QUEUE_DOES_NOT_EXIST", `there is no queue ${name}`);
   }
   const queues: QueueInfo[] = [];
-  for (const queueName of await queueNames(connection)) {
-    const info = await connection.queueInfo(queueName);
+  for (const queueName of await queueNames(connection, signal)) {
+    const info = await connection.queueInfo(queueName, { signal });
     // A queue may go between the two questions.
     if (info !== undefined) queues.push(info);
   }
   return queues;
 }
 
-async function queueNames(connection: Connection): Promise<readonly string[]> {
-  const names = await connection.queueNames();
+/** As {@link readQueues}; `undefined` when nobody answered, for a broker that is away may come back. */
+async function readQueuesWhile(
+  terminal: Terminal,
+  connection: Connection,
+  name: string | undefined,
+): Promise<readonly QueueInfo[] | undefined> {
+  try {
+    return await readQueues(connection, name, terminal.stop);
+  } catch (error) {
+    const isAway = EverholdError.is(error, "EVH_TIMEOUT") || EverholdError.is(error, "EVH_ABORTED");
+    if (isAway) return undefined;
+    throw error;
+  }
+}
+
+async function queueNames(connection: Connection, signal: AbortSignal): Promise<readonly string[]> {
+  const names = await connection.queueNames({ signal });
   if (names !== undefined) return names;
   throw new EverholdError(
     "EVH_UNSUPPORTED",
@@ -108,10 +124,12 @@ async function watch(
   if (isScreen) await terminal.write(enterScreen);
   try {
     while (!terminal.stop.aborted) {
-      const queues = await readQueues(connection, name);
+      const queues = await readQueuesWhile(terminal, connection, name);
+      if (queues === undefined) continue;
       if (isScreen) {
         const time = new Date().toLocaleTimeString();
-        const title = `${time}  ${formatCount(queues.length)} queues  (Ctrl-C ends)\n\n`;
+        const count = `${formatCount(queues.length)} ${queues.length === 1 ? "queue" : "queues"}`;
+        const title = `${time}  ${count}  (Ctrl-C ends)\n\n`;
         await terminal.write(home + clearToLineEnds(title + formatTable(columns, queues)));
       } else {
         await print(terminal, queues);

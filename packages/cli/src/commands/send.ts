@@ -45,7 +45,11 @@ export function addSendCommand(program: Command, context: CommandContext): void 
     .option("--count <n>", "send the body so often", countArgument(1), 1)
     .option("--file <file>", "send each line of a file (- is stdin) as consume --json wrote it")
     .option("--property <name=value>", "set a property; may be given again", propertyArgument, {})
-    .option("--ttl <duration>", "let the messages expire after it, such as 5s; a bare number is in milliseconds", durationArgument)
+    .option(
+      "--ttl <duration>",
+      "let the messages expire after it, such as 5s; a bare number is in milliseconds",
+      durationArgument,
+    )
     .option("--priority <n>", "0 to 9; default 4", countArgument(0, 9))
     .option("--non-durable", "keep the messages in memory only", false)
     .option("--multicast", "to every queue of the address instead of one of them")
@@ -92,6 +96,11 @@ async function sendAll(
       await pending.add(send);
     }
   } finally {
+    if (terminal.stop.aborted && pending.count > 0) {
+      bar.clear();
+      const count = formatCount(pending.count);
+      terminal.writeError(`waiting for the broker to confirm ${count}; Ctrl-C again gives up\n`);
+    }
     // Also when a line is wrong: what was sent before it is to arrive.
     await pending.settle();
     bar.clear();
