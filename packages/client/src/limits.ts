@@ -27,6 +27,10 @@ export const limits = {
   waitingSendCountMax: 1_000_000,
   /** Bytes of those, in send buffers: 256 MiB by default. More are refused with EVH_OVERLOADED. */
   waitingSendBuffers: 16,
+  /** Bytes of the memory that small messages share; it is kept until all of them are settled. */
+  messageSlabBytes: 64 * 1024,
+  /** Bytes up to which a message shares memory with others; larger ones have their own. */
+  sharedMessageBytesMax: 8 * 1024,
   /** Sends of one session that the broker has not answered. Further ones wait. */
   unconfirmedSendCountMax: 1 << 16,
   /** Addresses that one session keeps open for sending; the longest idle one is forgotten (Artemis: 1000). */
@@ -47,5 +51,6 @@ export const limits = {
   versionCountMax: 8,
 } as const;
 
+assert(limits.sharedMessageBytesMax <= limits.messageSlabBytes, "a slab must hold a message");
 assert(limits.outputBufferBytes <= limits.outputFlushBytes, "an empty buffer must not be due");
 assert(limits.outputFlushBytes <= limits.outputBufferKeepBytes, "a usual buffer must be kept");

@@ -18,6 +18,10 @@ import { toTypedValue, typed, type PropertyValue } from "./properties.ts";
 import type { MessageOptions } from "./send-options.ts";
 import { UserIds } from "./user-ids.ts";
 
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
 const nowMs = 1_700_000_000_000;
 const mark = encodeProducerMark({ id: new Uint8Array(16).fill(7), epoch: 1, sequence: 1 });
 
@@ -36,7 +40,7 @@ function encode(
     body,
     options,
   );
-  const view = new DataView(encoded.bytes.buffer);
+  const view = viewOf(encoded.bytes);
   scanMessage(view, 0, encoded.bytes.length, new MessageScan());
   return { ...readMessage(new ByteReader(encoded.bytes)), ...encoded };
 }

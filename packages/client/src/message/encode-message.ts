@@ -66,6 +66,9 @@ export const ownPropertyNames: ReadonlySet<string> = new Set<string>([
 
 /** One for all: encoding is synchronous and its result is copied out. */
 const scratch = new ByteWriter(4096);
+/** Small messages share memory: an ArrayBuffer of its own would cost more than all else about one. */
+let slab = new Uint8Array(0);
+let slabOffset = 0;
 
 /**
  * Writes a message as SESS_SEND carries it. The mark, if any, is the last property, so that its
@@ -104,9 +107,23 @@ export function encodeMessage(
   writer.u8(priorityOf(options));
   writeProperties(writer, properties);
   checkSize(writer.offset);
-  const bytes = writer.toBytes();
+  const bytes = keep(writer);
   const sequenceAt = hasMark ? bytes.length - 8 : -1;
   return { bytes, durable, hasDuplicateId: options.duplicateId !== undefined, sequenceAt };
+}
+
+/** What was written, in memory that stays as it is. */
+function keep(writer: ByteWriter): Uint8Array {
+  const length = writer.offset;
+  if (length > limits.sharedMessageBytesMax) return writer.toBytes();
+  if (slabOffset + length > slab.length) {
+    slab = new Uint8Array(limits.messageSlabBytes);
+    slabOffset = 0;
+  }
+  const bytes = slab.subarray(slabOffset, slabOffset + length);
+  bytes.set(writer.written());
+  slabOffset += length;
+  return bytes;
 }
 
 /** @throws EverholdError EVH_FRAME_TOO_LARGE */
