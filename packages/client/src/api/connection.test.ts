@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { EverholdError } from "@everhold/base";
 import type { ConnectionEvent } from "../events.ts";
 import {
   assertError,
@@ -476,6 +477,20 @@ describe("the end of a connection", () => {
     await world.now(running);
     assert.deepEqual(texts(broker, "out"), ["1"]);
     assert.deepEqual(texts(broker, "in"), []);
+  });
+
+  it("by drain comes to an end though a program goes on sending", async () => {
+    const { world, broker, connection } = await setUp();
+    const producer = connection.producer("q");
+    await world.now(producer.send("first"));
+    let last: unknown;
+    const sending = (async () => {
+      for (;;) await producer.send("more");
+    })().catch((error: unknown) => (last = error));
+    await world.now(connection.drain());
+    await world.now(sending);
+    assert.ok(EverholdError.is(last, "EVH_CLOSED"));
+    assert.ok(broker.queue("q").messages.length >= 2);
   });
 
   it("by drain may be limited, and leaves the connection open then", async () => {

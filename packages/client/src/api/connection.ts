@@ -37,7 +37,6 @@ export class Connection implements AsyncDisposable {
   readonly #sessions = new Set<ClientSession>();
   readonly #idleTransactions: ClientSession[] = [];
   readonly #requests: Requests;
-  #drained = false;
 
   /** Use `connect`. */
   constructor(core: ConnectionCore) {
@@ -60,7 +59,7 @@ export class Connection implements AsyncDisposable {
 
   /** A producer for an address. Cheap; the address is looked up, and created if need be, at the first send. */
   producer(address: string, options: ProducerOptions = {}): Producer {
-    if (this.#drained) throw this.#closedError("open a producer");
+    if (!this.#core.takesSends) throw this.#closedError("open a producer");
     return new SessionProducer(this.#core, this.#core.base, address, options);
   }
 
@@ -208,7 +207,7 @@ export class Connection implements AsyncDisposable {
     core.beginDrain();
     const work = async (): Promise<void> => {
       await Promise.all([...this.#consumers].map((consumer) => drainConsumer(consumer)));
-      this.#drained = true;
+      core.endSends();
       await core.base.outbox.idle();
     };
     await waitFor(core.ports, { deadlineMs, signal: wait.signal }, subject, work());

@@ -66,7 +66,7 @@ export class SessionProducer implements Producer {
   }
 
   send(body: Body, options?: SendOptions): Promise<void> {
-    if (this.#closed) return Promise.reject(this.#closedError());
+    if (this.#closed || !this.#core.takesSends) return Promise.reject(this.#closedError());
     const { outbox, transaction } = this.#session;
     let sent: Promise<void>;
     try {
@@ -119,6 +119,9 @@ export class SessionProducer implements Producer {
   };
 
   #closedError(): EverholdError {
-    return new ClosedError("EVH_CLOSED", `Cannot send to ${this.address}: the producer is closed`);
+    return new ClosedError(
+      "EVH_CLOSED",
+      `Cannot send to ${this.address}: the producer is closed, or its connection is closing`,
+    );
   }
 }

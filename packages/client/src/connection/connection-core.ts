@@ -67,6 +67,7 @@ export class ConnectionCore {
   readonly #readyWaiters = new Set<Deferred<Transport>>();
   #state: ConnectionState = "connecting";
   #transport: Transport | undefined;
+  #takesSends = true;
   #nextChannelId = firstSessionChannel;
   #endpointIndex = 0;
   #connectedSinceMs = 0;
@@ -209,6 +210,16 @@ export class ConnectionCore {
   /** Takes no new work; `close` follows. */
   beginDrain(): void {
     if (this.#state !== "closed") this.#state = "draining";
+  }
+
+  /** Takes no more sends either: whoever consumed has said all there was to say. */
+  endSends(): void {
+    this.#takesSends = false;
+  }
+
+  /** Whether producers may send. */
+  get takesSends(): boolean {
+    return this.#takesSends;
   }
 
   /** Closes every session and the socket. Idempotent. */
