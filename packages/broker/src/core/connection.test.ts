@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { packets } from "@everhold/wire";
 
 import { runUntil, startBroker } from "../testing/test-broker.test-support.ts";
-import { messageOf, TestClient } from "../testing/test-client.test-support.ts";
+import { messageOf, TestClient, textOf } from "../testing/test-client.test-support.ts";
 
 test("a new connection gets its ping back and a topology whose first node is the last one", async () => {
   const { world, broker } = await startBroker();
@@ -107,6 +107,24 @@ test("a reattachment is refused, a failover check is passed", async () => {
     lastConfirmedCommandId: -1,
     reattached: false,
   });
+});
+
+test("who asks for a session of another connection ends that connection: it is a dead client's", async () => {
+  const { world } = await startBroker();
+  const lost = await TestClient.open(world, { name: "lost" });
+  await lost.createQueue();
+  await lost.publish("q", "in hand");
+  await lost.consume("q");
+  assert.deepEqual(await lost.texts(), ["in hand"]);
+
+  const client = await TestClient.open(world);
+  client.send(packets.reattachSession, 1, { name: "lost", lastConfirmedCommandId: -1 });
+  assert.equal((await client.expect(packets.reattachSessionResponse)).reattached, false);
+  await client.consume("q");
+  const delivery = await client.delivery();
+  assert.equal(textOf(delivery), "in hand");
+  assert.equal(delivery.deliveryCount, 2);
+  assert.match(world.logged("warn").join("\n"), /A connection was closed/);
 });
 
 test("with users configured only they get a session", async () => {

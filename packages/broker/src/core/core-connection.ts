@@ -168,6 +168,12 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#end();
   }
 
+  /** Whether a session of this name is open here. */
+  hasSession(name: string): boolean {
+    for (const session of this.#sessions.values()) if (session.session.name === name) return true;
+    return false;
+  }
+
   /** Says goodbye because the broker stops, and closes behind what was sent. */
   shutDown(): void {
     if (this.isClosed) return;
@@ -277,7 +283,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
       }
       case packets.reattachSession.id:
         // Sessions do not outlive their connection, so there is nothing to come back to.
-        this.#read(packets.reattachSession);
+        this.#server.replaced(this.#read(packets.reattachSession).name, this);
         this.#followsReattachment = true;
         this.#write(packets.reattachSessionResponse, 1, {
           lastConfirmedCommandId: -1,

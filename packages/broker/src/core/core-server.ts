@@ -1,4 +1,4 @@
-import { deferred } from "@everhold/base";
+import { deferred, EverholdError } from "@everhold/base";
 import type { Link, LinkHandler, Ports, Timer } from "@everhold/env";
 
 import type { Engine } from "../engine/engine.ts";
@@ -58,6 +58,19 @@ export class CoreServer {
   forget(connection: CoreConnection): void {
     this.#connections.delete(connection);
     this.paused.delete(connection);
+  }
+
+  /**
+   * A client asks on connection `by` for the session it had: its earlier connection is dead, whether we
+   * have noticed or not. What that one holds, messages, client id, temporary queues, is free at once.
+   */
+  replaced(sessionName: string, by: CoreConnection): void {
+    for (const connection of this.#connections) {
+      if (connection === by || !connection.hasSession(sessionName)) continue;
+      const reason = `the client has come back as ${by.peer}`;
+      connection.fail(new EverholdError("EVH_DISCONNECTED", reason));
+      return;
+    }
   }
 
   /** The connection's link is gone. */
