@@ -2,7 +2,7 @@ import { connect, type Connection, type Consumer, type Producer } from "everhold
 
 import { InFlight } from "./in-flight.ts";
 import { Meter, warmUpShare } from "./meter.ts";
-import { parseTask, type Measurement, type Task } from "./task.ts";
+import { messagesMax, parseTask, type Measurement, type Task } from "./task.ts";
 
 /** The load of each workload with the real client. */
 const address = "bench";
@@ -35,8 +35,9 @@ async function measureSends(work: Task): Promise<Measurement> {
     Array.from({ length: work.producers - 1 }, () => connect(work.url)),
   );
   const each = Math.max(1, Math.floor(work.inFlight / work.producers));
+  let left = messagesMax(work);
   const sendInTurn = async (producer: Producer): Promise<void> => {
-    while (!meter.isOver()) {
+    while (!meter.isOver() && left-- > 0) {
       const startedMs = performance.now();
       await producer.send(body);
       meter.record(startedMs);
@@ -54,7 +55,11 @@ async function measureSends(work: Task): Promise<Measurement> {
 
 /** Takes stored messages and acknowledges each; a message is over when the broker has that safe. */
 async function measureConsumption(work: Task): Promise<Measurement> {
-  await store(connection, work, Math.ceil(storedPerSecond * work.seconds * (1 + warmUpShare)));
+  await store(
+    connection,
+    work,
+    Math.min(messagesMax(work), Math.ceil(storedPerSecond * work.seconds * (1 + warmUpShare))),
+  );
   const meter = new Meter(work.seconds);
   const consumer = connection.consumer(address);
   const acknowledgements = new InFlight(work.inFlight);

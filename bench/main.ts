@@ -39,7 +39,12 @@ interface Line extends Measurement {
   readonly ratio: number;
 }
 
-await main();
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArguments();

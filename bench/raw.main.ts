@@ -1,7 +1,7 @@
 import { LatencyHistogram } from "./latency-histogram.ts";
 import { warmUpShare } from "./meter.ts";
 import { RawProducer, sendFrame } from "./raw-producer.ts";
-import { parseTask, type Measurement, type Task } from "./task.ts";
+import { messagesMax, parseTask, type Measurement, type Task } from "./task.ts";
 
 /**
  * The load of `send` without a client library: frames that were encoded once are written again and
@@ -20,13 +20,15 @@ async function measure(work: Task): Promise<Measurement> {
       RawProducer.open(work.url, frame, each, latencies),
     ),
   );
+  const answered = (): number => producers.reduce((sum, producer) => sum + producer.answered, 0);
+  const most = messagesMax(work);
   for (const producer of producers) producer.start();
-  await pause(work.seconds * warmUpShare * 1_000);
+  await pause(work.seconds * warmUpShare * 1_000, () => answered() > most * warmUpShare);
   for (const producer of producers) producer.isMeasuring = true;
   const startedMs = performance.now();
-  const before = producers.reduce((sum, producer) => sum + producer.answered, 0);
-  await pause(work.seconds * 1_000);
-  const count = producers.reduce((sum, producer) => sum + producer.answered, 0) - before;
+  const before = answered();
+  await pause(work.seconds * 1_000, () => answered() > most);
+  const count = answered() - before;
   const seconds = (performance.now() - startedMs) / 1_000;
   for (const producer of producers) producer.end();
   return {
@@ -37,6 +39,10 @@ async function measure(work: Task): Promise<Measurement> {
   };
 }
 
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => void setTimeout(resolve, milliseconds));
+/** Waits that long, or until `isEnough`. */
+async function pause(milliseconds: number, isEnough: () => boolean): Promise<void> {
+  const endMs = performance.now() + milliseconds;
+  while (performance.now() < endMs && !isEnough()) {
+    await new Promise((resolve) => void setTimeout(resolve, 5));
+  }
 }

@@ -14,6 +14,14 @@ export interface Task {
   readonly seconds: number;
 }
 
+/** Bytes of non-durable messages that a broker may be given: it keeps them in memory, 1 GiB at most. */
+const memoryBytesMax = 640 * 1024 * 1024;
+
+/** How many messages may be sent that nobody takes; a measurement that reaches it ends early. */
+export function messagesMax(task: Task): number {
+  return task.durable ? Infinity : Math.floor(memoryBytesMax / (task.size + 256));
+}
+
 /** What a load generator found. */
 export interface Measurement {
   readonly perSecond: number;
