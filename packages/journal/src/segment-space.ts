@@ -171,7 +171,7 @@ export class SegmentSpace {
       (error: unknown) => {
         this.#fillStart = 0;
         this.#fillEnd = 0;
-        if (isDiskFull(error) && !this.#isRolling) this.#becomeFull();
+        if (isDiskFull(error) && !this.#isRolling) this.#lackRoom();
         else this.#fail(diskError(error, "prepare a segment"));
         this.#endStep();
       },
@@ -207,17 +207,35 @@ export class SegmentSpace {
       const dead = this.#table.takeDead(this.#surroundings.snapshotFloor);
       if (dead !== undefined) return this.#reclaim(dead);
     }
-    if (this.#isFull && this.#retryAsked) return undefined;
-    const activeBytes = this.active.sizeBytes;
-    let ahead = this.#preparedEnd - this.#writtenEnd;
-    const wanted = this.#surroundings.isWriting
-      ? Math.min(this.#settings.prepareAheadBytes, limits.prepareAheadBytesMin)
-      : this.#settings.prepareAheadBytes;
-    if (this.#preparedEnd < activeBytes && ahead < wanted) return this.#fillActive();
-    for (const spare of this.#spares) ahead += spare.preparedBytes;
-    if (ahead < wanted) return this.#fillSpare();
+    const total = this.#totalAheadBytes();
+    if (this.#retryAsked) {
+      if (total < this.#reserveBytes) this.#becomeFull();
+      return undefined;
+    }
+    const ahead = this.#preparedEnd - this.#writtenEnd;
+    const wanted = this.#wantedBytes();
+    if (this.#preparedEnd < this.active.sizeBytes && ahead < wanted) return this.#fillActive();
+    if (total < wanted) return this.#fillSpare();
     this.#leaveFull();
     return undefined;
+  }
+
+  /** Prepared space that is not given up to messages: acknowledgements live on it when the disk is full. */
+  get #reserveBytes(): number {
+    return Math.min(this.#settings.prepareAheadBytes, limits.prepareAheadBytesMin);
+  }
+
+  /** A full disk has room again when it has some to spare, or it would be full in the next moment. */
+  #wantedBytes(): number {
+    const { prepareAheadBytes } = this.#settings;
+    if (this.#isFull) return Math.min(prepareAheadBytes, 2 * this.#reserveBytes);
+    return this.#surroundings.isWriting ? this.#reserveBytes : prepareAheadBytes;
+  }
+
+  #totalAheadBytes(): number {
+    let total = this.#preparedEnd - this.#writtenEnd;
+    for (const spare of this.#spares) total += spare.preparedBytes;
+    return total;
   }
 
   async #runRoll(values: RollValues): Promise<void> {
@@ -264,7 +282,9 @@ export class SegmentSpace {
     await this.#surroundings.onRemoved(segment);
     const { disk, log } = this.#ports;
     const { segmentBytes, spareCountMax } = this.#settings;
-    const isKept = segment.sizeBytes === segmentBytes && this.#spares.length < spareCountMax;
+    // A full disk needs the blocks more than the file: the segment in use may have no room to grow.
+    const isUsable = segment.sizeBytes === segmentBytes && !this.#isFull && !this.#retryAsked;
+    const isKept = isUsable && this.#spares.length < spareCountMax;
     if (isKept) {
       const name = this.#nextSpareName();
       await disk.rename(segment.name, name);
@@ -295,18 +315,24 @@ export class SegmentSpace {
     );
   }
 
-  #becomeFull(): void {
-    const { log, timers, disk } = this.#ports;
-    if (!this.#isFull)
-      log.warn("the disk is full, new messages are refused", { disk: disk.location });
-    this.#isFull = true;
-    this.#surroundings.onDiskFull();
+  /** No more space can be prepared for now; the disk is full once the reserve is all there is. */
+  #lackRoom(): void {
+    if (this.#totalAheadBytes() < this.#reserveBytes) this.#becomeFull();
+    // Again at each retry: what could not be given up before may have been consumed since.
+    if (this.#isFull) this.#surroundings.onDiskFull();
     if (this.#retryAsked) return;
     this.#retryAsked = true;
-    timers.after(limits.diskFullRetryMs, () => {
+    this.#ports.timers.after(limits.diskFullRetryMs, () => {
       this.#retryAsked = false;
       this.wake();
     });
+  }
+
+  #becomeFull(): void {
+    if (this.#isFull) return;
+    this.#isFull = true;
+    const { log, disk } = this.#ports;
+    log.warn("the disk is full, new messages are refused", { disk: disk.location });
   }
 
   #leaveFull(): void {

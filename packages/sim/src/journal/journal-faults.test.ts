@@ -82,19 +82,47 @@ test("a full disk is a level: what is staged still commits, and room ends it", a
   assert.equal(second.state.fingerprint(), booted.state.fingerprint());
 });
 
-test("on a full disk dead segments come back by giving up the older snapshot", async () => {
-  const world = new JournalWorld({ seed: 6, capacityBytes: 400 * 1024 });
-  const booted = await world.boot({ freeBytesMin: 32 * 1024, spareCountMax: 0 });
-  for (let index = 0; index < 2000; index += 1) {
-    booted.state.add(index % 7, index, 2000);
-    await booted.commit();
-    if (booted.journal.diskFull) await world.run(() => !booted.journal.diskFull);
-  }
-  assert.ok(world.disk.usedBytes <= world.disk.capacityBytes);
+for (const spareCountMax of [0, 2]) {
+  test(`on a full disk dead segments come back by giving up the older snapshot, and up to ${spareCountMax} spares`, async () => {
+    const world = new JournalWorld({ seed: 6, capacityBytes: 400 * 1024 });
+    const booted = await world.boot({ freeBytesMin: 32 * 1024, spareCountMax });
+    for (let index = 0; index < 2000; index += 1) {
+      booted.state.add(index % 7, index, 2000);
+      await booted.commit();
+      if (booted.journal.diskFull) await world.run(() => !booted.journal.diskFull);
+    }
+    assert.ok(world.disk.usedBytes <= world.disk.capacityBytes);
+    assert.equal(booted.failures.length, 0);
+    world.crash();
+    const second = await world.boot();
+    assert.equal(second.state.fingerprint(), booted.state.fingerprint());
+  });
+}
+
+test("a full disk whose messages were consumed has room again, and says each once", async () => {
+  const mebibyte = 1024 * 1024;
+  const world = new JournalWorld({ seed: 6, capacityBytes: 46 * mebibyte });
+  const booted = await world.boot({
+    segmentBytes: 16 * mebibyte,
+    freeBytesMin: 6 * mebibyte,
+    prepareAheadBytes: 24 * mebibyte,
+  });
+  const fill = async (): Promise<void> => {
+    booted.state.add(0, 0, 24);
+    while (!booted.journal.diskFull) {
+      booted.state.add(1, 1, 200_000);
+      await booted.commit();
+    }
+  };
+  await fill();
+  booted.state.add(0, 1, 24);
+  await booted.commit();
+  await world.run(() => !booted.journal.diskFull);
+  const told = (text: string): number => world.logs.filter((line) => line.includes(text)).length;
+  assert.equal(told("the disk is full"), 1);
+  assert.equal(told("the disk has room again"), 1);
+  await fill();
   assert.equal(booted.failures.length, 0);
-  world.crash();
-  const second = await world.boot();
-  assert.equal(second.state.fingerprint(), booted.state.fingerprint());
 });
 
 test("records and groups over their limits are refused, and the journal goes on", async () => {
