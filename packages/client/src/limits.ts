@@ -47,7 +47,7 @@ export const limits = {
   concurrencyMax: 10_000,
   /** Milliseconds that a connection must have lasted for the back-off to start anew. */
   stableConnectionMs: 10_000,
-  /** Protocol versions that are tried when a broker does not know ours (core.md 1.6). */
+  /** Protocol versions that are tried when a broker does not know ours. */
   versionCountMax: 8,
 } as const;
 

@@ -82,7 +82,7 @@ export interface ResolvedOptions {
 export const defaultUrl = "tcp://127.0.0.1:61616";
 
 /**
- * Fills in the defaults (DESIGN 12.15). Precedence: options, URL parameters, defaults.
+ * Fills in the defaults. Precedence: options, URL parameters, defaults.
  *
  * @throws EverholdError EVH_URL, EVH_CONFIG naming the option, what was found and what is allowed
  */

@@ -11,7 +11,7 @@ export type RecreationStep =
   | "other";
 
 /**
- * Counts the packets of one session for its confirmation window (protocol/core.md 5.7).
+ * Counts the packets of one session for its confirmation window.
  * A packet is counted when its effect is committed, failed ones included, so that both ends agree.
  */
 export class Confirmations {
@@ -47,7 +47,7 @@ export class Confirmations {
 
 /**
  * Tells the packets that a Java client sends, unrecorded, while it re-creates a session, from those it
- * records (protocol/core.md 5.8.4). Counting the former would confirm sends that never arrived.
+ * records. Counting the former would confirm sends that never arrived.
  *
  * ```
  * (CREATE_QUEUE[rr=0]? CREATECONSUMER[rr=0] FLOWTOKEN FORCE_DELIVERY?)* XA_FAILED? START?

@@ -198,7 +198,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#reader.close();
   }
 
-  /** Looks whether the client still lives, and confirms what is due (protocol/core.md 1.4). */
+  /** Looks whether the client still lives, and confirms what is due. */
   check(nowMs: number): void {
     for (const session of this.#sessions.values()) session.flushConfirmations();
     if (!this.#hasFrames && nowMs >= this.#openedMs + this.engine.config.handshakeTimeoutMs) {
@@ -354,7 +354,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     }
   }
 
-  /** The first version named holds; later ones are of no interest (protocol/core.md 1.6). */
+  /** The first version named holds; later ones are of no interest. */
   #fixVersion(version: number): void {
     if (this.version === 0 && isSupportedVersion(version)) this.version = version;
   }

@@ -35,7 +35,7 @@ import { forcedDeliveryMarker, movedMessage } from "./special-messages.ts";
 export interface CoreSessionOptions extends SessionOptions {
   readonly channelId: number;
   readonly confirmationWindowBytes: number;
-  /** It directly follows the refused reattachment of the same session (protocol/core.md 5.8.4). */
+  /** It directly follows the refused reattachment of the same session. */
   readonly isRecreation: boolean;
 }
 
@@ -298,7 +298,7 @@ export class CoreSession implements SessionSink, Waiting {
     else if (answer instanceof Uint8Array) {
       if (!this.link.isClosed) this.link.output.begin(answer.length).raw(answer);
     } else if (answer !== false) answer.run();
-    // The answer comes before a confirmation that covers its request (protocol/core.md 5.7.2).
+    // The answer comes before a confirmation that covers its request.
     if (countedBytes > 0 && this.#confirmations.count(countedBytes)) this.flushConfirmations();
   }
 

@@ -15,7 +15,7 @@ export const featuresAddress = "$everhold.features";
 /** The address whose "queues" are all queues of the broker. */
 export const queuesAddress = "$everhold.queues";
 
-/** What this broker offers beyond CORE, as `name/version` (protocol/everhold-on-core.md). */
+/** What this broker offers beyond CORE, as `name/version`. */
 const features = ["mark/1", "queues/1"] as const;
 
 /** What a JMS client uses as window for consumers unless its user says otherwise. */
@@ -68,7 +68,7 @@ export function isSameSubscription(found: QueueDefinition, asked: QueueDefinitio
   return found.addressName === asked.addressName && (found.filter ?? "") === (asked.filter ?? "");
 }
 
-/** What a queue is like, or what a queue of this name could be (protocol/core.md 9). */
+/** What a queue is like, or what a queue of this name could be. */
 export function describeQueue(engine: Engine, name: string): QueueDescription {
   const parts = splitName(name);
   const queue = engine.catalog.findQueue(parts.queue);

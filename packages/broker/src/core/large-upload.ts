@@ -12,7 +12,7 @@ import {
 import { limits } from "../limits.ts";
 
 /**
- * A message that arrives in parts (protocol/core.md 4.7). It is put together in memory and then treated
+ * A message that arrives in parts. It is put together in memory and then treated
  * as one message: Java clients take SESS_RECEIVE_MSG of any size.
  */
 export class LargeUpload {

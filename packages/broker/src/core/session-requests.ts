@@ -52,7 +52,7 @@ class Request {
 
 /**
  * Handles every request of a session that is not on the hot path: administration, consumers,
- * transactions, large messages (protocol/core.md 3.3 to 3.6).
+ * transactions, large messages.
  *
  * @throws ProtocolError when the frame is not valid
  */

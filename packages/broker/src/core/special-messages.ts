@@ -2,7 +2,7 @@ import { ByteReader, ByteWriter, propertyNames, readMessage, writeMessage } from
 
 import { limits } from "../limits.ts";
 
-/** The marker that answers a forced delivery (protocol/core.md 5.5): shape as it was seen to work. */
+/** The marker that answers a forced delivery: shape as it was seen to work. */
 export function forcedDeliveryMarker(queueName: string, sequence: number): Uint8Array {
   const writer = new ByteWriter();
   writeMessage(writer, {

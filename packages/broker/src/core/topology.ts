@@ -4,7 +4,7 @@ import { versionNewest } from "./versions.ts";
 
 /**
  * Tells a client the topology of a broker that is alone: one node, no connectors, last one. Without it
- * the first session of every client would wait 30 s (protocol/core.md 1.5, 6.1).
+ * the first session of every client would wait 30 s.
  */
 export function writeTopology(
   writer: ByteWriter,

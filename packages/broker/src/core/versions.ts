@@ -1,4 +1,4 @@
-/** The newest protocol version that we speak: Artemis 2.37 to 2.44 (protocol/core.md 1.6). */
+/** The newest protocol version that we speak: Artemis 2.37 to 2.44. */
 export const versionNewest = 136;
 
 /** The oldest that we accept: Artemis 2.0. */

@@ -30,7 +30,7 @@ export interface SessionSink {
     end: number,
     movedTo: string | undefined,
   ): number;
-  /** Says that all that could be delivered has been (protocol/core.md 5.5). */
+  /** Says that all that could be delivered has been. */
   answerForcedDelivery(consumerId: number, sequence: number, queueName: string): void;
   /** The consumer's queue is gone. */
   disconnectConsumer(consumerId: number): void;

@@ -49,7 +49,7 @@ export class Consumer {
     return this.isBrowser || this.session.isStarted;
   }
 
-  /** Adds credits: −1 lifts the limit, 0 sets them to zero (protocol/core.md 5.4). */
+  /** Adds credits: −1 lifts the limit, 0 sets them to zero. */
   addCredits(bytes: number): void {
     if (bytes === -1) this.isUnlimited = true;
     else if (bytes === 0) this.credits = 0;

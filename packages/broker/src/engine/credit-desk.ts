@@ -14,7 +14,7 @@ interface CreditRequest {
 }
 
 /**
- * Gives producers the right to send (protocol/core.md 5.3). While an address or the disk is full,
+ * Gives producers the right to send. While an address or the disk is full,
  * requests wait here: that is the only back-pressure on producers that block.
  */
 export class CreditDesk {

@@ -24,7 +24,7 @@ export class MessageIdentity {
 
   /**
    * Reads the identity of a scanned message: a producer mark rides in `_AMQ_DUPL_ID`, or in `_EVH_SEQ`
-   * where the application uses the former for itself (protocol/everhold-on-core.md).
+   * where the application uses the former for itself.
    *
    * @throws EverholdError EVH_PROTOCOL for a mark that cannot be one, EVH_REJECTED for too long an id
    */

@@ -16,7 +16,7 @@ export class Redelivery {
 
   /**
    * Takes back a delivery that is in flight. `isAttempt` says whether it counts: a graceful return of
-   * what was only buffered does not (protocol/core.md 5.6, 5.9). A message that was tried too often goes
+   * what was only buffered does not. A message that was tried too often goes
    * to the dead-letter address instead.
    */
   giveBack(queue: LiveQueue, key: number, isAttempt: boolean): void {

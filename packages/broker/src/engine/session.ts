@@ -137,7 +137,7 @@ export class Session {
     this.#consumers.delete(consumer.id);
   }
 
-  /** Gives a consumer credit (protocol/core.md 5.4). An unknown one is ignored. */
+  /** Gives a consumer credit. An unknown one is ignored. */
   addCredits(consumerId: number, bytes: number): void {
     const consumer = this.#consumers.get(consumerId);
     if (consumer === undefined) return;
@@ -145,7 +145,7 @@ export class Session {
     this.engine.touch(consumer.queue);
   }
 
-  /** Asks for a marker behind all that can be delivered (protocol/core.md 5.5). */
+  /** Asks for a marker behind all that can be delivered. */
   forceDelivery(consumerId: number, sequence: number): void {
     const consumer = this.#consumers.get(consumerId);
     if (consumer === undefined) return;
@@ -220,7 +220,7 @@ export class Session {
 
   /**
    * Rolls back: what was sent is dropped; what was acknowledged, and what was delivered and not
-   * acknowledged, goes back to its queues (protocol/core.md 5.9).
+   * acknowledged, goes back to its queues.
    */
   rollback(countsFirstDelivery: boolean): void {
     this.#transaction?.rollback();

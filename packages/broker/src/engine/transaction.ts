@@ -19,8 +19,7 @@ interface CheckedSend extends PreparedSend {
  * nothing is in the journal before the commit, which is one atomic group of records: no begin, no commit
  * record, the batch's checksum is the commit (ARCHITECTURE.md, "The journal").
  *
- * It has *failed* once a part of it cannot be done; COMMIT then rolls back and answers with that reason
- * (protocol/core.md 5.9).
+ * It has *failed* once a part of it cannot be done; COMMIT then rolls back and answers with that reason.
  */
 export class Transaction implements DeferredWork {
   readonly #session: Session;

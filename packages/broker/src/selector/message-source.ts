@@ -84,7 +84,7 @@ export class MessageSource implements SelectorSource {
     return start < 0 ? undefined : decodeSimpleString(this.#bytes, start, end);
   }
 
-  /** `ID:` and the 16 bytes as 8-4-4-4-12 hexadecimal digits (protocol/core.md 4.2). */
+  /** `ID:` and the 16 bytes as 8-4-4-4-12 hexadecimal digits. */
   #userId(): string | undefined {
     const start = this.#scan.userIdOffset;
     if (start < 0) return undefined;

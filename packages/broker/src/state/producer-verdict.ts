@@ -26,7 +26,7 @@ export interface ProducerQuestion {
 }
 
 /**
- * The rule for accepting a sequence (`everhold-on-core`, "Accepting a sequence").
+ * The rule for accepting a sequence.
  *
  * | producer | epoch  | sequence           | verdict                          |
  * |----------|--------|--------------------|----------------------------------|

@@ -10,7 +10,7 @@ export const stateLimits = {
   duplicateIdsPerAddressMax: 20_000,
   /** Bytes of one duplicate id, so that a full ring fits into one snapshot section. More: EVH_REJECTED. */
   duplicateIdBytesMax: 512,
-  /** Producers remembered at one time, about 50 bytes each. Those idle for longest are forgotten. */
+  /** Producers remembered at one time, about 60 bytes each. Those idle for longest are forgotten. */
   producersMax: 100_000,
   /** Producers that one record forgets; it holds 16 bytes for each. The rest goes with the next record. */
   producersPerEvictionMax: 4_096,

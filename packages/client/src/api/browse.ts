@@ -16,7 +16,7 @@ export interface BrowseOptions {
 
 /**
  * The messages of a queue in order, each left where it is. The end is found by asking the broker for a
- * marker behind all that it has (core.md 5.5). A queue that does not exist is not created.
+ * marker behind all that it has. A queue that does not exist is not created.
  *
  * @throws RejectedError EVH_QUEUE_DOES_NOT_EXIST, EVH_INVALID_FILTER
  */

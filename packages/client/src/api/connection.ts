@@ -149,8 +149,8 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * The names of all queues; `undefined` when the broker can't list them over CORE
-   * (everhold-on-core.md: an Everhold broker answers for the address `$everhold.queues`).
+   * The names of all queues; `undefined` when the broker can't list them over CORE.
+   * An Everhold broker answers for the address `$everhold.queues`.
    */
   async queueNames(wait: WaitOptions = {}): Promise<readonly string[] | undefined> {
     if (this.#core.features === undefined) return undefined;

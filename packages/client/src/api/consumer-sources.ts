@@ -55,7 +55,7 @@ export function queueTarget(queue: string, options: ConsumerOptions): Target {
   };
 }
 
-/** The target of `subscribe(topic)` (core.md 4.4, 9). */
+/** The target of `subscribe(topic)`. */
 export function topicTarget(
   core: ConnectionCore,
   topic: string,

@@ -38,11 +38,11 @@ import {
 /** Where a connection stands. */
 export type ConnectionState = "connecting" | "connected" | "reconnecting" | "draining" | "closed";
 
-/** The address whose "queues" are the features of an Everhold broker (everhold-on-core.md). */
+/** The address whose "queues" are the features of an Everhold broker. */
 const featuresAddress = "$everhold.features";
 /** The feature of brokers that know producer marks. */
 const markFeature = "mark/1";
-/** Channels of sessions begin here (core.md 1.3). */
+/** Channels of sessions begin here. */
 const firstSessionChannel = 10;
 
 /**
@@ -329,7 +329,7 @@ export class ConnectionCore {
     return { transport, creation, username: this.options.username, password };
   }
 
-  /** Tells the broker who this is. The first time a client id must be nobody else's (core.md 5.2). */
+  /** Tells the broker who this is. The first time a client id must be nobody else's. */
   async #introduce(channel: Channel): Promise<void> {
     const { clientId } = this.options;
     const isFirst = this.#state === "connecting";

@@ -113,8 +113,7 @@ export async function deleteQueue(channel: Channel, queueName: string): Promise<
 }
 
 /**
- * Makes sure that an address can be sent to: creating what is missing is the client's task in CORE
- * (core.md 9, 11.1.11).
+ * Makes sure that an address can be sent to: creating what is missing is the client's task in CORE.
  *
  * @throws RejectedError EVH_ADDRESS_DOES_NOT_EXIST, EVH_QUEUE_DOES_NOT_EXIST
  */

@@ -57,7 +57,7 @@ const receiveFrame = new ReceiveFrame();
 
 /**
  * One session's channel on one transport: sends packets, gives answers to whoever waits, counts for the
- * confirmation window (core.md 5.7).
+ * confirmation window.
  *
  * A broker answers the requests of a channel in their order, so the oldest waiter gets the next answer.
  * Sends are the exception: they carry a correlation id above 0, and so do their answers.
@@ -213,7 +213,7 @@ export class Channel implements ChannelHandler {
       case packets.receiveContinuation.id:
         return this.#onContinuation(reader, frameBytes);
       case packets.packetsConfirmed.id:
-        // A send counts as safe only with its own NULL_RESPONSE (core.md 5.8.4), and nothing is kept
+        // A send counts as safe only with its own NULL_RESPONSE, and nothing is kept
         // for a reattachment, so there is nothing to trim.
         return;
       default:

@@ -18,7 +18,7 @@ interface Assembly {
   bytes: number;
 }
 
-/** Puts the large messages of one channel together in memory (core.md 4.7). One a consumer at a time. */
+/** Puts the large messages of one channel together in memory. One a consumer at a time. */
 export class LargeMessages {
   readonly #assemblies = new Map<number, Assembly>();
 

@@ -11,7 +11,7 @@ import { Deque } from "../deque.ts";
 import { refusalError } from "./refusal.ts";
 import type { ChannelHandler, Transport } from "./transport.ts";
 
-/** What kind of session the broker is asked for (core.md 5.1). */
+/** What kind of session the broker is asked for. */
 export interface SessionFlavour {
   readonly autoCommitSends: boolean;
   readonly autoCommitAcks: boolean;
@@ -33,7 +33,7 @@ export interface SessionRequest extends SessionFlavour {
 const versionMin = 130;
 /** The first version in which CREATESESSION_V2 exists. */
 const createSessionV2Since = 131;
-/** Bodies above this arrive in parts (core.md 4.7). */
+/** Bodies above this arrive in parts. */
 const minLargeMessageBytes = 102_400;
 
 const administrationChannel = 1;

@@ -14,10 +14,10 @@ import { limits } from "../limits.ts";
 import { formatEndpoint } from "../url/parse-url.ts";
 import { readTopology } from "./topology.ts";
 
-/** The newest protocol version that this client speaks (core.md 1.6). */
+/** The newest protocol version that this client speaks. */
 export const clientVersion = 136;
 
-/** The first bytes on a connection, without frame or answer (core.md 1.1). */
+/** The first bytes on a connection, without frame or answer. */
 const magic = new Uint8Array([0x41, 0x52, 0x54, 0x45, 0x4d, 0x49, 0x53]);
 
 /** Who gets the packets of one session's channel. */
@@ -98,7 +98,7 @@ export class Transport implements LinkHandler {
     return this.#link.queuedBytes + this.#writer.offset;
   }
 
-  /** Says hello and calls `onTopology` once the broker has told its whole topology (core.md 1.5). */
+  /** Says hello and calls `onTopology` once the broker has told its whole topology. */
   open(listener: TransportListener, onTopology: () => void): void {
     this.#listener = listener;
     this.#onTopology = onTopology;

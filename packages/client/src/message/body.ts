@@ -40,7 +40,7 @@ export function isJsonBody(body: Body): boolean {
   return typeof body === "object" && !(body instanceof Uint8Array) && "json" in body;
 }
 
-/** Appends the body's bytes (core.md 4.3). @throws EverholdError EVH_MESSAGE_FORMAT */
+/** Appends the body's bytes. @throws EverholdError EVH_MESSAGE_FORMAT */
 export function writeBody(writer: ByteWriter, body: Body): void {
   if (body === undefined) return;
   if (typeof body === "string") return writeText(writer, body);

@@ -17,7 +17,7 @@ import type { UserIds } from "./user-ids.ts";
 
 /** A message ready to be framed. */
 export interface EncodedMessage {
-  /** `MSG` of core.md 4.1, in memory of its own. */
+  /** `MSG` of PROTOCOL.md, in memory of its own. */
   readonly bytes: Uint8Array;
   readonly durable: boolean;
   /** Whether the application gave it a duplicate id, so that it may be repeated even without a mark. */
@@ -40,7 +40,7 @@ export interface EncodeTarget {
   readonly routing: Routing;
   /** The 32 bytes of the producer mark; `undefined` for sends that are never repeated. */
   readonly mark: Uint8Array | undefined;
-  /** Whether the mark may ride in `_EVH_SEQ` beside an application's duplicate id (everhold-on-core.md). */
+  /** Whether the mark may ride in `_EVH_SEQ` beside an application's duplicate id. */
   readonly markBesideId: boolean;
 }
 

@@ -1,5 +1,5 @@
 /**
  * What the length in front of a message's body has added to it: the 13 bytes of a frame's header.
- * Source: core.md 4.1.
+ * See `MSG` in PROTOCOL.md.
  */
 export const bodyLengthOffset = 13;

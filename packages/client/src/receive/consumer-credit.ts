@@ -1,7 +1,7 @@
 import type { Prefetch } from "../options.ts";
 
 /**
- * How many bytes the broker may still deliver to one consumer, as both sides count them (core.md 5.4):
+ * How many bytes the broker may still deliver to one consumer, as both sides count them:
  * it delivers while the balance is above 0 and then subtracts the frame, so it may fall below.
  */
 export class ConsumerCredit {

@@ -4,8 +4,8 @@ import type { Channel } from "../core/channel.ts";
 const scan = new MessageScan();
 
 /**
- * The markers that one consumer asked for: the broker delivers all that it can, then a marker (core.md
- * 5.5). So the client learns that it has seen everything, and that there is nothing.
+ * The markers that one consumer asked for: the broker delivers all that it can, then a marker. So the
+ * client learns that it has seen everything, and that there is nothing.
  */
 export class ForcedDeliveries {
   readonly #consumerId: number;

@@ -64,7 +64,7 @@ export class ReceivedMessage implements Message {
   readonly deliveryCount: number;
   /** What it took of the consumer's credit. */
   readonly frameBytes: number;
-  /** The message as it came, `MSG` of core.md 4.1. */
+  /** The message as it came, `MSG` of PROTOCOL.md. */
   readonly bytes: Uint8Array;
   state: DeliveryState = "buffered";
   /** Which life of the consumer delivered it last: acknowledgements name deliveries of this one only. */

@@ -305,7 +305,7 @@ export class Settlement implements Settler, AckListener {
   }
 
   /**
-   * Gives everything that is not settled back to the queue (core.md 5.9). The first one not settled
+   * Gives everything that is not settled back to the queue. The first one not settled
    * counts as delivered; those behind it, which nobody saw, do not.
    */
   async #rollBackOnce(): Promise<void> {

@@ -8,7 +8,7 @@ import type { PendingSend } from "./pending-send.ts";
  *
  *     closed ──open──> opening ──opened──> open ──connection lost──> closed
  *
- * Rules of core.md 5.3: half the window is asked for at the start and whenever balance and what is on
+ * As Artemis' client does it: half the window is asked for at the start and whenever balance and what is on
  * its way fall below it; a message larger than that asks for its own size.
  */
 export class AddressGate {

@@ -304,7 +304,7 @@ export class Outbox {
     );
   }
 
-  /** Asks for credit, then says that a producer is there, in the order of Artemis' client (core.md 5.3). */
+  /** Asks for credit, then says that a producer is there, in the order of Artemis' client. */
   #startGate(channel: Channel, gate: AddressGate): void {
     gate.state = "open";
     const credits = gate.creditToRequest(gate.waiting.at(0)?.bytes ?? 0);

@@ -3,7 +3,7 @@ import { encodeProducerMark, producerIdBytes, setI64At } from "@everhold/wire";
 
 /**
  * Who a session is to the broker's duplicate detection: an id nobody else has, and the number of the
- * next durable send (everhold-on-core.md). It outlives connections, so that a repeated send is known.
+ * next durable send. It outlives connections, so that a repeated send is known.
  */
 export class ProducerIdentity {
   /** A mark of this producer; its sequence is filled in when a message leaves. */

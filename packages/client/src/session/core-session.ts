@@ -38,7 +38,7 @@ interface IntakeEntry {
   isOpen: boolean;
 }
 
-/** The flavours in use (core.md 5.1). */
+/** The flavours in use. */
 export const flavours = {
   plain: { autoCommitSends: true, autoCommitAcks: true, preAcknowledge: false },
   preAcknowledge: { autoCommitSends: true, autoCommitAcks: true, preAcknowledge: true },
@@ -233,7 +233,7 @@ export class CoreSession implements ChannelListener {
     );
     if (!entry.isOpen) entry.opened.reject(error);
     entry.intake.end(error);
-    // The broker waits for this answer (core.md 5.11); what it says in return tells nothing new.
+    // The broker waits for this answer; what it says in return tells nothing new.
     this.#channel
       ?.call(packets.consumerClose, { consumerId }, "close the consumer", readNull)
       .catch(ignore);
@@ -292,7 +292,7 @@ export class CoreSession implements ChannelListener {
 
   /**
    * The broker may keep the session of the broken connection, with its deliveries, until it misses that
-   * connection (core.md 5.7.4). So it is asked for by its name, and closed.
+   * connection. So it is asked for by its name, and closed.
    */
   async #retireLastLife({ transport, creation }: SessionOpening): Promise<void> {
     const last = this.#lastLife;

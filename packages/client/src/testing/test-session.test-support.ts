@@ -27,7 +27,7 @@ interface TestConsumer {
   readonly inFlight: StoredMessage[];
 }
 
-/** One session of the test broker: core.md 5 in the plainest way. */
+/** One session of the test broker: CORE in the plainest way. */
 export class TestSession {
   readonly name: string;
   readonly channelId: number;
