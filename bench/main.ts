@@ -159,7 +159,7 @@ function print(line: Line, json: boolean): void {
   const rate = line.perSecond.toLocaleString("en-US");
   const baseline = line.baselinePerSecond.toLocaleString("en-US");
   process.stdout.write(
-    `${workload} (${generator}), ${size} bytes, ${durability}, ${producers} producers, ` +
+    `${workload} (${generator}), ${size} bytes, ${durability}, ${producers === 1 ? "1 producer" : `${producers} producers`}, ` +
       `${inFlight} in flight: ${rate}/s, p50 ${line.p50} ms, p99 ${line.p99} ms; ` +
       `baseline ${baseline}/s, ratio ${line.ratio}\n`,
   );

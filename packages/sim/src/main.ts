@@ -6,7 +6,7 @@ import { runScenario } from "./scenario/scenario.ts";
 
 const usage = `Usage: npm run sim -- [options]
 
-  --seeds N       how many seeds (default 200, or no limit with --minutes)
+  --seeds N       how many seeds, after those of seeds.txt (default 200, or no limit with --minutes)
   --start S       the first of them (default 1)
   --minutes M     begin no further seed after M minutes
   --seed S        replay one seed and print everything that happens
@@ -104,13 +104,17 @@ function integerOf(name: string, text: string): number {
 
 function humanReport(report: RunReport, seconds: number): string {
   const faults = Object.entries(report.faults).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const recorded = report.recorded === 0 ? "" : `, ${report.recorded} of them from seeds.txt`;
   const lines = [
-    `${report.seeds} seeds in ${seconds.toFixed(1)} s`,
-    `  simulated   ${(report.simulatedMs / 60_000).toFixed(1)} minutes, ${report.events} events`,
+    `${report.seeds} seeds in ${seconds.toFixed(1)} s${recorded}`,
+    `  simulated   ${(report.simulatedMs / 60_000).toFixed(1)} minutes, ${report.events.toLocaleString("en-US")} events`,
     `  messages    ${report.sends} sent, ${report.refused} refused, ${report.unknown} unknown`,
     `  deliveries  ${report.deliveries}, ${report.repeats} of them repeats, ${report.deadLetters} dead letters`,
     `  also        ${report.transactions} transactions`,
-    `  faults      ${faults.map(([kind, count]) => `${kind} ${count}`).join(", ")}`,
+    ...faults.map(([kind, count], index) => {
+      const label = index === 0 ? "faults" : "";
+      return `  ${label.padEnd(12)}${kind.padEnd(32)}${String(count).padStart(7)}`;
+    }),
     `  failures    ${report.failures.length}`,
   ];
   for (const { seed, problems } of report.failures) {

@@ -17,6 +17,8 @@ export interface SeedPlan {
 /** What came out of all seeds together. */
 export interface RunReport {
   seeds: number;
+  /** Of the seeds: those that were recorded because they failed once. */
+  recorded: number;
   /** Virtual time of all seeds together, in ms. */
   simulatedMs: number;
   events: number;
@@ -47,6 +49,7 @@ export async function runSeeds(
   const endMs = nowMs() + plan.realMsMax;
   for (const seed of seedsOf(plan)) {
     if (nowMs() >= endMs) break;
+    if (report.seeds < plan.recorded.length) report.recorded += 1;
     add(report, await runScenario({ seed, mutation: plan.mutation }));
     onSeed(report);
   }
@@ -69,6 +72,7 @@ function* seedsOf(plan: SeedPlan): Generator<number> {
 function newReport(): RunReport {
   return {
     seeds: 0,
+    recorded: 0,
     simulatedMs: 0,
     events: 0,
     sends: 0,

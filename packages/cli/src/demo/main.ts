@@ -36,7 +36,7 @@ async function demo(flags: DemoFlags): Promise<ExitCode> {
   if (!terminal.json) {
     await terminal.write(
       `${formatCount(flights.length)} flights as durable messages, two durable subscribers, ` +
-        `${flags.kills} times kill -9\n`,
+        `kill -9 ${flags.kills === 1 ? "once" : `${flags.kills} times`}\n`,
     );
   }
   try {
