@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { EverholdError } from "@everhold/base";
+import { brokerConfig } from "@everhold/broker";
 
 import { loadConfig, type ConfigSources, type ResolvedConfig } from "./load-config.ts";
 
@@ -39,6 +40,26 @@ describe("configuration", () => {
     assert.equal(config.dataFolder, join(empty, "everhold-data"));
     assert.equal(config.file, undefined);
     rmSync(empty, { recursive: true });
+  });
+
+  test("the file that the README shows is accepted, by the broker as well", () => {
+    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+    const yaml = /```yaml\n([\s\S]*?)```/.exec(readme)?.[1] ?? "";
+    const { document } = load(yaml, { environment: { ANN_PASSWORD: "secret" } });
+    assert.ok(document.limits?.frameSize !== undefined);
+    const { frameSize, messageSize } = document.limits;
+    brokerConfig({
+      frameBytesMax: frameSize,
+      ...(messageSize && { messageBytesMax: messageSize }),
+    });
+  });
+
+  test("a limit above what the broker can do is told with its place", () => {
+    assert.match(
+      problem("limits: { frameSize: 17MiB }"),
+      /:1:22: limits\.frameSize: found "17MiB", expected .* from 64KiB to 16MiB/,
+    );
+    assert.match(problem("limits: { messageSize: 16MiB }"), /limits\.messageSize: .* to 16320KiB/);
   });
 
   test("an empty file says nothing", () => {

@@ -1,3 +1,4 @@
+import { limits } from "@everhold/broker";
 import { z } from "zod";
 
 import { acceptorUrlForms, parseAcceptorUrl } from "./acceptor-url.ts";
@@ -47,8 +48,14 @@ export const configSchema = z.strictObject({
     .optional(),
   limits: z
     .strictObject({
-      frameSize: size({ min: 64 * 1024, max: 64 * 1024 ** 2 }, "from 64KiB to 64MiB").optional(),
-      messageSize: size({ min: 1024, max: 64 * 1024 ** 2 }, "from 1KiB to 64MiB").optional(),
+      frameSize: size(
+        { min: 64 * 1024, max: limits.frameBytesMax },
+        "from 64KiB to 16MiB",
+      ).optional(),
+      messageSize: size(
+        { min: 1024, max: limits.messageBytesMax },
+        "from 1KiB to 16320KiB",
+      ).optional(),
       handshakeTimeout: duration({ min: 100, max: 3_600_000 }, "from 100ms to 1h").optional(),
       connectionTtl: duration({ min: 1_000, max: 86_400_000 }, "from 1s to 1d").optional(),
       connectionTtlOverride: duration({ min: 1_000, max: 86_400_000 }, "from 1s to 1d").optional(),
