@@ -296,7 +296,11 @@ const unusedAttributes = [
   "consumersBeforeDispatch",
   "delayBeforeDispatch",
   "groupRebalance",
+  "groupRebalancePauseDispatch",
+  "groupBuckets",
   "groupFirstKey",
+  "autoDeleteDelay",
+  "autoDeleteMessageCount",
   "ringSize",
 ] as const satisfies readonly (keyof QueueDefinition)[];
 
