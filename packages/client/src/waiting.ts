@@ -1,5 +1,6 @@
 import { EverholdError, TimeoutError, type Outcome } from "@everhold/base";
 import type { Ports, Timer } from "@everhold/env";
+import { listenForAbort } from "./abort-listeners.ts";
 
 /** How long a caller is willing to wait. */
 export interface WaitOptions {
@@ -53,15 +54,15 @@ export function onWaitEnd(
   if (deadlineMs === Infinity && signal === undefined) return () => undefined;
   let timer: Timer | undefined;
   const onAbort = (): void => finish(abortedError(subject, signal?.reason));
+  const forgetSignal = signal === undefined ? undefined : listenForAbort(signal, onAbort);
   const forget = (): void => {
     timer?.cancel();
-    signal?.removeEventListener("abort", onAbort);
+    forgetSignal?.();
   };
   const finish = (error: EverholdError): void => {
     forget();
     onEnd(error);
   };
-  signal?.addEventListener("abort", onAbort, { once: true });
   if (deadlineMs !== Infinity) {
     const delayMs = Math.max(0, deadlineMs - ports.monotonicClock.nowMs());
     timer = ports.timers.after(delayMs, () => finish(timeoutError(subject)));
@@ -100,10 +101,10 @@ export function pause(ports: WaitPorts, delayMs: number, signal: AbortSignal): P
       resolve();
     };
     const timer = ports.timers.after(delayMs, () => {
-      signal.removeEventListener("abort", onAbort);
+      forgetSignal();
       resolve();
     });
-    signal.addEventListener("abort", onAbort, { once: true });
+    const forgetSignal = listenForAbort(signal, onAbort);
   });
 }
 

@@ -1,4 +1,5 @@
 import { ClosedError } from "@everhold/base";
+import { listenForAbort } from "../abort-listeners.ts";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import { limits } from "../limits.ts";
 import { checkPrefetch, type Prefetch } from "../options.ts";
@@ -332,16 +333,16 @@ function nextOf(intake: Intake, signal?: AbortSignal): Promise<ReceivedMessage |
     };
     const taker = {
       onMessage(message: ReceivedMessage): void {
-        signal?.removeEventListener("abort", onAbort);
+        forgetSignal?.();
         resolve(message);
       },
       onEnd(error: unknown): void {
-        signal?.removeEventListener("abort", onAbort);
+        forgetSignal?.();
         if (error === undefined) resolve(undefined);
         else reject(error);
       },
     };
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const forgetSignal = signal === undefined ? undefined : listenForAbort(signal, onAbort);
     intake.wait(taker);
   });
 }

@@ -121,9 +121,9 @@ export class ConnectionCore {
       const transport = await this.#connectRounds(this.options.initialRounds);
       this.#onConnected(transport, "connect");
     } catch (error) {
-      const cause = asEverholdError(error);
-      this.#end(cause);
-      throw cause;
+      this.#end(asEverholdError(error));
+      // Where the caller gave up, that is the reason, not what the last attempt met.
+      throw this.#endError ?? error;
     } finally {
       forget();
     }

@@ -154,6 +154,19 @@ describe("connecting", () => {
     assertNothingRuns(world);
   });
 
+  it("ends with EVH_ABORTED when its signal is aborted between two attempts", async () => {
+    const abort = new AbortController();
+    const world = new TestWorld();
+    const reconnect = { initialAttempts: 3 };
+    const connecting = connect(world.ports, "broker", { reconnect, signal: abort.signal });
+    connecting.catch(() => undefined);
+    await world.settle();
+    abort.abort();
+    assertError(await rejection(world, connecting), "EVH_ABORTED");
+    assert.equal(world.network.connectCount, 1);
+    assertNothingRuns(world);
+  });
+
   it("ends at once when its signal was aborted before", async () => {
     const world = new TestWorld();
     const signal = AbortSignal.abort();
