@@ -84,11 +84,8 @@ export class Router {
       if (state.isDuplicate(address, bytes, duplicateStart, duplicateEnd)) return "duplicate";
       this.#plan.setDuplicateId(bytes, duplicateStart, duplicateEnd);
     }
-    // What has expired on arrival goes nowhere, but its sequence and its duplicate id count.
-    const { expiration } = this.scan;
-    if (expiration === 0 || expiration > this.#engine.nowMs()) {
-      this.#route(target, bytes, view, start, end);
-    }
+    // What has expired on arrival as well: it was confirmed, so it is to be found at the expiry address.
+    this.#route(target, bytes, view, start, end);
     this.#checkTargets(target.address);
     return "new";
   }
