@@ -54,7 +54,9 @@ export interface Message<T = unknown> {
   /**
    * Gives it back; it is delivered again, with a higher `deliveryCount`, here or elsewhere. CORE gives
    * back all of a session at once, so the broker gets it as soon as the messages taken at the same time
-   * are settled too; until then this consumer hands out no more. Never has to be awaited.
+   * are settled too; until then this consumer hands out no more. Where several are given back at once,
+   * CORE counts the attempt for the first of them only: the others come again unmarked. Never has to be
+   * awaited.
    */
   release(): Promise<void>;
   /**
