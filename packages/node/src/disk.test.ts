@@ -55,6 +55,11 @@ describe("NodeDisk", () => {
       assert.ok((await stat(disk.location)).isDirectory());
     }));
 
+  it("a folder that the system will not make is a typed error, not an endless attempt", async () => {
+    const disk = new NodeDisk({ folder: "/proc/nowhere/data" });
+    await assert.rejects(disk.lock(), (error) => EverholdError.is(error, "EVH_DATA_FOLDER"));
+  });
+
   it("lists files sorted, without folders and without those of the lock", () =>
     withFolder(async (folder) => {
       const disk = new NodeDisk({ folder });

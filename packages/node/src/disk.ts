@@ -1,10 +1,11 @@
 import * as fs from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { EverholdError } from "@everhold/base";
 import type { Disk, DiskFile, DiskLock } from "@everhold/env";
 import { diskError } from "./disk-error.ts";
 import { NodeDiskFile, type SyncMode } from "./disk-file.ts";
 import { lockFilePrefix, lockFolder } from "./folder-lock.ts";
+import { systemCodeOf } from "./system-error.ts";
 
 /** Where a {@link NodeDisk} is and how it syncs. */
 export interface DiskOptions {
@@ -78,7 +79,7 @@ export class NodeDisk implements Disk {
 
   async #makeFolder(): Promise<void> {
     try {
-      await fs.mkdir(this.location, { recursive: true, mode: 0o750 });
+      await makeFolders(this.location);
     } catch (error) {
       throw diskError("EVH_DATA_FOLDER", "create the folder", this.location, error);
     }
@@ -130,6 +131,23 @@ export class NodeDisk implements Disk {
         await handle.close();
       }
     });
+  }
+}
+
+/**
+ * Makes a folder and those above it that are missing. Node's own recursive way never returns where the
+ * system answers ENOENT although the folder above exists, as below `/proc`.
+ */
+async function makeFolders(path: string, isAboveSure = false): Promise<void> {
+  try {
+    await fs.mkdir(path, { mode: 0o750 });
+  } catch (error) {
+    const code = systemCodeOf(error);
+    if (code === "EEXIST" && (await fs.stat(path)).isDirectory()) return;
+    const above = dirname(path);
+    if (code !== "ENOENT" || isAboveSure || above === path) throw error;
+    await makeFolders(above);
+    await makeFolders(path, true);
   }
 }
 
