@@ -3,40 +3,31 @@
  *
  *   node scripts/test.mjs                  all of them
  *   node scripts/test.mjs wire journal     those of these folders
- *
- * Failures are printed as they come, named once more at the end, and the last line counts. Exits
- * with 1 when a test failed, when a process did not end in order, or when there was nothing to run.
  */
 import { existsSync, readdirSync } from "node:fs";
-import { basename, dirname, join, relative } from "node:path";
-import { run } from "node:test";
+import { basename, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { inspect } from "node:util";
 
-/** Longer than any package's tests take on a busy machine, and short enough to notice a hang. */
-const fileTimeoutMs = 170_000;
-const processCountMax = 2;
+import { runTestFiles } from "./test-runner.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const startedMs = performance.now();
 const wanted = process.argv.slice(2);
 const files = ["packages", "test"]
   .flatMap((folder) => readdirSync(join(root, folder)).map((name) => join(root, folder, name)))
   .filter((folder) => wanted.length === 0 || wanted.includes(basename(folder)))
   .filter(hasTests)
-  .map((folder) => join(folder, "dist", "all.test.js"));
+  .map((folder) => ({
+    file: join(folder, "dist", "all.test.js"),
+    name: relative(root, folder).replaceAll("\\", "/"),
+    holdsTests: hasTestFiles(join(folder, "dist")),
+  }));
 
-const results = [];
-const failures = [];
-
-// Without this the children would believe that they are part of an outer run of tests.
-delete process.env["NODE_TEST_CONTEXT"];
-// So that a failure points at the line that was written, not at the one that was compiled.
-process.env["NODE_OPTIONS"] = `${process.env["NODE_OPTIONS"] ?? ""} --enable-source-maps`;
-
-const waiting = [...files];
-await Promise.all(Array.from({ length: processCountMax }, runWaiting));
-finish();
+await runTestFiles(files, {
+  processCountMax: 2,
+  // Longer than any package's tests take on a busy machine, and short enough to notice a hang.
+  fileTimeoutMs: 170_000,
+  ifNone: "No tests were found; `npm run build` first",
+});
 
 /** A folder whose tests were deleted may still have a compiled copy; the source decides. */
 function hasTests(folder) {
@@ -46,103 +37,9 @@ function hasTests(folder) {
   return hasSource && existsSync(join(folder, "dist", "all.test.js"));
 }
 
-async function runWaiting() {
-  for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await runFile(file);
-}
-
-async function runFile(file) {
-  const name = relative(root, dirname(dirname(file))).replaceAll("\\", "/");
-  const result = { name, passed: 0, failed: 0, skipped: 0, open: 0, output: "", lastStarted: "" };
-  results.push(result);
-  const fileStartedMs = performance.now();
-  for await (const { type, data } of run({ files: [file], timeout: fileTimeoutMs })) {
-    const isProcess = data.name === file;
-    if (type === "test:dequeue" && !isProcess) {
-      result.lastStarted = data.name;
-      result.open += 1;
-    } else if (type === "test:stdout" || type === "test:stderr") {
-      result.output += data.message;
-    } else if (type === "test:pass" && !isProcess) {
-      recordPass(result, data);
-    } else if (type === "test:fail") {
-      if (isProcess) recordProcessFailure(result, data.details.error);
-      else recordFailure(result, data);
-    }
-  }
-  // A process that exits with 0 in the middle of a test looks like one that has done its work.
-  const isCutShort = result.open > 0 || (countOf(result) === 0 && hasTestFiles(dirname(file)));
-  if (isCutShort && result.failed === 0) recordProcessFailure(result, undefined);
-  const seconds = ((performance.now() - fileStartedMs) / 1000).toFixed(1);
-  process.stdout.write(`${String(countOf(result)).padStart(6)} tests  ${name} (${seconds} s)\n`);
-}
-
-function countOf(result) {
-  return result.passed + result.failed + result.skipped;
-}
-
 /** Whether a `dist` folder holds tests besides the file that lists them. */
 function hasTestFiles(folder) {
   return readdirSync(folder, { recursive: true }).some(
     (name) => name.endsWith(".test.js") && basename(name) !== "all.test.js",
   );
-}
-
-function recordPass(result, data) {
-  result.open -= 1;
-  if (data.details.type === "suite") return;
-  if (data.skip !== undefined || data.todo !== undefined) result.skipped += 1;
-  else result.passed += 1;
-}
-
-function recordFailure(result, data) {
-  result.open -= 1;
-  const error = data.details.error;
-  // A parent fails with its children; the children are what there is to see.
-  if (error?.failureType === "subtestsFailed") return;
-  report(result, data.name, describe(error?.cause ?? error));
-}
-
-/** What a process wrote says why it died. */
-function recordProcessFailure(result, error) {
-  if (error?.failureType === "subtestsFailed") return;
-  const { cause, exitCode, signal } = error ?? {};
-  const how =
-    error?.failureType === "testTimeoutFailure"
-      ? String(cause)
-      : `the process ended early, exit code ${exitCode ?? 0}, signal ${signal ?? "none"}`;
-  const last = `the last test it started: ${result.lastStarted}`;
-  report(result, "(process)", `${how}; ${last}\n${result.output.slice(-8000)}`);
-}
-
-function report(result, testName, detail) {
-  result.failed += 1;
-  failures.push(`${result.name}: ${testName}`);
-  process.stdout.write(`\nFAILED  ${result.name}: ${testName}\n${indent(detail)}\n\n`);
-}
-
-/** An error, its causes, and of their stacks only the lines that are ours. */
-function describe(error, depth = 0) {
-  if (typeof error !== "object" || error === null) return String(error);
-  const stack = String(error.stack ?? inspect(error))
-    .split("\n")
-    .filter((line) => !/^ {4}at .*(node:internal|node:async_hooks|<anonymous>\)$)/.test(line))
-    .join("\n");
-  if (error.cause === undefined || depth === 3) return stack;
-  return `${stack}\ncaused by ${describe(error.cause, depth + 1)}`;
-}
-
-function indent(text) {
-  return text.trimEnd().replaceAll(/^/gm, "    ");
-}
-
-function finish() {
-  const sum = (kind) => results.reduce((total, result) => total + result[kind], 0);
-  const [passed, failed, skipped] = [sum("passed"), sum("failed"), sum("skipped")];
-  if (failures.length > 0) process.stdout.write(`\nFailed:\n${indent(failures.join("\n"))}\n`);
-  if (passed + failed === 0) process.stdout.write("\nNo tests were found; `npm run build` first\n");
-  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-  process.stdout.write(`\n${results.length} processes, ${seconds} s\n`);
-  const skippedText = skipped === 0 ? "" : `, ${skipped} skipped`;
-  process.stdout.write(`${passed} passed, ${failed} failed${skippedText}\n`);
-  process.exitCode = passed + failed === 0 || failed > 0 ? 1 : 0;
 }

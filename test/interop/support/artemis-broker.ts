@@ -1,0 +1,193 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+
+import { artemisHome, type ArtemisVersion } from "./artifacts.ts";
+import { TemporaryFolder } from "./folders.ts";
+import { killGroup, runTool, succeed } from "./run-tool.ts";
+
+export interface ArtemisOptions {
+  /** Default `2.44.0`. */
+  readonly version?: ArtemisVersion;
+  /** Whether a user and a password are asked for. Default false: anonymous clients are let in. */
+  readonly security?: boolean;
+  /** XML put first into `<address-setting match="#">`; what is named there is taken out of the default. */
+  readonly addressSettings?: string;
+  /** The last word on `broker.xml`. */
+  readonly brokerXml?: (xml: string) => string;
+  /** Default true: NIO journal with `journal-datasync`, as `artemis create --nio` makes it. */
+  readonly persistence?: boolean;
+  /** Java's heap. Default `512M`. */
+  readonly heap?: string;
+}
+
+/** A real Artemis broker, started from its published distribution; its data go with it. */
+export class ArtemisBroker implements AsyncDisposable {
+  readonly kind = "artemis";
+  readonly version: ArtemisVersion;
+  /** What it wrote, over all its lives. */
+  log = "";
+  readonly user = "admin";
+  readonly password = "admin";
+  readonly port: number;
+  readonly home: string;
+  readonly #options: ArtemisOptions;
+  readonly #folder: TemporaryFolder;
+  #process: ChildProcess | undefined;
+
+  private constructor(
+    home: string,
+    port: number,
+    folder: TemporaryFolder,
+    options: ArtemisOptions,
+  ) {
+    this.home = home;
+    this.port = port;
+    this.version = options.version ?? "2.44.0";
+    this.#folder = folder;
+    this.#options = options;
+  }
+
+  /** Makes an instance, starts it, and returns when it serves. */
+  static async start(options: ArtemisOptions = {}): Promise<ArtemisBroker> {
+    const home = await artemisHome(options.version ?? "2.44.0");
+    const broker = new ArtemisBroker(home, await freePort(), new TemporaryFolder(), options);
+    try {
+      await broker.#create();
+      await broker.start();
+    } catch (error) {
+      await broker[Symbol.asyncDispose]();
+      throw error;
+    }
+    return broker;
+  }
+
+  get url(): string {
+    return `tcp://127.0.0.1:${this.port}`;
+  }
+
+  /** Its acceptor speaks AMQP 1.0 on the same port. */
+  get amqpUrl(): string {
+    return `amqp://127.0.0.1:${this.port}`;
+  }
+
+  get instance(): string {
+    return join(this.#folder.path, "instance");
+  }
+
+  /** Of the process that runs. @throws Error when none does */
+  get pid(): number {
+    const pid = this.#process?.pid;
+    if (pid === undefined) throw new Error("the broker does not run");
+    return pid;
+  }
+
+  /** Starts it again on the same data and the same port. */
+  async start(): Promise<void> {
+    const heap = this.#options.heap ?? "512M";
+    const child = spawn(join(this.instance, "bin", "artemis"), ["run"], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, JAVA_ARGS: `-Xms${heap} -Xmx${heap} -XX:+UseParallelGC` },
+      // A group of its own: the script may start Java as a child.
+      detached: true,
+    });
+    this.#process = child;
+    for (const output of [child.stdout, child.stderr]) {
+      output.setEncoding("utf8").on("data", (text: string) => {
+        this.log += text;
+      });
+    }
+    const deadline = performance.now() + 60_000;
+    while (!(await accepts(this.port))) {
+      if (child.exitCode !== null || performance.now() > deadline) {
+        throw new Error(`Artemis ${this.version} did not start: ${this.log.slice(-4000)}`);
+      }
+      await delay(100);
+    }
+  }
+
+  /** Ends it in order; its data stay. */
+  async stop(): Promise<void> {
+    const child = this.#process;
+    if (child?.pid === undefined || child.exitCode !== null) return;
+    const exit = once(child, "exit");
+    const timer = setTimeout(() => killGroup(child.pid), 20_000);
+    process.kill(-child.pid, "SIGTERM");
+    await exit;
+    clearTimeout(timer);
+    this.#process = undefined;
+  }
+
+  /** Ends it at once; its data stay. */
+  async kill(): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, "exit");
+    killGroup(child.pid);
+    await exit;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    this.#folder[Symbol.dispose]();
+  }
+
+  async #create(): Promise<void> {
+    const options = this.#options;
+    succeed(
+      "artemis create",
+      await runTool(join(this.home, "bin", "artemis"), [
+        ...["create", this.instance, "--silent", "--user", this.user, "--password", this.password],
+        options.security === true ? "--require-login" : "--allow-anonymous",
+        ...["--no-autotune", "--no-hornetq-acceptor", "--no-mqtt-acceptor", "--no-stomp-acceptor"],
+        ...["--no-amqp-acceptor", "--no-web", "--nio", "--host", "127.0.0.1"],
+        ...["--default-port", String(this.port)],
+        ...(options.persistence === false ? ["--disable-persistence"] : []),
+      ]),
+    );
+    const file = join(this.instance, "etc", "broker.xml");
+    let xml = withAddressSettings(readFileSync(file, "utf8"), options.addressSettings ?? "");
+    // The disk of a test machine may well be fuller than Artemis likes; then it would block producers.
+    xml = xml.replace(/<max-disk-usage>\d+</, "<max-disk-usage>99<");
+    writeFileSync(file, options.brokerXml?.(xml) ?? xml);
+  }
+}
+
+/** Puts settings into those of every address, in the place of the defaults of the same names. */
+function withAddressSettings(xml: string, settings: string): string {
+  const open = '<address-setting match="#">';
+  const [before = "", rest = ""] = xml.split(open);
+  const end = rest.indexOf("</address-setting>");
+  let defaults = rest.slice(0, end);
+  for (const [, name = ""] of settings.matchAll(/<([a-z-]+)>/g)) {
+    defaults = defaults.replace(new RegExp(`<${name}>[^<]*</${name}>`), "");
+  }
+  return `${before}${open}${settings}${defaults}${rest.slice(end)}`;
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** A port that is free now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new Error("the server has no port");
+  server.close();
+  await once(server, "close");
+  return address.port;
+}
