@@ -139,7 +139,7 @@ function bodyOf(value: Readonly<Record<string, unknown>>): Body {
   }
 }
 
-/** A message without a body stays one; bytes of kinds that this client does not write become bytes. */
+/** A message without a body stays one; bytes of kinds that a line has no form for become bytes. */
 function bytesOf(base64: string, bodyKind: unknown): Body {
   if (base64 === "" && bodyKind === "other") return undefined;
   return new Uint8Array(Buffer.from(base64, "base64"));

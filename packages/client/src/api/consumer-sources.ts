@@ -249,7 +249,7 @@ async function sendReply(
   body: Body,
   options: SendOptions | undefined,
 ): Promise<void> {
-  const { replyTo } = message;
+  const { replyTo, correlationBytes } = message;
   if (replyTo === undefined) {
     throw new RejectedError(
       "EVH_ILLEGAL_STATE",
@@ -269,6 +269,9 @@ async function sendReply(
     // A reply to a queue that ends with its connection is not worth the disk.
     durable: !message.repliesToTemporary,
     correlationId: message.correlationId ?? message.id,
+    ...(correlationBytes === undefined || options?.correlationId !== undefined
+      ? {}
+      : { correlationBytes }),
     ...options,
   });
   await session.outbox.send(replyTo, routing, encoded, options);

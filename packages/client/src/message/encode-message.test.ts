@@ -5,6 +5,7 @@ import { EverholdError, Prng } from "@everhold/base";
 import {
   ByteReader,
   decodeMapBody,
+  decodeStreamBody,
   decodeTextBody,
   encodeProducerMark,
   MessageScan,
@@ -99,7 +100,7 @@ describe("a message that is sent", () => {
     assert.deepEqual(property(topic, "__AMQ_CID"), { type: "string", value: "connection" });
   });
 
-  it("is a text, bytes, JSON, a map or nothing, as its body says", () => {
+  it("is a text, bytes, JSON, a map, a stream, an object or nothing, as its body says", () => {
     const text = encode("héllo 😀");
     assert.equal(text.type, 3);
     assert.equal(decodeTextBody(text.body), "héllo 😀");
@@ -116,6 +117,18 @@ describe("a message that is sent", () => {
     const map = encode({ map: { a: 1, b: "x", c: typed.float(0.5) } });
     assert.equal(map.type, 5);
     assert.deepEqual(decodeMapBody(map.body).get("c"), { type: "float", value: 0.5 });
+    const stream = encode({ stream: [1, "x", typed.float(0.5), null] });
+    assert.equal(stream.type, 6);
+    assert.deepEqual(decodeStreamBody(stream.body), [
+      { type: "int", value: 1 },
+      { type: "string", value: "x" },
+      { type: "float", value: 0.5 },
+      { type: "null", value: null },
+    ]);
+    const object = encode({ object: new Uint8Array([0xac, 0xed]) });
+    assert.equal(object.type, 2);
+    assert.deepEqual([...object.body], [0, 0, 0, 2, 0xac, 0xed]);
+    assert.equal(encode({ object: null }).body.length, 0);
     const none = encode(undefined);
     assert.equal(none.type, 0);
     assert.equal(none.body.length, 0);
@@ -143,6 +156,12 @@ describe("a message that is sent", () => {
     assert.equal(message.expiration, nowMs + 500);
     assert.equal(message.priority, 9);
     assert.equal(message.durable, false);
+  });
+
+  it("carries a correlation id that is no text", () => {
+    const bytes = new Uint8Array([0, 255]);
+    const message = encode("x", { correlationId: "c", correlationBytes: bytes });
+    assert.deepEqual(property(message, "JMSCorrelationID"), { type: "bytes", value: bytes });
   });
 
   it("takes absolute times before spans", () => {
@@ -178,6 +197,9 @@ describe("a message that is sent", () => {
       [{ json: circular }, {}],
       [{ json: undefined }, {}],
       [{ map: { a: { type: "byte", value: 200 } } }, {}],
+      [{ stream: [{ type: "byte", value: 200 }] }, {}],
+      [JSON.parse('{"stream":1}'), {}],
+      [JSON.parse('{"object":"a"}'), {}],
       ["x", { priority: 10 }],
       ["x", { priority: 1.5 }],
       ["x", { ttl: -1 }],

@@ -154,7 +154,10 @@ function messageProperties(
     properties.set(propertyNames.scheduledDelivery, { type: "long", value: deliverAtMs });
   }
   setText(properties, propertyNames.groupId, options.groupId);
-  setText(properties, propertyNames.correlationId, options.correlationId);
+  const { correlationBytes } = options;
+  if (correlationBytes === undefined) {
+    setText(properties, propertyNames.correlationId, options.correlationId);
+  } else properties.set(propertyNames.correlationId, { type: "bytes", value: correlationBytes });
   setText(properties, propertyNames.replyTo, replyAddress(options.replyTo));
   setText(properties, propertyNames.jmsType, options.type);
   if (options.properties === undefined) return properties;

@@ -79,6 +79,36 @@ export function fromTypedProperties(
   return result;
 }
 
+/**
+ * Properties as an application writes them, so that sending them gives each the type it had, in a fresh
+ * object without those named in `hidden`.
+ */
+export function withTypes(
+  properties: TypedProperties,
+  hidden?: ReadonlySet<string>,
+): Record<string, PropertyValue> {
+  const result: Record<string, PropertyValue> = { __proto__: null };
+  for (const [name, value] of properties) {
+    if (hidden?.has(name) !== true) result[name] = withType(value);
+  }
+  return result;
+}
+
+/** A value as an application writes it, so that sending it gives it the type it had. */
+export function withType(typedValue: TypedValue): PropertyValue {
+  switch (typedValue.type) {
+    case "null":
+    case "boolean":
+    case "string":
+    case "bytes":
+      return typedValue.value;
+    case "char":
+      return typed.char(typedValue.value);
+    default:
+      return typedValue;
+  }
+}
+
 /** A map with the types that its values get on the wire. @throws EverholdError EVH_MESSAGE_FORMAT */
 export function toTypedProperties(values: Properties): Map<string, TypedValue> {
   const result = new Map<string, TypedValue>();

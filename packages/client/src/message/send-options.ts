@@ -23,6 +23,8 @@ export interface MessageOptions {
    */
   readonly duplicateId?: string;
   readonly correlationId?: string;
+  /** A correlation id that is no text, as some JMS programs use them; wins over `correlationId`. */
+  readonly correlationBytes?: Uint8Array;
   /** The address for replies; plain, or as JMS writes it (`queue://…`, `temp-queue://…`). */
   readonly replyTo?: string;
   /** JMSType: an application's own word for the kind of message. */

@@ -1,12 +1,12 @@
 import type { Body } from "../message/body.ts";
-import type { ReceivedValue } from "../message/properties.ts";
+import type { PropertyValue, ReceivedValue } from "../message/properties.ts";
 import type { SendOptions } from "../message/send-options.ts";
 
 /**
- * What kind of body a message has: written as a string or `{ json }`, as bytes, as `{ map }`, or none of
- * these (no body, or a kind that only other clients write).
+ * What kind of body a message has: written as a string or `{ json }`, as bytes, as `{ map }`, as
+ * `{ stream }`, as `{ object }`, or none of these (no body, or a kind that only other clients write).
  */
-export type BodyKind = "text" | "bytes" | "map" | "other";
+export type BodyKind = "text" | "bytes" | "map" | "stream" | "object" | "other";
 
 /** A message that a consumer received. `T` is what `json()` is taken for; nobody checks it. */
 export interface Message<T = unknown> {
@@ -21,6 +21,8 @@ export interface Message<T = unknown> {
   /** What its sender made it, whatever else it can be read as. */
   readonly bodyKind: BodyKind;
   readonly properties: Readonly<Record<string, ReceivedValue>>;
+  /** The properties with the types they came with: fit to be sent on without a loss. */
+  readonly typedProperties: Readonly<Record<string, PropertyValue>>;
   /** 1 at the first delivery. */
   readonly deliveryCount: number;
   /** Whether it may have been delivered before. */
@@ -33,6 +35,8 @@ export interface Message<T = unknown> {
   /** When it expires, in ms since 1970. */
   readonly expiresAt: number | undefined;
   readonly correlationId: string | undefined;
+  /** The correlation id where its sender used bytes, not a text. */
+  readonly correlationBytes: Uint8Array | undefined;
   /** The address for replies, without JMS' word for its kind. */
   readonly replyTo: string | undefined;
   readonly groupId: string | undefined;
@@ -43,6 +47,10 @@ export interface Message<T = unknown> {
   json(): T;
   /** The values of a map message. @throws EverholdError EVH_MESSAGE_FORMAT */
   map(): Record<string, ReceivedValue>;
+  /** The values of a stream message, with their types. @throws EverholdError EVH_MESSAGE_FORMAT */
+  stream(): PropertyValue[];
+  /** The bytes of an object message; null for none. @throws EverholdError EVH_MESSAGE_FORMAT */
+  object(): Uint8Array | null;
   /**
    * Settles it; settles itself when the broker has that safe. Cheap to call for many at once. When the
    * connection breaks meanwhile, it is acknowledged again should it come again; when it does not, this

@@ -2,6 +2,8 @@ import { EverholdError } from "@everhold/base";
 import {
   ByteReader,
   decodeMapBody,
+  decodeObjectBody,
+  decodeStreamBody,
   decodeTextBody,
   messageTypes,
   propertyNames,
@@ -13,7 +15,13 @@ import {
 import type { Body } from "../message/body.ts";
 import { ownPropertyNames } from "../message/encode-message.ts";
 import { bodyLengthOffset } from "../message/layout.ts";
-import { fromTypedProperties, type ReceivedValue } from "../message/properties.ts";
+import {
+  fromTypedProperties,
+  withType,
+  withTypes,
+  type PropertyValue,
+  type ReceivedValue,
+} from "../message/properties.ts";
 import type { SendOptions } from "../message/send-options.ts";
 import { formatUuid } from "../message/user-ids.ts";
 import type { BodyKind, Message } from "./message.ts";
@@ -52,6 +60,8 @@ const bodyKinds: ReadonlyMap<number, BodyKind> = new Map([
   [messageTypes.text, "text"],
   [messageTypes.bytes, "bytes"],
   [messageTypes.map, "map"],
+  [messageTypes.stream, "stream"],
+  [messageTypes.object, "object"],
 ]);
 
 /** One for all: decoding is synchronous. */
@@ -126,6 +136,10 @@ export class ReceivedMessage implements Message {
     return this.#properties;
   }
 
+  get typedProperties(): Readonly<Record<string, PropertyValue>> {
+    return withTypes(this.core.properties, ownPropertyNames);
+  }
+
   get redelivered(): boolean {
     return this.deliveryCount > 1;
   }
@@ -149,6 +163,11 @@ export class ReceivedMessage implements Message {
 
   get correlationId(): string | undefined {
     return this.#text(propertyNames.correlationId);
+  }
+
+  get correlationBytes(): Uint8Array | undefined {
+    const value = this.core.properties.get(propertyNames.correlationId);
+    return value?.type === "bytes" ? value.value : undefined;
   }
 
   get replyTo(): string | undefined {
@@ -227,6 +246,16 @@ export class ReceivedMessage implements Message {
   map(): Record<string, ReceivedValue> {
     if (this.core.type !== messageTypes.map) throw this.#formatError("a map");
     return fromTypedProperties(decodeMapBody(this.body));
+  }
+
+  stream(): PropertyValue[] {
+    if (this.core.type !== messageTypes.stream) throw this.#formatError("a stream");
+    return decodeStreamBody(this.body).map(withType);
+  }
+
+  object(): Uint8Array | null {
+    if (this.core.type !== messageTypes.object) throw this.#formatError("an object");
+    return decodeObjectBody(this.body);
   }
 
   ack(): Promise<void> {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { typed } from "../message/properties.ts";
 import type { Message } from "./message.ts";
 import {
   assertError,
@@ -110,6 +111,35 @@ describe("a consumer", () => {
         nothing: null,
       },
     );
+  });
+
+  it("gives streams, objects and correlation bytes as they were, and properties with their types", async () => {
+    const setup = await setUp();
+    const { world, connection } = setup;
+    const producer = connection.producer("q");
+    const stream = [1, typed.short(2), "x", null, new Uint8Array([3])];
+    const properties = { byte: typed.byte(-1), whole: typed.double(1), text: "x", long: 2n ** 60n };
+    const correlationBytes = new Uint8Array([0, 255]);
+    await world.now(producer.send({ stream }, { correlationBytes, properties }));
+    await world.now(producer.send({ object: new Uint8Array([7]) }));
+    const consumer = connection.consumer("q");
+    const first = await next(setup, consumer);
+    assert.equal(first.bodyKind, "stream");
+    assert.deepEqual(first.stream(), [
+      typed.int(1),
+      typed.short(2),
+      "x",
+      null,
+      new Uint8Array([3]),
+    ]);
+    assert.equal(first.correlationId, undefined);
+    assert.deepEqual(first.correlationBytes, correlationBytes);
+    assert.deepEqual({ ...first.typedProperties }, { ...properties, long: typed.long(2n ** 60n) });
+    const second = await next(setup, consumer);
+    assert.equal(second.bodyKind, "object");
+    assert.deepEqual(second.object(), new Uint8Array([7]));
+    assert.throws(() => second.stream(), { code: "EVH_MESSAGE_FORMAT" });
+    assert.throws(() => first.object(), { code: "EVH_MESSAGE_FORMAT" });
   });
 
   it("reads bytes as text where they are UTF-8, and maps as maps", async () => {
