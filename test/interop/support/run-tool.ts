@@ -16,6 +16,8 @@ export interface ToolOptions {
   /** After this it is killed with its children. Default 120,000 ms. */
   readonly timeoutMs?: number;
   readonly stdin?: string;
+  /** Told of what it writes to standard output as it comes. */
+  readonly onStdout?: (text: string) => void;
 }
 
 /** Runs a program to its end. A program that fails is a result, not an exception. */
@@ -35,6 +37,7 @@ export async function runTool(
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     stdout += text;
+    options.onStdout?.(text);
   });
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;

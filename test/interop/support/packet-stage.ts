@@ -1,0 +1,187 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+import { packets, type FieldTable, type PacketDefinition, type ValueOf } from "@everhold/wire";
+
+import { Transcriber, type Observation } from "./packet-transcript.ts";
+import { RawConnection } from "./raw-core.ts";
+
+/** One thing that a program does. */
+export interface PacketStep {
+  /** The step in words, for people. */
+  readonly text: string;
+  readonly run: (stage: PacketStage) => void | Promise<void>;
+}
+
+/** What serves one run of one program against one broker. */
+export interface StageOptions {
+  readonly port: number;
+  /** What all names of the program begin with; it is taken out of what comes back. */
+  readonly prefix: string;
+  /** Silence that ends a step. */
+  readonly quietMs: number;
+}
+
+/** How long a step waits for an answer that must come. */
+const answerTimeoutMs = 5_000;
+
+/**
+ * Runs the steps of a program against one broker and notes what comes back. After each step it asks a
+ * question on every open session, waits for the answers, and then for silence; so what a step causes is
+ * noted with that step.
+ */
+export class PacketStage {
+  readonly #options: StageOptions;
+  readonly #connections: RawConnection[] = [];
+  /** Open sessions as `connection/channel`. */
+  readonly #sessions = new Set<string>();
+  /** How many frames of `connection/channel` the step has to wait for. */
+  readonly #awaited = new Map<string, number>();
+  readonly #transcriber: Transcriber;
+  #barrierCount = 0;
+
+  constructor(options: StageOptions) {
+    this.#options = options;
+    this.#transcriber = new Transcriber(options.prefix);
+  }
+
+  /** One observation for each step. Connections are gone afterwards. */
+  async run(steps: readonly PacketStep[]): Promise<Observation[]> {
+    const observations: Observation[] = [];
+    try {
+      for (const step of steps) {
+        await step.run(this);
+        const isSettled = await this.#settle();
+        const observation = this.#transcriber.observe(this.#connections);
+        observations.push(isSettled ? observation : { ...observation, settled: "no answer came" });
+        this.#forgetClosedSessions();
+      }
+    } finally {
+      for (const connection of this.#connections) connection.destroy();
+    }
+    return observations;
+  }
+
+  /** Opens the next connection. */
+  async connect(version: number): Promise<void> {
+    this.#connections.push(await RawConnection.open(this.#options.port, version));
+  }
+
+  /** Sends a packet. */
+  send<T extends FieldTable>(
+    connection: number,
+    channelId: number,
+    definition: PacketDefinition<number, T>,
+    value: ValueOf<T>,
+  ): void {
+    this.#connections[connection]?.send(definition, channelId, value);
+  }
+
+  /** Sends bytes as they are. */
+  write(connection: number, bytes: Uint8Array): void {
+    this.#connections[connection]?.write(bytes);
+  }
+
+  /** Breaks a connection. */
+  drop(connection: number): void {
+    this.#connections[connection]?.destroy();
+  }
+
+  /** The step is not over before a frame has arrived on this channel. */
+  await(connection: number, channelId: number): void {
+    const key = `${connection}/${channelId}`;
+    this.#awaited.set(key, (this.#awaited.get(key) ?? 0) + 1);
+  }
+
+  /** From now on every step asks on this session whether everything before was handled. */
+  sessionOpened(connection: number, channelId: number): void {
+    this.#sessions.add(`${connection}/${channelId}`);
+  }
+
+  /** The session says its last word in this step. */
+  sessionClosing(connection: number, channelId: number): void {
+    this.#sessions.delete(`${connection}/${channelId}`);
+  }
+
+  /**
+   * The id of a delivery of a consumer: the first is 0, the last −1. An id that nobody has when there was
+   * no such delivery.
+   */
+  messageId(connection: number, channelId: number, consumerId: number, which: number): number {
+    const ids = this.#transcriber.deliveredTo(connection, channelId, consumerId);
+    return ids.at(which) ?? 9_007_199_254_740_000;
+  }
+
+  /** Lets time pass. */
+  async wait(ms: number): Promise<void> {
+    await delay(ms);
+  }
+
+  /** False when an answer that was due did not come. */
+  async #settle(): Promise<boolean> {
+    const barriers = new Map<string, string>();
+    for (const key of this.#sessions) {
+      const [connection = 0, channelId = 0] = key.split("/").map(Number);
+      if (this.#connections[connection]?.isClosed !== false) continue;
+      this.#barrierCount += 1;
+      const queueName = `${this.#options.prefix}barrier${this.#barrierCount}`;
+      barriers.set(key, queueName);
+      this.send(connection, channelId, packets.queueQuery, { queueName });
+    }
+    const deadline = performance.now() + answerTimeoutMs;
+    let isSettled = true;
+    for (const [index, connection] of this.#connections.entries()) {
+      while (!connection.isClosed && !this.#hasAnswered(index, connection, barriers)) {
+        const left = deadline - performance.now();
+        if (left <= 0) {
+          isSettled = false;
+          break;
+        }
+        await connection.activity(left);
+      }
+    }
+    this.#awaited.clear();
+    await this.#silence();
+    return isSettled;
+  }
+
+  #hasAnswered(
+    index: number,
+    connection: RawConnection,
+    barriers: ReadonlyMap<string, string>,
+  ): boolean {
+    for (const [key, count] of this.#awaited) {
+      const [owner, channelId] = key.split("/").map(Number);
+      if (owner !== index) continue;
+      const found = connection.frames.filter((frame) => frame.channelId === channelId);
+      if (found.length < count) return false;
+    }
+    for (const [key, name] of barriers) {
+      const [owner, channelId] = key.split("/").map(Number);
+      if (owner !== index) continue;
+      const isAnswered = connection.frames.some(
+        (frame) =>
+          frame.channelId === channelId &&
+          this.#transcriber.isAnswerAbout(frame, name, connection.version),
+      );
+      if (!isAnswered) return false;
+    }
+    return true;
+  }
+
+  /** Waits until nothing has come for a while, on any connection. */
+  async #silence(): Promise<void> {
+    for (;;) {
+      const newest = Math.max(0, ...this.#connections.map((connection) => connection.activeMs));
+      const left = newest + this.#options.quietMs - performance.now();
+      if (left <= 0) return;
+      await delay(left);
+    }
+  }
+
+  #forgetClosedSessions(): void {
+    for (const key of this.#sessions) {
+      if (this.#connections[Number(key.split("/")[0])]?.isClosed !== false)
+        this.#sessions.delete(key);
+    }
+  }
+}
