@@ -63,8 +63,12 @@ export const limits = {
   outputPauseBytes: 4 * 1024 * 1024,
   /** Bytes of one output buffer. Frames that are larger get a buffer of their own. */
   outputBufferBytes: 64 * 1024,
+  /** Bytes of the buffer that a connection begins with. When it is full, a large one takes its place. */
+  outputBufferBytesSmall: 1024,
   /** Output buffers kept for the next use; more are left to the garbage collector. */
   outputBuffersKept: 256,
+  /** Small ones kept for the next use, so that thousands of clients may ask in one turn. More: the same. */
+  outputBuffersKeptSmall: 4_096,
   /** Bytes that the journal holds and has not committed, above which producers are read no more. */
   stagedHighBytes: 16 * 1024 * 1024,
   /** Messages sent in one local transaction. Above: it becomes rollback-only with EVH_REJECTED. */
@@ -83,5 +87,6 @@ export const limits = {
 
 assert(limits.outputHighBytes < limits.outputPauseBytes, "deliveries stop before reading stops");
 assert(limits.outputBufferBytes < limits.outputHighBytes, "one buffer never stops deliveries");
+assert(limits.outputBufferBytesSmall < limits.outputBufferBytes, "a large buffer takes over");
 assert(limits.messageBytesMax < limits.frameBytesMax, "a message fits into a frame");
 assert(limits.messageBytesMax <= limits.transactionBytesMax, "one message fits into a transaction");

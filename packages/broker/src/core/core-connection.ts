@@ -2,6 +2,7 @@ import { EverholdError, ProtocolError } from "@everhold/base";
 import type { Link, LinkHandler } from "@everhold/env";
 import {
   ByteReader,
+  ByteWriter,
   channelIdAt,
   decodePacket,
   encodePacket,
@@ -43,7 +44,6 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   readonly engine: Engine;
   readonly output: Output;
   readonly addresses = new AddressCache();
-  readonly temporaryQueues = new Set<LiveQueue>();
   /** The protocol version: 0 until the first packet that names one, and then for good. */
   version = 0;
   isClosed = false;
@@ -63,6 +63,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   #isPaused = false;
   /** The last packet about sessions was a reattachment, which is always refused. */
   #followsReattachment = false;
+  #temporaryQueues: Set<LiveQueue> | undefined;
 
   constructor(server: CoreServer, link: Link, nowMs: number) {
     this.#server = server;
@@ -79,6 +80,11 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
 
   get peer(): string {
     return this.#link.peer;
+  }
+
+  get temporaryQueues(): Set<LiveQueue> {
+    // Made when it is asked for: most connections have none.
+    return (this.#temporaryQueues ??= new Set());
   }
 
   get isWritable(): boolean {
@@ -198,9 +204,9 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#reader.close();
   }
 
-  /** Looks whether the client still lives, and confirms what is due. */
+  /** Looks whether the client still lives, confirms what is due, and gives back what is not needed. */
   check(nowMs: number): void {
-    for (const session of this.#sessions.values()) session.flushConfirmations();
+    for (const session of this.#sessions.values()) session.tidy();
     if (!this.#hasFrames && nowMs >= this.#openedMs + this.engine.config.handshakeTimeoutMs) {
       this.fail(silence("say what it speaks", this.engine.config.handshakeTimeoutMs));
       return;
@@ -374,7 +380,9 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     channelId: number,
     value: ValueOf<T>,
   ): void {
-    encodePacket(this.output.begin(4096), definition, channelId, value, this.version);
+    scratch.clear();
+    encodePacket(scratch, definition, channelId, value, this.version);
+    this.output.begin(scratch.offset).raw(scratch.bytes, 0, scratch.offset);
   }
 
   #refusePacket(id: number, channelId: number): never {
@@ -405,12 +413,13 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#server.forget(this);
     for (const session of this.#sessions.values()) session.close(isFailure);
     this.#sessions.clear();
-    for (const queue of [...this.temporaryQueues]) this.engine.catalog.deleteQueue(queue);
+    for (const queue of [...(this.#temporaryQueues ?? [])]) this.engine.catalog.deleteQueue(queue);
   }
 }
 
-/** One serves every connection: a frame is read in one synchronous step. */
+// They serve every connection: a frame is handled in one synchronous step.
 const packetReader = new ByteReader();
+const scratch = new ByteWriter(1024);
 
 function silence(what: string, ms: number): EverholdError {
   return new EverholdError("EVH_CONNECTION_TIMEOUT", `the client did not ${what} within ${ms} ms`);

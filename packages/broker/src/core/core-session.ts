@@ -160,6 +160,12 @@ export class CoreSession implements SessionSink, Waiting {
     );
   }
 
+  /** Called every now and then: confirms what is due, and gives back memory that idle consumers hold. */
+  tidy(): void {
+    this.flushConfirmations();
+    for (const consumer of this.session.consumers) consumer.deliveries.trim();
+  }
+
   /** Ends the session, in order or because the connection failed. */
   close(isFailure: boolean): void {
     if (this.#isClosed) return;

@@ -13,6 +13,7 @@ test("any mix of deliveries and settlements behaves as a plain list", () => {
     fc.record({ kind: fc.constant("shift" as const), choice: fc.nat(3) }),
     fc.record({ kind: fc.constant("through" as const), choice: fc.nat(1000) }),
     fc.record({ kind: fc.constant("unknown" as const), choice: fc.nat(1000) }),
+    fc.record({ kind: fc.constant("trim" as const), choice: fc.constant(0) }),
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
@@ -35,6 +36,8 @@ test("any mix of deliveries and settlements behaves as a plain list", () => {
           assert.equal(deliveries.remove(chosen.messageId), chosen.key);
           model.splice(model.indexOf(chosen), 1);
           gone.push(chosen.messageId);
+        } else if (kind === "trim") {
+          deliveries.trim();
         } else if (kind === "shift") {
           const first = model.shift();
           assert.equal(deliveries.shift(), first?.key ?? -1);

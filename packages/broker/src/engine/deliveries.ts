@@ -2,16 +2,17 @@ import { assert } from "@everhold/base";
 
 const slotsMin = 16;
 const removed = -1;
+const noSlots = new Float64Array(0);
 
 /**
  * What one consumer has been handed and has not settled, in delivery order: message ids and row keys in
- * two parallel rings, 16 bytes a delivery.
+ * two parallel rings, 16 bytes a delivery. Most consumers of a crowd hold nothing, and then have no rings.
  *
  * Invariant: the first slot is never a removed one.
  */
 export class Deliveries {
-  #messageIds = new Float64Array(slotsMin);
-  #keys = new Float64Array(slotsMin);
+  #messageIds = noSlots;
+  #keys = noSlots;
   #head = 0;
   /** Slots between the first and the last delivery, those removed in between included. */
   #span = 0;
@@ -37,6 +38,15 @@ export class Deliveries {
     this.#keys[slot] = key;
     this.#span += 1;
     this.#count += 1;
+  }
+
+  /** Gives back the rings of a consumer that holds nothing. */
+  trim(): void {
+    if (this.#count > 0 || this.#keys === noSlots) return;
+    assert(this.#span === 0, "no removed slot is left over when nothing is in flight");
+    this.#messageIds = noSlots;
+    this.#keys = noSlots;
+    this.#head = 0;
   }
 
   /** The row key of the oldest delivery, removed; −1 when there is none. */
@@ -111,7 +121,7 @@ export class Deliveries {
   }
 
   #grow(): void {
-    const slots = this.#keys.length * 2;
+    const slots = Math.max(slotsMin, this.#keys.length * 2);
     const messageIds = new Float64Array(slots);
     const keys = new Float64Array(slots);
     for (let index = 0; index < this.#span; index += 1) {
