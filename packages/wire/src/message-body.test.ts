@@ -60,6 +60,7 @@ test("any stream body survives", () => {
   ];
   assert.equal(toHex(encodeStreamBody(values)), "02ff0a010000000200610062");
   assert.deepEqual(decodeStreamBody(fromHex("0a00")), [{ type: "null", value: null }]);
+  assert.equal(toHex(encodeStreamBody([{ type: "null", value: null }])), "0a00");
 });
 
 test("an object body keeps its bytes", () => {

@@ -49,10 +49,18 @@ export function decodeMapBody(body: Uint8Array): Map<string, TypedValue> {
   );
 }
 
-/** The body of a stream message. @throws RangeError when a value does not fit its type */
+/**
+ * The body of a stream message. A null value goes as a null string: JMS programs of Artemis can't read
+ * the null tag in streams. @throws RangeError when a value does not fit its type
+ */
 export function encodeStreamBody(values: readonly TypedValue[]): Uint8Array {
   const writer = new ByteWriter();
   for (const typed of values) {
+    if (typed.type === "null") {
+      writer.u8(valueTags.string);
+      writer.u8(0);
+      continue;
+    }
     writer.u8(valueTags[typed.type]);
     if (typed.type === "string") {
       writer.u8(1);
