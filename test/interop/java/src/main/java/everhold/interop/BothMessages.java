@@ -11,7 +11,7 @@ import jakarta.jms.StreamMessage;
 import jakarta.jms.TextMessage;
 import java.io.ByteArrayInputStream;
 import java.util.ArrayList;
-import java.util.Collections;
+import java.util.Enumeration;
 import java.util.List;
 import java.util.Set;
 import java.util.regex.Pattern;
@@ -134,8 +134,9 @@ final class BothMessages {
       line.put("kind", "bytes").put("value", value);
     } else if (message instanceof MapMessage map) {
       line.put("kind", "map");
-      for (Object name : Collections.list(map.getMapNames())) {
-        line.put("map." + name, map.getObject((String) name));
+      for (Enumeration<?> names = map.getMapNames(); names.hasMoreElements(); ) {
+        String name = (String) names.nextElement();
+        line.put("map." + name, map.getObject(name));
       }
     } else if (message instanceof StreamMessage stream) {
       line.put("kind", "stream");
