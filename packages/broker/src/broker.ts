@@ -87,6 +87,8 @@ export class Broker {
       recovery = await journal.open(state, engine);
       state.afterRecovery(ports.wallClock.nowMs());
       engine.catalog.load();
+      // Something may be scheduled, or have fallen due meanwhile.
+      engine.endStep();
     } catch (error) {
       await journal.close();
       throw error;

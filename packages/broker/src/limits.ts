@@ -21,6 +21,10 @@ export const limits = {
   scanIntervalMs: 30_000,
   /** Rows looked at in one step of such a scan, so that no step takes longer than some milliseconds. */
   scanRowsPerStep: 10_000,
+  /** Scheduled messages that become ready in one step. The others follow in the next turn. */
+  dueRowsPerStep: 2_000,
+  /** Milliseconds between two looks at the time of day while something is scheduled: it may have been set. */
+  scheduleCheckMs: 1_000,
   /** Rows that one record of a purge settles, so that it fits whatever the gaps between them. More: more records. */
   purgeRowsPerRecord: 4_000,
   /** Connections at one time. Above: the new one is closed. */

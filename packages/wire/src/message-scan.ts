@@ -37,7 +37,7 @@ export class MessageScan {
   propertyCount = 0;
   /** `_AMQ_ROUTING_TYPE`: 0 multicast, 1 anycast, −1 absent. */
   routingType = -1;
-  /** `_AMQ_SCHED_DELIVERY`: absolute ms, 0 absent. */
+  /** `_AMQ_SCHED_DELIVERY`: absolute ms, 0 absent or no number. */
   scheduledDelivery = 0;
   /** `_AMQ_DUPL_ID`: its tag (4 byte[], 10 string), 0 when absent; the value's bytes without length. */
   duplicateIdTag = 0;
@@ -235,7 +235,7 @@ function noteProperty(
       return;
     case scheduledDeliveryBytes:
       if (isName(view, keyStart, propertyNames.scheduledDelivery)) {
-        into.scheduledDelivery = integerAt(view, tag, start, 0);
+        into.scheduledDelivery = timeAt(view, tag, start);
       }
       return;
     case groupIdBytes: {
@@ -288,6 +288,15 @@ function integerAt(view: DataView, tag: number, start: number, absent: number): 
     default:
       return absent;
   }
+}
+
+/** A time in whole ms of any number, as Java's `Number.longValue` has it; 0 for other types. */
+function timeAt(view: DataView, tag: number, start: number): number {
+  const isFraction = tag === valueTags.float || tag === valueTags.double;
+  if (!isFraction) return integerAt(view, tag, start, 0);
+  const value = tag === valueTags.float ? view.getFloat32(start) : view.getFloat64(start);
+  if (Number.isNaN(value)) return 0;
+  return Math.trunc(Math.max(-Number.MAX_SAFE_INTEGER, Math.min(value, Number.MAX_SAFE_INTEGER)));
 }
 
 function isName(view: DataView, start: number, name: string): boolean {

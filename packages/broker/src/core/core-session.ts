@@ -21,7 +21,7 @@ import {
   type ValueOf,
 } from "@everhold/wire";
 
-import type { SessionSink } from "../engine/client-link.ts";
+import type { Provenance, SessionSink } from "../engine/client-link.ts";
 import { Session, type SessionOptions } from "../engine/session.ts";
 import type { Answer, DeferredWork, Waiting } from "../engine/waiters.ts";
 import { Confirmations, RecreationGrammar, type RecreationStep } from "./confirmations.ts";
@@ -179,12 +179,12 @@ export class CoreSession implements SessionSink, Waiting {
     bytes: Uint8Array,
     start: number,
     end: number,
-    movedTo: string | undefined,
+    moved: Provenance | undefined,
   ): number {
-    if (movedTo !== undefined) {
-      const moved = movedMessage(bytes, start, end, movedTo);
-      if (moved !== undefined) {
-        return this.deliver(consumerId, deliveryCount, moved, 0, moved.length, undefined);
+    if (moved !== undefined) {
+      const changed = movedMessage(bytes, start, end, moved);
+      if (changed !== undefined) {
+        return this.deliver(consumerId, deliveryCount, changed, 0, changed.length, undefined);
       }
     }
     const frameBytes = receiveFrameBytes(end - start);

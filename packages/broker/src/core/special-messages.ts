@@ -1,5 +1,6 @@
 import { ByteReader, ByteWriter, propertyNames, readMessage, writeMessage } from "@everhold/wire";
 
+import type { Provenance } from "../engine/client-link.ts";
 import { limits } from "../limits.ts";
 
 /** The marker that answers a forced delivery: shape as it was seen to work. */
@@ -23,30 +24,39 @@ export function forcedDeliveryMarker(queueName: string, sequence: number): Uint8
 }
 
 /**
- * A message as it is delivered from a queue to which it was moved: it expires no more, and it says where
- * it came from. The journal keeps the producer's bytes; only what is delivered differs.
- * `undefined` when the message was sent to `addressName` itself, or has no room for more properties.
+ * A message as it is delivered from a queue to which it was moved: it says where it came from, and expires
+ * no more if that is so. The journal keeps the producer's bytes; only what is delivered differs.
+ * `undefined` when the message was sent to the address itself, or has no room for more properties.
+ * Source: Artemis, `Message#referenceOriginalMessage`.
  */
 export function movedMessage(
   bytes: Uint8Array,
   start: number,
   end: number,
-  addressName: string,
+  { addressName, originQueue, isFinal }: Provenance,
 ): Uint8Array | undefined {
   const message = readMessage(new ByteReader(bytes.subarray(start, end)));
-  if (message.address === null || message.address === addressName) return undefined;
+  if (message.address === null) return undefined;
+  if (originQueue === "" && message.address === addressName) return undefined;
   const properties = new Map(message.properties);
   if (properties.size > limits.propertiesMax) return undefined;
   properties.set(propertyNames.originalAddress, { type: "string", value: message.address });
+  if (originQueue !== "") {
+    properties.set(propertyNames.originalQueue, { type: "string", value: originQueue });
+  }
   properties.set(propertyNames.originalMessageId, { type: "long", value: message.messageId });
   const routingType = properties.get(propertyNames.routingType);
   if (routingType?.type === "byte") {
     properties.set(propertyNames.originalRoutingType, routingType);
   }
-  if (message.expiration !== 0) {
+  if (isFinal && message.expiration !== 0) {
     properties.set(propertyNames.actualExpiry, { type: "long", value: message.expiration });
   }
   const writer = new ByteWriter(end - start + 256);
-  writeMessage(writer, { ...message, expiration: 0, properties });
+  writeMessage(writer, {
+    ...message,
+    expiration: isFinal ? 0 : message.expiration,
+    properties,
+  });
   return writer.written();
 }

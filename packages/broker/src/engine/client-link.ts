@@ -15,12 +15,22 @@ export interface ClientLink {
   isHeldBack: boolean;
 }
 
+/** What is to be said of a message that is delivered from a queue to which it was moved. */
+export interface Provenance {
+  /** The address of the queue that delivers it. */
+  readonly addressName: string;
+  /** The queue it was moved from; empty when that is not known. */
+  readonly originQueue: string;
+  /** Whether it expires no more, whatever its own header says. */
+  readonly isFinal: boolean;
+}
+
 /** How the engine talks to the client of one session. Every method writes to the connection's output. */
 export interface SessionSink {
   readonly link: ClientLink;
   /**
-   * Hands out one message and returns the bytes to charge to the consumer's credits. `movedTo` names the
-   * address of a queue to which messages are moved, such as that of dead letters.
+   * Hands out one message and returns the bytes to charge to the consumer's credits. `moved` says that it
+   * may have come by a move, as dead letters do.
    */
   deliver(
     consumerId: number,
@@ -28,7 +38,7 @@ export interface SessionSink {
     bytes: Uint8Array,
     start: number,
     end: number,
-    movedTo: string | undefined,
+    moved: Provenance | undefined,
   ): number;
   /** Says that all that could be delivered has been. */
   answerForcedDelivery(consumerId: number, sequence: number, queueName: string): void;

@@ -135,14 +135,17 @@ export class Dispatcher {
     const session = consumer.session;
     const counted = row.deliveryCount + (consumer.isBrowser ? 0 : 1);
     const least = row.redelivered ? 2 : 1;
-    const mayBeMoved = queue.mayHoldMoved && row.expirationMs === 0;
+    const isFinal = row.expirationMs === 0;
+    const mayBeMoved = row.origin !== "" || (queue.mayHoldMoved && isFinal);
     const frameBytes = session.sink.deliver(
       consumer.id,
       counted < least ? least : counted,
       body.bytes,
       body.offset,
       body.offset + row.messageLength,
-      mayBeMoved ? queue.address.name : undefined,
+      mayBeMoved
+        ? { addressName: queue.address.name, originQueue: row.origin, isFinal }
+        : undefined,
     );
     if (!consumer.isUnlimited) consumer.credits -= frameBytes;
     if (consumer.isBrowser) return;

@@ -13,6 +13,7 @@ import type { LiveQueue } from "./live-queue.ts";
 import { OutputPool, OutputSchedule } from "./output.ts";
 import { Redelivery } from "./redelivery.ts";
 import { Router } from "./router.ts";
+import { Scheduler } from "./scheduler.ts";
 import type { Session } from "./session.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -42,6 +43,7 @@ export class Engine implements JournalListener {
   readonly catalog: Catalog;
   readonly router: Router;
   readonly redelivery: Redelivery;
+  readonly scheduler: Scheduler;
   readonly credits: CreditDesk;
   /** Sessions by what must be unique among them, such as a client id. */
   readonly uniqueMetadata = new Map<string, Session>();
@@ -74,6 +76,7 @@ export class Engine implements JournalListener {
     this.catalog = new Catalog(this);
     this.router = new Router(this);
     this.redelivery = new Redelivery(this);
+    this.scheduler = new Scheduler(this, parts.ports.timers);
     this.credits = new CreditDesk(this);
     this.#dispatcher = new Dispatcher(this);
   }
@@ -118,6 +121,7 @@ export class Engine implements JournalListener {
   /** From now on nothing is handed out: the broker stops, or its journal has failed. */
   halt(): void {
     this.#isHalted = true;
+    this.scheduler.stop();
   }
 
   /** Settles when everything appended so far is committed and answered, or the journal has failed. */
@@ -151,6 +155,7 @@ export class Engine implements JournalListener {
     }
     this.#grown.length = 0;
     this.credits.grantIfRelieved();
+    this.scheduler.arm();
     this.#nowMs = 0;
   }
 
@@ -158,6 +163,7 @@ export class Engine implements JournalListener {
   onCommitted(commitPosition: number): void {
     this.outputs.collect();
     this.waiters.drain(commitPosition);
+    this.scheduler.onCommitted(commitPosition);
     const committed = this.#awaiting;
     this.#awaiting = this.#committed;
     this.#committed = committed;

@@ -23,11 +23,14 @@ export class Redelivery {
     if (queue.isDeleted) return;
     if (isAttempt && this.#countAttempt(queue, key)) return;
     queue.state.giveBack(key);
-    for (const consumer of queue.consumers) {
-      // A browser would see again everything behind the message.
-      if (!consumer.isBrowser) consumer.cursor?.rewind(key);
-    }
-    this.#engine.touch(queue);
+    this.#offerAgain(queue, key);
+  }
+
+  /** Makes a scheduled message ready whose time has come, unless it has gone meanwhile. */
+  showDue(queue: LiveQueue, key: number): void {
+    if (queue.isDeleted || !queue.state.isScheduled(key)) return;
+    queue.state.showDue(key);
+    this.#offerAgain(queue, key);
   }
 
   /** Takes a row away: to the queue of `addressName`, or for good where there is none. */
@@ -55,7 +58,7 @@ export class Redelivery {
     const now = this.#engine.nowMs();
     const { expiryAddress } = this.#engine.config.addressSettings;
     for (let count = 0; count < countMax; count += 1) {
-      const key = queue.state.scan(cursor, this.#engine.journal.commitPosition, false);
+      const key = queue.state.scanResting(cursor, this.#engine.journal.commitPosition);
       if (key < 0) return false;
       queue.state.read(key, this.#row);
       const { expirationMs } = this.#row;
@@ -65,7 +68,7 @@ export class Redelivery {
     return true;
   }
 
-  /** Drops every message that is not in a consumer's hands. */
+  /** Drops every message that is not in a consumer's hands, scheduled ones as well. */
   purge(queue: LiveQueue): void {
     const { journal, state } = this.#engine;
     const cursor = new ScanCursor();
@@ -73,7 +76,7 @@ export class Redelivery {
     for (;;) {
       let count = 0;
       while (count < limits.purgeRowsPerRecord) {
-        const key = queue.state.scan(cursor, journal.commitPosition, false);
+        const key = queue.state.scanResting(cursor, journal.commitPosition);
         if (key < 0) break;
         keys[count] = key;
         count += 1;
@@ -81,6 +84,15 @@ export class Redelivery {
       if (count === 0) return;
       state.acknowledge(queue.state, keys, count);
     }
+  }
+
+  /** A message is ready that consumers may have passed already. */
+  #offerAgain(queue: LiveQueue, key: number): void {
+    for (const consumer of queue.consumers) {
+      // A browser would see again everything behind the message.
+      if (!consumer.isBrowser) consumer.cursor?.rewind(key);
+    }
+    this.#engine.touch(queue);
   }
 
   /** Notes one more attempt; true when it was the last one, and the message has gone. */

@@ -51,7 +51,6 @@ export class Router {
     if (!this.#isNewSequence(bytes)) return true;
     try {
       this.checkSize(end - start);
-      this.checkSchedule();
       const target = this.targetOf(session, bytes);
       this.#engine.credits.checkRoom(target.address);
       const verdict = this.prepare(target, bytes, view, start, end);
@@ -126,6 +125,8 @@ export class Router {
     // With one stored queue among them, all targets share the record, and wait for it.
     const isRecorded = plan.storedTargetCount > 0;
     for (const queue of this.#targets) {
+      // A scheduled message concerns nobody before its time: `Scheduler.arm` sees it at the step's end.
+      if (plan.dueMs > 0) continue;
       if (isRecorded) this.#engine.rowAdded(queue);
       else this.#engine.touch(queue);
     }
@@ -151,19 +152,6 @@ export class Router {
     throw new EverholdError(
       "EVH_REJECTED",
       `the message has ${messageBytes} bytes, at most ${max} are allowed`,
-    );
-  }
-
-  /**
-   * Refuses a message for later: to deliver it at once would be wrong and unseen.
-   * @throws EverholdError EVH_NOT_IMPLEMENTED
-   */
-  checkSchedule(): void {
-    const dueMs = this.scan.scheduledDelivery;
-    if (dueMs === 0 || dueMs <= this.#engine.nowMs()) return;
-    throw new EverholdError(
-      "EVH_NOT_IMPLEMENTED",
-      "this broker does not schedule messages: the message asks to be delivered later",
     );
   }
 
@@ -239,6 +227,7 @@ export class Router {
     plan.priority = scan.priority;
     plan.isDurable = scan.durable;
     plan.expirationMs = scan.expiration;
+    plan.dueMs = this.#engine.scheduler.dueMsOf(scan.scheduledDelivery);
     const { idOffset, epoch, sequence } = this.#identity;
     if (idOffset >= 0) plan.setProducerMark(bytes, idOffset, epoch, sequence);
     this.#targets.length = 0;

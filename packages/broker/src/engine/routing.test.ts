@@ -231,16 +231,6 @@ test("a full disk refuses sends and still takes acknowledgements", async () => {
   assert.equal(count(), 0);
 });
 
-test("a message for later is refused rather than delivered at once", async () => {
-  const { world } = await startBroker();
-  const client = await TestClient.open(world);
-  const properties = {
-    _AMQ_SCHED_DELIVERY: { type: "long", value: world.nowMs + 5000 },
-  } as const;
-  client.post(messageOf("q", { properties }));
-  assert.equal((await client.expect(packets.exception)).code, 213);
-});
-
 test("a message larger than the limit is refused, and the connection lives on", async () => {
   const { world } = await startBroker({ messageBytesMax: 2048 });
   const client = await TestClient.open(world);

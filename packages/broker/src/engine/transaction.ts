@@ -63,7 +63,6 @@ export class Transaction implements DeferredWork {
     if (this.#failure !== undefined) return;
     try {
       router.checkSize(end - start);
-      router.checkSchedule();
       credits.checkRoom(router.targetOf(this.#session, bytes).address);
     } catch (error) {
       if (!(error instanceof EverholdError)) throw error;

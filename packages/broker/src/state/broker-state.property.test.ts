@@ -27,6 +27,8 @@ const kinds = [
   "deleteQueue",
   "deleteAddress",
   "commit",
+  "pass",
+  "pass",
   "snapshot",
   "snapshot",
 ] as const;

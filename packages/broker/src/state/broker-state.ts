@@ -14,7 +14,7 @@ import { messageBytes, messageOffsetOf, writeMessage } from "./message-record.ts
 import { producerIdBytes, type ProducerMarks } from "./producer-marks.ts";
 import type { ProducerVerdict } from "./producer-verdict.ts";
 import type { QueueDefinition, RoutingType } from "./queue-definition.ts";
-import type { NewRow, QueueState } from "./queue-state.ts";
+import { createNewRow, type NewRow, type QueueState } from "./queue-state.ts";
 import type { RecordLog } from "./record-log.ts";
 import {
   addressRecord,
@@ -23,12 +23,12 @@ import {
   dispatchLimitRecord,
   emptyRecord,
   moveReasons,
-  moveRecord,
   producerForgetRecord,
   producerRecord,
   producerRefusedRecord,
   queueRecord,
   recordTypes,
+  relocateRecord,
   type MoveReason,
 } from "./records.ts";
 import { createRowView } from "./row-bodies.ts";
@@ -39,8 +39,8 @@ import { StateRecovery } from "./state-recovery.ts";
 import { StateSnapshot } from "./state-snapshot.ts";
 import { StateTables } from "./state-tables.ts";
 
-/** What is fixed in a MOVE record, before its list of targets. */
-const moveFixedBytes = 37;
+/** What is fixed in a RELOCATE record, before the origin's name and the list of targets. */
+const moveFixedBytes = 49;
 const moveTargetBytes = 12;
 const nothing = new Uint8Array(0);
 const oneByte = new Uint8Array(1);
@@ -65,7 +65,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
   readonly #snapshot: StateSnapshot;
   #recovery: StateRecovery | undefined;
   readonly #writer = new ByteWriter(4_096);
-  readonly #row: NewRow = { position: 0, messageOffset: 0, messageLength: 0, expiryUnits: 0 };
+  readonly #row: NewRow = createNewRow();
   readonly #view = createRowView();
   readonly #rememberPlan = new MessagePlan();
   readonly #body = { bytes: nothing, view: new DataView(nothing.buffer), offset: 0 };
@@ -256,6 +256,8 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     const row = this.#row;
     row.messageLength = plan.end - plan.start;
     row.expiryUnits = this.#tables.expiry.unitsOf(plan.expirationMs);
+    row.dueMs = plan.dueMs;
+    row.origin = "";
     if (plan.storedTargetCount > 0) {
       row.position = plan.recordPosition;
       row.messageOffset = messageOffsetOf(plan);
@@ -298,15 +300,61 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     return position;
   }
 
-  /** Payload bytes of the record that `move` appends at most. */
-  moveRecordBytes(targetCount: number): number {
-    return moveFixedBytes + targetCount * moveTargetBytes;
+  /** When {@link fallDue} will find something, in ms since 1970; infinite when nothing is scheduled. */
+  get nextDueMs(): number {
+    return this.#tables.schedule.nextMs;
   }
 
   /**
-   * Moves a message to other queues without copying it; none drops it. Its deliveries are counted anew;
-   * after too many attempts or expiry (`"attempts"`, `"expired"`) it expires no more, whatever its own
-   * header says. What is in memory only stays so, in whatever queue.
+   * Takes at most `countMax` scheduled messages whose time has come, and says in the journal that they may
+   * be handed out from here on. `onDue` gets those of one queue, with the position of their record, −1 for
+   * none: `queue.showDue(key)` follows for each that is still there, once that is committed. Messages due
+   * at one time come in the order in which they were sent. Returns how many there were.
+   */
+  fallDue(
+    nowMs: number,
+    countMax: number,
+    onDue: (queue: QueueState, keys: readonly number[], position: number) => void,
+  ): number {
+    const { schedule, queues } = this.#tables;
+    const keysByQueue = new Map<number, number[]>();
+    let count = 0;
+    while (count < countMax && schedule.takeDue(nowMs)) {
+      count += 1;
+      const keys = keysByQueue.get(schedule.queueId);
+      if (keys === undefined) keysByQueue.set(schedule.queueId, [schedule.key]);
+      else keys.push(schedule.key);
+    }
+    for (const [queueId, keys] of keysByQueue) {
+      const queue = queues.get(queueId);
+      assert(queue !== undefined, "what is scheduled is in a queue");
+      keys.sort((left, right) => left - right);
+      onDue(queue, keys, this.#noteDue(queue, keys));
+    }
+    return count;
+  }
+
+  #noteDue(queue: QueueState, keys: readonly number[]): number {
+    const bytes = queue.isStored ? acknowledgeBytes(keys, keys.length) : 0;
+    let position = -1;
+    if (bytes > 0) {
+      position = this.#log.append(recordTypes.due, queue.id, bytes);
+      writeAcknowledge(this.#log.view, this.#log.payloadOffset, keys, keys.length);
+    }
+    for (const key of keys) queue.fallDue(key);
+    return position;
+  }
+
+  /** Payload bytes of the record that `move` appends at most. */
+  moveRecordBytes(queue: QueueState, targetCount: number): number {
+    return moveFixedBytes + queue.definition.name.length * 3 + targetCount * moveTargetBytes;
+  }
+
+  /**
+   * Moves a message to other queues without copying it; none drops it. Its deliveries are counted anew.
+   * After too many attempts or expiry (`"attempts"`, `"expired"`) it expires no more, whatever its own
+   * header says, and waits for no time; else it stays scheduled. It says where it came from, but for
+   * `"other"`. What is in memory only stays so, in whatever queue.
    */
   move(queue: QueueState, key: number, targets: readonly QueueState[], reason: MoveReason): number {
     const view = this.#view;
@@ -318,17 +366,21 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     row.messageLength = view.messageLength;
     const isEnd = reason === "attempts" || reason === "expired";
     row.expiryUnits = isEnd ? 0 : this.#tables.expiry.unitsOf(view.expirationMs);
+    row.dueMs = isEnd ? 0 : view.dueMs;
+    row.origin = reason === "other" ? "" : queue.definition.name;
     const lane = laneFor(view.priority, view.isInJournal);
     const stored = view.isInJournal ? targets.filter((target) => target.isStored) : [];
     let position = -1;
     if (isRecorded(queue, key) || stored.length > 0) {
-      position = this.#append(recordTypes.move, queue.id, moveRecord, {
+      position = this.#append(recordTypes.relocate, queue.id, relocateRecord, {
         key,
         reason: moveReasons.indexOf(reason),
         position: view.isInJournal ? view.position : 0,
         messageOffset: view.messageOffset,
         messageLength: view.messageLength,
         expirationMs: isEnd ? 0 : view.expirationMs,
+        dueMs: row.dueMs,
+        origin: row.origin,
         targets: stored.map((target) => ({ queueId: target.id, key: target.nextKey(lane) })),
       });
     }

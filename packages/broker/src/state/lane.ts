@@ -9,10 +9,11 @@ const heapEntriesBeforeCompaction = 64;
 
 /**
  * One FIFO of rows. A row lives from `add` to `remove` under a sequence that is never used again; in
- * between it is ready or in flight.
+ * between it is ready, or away: in flight, or waiting for its time.
  *
- *     add ──▶ ready ──take──▶ in flight ──remove──▶ gone
- *               ▲──giveBack──────┘    ready ──remove──▶ gone
+ *     add ──▶ ready ──take──▶ away ──remove──▶ gone
+ *      │        ▲──giveBack────┘▲    ready ──remove──▶ gone
+ *      └──addAway───────────────┘
  *
  * Invariant: a ready row below the cursor lies in a block that `#returned` lists. So the next row is the
  * first ready one of the smallest listed block, else the first ready one from the cursor on: returned rows
@@ -41,12 +42,12 @@ export class Lane {
     return this.#nextSequence;
   }
 
-  /** Rows, in flight or not. */
+  /** Rows, ready or away. */
   get rowCount(): number {
     return this.#rowCount;
   }
 
-  /** Rows that are not in flight, committed or not. */
+  /** Rows that are ready, committed or not. */
   get readyCount(): number {
     return this.#readyCount;
   }
@@ -56,16 +57,22 @@ export class Lane {
    * row number; what the row holds is for the caller to write.
    */
   add(sequence: number): number {
+    const row = this.addAway(sequence);
+    const block = this.#tailBlock;
+    this.#rows.setReady(block, this.#rows.ready(block) | (1 << (row - block)));
+    this.#readyCount += 1;
+    return row;
+  }
+
+  /** As `add`, but the row is not ready; `giveBack` makes it so. */
+  addAway(sequence: number): number {
     assert(sequence >= this.#nextSequence, "sequences of a lane ascend");
     if (this.#tailBlock === none || sequence >= this.#tailEnd) this.#addBlock(sequence);
     const block = this.#tailBlock;
     const index = sequence - this.#tailBase;
-    const bit = 1 << index;
-    this.#rows.setLive(block, this.#rows.live(block) | bit);
-    this.#rows.setReady(block, this.#rows.ready(block) | bit);
+    this.#rows.setLive(block, this.#rows.live(block) | (1 << index));
     this.#nextSequence = sequence + 1;
     this.#rowCount += 1;
-    this.#readyCount += 1;
     return block + index;
   }
 
@@ -91,7 +98,7 @@ export class Lane {
     return (this.#rows.live(block) & (1 << place)) === 0 ? none : block + place;
   }
 
-  /** Whether a row lives and is not in flight. */
+  /** Whether a row lives and is ready. */
   isReady(sequence: number): boolean {
     const index = this.#indexOf(sequence);
     if (index === none) return false;
@@ -111,7 +118,7 @@ export class Lane {
     this.#readyCount -= 1;
   }
 
-  /** Makes a row that is in flight ready again, at its old place. */
+  /** Makes a row that is away ready, at its place in the order. */
   giveBack(sequence: number): void {
     const index = this.#indexOf(sequence);
     assert(index !== none, "a row that is given back lives");
@@ -119,7 +126,7 @@ export class Lane {
     const base = this.#directory.baseAt(index);
     const bit = 1 << (sequence - base);
     const ready = this.#rows.ready(block);
-    assert((ready & bit) === 0, "a row that is given back is in flight");
+    assert((ready & bit) === 0, "a row that is given back is away");
     this.#rows.setReady(block, ready | bit);
     this.#readyCount += 1;
     if (sequence < this.#cursor && !this.#rows.isListed(block)) this.#list(base, block);
@@ -160,10 +167,11 @@ export class Lane {
 
   /**
    * The sequence of the first committed row from `sequence` on that is ready, or lives at all when
-   * `includeInFlight`. −1 when there is none.
+   * `includeAway`. −1 when there is none.
    */
-  firstFrom(sequence: number, commitPosition: number, includeInFlight: boolean): number {
-    const found = this.#firstFrom(sequence, includeInFlight);
+  firstFrom(sequence: number, commitPosition: number, includeAway: boolean): number {
+    if (this.#readyCount === 0 && !includeAway) return none;
+    const found = this.#firstFrom(sequence, includeAway);
     return found === none ? none : this.#ifVisible(found, commitPosition);
   }
 
@@ -258,7 +266,7 @@ export class Lane {
     return none;
   }
 
-  #firstFrom(sequence: number, includeInFlight: boolean): number {
+  #firstFrom(sequence: number, includeAway: boolean): number {
     const directory = this.#directory;
     let index = directory.floor(sequence);
     if (index < directory.first) index = directory.first;
@@ -266,7 +274,7 @@ export class Lane {
       const block = directory.blockAt(index);
       if (block === none) continue;
       const base = directory.baseAt(index);
-      const bits = includeInFlight ? this.#rows.live(block) : this.#rows.ready(block);
+      const bits = includeAway ? this.#rows.live(block) : this.#rows.ready(block);
       const wanted = bits & ~lowBits(sequence - base);
       if (wanted !== 0) return base + lowestBit(wanted);
     }

@@ -24,6 +24,8 @@ export class MessagePlan {
   isDurable = true;
   /** Milliseconds since 1970; 0 is never. */
   expirationMs = 0;
+  /** Milliseconds since 1970 before which it is not handed out; 0 is at once. */
+  dueMs = 0;
   /** Where the producer's id (16 bytes) lies in `markBytes`; −1 when the message has no producer mark. */
   markOffset = -1;
   markBytes: Uint8Array = noBytes;
@@ -44,7 +46,7 @@ export class MessagePlan {
   /** Set by `addMessage`: position of the record; −1 when none was needed, so there is nothing to wait for. */
   recordPosition = -1;
 
-  /** Starts anew: a durable message of priority 4 that never expires, without targets, mark and duplicate id. */
+  /** Starts anew: durable, priority 4, for at once and ever, without targets, mark and duplicate id. */
   begin(
     address: AddressState,
     bytes: Uint8Array,
@@ -63,6 +65,7 @@ export class MessagePlan {
     this.priority = 4;
     this.isDurable = true;
     this.expirationMs = 0;
+    this.dueMs = 0;
     this.markOffset = -1;
     this.duplicateStart = -1;
     this.#targetCount = 0;

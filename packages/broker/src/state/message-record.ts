@@ -11,7 +11,7 @@ import { stateLimits } from "./state-limits.ts";
 /*
  * MESSAGE, offsets from the beginning of the payload:
  *
- *    0  u8   flags: 1 mark, 2 duplicate id, 4 expiration; 8 is reserved for a due time
+ *    0  u8   flags: 1 mark, 2 duplicate id, 4 expiration, 8 due time
  *    1  u8   0
  *    2  u16  bytes of the duplicate id
  *    4  u32  count of targets
@@ -20,17 +20,19 @@ import { stateLimits } from "./state-limits.ts";
  *   16       targets: u32 queue id, u64 row key each
  *            mark: 16 bytes id, u32 epoch, u64 sequence
  *            expiration: u64 milliseconds since 1970
+ *            due time: u64 milliseconds since 1970, before which the message waits
  *            duplicate id
  *            message, as in SESS_SEND, its message id being the record's position
  */
 const fixedBytes = 16;
 const targetBytes = 12;
 const markBytes = producerIdBytes + 12;
-const expirationBytes = 8;
+const timeBytes = 8;
 const markFlag = 1;
 const duplicateFlag = 2;
 const expirationFlag = 4;
-const knownFlags = markFlag | duplicateFlag | expirationFlag;
+const dueFlag = 8;
+const knownFlags = markFlag | duplicateFlag | expirationFlag | dueFlag;
 
 /** Payload bytes of the record for a plan. 0 when it needs none. */
 export function messageBytes(plan: MessagePlan): number {
@@ -52,6 +54,7 @@ export function writeMessage(
 ): void {
   const { hasMark, hasDuplicateId } = plan;
   const hasExpiration = plan.expirationMs > 0;
+  const hasDue = plan.dueMs > 0;
   const duplicateLength = hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0;
   assert(duplicateLength <= stateLimits.duplicateIdBytesMax, "a duplicate id is within its limit");
   const length = storedLength(plan);
@@ -59,7 +62,8 @@ export function writeMessage(
     offset,
     (hasMark ? markFlag : 0) |
       (hasDuplicateId ? duplicateFlag : 0) |
-      (hasExpiration ? expirationFlag : 0),
+      (hasExpiration ? expirationFlag : 0) |
+      (hasDue ? dueFlag : 0),
   );
   view.setUint8(offset + 1, 0);
   view.setUint16(offset + 2, duplicateLength);
@@ -78,7 +82,11 @@ export function writeMessage(
   }
   if (hasExpiration) {
     setKeyAt(view, at, plan.expirationMs);
-    at += expirationBytes;
+    at += timeBytes;
+  }
+  if (hasDue) {
+    setKeyAt(view, at, plan.dueMs);
+    at += timeBytes;
   }
   for (let index = 0; index < duplicateLength; index += 1) {
     bytes[at + index] = plan.duplicateBytes[plan.duplicateStart + index] ?? 0;
@@ -100,6 +108,8 @@ export interface MessageRecordView {
   markSequence: number;
   /** 0 is never. */
   expirationMs: number;
+  /** 0 is at once. */
+  dueMs: number;
   /** −1 when there is no duplicate id. */
   duplicateStart: number;
   duplicateEnd: number;
@@ -117,6 +127,7 @@ export function createMessageRecordView(): MessageRecordView {
     markEpoch: 0,
     markSequence: 0,
     expirationMs: 0,
+    dueMs: 0,
     duplicateStart: -1,
     duplicateEnd: -1,
     messageOffset: 0,
@@ -151,9 +162,14 @@ export function readMessage(
   let at = into.targetsAt + into.targetCount * targetBytes;
   const hasMark = (flags & markFlag) !== 0;
   const hasExpiration = (flags & expirationFlag) !== 0;
+  const hasDue = (flags & dueFlag) !== 0;
   const hasDuplicateId = (flags & duplicateFlag) !== 0;
   const messageAt =
-    at + (hasMark ? markBytes : 0) + (hasExpiration ? expirationBytes : 0) + duplicateLength;
+    at +
+    (hasMark ? markBytes : 0) +
+    (hasExpiration ? timeBytes : 0) +
+    (hasDue ? timeBytes : 0) +
+    duplicateLength;
   if (start - recordHeaderBytes + into.messageOffset !== messageAt) {
     throw corrupt(position, `found message offset ${into.messageOffset}, which is not its place`);
   }
@@ -171,7 +187,12 @@ export function readMessage(
   into.expirationMs = 0;
   if (hasExpiration) {
     into.expirationMs = safe(position, keyAt(view, at));
-    at += expirationBytes;
+    at += timeBytes;
+  }
+  into.dueMs = 0;
+  if (hasDue) {
+    into.dueMs = safe(position, keyAt(view, at));
+    at += timeBytes;
   }
   if (
     duplicateLength > stateLimits.duplicateIdBytesMax ||
@@ -220,7 +241,8 @@ function bytesBeforeMessage(plan: MessagePlan): number {
     fixedBytes +
     plan.storedTargetCount * targetBytes +
     (plan.hasMark ? markBytes : 0) +
-    (plan.expirationMs > 0 ? expirationBytes : 0) +
+    (plan.expirationMs > 0 ? timeBytes : 0) +
+    (plan.dueMs > 0 ? timeBytes : 0) +
     (plan.hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0)
   );
 }

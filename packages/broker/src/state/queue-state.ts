@@ -3,6 +3,7 @@ import type { AddressState } from "./address-state.ts";
 import { DispatchLimit } from "./dispatch-limit.ts";
 import type { ExpiryScale } from "./expiry-scale.ts";
 import { Lane } from "./lane.ts";
+import type { Origins } from "./origins.ts";
 import type { QueueDefinition } from "./queue-definition.ts";
 import type { RowBodies, RowView } from "./row-bodies.ts";
 import {
@@ -17,6 +18,7 @@ import {
 } from "./row-key.ts";
 import type { RowStore } from "./row-store.ts";
 import type { ScanCursor } from "./scan-cursor.ts";
+import type { Schedule } from "./schedule.ts";
 
 const none = -1;
 const prioritiesMask = (1 << (priorityMax + 1)) - 1;
@@ -26,6 +28,8 @@ export interface QueueContext {
   readonly rows: RowStore;
   readonly bodies: RowBodies;
   readonly expiry: ExpiryScale;
+  readonly schedule: Schedule;
+  readonly origins: Origins;
 }
 
 /** What a new row holds. One object is reused for many rows. */
@@ -34,11 +38,32 @@ export interface NewRow {
   messageOffset: number;
   messageLength: number;
   expiryUnits: number;
+  /** Milliseconds since 1970 before which it is not handed out; 0 for no such time. */
+  dueMs: number;
+  /** Name of the queue from which it was moved; empty for none. */
+  origin: string;
+}
+
+/** An empty {@link NewRow} to fill. */
+export function createNewRow(): NewRow {
+  return {
+    position: 0,
+    messageOffset: 0,
+    messageLength: 0,
+    expiryUnits: 0,
+    dueMs: 0,
+    origin: "",
+  };
 }
 
 /**
  * One queue: its definition and its rows. Reading, `take` and `giveBack` are for everybody, because what is
  * in flight is no durable fact; rows come and go through `BrokerState` only.
+ *
+ * A row is ready, in flight, or *scheduled*: it has its place among the others, and waits for its time.
+ *
+ *     addRow ──▶ ready ◀──take / giveBack──▶ in flight
+ *       └──▶ scheduled ──fallDue, showDue──▶ ready
  */
 export class QueueState {
   readonly id: number;
@@ -53,6 +78,7 @@ export class QueueState {
   #readyLanes = 0;
   #messageCount = 0;
   #readyCount = 0;
+  #scheduledCount = 0;
   #bytes = 0;
   #expiringCount = 0;
 
@@ -69,19 +95,24 @@ export class QueueState {
     return this.#address;
   }
 
-  /** Messages, in flight or not, committed or not. */
+  /** Messages, ready, in flight or scheduled, committed or not. */
   get messageCount(): number {
     return this.#messageCount;
   }
 
-  /** Messages that are not in flight. */
+  /** Messages that could be handed out. */
   get readyCount(): number {
     return this.#readyCount;
   }
 
+  /** Messages that wait for their time. */
+  get scheduledCount(): number {
+    return this.#scheduledCount;
+  }
+
   /** Messages that were taken and neither settled nor given back. */
   get inFlightCount(): number {
-    return this.#messageCount - this.#readyCount;
+    return this.#messageCount - this.#readyCount - this.#scheduledCount;
   }
 
   /** Bytes of its messages. A message in several queues counts in each. */
@@ -119,23 +150,24 @@ export class QueueState {
 
   /**
    * The key of the first committed message that `cursor` has not passed, which it passes then; −1 when
-   * there is none. By priority, then in order; only ready ones unless `includeInFlight`.
+   * there is none. By priority, then in order; only ready ones unless `includeAway`: those in flight and
+   * the scheduled ones as well.
    */
-  scan(cursor: ScanCursor, commitPosition: number, includeInFlight: boolean): number {
+  scan(cursor: ScanCursor, commitPosition: number, includeAway: boolean): number {
     for (let priority = priorityMax; priority >= 0; priority -= 1) {
       const lane = this.#lanes[priority];
       const other = this.#lanes[priority + volatileLaneOffset];
       const stored =
         lane === undefined
           ? none
-          : lane.firstFrom(cursor.next(priority), commitPosition, includeInFlight);
+          : lane.firstFrom(cursor.next(priority), commitPosition, includeAway);
       const inMemory =
         other === undefined
           ? none
           : other.firstFrom(
               cursor.next(priority + volatileLaneOffset),
               commitPosition,
-              includeInFlight,
+              includeAway,
             );
       if (stored === none && inMemory === none) continue;
       const key = this.#earlier(priority, stored, inMemory);
@@ -145,16 +177,31 @@ export class QueueState {
     return none;
   }
 
+  /** As `scan` over all that are in no consumer's hands: the ready and the scheduled ones. */
+  scanResting(cursor: ScanCursor, commitPosition: number): number {
+    if (this.#scheduledCount === 0) return this.scan(cursor, commitPosition, false);
+    for (;;) {
+      const key = this.scan(cursor, commitPosition, true);
+      if (key === none || this.isReady(key) || this.isScheduled(key)) return key;
+    }
+  }
+
   /** Whether the message is there. */
   has(key: number): boolean {
     const lane = this.#lanes[laneOfKey(key)];
     return lane !== undefined && lane.find(sequenceOfKey(key)) !== none;
   }
 
-  /** Whether the message is there and not in flight. */
+  /** Whether the message is there and could be handed out. */
   isReady(key: number): boolean {
     const lane = this.#lanes[laneOfKey(key)];
     return lane !== undefined && lane.isReady(sequenceOfKey(key));
+  }
+
+  /** Whether the message is there and waits for its time. */
+  isScheduled(key: number): boolean {
+    const row = this.findRow(key);
+    return row !== none && this.#context.rows.isScheduled(row);
   }
 
   /** Sets `into` to what is known of a message; false when it is not there. */
@@ -174,6 +221,8 @@ export class QueueState {
     into.expirationMs = this.#context.expiry.msOf(rows.expiryUnits(row));
     into.deliveryCount = rows.deliveryCount(row);
     into.redelivered = rows.isRedelivered(row);
+    into.dueMs = rows.dueMs(row);
+    into.origin = this.#context.origins.nameOf(rows.origin(row));
     into.priority = laneNumber % volatileLaneOffset;
     into.isDurable = isDurable;
     return true;
@@ -196,6 +245,21 @@ export class QueueState {
     this.#readyLanes |= 1 << laneNumber;
   }
 
+  /**
+   * Makes a scheduled message ready whose time has come, at the place that its send gave it. Only once
+   * that it is due is committed, and not earlier: what was never handed out must never look as if it was.
+   */
+  showDue(key: number): void {
+    const { rows } = this.#context;
+    const row = this.findRow(key);
+    assert(row !== none, "a message that is shown is there");
+    assert(rows.isScheduled(row), "a message that is shown was scheduled");
+    assert(rows.dueMs(row) === 0, "a message is shown when it is due");
+    rows.setScheduled(row, false);
+    this.#scheduledCount -= 1;
+    this.giveBack(key);
+  }
+
   /** The key that the next message of a lane gets. */
   nextKey(lane: number): number {
     return rowKey(this.#lanes[lane]?.nextSequence ?? 0, lane);
@@ -206,19 +270,44 @@ export class QueueState {
     return this.#lanes[laneOfKey(key)]?.find(sequenceOfKey(key)) ?? none;
   }
 
-  /** Adds a message that is ready. For `BrokerState`, as is what follows. */
+  /** Adds a message that is ready, or scheduled where it has a due time. For `BrokerState`, as what follows. */
   addRow(key: number, from: NewRow): void {
     const laneNumber = laneOfKey(key);
     const lane = this.#lanes[laneNumber] ?? this.#addLane(laneNumber);
-    const row = lane.add(sequenceOfKey(key));
+    const sequence = sequenceOfKey(key);
+    const { position, messageLength, expiryUnits, dueMs, origin } = from;
+    const row = dueMs > 0 ? lane.addAway(sequence) : lane.add(sequence);
     const isDurable = laneNumber < volatileLaneOffset;
     const offset = isDurable ? from.messageOffset : this.#arrivalMark(laneNumber);
-    const { position, messageLength, expiryUnits } = from;
-    this.#context.rows.writeRow(row, position, offset, messageLength, expiryUnits);
+    const { rows, origins, schedule } = this.#context;
+    rows.writeRow(row, position, offset, messageLength, expiryUnits);
     this.#context.bodies.retainBody(position, from.messageOffset, messageLength);
-    this.#readyLanes |= 1 << laneNumber;
-    this.#readyCount += 1;
+    if (origin !== "") rows.setOrigin(row, origins.retain(origin));
+    if (dueMs > 0) {
+      rows.setScheduled(row, true);
+      rows.setDueMs(row, dueMs);
+      schedule.add(dueMs, this.id, key);
+      this.#scheduledCount += 1;
+    } else {
+      this.#readyLanes |= 1 << laneNumber;
+      this.#readyCount += 1;
+    }
     this.#count(1, messageLength, expiryUnits);
+  }
+
+  /** Notes that the time of a scheduled message has come; `showDue` follows. */
+  fallDue(key: number): void {
+    const row = this.findRow(key);
+    assert(row !== none, "a message that falls due is there");
+    assert(this.#context.rows.dueMs(row) > 0, "a message falls due once");
+    this.#context.rows.setDueMs(row, 0);
+    this.#context.schedule.forgetOne();
+  }
+
+  /** Whether the message waits for just this time. */
+  isDueAt(key: number, dueMs: number): boolean {
+    const row = this.findRow(key);
+    return row !== none && this.#context.rows.dueMs(row) === dueMs;
   }
 
   /** Hides the row that was added last to a lane until `position` is committed. */
@@ -287,6 +376,7 @@ export class QueueState {
   assertInvariants(): void {
     let messages = 0;
     let ready = 0;
+    let scheduled = 0;
     for (let number = 0; number < laneCountMax; number += 1) {
       const lane = this.#lanes[number];
       const hasReady = (this.#readyLanes & (1 << number)) !== 0;
@@ -298,12 +388,29 @@ export class QueueState {
       lane.assertInvariants();
       messages += lane.rowCount;
       ready += lane.readyCount;
+      scheduled += this.#countScheduled(lane);
       assert(hasReady === lane.readyCount > 0, "lanes with ready rows are marked");
     }
     assert(messages === this.#messageCount, "messages are counted");
     assert(ready === this.#readyCount, "ready messages are counted");
+    assert(scheduled === this.#scheduledCount, "scheduled messages are counted");
     assert(this.#bytes >= 0, "bytes are not negative");
     assert(this.#expiringCount <= messages, "only messages expire");
+  }
+
+  #countScheduled(lane: Lane): number {
+    const { rows } = this.#context;
+    let count = 0;
+    for (let next = lane.liveFrom(0); next !== none; next = lane.liveFrom(next + 1)) {
+      const row = lane.find(next);
+      if (!rows.isScheduled(row)) {
+        assert(rows.dueMs(row) === 0, "only a scheduled message has a due time");
+        continue;
+      }
+      assert(!lane.isReady(next), "a scheduled message is not ready");
+      count += 1;
+    }
+    return count;
   }
 
   /** Of the candidates of two lanes of one priority the one that came first, as a key. */
@@ -322,9 +429,12 @@ export class QueueState {
   }
 
   #forget(laneNumber: number, row: number): void {
-    const rows = this.#context.rows;
+    const { rows, schedule, origins } = this.#context;
     const isDurable = laneNumber < volatileLaneOffset;
     const length = rows.messageLength(row);
+    if (rows.isScheduled(row)) this.#scheduledCount -= 1;
+    if (rows.dueMs(row) > 0) schedule.forgetOne();
+    origins.release(rows.origin(row));
     this.#context.bodies.releaseBody(
       rows.position(row),
       isDurable ? rows.messageOffset(row) : 0,

@@ -30,13 +30,16 @@ import { stateLimits } from "./state-limits.ts";
  * | 22   | ACKNOWLEDGE      | queue id     | `acknowledge-record.ts`                              |
  * | 23   | DISPATCH_LIMIT   | queue id     | lane, first sequence that may not be handed out      |
  * | 24   | DELIVERY_COUNT   | queue id     | row key, count                                       |
- * | 25   | MOVE             | queue id     | row key, where its body is, target queues and keys   |
+ * | 25   | MOVE             | queue id     | as RELOCATE; written before there was that           |
  * | 26   | PRODUCER         | 0            | id and epoch: opened                                 |
  * | 27   | PRODUCER_REFUSED | 0            | id, epoch, range of sequences, code                  |
  * | 28   | PRODUCER_FORGET  | 0            | ids                                                  |
+ * | 36   | DUE              | queue id     | `acknowledge-record.ts`: rows whose time has come    |
+ * | 41   | RELOCATE         | queue id     | row key, where its body is, its times, the name of   |
+ * |      |                  |              | the queue it came from, target queues and keys       |
  *
- * Reserved: 32 part of a large message, 33 transaction prepared, 34 committed, 35 rolled back, 36 scheduled
- * message due, 37 batch of a log topic, 38 session, 39 relocation by compaction, 40 outcome of a transaction.
+ * Reserved: 32 part of a large message, 33 transaction prepared, 34 committed, 35 rolled back, 37 batch of a
+ * log topic, 38 session, 39 copy by compaction, 40 outcome of a transaction.
  */
 export const recordTypes = {
   catalog: 16,
@@ -52,6 +55,8 @@ export const recordTypes = {
   producer: 26,
   producerRefused: 27,
   producerForget: 28,
+  due: 36,
+  relocate: 41,
 } as const;
 
 /** An error code by its name. A name that this version does not know reads as EVH_REJECTED. */
@@ -90,15 +95,28 @@ export const dispatchLimitRecord = struct({ lane: u8, limit: counter });
 /** DELIVERY_COUNT: how often the row has been delivered. */
 export const deliveryCountRecord = struct({ key: counter, count: u16 });
 
-/** MOVE: one row leaves its queue for others; the bytes of the message stay where they are. */
-export const moveRecord = struct({
+const moved = {
   key: counter,
   reason: u8,
   position: counter,
   messageOffset: u32,
   messageLength: u32,
   expirationMs: counter,
-  targets: list(struct({ queueId: u32, key: counter }), stateLimits.messageTargetsMax),
+} as const;
+const targets = list(struct({ queueId: u32, key: counter }), stateLimits.messageTargetsMax);
+
+/** MOVE: as {@link relocateRecord}, of a row that was not scheduled. Read, and written no more. */
+export const moveRecord = struct({ ...moved, targets });
+
+/**
+ * RELOCATE: one row leaves its queue for others; the bytes of the message stay where they are. `dueMs` is
+ * 0 where it waits for no time, `origin` empty where the new rows do not name the queue they came from.
+ */
+export const relocateRecord = struct({
+  ...moved,
+  dueMs: counter,
+  origin: string(stateLimits.nameCharsMax),
+  targets,
 });
 
 const producerId = bytes(producerIdBytes);

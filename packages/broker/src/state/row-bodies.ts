@@ -23,6 +23,10 @@ export interface RowView {
   deliveryCount: number;
   /** Whether it may have been handed out before this process started; such a time is not counted. */
   redelivered: boolean;
+  /** Milliseconds since 1970 before which it is not handed out; 0 when that has passed, or never was. */
+  dueMs: number;
+  /** Name of the queue from which it was moved; empty when it was not, or when that is not known. */
+  origin: string;
   priority: number;
   isDurable: boolean;
 }
@@ -38,6 +42,8 @@ export function createRowView(): RowView {
     expirationMs: 0,
     deliveryCount: 0,
     redelivered: false,
+    dueMs: 0,
+    origin: "",
     priority: 0,
     isDurable: false,
   };

@@ -19,6 +19,7 @@ const offsetAt = 20;
 /** Meta: delivery count in the low 16 bits, then flags. */
 const countMask = 0xffff;
 const redeliveredFlag = 0x1_0000;
+const scheduledFlag = 0x2_0000;
 
 /** Words of a block's state: which rows live, which of them are ready, whether a heap lists it. */
 const wordsPerBlock = 3;
@@ -37,6 +38,9 @@ class RowSlab {
   freeHead = noBlock;
   /** Whether the store's list of slabs with room names it. */
   isListed = false;
+  /** What few rows have, made for the first one that has it: when it is due; where it was moved from. */
+  dues: Float64Array | undefined;
+  origins: Uint32Array | undefined;
 
   constructor(shift: number) {
     this.shift = shift;
@@ -45,7 +49,8 @@ class RowSlab {
 }
 
 /**
- * The memory of all rows of all queues, outside the collector's heap: about 24.5 bytes a row.
+ * The memory of all rows of all queues, outside the collector's heap: about 24.5 bytes a row, and 8 more
+ * for each row of a slab with scheduled ones, 4 more in a slab with moved ones.
  * Hands out blocks of 8 or 32 rows that lie together; a block is named by the number of its first row.
  * Lanes own the blocks. Numbers of rows stay valid until their block is freed.
  */
@@ -133,7 +138,7 @@ export class RowStore {
     this.#setWord(block, 1, bits);
   }
 
-  /** Sets all of a new row: no deliveries, no flags. */
+  /** Sets all of a new row: no deliveries, no flags, not scheduled, no origin. */
   writeRow(
     row: number,
     position: number,
@@ -141,7 +146,10 @@ export class RowStore {
     messageLength: number,
     expiryUnits: number,
   ): void {
-    const view = this.#slab(row).view;
+    const slab = this.#slab(row);
+    const { view, dues, origins } = slab;
+    if (dues !== undefined) dues[row & rowMask] = 0;
+    if (origins !== undefined) origins[row & rowMask] = 0;
     const at = (row & rowMask) * rowBytes;
     view.setFloat64(at, position);
     view.setUint32(at + lengthAt, messageLength);
@@ -191,11 +199,45 @@ export class RowStore {
     this.#setMeta(row, this.#meta(row) | redeliveredFlag);
   }
 
+  /** Whether the row waits for its time: it is neither ready nor in flight. */
+  isScheduled(row: number): boolean {
+    return (this.#meta(row) & scheduledFlag) !== 0;
+  }
+
+  setScheduled(row: number, isScheduled: boolean): void {
+    const meta = this.#meta(row);
+    this.#setMeta(row, isScheduled ? meta | scheduledFlag : meta & ~scheduledFlag);
+  }
+
+  /** Before when (ms since 1970) the row may not be handed out, and has not been; 0 for no such time. */
+  dueMs(row: number): number {
+    return this.#slab(row).dues?.[row & rowMask] ?? 0;
+  }
+
+  setDueMs(row: number, dueMs: number): void {
+    const slab = this.#slab(row);
+    slab.dues ??= new Float64Array(rowsPerSlab);
+    slab.dues[row & rowMask] = dueMs;
+  }
+
+  /** Which queue the row was moved from, as a number that `Origins` gave; 0 for none. */
+  origin(row: number): number {
+    return this.#slab(row).origins?.[row & rowMask] ?? 0;
+  }
+
+  setOrigin(row: number, origin: number): void {
+    const slab = this.#slab(row);
+    slab.origins ??= new Uint32Array(rowsPerSlab);
+    slab.origins[row & rowMask] = origin;
+  }
+
   /** Memory that the rows take, used or not, in bytes. */
   get allocatedBytes(): number {
     let bytes = 0;
     for (const slab of this.#slabs) {
-      if (slab !== undefined) bytes += slab.view.byteLength + slab.words.byteLength;
+      if (slab === undefined) continue;
+      bytes += slab.view.byteLength + slab.words.byteLength;
+      bytes += (slab.dues?.byteLength ?? 0) + (slab.origins?.byteLength ?? 0);
     }
     return bytes;
   }

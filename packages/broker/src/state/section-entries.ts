@@ -1,4 +1,4 @@
-import { bytes, counter, list, struct, u32, u8 } from "@everhold/wire";
+import { bytes, counter, list, string, struct, u32, u8 } from "@everhold/wire";
 import { producerIdBytes } from "./producer-marks.ts";
 import { queueDefinition } from "./queue-definition.ts";
 import { addressRecord, refusalEntry } from "./records.ts";
@@ -47,8 +47,24 @@ export const rowsEntry = struct({
   count: u32,
 });
 
-/** A row: u64 sequence, u64 position, then u32 message offset, message length, expiry units, deliveries. */
+/**
+ * A row: u64 sequence, u64 position, then u32 message offset, message length, expiry units; u16
+ * {@link rowFlags}, u16 deliveries. Behind it what the flags say.
+ */
 export const rowEntryBytes = 32;
+
+/** What few rows have, and what follows them then. In this order. */
+export const rowFlags = {
+  /** u64: the time for which the row waits, in ms since 1970. */
+  due: 1,
+  /** The name of the queue it was moved from, a string. */
+  origin: 2,
+  /** It was moved from the same queue as the one before it in this entry: nothing follows. */
+  sameOrigin: 4,
+} as const;
+
+/** The name of the queue that a row was moved from. */
+export const originName = string(stateLimits.nameCharsMax);
 
 /** A producer's mark: the last sequence, the position of its record, and what was refused. */
 export const producerEntry = struct({

@@ -1,16 +1,18 @@
 import { EverholdError } from "@everhold/base";
 import type { ByteReader } from "@everhold/wire";
 import { keyAt } from "./key-codec.ts";
-import type { NewRow, QueueState } from "./queue-state.ts";
+import { createNewRow, type NewRow, type QueueState } from "./queue-state.ts";
 import { RestoredRanges } from "./restored-ranges.ts";
 import { isLane, laneOfKey, rowKey, sequenceOfKey, volatileLaneOffset } from "./row-key.ts";
 import {
   addressEntry,
   catalogEntry,
+  originName,
   producerEntry,
   queueEndEntry,
   queueEntry,
   rowEntryBytes,
+  rowFlags,
   rowsEntry,
   sectionTags,
   stateSectionKind,
@@ -31,7 +33,7 @@ export class SnapshotRestorer {
   readonly #addresses = new Map<number, number>();
   readonly #queues = new Map<number, RestoredQueue>();
   readonly #producers = new Map<number, number>();
-  readonly #row: NewRow = { position: 0, messageOffset: 0, messageLength: 0, expiryUnits: 0 };
+  readonly #row: NewRow = createNewRow();
   /** The highest `asOf` of all sections: records from there on are never skipped. */
   #asOfMax = 0;
   #isReading = true;
@@ -178,17 +180,34 @@ export class SnapshotRestorer {
     }
     this.#check(head.end >= ranges.end, asOf, "rows come in order");
     let next = ranges.end;
+    this.#row.origin = "";
     for (let index = 0; index < head.count; index += 1) {
       const at = reader.take(rowEntryBytes, "row");
       const sequence = keyAt(reader.view, at);
       this.#check(sequence >= next, asOf, "sequences ascend");
       this.#check(sequence < head.end, asOf, "sequences lie inside their range");
+      this.#readExtras(asOf, reader, reader.view.getUint16(at + 28));
       this.#restoreRow(queue, rowKey(sequence, head.lane), reader.view, at);
       next = sequence + 1;
     }
     queue.skipTo(head.lane, head.end);
     ranges.add(head.end, asOf);
     if (head.dispatchLimit > 0) queue.dispatchLimit(head.lane).raise(head.dispatchLimit, 0, 1);
+  }
+
+  /** Reads what follows a row with such flags into `#row`, whose origin is still that of the row before. */
+  #readExtras(asOf: number, reader: ByteReader, flags: number): void {
+    const row = this.#row;
+    const { due, origin, sameOrigin } = rowFlags;
+    this.#check((flags & ~(due | origin | sameOrigin)) === 0, asOf, "a row's flags are known");
+    row.dueMs = 0;
+    if ((flags & due) !== 0) {
+      row.dueMs = keyAt(reader.view, reader.take(8, "due time"));
+      this.#check(row.dueMs > 0, asOf, "a row waits for a time");
+      this.#check(Number.isSafeInteger(row.dueMs), asOf, "a time is a safe integer");
+    }
+    if ((flags & origin) !== 0) row.origin = originName.read(reader, 0);
+    else if ((flags & sameOrigin) === 0) row.origin = "";
   }
 
   #restoreRow(queue: QueueState, key: number, view: DataView, at: number): void {
@@ -198,7 +217,7 @@ export class SnapshotRestorer {
     row.messageLength = view.getUint32(at + 20);
     row.expiryUnits = view.getUint32(at + 24);
     queue.addRow(key, row);
-    const count = view.getUint32(at + 28);
+    const count = view.getUint16(at + 30);
     if (count > 0) this.#tables.rows.setDeliveryCount(queue.findRow(key), count);
   }
 

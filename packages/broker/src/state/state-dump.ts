@@ -34,7 +34,7 @@ export function hashLines(produce: (emit: (line: string) => void) => void): stri
 }
 
 function describeQueue(tables: StateTables, queue: QueueState, emit: (line: string) => void): void {
-  const { rows, expiry } = tables;
+  const { rows, expiry, origins } = tables;
   emit(`queue ${queue.id} address=${queue.address.id} ${JSON.stringify(queue.definition)}`);
   for (let number = 0; number < volatileLaneOffset; number += 1) {
     const lane = queue.lane(number);
@@ -47,7 +47,11 @@ function describeQueue(tables: StateTables, queue: QueueState, emit: (line: stri
       const place = `${rows.position(row)}+${rows.messageOffset(row)}:${rows.messageLength(row)}`;
       const expires = expiry.msOf(rows.expiryUnits(row));
       const count = rows.deliveryCount(row);
-      emit(`    row ${rowKey(next, number)} at ${place} expires=${expires} count=${count}`);
+      const due = rows.dueMs(row);
+      const origin = origins.nameOf(rows.origin(row));
+      const times = due > 0 ? `expires=${expires} due=${due}` : `expires=${expires}`;
+      const from = origin === "" ? "" : ` from=${JSON.stringify(origin)}`;
+      emit(`    row ${rowKey(next, number)} at ${place} ${times} count=${count}${from}`);
     }
   }
 }

@@ -26,6 +26,10 @@ export const stateLimits = {
   dispatchLimitStepMax: 4_096,
   /** A lane is busy when its limit is reached before this many bytes were logged. */
   dispatchLimitSpacingBytes: 4 * 1024 * 1024,
+  /** Entries of rows that are gone before the heap of scheduled rows is searched for such and rebuilt. */
+  scheduleStaleEntriesMin: 1_024,
+  /** Entries for which the heap of scheduled rows keeps its memory when it is empty, 20 bytes each. */
+  scheduleEntriesKept: 4_096,
   /** Highest delivery count that is kept; it stays there. */
   deliveryCountMax: 65_535,
   /** Payload bytes that a snapshot section aims at, so that one slice takes well under a millisecond. */

@@ -30,9 +30,21 @@ interface ModelRow {
   readonly isStored: boolean;
   readonly arrival: number;
   expirationMs: number;
+  /** Before when it is not handed out; 0 once that is over. */
+  dueMs: number;
+  /** The queue it was moved from. */
+  origin: string;
   count: number;
   isReady: boolean;
+  /** Waits for its time, or for the commit of the record that says that it is due. */
+  isScheduled: boolean;
   wasHandedOut: boolean;
+}
+
+/** A row that is due and not shown yet. */
+interface DueRow {
+  readonly queue: QueueState;
+  readonly key: number;
 }
 
 interface ModelQueue {
@@ -60,6 +72,8 @@ export class StateAndModel {
   readonly fingerprints = new Map<number, string>();
   readonly snapshots: MemorySnapshot[] = [];
   #snapshot: MemorySnapshot | undefined;
+  #clockMs = nowMs;
+  #due: DueRow[] = [];
   #serial = 0;
   #arrival = 0;
 
@@ -77,7 +91,7 @@ export class StateAndModel {
 
   /** Compares all that can be seen, handing every message out. */
   checkContents(): void {
-    this.log.commit();
+    this.#commit();
     this.#checkRetained();
     assert.equal(this.state.findQueue("none"), undefined);
     for (const [name, duplicates] of this.addresses) {
@@ -91,6 +105,7 @@ export class StateAndModel {
       const queue = this.#queue(model.name);
       assert.equal(queue.messageCount, model.rows.length);
       assert.equal(queue.readyCount, model.rows.filter((row) => row.isReady).length);
+      assert.equal(queue.scheduledCount, model.rows.filter((row) => row.isScheduled).length);
       for (const row of model.rows) this.#checkRow(queue, row);
       const order = model.rows.filter((row) => row.isReady).toSorted(byOrder);
       for (const { key } of order) {
@@ -140,7 +155,11 @@ export class StateAndModel {
         this.#send(a, b, c);
         return;
       case "commit":
-        this.log.commit();
+        this.#commit();
+        return;
+      case "pass":
+        this.#clockMs += b * 20;
+        this.#fallDue(1 + (c % 4));
         return;
       case "snapshot":
         this.#writeSnapshot();
@@ -175,7 +194,7 @@ export class StateAndModel {
       this.queues.delete(model.name);
     } else if (row === undefined) return;
     else if (kind === "giveBack") {
-      if (row.isReady) return;
+      if (row.isReady || row.isScheduled) return;
       queue.giveBack(row.key);
       row.isReady = true;
     } else if (kind === "setCount") {
@@ -235,6 +254,7 @@ export class StateAndModel {
     plan.priority = b % 3;
     plan.isDurable = c % 4 !== 0;
     plan.expirationMs = c % 3 === 0 ? nowMs + b * 77 - 20_000 : 0;
+    plan.dueMs = c % 4 === 1 ? this.#clockMs + 1 + (b % 7) * 1_000 : 0;
     if (c % 5 === 0) this.#mark(b);
     if (c % 7 === 0) this.#setDuplicate(duplicates, b);
     const targets = [...this.queues.values()].filter(
@@ -252,8 +272,11 @@ export class StateAndModel {
         isStored: plan.isDurable && model.isStored,
         arrival: this.#arrival,
         expirationMs: expected(plan.expirationMs),
+        dueMs: plan.dueMs,
+        origin: "",
         count: 0,
-        isReady: true,
+        isReady: plan.dueMs === 0,
+        isScheduled: plan.dueMs > 0,
         wasHandedOut: false,
       });
     });
@@ -327,10 +350,11 @@ export class StateAndModel {
     const before = this.log.endPosition;
     const position = this.state.move(queue, row.key, states, reason);
     const written = this.log.endPosition - before - recordHeaderBytes;
-    if (position >= 0) assert.ok(written <= this.state.moveRecordBytes(targets.length) + 7);
+    if (position >= 0) assert.ok(written <= this.state.moveRecordBytes(queue, targets.length) + 7);
     model.rows = model.rows.filter((other) => other !== row);
     this.#arrival += 1;
-    const keepsExpiry = reason === "admin" || reason === "other";
+    const keepsTimes = reason === "admin" || reason === "other";
+    const dueMs = keepsTimes ? row.dueMs : 0;
     targets.forEach((target, index) => {
       target.rows.push({
         ...row,
@@ -338,12 +362,54 @@ export class StateAndModel {
         isDurable: view.isInJournal,
         isStored: view.isInJournal && target.isStored,
         arrival: this.#arrival,
-        expirationMs: keepsExpiry ? row.expirationMs : 0,
+        expirationMs: keepsTimes ? row.expirationMs : 0,
+        dueMs,
+        origin: reason === "other" ? "" : model.name,
         count: 0,
-        isReady: true,
+        isReady: dueMs === 0,
+        isScheduled: dueMs > 0,
         wasHandedOut: false,
       });
     });
+  }
+
+  #fallDue(countMax: number): void {
+    const isDue = (row: ModelRow): boolean => row.dueMs > 0 && row.dueMs <= this.#clockMs;
+    const expectedRows = [...this.queues.values()].flatMap(({ rows }) => rows.filter(isDue));
+    const seen: ModelRow[] = [];
+    const count = this.state.fallDue(this.#clockMs, countMax, (queue, keys, position) => {
+      const model = this.queues.get(queue.definition.name);
+      for (const key of keys) {
+        const row = model?.rows.find((one) => one.key === key);
+        assert.ok(row !== undefined && isDue(row));
+        seen.push(row);
+        this.#due.push({ queue, key });
+      }
+      const isRecorded = seen.slice(-keys.length).some((row) => row.isStored);
+      assert.equal(position >= 0, isRecorded);
+    });
+    assert.equal(count, Math.min(countMax, expectedRows.length));
+    assert.equal(seen.length, count);
+    const latest = Math.max(0, ...seen.map((row) => row.dueMs));
+    const left = expectedRows.filter((row) => !seen.includes(row));
+    assert.ok(left.every((row) => row.dueMs >= latest));
+    for (const row of seen) row.dueMs = 0;
+  }
+
+  /** Commits all, and shows what is due. */
+  #commit(): void {
+    this.log.commit();
+    for (const { queue, key } of this.#due) {
+      const model = this.queues.get(queue.definition.name);
+      if (model === undefined || this.#queue(model.name) !== queue) continue;
+      const row = model.rows.find((one) => one.key === key);
+      assert.equal(queue.isScheduled(key), row !== undefined);
+      if (row === undefined) continue;
+      queue.showDue(key);
+      row.isReady = true;
+      row.isScheduled = false;
+    }
+    this.#due = [];
   }
 
   #changeProducer(kind: "refuse" | "open" | "evict", a: number, b: number, c: number): void {
@@ -385,10 +451,14 @@ export class StateAndModel {
     this.log.recover(this.state, this.snapshots.at(-1));
     this.state.afterRecovery(nowMs + 1_000_000);
     this.#snapshot = undefined;
+    this.#due = [];
     for (const [name, model] of this.queues) {
       if (!model.isStored) this.queues.delete(name);
       model.rows = model.rows.filter((row) => row.isStored);
-      for (const row of model.rows) row.isReady = true;
+      for (const row of model.rows) {
+        row.isReady = row.dueMs === 0;
+        row.isScheduled = row.dueMs > 0;
+      }
     }
     for (const name of this.addresses.keys()) {
       if (!this.storedAddresses.has(name)) this.addresses.delete(name);
@@ -396,13 +466,14 @@ export class StateAndModel {
     this.checkRedelivered();
   }
 
-  /** Whatever was handed out before a restart says so. */
+  /** Whatever was handed out before a restart says so, and nothing of what waits for its time. */
   checkRedelivered(): void {
     const view = createRowView();
     for (const model of this.queues.values()) {
       for (const row of model.rows) {
         assert.ok(this.#queue(model.name).read(row.key, view));
         if (row.wasHandedOut) assert.ok(view.redelivered);
+        if (row.dueMs > 0) assert.ok(!view.redelivered);
       }
     }
   }
@@ -412,6 +483,9 @@ export class StateAndModel {
     assert.ok(isLane(laneOfKey(row.key)));
     assert.ok(queue.read(row.key, view));
     assert.equal(queue.isReady(row.key), row.isReady);
+    assert.equal(queue.isScheduled(row.key), row.isScheduled);
+    assert.equal(view.dueMs, row.dueMs);
+    assert.equal(view.origin, row.origin);
     assert.equal(view.priority, row.priority);
     assert.equal(view.deliveryCount, row.count);
     assert.equal(view.expirationMs, row.expirationMs);

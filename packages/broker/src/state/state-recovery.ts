@@ -8,7 +8,7 @@ import {
   targetKey,
   targetQueueId,
 } from "./message-record.ts";
-import type { NewRow, QueueState } from "./queue-state.ts";
+import { createNewRow, type NewRow, type QueueState } from "./queue-state.ts";
 import {
   addressRecord,
   catalogRecord,
@@ -24,6 +24,7 @@ import {
   queueRecord,
   readRecord,
   recordTypes,
+  relocateRecord,
 } from "./records.ts";
 import { isLane, laneOfKey, rowKey, volatileLaneOffset } from "./row-key.ts";
 import { SnapshotRestorer } from "./snapshot-restorer.ts";
@@ -38,6 +39,8 @@ interface Payload {
   end: number;
 }
 
+type Move = ReturnType<typeof relocateRecord.read>;
+
 /**
  * Rebuilds the state from a snapshot and the records behind its beginning. A record is skipped for whatever
  * the snapshot describes as of a later position, and for what the snapshot does not know because it was
@@ -47,7 +50,7 @@ export class StateRecovery {
   readonly #tables: StateTables;
   readonly #restored: SnapshotRestorer;
   readonly #message = createMessageRecordView();
-  readonly #row: NewRow = { position: 0, messageOffset: 0, messageLength: 0, expiryUnits: 0 };
+  readonly #row: NewRow = createNewRow();
   /** Ids that records named and that are not there, each with the first such record's position. */
   readonly #missing = new Map<number, number>();
   readonly #reader = new ByteReader(undefined, { strict: true });
@@ -154,7 +157,17 @@ export class StateRecovery {
         this.#applyDeliveryCount(reference, payload);
         return;
       case recordTypes.move:
-        this.#applyMove(reference, payload);
+        this.#applyMove(reference, payload, {
+          ...this.#read(moveRecord, payload),
+          dueMs: 0,
+          origin: "",
+        });
+        return;
+      case recordTypes.relocate:
+        this.#applyMove(reference, payload, this.#read(relocateRecord, payload));
+        return;
+      case recordTypes.due:
+        this.#applyDue(reference, payload);
         return;
       case recordTypes.producer:
         this.#applyProducer(payload);
@@ -182,6 +195,8 @@ export class StateRecovery {
     row.messageOffset = message.messageOffset;
     row.messageLength = message.messageLength;
     row.expiryUnits = this.#tables.expiry.unitsOf(message.expirationMs);
+    row.dueMs = message.dueMs;
+    row.origin = "";
     for (let index = 0; index < message.targetCount; index += 1) {
       const key = targetKey(message, view, index, position);
       this.#addRow(targetQueueId(message, view, index), key, position);
@@ -259,15 +274,32 @@ export class StateRecovery {
     this.#tables.rows.setDeliveryCount(row, count);
   }
 
-  #applyMove(queueId: number, payload: Payload): void {
+  #applyDue(queueId: number, payload: Payload): void {
+    const { position, bytes, view, start, end } = payload;
+    const queue = this.#queue(queueId, position);
+    if (queue === undefined) return;
+    readAcknowledge(position, bytes, view, start, end, (key) => {
+      if (this.#restored.coversRow(queueId, key, position)) return;
+      const row = queue.findRow(key);
+      if (row < 0) throw corrupt(position, `found row key ${key}, which is not there`);
+      if (this.#tables.rows.dueMs(row) === 0) {
+        throw corrupt(position, `found row key ${key}, which waits for no time`);
+      }
+      queue.fallDue(key);
+      queue.showDue(key);
+    });
+  }
+
+  #applyMove(queueId: number, payload: Payload, move: Move): void {
     const { position } = payload;
-    const move = this.#read(moveRecord, payload);
     if (move.reason >= moveReasons.length) throw corrupt(position, `found reason ${move.reason}`);
     const row = this.#row;
     row.position = move.position;
     row.messageOffset = move.messageOffset;
     row.messageLength = move.messageLength;
     row.expiryUnits = this.#tables.expiry.unitsOf(move.expirationMs);
+    row.dueMs = move.dueMs;
+    row.origin = move.origin;
     for (const target of move.targets) {
       if (!isStoredLane(laneOfKey(target.key))) throw corrupt(position, `found key ${target.key}`);
       this.#addRow(target.queueId, target.key, position);
@@ -354,7 +386,10 @@ export class StateRecovery {
   }
 }
 
-/** Marks the rows below the dispatch limits: they may have been handed out before the broker stopped. */
+/**
+ * Marks the rows below the dispatch limits: they may have been handed out before the broker stopped. Not
+ * those that wait for their time.
+ */
 function markHandedOut(tables: StateTables, queue: QueueState): void {
   for (let number = 0; number < volatileLaneOffset; number += 1) {
     const lane = queue.lane(number);
@@ -365,7 +400,8 @@ function markHandedOut(tables: StateTables, queue: QueueState): void {
       sequence >= 0 && sequence < limit;
       sequence = lane.liveFrom(sequence + 1)
     ) {
-      tables.rows.markRedelivered(queue.findRow(rowKey(sequence, number)));
+      const row = queue.findRow(rowKey(sequence, number));
+      if (!tables.rows.isScheduled(row)) tables.rows.markRedelivered(row);
     }
   }
 }

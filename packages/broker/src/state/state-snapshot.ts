@@ -8,10 +8,12 @@ import { volatileLaneOffset } from "./row-key.ts";
 import {
   addressEntry,
   catalogEntry,
+  originName,
   producerEntry,
   queueEndEntry,
   queueEntry,
   rowEntryBytes,
+  rowFlags,
   rowsEntry,
   sectionTags,
   stateSectionKind,
@@ -37,6 +39,8 @@ export class StateSnapshot {
   /** Where to go on inside a queue whose rows did not fit; lane −1 before it has begun. */
   #lane = -1;
   #sequence = 0;
+  /** Where the row written last was moved from. */
+  #origin = 0;
 
   constructor(tables: StateTables, sectionBytes: number) {
     this.#tables = tables;
@@ -160,6 +164,7 @@ export class StateSnapshot {
     };
     writer.u8(sectionTags.rows);
     rowsEntry.write(writer, head, 0);
+    this.#origin = 0;
     let sequence = lane.liveFrom(this.#sequence);
     while (sequence >= 0 && !this.#isFull()) {
       this.#writeRow(lane.find(sequence), sequence);
@@ -176,15 +181,27 @@ export class StateSnapshot {
   }
 
   #writeRow(row: number, sequence: number): void {
-    const at = this.#writer.reserve(rowEntryBytes);
-    const view = this.#writer.view;
-    const { rows } = this.#tables;
+    const writer = this.#writer;
+    const at = writer.reserve(rowEntryBytes);
+    const { view } = writer;
+    const { rows, origins } = this.#tables;
+    const dueMs = rows.dueMs(row);
+    const origin = rows.origin(row);
+    const isSame = origin === this.#origin;
+    const originFlag = origin === 0 ? 0 : isSame ? rowFlags.sameOrigin : rowFlags.origin;
     setKeyAt(view, at, sequence);
     setKeyAt(view, at + 8, rows.position(row));
     view.setUint32(at + 16, rows.messageOffset(row));
     view.setUint32(at + 20, rows.messageLength(row));
     view.setUint32(at + 24, rows.expiryUnits(row));
-    view.setUint32(at + 28, rows.deliveryCount(row));
+    view.setUint16(at + 28, (dueMs > 0 ? rowFlags.due : 0) | originFlag);
+    view.setUint16(at + 30, rows.deliveryCount(row));
+    if (dueMs > 0) {
+      const dueAt = writer.reserve(8);
+      setKeyAt(writer.view, dueAt, dueMs);
+    }
+    if (originFlag === rowFlags.origin) originName.write(writer, origins.nameOf(origin), 0);
+    this.#origin = origin;
   }
 
   #writeProducer(slot: number): void {

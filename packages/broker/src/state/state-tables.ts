@@ -2,6 +2,7 @@ import { assert } from "@everhold/base";
 import { AddressState, volatileIdBase, type AddressDefinition } from "./address-state.ts";
 import { ExpiryScale } from "./expiry-scale.ts";
 import { MessageArena } from "./message-arena.ts";
+import { Origins } from "./origins.ts";
 import { ProducerMarks } from "./producer-marks.ts";
 import type { QueueDefinition } from "./queue-definition.ts";
 import { QueueState, type QueueContext } from "./queue-state.ts";
@@ -9,6 +10,7 @@ import type { RecordLog } from "./record-log.ts";
 import type { RowBodies } from "./row-bodies.ts";
 import { volatileBase } from "./row-key.ts";
 import { RowStore } from "./row-store.ts";
+import { Schedule } from "./schedule.ts";
 
 /** Records are padded to a multiple of this. */
 const recordUnitBytes = 8;
@@ -22,6 +24,10 @@ export class StateTables implements QueueContext, RowBodies {
   readonly arena = new MessageArena();
   readonly producers = new ProducerMarks();
   readonly expiry = new ExpiryScale();
+  readonly origins = new Origins();
+  readonly schedule = new Schedule(
+    (queueId, key, dueMs) => this.queues.get(queueId)?.isDueAt(key, dueMs) ?? false,
+  );
   readonly addresses = new Map<number, AddressState>();
   readonly queues = new Map<number, QueueState>();
   readonly addressesByName = new Map<string, AddressState>();
@@ -154,6 +160,7 @@ export class StateTables implements QueueContext, RowBodies {
     }
     assert(rows === this.#rowCount, "rows are counted");
     this.rows.assertInvariants();
+    this.schedule.assertInvariants();
     this.arena.assertInvariants();
     this.producers.assertInvariants();
   }
