@@ -190,6 +190,7 @@ export class Broker {
       endpoints: this.endpoints.map((one) => `${one.host}:${one.port}`).join(" "),
       records: this.recovery.recordCount,
       queues: this.queues().length,
+      connectionsAllowed: this.#server.connectionCountMax,
     });
   }
 

@@ -52,8 +52,12 @@ export interface BrokerConfig {
    * further on, sends that would need memory are refused with EVH_ADDRESS_FULL. Default 1 GiB.
    */
   readonly memoryBytesMax: number;
-  /** A connection that has not said what it speaks by then is closed. Default 10 000. */
+  /** A connection that has not sent its first whole packet by then is closed. Default 10 000. */
   readonly handshakeTimeoutMs: number;
+  /** Connections at one time; the system may allow fewer. Default 100 000. */
+  readonly connectionCountMax: number;
+  /** Connections that have not opened a session yet; the one that has been so longest gives way. Default 5 000. */
+  readonly strangerCountMax: number;
   /** Silence after which a connection is failed, until its first ping. Default 60 000. */
   readonly connectionTtlMs: number;
   /** Overrides what clients announce. Default none. */
@@ -93,6 +97,8 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
     messageBytesMax: options.messageBytesMax ?? limits.messageBytesMax,
     memoryBytesMax: options.memoryBytesMax ?? limits.memoryBytesMax,
     handshakeTimeoutMs: options.handshakeTimeoutMs ?? limits.handshakeTimeoutMs,
+    connectionCountMax: options.connectionCountMax ?? limits.connectionCountMax,
+    strangerCountMax: options.strangerCountMax ?? limits.strangerCountMax,
     connectionTtlMs: options.connectionTtlMs ?? limits.connectionTtlMs,
     connectionTtlOverrideMs: options.connectionTtlOverrideMs,
     users: options.users ?? [],
@@ -102,6 +108,8 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
   checkRange("messageBytesMax", config.messageBytesMax, 1024, limits.messageBytesMax);
   checkRange("memoryBytesMax", config.memoryBytesMax, 0, Number.MAX_SAFE_INTEGER);
   checkRange("handshakeTimeoutMs", config.handshakeTimeoutMs, 1, 3_600_000);
+  checkRange("connectionCountMax", config.connectionCountMax, 1, limits.connectionCountMax);
+  checkRange("strangerCountMax", config.strangerCountMax, 1, limits.connectionCountMax);
   checkRange("connectionTtlMs", config.connectionTtlMs, 1, 86_400_000);
   const { maxDeliveryAttempts, maxSizeBytes } = config.addressSettings;
   checkRange("addressSettings.maxDeliveryAttempts", maxDeliveryAttempts, -1, 254);

@@ -11,8 +11,14 @@ export const limits = {
   messageBytesMax: 16 * 1024 * 1024 - 64 * 1024,
   /** Bytes of messages held in memory only. Above: producers wait, then EVH_ADDRESS_FULL. */
   memoryBytesMax: 1024 * 1024 * 1024,
-  /** Milliseconds in which a new connection has to say what it speaks. Then it is closed. */
+  /** Milliseconds in which a new connection has to send its first whole packet. Then it is closed. As in Artemis. */
   handshakeTimeoutMs: 10_000,
+  /** Bytes of one frame of a connection that has no session yet: names and a password. Above: it is closed. */
+  handshakeFrameBytesMax: 64 * 1024,
+  /** Connections that have not opened a session yet. Above: the one that has been so longest is closed. */
+  strangerCountMax: 5_000,
+  /** Lines in a row about connections that were closed before they had a session. Then one a second, with a count. */
+  strangerLinesBurst: 32,
   /** Milliseconds without a byte before a connection is failed, until its first ping says otherwise. */
   connectionTtlMs: 60_000,
   /** Milliseconds between two looks at all connections (silence, due confirmations). As in Artemis. */
@@ -27,7 +33,7 @@ export const limits = {
   scheduleCheckMs: 1_000,
   /** Rows that one record of a purge settles, so that it fits whatever the gaps between them. More: more records. */
   purgeRowsPerRecord: 4_000,
-  /** Connections at one time. Above: the new one is closed. */
+  /** Connections at one time. Above, or where the system has no descriptors for more: the new one is closed. */
   connectionCountMax: 100_000,
   /** Sessions of one connection. Above: EVH_ILLEGAL_STATE for the creation. */
   sessionsPerConnectionMax: 1_000,
@@ -92,5 +98,9 @@ export const limits = {
 assert(limits.outputHighBytes < limits.outputPauseBytes, "deliveries stop before reading stops");
 assert(limits.outputBufferBytes < limits.outputHighBytes, "one buffer never stops deliveries");
 assert(limits.outputBufferBytesSmall < limits.outputBufferBytes, "a large buffer takes over");
+assert(
+  limits.strangerCountMax < limits.connectionCountMax,
+  "strangers give way before known clients are refused",
+);
 assert(limits.messageBytesMax < limits.frameBytesMax, "a message fits into a frame");
 assert(limits.messageBytesMax <= limits.transactionBytesMax, "one message fits into a transaction");

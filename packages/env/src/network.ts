@@ -1,5 +1,7 @@
 /** Stream connections. */
 export interface Network {
+  /** Links that the system lets this process have, where that is known: fewer than it has descriptors. */
+  readonly linkCountMax?: number;
   /**
    * Accepts connections. `accept` is called for each and returns who handles it.
    * @throws EverholdError EVH_PORT_IN_USE; EVH_CONFIG when the endpoint cannot be listened on at all

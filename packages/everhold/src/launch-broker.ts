@@ -66,13 +66,15 @@ async function startWith(
 /** What a configuration says, in the broker's own words. */
 function brokerOptions({ document, acceptors }: ResolvedConfig): BrokerOptions {
   const { name, limits, journal, security } = document;
-  const { frameSize, messageSize, handshakeTimeout, connectionTtl, connectionTtlOverride } =
-    limits ?? {};
+  const { frameSize, messageSize, connectionsAllowed, handshakesAllowed } = limits ?? {};
+  const { handshakeTimeout, connectionTtl, connectionTtlOverride } = limits ?? {};
   return {
     ...(name === undefined ? {} : { name }),
     endpoints: acceptors.map((acceptor) => acceptor.endpoint),
     ...(frameSize === undefined ? {} : { frameBytesMax: frameSize }),
     ...(messageSize === undefined ? {} : { messageBytesMax: messageSize }),
+    ...(connectionsAllowed === undefined ? {} : { connectionCountMax: connectionsAllowed }),
+    ...(handshakesAllowed === undefined ? {} : { strangerCountMax: handshakesAllowed }),
     ...(handshakeTimeout === undefined ? {} : { handshakeTimeoutMs: handshakeTimeout }),
     ...(connectionTtl === undefined ? {} : { connectionTtlMs: connectionTtl }),
     ...(connectionTtlOverride === undefined

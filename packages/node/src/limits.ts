@@ -17,8 +17,13 @@ export const limits = {
   lockAttemptCountMax: 8,
   /** Silence after which the system probes an idle TCP connection, in ms. */
   keepAliveDelayMs: 30_000,
-  /** Connections that wait to be accepted; the system refuses or delays further ones. */
-  listenBacklogCount: 1024,
+  /** Connections that wait to be accepted; the system, which may allow fewer, delays further ones. */
+  listenBacklogCount: 4096,
+  /**
+   * Descriptors kept for files and for the process itself: 64 segments of a journal, and as many again.
+   * Where the process may have few in all, half of them. The others are for connections.
+   */
+  reservedDescriptorCount: 128,
   /**
    * Threads for file operations that a broker should have (`UV_THREADPOOL_SIZE`). With Node's four,
    * four slow reads would hold up the next journal write.

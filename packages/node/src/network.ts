@@ -9,11 +9,21 @@ import type {
   Network,
 } from "@everhold/env";
 import { limits } from "./limits.ts";
+import { descriptorCountMax } from "./descriptor-count.ts";
 import { NodeLink } from "./link.ts";
 import { connectError, endpointText, listenError } from "./network-error.ts";
 
 /** TCP, without Nagle's delay and with keep-alive probes. */
 export class NodeNetwork implements Network {
+  readonly linkCountMax?: number;
+
+  constructor() {
+    const descriptorCount = descriptorCountMax();
+    if (descriptorCount === undefined) return;
+    const reserved = Math.min(limits.reservedDescriptorCount, Math.ceil(descriptorCount / 2));
+    this.linkCountMax = descriptorCount - reserved;
+  }
+
   async listen(endpoint: Endpoint, accept: (link: Link) => LinkHandler): Promise<Listener> {
     const server = createServer(socketOptions, (socket) => {
       const link = new NodeLink(socket, peerOf(socket));
@@ -81,8 +91,8 @@ class NodeListener implements Listener {
     const port = typeof address === "object" && address !== null ? address.port : asked.port;
     this.endpoint = { host: asked.host, port };
     this.#server = server;
-    // After listening has begun, an error is one of accepting (no descriptors left, say). The server
-    // goes on, and a later connection may succeed.
+    // After listening has begun, an error is one of accepting. The server goes on, and a later connection
+    // may succeed. Without descriptors the system's queue of waiting connections is closed, not left.
     server.on("error", () => undefined);
   }
 

@@ -36,7 +36,8 @@ const sparePool: Carry[] = [];
  * what has really arrived.
  */
 export class FrameReader {
-  readonly #frameBytesMax: number;
+  /** The largest frame accepted from now on, length field included. */
+  frameBytesMax: number;
   /** Bytes of the magic still to come. */
   #magicLeft: number;
   /** The beginning of a frame, or of the magic, of which more must come. */
@@ -45,7 +46,7 @@ export class FrameReader {
   #closed = false;
 
   constructor(options: FrameReaderOptions = {}) {
-    this.#frameBytesMax = options.frameBytesMax ?? limits.frameBytesMax;
+    this.frameBytesMax = options.frameBytesMax ?? limits.frameBytesMax;
     this.#magicLeft = options.expectMagic === true ? magicBytes.length : 0;
   }
 
@@ -164,10 +165,10 @@ export class FrameReader {
         `cannot read a frame: found length ${length}, expected at least ${frameLengthMin}`,
       );
     }
-    if (length + 4 > this.#frameBytesMax) {
+    if (length + 4 > this.frameBytesMax) {
       throw new ProtocolError(
         "EVH_FRAME_TOO_LARGE",
-        `cannot read a frame: found ${length + 4} bytes, the limit is ${this.#frameBytesMax}`,
+        `cannot read a frame: found ${length + 4} bytes, the limit is ${this.frameBytesMax}`,
       );
     }
     return length + 4;

@@ -37,8 +37,13 @@ const firstSessionChannel = 10;
 /**
  * One connection that speaks CORE: frames, channels, pings, creation of sessions.
  *
- *     accepted ──magic and first frame──▶ open ──bad bytes, silence, close──▶ closed
- *         └──────────── no frame in time ─────────────────────────────────────▲
+ *     silent ──magic and first frame──▶ greeted ──first session──▶ known ──▶ closed
+ *       │                                  │                         └─ bad bytes, silence, close
+ *       ├── no whole frame in time ────────┼──────────────────────────────────▲
+ *       └── too many others come after it ─┘
+ *
+ * Until it is known, a connection may send small frames only, and only whole frames are signs of life. A
+ * greeted one may stay: Java clients ask for the topology and may open their first session much later.
  */
 export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   readonly engine: Engine;
@@ -52,14 +57,13 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   readonly #link: Link;
   readonly #reader: FrameReader;
   readonly #sessions = new Map<number, CoreSession>();
-  readonly #openedMs: number;
+  #phase: "silent" | "greeted" | "known" = "silent";
   #ttlMs: number;
   #lastActivityMs: number;
-  #hasNewBytes = false;
+  #isActive = false;
   #hasSent = false;
   /** Since when the client has taken nothing of what waits for it. */
   #stalledSinceMs: number;
-  #hasFrames = false;
   #isPaused = false;
   /** The last packet about sessions was a reattachment, which is always refused. */
   #followsReattachment = false;
@@ -71,9 +75,11 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#link = link;
     const { config } = this.engine;
     this.output = new Output(link, this.engine.pool, this.engine.outputs);
-    this.#reader = new FrameReader({ expectMagic: true, frameBytesMax: config.frameBytesMax });
+    this.#reader = new FrameReader({
+      expectMagic: true,
+      frameBytesMax: Math.min(config.frameBytesMax, limits.handshakeFrameBytesMax),
+    });
     this.#ttlMs = config.connectionTtlOverrideMs ?? config.connectionTtlMs;
-    this.#openedMs = nowMs;
     this.#lastActivityMs = nowMs;
     this.#stalledSinceMs = nowMs;
   }
@@ -97,7 +103,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
 
   onData(bytes: Uint8Array): void {
     if (this.isClosed) return;
-    this.#hasNewBytes = true;
+    if (this.#phase === "known") this.#isActive = true;
     try {
       this.#reader.push(bytes, this);
     } catch (error) {
@@ -112,7 +118,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   }
 
   onFrame(bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
-    this.#hasFrames = true;
+    if (this.#phase !== "known") this.#onFrameOfStranger();
     const channelId = channelIdAt(view, start);
     if (channelId >= firstSessionChannel) {
       // Packets for unknown channels are normal: they raced with a close.
@@ -148,11 +154,10 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#server.closed(this);
     if (this.isClosed) return;
     if (this.#reader.pendingBytes > 0) {
-      this.engine.log.warn("A connection was closed", {
-        peer: this.peer,
-        code: "EVH_PROTOCOL",
-        reason: `the client closed it in the middle of a frame, after ${this.#reader.pendingBytes} bytes of it`,
-      });
+      this.#logClosed(
+        "EVH_PROTOCOL",
+        `the client closed it in the middle of a frame, after ${this.#reader.pendingBytes} bytes of it`,
+      );
     } else if (error !== undefined) {
       this.engine.log.debug("A connection broke", { peer: this.peer, reason: error.message });
     }
@@ -163,11 +168,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   /** Ends the connection because of what the client did or failed to do. */
   fail(error: EverholdError): void {
     if (this.isClosed) return;
-    this.engine.log.warn("A connection was closed", {
-      peer: this.peer,
-      code: error.code,
-      reason: error.message,
-    });
+    this.#logClosed(error.code, error.message);
     // What was decided before is answered; the sessions end as failed.
     this.output.send();
     this.#release(true);
@@ -178,6 +179,13 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   hasSession(name: string): boolean {
     for (const session of this.#sessions.values()) if (session.session.name === name) return true;
     return false;
+  }
+
+  /** Ends a connection without a session at once, because others have come that need its place. */
+  giveWay(): void {
+    if (this.isClosed) return;
+    this.#release(true);
+    this.#link.destroy();
   }
 
   /** Says goodbye because the broker stops, and closes behind what was sent. */
@@ -207,8 +215,9 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   /** Looks whether the client still lives, confirms what is due, and gives back what is not needed. */
   check(nowMs: number): void {
     for (const session of this.#sessions.values()) session.tidy();
-    if (!this.#hasFrames && nowMs >= this.#openedMs + this.engine.config.handshakeTimeoutMs) {
-      this.fail(silence("say what it speaks", this.engine.config.handshakeTimeoutMs));
+    const { handshakeTimeoutMs } = this.engine.config;
+    if (this.#phase === "silent" && nowMs >= this.#lastActivityMs + handshakeTimeoutMs) {
+      this.fail(silence("say what it speaks", handshakeTimeoutMs));
       return;
     }
     if (this.#hasSent || this.output.queuedBytes < limits.outputHighBytes) {
@@ -218,11 +227,12 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
       this.fail(silence("take a byte of what waits for it", this.#ttlMs));
       return;
     }
-    if (this.#hasNewBytes) {
-      this.#hasNewBytes = false;
+    if (this.#isActive) {
+      this.#isActive = false;
       this.#lastActivityMs = nowMs;
     } else if (this.#ttlMs >= 0 && nowMs >= this.#lastActivityMs + this.#ttlMs && !this.#isPaused) {
-      this.fail(silence("send a byte", this.#ttlMs));
+      const sign = this.#phase === "known" ? "send a byte" : "send a whole packet";
+      this.fail(silence(sign, this.#ttlMs));
     }
   }
 
@@ -325,6 +335,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
       isRecreation,
     });
     this.#sessions.set(session.channelId, session);
+    this.#becomeKnown();
     this.#write(packets.createSessionResponse, 1, { serverVersion: versionNewest });
   }
 
@@ -340,7 +351,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     const { users } = this.engine.config;
     const isKnown = users.some((one) => one.user === username && one.password === password);
     if (users.length > 0 && !isKnown) {
-      this.engine.log.warn("A login was refused", { peer: this.peer, user: username ?? "" });
+      this.#server.refusedLogin(this.peer, username ?? "");
       throw new EverholdError("EVH_SECURITY", "the user name or the password is wrong");
     }
     if (request.xa) {
@@ -358,6 +369,25 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
         `cannot open a session on channel ${sessionChannelId}: expected a free one of at least ${firstSessionChannel}`,
       );
     }
+  }
+
+  #onFrameOfStranger(): void {
+    this.#phase = "greeted";
+    this.#isActive = true;
+  }
+
+  #becomeKnown(): void {
+    if (this.#phase === "known") return;
+    this.#phase = "known";
+    this.#reader.frameBytesMax = this.engine.config.frameBytesMax;
+    this.#server.becameKnown(this);
+  }
+
+  /** Why it ended. Strangers get a line each only as long as they are few. */
+  #logClosed(code: string, reason: string): void {
+    const fields = { peer: this.peer, code, reason };
+    if (this.#phase === "known") this.engine.log.warn("A connection was closed", fields);
+    else this.#server.closedStranger(fields);
   }
 
   /** The first version named holds; later ones are of no interest. */

@@ -1,21 +1,36 @@
 import { deferred, EverholdError } from "@everhold/base";
-import type { Link, LinkHandler, Ports, Timer } from "@everhold/env";
+import type { Link, LinkHandler, LogFields, Ports, Timer } from "@everhold/env";
 
 import type { Engine } from "../engine/engine.ts";
 import { limits } from "../limits.ts";
 import { CoreConnection } from "./core-connection.ts";
+import { RepeatedLine } from "./repeated-line.ts";
 
-/** All connections that speak CORE, and the one timer that looks after them. */
+/**
+ * All connections that speak CORE, and the one timer that looks after them.
+ *
+ * Whoever has opened a session is *known*; the others are strangers. Of these there may be a limited
+ * number, and what they do wrong is told in a limited number of lines. The one that has been a stranger
+ * longest gives way: a client in earnest is one for milliseconds.
+ */
 export class CoreServer {
   readonly engine: Engine;
   /** The node's id as clients see it: the journal's group id, the same for ever. */
   readonly nodeId: string;
   /** Orders what clients hear about the topology; grows from start to start. */
   readonly eventId: number;
+  /** What was configured, or what the system allows where that is less. */
+  readonly connectionCountMax: number;
   /** Connections that are not read for now. */
   readonly paused = new Set<CoreConnection>();
   readonly #ports: Ports;
   readonly #connections = new Set<CoreConnection>();
+  /** In the order in which they came. */
+  readonly #strangers = new Set<CoreConnection>();
+  readonly #tooManyConnections: RepeatedLine;
+  readonly #tooManyStrangers: RepeatedLine;
+  readonly #refusedLogins: RepeatedLine;
+  readonly #closedStrangers: RepeatedLine;
   /** Connections that were ended and may still have to send their last bytes. */
   readonly lingering = new Set<CoreConnection>();
   #timer: Timer | undefined;
@@ -24,6 +39,27 @@ export class CoreServer {
   constructor(engine: Engine, ports: Ports) {
     this.engine = engine;
     this.#ports = ports;
+    const { log, config } = engine;
+    this.connectionCountMax = Math.min(
+      config.connectionCountMax,
+      ports.network.linkCountMax ?? Infinity,
+    );
+    this.#tooManyConnections = new RepeatedLine(
+      log,
+      "A connection was refused: there are too many",
+      1,
+    );
+    this.#tooManyStrangers = new RepeatedLine(
+      log,
+      "A connection without a session gave way: there are too many",
+      1,
+    );
+    this.#refusedLogins = new RepeatedLine(log, "A login was refused", 1);
+    this.#closedStrangers = new RepeatedLine(
+      log,
+      "A connection was closed",
+      limits.strangerLinesBurst,
+    );
     this.nodeId = hexadecimal(engine.journal.groupId);
     this.eventId = ports.wallClock.nowMs();
   }
@@ -44,19 +80,44 @@ export class CoreServer {
 
   /** Handles a new link. */
   accept(link: Link): LinkHandler {
-    const connection = new CoreConnection(this, link, this.#ports.monotonicClock.nowMs());
-    this.#connections.add(connection);
-    if (this.#connections.size > limits.connectionCountMax) {
-      this.engine.log.warn("A connection was refused: there are too many", { peer: link.peer });
-      this.#connections.delete(connection);
-      connection.destroy();
+    const nowMs = this.#ports.monotonicClock.nowMs();
+    // Those that linger still have their descriptor.
+    const openCount = this.#connections.size + this.lingering.size;
+    if (openCount >= this.connectionCountMax && !this.#dropOldestStranger(nowMs)) {
+      this.#tooManyConnections.note(nowMs, {
+        peer: link.peer,
+        limit: this.connectionCountMax,
+        cure: this.#cureForTooMany,
+      });
+      link.destroy();
+      return refusedLink;
     }
+    const connection = new CoreConnection(this, link, nowMs);
+    this.#connections.add(connection);
+    this.#strangers.add(connection);
+    if (this.#strangers.size > this.engine.config.strangerCountMax) this.#dropOldestStranger(nowMs);
     return connection;
+  }
+
+  /** The connection has opened its first session. */
+  becameKnown(connection: CoreConnection): void {
+    this.#strangers.delete(connection);
+  }
+
+  /** A stranger's connection was ended because of what it did. */
+  closedStranger(fields: LogFields): void {
+    this.#closedStrangers.note(this.#ports.monotonicClock.nowMs(), fields);
+  }
+
+  /** Somebody named a user that there is not, or the wrong password. */
+  refusedLogin(peer: string, user: string): void {
+    this.#refusedLogins.note(this.#ports.monotonicClock.nowMs(), { peer, user });
   }
 
   /** The connection has let go of everything. */
   forget(connection: CoreConnection): void {
     this.#connections.delete(connection);
+    this.#strangers.delete(connection);
     this.paused.delete(connection);
   }
 
@@ -104,15 +165,36 @@ export class CoreServer {
     this.#timer?.cancel();
     for (const connection of this.#connections) connection.destroy();
     this.#connections.clear();
+    this.#strangers.clear();
     for (const connection of this.lingering) connection.destroy();
     this.lingering.clear();
+  }
+
+  get #cureForTooMany(): string {
+    return this.connectionCountMax === this.engine.config.connectionCountMax
+      ? "raise limits.connectionsAllowed"
+      : "let the process have more descriptors (ulimit -n, LimitNOFILE of systemd)";
+  }
+
+  /** Whether there was one to make room. */
+  #dropOldestStranger(nowMs: number): boolean {
+    const [oldest] = this.#strangers;
+    if (oldest === undefined) return false;
+    const limit = Math.min(this.engine.config.strangerCountMax, this.connectionCountMax);
+    this.#tooManyStrangers.note(nowMs, { peer: oldest.peer, limit });
+    oldest.giveWay();
+    return true;
   }
 
   #check(): void {
     const nowMs = this.#ports.monotonicClock.nowMs();
     for (const connection of this.lingering) connection.destroy();
     this.lingering.clear();
-    for (const connection of [...this.#connections]) connection.check(nowMs);
+    for (const connection of this.#connections) connection.check(nowMs);
+    this.#tooManyConnections.flush(nowMs);
+    this.#tooManyStrangers.flush(nowMs);
+    this.#refusedLogins.flush(nowMs);
+    this.#closedStrangers.flush(nowMs);
     this.engine.endStep();
     this.engine.credits.grantWaiting();
     this.engine.outputs.flush();
@@ -121,6 +203,14 @@ export class CoreServer {
     });
   }
 }
+
+/** Handles a link that was destroyed as soon as it was made: nothing more happens on it. */
+const refusedLink: LinkHandler = {
+  onData: () => {},
+  onSent: () => {},
+  onDrained: () => {},
+  onClosed: () => {},
+};
 
 function hexadecimal(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

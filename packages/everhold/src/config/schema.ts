@@ -56,6 +56,9 @@ export const configSchema = z.strictObject({
         { min: 1024, max: limits.messageBytesMax },
         "from 1KiB to 16320KiB",
       ).optional(),
+      connectionsAllowed: integer({ min: 1, max: limits.connectionCountMax }).optional(),
+      /** Connections that have not opened a session yet. */
+      handshakesAllowed: integer({ min: 1, max: limits.connectionCountMax }).optional(),
       handshakeTimeout: duration({ min: 100, max: 3_600_000 }, "from 100ms to 1h").optional(),
       connectionTtl: duration({ min: 1_000, max: 86_400_000 }, "from 1s to 1d").optional(),
       connectionTtlOverride: duration({ min: 1_000, max: 86_400_000 }, "from 1s to 1d").optional(),
