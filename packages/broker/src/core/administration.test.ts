@@ -134,39 +134,57 @@ test("a creation is not answered before its write has completed, nor a question 
   assert.equal((await other.expect(packets.bindingQueryResponseV5)).exists, true);
 });
 
+const sharedSubscription = {
+  address: "t",
+  queueName: "shared",
+  filter: null,
+  durable: true,
+  routingType: 0,
+  requiresResponse: true,
+  maxConsumers: null,
+  purgeOnNoConsumers: null,
+  exclusive: null,
+  lastValue: null,
+  lastValueKey: null,
+  nonDestructive: null,
+  consumersBeforeDispatch: null,
+  delayBeforeDispatch: null,
+  groupRebalance: null,
+  groupBuckets: null,
+  autoDelete: null,
+  autoDeleteDelay: null,
+  autoDeleteMessageCount: null,
+  groupFirstKey: null,
+  ringSize: null,
+  enabled: null,
+  groupRebalancePauseDispatch: null,
+};
+
 test("a shared subscription is found again, and refused with another filter", async () => {
   const client = await openClient();
-  const subscription = {
-    address: "t",
-    queueName: "shared",
-    filter: null,
-    durable: true,
-    routingType: 0,
-    requiresResponse: true,
-    maxConsumers: null,
-    purgeOnNoConsumers: null,
-    exclusive: null,
-    lastValue: null,
-    lastValueKey: null,
-    nonDestructive: null,
-    consumersBeforeDispatch: null,
-    delayBeforeDispatch: null,
-    groupRebalance: null,
-    groupBuckets: null,
-    autoDelete: null,
-    autoDeleteDelay: null,
-    autoDeleteMessageCount: null,
-    groupFirstKey: null,
-    ringSize: null,
-    enabled: null,
-    groupRebalancePauseDispatch: null,
-  };
   for (let time = 0; time < 2; time += 1) {
-    client.send(packets.createSharedQueueV2, 10, subscription);
+    client.send(packets.createSharedQueueV2, 10, sharedSubscription);
     await client.expect(packets.nullResponse);
   }
-  client.send(packets.createSharedQueueV2, 10, { ...subscription, filter: "a = 1" });
+  client.send(packets.createSharedQueueV2, 10, { ...sharedSubscription, filter: "a = 1" });
   assert.equal((await client.expect(packets.exception)).code, 118);
+});
+
+test("a shared subscription that is not durable ends with its last consumer", async () => {
+  for (const durable of [false, true]) {
+    const client = await openClient();
+    client.send(packets.createSharedQueueV2, 10, { ...sharedSubscription, durable });
+    await client.expect(packets.nullResponse);
+    const consumerIds = [1, 2];
+    for (const consumerId of consumerIds) await client.consume("shared", { consumerId });
+    for (const consumerId of consumerIds) {
+      client.send(packets.consumerClose, 10, { consumerId });
+      await client.expect(packets.nullResponse);
+      client.send(packets.queueQuery, 10, { queueName: "shared" });
+      const isExpected = durable || consumerId === 1;
+      assert.equal((await client.expect(packets.queueQueryResponseV3)).exists, isExpected);
+    }
+  }
 });
 
 test("deleting a queue drops its messages for good", async () => {

@@ -365,7 +365,9 @@ function createSharedQueue(
     const definition = sharedQueueDefinitionOf(engine, asked);
     const found = engine.catalog.findQueue(definition.name);
     if (found === undefined) {
-      engine.catalog.createQueue(definition, ownerOf(session, definition));
+      const queue = engine.catalog.createQueue(definition, ownerOf(session, definition));
+      // As in Artemis: nobody could unsubscribe it. Source: `ActiveMQServerImpl.createSharedQueue`.
+      queue.isTransient = !definition.durable;
     } else if (!isSameSubscription(found.state.definition, definition)) {
       throw new EverholdError(
         "EVH_INVALID_QUEUE_USE",

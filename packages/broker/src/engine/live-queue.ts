@@ -3,13 +3,16 @@ import type { AddressState } from "../state/address-state.ts";
 import type { QueueState } from "../state/queue-state.ts";
 import type { ClientLink } from "./client-link.ts";
 import type { Consumer } from "./consumer.ts";
+import { QueueCounts } from "./queue-counts.ts";
 
 /** What the engine keeps of a queue beside its state: who consumes, and what the pump waits for. */
 export class LiveQueue {
   readonly state: QueueState;
   readonly address: LiveAddress;
   /** The queue's own filter; it decides at routing. */
-  readonly selector: Selector | undefined;
+  selector: Selector | undefined;
+  /** What has become of its messages. */
+  readonly counts: QueueCounts;
   /** The connection that a temporary queue belongs to. */
   readonly owner: ClientLink | undefined;
   /** Highest consumer priority first, then in the order in which they came. Browsers included. */
@@ -26,11 +29,15 @@ export class LiveQueue {
   hasNewRows = false;
   /** Behind the newest record that the queue waits for. */
   newestPosition = 0;
+  /** Nothing is handed out, except to browsers. Not kept over a restart. */
+  isPaused: boolean;
   /** A message's bytes are being read from the disk; the pump waits. */
   isLoading = false;
   /** A message's bytes turned out to be damaged: nothing is delivered any more. */
   isBroken = false;
   isDeleted = false;
+  /** A shared subscription that is not durable: it ends with its last consumer. */
+  isTransient = false;
   /** Whether messages may have been moved here, which need their expiration taken away. */
   mayHoldMoved: boolean;
   /** Whether it has had a consumer, which makes it a candidate for automatic deletion. */
@@ -50,6 +57,8 @@ export class LiveQueue {
     this.selector = selector;
     this.owner = owner;
     this.mayHoldMoved = mayHoldMoved;
+    this.counts = new QueueCounts(state.messageCount);
+    this.isPaused = address.isPaused;
   }
 
   get name(): string {
@@ -85,6 +94,11 @@ export class LiveAddress {
   rotation = 0;
   isDeleted = false;
   isUnused = false;
+  /** Its queues were paused, those that come as well. */
+  isPaused = false;
+  /** Messages that went to a queue, and those that went to none, since the broker started. */
+  routedCount = 0;
+  unroutedCount = 0;
 
   constructor(state: AddressState) {
     this.state = state;

@@ -319,13 +319,12 @@ export class Session {
     for (let key = consumer.deliveries.shift(); key >= 0; key = consumer.deliveries.shift()) {
       this.engine.redelivery.giveBack(queue, key, isFailure);
     }
-    if (
-      !consumer.isBrowser &&
-      queue.takerCount === 0 &&
-      queue.state.definition.purgeOnNoConsumers
-    ) {
-      this.engine.redelivery.purge(queue);
+    const isLast = !consumer.isBrowser && queue.takerCount === 0;
+    if (isLast && queue.isTransient && !queue.isDeleted) {
+      this.engine.catalog.deleteQueue(queue);
+      return;
     }
+    if (isLast && queue.state.definition.purgeOnNoConsumers) this.engine.redelivery.purge(queue);
     this.engine.touch(queue);
   }
 }
