@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
@@ -14,17 +15,27 @@ export interface BrokerProcess {
   stop(): Promise<void>;
 }
 
+/** How {@link startBrokerProcess} starts it. */
+export interface BrokerProcessOptions {
+  readonly nodeArguments?: readonly string[];
+  /** What would stand in `everhold.json`. */
+  readonly config?: object;
+}
+
 /** Starts a broker with its data in `folder`. @throws Error when it does not serve */
 export async function startBrokerProcess(
   folder: string,
-  nodeArguments: readonly string[] = [],
+  { nodeArguments = [], config = {} }: BrokerProcessOptions = {},
 ): Promise<BrokerProcess> {
+  const configFile = `${folder}.json`;
+  writeFileSync(configFile, JSON.stringify(config));
   const child = spawn(
     process.execPath,
     [
       ...nodeArguments,
       program,
-      ...["run", "--json", "--log-level", "warn", "--data", folder, "--port", "0"],
+      ...["run", "--json", "--log-level", "error", "--config", configFile],
+      ...["--data", folder, "--port", "0"],
     ],
     { stdio: ["ignore", "pipe", "inherit"], env: brokerEnvironment(process.env) },
   );

@@ -1,15 +1,10 @@
-import { connect, type Connection, type Consumer, type Producer } from "everhold";
+import { connect, typed, type Consumer, type Producer } from "everhold";
 
 import { InFlight } from "./in-flight.ts";
 import { Meter, warmUpShare } from "./meter.ts";
 import { messagesMax, parseTask, type Measurement, type Task } from "./task.ts";
 
 /** The load of each workload with the real client. */
-const address = "bench";
-/** Messages that `consume` finds in the queue for each second it is to run. */
-const storedPerSecond = 100_000;
-const storeInFlight = 4_096;
-
 const task = parseTask(process.argv[2]);
 const connection = await connect(task.url, { heartbeat: { ttl: 60_000 } });
 process.send?.(await measure(task));
@@ -20,6 +15,8 @@ function measure(work: Task): Promise<Measurement> {
   switch (work.workload) {
     case "send":
       return measureSends(work);
+    case "store":
+      return store(work);
     case "consume":
       return measureConsumption(work);
     case "latency":
@@ -44,7 +41,7 @@ async function measureSends(work: Task): Promise<Measurement> {
     }
   };
   const all = [connection, ...connections].flatMap((each_) => {
-    const producer = each_.producer(address, { durable: work.durable });
+    const producer = each_.producer(work.queue, { durable: work.durable });
     return Array.from({ length: each }, () => sendInTurn(producer));
   });
   await Promise.all(all);
@@ -53,22 +50,37 @@ async function measureSends(work: Task): Promise<Measurement> {
   return measured;
 }
 
+/** Sends what `consume` is to find; its own speed is of no interest. */
+async function store(work: Task): Promise<Measurement> {
+  const meter = new Meter(Infinity, 0);
+  const producer = connection.producer(work.queue, { durable: work.durable });
+  const body = bodyOf(work);
+  // `artemis perf consumer` takes its latency from this, and gives a message back that has none.
+  const properties = { time: typed.long(BigInt(Date.now()) * 1_000n) };
+  let left = work.storedCount;
+  const sendInTurn = async (): Promise<void> => {
+    while (left-- > 0) await producer.send(body, { properties });
+  };
+  await Promise.all(Array.from({ length: work.inFlight }, sendInTurn));
+  return meter.result();
+}
+
 /** Takes stored messages and acknowledges each; a message is over when the broker has that safe. */
 async function measureConsumption(work: Task): Promise<Measurement> {
-  await store(
-    connection,
-    work,
-    Math.min(messagesMax(work), Math.ceil(storedPerSecond * work.seconds * (1 + warmUpShare))),
-  );
-  const meter = new Meter(work.seconds);
-  const consumer = connection.consumer(address);
+  const consumer = connection.consumer(work.queue);
   const acknowledgements = new InFlight(work.inFlight);
-  while (!meter.isOver()) {
-    const message = await consumer.receive({ timeout: 1_000 });
-    if (message === null) break;
-    const startedMs = performance.now();
-    await acknowledgements.add(message.ack(), () => meter.record(startedMs));
-  }
+  const take = async (meter: Meter, countMax: number): Promise<void> => {
+    for (let count = 0; count < countMax && !meter.isOver(); count++) {
+      const message = await consumer.receive({ timeout: 1_000 });
+      if (message === null) break;
+      const startedMs = performance.now();
+      await acknowledgements.add(message.ack(), () => meter.record(startedMs));
+    }
+  };
+  const warmUpCount = Math.floor(work.storedCount * warmUpShare);
+  await take(new Meter(work.seconds), warmUpCount);
+  const meter = new Meter(work.seconds, 0);
+  await take(meter, Infinity);
   const measured = meter.result();
   await acknowledgements.ended();
   await consumer.close();
@@ -79,8 +91,8 @@ async function measureConsumption(work: Task): Promise<Measurement> {
 async function measureLatency(work: Task): Promise<Measurement> {
   const meter = new Meter(work.seconds);
   const body = bodyOf(work);
-  const producer = connection.producer(address, { durable: work.durable });
-  const consumer: Consumer = connection.consumer(address);
+  const producer = connection.producer(work.queue, { durable: work.durable });
+  const consumer: Consumer = connection.consumer(work.queue);
   while (!meter.isOver()) {
     const startedMs = performance.now();
     const sent = producer.send(body);
@@ -92,16 +104,6 @@ async function measureLatency(work: Task): Promise<Measurement> {
   const measured = meter.result();
   await consumer.close();
   return measured;
-}
-
-async function store(to: Connection, work: Task, count: number): Promise<void> {
-  const producer = to.producer(address, { durable: work.durable });
-  const body = bodyOf(work);
-  let left = count;
-  const sendInTurn = async (): Promise<void> => {
-    while (left-- > 0) await producer.send(body);
-  };
-  await Promise.all(Array.from({ length: storeInFlight }, sendInTurn));
 }
 
 function bodyOf({ size }: Task): Uint8Array {

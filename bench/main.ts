@@ -1,43 +1,33 @@
-import { fork } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-import { measureBaseline } from "./baseline.ts";
-import { startBrokerProcess } from "./broker-process.ts";
-import { parseMeasurement, type Measurement, type Task, type Workload } from "./task.ts";
+import { measureBesideArtemis } from "./beside-artemis.ts";
+import { measureBesideRhea } from "./beside-rhea.ts";
+import { loads, measureLoad } from "./load.ts";
 
-const help = `npm run bench -- send|consume|latency [options]
+const help = `npm run bench -- send|consume|latency [options]    our broker beside its disk
+npm run bench -- artemis [options]                 our broker beside Artemis
+npm run bench -- rhea [options]                    our client beside rhea
 
   --size BYTES        of a message's body; default 1024
+  --seconds S         how long to measure, after a warm-up; default 5
+  --profile FOLDER    write a CPU profile of our broker there
+  --json              one JSON object a line
+
+of send, consume and latency:
   --producers N       connections that send; default 1
   --in-flight N       sends or acknowledgements without an answer; default 256 (latency: 1)
   --durable           on disk before the answer; the default
   --non-durable       in memory only
-  --seconds S         how long to measure, after a warm-up; default 5
   --generator NAME    client, raw (frames encoded once, send only), or both; default both for send
-  --profile FOLDER    write a CPU profile of the broker there
-  --json              one JSON object a line
 
-The baseline is a program that does nothing but append the same bytes to a file, with all that is in
-flight in one write, on stable storage when durable; the ratio compares with it in the same run.
+of artemis and rhea, which need Java 17 and Maven:
+  --rounds N          measurements of each, in turn; default 3
+  --warm-up S         before each measurement; default 3
+  --only TEXT         only scenarios whose names hold this
+
+The baseline of a load is a program that does nothing but append the same bytes to a file, with all that
+is in flight in one write, on stable storage when durable; the ratio compares with it in the same run.
 `;
-
-const workloads = ["send", "consume", "latency"] as const;
-
-/** One line of output. */
-interface Line extends Measurement {
-  readonly workload: Workload;
-  readonly generator: string;
-  readonly size: number;
-  readonly producers: number;
-  readonly inFlight: number;
-  readonly durability: "durable" | "non-durable";
-  readonly baselinePerSecond: number;
-  readonly ratio: number;
-}
 
 try {
   await main();
@@ -48,24 +38,33 @@ try {
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArguments();
-  const workload = workloads.find((name) => name === positionals[0]);
-  if (values.help === true || workload === undefined) {
+  const [name] = positionals;
+  const size = number(values.size, 1_024);
+  const seconds = number(values.seconds, 5);
+  const json = values.json === true;
+  const profileFolder = values.profile;
+  const workload = loads.find((load) => load === name);
+  if (values.help === true || name === undefined) {
     process.stdout.write(help);
     process.exitCode = values.help === true ? 0 : 2;
-    return;
-  }
-  const settings = {
-    workload,
-    size: number(values.size, 1_024),
-    producers: number(values.producers, 1),
-    inFlight: workload === "latency" ? 1 : number(values["in-flight"], 256),
-    durable: values["non-durable"] !== true,
-    seconds: number(values.seconds, 5),
-  };
-  for (const generator of generatorsFor(workload, values.generator)) {
-    if (process.stderr.isTTY) process.stderr.write(`measuring ${workload} (${generator}) ...\r`);
-    const line = await measureLine(settings, generator, values.profile);
-    print(line, values.json === true);
+  } else if (workload !== undefined) {
+    const producers = number(values.producers, 1);
+    const inFlight = workload === "latency" ? 1 : number(values["in-flight"], 256);
+    const durable = values["non-durable"] !== true;
+    const generators = generatorsFor(workload, values.generator);
+    await measureLoad(
+      { workload, generators, size, producers, inFlight, durable, seconds, profileFolder },
+      json,
+    );
+  } else if (name === "artemis" || name === "rhea") {
+    const rounds = number(values.rounds, 3);
+    const warmUpSeconds = number(values["warm-up"], 3);
+    const only = values.only ?? "";
+    const options = { rounds, seconds, warmUpSeconds, size, only, json, profileFolder };
+    await (name === "artemis" ? measureBesideArtemis(options) : measureBesideRhea(options));
+  } else {
+    process.stderr.write(`bench: there is no "${name}"\n\n${help}`);
+    process.exitCode = 2;
   }
 }
 
@@ -81,6 +80,9 @@ function parseArguments() {
         "non-durable": { type: "boolean" },
         seconds: { type: "string" },
         generator: { type: "string" },
+        rounds: { type: "string" },
+        "warm-up": { type: "string" },
+        only: { type: "string" },
         profile: { type: "string" },
         json: { type: "boolean" },
         help: { type: "boolean" },
@@ -92,77 +94,13 @@ function parseArguments() {
   }
 }
 
-function generatorsFor(workload: Workload, asked: string | undefined): readonly string[] {
+function generatorsFor(
+  workload: (typeof loads)[number],
+  asked: string | undefined,
+): readonly ("client" | "raw")[] {
   if (workload !== "send") return ["client"];
   if (asked === "client" || asked === "raw") return [asked];
   return ["raw", "client"];
-}
-
-async function measureLine(
-  settings: Omit<Task, "url">,
-  generator: string,
-  profileFolder: string | undefined,
-): Promise<Line> {
-  const folder = mkdtempSync(join(tmpdir(), "everhold-bench-"));
-  try {
-    const { size, inFlight, durable, producers, workload } = settings;
-    const baselinePerSecond = await measureBaseline({
-      folder,
-      size,
-      inFlight,
-      durable,
-      milliseconds: 1_000,
-    });
-    const profile =
-      profileFolder === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileFolder}`];
-    const broker = await startBrokerProcess(join(folder, "data"), profile);
-    let measurement: Measurement;
-    try {
-      measurement = await generate(generator, { ...settings, url: broker.url });
-    } finally {
-      await broker.stop();
-    }
-    return {
-      workload,
-      generator,
-      size,
-      producers,
-      inFlight,
-      durability: durable ? "durable" : "non-durable",
-      ...measurement,
-      baselinePerSecond,
-      ratio: Math.round((measurement.perSecond / baselinePerSecond) * 1_000) / 1_000,
-    };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-/** Runs a load generator in a process of its own. @throws Error when it ends without a result */
-function generate(generator: string, task: Task): Promise<Measurement> {
-  const program = fileURLToPath(new URL(`./${generator}.main.js`, import.meta.url));
-  const child = fork(program, [JSON.stringify(task)]);
-  return new Promise((resolve, reject) => {
-    child.once("message", (value) => resolve(parseMeasurement(value)));
-    child.once("exit", (code) =>
-      reject(new Error(`the load generator ended with ${String(code)}`)),
-    );
-  });
-}
-
-function print(line: Line, json: boolean): void {
-  if (json) {
-    process.stdout.write(`${JSON.stringify(line)}\n`);
-    return;
-  }
-  const { workload, generator, size, producers, inFlight, durability } = line;
-  const rate = line.perSecond.toLocaleString("en-US");
-  const baseline = line.baselinePerSecond.toLocaleString("en-US");
-  process.stdout.write(
-    `${workload} (${generator}), ${size} bytes, ${durability}, ${producers === 1 ? "1 producer" : `${producers} producers`}, ` +
-      `${inFlight} in flight: ${rate}/s, p50 ${line.p50} ms, p99 ${line.p99} ms; ` +
-      `baseline ${baseline}/s, ratio ${line.ratio}\n`,
-  );
 }
 
 function number(text: string | undefined, byDefault: number): number {

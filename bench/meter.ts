@@ -11,9 +11,11 @@ export class Meter {
   readonly #endMs: number;
   #count = 0;
   #lastMs = 0;
+  #cpuBefore: NodeJS.CpuUsage | undefined;
 
-  constructor(seconds: number) {
-    this.#beginMs = performance.now() + seconds * warmUpShare * 1_000;
+  /** `warmUpSeconds`: default a share of `seconds`. */
+  constructor(seconds: number, warmUpSeconds = seconds * warmUpShare) {
+    this.#beginMs = performance.now() + warmUpSeconds * 1_000;
     this.#endMs = this.#beginMs + seconds * 1_000;
     this.#lastMs = this.#beginMs;
   }
@@ -25,6 +27,7 @@ export class Meter {
   record(startedMs: number): void {
     const nowMs = performance.now();
     if (nowMs < this.#beginMs || nowMs > this.#endMs) return;
+    this.#cpuBefore ??= process.cpuUsage();
     this.#count++;
     this.#lastMs = nowMs;
     this.#latencies.record(nowMs - startedMs);
@@ -38,6 +41,14 @@ export class Meter {
       p50: this.#latencies.percentile(0.5),
       p99: this.#latencies.percentile(0.99),
       count: this.#count,
+      cpu: cpuSince(this.#cpuBefore, this.#count),
     };
   }
+}
+
+/** µs of this process' CPU time for each of `count` since `before`, which is the first one's begin. */
+export function cpuSince(before: NodeJS.CpuUsage | undefined, count: number): number {
+  if (before === undefined || count === 0) return 0;
+  const { user, system } = process.cpuUsage(before);
+  return Math.round(((user + system) / count) * 100) / 100;
 }

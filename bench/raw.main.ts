@@ -1,5 +1,5 @@
 import { LatencyHistogram } from "./latency-histogram.ts";
-import { warmUpShare } from "./meter.ts";
+import { cpuSince, warmUpShare } from "./meter.ts";
 import { RawProducer, sendFrame } from "./raw-producer.ts";
 import { messagesMax, parseTask, type Measurement, type Task } from "./task.ts";
 
@@ -26,9 +26,11 @@ async function measure(work: Task): Promise<Measurement> {
   await pause(work.seconds * warmUpShare * 1_000, () => answered() > most * warmUpShare);
   for (const producer of producers) producer.isMeasuring = true;
   const startedMs = performance.now();
+  const cpuBefore = process.cpuUsage();
   const before = answered();
   await pause(work.seconds * 1_000, () => answered() > most);
   const count = answered() - before;
+  const cpu = cpuSince(cpuBefore, count);
   const seconds = (performance.now() - startedMs) / 1_000;
   for (const producer of producers) producer.end();
   return {
@@ -36,6 +38,7 @@ async function measure(work: Task): Promise<Measurement> {
     p50: latencies.percentile(0.5),
     p99: latencies.percentile(0.99),
     count,
+    cpu,
   };
 }
 

@@ -1,10 +1,15 @@
-/** What is measured. */
-export type Workload = "send" | "consume" | "latency";
+/** What a load generator does; `store` only fills the queue for `consume`. */
+export type Workload = (typeof workloads)[number];
+
+const workloads = ["send", "store", "consume", "latency"] as const;
 
 /** What a load generator is told when it starts, as JSON in its only argument. */
 export interface Task {
   readonly url: string;
   readonly workload: Workload;
+  readonly queue: string;
+  /** Messages that `store` leaves in the queue, and `consume` finds there. */
+  readonly storedCount: number;
   /** Bytes of a message's body. */
   readonly size: number;
   readonly producers: number;
@@ -30,23 +35,29 @@ export interface Measurement {
   readonly p99: number;
   /** Messages that were measured. */
   readonly count: number;
+  /** µs of the generator's CPU time for each of them. */
+  readonly cpu: number;
 }
 
 /** The task in a generator's argument. @throws Error when it is none */
 export function parseTask(text: string | undefined): Task {
   const value: unknown = JSON.parse(text ?? "null");
   if (typeof value === "object" && value !== null) {
-    const { url, workload, size, producers, inFlight, durable, seconds } = fieldsOf(value);
+    const { url, queue, storedCount, size, producers, inFlight, durable, seconds } =
+      fieldsOf(value);
+    const workload = workloads.find((name) => name === fieldsOf(value)["workload"]);
     if (
       typeof url === "string" &&
-      (workload === "send" || workload === "consume" || workload === "latency") &&
+      workload !== undefined &&
+      typeof queue === "string" &&
+      typeof storedCount === "number" &&
       typeof size === "number" &&
       typeof producers === "number" &&
       typeof inFlight === "number" &&
       typeof durable === "boolean" &&
       typeof seconds === "number"
     ) {
-      return { url, workload, size, producers, inFlight, durable, seconds };
+      return { url, workload, queue, storedCount, size, producers, inFlight, durable, seconds };
     }
   }
   throw new Error(`expected a task, found ${text ?? "nothing"}`);
@@ -55,14 +66,15 @@ export function parseTask(text: string | undefined): Task {
 /** The measurement that came from a generator. @throws Error when it is none */
 export function parseMeasurement(value: unknown): Measurement {
   if (typeof value === "object" && value !== null) {
-    const { perSecond, p50, p99, count } = fieldsOf(value);
+    const { perSecond, p50, p99, count, cpu } = fieldsOf(value);
     if (
       typeof perSecond === "number" &&
       typeof p50 === "number" &&
       typeof p99 === "number" &&
-      typeof count === "number"
+      typeof count === "number" &&
+      typeof cpu === "number"
     ) {
-      return { perSecond, p50, p99, count };
+      return { perSecond, p50, p99, count, cpu };
     }
   }
   throw new Error(`expected a measurement, found ${JSON.stringify(value)}`);

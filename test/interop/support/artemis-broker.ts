@@ -20,6 +20,8 @@ export interface ArtemisOptions {
   readonly brokerXml?: (xml: string) => string;
   /** Default true: NIO journal with `journal-datasync`, as `artemis create --nio` makes it. */
   readonly persistence?: boolean;
+  /** What `artemis create` is told of the journal. Default an NIO one that is not tuned to the disk. */
+  readonly journal?: readonly string[];
   /** Java's heap. Default `512M`. */
   readonly heap?: string;
 }
@@ -143,8 +145,9 @@ export class ArtemisBroker implements AsyncDisposable {
       await runTool(join(this.home, "bin", "artemis"), [
         ...["create", this.instance, "--silent", "--user", this.user, "--password", this.password],
         options.security === true ? "--require-login" : "--allow-anonymous",
-        ...["--no-autotune", "--no-hornetq-acceptor", "--no-mqtt-acceptor", "--no-stomp-acceptor"],
-        ...["--no-amqp-acceptor", "--no-web", "--nio", "--host", "127.0.0.1"],
+        ...["--no-hornetq-acceptor", "--no-mqtt-acceptor", "--no-stomp-acceptor"],
+        ...["--no-amqp-acceptor", "--no-web", "--host", "127.0.0.1"],
+        ...(options.journal ?? ["--no-autotune", "--nio"]),
         ...["--default-port", String(this.port)],
         ...(options.persistence === false ? ["--disable-persistence"] : []),
       ]),
