@@ -108,7 +108,7 @@ function humanReport(report: RunReport, seconds: number): string {
   const lines = [
     `${report.seeds} seeds in ${seconds.toFixed(1)} s${recorded}`,
     `  simulated   ${(report.simulatedMs / 60_000).toFixed(1)} minutes, ${report.events.toLocaleString("en-US")} events`,
-    `  messages    ${report.sends} sent, ${report.refused} refused, ${report.unknown} unknown`,
+    `  messages    ${report.sends} sent, ${report.delayed} of them for later, ${report.refused} refused, ${report.unknown} unknown`,
     `  deliveries  ${report.deliveries}, ${report.repeats} of them repeats, ${report.deadLetters} dead letters`,
     `  also        ${report.transactions} transactions`,
     ...faults.map(([kind, count], index) => {

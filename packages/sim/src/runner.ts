@@ -29,6 +29,7 @@ export interface RunReport {
   deliveries: number;
   repeats: number;
   deadLetters: number;
+  delayed: number;
   transactions: number;
   readonly faults: Record<string, number>;
   readonly failures: { readonly seed: number; readonly problems: readonly string[] }[];
@@ -81,6 +82,7 @@ function newReport(): RunReport {
     deliveries: 0,
     repeats: 0,
     deadLetters: 0,
+    delayed: 0,
     transactions: 0,
     faults: {},
     failures: [],
@@ -96,6 +98,7 @@ function add(report: RunReport, result: ScenarioResult): void {
   report.unknown += result.counts.unknown;
   report.deliveries += result.counts.deliveries;
   report.deadLetters += result.counts.deadLetters;
+  report.delayed += result.counts.delayed;
   report.repeats += result.counts.repeats;
   report.transactions += result.counts.transactions;
   for (const [kind, count] of Object.entries(result.faults)) {

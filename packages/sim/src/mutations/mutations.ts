@@ -1,9 +1,16 @@
 import type { Ports } from "@everhold/env";
 import { earlyDisk } from "./early-disk.ts";
 import { flatteringNetwork } from "./flattering-network.ts";
+import { forgetfulStart } from "./forgetful-start.ts";
 
 /** Mistakes that a broker could have. Each is made by lying to it, so no production code knows of them. */
-export const mutations = ["confirm-before-sync", "skip-tail-check", "blanket-success"] as const;
+export const mutations = [
+  "confirm-before-sync",
+  "skip-tail-check",
+  "blanket-success",
+  "deliver-early",
+  "forget-at-recovery",
+] as const;
 
 /** One of {@link mutations}. */
 export type Mutation = (typeof mutations)[number];
@@ -20,5 +27,9 @@ export function mutate(ports: Ports, mutation: Mutation | undefined): Ports {
       return { ...ports, hash: { crc32: () => 0 } };
     case "blanket-success":
       return { ...ports, network: flatteringNetwork(ports.network) };
+    case "deliver-early":
+      return { ...ports, wallClock: { nowMs: () => ports.wallClock.nowMs() + 2000 } };
+    case "forget-at-recovery":
+      return forgetfulStart(ports);
   }
 }

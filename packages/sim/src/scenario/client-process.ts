@@ -19,6 +19,8 @@ export interface ProcessContext {
   /** Writes something down in the trace. */
   readonly note: (what: string, detail: string) => void;
   readonly sleep: (delayMs: number) => Promise<void>;
+  /** The time of day, in ms since 1970. */
+  readonly wallMs: () => number;
   /** The program is set up: its queues exist and it listens to them. */
   readonly ready: () => void;
   /** Whether the scenario is over and the program should end. */
@@ -130,6 +132,7 @@ export class ClientProcess {
         link: () => this.#link,
         note: (what, detail) => this.#options.world.note(machine.name, what, detail),
         sleep,
+        wallMs: () => ports.wallClock.nowMs(),
         ready: () => {
           this.#ready = true;
         },

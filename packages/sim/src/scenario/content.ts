@@ -13,6 +13,15 @@ export function pickBodyChars(prng: Prng): number {
 }
 
 /**
+ * When a message is to be delivered: mostly at once (`undefined`), sometimes up to 20 s later, several of
+ * them at the same time.
+ */
+export function pickDeliverAt(prng: Prng, nowMs: number): number | undefined {
+  if (!prng.chance(0.15)) return undefined;
+  return Math.round((nowMs + prng.fraction() * 20_000) / 500) * 500;
+}
+
+/**
  * The body of a message: everything in it follows from its id and length, so that a consumer can tell
  * whether it got what was sent.
  */

@@ -3,13 +3,18 @@ import { describe, it } from "node:test";
 import { Oracle, type SendRecord } from "./oracle.ts";
 
 /** An oracle with one queue and one topic of two subscriptions, and what it complained about. */
-function newOracle(): { oracle: Oracle; problems: string[] } {
+function newOracle(): { oracle: Oracle; problems: string[]; pass: (ms: number) => void } {
   const problems: string[] = [];
-  const oracle = new Oracle((text) => problems.push(text));
+  let nowMs = 0;
+  const time = { moment: () => nowMs, latestSince: () => nowMs };
+  const oracle = new Oracle((text) => problems.push(text), time);
   oracle.queueBound("q", "q", false);
   oracle.queueBound("s1", "topic", false);
   oracle.queueBound("s2", "topic", true);
-  return { oracle, problems };
+  const pass = (ms: number): void => {
+    nowMs += ms;
+  };
+  return { oracle, problems, pass };
 }
 
 function send(sequence: number, more: Partial<SendRecord> = {}): SendRecord {
@@ -51,6 +56,7 @@ describe("the oracle", () => {
       repeats: 0,
       effects: 3,
       deadLetters: 0,
+      delayed: 0,
       transactions: 0,
     });
   });
@@ -75,6 +81,22 @@ describe("the oracle", () => {
     oracle.acknowledgeSettled("q", "p-2", "unknown");
     oracle.finish(new Map());
     assert.deepEqual(problems, []);
+  });
+
+  it("sees what is delivered before its time, and the order of what is for the same time", () => {
+    const { oracle, problems, pass } = newOracle();
+    oracle.sendStarted(send(1, { deliverAt: 1000 }));
+    oracle.sendStarted(send(2, { deliverAt: 1000 }));
+    oracle.sendStarted(send(3));
+    pass(999);
+    deliver(oracle, "q", "p-3");
+    assert.deepEqual(problems, []);
+    deliver(oracle, "q", "p-2");
+    assert.match(problems.at(-1) ?? "", /q delivered p-2 1 ms before its time/);
+    pass(1);
+    deliver(oracle, "q", "p-1");
+    assert.match(problems.at(-1) ?? "", /q delivered p-1 after number 2/);
+    assert.equal(problems.length, 2);
   });
 
   it("sees a refused message being delivered, whichever comes first", () => {

@@ -9,6 +9,8 @@ export interface SendRecord {
   readonly sequence: number;
   readonly address: string;
   readonly durable: boolean;
+  /** Before when it may not be delivered, by the broker's time of day; absent for at once. */
+  readonly deliverAt?: number;
   /** The transaction it belongs to, which then decides its outcome unless the send itself is refused. */
   readonly transaction?: string;
 }
@@ -24,6 +26,14 @@ export interface DeliveryRecord {
   readonly link: string;
 }
 
+/** The broker's time of day, as only the world knows it. */
+export interface BrokerTime {
+  /** A moment to ask about later. */
+  moment(): number;
+  /** The latest time of day since a moment: it may have been set back since. */
+  latestSince(moment: number): number;
+}
+
 /** What is in the queues when everything has come to rest. */
 export type Leftovers = ReadonlyMap<string, ReadonlySet<string>>;
 
@@ -36,8 +46,10 @@ export type Leftovers = ReadonlyMap<string, ReadonlySet<string>>;
  * - What was attempted too often goes to the dead letters once, and nowhere else any more.
  * - Nothing is delivered after its settlement was confirmed, and a repeat is marked as one; except for
  *   what a client still hands out from a connection that is broken already.
+ * - Nothing is delivered before its time.
  * - A queue with one consumer delivers a producer's messages in the order in which they were sent,
- *   durable ones and others each among themselves, those that are given back excepted.
+ *   durable ones and others each among themselves, those that are given back excepted; and those for a
+ *   later time among the ones for the same time.
  * - A transaction whose outcome is unknown took effect as a whole or not at all.
  */
 export class Oracle {
@@ -47,14 +59,16 @@ export class Oracle {
   readonly #transactions = new Map<string, TransactionState>();
   readonly #lastSequence = new Map<string, number>();
   readonly #onProblem: (text: string) => void;
+  readonly #time: BrokerTime;
   readonly #brokenLinks = new Set<string>();
   readonly #suspicions: { readonly link: string; readonly text: string }[] = [];
   #deliveryCount = 0;
   #repeatCount = 0;
 
   /** @param onProblem is told of each broken promise, as soon as it shows */
-  constructor(onProblem: (text: string) => void) {
+  constructor(onProblem: (text: string) => void, time: BrokerTime) {
     this.#onProblem = onProblem;
+    this.#time = time;
   }
 
   /** Counts for the report. */
@@ -62,9 +76,11 @@ export class Oracle {
     const outcomes = { applied: 0, none: 0, unknown: 0 };
     let effectCount = 0;
     let deadLetterCount = 0;
+    let delayedCount = 0;
     for (const send of this.#sends.values()) {
       const outcome = this.#outcomeOf(send);
       if (outcome !== undefined) outcomes[outcome] += 1;
+      if (send.record.deliverAt !== undefined) delayedCount += 1;
       for (const entry of send.entries.values()) {
         effectCount += this.#effects(entry).applied;
         if (entry.isDead) deadLetterCount += 1;
@@ -77,6 +93,7 @@ export class Oracle {
       repeats: this.#repeatCount,
       effects: effectCount,
       deadLetters: deadLetterCount,
+      delayed: delayedCount,
       transactions: this.#transactions.size,
     };
   }
@@ -99,7 +116,8 @@ export class Oracle {
   }
 
   sendStarted(record: SendRecord): void {
-    this.#sends.set(record.id, { record, outcome: undefined, entries: new Map() });
+    const startedAt = this.#time.moment();
+    this.#sends.set(record.id, { record, startedAt, outcome: undefined, entries: new Map() });
   }
 
   sendSettled(id: string, outcome: Outcome): void {
@@ -128,6 +146,7 @@ export class Oracle {
     if (this.#queuesByAddress.get(send.record.address)?.has(queue) !== true) {
       return this.#onProblem(`${queue} delivered ${id}, which was sent to ${send.record.address}`);
     }
+    this.#checkTime(send, queue);
     const entry = this.#entry(send, queue);
     if (this.#effects(entry).applied > 0) {
       this.#suspect(delivery, `${queue} delivered ${id} again after its settlement was confirmed`);
@@ -260,6 +279,12 @@ export class Oracle {
     this.#onProblem(`transaction ${name} took effect in part: ${text.join("; ")}`);
   }
 
+  #checkTime({ record, startedAt }: SendState, queue: string): void {
+    const earlyMs = (record.deliverAt ?? 0) - this.#time.latestSince(startedAt);
+    if (earlyMs <= 0) return;
+    this.#onProblem(`${queue} delivered ${record.id} ${earlyMs} ms before its time`);
+  }
+
   #checkRefused(send: SendState): void {
     if (this.#outcomeOf(send) !== "none") return;
     for (const [queue, entry] of send.entries) {
@@ -275,7 +300,7 @@ export class Oracle {
    */
   #checkOrder(record: SendRecord, queue: string): void {
     if (this.#sharedQueues.has(queue)) return;
-    const key = `${queue} ${record.producer} ${record.durable}`;
+    const key = `${queue} ${record.producer} ${record.durable} ${record.deliverAt ?? "at once"}`;
     const last = this.#lastSequence.get(key) ?? 0;
     if (record.sequence < last) {
       this.#onProblem(`${queue} delivered ${record.id} after number ${last} of the same producer`);
@@ -337,11 +362,14 @@ export interface OracleCounts {
   readonly effects: number;
   /** Messages that a queue gave up. */
   readonly deadLetters: number;
+  /** Sends for a later time. */
+  readonly delayed: number;
   readonly transactions: number;
 }
 
 interface SendState {
   readonly record: SendRecord;
+  readonly startedAt: number;
   outcome: Outcome | undefined;
   /** By queue. */
   readonly entries: Map<string, Entry>;

@@ -1,4 +1,4 @@
-import { bodyOf, pickBodyChars } from "./content.ts";
+import { bodyOf, pickBodyChars, pickDeliverAt } from "./content.ts";
 import type { Program } from "./client-process.ts";
 
 /** What a producing program sends. */
@@ -19,7 +19,7 @@ export interface ProducingPlan {
  */
 export function producing(plan: ProducingPlan): Program {
   let sentCount = 0;
-  return async ({ name, connection, ledger, oracle, prng, note, sleep, ready }) => {
+  return async ({ name, connection, ledger, oracle, prng, note, sleep, wallMs, ready }) => {
     const producer = connection.producer(plan.address, { routing: plan.routing });
     ready();
     const inFlight = new Set<Promise<unknown>>();
@@ -29,12 +29,15 @@ export function producing(plan: ProducingPlan): Program {
       const durable = prng.chance(0.9);
       const body = bodyOf(id, pickBodyChars(prng));
       const { address } = plan;
-      note("sends", `${id} ${durable ? "durable" : "non-durable"}, ${body.length} chars`);
-      oracle.sendStarted({ id, producer: name, sequence, address, durable });
+      const deliverAt = pickDeliverAt(prng, wallMs());
+      const options = deliverAt === undefined ? { durable } : { durable, deliverAt };
+      const when = deliverAt === undefined ? "" : `, for ${deliverAt}`;
+      note("sends", `${id} ${durable ? "durable" : "non-durable"}, ${body.length} chars${when}`);
+      oracle.sendStarted({ id, producer: name, sequence, address, ...options });
       const sending = ledger
         .track(
           `send ${id}`,
-          () => producer.send(body, { durable, properties: { id, chars: body.length } }),
+          () => producer.send(body, { ...options, properties: { id, chars: body.length } }),
           (outcome) => {
             note("sent", `${id} ${outcome}`);
             oracle.sendSettled(id, outcome);

@@ -62,9 +62,12 @@ class Scenario {
     this.#world = new World(writeTrace === undefined ? { seed } : { seed, writeTrace });
     this.#prng = this.#world.randomFor("scenario");
     this.#network = new SimNetwork(this.#world);
-    this.#oracle = new Oracle((text) => this.#world.fail("oracle", new Error(text)));
     this.#disk = this.#newDisk(brokerHost);
     this.#brokerMachine = this.#newMachine(brokerHost, this.#disk);
+    this.#oracle = new Oracle((text) => this.#world.fail("oracle", new Error(text)), {
+      moment: () => this.#world.nowMs,
+      latestSince: (moment) => this.#brokerMachine.latestWallMsSince(moment),
+    });
     const maxDeliveryAttempts = this.#prng.pick([-1, 10, 3]);
     this.#broker = new BrokerProcess({
       world: this.#world,
@@ -128,6 +131,7 @@ class Scenario {
   async #calm(): Promise<boolean> {
     this.#faults?.stop();
     this.#broker.disarm();
+    this.#brokerMachine.correctWallClock();
     this.#world.note("scenario", "faults stop");
     this.#disk.faults.shortWriteProbability = 0;
     this.#disk.faults.writeErrorProbability = 0;

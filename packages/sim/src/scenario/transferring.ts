@@ -1,7 +1,7 @@
 import type { Consumer, Message, Producer, Session } from "@everhold/client";
 import type { ProcessContext, Program } from "./client-process.ts";
 import { receive } from "./consuming.ts";
-import { bodyOf } from "./content.ts";
+import { bodyOf, pickDeliverAt } from "./content.ts";
 
 /** From which queue to which address. */
 export interface TransferringPlan {
@@ -65,7 +65,7 @@ async function transact(tools: Tools, transaction: string, first: Message): Prom
 /** Acknowledges a message and sends one of our own, as part of the transaction. */
 function move(tools: Tools, transaction: string, message: Message): void {
   const { context, plan, producer } = tools;
-  const { name, ledger, oracle, prng, note } = context;
+  const { name, ledger, oracle, prng, note, wallMs } = context;
   const takenId = receive(context, message);
   oracle.acknowledgeStarted(plan.from, takenId, transaction);
   ledger.begin(`acknowledge ${takenId} in ${transaction}`, () => message.ack());
@@ -73,7 +73,9 @@ function move(tools: Tools, transaction: string, message: Message): void {
   const { sequence } = tools;
   const id = `${name}-${sequence}`;
   const body = bodyOf(id, prng.integer(20, 2000));
-  note("moves", `${takenId} as ${id} in ${transaction}`);
+  const deliverAt = pickDeliverAt(prng, wallMs());
+  const options = deliverAt === undefined ? {} : { deliverAt };
+  note("moves", `${takenId} as ${id} in ${transaction}, ${JSON.stringify(options)}`);
   oracle.sendStarted({
     id,
     producer: name,
@@ -81,11 +83,12 @@ function move(tools: Tools, transaction: string, message: Message): void {
     address: plan.to,
     durable: true,
     transaction,
+    ...options,
   });
   const properties = { id, chars: body.length };
   ledger.begin(
     `send ${id} in ${transaction}`,
-    () => producer.send(body, { properties }),
+    () => producer.send(body, { ...options, properties }),
     (outcome) => {
       if (outcome === "none") note("refused", id);
       oracle.sendSettled(id, outcome);

@@ -22,6 +22,9 @@ export interface MachineOptions {
   readonly disk: MachineDisk;
 }
 
+/** The time of day at the world's beginning, in ms since 1970. */
+const wallOffsetMs = Date.UTC(2026, 0, 1);
+
 /**
  * A computer that runs one process at a time. {@link Machine.start} gives a process its ports;
  * {@link Machine.crash} ends it between two of its steps, without a word to anybody.
@@ -33,7 +36,9 @@ export class Machine {
   readonly #network: SimNetwork;
   #life: Life | undefined;
   #bootCount = 0;
-  #wallOffsetMs = Date.UTC(2026, 0, 1);
+  #wallOffsetMs = wallOffsetMs;
+  /** What the time of day was just before it was set, and when, in ms of the world. */
+  readonly #jumps: { readonly atMs: number; readonly wallMs: number }[] = [];
 
   constructor(options: MachineOptions) {
     this.name = options.name;
@@ -88,8 +93,24 @@ export class Machine {
 
   /** Sets the time of day forward or back, as an administrator or a time service may. */
   jumpWallClock(deltaMs: number): void {
+    this.#jumps.push({ atMs: this.#world.nowMs, wallMs: this.#wallMs });
     this.#wallOffsetMs += deltaMs;
     this.#world.note(this.name, "wall clock jumps", deltaMs);
+  }
+
+  /** Sets the time of day right again. */
+  correctWallClock(): void {
+    if (this.#wallOffsetMs !== wallOffsetMs) this.jumpWallClock(wallOffsetMs - this.#wallOffsetMs);
+  }
+
+  /** The latest time of day that it had since a moment of the world, which it may have left again. */
+  latestWallMsSince(worldMs: number): number {
+    const before = this.#jumps.filter(({ atMs }) => atMs >= worldMs);
+    return Math.max(this.#wallMs, ...before.map(({ wallMs }) => wallMs));
+  }
+
+  get #wallMs(): number {
+    return Math.floor(this.#wallOffsetMs + this.#world.nowMs);
   }
 
   #ports(life: Life): Ports {
@@ -97,7 +118,7 @@ export class Machine {
     const prng = world.randomFor(`${this.name} ${this.#bootCount}`);
     const monotonicZeroMs = prng.integer(0, 1_000_000);
     return {
-      wallClock: { nowMs: () => Math.floor(this.#wallOffsetMs + world.nowMs) },
+      wallClock: { nowMs: () => this.#wallMs },
       monotonicClock: { nowMs: () => monotonicZeroMs + world.nowMs },
       timers: new SimTimers(life, world.randomFor(`timers ${this.name} ${this.#bootCount}`)),
       random: prng,
