@@ -296,7 +296,9 @@ function timeAt(view: DataView, tag: number, start: number): number {
   if (!isFraction) return integerAt(view, tag, start, 0);
   const value = tag === valueTags.float ? view.getFloat32(start) : view.getFloat64(start);
   if (Number.isNaN(value)) return 0;
-  return Math.trunc(Math.max(-Number.MAX_SAFE_INTEGER, Math.min(value, Number.MAX_SAFE_INTEGER)));
+  const inRange = Math.max(-Number.MAX_SAFE_INTEGER, Math.min(value, Number.MAX_SAFE_INTEGER));
+  // A negative fraction would become −0.
+  return Math.trunc(inRange) + 0;
 }
 
 function isName(view: DataView, start: number, name: string): boolean {

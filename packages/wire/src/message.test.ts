@@ -161,7 +161,7 @@ function expectedProperties(properties: CoreMessage["properties"]): Record<strin
   return {
     propertyCount: properties.size,
     routingType: integerOf(get(propertyNames.routingType), -1),
-    scheduledDelivery: integerOf(get(propertyNames.scheduledDelivery), 0),
+    scheduledDelivery: timeOf(get(propertyNames.scheduledDelivery)),
     largeSize: integerOf(get(propertyNames.largeSize), -1),
     forcedDeliverySequence: integerOf(get(propertyNames.forcedDeliverySequence), -1),
     largeCompressed: compressed?.type === "boolean" && compressed.value,
@@ -191,11 +191,51 @@ function integerOf(typed: TypedValue | undefined, absent: number): number {
   }
 }
 
+/** As `Number.longValue` of Java, inside the safe integers. */
+function timeOf(typed: TypedValue | undefined): number {
+  if (typed?.type !== "float" && typed?.type !== "double") return integerOf(typed, 0);
+  const max = BigInt(Number.MAX_SAFE_INTEGER);
+  if (!Number.isFinite(typed.value))
+    return Number.isNaN(typed.value) ? 0 : Math.sign(typed.value) * Number(max);
+  const whole = BigInt(Math.trunc(typed.value));
+  return Number(whole > max ? max : whole < -max ? -max : whole);
+}
+
 function bytesOf(typed: TypedValue | undefined, ...types: readonly string[]): string | null {
   if (typed === undefined || !types.includes(typed.type)) return null;
   if (typed.type === "bytes") return toHex(typed.value);
   return typed.type === "string" ? toHex(encodeSimpleString(typed.value)) : null;
 }
+
+const emptyMessage: CoreMessage = {
+  messageId: 0,
+  address: null,
+  userId: null,
+  type: 0,
+  durable: false,
+  expiration: 0,
+  timestamp: 0,
+  priority: 0,
+  properties: new Map(),
+  body: new Uint8Array(0),
+};
+
+test("a scan finds a time in any number, and none in anything else", () => {
+  const times: [TypedValue, number][] = [
+    [{ type: "double", value: 1e12 + 0.9 }, 1e12],
+    [{ type: "double", value: -0.5 }, 0],
+    [{ type: "double", value: Number.NaN }, 0],
+    [{ type: "double", value: Infinity }, Number.MAX_SAFE_INTEGER],
+    [{ type: "float", value: 1024.5 }, 1024],
+    [{ type: "int", value: -7 }, -7],
+    [{ type: "string", value: "1000" }, 0],
+    [{ type: "boolean", value: true }, 0],
+  ];
+  for (const [value, expected] of times) {
+    const properties = new Map([[propertyNames.scheduledDelivery, value]]);
+    assert.equal(scan(encode({ ...emptyMessage, properties })).scheduledDelivery, expected);
+  }
+});
 
 test("a message cut at any byte is refused by scan and by reading", () => {
   fc.assert(
@@ -274,23 +314,11 @@ test("a holder carries nothing over from the scan before", () => {
     ]),
     body: encodeTextBody("x"),
   };
-  const empty: CoreMessage = {
-    messageId: 0,
-    address: null,
-    userId: null,
-    type: 0,
-    durable: false,
-    expiration: 0,
-    timestamp: 0,
-    priority: 0,
-    properties: new Map(),
-    body: new Uint8Array(0),
-  };
-  for (const message of [full, empty]) {
+  for (const message of [full, emptyMessage]) {
     const bytes = encode(message);
     scanMessage(new DataView(bytes.buffer), 0, bytes.length, into);
   }
-  assert.deepEqual(into, scan(encode(empty)));
+  assert.deepEqual(into, scan(encode(emptyMessage)));
 });
 
 test("headers of a large message are scanned without a body", () => {

@@ -42,6 +42,7 @@ const messageInput = fc
     targets: fc.uniqueArray(fc.integer({ min: 1, max: 0xffff_ffff }), { maxLength: 10 }),
     sequence: fc.maxSafeNat().map((value) => value % (sequenceMax - 10)),
     expirationMs: fc.oneof(fc.constant(0), fc.maxSafeNat()),
+    dueMs: fc.oneof(fc.constant(0), fc.maxSafeNat()),
     mark: fc.option(fc.tuple(fc.uint8Array({ minLength: 16, maxLength: 16 }), fc.maxSafeNat())),
     duplicateId: fc.option(fc.uint8Array({ maxLength: 60 })),
     priority: fc.integer({ min: 0, max: 9 }),
@@ -63,6 +64,7 @@ function writeOne(input: typeof messageInput extends fc.Arbitrary<infer T> ? T :
   plan.begin(address, body, new DataView(body.buffer), 0, body.length, 0);
   plan.priority = input.priority;
   plan.expirationMs = input.expirationMs;
+  plan.dueMs = input.dueMs;
   if (mark !== null) plan.setProducerMark(mark[0], 0, 7, mark[1]);
   if (duplicateId !== null) plan.setDuplicateId(duplicateId, 0, duplicateId.length);
   const definition = defaultQueueDefinition("q", "a", "anycast");
@@ -90,6 +92,7 @@ describe("MESSAGE records", () => {
           assert.equal(targetKey(view, data, index, position), plan.keys[index]);
         });
         assert.equal(view.expirationMs, input.expirationMs);
+        assert.equal(view.dueMs, input.dueMs);
         assert.equal(view.markAt >= 0, input.mark !== null);
         if (input.mark !== null) {
           assert.deepEqual(bytes.slice(view.markAt, view.markAt + 16), input.mark[0]);
@@ -121,6 +124,7 @@ describe("MESSAGE records", () => {
       targets: [1, 2],
       sequence: 5,
       expirationMs: 77,
+      dueMs: 99,
       mark: [new Uint8Array(16), 9] as [Uint8Array<ArrayBuffer>, number],
       duplicateId: new Uint8Array(5).fill(1),
       priority: 4,

@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { EverholdError, type ErrorCode } from "@everhold/base";
 import { recordHeaderBytes } from "@everhold/journal";
+import { ByteWriter } from "@everhold/wire";
 import { BrokerState } from "./broker-state.ts";
 import { MemoryLog, MemorySnapshot } from "./memory-log.test-support.ts";
 import { MessagePlan } from "./message-plan.ts";
 import { defaultQueueDefinition } from "./queue-definition.ts";
 import { createRowView } from "./row-bodies.ts";
-import { recordTypes } from "./records.ts";
+import { moveRecord, recordTypes } from "./records.ts";
 import { stateLimits } from "./state-limits.ts";
 
 const nowMs = 1_800_000_000_000;
@@ -22,7 +23,7 @@ function startedState(log: MemoryLog): BrokerState {
 }
 
 /** Sends a message with a mark and a duplicate id to queue `q`; returns its key. */
-function send(state: BrokerState, sequence: number): number {
+function send(state: BrokerState, sequence: number, dueMs = 0): number {
   const [queue, address] = [state.findQueue("q"), state.findAddress("a")];
   assert.ok(queue);
   assert.ok(address);
@@ -31,20 +32,24 @@ function send(state: BrokerState, sequence: number): number {
   plan.begin(address, bytes, new DataView(bytes.buffer), 0, 50, 8);
   plan.setProducerMark(new Uint8Array(16), 0, 1, sequence);
   plan.setDuplicateId(bytes, 0, 20);
+  plan.dueMs = dueMs;
   plan.addTarget(queue);
   state.addMessage(plan);
   return plan.keys[0] ?? -1;
 }
 
-/** A log with a queue, two messages, and an acknowledgement of the first. */
+/** A log with a queue, two messages, an acknowledgement of the first, and two for later, of which one is due. */
 function smallLog(): MemoryLog {
   const log = new MemoryLog();
   const state = startedState(log);
   const key = send(state, 1);
   send(state, 2);
+  send(state, 3, nowMs + 1000);
+  send(state, 4, nowMs + 2000);
   const queue = state.findQueue("q");
   assert.ok(queue);
   state.acknowledge(queue, [key], 1);
+  state.fallDue(nowMs + 1000, 10, () => {});
   return log;
 }
 
@@ -130,6 +135,11 @@ describe("recovery of the state", () => {
   it("gives a typed error when a section of a snapshot is cut or changed anywhere", () => {
     const log = smallLog();
     const state = recover(log);
+    const queue = state.findQueue("q");
+    assert.ok(queue);
+    const other = state.createQueue(defaultQueueDefinition("other", "a", "anycast"));
+    for (let count = 0; count < 2; count += 1)
+      state.move(queue, queue.nextStored(4), [other], "admin");
     const snapshot = new MemorySnapshot(log);
     log.commit();
     state.beginSnapshot();
@@ -166,6 +176,45 @@ describe("recovery of the state", () => {
       () => state.restoreSection(77, 0, bytes, new DataView(bytes.buffer), 0, 1),
       refusal("EVH_DATA_FORMAT", /kind 77/),
     );
+  });
+
+  it("reads a move as it was written before rows knew where they came from", () => {
+    const log = new MemoryLog();
+    const state = startedState(log);
+    const other = state.createQueue(defaultQueueDefinition("other", "a", "anycast"));
+    const key = send(state, 1);
+    const queue = state.findQueue("q");
+    assert.ok(queue);
+    const view = createRowView();
+    assert.ok(queue.read(key, view));
+    const writer = new ByteWriter();
+    const { position, messageOffset, messageLength } = view;
+    const targets = [{ queueId: other.id, key: other.nextKey(4) }];
+    const record = {
+      key,
+      reason: 0,
+      position,
+      messageOffset,
+      messageLength,
+      expirationMs: 0,
+      targets,
+    };
+    moveRecord.write(writer, record, 0);
+    log.append(recordTypes.move, queue.id, writer.offset);
+    log.bytes.set(writer.written(), log.payloadOffset);
+    const found = recover(log).findQueue("other");
+    assert.ok(found?.read(targets[0]?.key ?? -1, view));
+    assert.deepEqual([view.position, view.dueMs, view.origin], [position, 0, ""]);
+  });
+
+  it("refuses a record that says of a message twice that it is due", () => {
+    const log = smallLog();
+    const due = log.records.find((record) => record.type === recordTypes.due);
+    assert.ok(due);
+    const twin = log.prefix(log.endPosition);
+    twin.records.push({ ...due, position: twin.endPosition });
+    twin.endPosition += due.bytes.length;
+    assert.throws(() => recover(twin), refusal("EVH_DATA_CORRUPT", /waits for no time/));
   });
 
   it("marks what may have been handed out as redelivered, and nothing above the limit", () => {
