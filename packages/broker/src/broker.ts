@@ -6,6 +6,8 @@ import { brokerConfig, type BrokerConfig, type BrokerOptions } from "./config.ts
 import { CoreServer } from "./core/core-server.ts";
 import { Engine } from "./engine/engine.ts";
 import { limits } from "./limits.ts";
+import { CoreRequests } from "./management/core-requests.ts";
+import { Management } from "./management/management.ts";
 import { BrokerState } from "./state/broker-state.ts";
 
 /** What can be seen of one queue. */
@@ -41,6 +43,8 @@ export interface BrokerStartOptions {
 export class Broker {
   /** What recovery found. */
   readonly recovery: RecoverySummary;
+  /** Everything that can be asked of it, by resource and name. */
+  readonly management: Management;
   readonly #ports: Ports;
   readonly #config: BrokerConfig;
   readonly #journal: Journal;
@@ -65,6 +69,18 @@ export class Broker {
     this.#state = parts.engine.state;
     this.recovery = parts.recovery;
     this.#server = new CoreServer(parts.engine, options.ports);
+    this.management = new Management({
+      engine: parts.engine,
+      ports: options.ports,
+      clients: this.#server,
+      nodeId: this.nodeId,
+      startedMs: options.ports.monotonicClock.nowMs(),
+      endpoints: () => this.endpoints,
+    });
+    const requests = new CoreRequests(parts.engine, this.management);
+    parts.engine.requests.onRequest = (session, message) => {
+      requests.receive(session, message);
+    };
     parts.engine.onFailure = (error) => {
       this.#fail(error);
     };

@@ -72,6 +72,15 @@ export type BrokerOptions = Partial<Omit<BrokerConfig, "addressSettings">> & {
   readonly addressSettings?: Partial<AddressSettings>;
 };
 
+/** Whether a broker lets somebody in who says that they are `user`. */
+export function isKnownUser(
+  { users }: BrokerConfig,
+  user: string | null,
+  password: string | null,
+): boolean {
+  return users.length === 0 || users.some((one) => one.user === user && one.password === password);
+}
+
 const defaultAddressSettings: AddressSettings = {
   autoCreateAddresses: true,
   autoCreateQueues: true,

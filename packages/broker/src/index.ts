@@ -10,3 +10,6 @@ export {
   type User,
 } from "./config.ts";
 export { limits } from "./limits.ts";
+export { managementDocument } from "./management/document.ts";
+export type { Management, ManagementAnswer } from "./management/management.ts";
+export type { ManagementValue, Outcome, ResultType } from "./management/operation.ts";

@@ -39,6 +39,8 @@ export const limits = {
   sessionsPerConnectionMax: 1_000,
   /** Consumers of one session. Above: EVH_ILLEGAL_STATE for the creation. */
   consumersPerSessionMax: 10_000,
+  /** Producers of one session that are listed for people. Further ones work, and are not listed. */
+  producersPerSessionMax: 1_000,
   /** Metadata entries of one session. Above: EVH_ILLEGAL_STATE. */
   metadataPerSessionMax: 100,
   /** Bytes that a message's record may need beside the message: hundreds of targets, mark, duplicate id. */
@@ -91,6 +93,8 @@ export const limits = {
   addressCacheMax: 1_024,
   /** Forced deliveries that one consumer waits for; a client asks for one at a time. Above: protocol error. */
   forcedDeliveriesMax: 64,
+  /** Notifications that one step makes. Further ones of the step are dropped. */
+  notificationsPerStepMax: 10_000,
   /** Producers per connection that wait for credit. Above: the oldest request is granted. */
   creditRequestsMax: 10_000,
 } as const;

@@ -20,6 +20,8 @@ export interface Disk {
   remove(name: string): Promise<void>;
   /** Bytes that can still be written. */
   freeBytes(): Promise<number>;
+  /** Bytes that the whole disk has, used or not. Absent where that means nothing. */
+  sizeBytes?(): Promise<number>;
   /**
    * Takes the folder for this process until `release`, or until the process ends however it ends.
    * @throws EverholdError EVH_DATA_LOCKED naming the holder

@@ -1,3 +1,4 @@
+import type { StatsFs } from "node:fs";
 import * as fs from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { EverholdError } from "@everhold/base";
@@ -66,15 +67,23 @@ export class NodeDisk implements Disk {
   }
 
   async freeBytes(): Promise<number> {
-    const { bavail, bsize } = await this.#inFolder("ask for the free space of", () =>
-      fs.statfs(this.location),
-    );
+    const { bavail, bsize } = await this.#statistics("free space");
     return bavail * bsize;
+  }
+
+  /** Without what the system keeps for its administrator, so that used and free make the whole. */
+  async sizeBytes(): Promise<number> {
+    const { blocks, bfree, bavail, bsize } = await this.#statistics("size");
+    return (blocks - bfree + bavail) * bsize;
   }
 
   async lock(): Promise<DiskLock> {
     await this.#makeFolder();
     return lockFolder(this.location);
+  }
+
+  #statistics(what: string): Promise<StatsFs> {
+    return this.#inFolder(`ask for the ${what} of`, () => fs.statfs(this.location));
   }
 
   async #makeFolder(): Promise<void> {

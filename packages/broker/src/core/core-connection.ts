@@ -19,11 +19,13 @@ import {
   type ValueOf,
 } from "@everhold/wire";
 
+import { isKnownUser } from "../config.ts";
 import { AddressCache } from "../engine/address-cache.ts";
 import type { ClientLink } from "../engine/client-link.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { LiveQueue } from "../engine/live-queue.ts";
 import { Output } from "../engine/output.ts";
+import type { Session } from "../engine/session.ts";
 import { limits } from "../limits.ts";
 import type { CoreServer } from "./core-server.ts";
 import { CoreSession } from "./core-session.ts";
@@ -49,10 +51,13 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   readonly engine: Engine;
   readonly output: Output;
   readonly addresses = new AddressCache();
+  readonly createdMs: number;
+  clientId = "";
   /** The protocol version: 0 until the first packet that names one, and then for good. */
   version = 0;
   isClosed = false;
   isHeldBack = false;
+  readonly #number: number;
   readonly #server: CoreServer;
   readonly #link: Link;
   readonly #reader: FrameReader;
@@ -69,7 +74,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   #followsReattachment = false;
   #temporaryQueues: Set<LiveQueue> | undefined;
 
-  constructor(server: CoreServer, link: Link, nowMs: number) {
+  constructor(server: CoreServer, link: Link, nowMs: number, createdMs: number) {
     this.#server = server;
     this.engine = server.engine;
     this.#link = link;
@@ -82,6 +87,16 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#ttlMs = config.connectionTtlOverrideMs ?? config.connectionTtlMs;
     this.#lastActivityMs = nowMs;
     this.#stalledSinceMs = nowMs;
+    this.createdMs = createdMs;
+    this.#number = server.connectionCountTotal;
+  }
+
+  get id(): string {
+    return this.#number.toString(16).padStart(8, "0");
+  }
+
+  get sessions(): Iterable<Session> {
+    return Array.from(this.#sessions.values(), (each) => each.session);
   }
 
   get peer(): string {
@@ -326,6 +341,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#fixVersion(request.version);
     const session = new CoreSession(this, {
       name: request.name,
+      user: request.username,
       channelId: request.sessionChannelId,
       autoCommitSends: request.autoCommitSends,
       autoCommitAcks: request.autoCommitAcks,
@@ -335,6 +351,8 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
       isRecreation,
     });
     this.#sessions.set(session.channelId, session);
+    this.#server.sessionCountTotal += 1;
+    this.engine.notifications.sessionChanged("SESSION_CREATED", session.session);
     this.#becomeKnown();
     this.#write(packets.createSessionResponse, 1, { serverVersion: versionNewest });
   }
@@ -348,9 +366,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
         `cannot serve a client of protocol version ${version}, the newest known here is ${versionNewest}`,
       );
     }
-    const { users } = this.engine.config;
-    const isKnown = users.some((one) => one.user === username && one.password === password);
-    if (users.length > 0 && !isKnown) {
+    if (!isKnownUser(this.engine.config, username, password)) {
       this.#server.refusedLogin(this.peer, username ?? "");
       throw new EverholdError("EVH_SECURITY", "the user name or the password is wrong");
     }
@@ -443,6 +459,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#server.forget(this);
     for (const session of this.#sessions.values()) session.close(isFailure);
     this.#sessions.clear();
+    this.engine.notifications.connectionChanged("CONNECTION_DESTROYED", this);
     for (const queue of [...(this.#temporaryQueues ?? [])]) this.engine.catalog.deleteQueue(queue);
   }
 }

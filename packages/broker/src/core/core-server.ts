@@ -1,6 +1,7 @@
 import { deferred, EverholdError } from "@everhold/base";
 import type { Link, LinkHandler, LogFields, Ports, Timer } from "@everhold/env";
 
+import type { ClientDirectory } from "../engine/client-link.ts";
 import type { Engine } from "../engine/engine.ts";
 import { limits } from "../limits.ts";
 import { CoreConnection } from "./core-connection.ts";
@@ -13,7 +14,7 @@ import { RepeatedLine } from "./repeated-line.ts";
  * number, and what they do wrong is told in a limited number of lines. The one that has been a stranger
  * longest gives way: a client in earnest is one for milliseconds.
  */
-export class CoreServer {
+export class CoreServer implements ClientDirectory {
   readonly engine: Engine;
   /** The node's id as clients see it: the journal's group id, the same for ever. */
   readonly nodeId: string;
@@ -21,6 +22,8 @@ export class CoreServer {
   readonly eventId: number;
   /** What was configured, or what the system allows where that is less. */
   readonly connectionCountMax: number;
+  connectionCountTotal = 0;
+  sessionCountTotal = 0;
   /** Connections that are not read for now. */
   readonly paused = new Set<CoreConnection>();
   readonly #ports: Ports;
@@ -60,12 +63,16 @@ export class CoreServer {
       "A connection was closed",
       limits.strangerLinesBurst,
     );
-    this.nodeId = hexadecimal(engine.journal.groupId);
+    this.nodeId = engine.nodeId;
     this.eventId = ports.wallClock.nowMs();
   }
 
   get connectionCount(): number {
     return this.#connections.size;
+  }
+
+  links(): Iterable<CoreConnection> {
+    return this.#connections;
   }
 
   /** Begins to look after connections. */
@@ -80,6 +87,7 @@ export class CoreServer {
 
   /** Handles a new link. */
   accept(link: Link): LinkHandler {
+    this.connectionCountTotal += 1;
     const nowMs = this.#ports.monotonicClock.nowMs();
     // Those that linger still have their descriptor.
     const openCount = this.#connections.size + this.lingering.size;
@@ -92,10 +100,15 @@ export class CoreServer {
       link.destroy();
       return refusedLink;
     }
-    const connection = new CoreConnection(this, link, nowMs);
+    const createdMs = this.#ports.wallClock.nowMs();
+    const connection = new CoreConnection(this, link, nowMs, createdMs);
     this.#connections.add(connection);
     this.#strangers.add(connection);
     if (this.#strangers.size > this.engine.config.strangerCountMax) this.#dropOldestStranger(nowMs);
+    if (this.engine.notifications.isWanted) {
+      this.engine.notifications.connectionChanged("CONNECTION_CREATED", connection);
+      this.engine.endStep();
+    }
     return connection;
   }
 
@@ -211,7 +224,3 @@ const refusedLink: LinkHandler = {
   onDrained: () => {},
   onClosed: () => {},
 };
-
-function hexadecimal(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}

@@ -171,6 +171,7 @@ export class CoreSession implements SessionSink, Waiting {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.session.close(isFailure);
+    this.session.engine.notifications.sessionChanged("SESSION_CLOSED", this.session);
   }
 
   deliver(
@@ -213,7 +214,8 @@ export class CoreSession implements SessionSink, Waiting {
 
   #onSend(bytes: Uint8Array, view: DataView, start: number, end: number): void {
     readSend(view, start, end, this.link.version, send);
-    const { requiresResponse, correlationId, messageStart, messageEnd } = send;
+    const { requiresResponse, correlationId, senderId, messageStart, messageEnd } = send;
+    this.session.producers.countSend(senderId);
     this.sendMessage(
       bytes,
       view,

@@ -1,6 +1,7 @@
 import { EverholdError } from "@everhold/base";
 import { routingTypes, type packets, type PacketOf } from "@everhold/wire";
 
+import { managementAddress, notificationsAddress } from "../engine/broker-addresses.ts";
 import { splitName } from "../engine/catalog.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { QueueDefinition, RoutingType } from "../state/queue-definition.ts";
@@ -71,6 +72,7 @@ export function isSameSubscription(found: QueueDefinition, asked: QueueDefinitio
 /** What a queue is like, or what a queue of this name could be. */
 export function describeQueue(engine: Engine, name: string): QueueDescription {
   const parts = splitName(name);
+  if (name === managementAddress) return { ...managementQueue, autoCreateQueues: true };
   const queue = engine.catalog.findQueue(parts.queue);
   const { autoCreateQueues } = engine.config.addressSettings;
   if (queue === undefined) {
@@ -100,7 +102,10 @@ export function describeAddress(engine: Engine, name: string): AddressDescriptio
     return { ...common, exists: true, queueNames };
   }
   const address = engine.catalog.findAddress(splitName(name).address);
-  if (address === undefined) return { ...common, exists: false, queueNames: [] };
+  if (address === undefined) {
+    const exists = name === managementAddress || name === notificationsAddress;
+    return { ...common, exists, queueNames: [] };
+  }
   return {
     ...common,
     exists: true,
@@ -170,6 +175,17 @@ const missingQueue = {
   maxConsumers: -1,
   defaultConsumerWindowSize: consumerWindowBytes,
   configurationManaged: false,
+} as const;
+
+/** There is no such queue, but whoever asks may send requests to it. As in Artemis. */
+const managementQueue = {
+  ...missingQueue,
+  exists: true,
+  durable: true,
+  name: managementAddress,
+  address: managementAddress,
+  consumerCount: -1,
+  messageCount: -1,
 } as const;
 
 const addressDefaults = {

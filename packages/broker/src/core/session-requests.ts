@@ -124,9 +124,16 @@ function handleAdministration(request: Request, id: number): void {
       return createSharedQueue(request, request.read(packets.createSharedQueueV2));
     case packets.deleteQueue.id:
       return deleteQueue(request);
-    case packets.createProducer.id:
+    case packets.createProducer.id: {
+      // Never answered: nothing depends on it, people may want to see it.
+      const { producerId, address } = request.read(packets.createProducer);
+      const { producers, engine } = session.session;
+      producers.add(producerId, address, engine.nowMs());
+      return session.handled(request.counted(), 0);
+    }
     case packets.removeProducer.id:
-      // Never answered, and unknown producers are normal after a failover: nothing depends on them.
+      // Unknown producers are normal after a failover.
+      session.session.producers.remove(request.read(packets.removeProducer).producerId);
       return session.handled(request.counted(), 0);
     case packets.addMetadata.id: {
       const { key, data } = request.read(packets.addMetadata);
@@ -278,7 +285,7 @@ function continueLargeMessage(request: Request): void {
     counted,
     isAnswered,
     () => {
-      const message = finishUpload(session, upload, chunk.messageBodySize ?? 0);
+      const message = finishUpload(session, upload, chunk.messageBodySize ?? -1);
       const view = new DataView(message.buffer, message.byteOffset, message.length);
       session.sendMessage(
         message,

@@ -56,6 +56,10 @@ export class Catalog {
     return this.#newestPosition;
   }
 
+  addresses(): IterableIterator<LiveAddress> {
+    return this.#addresses.values();
+  }
+
   queues(): IterableIterator<LiveQueue> {
     return this.#queues.values();
   }
@@ -89,6 +93,7 @@ export class Catalog {
       const address = new LiveAddress(state);
       this.#addresses.set(name, address);
       this.#noteChange();
+      this.#engine.notifications.addressChanged("ADDRESS_ADDED", address);
       return address;
     }
     const missing = routingTypes.filter((type) => !found.state.routingTypes.includes(type));
@@ -98,6 +103,21 @@ export class Catalog {
     }
     found.isUnused = false;
     return found;
+  }
+
+  /** Sets which routing types an address has. @throws EverholdError EVH_ROUTING_TYPE for one that a queue needs */
+  setRoutingTypes(address: LiveAddress, routingTypes: readonly RoutingType[]): void {
+    const user = [...address.anycast, ...address.multicast].find(
+      (queue) => !routingTypes.includes(queue.state.definition.routingType),
+    );
+    if (user !== undefined) {
+      throw new EverholdError(
+        "EVH_ROUTING_TYPE",
+        `cannot take the routing type ${user.state.definition.routingType} from "${address.name}": the queue "${user.name}" has it`,
+      );
+    }
+    this.#engine.state.updateAddress(address.state, routingTypes);
+    this.#noteChange();
   }
 
   /**
@@ -126,7 +146,35 @@ export class Catalog {
     const queue = this.#adopt(state, owner);
     this.#noteChange();
     this.#warnOfUnused(definition);
+    this.#engine.notifications.queueChanged("BINDING_ADDED", queue);
     return queue;
+  }
+
+  /**
+   * Changes attributes of a queue; its name, its address and whether it is kept stay.
+   * @throws EverholdError EVH_INVALID_FILTER; EVH_MAX_CONSUMERS for fewer than it has
+   */
+  updateQueue(queue: LiveQueue, changes: Partial<QueueDefinition>): void {
+    const { name, addressName, durable, temporary } = queue.state.definition;
+    const fixed = { name, addressName, durable, temporary };
+    const definition = { ...queue.state.definition, ...changes, ...fixed };
+    const selector = parseFilter(definition.filter);
+    const { maxConsumers, routingType } = definition;
+    if (maxConsumers >= 0 && queue.takerCount > maxConsumers) {
+      throw new EverholdError(
+        "EVH_MAX_CONSUMERS",
+        `cannot limit the queue "${name}" to ${maxConsumers} consumers: it has ${queue.takerCount}`,
+      );
+    }
+    const { address } = queue;
+    this.createAddress(addressName, [routingType], address.state.autoCreated);
+    this.#engine.state.updateQueue(queue.state, definition);
+    this.#noteChange();
+    queue.selector = selector;
+    removeFrom(address.anycast, queue);
+    removeFrom(address.multicast, queue);
+    (routingType === "anycast" ? address.anycast : address.multicast).push(queue);
+    this.#warnOfUnused(definition);
   }
 
   /** Deletes a queue with its messages; its consumers are told. */
@@ -143,6 +191,7 @@ export class Catalog {
     removeFrom(queue.address.multicast, queue);
     this.#engine.state.deleteQueue(queue.state);
     this.#noteChange();
+    this.#engine.notifications.queueChanged("BINDING_REMOVED", queue);
     // The address of a temporary queue came with it, and goes with it.
     const { address } = queue;
     if (!address.state.isStored && address.state.queues.length === 0) this.deleteAddress(address);
@@ -154,10 +203,7 @@ export class Catalog {
    * `QueueManagerImpl`, `auto-delete-queues`.
    */
   deleteIfUnused(queue: LiveQueue): void {
-    const { autoCreated, autoDelete, temporary } = queue.state.definition;
-    const { autoDeleteQueues } = this.#engine.config.addressSettings;
-    const mayGo = (autoDelete ?? (autoCreated && autoDeleteQueues)) && !temporary;
-    if (!mayGo || !queue.wasConsumed) return;
+    if (!this.mayDeleteAutomatically(queue) || !queue.wasConsumed) return;
     if (queue.consumers.length > 0 || queue.state.messageCount > 0) {
       queue.isUnused = false;
       return;
@@ -173,12 +219,20 @@ export class Catalog {
     }
   }
 
+  /** Whether the queue is one that goes when nobody needs it. */
+  mayDeleteAutomatically(queue: LiveQueue): boolean {
+    const { autoCreated, autoDelete, temporary } = queue.state.definition;
+    const { autoDeleteQueues } = this.#engine.config.addressSettings;
+    return (autoDelete ?? (autoCreated && autoDeleteQueues)) && !temporary;
+  }
+
   /** Deletes an address that has no queues. */
   deleteAddress(address: LiveAddress): void {
     address.isDeleted = true;
     this.#addresses.delete(address.name);
     this.#engine.state.deleteAddress(address.state);
     this.#noteChange();
+    this.#engine.notifications.addressChanged("ADDRESS_REMOVED", address);
   }
 
   /**

@@ -1,11 +1,21 @@
+import type { EverholdError } from "@everhold/base";
+
 import type { AddressCache } from "./address-cache.ts";
 import type { LiveQueue } from "./live-queue.ts";
+import type { Session } from "./session.ts";
 import type { DeferredWork } from "./waiters.ts";
 
 /** What the engine knows of one client connection, whatever protocol it speaks. */
 export interface ClientLink {
+  /** Tells it from all others since the broker started. */
+  readonly id: string;
   /** The peer, for messages to people. */
   readonly peer: string;
+  /** Milliseconds since 1970. */
+  readonly createdMs: number;
+  /** As its client says it; empty for none. */
+  clientId: string;
+  readonly sessions: Iterable<Session>;
   /** Temporary queues: they live as long as the connection. */
   readonly temporaryQueues: Set<LiveQueue>;
   readonly addresses: AddressCache;
@@ -13,6 +23,17 @@ export interface ClientLink {
   readonly isWritable: boolean;
   /** A delivery was held back because of that; its queues are pumped when the connection drains. */
   isHeldBack: boolean;
+  /** Ends it, because of what the error says. */
+  fail(error: EverholdError): void;
+}
+
+/** All client connections. */
+export interface ClientDirectory {
+  readonly connectionCount: number;
+  /** Connections and sessions since the broker started. */
+  readonly connectionCountTotal: number;
+  readonly sessionCountTotal: number;
+  links(): Iterable<ClientLink>;
 }
 
 /** What is to be said of a message that is delivered from a queue to which it was moved. */

@@ -21,6 +21,11 @@ export class Consumer {
   readonly isBrowser: boolean;
   readonly priority: number;
   readonly deliveries = new Deliveries();
+  /** Milliseconds since 1970. */
+  readonly createdMs: number;
+  /** Messages it was handed, and those of them that its client settled; for people to see. */
+  deliveredCount = 0;
+  acknowledgedCount = 0;
   /** Where a browser, or a consumer with a filter, looks next; others take the head of the queue. */
   readonly cursor: ScanCursor | undefined;
   /** Sequences of forced deliveries that were asked for and not answered. */
@@ -39,6 +44,7 @@ export class Consumer {
     this.selector = options.selector;
     this.isBrowser = options.isBrowser;
     this.priority = options.priority;
+    this.createdMs = session.engine.nowMs();
     this.cursor =
       options.isBrowser || options.selector !== undefined ? new ScanCursor() : undefined;
   }

@@ -1,6 +1,7 @@
 import { EverholdError } from "@everhold/base";
 
 import { limits } from "../limits.ts";
+import { managementAddress } from "./broker-addresses.ts";
 import { splitName } from "./catalog.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveAddress } from "./live-queue.ts";
@@ -102,6 +103,8 @@ export class CreditDesk {
   }
 
   #hasRoom(name: string): boolean {
+    // Who manages the broker may have to make room.
+    if (name === managementAddress) return true;
     if (this.#engine.journal.diskFull) return false;
     if (this.#memoryBytes > this.#engine.config.memoryBytesMax) return false;
     const { maxSizeBytes } = this.#engine.config.addressSettings;

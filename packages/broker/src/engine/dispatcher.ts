@@ -65,7 +65,8 @@ export class Dispatcher {
    * written together with the rows and nobody waits for a second write.
    */
   prepare(queue: LiveQueue): void {
-    if (queue.isDeleted || queue.isBroken || !queue.consumers.some(isWaiting)) return;
+    if (queue.isDeleted || queue.isBroken || queue.isPaused) return;
+    if (!queue.consumers.some(isWaiting)) return;
     for (let priority = priorityMax; priority >= 0; priority -= 1) {
       const key = queue.state.nextStored(priority);
       if (key !== noKey) this.#engine.state.prepareDispatch(queue.state, key);
@@ -100,7 +101,7 @@ export class Dispatcher {
 
   /** Gives the consumer its next message, if there is one. */
   #offer(queue: LiveQueue, consumer: Consumer): Attempt {
-    if (!consumer.isReady) return "idle";
+    if (!consumer.isReady || (queue.isPaused && !consumer.isBrowser)) return "idle";
     const link = consumer.session.sink.link;
     if (!link.isWritable) {
       link.isHeldBack = true;
@@ -154,6 +155,7 @@ export class Dispatcher {
       return;
     }
     consumer.deliveries.push(row.messageId, key);
+    consumer.deliveredCount += 1;
     queue.state.take(key);
   }
 

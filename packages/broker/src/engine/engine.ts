@@ -10,8 +10,10 @@ import { Catalog } from "./catalog.ts";
 import { CreditDesk } from "./credit-desk.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { LiveQueue } from "./live-queue.ts";
+import { Notifications } from "./notifications.ts";
 import { OutputPool, OutputSchedule } from "./output.ts";
 import { Redelivery } from "./redelivery.ts";
+import { RequestDesk } from "./request-desk.ts";
 import { Router } from "./router.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { Session } from "./session.ts";
@@ -45,6 +47,8 @@ export class Engine implements JournalListener {
   readonly redelivery: Redelivery;
   readonly scheduler: Scheduler;
   readonly credits: CreditDesk;
+  readonly requests: RequestDesk;
+  readonly notifications: Notifications;
   /** Sessions by what must be unique among them, such as a client id. */
   readonly uniqueMetadata = new Map<string, Session>();
   /** Called after each commit, when paused producers may go on. */
@@ -78,7 +82,20 @@ export class Engine implements JournalListener {
     this.redelivery = new Redelivery(this);
     this.scheduler = new Scheduler(this, parts.ports.timers);
     this.credits = new CreditDesk(this);
+    this.requests = new RequestDesk(this);
+    this.notifications = new Notifications(this);
     this.#dispatcher = new Dispatcher(this);
+  }
+
+  /** The broker's id as others see it: made once for its data, 32 hexadecimal digits. */
+  get nodeId(): string {
+    const { groupId } = this.journal;
+    return Array.from(groupId, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  }
+
+  /** Whether nothing is handed out any more. */
+  get isHalted(): boolean {
+    return this.#isHalted;
   }
 
   /** The time of day, the same for the whole step. */
@@ -139,6 +156,7 @@ export class Engine implements JournalListener {
   /** Pumps the queues that were touched in this step, and prepares for what its commit will show. */
   endStep(): void {
     if (this.#isHalted) return;
+    this.notifications.send();
     while (this.#touched.length > 0) {
       const pumping = this.#touched;
       this.#touched = this.#pumping;
@@ -148,6 +166,7 @@ export class Engine implements JournalListener {
         this.#dispatcher.pump(queue);
       }
       pumping.length = 0;
+      this.notifications.send();
     }
     for (const queue of this.#grown) {
       queue.hasNewRows = false;

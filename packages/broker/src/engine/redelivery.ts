@@ -9,6 +9,7 @@ import type { LiveQueue } from "./live-queue.ts";
 export class Redelivery {
   readonly #engine: Engine;
   readonly #row = createRowView();
+  readonly #noted = createRowView();
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -43,10 +44,17 @@ export class Redelivery {
     // What lies in such a queue already would only move in a circle.
     const isThere = addressName === undefined || queue.address.name === addressName;
     const target = isThere ? undefined : this.#engine.catalog.resolveSink(addressName);
-    if (target === undefined) {
+    if (target !== undefined) this.moveTo(queue, key, target, reason);
+    else {
+      this.#note(queue, key, reason);
       this.#engine.acknowledgeOne(queue, key);
-      return;
     }
+  }
+
+  /** Moves a row to another queue. */
+  moveTo(queue: LiveQueue, key: number, target: LiveQueue, reason: MoveReason): void {
+    this.#note(queue, key, reason);
+    target.counts.addedTotal += 1;
     const position = this.#engine.state.move(queue.state, key, [target.state], reason);
     // What is in no journal waits for no commit, and perhaps none comes.
     if (position >= 0) this.#engine.rowAdded(target);
@@ -84,6 +92,16 @@ export class Redelivery {
       if (count === 0) return;
       state.acknowledge(queue.state, keys, count);
     }
+  }
+
+  /** Counts a row that leaves a queue, and tells of it where it expired. */
+  #note(queue: LiveQueue, key: number, reason: MoveReason): void {
+    if (reason === "attempts") queue.counts.killedTotal += 1;
+    if (reason !== "expired") return;
+    queue.counts.expiredTotal += 1;
+    const { notifications } = this.#engine;
+    if (!notifications.isWanted || !queue.state.read(key, this.#noted)) return;
+    notifications.messageExpired(queue, this.#noted.messageId);
   }
 
   /** A message is ready that consumers may have passed already. */

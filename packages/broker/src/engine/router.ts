@@ -1,6 +1,6 @@
 import { EverholdError } from "@everhold/base";
 import { recordBytes } from "@everhold/journal";
-import { decodeSimpleString, MessageScan, scanHeaders, scanMessage } from "@everhold/wire";
+import { decodeSimpleString, MessageScan, scanHeaders } from "@everhold/wire";
 
 import { limits } from "../limits.ts";
 import { MessagePlan } from "../state/message-plan.ts";
@@ -30,6 +30,8 @@ export class Router {
   readonly #plan = new MessagePlan();
   readonly #identity = new MessageIdentity();
   readonly #targets: LiveQueue[] = [];
+  /** Of the message that was prepared last. */
+  #address: LiveAddress | undefined;
   /** The message that was scanned last. */
   readonly scan = new MessageScan();
 
@@ -38,14 +40,13 @@ export class Router {
   }
 
   /**
-   * Takes one message that is in no transaction. What must be committed before it may be answered is
+   * Takes the message that was scanned last, which is in no transaction. What must be committed before it may be answered is
    * everything up to the journal's end; `true` says that there is something to wait for.
    *
    * @throws EverholdError when the send is refused; for a marked send that is recorded then, so that a
    * repeat is refused as well
    */
   send(session: Session, bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
-    scanMessage(view, start, end, this.scan);
     this.#identity.read(view, this.scan);
     const position = this.#engine.journal.endPosition;
     if (!this.#isNewSequence(bytes)) return true;
@@ -118,18 +119,25 @@ export class Router {
     return this.#engine.state.messageRecordBytes(this.#plan);
   }
 
-  /** Adds what was prepared and wakes its queues. */
-  add(): void {
+  /** Adds what was prepared and wakes its queues. Gives the message's id, −1 when no queue takes it. */
+  add(): number {
     const plan = this.#plan;
-    this.#engine.state.addMessage(plan);
+    const id = this.#engine.state.addMessage(plan);
+    const address = this.#address;
+    if (address !== undefined) {
+      if (this.#targets.length === 0) address.unroutedCount += 1;
+      else address.routedCount += 1;
+    }
     // With one stored queue among them, all targets share the record, and wait for it.
     const isRecorded = plan.storedTargetCount > 0;
     for (const queue of this.#targets) {
+      queue.counts.addedTotal += 1;
       // A scheduled message concerns nobody before its time: `Scheduler.arm` sees it at the step's end.
       if (plan.dueMs > 0) continue;
       if (isRecorded) this.#engine.rowAdded(queue);
       else this.#engine.touch(queue);
     }
+    return id;
   }
 
   /** Refuses what would be more rows than the broker can hold. @throws EverholdError EVH_ADDRESS_FULL */
@@ -223,6 +231,7 @@ export class Router {
   ): void {
     const { scan } = this;
     const plan = this.#plan;
+    this.#address = address;
     plan.begin(address.state, bytes, view, start, end, scan.messageIdOffset);
     plan.priority = scan.priority;
     plan.isDurable = scan.durable;

@@ -1,4 +1,5 @@
 import { assert, EverholdError } from "@everhold/base";
+import { scanMessage } from "@everhold/wire";
 
 import { limits } from "../limits.ts";
 import { parseFilter } from "../selector/selector.ts";
@@ -6,11 +7,15 @@ import type { SessionSink } from "./client-link.ts";
 import { Consumer } from "./consumer.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveQueue } from "./live-queue.ts";
+import { SessionProducers } from "./session-producers.ts";
 import { Transaction } from "./transaction.ts";
+import type { DeferredWork } from "./waiters.ts";
 
 /** How a session was created. */
 export interface SessionOptions {
   readonly name: string;
+  /** Who logged in; `null` for nobody. */
+  readonly user: string | null;
   readonly autoCommitSends: boolean;
   readonly autoCommitAcks: boolean;
   readonly preAcknowledge: boolean;
@@ -36,7 +41,11 @@ export class Session {
   readonly engine: Engine;
   readonly sink: SessionSink;
   readonly name: string;
+  readonly user: string | null;
+  /** Milliseconds since 1970. */
+  readonly createdMs: number;
   readonly isPreAcknowledged: boolean;
+  readonly producers = new SessionProducers();
   readonly metadata = new Map<string, string>();
   /** Where messages without an address go: as the client said, else the first address used. */
   defaultAddress: string | undefined;
@@ -51,6 +60,8 @@ export class Session {
     this.engine = engine;
     this.sink = sink;
     this.name = options.name;
+    this.user = options.user;
+    this.createdMs = engine.nowMs();
     this.isPreAcknowledged = options.preAcknowledge;
     this.defaultAddress = options.defaultAddress;
     this.#autoCommitSends = options.autoCommitSends;
@@ -67,9 +78,21 @@ export class Session {
    * @throws EverholdError when it is refused
    */
   send(bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
+    const { router, requests } = this.engine;
+    scanMessage(view, start, end, router.scan);
+    if (requests.isRequest(router.scan, bytes)) return requests.receive(this, bytes, start, end);
     if (this.#autoCommitSends) return this.engine.router.send(this, bytes, view, start, end);
     this.#currentTransaction().addSend(bytes, view, start, end);
     return false;
+  }
+
+  /**
+   * Runs `work` once everything so far is committed, together with the open transaction where sends are
+   * transacted. What is rolled back is not run.
+   */
+  afterCommit(work: DeferredWork): void {
+    if (this.#autoCommitSends) this.sink.afterCommit(work);
+    else this.#currentTransaction().addWork(work);
   }
 
   /** A message was refused before it was whole. */
@@ -118,6 +141,7 @@ export class Session {
     });
     this.#consumers.set(consumer.id, consumer);
     queue.addConsumer(consumer);
+    this.engine.notifications.consumerChanged("CONSUMER_CREATED", consumer);
     return consumer;
   }
 
@@ -170,6 +194,7 @@ export class Session {
     if (count === 0) throw this.#refuseSettlement(consumerId, messageId);
     const keys = this.engine.keyScratch(count);
     for (let index = 0; index < count; index += 1) keys[index] = consumer.deliveries.shift();
+    consumer.acknowledgedCount += count;
     this.#settle(consumer.queue, keys, count);
   }
 
@@ -184,6 +209,7 @@ export class Session {
     if (key < 0) throw this.#refuseSettlement(consumerId, messageId);
     const keys = this.engine.keyScratch(1);
     keys[0] = key;
+    consumer.acknowledgedCount += 1;
     this.#settle(consumer.queue, keys, 1);
   }
 
@@ -274,6 +300,7 @@ export class Session {
     if (replaced !== undefined) this.#releaseMetadata(key, replaced);
     if (holder === undefined || holder === this) this.engine.uniqueMetadata.set(unique, this);
     this.metadata.set(key, value);
+    if (key === clientIdKey) this.sink.link.clientId = value;
   }
 
   /** Others may have this pair of metadata from now on. */
@@ -316,6 +343,7 @@ export class Session {
     this.#consumers.delete(consumer.id);
     const { queue } = consumer;
     queue.removeConsumer(consumer);
+    this.engine.notifications.consumerChanged("CONSUMER_CLOSED", consumer);
     for (let key = consumer.deliveries.shift(); key >= 0; key = consumer.deliveries.shift()) {
       this.engine.redelivery.giveBack(queue, key, isFailure);
     }
@@ -328,6 +356,9 @@ export class Session {
     this.engine.touch(queue);
   }
 }
+
+/** What JMS clients say their client id under. Source: Artemis, `ClientSession`. */
+const clientIdKey = "jms-client-id";
 
 function uniqueKey(key: string, value: string): string {
   return `${key.length}:${key}${value}`;

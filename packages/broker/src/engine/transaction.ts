@@ -31,18 +31,18 @@ export class Transaction implements DeferredWork {
   #failure: EverholdError | undefined;
   /** Sends that need no record, and must wait until the others are committed. */
   readonly #deferred: CheckedSend[] = [];
+  readonly #works: DeferredWork[] = [];
 
   constructor(session: Session) {
     this.#session = session;
   }
 
   /**
-   * Adds a message. What cannot be done comes out at COMMIT.
-   * @throws ProtocolError when the bytes are no message
+   * Adds the message that was scanned last. What cannot be done comes out at COMMIT.
+   * @throws ProtocolError when its identity cannot be one
    */
   addSend(bytes: Uint8Array, view: DataView, start: number, end: number): void {
     const { credits, router } = this.#session.engine;
-    scanMessage(view, start, end, router.scan);
     try {
       router.identify(view);
     } catch (error) {
@@ -68,6 +68,11 @@ export class Transaction implements DeferredWork {
       if (!(error instanceof EverholdError)) throw error;
       this.fail(error);
     }
+  }
+
+  /** Adds what is to happen when it is committed, and not when it is rolled back. */
+  addWork(work: DeferredWork): void {
+    this.#works.push(work);
   }
 
   /** Adds the settlement of `count` deliveries that are in flight. */
@@ -136,6 +141,7 @@ export class Transaction implements DeferredWork {
       if (!queue.isDeleted) engine.state.acknowledge(queue.state, keys, keys.length);
     }
     if (this.#deferred.length > 0) this.#session.sink.afterCommit(this);
+    for (const work of this.#works) this.#session.sink.afterCommit(work);
   }
 
   /** Fills `stored` with the sends that need a record, and sums up what these take. */

@@ -222,6 +222,17 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     return queue;
   }
 
+  /** Gives a queue other attributes; its name, its address and whether it is kept stay. */
+  updateQueue(queue: QueueState, definition: QueueDefinition): number {
+    assert(definition.addressName === queue.definition.addressName, "a queue keeps its address");
+    const addressId = queue.address.id;
+    const position = queue.isStored
+      ? this.#append(recordTypes.queue, queue.id, queueRecord, { addressId, definition })
+      : -1;
+    queue.define(definition);
+    return position;
+  }
+
   /** Ends a queue and all its messages. */
   deleteQueue(queue: QueueState): number {
     const position = queue.isStored

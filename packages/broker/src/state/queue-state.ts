@@ -67,12 +67,12 @@ export function createNewRow(): NewRow {
  */
 export class QueueState {
   readonly id: number;
-  readonly definition: QueueDefinition;
   /** Whether the journal knows it: durable and not temporary. */
   readonly isStored: boolean;
   readonly #context: QueueContext;
   readonly #lanes: (Lane | undefined)[] = [];
   readonly #limits: (DispatchLimit | undefined)[] = [];
+  #definition: QueueDefinition;
   #address: AddressState | undefined;
   /** Bit l says that lane l has ready rows. */
   #readyLanes = 0;
@@ -85,8 +85,12 @@ export class QueueState {
   constructor(context: QueueContext, id: number, definition: QueueDefinition, isStored: boolean) {
     this.#context = context;
     this.id = id;
-    this.definition = definition;
+    this.#definition = definition;
     this.isStored = isStored;
+  }
+
+  get definition(): QueueDefinition {
+    return this.#definition;
   }
 
   /** The address that it belongs to. */
@@ -343,6 +347,12 @@ export class QueueState {
     }
     this.#readyCount = 0;
     this.#readyLanes = 0;
+  }
+
+  /** Replaces the definition; the name stays. */
+  define(definition: QueueDefinition): void {
+    assert(definition.name === this.#definition.name, "a queue keeps its name");
+    this.#definition = definition;
   }
 
   /** Joins the address. */

@@ -24,7 +24,7 @@ import { stateLimits } from "./state-limits.ts";
  * | 16   | CATALOG          | 0            | what is set once for the whole journal               |
  * | 17   | ADDRESS          | address id   | definition; also replaces an earlier one             |
  * | 18   | ADDRESS_DELETE   | address id   | –                                                    |
- * | 19   | QUEUE            | queue id     | address id and definition                            |
+ * | 19   | QUEUE            | queue id     | address id and definition; also replaces an earlier one |
  * | 20   | QUEUE_DELETE     | queue id     | –                                                    |
  * | 21   | MESSAGE          | address id   | `message-record.ts`                                  |
  * | 22   | ACKNOWLEDGE      | queue id     | `acknowledge-record.ts`                              |

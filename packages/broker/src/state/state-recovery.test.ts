@@ -102,14 +102,28 @@ describe("recovery of the state", () => {
     assert.throws(() => recover(twin), refusal("EVH_DATA_CORRUPT", /found row key 36, expected 4/));
   });
 
-  it("refuses a second definition of a queue", () => {
-    const log = smallLog();
-    const twin = log.prefix(log.endPosition);
-    const queue = twin.records.find((record) => record.type === recordTypes.queue);
+  it("a later definition of a queue replaces the earlier one", () => {
+    const log = new MemoryLog();
+    const state = startedState(log);
+    send(state, 1);
+    const queue = state.findQueue("q");
     assert.ok(queue);
-    twin.records.push({ ...queue, position: twin.endPosition });
-    twin.endPosition += queue.bytes.length;
-    assert.throws(() => recover(twin), refusal("EVH_DATA_CORRUPT", /found queue 2 twice/));
+    state.updateQueue(queue, { ...queue.definition, maxConsumers: 3 });
+    const found = recover(log);
+    assert.equal(found.findQueue("q")?.definition.maxConsumers, 3);
+    assert.equal(found.fingerprint(), state.fingerprint());
+  });
+
+  it("refuses a later definition of a queue under another name", () => {
+    const log = new MemoryLog();
+    startedState(log).createQueue(defaultQueueDefinition("r", "a", "anycast"));
+    const twin = log.prefix(log.endPosition);
+    const [queue, other] = twin.records.filter((record) => record.type === recordTypes.queue);
+    assert.ok(queue);
+    assert.ok(other);
+    twin.records.push({ ...other, reference: queue.reference, position: twin.endPosition });
+    twin.endPosition += other.bytes.length;
+    assert.throws(() => recover(twin), refusal("EVH_DATA_CORRUPT", /found another name/));
   });
 
   it("gives a typed error, or recovers, when any byte of any record is changed", () => {

@@ -246,7 +246,14 @@ export class StateRecovery {
   #applyQueue(id: number, payload: Payload): void {
     const { addressId, definition } = this.#read(queueRecord, payload);
     if (this.#restored.coversQueue(id, payload.position)) return;
-    if (this.#tables.queues.has(id)) throw corrupt(payload.position, `found queue ${id} twice`);
+    const queue = this.#tables.queues.get(id);
+    if (queue !== undefined) {
+      if (queue.definition.name !== definition.name) {
+        throw corrupt(payload.position, `found another name for the queue ${id}`);
+      }
+      queue.define(definition);
+      return;
+    }
     this.#tables.putQueue(id, definition, true);
     this.#restored.addressIds.set(id, addressId);
   }
@@ -293,6 +300,9 @@ export class StateRecovery {
   #applyMove(queueId: number, payload: Payload, move: Move): void {
     const { position } = payload;
     if (move.reason >= moveReasons.length) throw corrupt(position, `found reason ${move.reason}`);
+    if (move.position + move.messageOffset + move.messageLength > position) {
+      throw corrupt(position, `found a body at ${move.position}, which is not in front of it`);
+    }
     const row = this.#row;
     row.position = move.position;
     row.messageOffset = move.messageOffset;

@@ -1,0 +1,141 @@
+import { EverholdError } from "@everhold/base";
+import {
+  ByteReader,
+  ByteWriter,
+  propertyNames,
+  readMessage,
+  scanMessage,
+  writeMessage,
+  type CoreMessage,
+} from "@everhold/wire";
+
+import type { LiveQueue } from "../engine/live-queue.ts";
+import type { ManagedQueue } from "./managed-broker.ts";
+import type { VisitedMessage } from "./message-walk.ts";
+
+/** Takes a message away from a queue for good. It is counted as acknowledged. */
+export function removeMessage({ broker, queue }: ManagedQueue, { key }: VisitedMessage): void {
+  broker.engine.acknowledgeOne(queue, key);
+}
+
+/** Moves a message to another queue; it says there where it came from. */
+export function moveMessage(
+  { broker, queue }: ManagedQueue,
+  { key }: VisitedMessage,
+  target: LiveQueue,
+): void {
+  broker.engine.redelivery.moveTo(queue, key, target, "admin");
+}
+
+/**
+ * Gives a dead letter or an expired message back to the queue that it came from, to be delivered as if it
+ * had never left; it expires no more. False when it did not come from another queue, or when that queue
+ * is gone.
+ */
+export function retryMessage(target: ManagedQueue, message: VisitedMessage): boolean {
+  const { broker, queue } = target;
+  const origin = broker.engine.catalog.findQueue(message.row.origin);
+  if (origin === undefined || origin === queue) return false;
+  const { offset } = message.body;
+  const end = offset + message.row.messageLength;
+  const sent = readMessage(new ByteReader(message.body.bytes.subarray(offset, end)));
+  // Clients drop what has expired by its own header, so that has to go.
+  if (sent.expiration > 0) replaceMessage(target, message, { ...sent, expiration: 0 }, origin);
+  else broker.engine.redelivery.moveTo(queue, message.key, origin, "other");
+  return true;
+}
+
+/**
+ * Gives a message another priority: it goes behind those that have it. False when it has it already, or
+ * when it came from another queue, of which it would know no more.
+ */
+export function changePriority(
+  target: ManagedQueue,
+  message: VisitedMessage,
+  priority: number,
+): boolean {
+  if (message.row.priority === priority || message.row.origin !== "") return false;
+  const { offset } = message.body;
+  const end = offset + message.row.messageLength;
+  const sent = readMessage(new ByteReader(message.body.bytes.subarray(offset, end)));
+  replaceMessage(target, message, { ...sent, priority }, target.queue);
+  return true;
+}
+
+/** What `sendToDeadLetters` has to know first. @throws EverholdError EVH_REJECTED when there is no such place */
+export function checkDeadLetterAddress({ broker, queue }: ManagedQueue): string {
+  const { deadLetterAddress } = broker.engine.config.addressSettings;
+  return checkSink(queue, deadLetterAddress, "dead-letter");
+}
+
+/** As {@link checkDeadLetterAddress} for expired messages. @throws EverholdError EVH_REJECTED */
+export function checkExpiryAddress({ broker, queue }: ManagedQueue): string {
+  const { expiryAddress } = broker.engine.config.addressSettings;
+  return checkSink(queue, expiryAddress, "expiry");
+}
+
+/**
+ * The queue that messages are to be moved to.
+ * @throws EverholdError EVH_QUEUE_DOES_NOT_EXIST, EVH_REJECTED for the queue itself
+ */
+export function otherQueue({ broker, queue }: ManagedQueue, name: string): LiveQueue {
+  const found = broker.engine.catalog.findQueue(name);
+  if (found === undefined) {
+    throw new EverholdError(
+      "EVH_QUEUE_DOES_NOT_EXIST",
+      `cannot move messages to the queue "${name}": there is none of this name`,
+    );
+  }
+  if (found === queue) {
+    throw new EverholdError("EVH_REJECTED", `cannot move messages of "${name}" to itself`);
+  }
+  return found;
+}
+
+/** Sends what nobody may drop by mistake somewhere, or not at all. */
+function checkSink(queue: LiveQueue, addressName: string | undefined, what: string): string {
+  if (addressName === undefined) {
+    throw new EverholdError(
+      "EVH_REJECTED",
+      `cannot move messages of "${queue.name}": this broker has no ${what} address`,
+    );
+  }
+  if (queue.address.name === addressName) {
+    throw new EverholdError(
+      "EVH_REJECTED",
+      `cannot move messages of "${queue.name}": its address is the ${what} address`,
+    );
+  }
+  return addressName;
+}
+
+/** Puts another message in the place of one, in one atomic group. */
+function replaceMessage(
+  { broker, queue }: ManagedQueue,
+  { key, row }: VisitedMessage,
+  message: CoreMessage,
+  target: LiveQueue,
+): void {
+  const { engine } = broker;
+  // They told the broker of the first sending, and would make it refuse this one.
+  const properties = new Map(message.properties);
+  properties.delete(propertyNames.duplicateId);
+  properties.delete(propertyNames.producerMark);
+  const writer = new ByteWriter(row.messageLength + 64);
+  writeMessage(writer, { ...message, properties });
+  const { router, state, journal } = engine;
+  const bytes = writer.toBytes();
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  scanMessage(view, 0, bytes.length, router.scan);
+  router.identify(view);
+  engine.credits.checkRoom(target.address);
+  const found = { address: target.address, targets: [target] };
+  router.prepareAgain(found, bytes, view, 0, bytes.length);
+  const keys = engine.keyScratch(1);
+  keys[0] = key;
+  const payloadBytes =
+    router.preparedRecordBytes() + state.acknowledgeRecordBytes(queue.state, keys, 1);
+  if (payloadBytes > 0) journal.reserve(payloadBytes, 2);
+  router.add();
+  engine.acknowledgeOne(queue, key);
+}

@@ -1,0 +1,164 @@
+import type { Attribute } from "./operation.ts";
+import type { ManagedQueue } from "./managed-broker.ts";
+import { routingTypeName } from "./queue-view.ts";
+
+/** What can be read of a queue. Names as in Artemis, `QueueControl`. */
+export const queueAttributes: readonly Attribute<ManagedQueue>[] = [
+  {
+    name: "Name",
+    doc: "Its name",
+    result: "string",
+    read: ({ queue }) => queue.name,
+  },
+  {
+    name: "Address",
+    doc: "The address that it belongs to",
+    result: "string",
+    read: ({ queue }) => queue.address.name,
+  },
+  { name: "ID", doc: "Its id", result: "integer", read: ({ queue }) => queue.state.id },
+  {
+    name: "RoutingType",
+    doc: "`ANYCAST` or `MULTICAST`",
+    result: "string",
+    read: ({ queue }) => routingTypeName(queue.state.definition),
+  },
+  {
+    name: "Filter",
+    doc: "Its filter, `null` for none",
+    result: "string",
+    read: ({ queue }) => queue.state.definition.filter,
+  },
+  {
+    name: "Durable",
+    doc: "Whether it survives a restart",
+    result: "boolean",
+    read: ({ queue }) => queue.state.definition.durable,
+  },
+  {
+    name: "Temporary",
+    doc: "Whether it ends with the connection that created it",
+    result: "boolean",
+    read: ({ queue }) => queue.state.definition.temporary,
+  },
+  {
+    name: "AutoCreated",
+    doc: "Whether it was created by the first send or consumer",
+    result: "boolean",
+    read: ({ queue }) => queue.state.definition.autoCreated,
+  },
+  {
+    name: "AutoDelete",
+    doc: "Whether it is deleted when it is empty and nobody consumes",
+    result: "boolean",
+    read: ({ broker, queue }) => broker.engine.catalog.mayDeleteAutomatically(queue),
+  },
+  {
+    name: "MaxConsumers",
+    doc: "How many consumers it takes, −1 for any number",
+    result: "integer",
+    read: ({ queue }) => queue.state.definition.maxConsumers,
+  },
+  {
+    name: "PurgeOnNoConsumers",
+    doc: "Whether its messages go when the last consumer goes",
+    result: "boolean",
+    read: ({ queue }) => queue.state.definition.purgeOnNoConsumers,
+  },
+  {
+    name: "Exclusive",
+    doc: "Whether one consumer gets all messages",
+    result: "boolean",
+    read: ({ queue }) => queue.state.definition.exclusive ?? false,
+  },
+  {
+    name: "LastValue",
+    doc: "Whether it was created as a last-value queue, which has no effect",
+    result: "boolean",
+    read: ({ queue }) => queue.state.definition.lastValue ?? false,
+  },
+  {
+    name: "RingSize",
+    doc: "The ring size that it was created with, which has no effect; −1 for none",
+    result: "integer",
+    read: ({ queue }) => queue.state.definition.ringSize ?? -1,
+  },
+  {
+    name: "Paused",
+    doc: "Whether nothing is handed out until `resume`",
+    result: "boolean",
+    read: ({ queue }) => queue.isPaused,
+  },
+  {
+    name: "PersistedPause",
+    doc: "Whether it stays paused over a restart: never",
+    result: "boolean",
+    read: () => false,
+  },
+  {
+    name: "MessageCount",
+    doc: "Messages in it, those in flight and the scheduled ones included",
+    result: "integer",
+    read: ({ queue }) => queue.state.messageCount,
+  },
+  {
+    name: "DeliveringCount",
+    doc: "Messages that a consumer holds and has not settled",
+    result: "integer",
+    read: ({ queue }) => queue.state.inFlightCount,
+  },
+  {
+    name: "ScheduledCount",
+    doc: "Messages that wait for their time",
+    result: "integer",
+    read: ({ queue }) => queue.state.scheduledCount,
+  },
+  {
+    name: "PersistentSize",
+    doc: "Bytes of its messages",
+    result: "integer",
+    read: ({ queue }) => queue.state.bytes,
+  },
+  {
+    name: "ConsumerCount",
+    doc: "Consumers and browsers",
+    result: "integer",
+    read: ({ queue }) => queue.consumers.length,
+  },
+  {
+    name: "MessagesAdded",
+    doc: "Messages that came, since the start of the broker and with those that it found then",
+    result: "integer",
+    read: ({ queue }) => queue.counts.added,
+  },
+  {
+    name: "MessagesAcknowledged",
+    doc: "Messages that were acknowledged, removed, moved or purged since the start of the broker",
+    result: "integer",
+    read: ({ queue }) => queue.counts.acknowledged(queue.state.messageCount),
+  },
+  {
+    name: "MessagesExpired",
+    doc: "Messages that expired since the start of the broker",
+    result: "integer",
+    read: ({ queue }) => queue.counts.expired,
+  },
+  {
+    name: "MessagesKilled",
+    doc: "Messages that went to the dead-letter address since the start of the broker",
+    result: "integer",
+    read: ({ queue }) => queue.counts.killed,
+  },
+  {
+    name: "DeadLetterAddress",
+    doc: "Where messages go that were delivered too often, `null` for nowhere",
+    result: "string",
+    read: ({ broker }) => broker.engine.config.addressSettings.deadLetterAddress ?? null,
+  },
+  {
+    name: "ExpiryAddress",
+    doc: "Where expired messages go, `null` for nowhere",
+    result: "string",
+    read: ({ broker }) => broker.engine.config.addressSettings.expiryAddress ?? null,
+  },
+];
