@@ -203,6 +203,12 @@ export const errorCodes = {
     retryable: true,
     meaning: "Another program listens on the port; stop it, or choose another port",
   },
+  EVH_SLOW_CONSUMER: {
+    retryable: false,
+    meaning:
+      "The broker ended the connection because a consumer took messages too slowly; take them faster, or " +
+      "raise the broker's slow-consumer-threshold",
+  },
   EVH_OVERLOADED: {
     retryable: true,
     meaning: "More calls are under way than the client's limit allows; await earlier ones first",

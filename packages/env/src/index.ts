@@ -7,6 +7,7 @@
  * level that can be read, never a surprise.
  */
 import type { MonotonicClock, WallClock } from "./clock.ts";
+import type { Compression } from "./compression.ts";
 import type { Disk } from "./disk.ts";
 import type { Hash } from "./hash.ts";
 import type { Log } from "./log.ts";
@@ -15,6 +16,7 @@ import type { Random } from "./random.ts";
 import type { Timers } from "./timers.ts";
 
 export type { MonotonicClock, WallClock } from "./clock.ts";
+export type { Compression } from "./compression.ts";
 export type { Disk, DiskDone, DiskFile, DiskLock } from "./disk.ts";
 export type { Hash } from "./hash.ts";
 export type { Log, LogFields } from "./log.ts";
@@ -37,6 +39,8 @@ export interface Ports {
   readonly timers: Timers;
   readonly random: Random;
   readonly hash: Hash;
+  /** Only clients ask for it; without it they say that they can't read what is compressed. */
+  readonly compression?: Compression;
   readonly disk: Disk;
   readonly network: Network;
   readonly log: Log;

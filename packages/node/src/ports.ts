@@ -1,5 +1,6 @@
 import type { Ports } from "@everhold/env";
 import { NodeMonotonicClock, NodeWallClock } from "./clocks.ts";
+import { NodeCompression } from "./compression.ts";
 import { NodeDisk, type DiskOptions } from "./disk.ts";
 import { NodeHash } from "./hash.ts";
 import { limits } from "./limits.ts";
@@ -26,6 +27,7 @@ export function nodePorts(options: NodePortsOptions = {}): Ports {
     timers: new NodeTimers(),
     random: new NodeRandom(),
     hash: new NodeHash(),
+    compression: new NodeCompression(),
     disk: new NodeDisk(options.disk ?? { folder: "." }),
     network: new NodeNetwork(),
     log: new NodeLog(options.log),

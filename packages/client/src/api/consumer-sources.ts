@@ -87,7 +87,7 @@ export function topicTarget(
     filter: null,
     isOwn: !durable && !shared,
     async prepare(channel, isFirst) {
-      await ensureAddress(channel, topic, "multicast");
+      await ensureAddress(channel, { address: topic, routing: "multicast" });
       if (shared) return createSharedQueue(channel, definition);
       if (durable) return ensureSubscription(channel, definition, isFirst);
       await createQueue(channel, definition);
@@ -183,6 +183,7 @@ export function intakeHost(
   let isFirst = true;
   return {
     wallClock: core.ports.wallClock,
+    compression: core.ports.compression,
     async prepare(channel) {
       await target.prepare(channel, isFirst);
       isFirst = false;
@@ -190,7 +191,8 @@ export function intakeHost(
     async deadLetter(message, reason) {
       const address = options.deadLetterAddress ?? defaultDeadLetterAddress;
       session.transaction?.onWork();
-      await session.outbox.send(address, "anycast", deadLetterCopy(message, address, reason));
+      const copy = deadLetterCopy(message, address, reason);
+      await session.outbox.send({ address, routing: "anycast" }, copy);
     },
     reply: (message, body, replyOptions) => sendReply(core, session, message, body, replyOptions),
     onWork: () => session.transaction?.onWork(),
@@ -257,12 +259,11 @@ async function sendReply(
     );
   }
   session.transaction?.onWork();
-  const routing = message.repliesToTopic ? "multicast" : "anycast";
-  const mark = session.outbox.mark;
   const target = {
     address: replyTo,
-    routing,
-    mark,
+    routing: message.repliesToTopic ? "multicast" : "anycast",
+    isTemporary: message.repliesToTemporary,
+    mark: session.outbox.mark,
     markBesideId: core.keepsMarks,
   } as const;
   const encoded = encodeMessage(core.origin, target, body, {
@@ -274,7 +275,7 @@ async function sendReply(
       : { correlationBytes }),
     ...options,
   });
-  await session.outbox.send(replyTo, routing, encoded, options);
+  await session.outbox.send(target, encoded, options);
 }
 
 async function ensureSubscription(

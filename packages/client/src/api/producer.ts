@@ -2,7 +2,7 @@ import { ClosedError, type EverholdError } from "@everhold/base";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import { encodeMessage } from "../message/encode-message.ts";
 import type { Body } from "../message/body.ts";
-import type { MessageOptions, Routing, SendOptions } from "../message/send-options.ts";
+import type { MessageOptions, Routing, SendOptions, SendTarget } from "../message/send-options.ts";
 import type { CoreSession } from "../session/core-session.ts";
 
 /** How a producer sends; what it says of messages is the default of each. */
@@ -39,7 +39,7 @@ export class SessionProducer implements Producer {
   readonly address: string;
   readonly #core: ConnectionCore;
   readonly #session: CoreSession;
-  readonly #routing: Routing;
+  readonly #target: SendTarget;
   readonly #defaults: MessageOptions;
   readonly #onClose: (producer: SessionProducer) => void;
   readonly #idleWaiters: (() => void)[] = [];
@@ -60,7 +60,7 @@ export class SessionProducer implements Producer {
     this.address = address;
     this.#core = core;
     this.#session = session;
-    this.#routing = routing ?? "anycast";
+    this.#target = { address, routing: routing ?? "anycast" };
     this.#defaults = defaults;
     this.#onClose = onClose;
   }
@@ -74,8 +74,7 @@ export class SessionProducer implements Producer {
       const message = encodeMessage(
         this.#core.origin,
         {
-          address: this.address,
-          routing: this.#routing,
+          ...this.#target,
           mark: outbox.mark,
           markBesideId: this.#core.keepsMarks,
         },
@@ -83,7 +82,7 @@ export class SessionProducer implements Producer {
         merged,
       );
       transaction?.onWork();
-      sent = outbox.send(this.address, this.#routing, message, options);
+      sent = outbox.send(this.#target, message, options);
     } catch (error) {
       return Promise.reject(error);
     }

@@ -114,7 +114,7 @@ export class Requests {
         // A request that nobody waits for any more is not worth the disk.
         { durable: false, ...options, replyTo: `temp-queue://${this.#queue}` },
       );
-      return base.outbox.send(address, "anycast", encoded, options);
+      return base.outbox.send({ address, routing: "anycast" }, encoded, options);
     } catch (error) {
       return Promise.reject(error);
     }

@@ -368,7 +368,10 @@ export class ConnectionCore {
   }
 
   async #reconnect(cause: EverholdError): Promise<void> {
-    if (this.options.reconnectRounds === 0) return this.#end(cause);
+    // A broker that says so does not want the connection back.
+    if (this.options.reconnectRounds === 0 || cause.code === "EVH_SLOW_CONSUMER") {
+      return this.#end(cause);
+    }
     const lastedMs = this.ports.monotonicClock.nowMs() - this.#connectedSinceMs;
     try {
       if (lastedMs >= limits.stableConnectionMs) this.#backoff.reset();

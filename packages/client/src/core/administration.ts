@@ -7,7 +7,7 @@ import {
   type PacketOf,
 } from "@everhold/wire";
 import { readQueueDescription } from "../receive/intake.ts";
-import type { Routing } from "../message/send-options.ts";
+import type { Routing, SendTarget } from "../message/send-options.ts";
 import { readNull, type Channel } from "./channel.ts";
 
 /** What a broker says of a queue. */
@@ -117,13 +117,16 @@ export async function deleteQueue(channel: Channel, queueName: string): Promise<
  *
  * @throws RejectedError EVH_ADDRESS_DOES_NOT_EXIST, EVH_QUEUE_DOES_NOT_EXIST
  */
-export async function ensureAddress(
-  channel: Channel,
-  name: string,
-  routing: Routing,
-): Promise<void> {
+export async function ensureAddress(channel: Channel, target: SendTarget): Promise<void> {
+  const { address: name, routing } = target;
   const { address, queue } = splitName(name);
   const description = await queryAddress(channel, address);
+  if (target.isTemporary === true) {
+    if (description.exists && (routing === "multicast" || description.queueNames.includes(queue))) {
+      return;
+    }
+    throw goneError(name);
+  }
   if (!description.exists) {
     if (!description.autoCreateAddresses) {
       throw missingError("EVH_ADDRESS_DOES_NOT_EXIST", `send to ${name}`, `the address ${address}`);
@@ -182,7 +185,15 @@ function missingError(
 ): RejectedError {
   return new RejectedError(
     code,
-    `Cannot ${attempt}: ${what} does not exist, and the broker creates none by itself`,
+    `Cannot ${attempt}: ${what} does not exist, and the broker lets clients create none by the way; ` +
+      "create it first, or switch auto-creation on in the broker's address settings",
+  );
+}
+
+function goneError(name: string): RejectedError {
+  return new RejectedError(
+    "EVH_QUEUE_DOES_NOT_EXIST",
+    `Cannot send to ${name}: it was temporary, and has gone with the connection that made it`,
   );
 }
 

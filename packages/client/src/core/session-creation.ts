@@ -1,4 +1,4 @@
-import { EverholdError, ProtocolError } from "@everhold/base";
+import { ConnectionError, EverholdError, ProtocolError } from "@everhold/base";
 import {
   decodePacket,
   encodePacket,
@@ -106,6 +106,7 @@ export class SessionCreation implements ChannelHandler {
     const id = packetIdAt(view, start);
     const reader = this.#transport.reader;
     reader.reset(bytes, view, start + frameHeaderBytes, end);
+    if (id === packets.disconnectConsumerKill.id) return this.#transport.fail(slowConsumerError());
     const pending = this.#pending.shift();
     if (pending === undefined) return;
     if (id === packets.exception.id) {
@@ -174,4 +175,11 @@ export class SessionCreation implements ChannelHandler {
       encodePacket(output, packets.createSession, administrationChannel, value, version);
     }
   }
+}
+
+function slowConsumerError(): ConnectionError {
+  return new ConnectionError(
+    "EVH_SLOW_CONSUMER",
+    "The broker ended the connection: it found a consumer too slow",
+  );
 }

@@ -62,6 +62,9 @@ export const ownPropertyNames: ReadonlySet<string> = new Set<string>([
   propertyNames.duplicateId,
   propertyNames.producerMark,
   propertyNames.forcedDeliverySequence,
+  // They describe the bytes as they came, not the body that the application reads and may send on.
+  propertyNames.largeCompressed,
+  propertyNames.largeSize,
 ]);
 
 /** One for all: encoding is synchronous and its result is copied out. */

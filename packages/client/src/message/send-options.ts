@@ -11,9 +11,9 @@ export interface MessageOptions {
   readonly ttl?: number;
   /** When it expires, in ms since 1970; wins over `ttl`. */
   readonly expiresAt?: number | { getTime(): number };
-  /** Milliseconds until it is delivered. */
+  /** Milliseconds until it is delivered, added to the client's clock; the broker's decides when. Default 0. */
   readonly delay?: number;
-  /** When it is delivered, in ms since 1970; wins over `delay`. */
+  /** Before when it is not delivered, in ms since 1970 by the broker's clock; wins over `delay`. */
   readonly deliverAt?: number | { getTime(): number };
   /** Messages of one group go to one consumer, in order. */
   readonly groupId?: string;
@@ -40,3 +40,11 @@ export interface SendOptions extends MessageOptions, WaitOptions {}
 
 /** Whether one queue of an address gets a message, or each of them. */
 export type Routing = "anycast" | "multicast";
+
+/** Where sends go. */
+export interface SendTarget {
+  readonly address: string;
+  readonly routing: Routing;
+  /** Whether it is another connection's, so that it must not be created when it has gone. */
+  readonly isTemporary?: boolean;
+}

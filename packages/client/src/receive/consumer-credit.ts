@@ -37,10 +37,16 @@ export class ConsumerCredit {
 
   /**
    * What to put into SESS_FLOWTOKEN now; 0 for nothing. `heldCount` counts the messages in the client's
-   * buffer and in the application's hands, `bufferedBytes` the frames of those in the buffer.
+   * buffer and in the application's hands, `bufferedBytes` the frames of those in the buffer. The rest
+   * of a large message that has begun is let in part by part whatever is held: others wait for its end.
    */
-  due(heldCount: number, bufferedBytes: number): number {
+  due(heldCount: number, bufferedBytes: number, isMidMessage: boolean): number {
     const balance = this.#granted - this.#spent;
+    const windowed = this.#windowDue(balance, heldCount, bufferedBytes);
+    return windowed === 0 && isMidMessage && balance <= 0 ? this.#grant(1 - balance) : windowed;
+  }
+
+  #windowDue(balance: number, heldCount: number, bufferedBytes: number): number {
     if (typeof this.#prefetch === "number") {
       // Credit of one byte brings exactly one message, however large it is.
       if (heldCount >= this.#prefetch || balance > 0) return 0;

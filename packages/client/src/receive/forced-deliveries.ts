@@ -9,18 +9,24 @@ const scan = new MessageScan();
  */
 export class ForcedDeliveries {
   readonly #consumerId: number;
-  readonly #waiting = new Map<number, () => void>();
+  readonly #waiting = new Map<number, { readonly done: () => void; readonly askedMs: number }>();
   #next = 0;
 
   constructor(consumerId: number) {
     this.#consumerId = consumerId;
   }
 
+  /** When the oldest marker that has not come was asked for; `Infinity` when all have come. */
+  get oldestAskedMs(): number {
+    for (const { askedMs } of this.#waiting.values()) return askedMs;
+    return Infinity;
+  }
+
   /** Calls `done` when everything that could be delivered has been, or when nobody can tell any more. */
   ask(channel: Channel, done: () => void): void {
     const sequence = this.#next;
     this.#next += 1;
-    this.#waiting.set(sequence, done);
+    this.#waiting.set(sequence, { done, askedMs: channel.transport.ports.monotonicClock.nowMs() });
     channel.send(packets.forceConsumerDelivery, { consumerId: this.#consumerId, sequence });
   }
 
@@ -29,9 +35,9 @@ export class ForcedDeliveries {
     if (frame.deliveryCount !== 0) return false;
     scanMessage(view, frame.messageStart, frame.messageEnd, scan);
     if (scan.forcedDeliverySequence < 0) return false;
-    const done = this.#waiting.get(scan.forcedDeliverySequence);
+    const asked = this.#waiting.get(scan.forcedDeliverySequence);
     this.#waiting.delete(scan.forcedDeliverySequence);
-    done?.();
+    asked?.done();
     return true;
   }
 
@@ -39,6 +45,6 @@ export class ForcedDeliveries {
   clear(): void {
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
-    for (const done of waiting) done();
+    for (const { done } of waiting) done();
   }
 }

@@ -31,8 +31,9 @@ export class HeldMessages {
   }
 
   /**
-   * Takes out the held message that this delivery repeats. A delivery that counts 1 repeats nothing, and
-   * ids of messages that were never stored may be given again, so the bodies' sizes and bytes must agree.
+   * Takes out the held message that this delivery repeats. Ids of messages that were never stored may be
+   * given again, so the bytes must agree, and of such a message a delivery that counts 1 repeats nothing.
+   * Of a durable one it may: Artemis forgets its deliveries when it dies.
    */
   takeRedelivered(
     messageId: number,
@@ -43,9 +44,8 @@ export class HeldMessages {
     if (this.#byId.size === 0) return undefined;
     const held = this.#byId.get(messageId);
     if (held === undefined) return undefined;
-    if (deliveryCount <= 1 || !equal(held.bytes, bytes, frame.messageStart, frame.messageEnd)) {
-      return undefined;
-    }
+    if (deliveryCount <= 1 && !held.durable) return undefined;
+    if (!equal(held.bytes, bytes, frame.messageStart, frame.messageEnd)) return undefined;
     this.#byId.delete(messageId);
     return held;
   }

@@ -1,4 +1,4 @@
-import { ProtocolError } from "@everhold/base";
+import { ConnectionError, ProtocolError } from "@everhold/base";
 import type { WallClock } from "@everhold/env";
 import {
   decodePacket,
@@ -37,7 +37,7 @@ export interface IntakeSettings {
 /** What an intake needs of its session. */
 export interface IntakeHost extends Pick<
   SettlementHost,
-  "deadLetter" | "reply" | "onWork" | "onError"
+  "deadLetter" | "reply" | "onWork" | "onError" | "compression"
 > {
   readonly wallClock: WallClock;
   /** Makes sure that the queue exists. @throws EverholdError the broker's refusal */
@@ -74,6 +74,12 @@ export class Intake {
   /** Messages of this life that repeat none of an earlier one. */
   #freshCount = 0;
   #bufferedBytes = 0;
+  /** Bytes of the parts that have come of a large message which is not whole yet. */
+  #partBytes = 0;
+  /** What to do once it is whole. */
+  readonly #wholeWaiters: (() => void)[] = [];
+  /** Whether a large message has come since the last marker. */
+  #followsLarge = false;
   #paused = false;
   #ended = false;
   #endError: unknown;
@@ -91,6 +97,7 @@ export class Intake {
       reply: host.reply,
       onWork: host.onWork,
       onError: host.onError,
+      compression: host.compression,
       onRoom: () => this.#replenish(),
       onReturned: () => this.#dropBuffer(),
       onResumed: () => this.#resume(),
@@ -165,6 +172,21 @@ export class Intake {
     this.#forced.clear();
   }
 
+  /** A broker that does not answer must not be waited for without end. */
+  onHeartbeat(nowMs: number): void {
+    const channel = this.#channel;
+    if (channel === undefined) return;
+    const { callTimeoutMs } = channel.transport.settings;
+    if (nowMs - this.#forced.oldestAskedMs <= callTimeoutMs) return;
+    channel.transport.fail(
+      new ConnectionError(
+        "EVH_CONNECTION_TIMEOUT",
+        `Cannot ask whether ${this.queue} has more: the broker did not answer within ` +
+          `${callTimeoutMs} ms`,
+      ),
+    );
+  }
+
   /** The next message, if one is here and may be handed out. */
   take(): ReceivedMessage | undefined {
     if (this.#paused || this.#ended || this.settlement.isReleasing) return undefined;
@@ -201,7 +223,7 @@ export class Intake {
   caughtUp(): Promise<void> {
     const channel = this.#channel;
     if (channel === undefined || this.#ended) return Promise.resolve();
-    return new Promise((resolve) => this.#forced.ask(channel, resolve));
+    return new Promise((resolve) => this.#ask(channel, resolve));
   }
 
   /** Hands out nothing more; who waits is told that this is the end. */
@@ -231,17 +253,39 @@ export class Intake {
   onMessage(frame: ReceiveFrame, bytes: Uint8Array, view: DataView, frameBytes: number): void {
     if (this.#forced.take(frame, view)) return;
     this.#credit.spend(frameBytes);
+    // The parts of a large message have been paid for as they came; while it waits it fills the window.
+    const heldBytes = frameBytes + this.#partBytes;
+    this.#followsLarge ||= this.#partBytes > 0;
+    this.#partBytes = 0;
     const messageId = messageIdAt(view, frame.messageStart, frame.messageEnd);
     if (!this.settlement.takeRedelivered(messageId, frame, bytes)) {
-      this.#addFresh(messageId, frame, bytes, frameBytes);
+      this.#addFresh(messageId, frame, bytes, heldBytes);
     }
+    this.#onWhole();
     this.#replenish();
   }
 
   /** A part of a large message took credit. */
   onPart(frameBytes: number): void {
+    this.#partBytes += frameBytes;
     this.#credit.spend(frameBytes);
     this.#replenish();
+  }
+
+  /** Calls `done` when everything that could be delivered has been, or when nobody can tell any more. */
+  #ask(channel: Channel, done: () => void): void {
+    this.#forced.ask(channel, () => {
+      // The marker may overtake the rest of a large message that began before it, and, when it was asked
+      // for as one ended, what follows that one. Source: Artemis, `ServerConsumerImpl.promptDelivery`.
+      if (this.#partBytes > 0) return void this.#wholeWaiters.push(done);
+      if (!this.#followsLarge || this.#channel !== channel) return done();
+      this.#followsLarge = false;
+      this.#ask(channel, done);
+    });
+  }
+
+  #onWhole(): void {
+    for (const done of this.#wholeWaiters.splice(0)) done();
   }
 
   #addFresh(messageId: number, frame: ReceiveFrame, bytes: Uint8Array, frameBytes: number): void {
@@ -280,7 +324,7 @@ export class Intake {
     const channel = this.#channel;
     if (channel === undefined) return;
     const { granted, spent } = this.#credit;
-    this.#forced.ask(channel, () => {
+    this.#ask(channel, () => {
       if (this.#channel !== channel) return;
       // The broker may have run out of credit before it came to the held ones, which are the first in
       // the queue. It has not if credit was left, or if messages came that stand behind them.
@@ -304,6 +348,8 @@ export class Intake {
   #dropBuffer(): void {
     this.#buffer.drain();
     this.#bufferedBytes = 0;
+    this.#partBytes = 0;
+    this.#onWhole();
   }
 
   #replenish(): void {
@@ -312,6 +358,7 @@ export class Intake {
     const credits = this.#credit.due(
       this.#buffer.length + this.settlement.takenCount,
       this.#bufferedBytes,
+      this.#partBytes > 0,
     );
     if (credits === 0) return;
     flowToken.channelId = channel.id;

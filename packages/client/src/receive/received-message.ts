@@ -54,6 +54,8 @@ export interface Settler {
   release(message: ReceivedMessage): Promise<void>;
   reject(message: ReceivedMessage, reason: string | undefined): Promise<void>;
   reply(message: ReceivedMessage, body: Body, options: SendOptions | undefined): Promise<void>;
+  /** The body that a sender compressed. @throws EverholdError */
+  inflate(bytes: Uint8Array): Uint8Array;
 }
 
 const bodyKinds: ReadonlyMap<number, BodyKind> = new Map([
@@ -89,6 +91,7 @@ export class ReceivedMessage implements Message {
   rejectAck: ((error: unknown) => void) | undefined;
   readonly #settler: Settler;
   #decoded: CoreMessage | undefined;
+  #inflated: Uint8Array | undefined;
   #properties: Record<string, ReceivedValue> | undefined;
 
   constructor(
@@ -118,13 +121,10 @@ export class ReceivedMessage implements Message {
   }
 
   get body(): Uint8Array {
-    if (this.core.properties.get(propertyNames.largeCompressed)?.value === true) {
-      throw new EverholdError(
-        "EVH_NOT_IMPLEMENTED",
-        "Cannot read the body: found a compressed large message, which this client can't inflate",
-      );
-    }
-    return this.core.body;
+    const { core } = this;
+    if (core.properties.get(propertyNames.largeCompressed)?.value !== true) return core.body;
+    this.#inflated ??= this.#settler.inflate(core.body);
+    return this.#inflated;
   }
 
   get bodyKind(): BodyKind {

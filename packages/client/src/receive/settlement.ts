@@ -1,10 +1,12 @@
 import { ClosedError, ConnectionError, type EverholdError } from "@everhold/base";
+import type { Compression } from "@everhold/env";
 import { packets, type ReceiveFrame } from "@everhold/wire";
 import { readNull, type Channel } from "../core/channel.ts";
 import type { Body } from "../message/body.ts";
 import type { SendOptions } from "../message/send-options.ts";
 import { AckQueue, type AckListener } from "./ack-queue.ts";
 import { HeldMessages } from "./held-messages.ts";
+import { inflateBody } from "./inflate-body.ts";
 import type { ReceivedMessage, Settler } from "./received-message.ts";
 import { lostAckError, lostError, stateError, transactedError } from "./settle-errors.ts";
 
@@ -24,6 +26,7 @@ export interface SettlementHost {
   /** Notes work of the transaction. @throws EverholdError EVH_TRANSACTION_ROLLED_BACK */
   readonly onWork: () => void;
   readonly onError: (error: unknown) => void;
+  readonly compression: Compression | undefined;
   /** A message left the application's hands, so there is room for another. */
   readonly onRoom: () => void;
   /** What nobody had taken went back to the queue as well. */
@@ -238,6 +241,10 @@ export class Settlement implements Settler, AckListener {
 
   reply(message: ReceivedMessage, body: Body, options: SendOptions | undefined): Promise<void> {
     return this.#host.reply(message, body, options);
+  }
+
+  inflate(bytes: Uint8Array): Uint8Array {
+    return inflateBody(this.#host.compression, bytes);
   }
 
   onAcknowledged(message: ReceivedMessage): void {

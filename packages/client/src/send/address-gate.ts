@@ -1,5 +1,5 @@
 import { Deque } from "../deque.ts";
-import type { Routing } from "../message/send-options.ts";
+import type { SendTarget } from "../message/send-options.ts";
 import type { PendingSend } from "./pending-send.ts";
 
 /**
@@ -12,8 +12,7 @@ import type { PendingSend } from "./pending-send.ts";
  * its way fall below it; a message larger than that asks for its own size.
  */
 export class AddressGate {
-  readonly address: string;
-  readonly routing: Routing;
+  readonly target: SendTarget;
   readonly waiting = new Deque<PendingSend>();
   state: "closed" | "opening" | "open" = "closed";
   /** The id of its CREATE_PRODUCER on this session; given once and kept over reconnects. */
@@ -26,11 +25,14 @@ export class AddressGate {
   #balance = 0;
   #arriving = 0;
 
-  constructor(address: string, routing: Routing, producerId: number, windowBytes: number) {
-    this.address = address;
-    this.routing = routing;
+  constructor(target: SendTarget, producerId: number, windowBytes: number) {
+    this.target = target;
     this.producerId = producerId;
     this.#halfWindowBytes = windowBytes < 0 ? -1 : Math.max(1, windowBytes >> 1);
+  }
+
+  get address(): string {
+    return this.target.address;
   }
 
   /** Forgets all credit: the connection is gone. */

@@ -5,7 +5,7 @@ import type { Channel } from "../core/channel.ts";
 import { Deque } from "../deque.ts";
 import { limits } from "../limits.ts";
 import type { EncodedMessage } from "../message/encode-message.ts";
-import type { Routing } from "../message/send-options.ts";
+import type { SendTarget } from "../message/send-options.ts";
 import { deadlineIn, onWaitEnd, type WaitOptions } from "../waiting.ts";
 import { AddressGate } from "./address-gate.ts";
 import { PendingSend } from "./pending-send.ts";
@@ -26,7 +26,7 @@ export interface OutboxHost {
   /** Whether the broker keeps the outcome of each mark, so that a refusal of a repeat is the truth. */
   readonly keepsOutcomes: () => boolean;
   /** Makes sure that the address exists. @throws EverholdError the broker's refusal */
-  readonly openAddress: (channel: Channel, address: string, routing: Routing) => Promise<void>;
+  readonly openAddress: (channel: Channel, target: SendTarget) => Promise<void>;
   readonly onBlocked: (address: string, blocked: boolean) => void;
   readonly onError: (error: unknown) => void;
 }
@@ -83,17 +83,12 @@ export class Outbox {
    *
    * @throws EverholdError with outcome `none` or `unknown`
    */
-  send(
-    address: string,
-    routing: Routing,
-    message: EncodedMessage,
-    wait?: WaitOptions,
-  ): Promise<void> {
+  send(target: SendTarget, message: EncodedMessage, wait?: WaitOptions): Promise<void> {
     return new Promise<void>((resolve, reject) => {
-      const send = new PendingSend(address, routing, message, resolve, reject);
+      const send = new PendingSend(target, message, resolve, reject);
       if (this.#endError !== undefined) return send.reject(this.#endError);
       if (this.#isOverloaded(send.bytes)) return send.reject(this.#overloadedError());
-      const gate = this.#gate(address, routing);
+      const gate = this.#gate(target);
       if (wait?.signal !== undefined || wait?.timeout !== undefined)
         this.#limitWait(gate, send, wait);
       if (send.settled) return;
@@ -207,13 +202,14 @@ export class Outbox {
     );
   }
 
-  #gate(address: string, routing: Routing): AddressGate {
+  #gate(target: SendTarget): AddressGate {
+    const { address } = target;
     const known = this.#gates.get(address);
     if (known !== undefined) return known;
     if (this.#gates.size >= limits.addressCountMax) this.#forgetIdleGate();
     const producerId = this.#nextProducerId;
     this.#nextProducerId += 1;
-    const gate = new AddressGate(address, routing, producerId, this.#host.producerWindowBytes);
+    const gate = new AddressGate(target, producerId, this.#host.producerWindowBytes);
     this.#gates.set(address, gate);
     return gate;
   }
@@ -233,7 +229,7 @@ export class Outbox {
   #limitWait(gate: AddressGate, send: PendingSend, wait: WaitOptions): void {
     const { ports } = this.#host;
     const deadlineMs = deadlineIn(ports, wait.timeout ?? Infinity);
-    const subject = { attempt: `send to ${send.address}`, outcome: () => send.outcome };
+    const subject = { attempt: `send to ${send.target.address}`, outcome: () => send.outcome };
     send.forget = onWaitEnd(ports, { deadlineMs, signal: wait.signal }, subject, (error) => {
       send.reject(error);
       if (send.sent || !gate.waiting.remove(send)) return;
@@ -290,7 +286,7 @@ export class Outbox {
 
   #openGate(channel: Channel, gate: AddressGate): void {
     gate.state = "opening";
-    this.#host.openAddress(channel, gate.address, gate.routing).then(
+    this.#host.openAddress(channel, gate.target).then(
       () => {
         if (this.#channel !== channel) return;
         this.#startGate(channel, gate);
@@ -351,12 +347,10 @@ export class Outbox {
    */
   async #repeat(channel: Channel): Promise<void> {
     this.#repeating = true;
-    const routings = new Map(this.#toRepeat.map(({ address, routing }) => [address, routing]));
-    for (const [address, routing] of routings) {
-      const gate = this.#gate(address, routing);
+    for (const gate of new Set(this.#toRepeat.map(({ target }) => this.#gate(target)))) {
       gate.state = "opening";
       try {
-        await this.#host.openAddress(channel, address, gate.routing);
+        await this.#host.openAddress(channel, gate.target);
       } catch (error) {
         // The broker decides about each send itself: leaving one out would make a gap.
         if (channel.lostError !== undefined) return;
@@ -367,7 +361,7 @@ export class Outbox {
     }
     const sends = this.#toRepeat;
     this.#toRepeat = [];
-    for (const send of sends) this.#leave(channel, this.#gate(send.address, send.routing), send);
+    for (const send of sends) this.#leave(channel, this.#gate(send.target), send);
     this.#repeating = false;
   }
 

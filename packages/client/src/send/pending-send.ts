@@ -1,11 +1,10 @@
 import type { Outcome } from "@everhold/base";
 import type { EncodedMessage } from "../message/encode-message.ts";
-import type { Routing } from "../message/send-options.ts";
+import type { SendTarget } from "../message/send-options.ts";
 
 /** One send between `send()` and its end. */
 export class PendingSend {
-  readonly address: string;
-  readonly routing: Routing;
+  readonly target: SendTarget;
   readonly message: EncodedMessage;
   /** What it takes of credit and of the send buffer. */
   readonly bytes: number;
@@ -27,14 +26,12 @@ export class PendingSend {
   readonly #reject: (error: unknown) => void;
 
   constructor(
-    address: string,
-    routing: Routing,
+    target: SendTarget,
     message: EncodedMessage,
     resolve: () => void,
     reject: (error: unknown) => void,
   ) {
-    this.address = address;
-    this.routing = routing;
+    this.target = target;
     this.message = message;
     this.bytes = message.bytes.length;
     this.#resolve = resolve;

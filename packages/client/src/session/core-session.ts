@@ -241,6 +241,7 @@ export class CoreSession implements ChannelListener {
 
   onHeartbeat(nowMs: number): void {
     this.outbox.onHeartbeat(nowMs);
+    for (const { intake } of this.#intakes.values()) intake.onHeartbeat(nowMs);
   }
 
   onLost(error: EverholdError): void {

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+
+import {
+  connect,
+  type Connection,
+  type ConnectOptions,
+  type Consumer,
+  type Message,
+} from "@everhold/client";
+import { nodePorts } from "@everhold/node";
+
+import type { Exclusion } from "./exclusions.ts";
+
+/** A broker that the suite talks to. */
+export interface RunningBroker extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+}
+
+/** One that dies at once when told to, and comes back on the same data and port. */
+export interface MortalBroker extends RunningBroker {
+  kill(): Promise<void>;
+  start(): Promise<void>;
+}
+
+/** What the client's suite is run against. */
+export interface BrokerUnderTest {
+  /** As in "the client on …". */
+  readonly name: string;
+  /** What it cannot do; each is explained in docs/ARTEMIS.md. */
+  readonly lacks: readonly Exclusion[];
+  /** A fresh broker with the defaults of its kind. */
+  start(): Promise<RunningBroker>;
+  /** A fresh broker in a process of its own. */
+  startMortal(): Promise<MortalBroker>;
+}
+
+/** Log lines of connections that are cut on purpose say nothing. */
+const ports = nodePorts({ log: { level: "error" } });
+
+/** How long a message may take that is certain to come, in ms: far beyond what any needs. */
+const patienceMs = 15_000;
+
+/** What the tests of one broker share: the broker and a connection. Queues are named after their test. */
+export class SuiteContext {
+  readonly target: BrokerUnderTest;
+  #broker: RunningBroker | undefined;
+  #connection: Connection | undefined;
+
+  constructor(target: BrokerUnderTest) {
+    this.target = target;
+  }
+
+  async start(): Promise<void> {
+    this.#broker = await this.target.start();
+    this.#connection = await this.connect();
+  }
+
+  async stop(): Promise<void> {
+    await this.#connection?.close();
+    await this.#broker?.[Symbol.asyncDispose]();
+  }
+
+  get broker(): RunningBroker {
+    assert.ok(this.#broker !== undefined, "the suite has started");
+    return this.#broker;
+  }
+
+  /** The connection that tests share; what they change of it they must not. */
+  get connection(): Connection {
+    assert.ok(this.#connection !== undefined, "the suite has started");
+    return this.#connection;
+  }
+
+  /** Another connection, which the caller closes. */
+  connect(options: ConnectOptions = {}, url: string = this.broker.url): Promise<Connection> {
+    return connect(ports, url, options);
+  }
+
+  /** A test of what every broker can. */
+  it(name: string, test: () => Promise<void>): void {
+    it(name, test);
+  }
+
+  /** A test of what brokers without `exclusion` can; the others are not asked. */
+  itUnless(exclusion: Exclusion, name: string, test: () => Promise<void>): void {
+    if (!this.target.lacks.includes(exclusion)) it(name, test);
+  }
+}
+
+/** The next message of a consumer, which is certain to come. */
+export async function next<T = unknown>(consumer: Consumer<T>): Promise<Message<T>> {
+  const message = await consumer.receive({ timeout: patienceMs });
+  assert.ok(message !== null, `a message comes from ${consumer.queue}`);
+  return message;
+}
+
+/** The texts of the next messages, each acknowledged. */
+export async function takeTexts(consumer: Consumer, count: number): Promise<string[]> {
+  const texts: string[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const message = await next(consumer);
+    texts.push(message.text());
+    await message.ack();
+  }
+  return texts;
+}
+
+/** How many messages a queue holds; 0 when there is none of this name. */
+export async function countOf(connection: Connection, queue: string): Promise<number> {
+  return (await connection.queueInfo(queue))?.messageCount ?? 0;
+}
+
+/** `text` with a number, so many times. */
+export function numbered(count: number, text: string = "m"): { readonly body: string }[] {
+  return Array.from({ length: count }, (_, index) => ({ body: `${text}${index}` }));
+}

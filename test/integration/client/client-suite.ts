@@ -1,0 +1,35 @@
+/** The client's integration suite: the same assertions for every broker that the client speaks to. */
+import { after, before, describe } from "node:test";
+
+import { SuiteContext, type BrokerUnderTest } from "./broker-under-test.ts";
+import { closingTests } from "./closing.suite.ts";
+import { flowTests } from "./flow.suite.ts";
+import { messageTests } from "./messages.suite.ts";
+import { outageTests } from "./outages.suite.ts";
+import { queueTests } from "./queues.suite.ts";
+import { requestTests } from "./requests.suite.ts";
+import { settlementTests } from "./settlement.suite.ts";
+import { topicTests } from "./topics.suite.ts";
+import { transactionTests } from "./transactions.suite.ts";
+
+export { artemisLacks } from "./exclusions.ts";
+export { SuiteContext } from "./broker-under-test.ts";
+export type { BrokerUnderTest, MortalBroker, RunningBroker } from "./broker-under-test.ts";
+
+/** Declares the whole suite for one broker. */
+export function clientSuite(target: BrokerUnderTest): void {
+  describe(`the client on ${target.name}`, () => {
+    const context = new SuiteContext(target);
+    before(() => context.start());
+    after(() => context.stop());
+    describe("messages", () => messageTests(context));
+    describe("settlement", () => settlementTests(context));
+    describe("transactions", () => transactionTests(context));
+    describe("topics", () => topicTests(context));
+    describe("queues and browsing", () => queueTests(context));
+    describe("requests", () => requestTests(context));
+    describe("flow control and sizes", () => flowTests(context));
+    describe("closing and giving up", () => closingTests(context));
+    describe("outages", () => outageTests(context));
+  });
+}

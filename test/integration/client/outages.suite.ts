@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+
+import { EverholdError, Prng } from "@everhold/base";
+import type { Connection, ConnectOptions } from "@everhold/client";
+
+import { CuttingProxy } from "../cutting-proxy.ts";
+import { countOf, next, numbered, takeTexts, type SuiteContext } from "./broker-under-test.ts";
+
+const reconnect = { initialAttempts: 50, initialDelay: 1, maxDelay: 50 };
+
+/** Connections that break, and brokers that die. */
+export function outageTests(context: SuiteContext): void {
+  context.it("nothing is lost or doubled when connections break at any byte", async () => {
+    const prng = new Prng(1);
+    // Fewer than the ten delivery attempts after which a message goes to the dead-letter queue: what a
+    // broken connection had prefetched counts as delivered.
+    const cuts = (): number[] => Array.from({ length: 6 }, () => prng.integer(300, 40_000));
+    const sendProxy = await CuttingProxy.start(context.broker.port, cuts());
+    const takeProxy = await CuttingProxy.start(context.broker.port, cuts());
+    const sender = await context.connect({ reconnect }, sendProxy.url);
+    const taker = await context.connect({ reconnect }, takeProxy.url);
+    const count = 1500;
+    const effects = new Map<number, number>();
+    const doubts = new Set<number>();
+    const consumer = taker.consumer("cut");
+    const taking = (async () => {
+      for await (const message of consumer) {
+        const index = Number(message.text());
+        message.ack().then(
+          () => effects.set(index, (effects.get(index) ?? 0) + 1),
+          (error: unknown) => {
+            assert.ok(EverholdError.is(error));
+            if (error.outcome === "unknown") doubts.add(index);
+          },
+        );
+      }
+    })();
+    const producer = sender.producer("cut");
+    await Promise.all(Array.from({ length: count }, (_, index) => producer.send(String(index))));
+    for (;;) {
+      const left = await countOf(context.connection, "cut");
+      if (left === 0 && new Set([...effects.keys(), ...doubts]).size >= count) break;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    await consumer.close();
+    await taking;
+    assert.equal(new Set([...effects.keys(), ...doubts]).size, count);
+    assert.deepEqual(
+      [...effects.values()].filter((effectCount) => effectCount > 1),
+      [],
+    );
+    assert.ok(sendProxy.cutCount + takeProxy.cutCount > 6);
+    await Promise.all([sender.close(), taker.close()]);
+    sendProxy.stop();
+    takeProxy.stop();
+  });
+
+  context.it("after the broker died and came back, everything that was open works on", async () => {
+    await using broker = await context.target.startMortal();
+    const connections: Connection[] = [];
+    const open = async (options: ConnectOptions = {}): Promise<Connection> => {
+      const connection = await context.connect({ reconnect, ...options }, broker.url);
+      connections.push(connection);
+      return connection;
+    };
+    try {
+      const connection = await open();
+      const taking = await open();
+      await connection.producer("lasting").sendBatch(numbered(20));
+      await connection.producer("fleeting", { durable: false }).send("gone");
+      const consumer = taking.consumer("lasting", { prefetch: 5 });
+      const held = await next(consumer);
+      const waiting = taking.consumer("empty");
+      await waiting.ready();
+      const received = waiting.receive();
+      const subscription = taking.subscribe("news", { name: "reader" });
+      const passing = taking.subscribe("news");
+      await Promise.all([subscription.ready(), passing.ready()]);
+      const session = await taking.session({ transacted: true });
+      await session.producer("undone").send("never");
+      const answering = taking.consumer("asked");
+      const running = answering.run((message) => message.reply(`re: ${message.text()}`));
+      assert.equal((await connection.request("asked", "before")).text(), "re: before");
+
+      await broker.kill();
+      const sent = connection.producer("lasting").send("sent meanwhile");
+      await broker.start();
+      await sent;
+
+      // In hand since before, acknowledged after: the client knows it again when it comes again.
+      await held.ack();
+      const rest = await takeTexts(consumer, 20);
+      assert.deepEqual(rest, [
+        ...numbered(20)
+          .slice(1)
+          .map(({ body }) => body),
+        "sent meanwhile",
+      ]);
+      assert.equal(await consumer.receive({ timeout: 0 }), null);
+      await connection.producer("empty").send("at last");
+      assert.equal((await received)?.text(), "at last");
+      await connection.producer("news", { routing: "multicast" }).send("again");
+      assert.deepEqual(await takeTexts(subscription, 1), ["again"]);
+      assert.deepEqual(await takeTexts(passing, 1), ["again"]);
+      await assert.rejects(session.commit(), { code: "EVH_TRANSACTION_ROLLED_BACK" });
+      await session.producer("undone").send("done");
+      await session.commit();
+      assert.deepEqual(await takeTexts(taking.consumer("undone"), 1), ["done"]);
+      assert.equal((await connection.request("asked", "after")).text(), "re: after");
+      assert.equal(await countOf(connection, "fleeting"), 0);
+      assert.equal(await countOf(connection, "lasting"), 0);
+      await answering.close();
+      await running;
+    } finally {
+      await Promise.all(connections.map((connection) => connection.close()));
+    }
+  });
+
+  context.it(
+    "while there is no broker, calls wait, can be given up, and say what is known",
+    async () => {
+      await using broker = await context.target.startMortal();
+      const connection = await context.connect({ reconnect }, broker.url);
+      const consumer = connection.consumer("unreachable");
+      await consumer.ready();
+      await connection.producer("unreachable").send("first");
+      const events: string[] = [];
+      for (const type of ["disconnect", "reconnect"] as const) {
+        connection.on(type, () => events.push(type));
+      }
+      await broker.kill();
+      const producer = connection.producer("unreachable");
+      await assert.rejects(producer.send("x", { timeout: 100 }), {
+        code: "EVH_TIMEOUT",
+        outcome: "none",
+      });
+      const abort = new AbortController();
+      const waiting = assert.rejects(producer.send("y", { signal: abort.signal }), {
+        code: "EVH_ABORTED",
+        outcome: "none",
+      });
+      abort.abort();
+      await waiting;
+      await assert.rejects(connection.queueInfo("unreachable", { timeout: 100 }), {
+        code: "EVH_TIMEOUT",
+      });
+      assert.equal(connection.state, "reconnecting");
+      await broker.start();
+      await producer.send("second");
+      assert.deepEqual(await takeTexts(consumer, 2), ["first", "second"]);
+      assert.deepEqual(events, ["disconnect", "reconnect"]);
+      await connection.close();
+    },
+  );
+
+  context.itUnless("refusal-outcome", "it knows whom it talks to", async () => {
+    assert.ok(context.connection.features.has("mark/1"));
+  });
+}

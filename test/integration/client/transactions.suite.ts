@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+
+import { countOf, next, numbered, takeTexts, type SuiteContext } from "./broker-under-test.ts";
+
+/** Work that takes effect as a whole, or not at all. */
+export function transactionTests(context: SuiteContext): void {
+  context.it("a transaction takes effect as a whole, or not at all", async () => {
+    const { connection } = context;
+    await connection.producer("tx-in").send("job");
+    const move = (fails: boolean): Promise<void> =>
+      connection.transaction(async (transaction) => {
+        const message = await next(transaction.consumer("tx-in"));
+        await transaction.send("tx-out", `did ${message.text()}`);
+        await message.ack();
+        if (fails) throw new Error("no");
+      });
+    await assert.rejects(move(true), { message: "no" });
+    assert.equal(await countOf(connection, "tx-in"), 1);
+    assert.equal(await countOf(connection, "tx-out"), 0);
+    await move(false);
+    assert.equal(await countOf(connection, "tx-in"), 0);
+    assert.equal(await countOf(connection, "tx-out"), 1);
+  });
+
+  context.it("what a transaction sends is seen after the commit only, in order", async () => {
+    const { connection } = context;
+    const session = await connection.session({ transacted: true });
+    const producer = session.producer("tx-hidden");
+    await producer.sendBatch(numbered(500));
+    const consumer = connection.consumer("tx-hidden");
+    assert.equal(await consumer.receive({ timeout: 0 }), null);
+    await session.commit();
+    assert.deepEqual(
+      await takeTexts(consumer, 500),
+      numbered(500).map(({ body }) => body),
+    );
+    await Promise.all([consumer.close(), session.close()]);
+  });
+
+  context.it(
+    "a rollback gives back what was received, counted, and drops what was sent",
+    async () => {
+      const { connection } = context;
+      await connection.producer("tx-back").sendBatch(numbered(3));
+      const session = await connection.session({ transacted: true });
+      const consumer = session.consumer("tx-back");
+      const first = await next(consumer);
+      await first.ack();
+      await session.producer("tx-back-out").send("never");
+      await session.rollback();
+      const again = await next(consumer);
+      assert.deepEqual([again.text(), again.deliveryCount], ["m0", 2]);
+      await again.ack();
+      for (const text of ["m1", "m2"]) {
+        const message = await next(consumer);
+        assert.equal(message.text(), text);
+        await message.ack();
+      }
+      await session.commit();
+      await session.close();
+      assert.equal(await countOf(connection, "tx-back"), 0);
+      assert.equal(await countOf(connection, "tx-back-out"), 0);
+    },
+  );
+
+  context.it("a session that is closed has rolled back", async () => {
+    const { connection } = context;
+    await connection.producer("tx-closed").send("job");
+    const session = await connection.session({ transacted: true });
+    await (await next(session.consumer("tx-closed"))).ack();
+    await session.producer("tx-closed-out").send("never");
+    await session.close();
+    assert.equal(await countOf(connection, "tx-closed"), 1);
+    assert.equal(await countOf(connection, "tx-closed-out"), 0);
+    await assert.rejects(session.commit(), { code: "EVH_CLOSED" });
+  });
+
+  context.it("a duplicate id that was used rolls the whole transaction back", async () => {
+    const { connection } = context;
+    await connection.producer("tx-duplicate").send("first", { duplicateId: "used" });
+    const session = await connection.session({ transacted: true });
+    const producer = session.producer("tx-duplicate");
+    await producer.send("good");
+    await producer.send("second", { duplicateId: "used" });
+    await assert.rejects(session.commit(), { code: "EVH_DUPLICATE_ID" });
+    await producer.send("later");
+    await session.commit();
+    await session.close();
+    const consumer = connection.consumer("tx-duplicate");
+    assert.deepEqual(await takeTexts(consumer, 2), ["first", "later"]);
+    assert.equal(await consumer.receive({ timeout: 0 }), null);
+    await consumer.close();
+  });
+
+  context.it("one message of a transaction can't be released", async () => {
+    const { connection } = context;
+    await connection.producer("tx-release").send("x");
+    const session = await connection.session({ transacted: true });
+    const message = await next(session.consumer("tx-release"));
+    await assert.rejects(message.release(), { code: "EVH_ILLEGAL_STATE" });
+    await session.close();
+  });
+
+  context.it("a message rejected in a transaction is copied with the commit", async () => {
+    const { connection } = context;
+    await connection.producer("tx-rejected").send("bad");
+    const session = await connection.session({ transacted: true });
+    const consumer = session.consumer("tx-rejected", { deadLetterAddress: "tx-grave" });
+    await (await next(consumer)).reject("no use");
+    assert.equal(await countOf(connection, "tx-grave"), 0);
+    await session.commit();
+    assert.equal(await countOf(connection, "tx-grave"), 1);
+    assert.equal(await countOf(connection, "tx-rejected"), 0);
+    await session.close();
+  });
+
+  context.it("twenty transactions at once do not mix", async () => {
+    const { connection } = context;
+    const numbers = Array.from({ length: 20 }, (_, index) => index);
+    const results = await Promise.allSettled(
+      numbers.map((number) =>
+        connection.transaction(async (transaction) => {
+          await transaction.send("tx-many", `${number}a`);
+          await transaction.send("tx-many", `${number}b`);
+          if (number % 2 === 1) throw new Error("odd");
+        }),
+      ),
+    );
+    assert.equal(results.filter(({ status }) => status === "fulfilled").length, 10);
+    const consumer = connection.consumer("tx-many");
+    const expected = numbers
+      .filter((number) => number % 2 === 0)
+      .flatMap((n) => [`${n}a`, `${n}b`]);
+    assert.deepEqual((await takeTexts(consumer, 20)).toSorted(), expected.toSorted());
+    assert.equal(await consumer.receive({ timeout: 0 }), null);
+    await consumer.close();
+  });
+}
