@@ -43,7 +43,8 @@ export class LargeUpload {
   }
 
   /**
-   * The whole message. `bodySize` is the body's size before it was deflated.
+   * The whole message, which names its body's size as Artemis does; a client inflates a deflated body only
+   * when it knows how large it becomes. `bodySize` is what the client said, −1 for nothing.
    * @throws EverholdError EVH_REJECTED when it is larger than a message may be
    */
   finish(bodySize: number): Uint8Array {
@@ -52,9 +53,7 @@ export class LargeUpload {
     const writer = new ByteWriter(this.#headers.length + body.length + 64);
     const headers = readHeaders(new ByteReader(this.#headers));
     const properties = new Map(headers.properties);
-    // A client inflates a deflated body only when it knows how large it becomes.
-    const isDeflated = properties.get(propertyNames.largeCompressed)?.value === true;
-    if (isDeflated && properties.size <= limits.propertiesMax) {
+    if (bodySize >= 0 && properties.size <= limits.propertiesMax) {
       properties.set(propertyNames.largeSize, { type: "long", value: bodySize });
     }
     writeMessage(writer, { ...headers, properties, body });
