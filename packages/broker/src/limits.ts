@@ -73,14 +73,12 @@ export const limits = {
   outputHighBytes: 1024 * 1024,
   /** Bytes of answers not yet taken above which a connection is read no more until it drains. */
   outputPauseBytes: 4 * 1024 * 1024,
-  /** Bytes of one output buffer. Frames that are larger get a buffer of their own. */
+  /** Bytes of the largest output buffer; there are smaller ones of 16, 4 and 1 KiB. Larger frames get one of their own. */
   outputBufferBytes: 64 * 1024,
-  /** Bytes of the buffer that a connection begins with. When it is full, a large one takes its place. */
-  outputBufferBytesSmall: 1024,
-  /** Output buffers kept for the next use; more are left to the garbage collector. */
-  outputBuffersKept: 256,
-  /** Small ones kept for the next use, so that thousands of clients may ask in one turn. More: the same. */
-  outputBuffersKeptSmall: 4_096,
+  /** Bytes of free output buffers of each size. More, and what is not needed for seconds, is let go. */
+  outputBytesKept: 16 * 1024 * 1024,
+  /** Writers for output buffers kept for the next use. More are let go. */
+  outputWritersKept: 4_096,
   /** Bytes that the journal holds and has not committed, above which producers are read no more. */
   stagedHighBytes: 16 * 1024 * 1024,
   /** Messages sent in one local transaction. Above: it becomes rollback-only with EVH_REJECTED. */
@@ -101,7 +99,6 @@ export const limits = {
 
 assert(limits.outputHighBytes < limits.outputPauseBytes, "deliveries stop before reading stops");
 assert(limits.outputBufferBytes < limits.outputHighBytes, "one buffer never stops deliveries");
-assert(limits.outputBufferBytesSmall < limits.outputBufferBytes, "a large buffer takes over");
 assert(
   limits.strangerCountMax < limits.connectionCountMax,
   "strangers give way before known clients are refused",

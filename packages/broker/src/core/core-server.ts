@@ -211,6 +211,7 @@ export class CoreServer implements ClientDirectory {
     this.engine.endStep();
     this.engine.credits.grantWaiting();
     this.engine.outputs.flush();
+    this.engine.pool.trim();
     this.#timer = this.#ports.timers.after(limits.checkIntervalMs, () => {
       this.#check();
     });

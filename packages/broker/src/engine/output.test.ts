@@ -35,11 +35,6 @@ class Fixture {
   endTurn(): void {
     for (const task of this.#turnTasks.splice(0)) task();
   }
-
-  /** Everything that was sent, in one piece. */
-  bytes(): number[] {
-    return this.sent.flatMap((part) => [...part]);
-  }
 }
 
 test("frames of any size go out whole and in order, and a turn of small ones in one piece", () => {
@@ -52,6 +47,7 @@ test("frames of any size go out whole and in order, and a turn of small ones in 
     fc.property(fc.array(fc.array(size, { maxLength: 30 }), { maxLength: 3 }), (turns) => {
       const fixture = new Fixture();
       const expected: number[] = [];
+      const sent: number[] = [];
       let fill = 0;
       for (const sizes of turns) {
         const sentBefore = fixture.sent.length;
@@ -66,8 +62,13 @@ test("frames of any size go out whole and in order, and a turn of small ones in 
         assert.equal(fixture.output.queuedBytes, 0);
         const pieces = fixture.sent.length - sentBefore;
         if (total > 0 && total <= limits.outputBufferBytes) assert.equal(pieces, 1);
+        // What was sent is used again, as by a link.
+        for (const part of fixture.sent.splice(0)) {
+          sent.push(...part);
+          fixture.pool.put(part);
+        }
       }
-      assert.deepEqual(Buffer.from(fixture.bytes()), Buffer.from(expected));
+      assert.deepEqual(Buffer.from(sent), Buffer.from(expected));
     }),
     { numRuns: 30 },
   );
@@ -79,20 +80,51 @@ test("an answer takes a small buffer, and what is given back is used again", () 
   fixture.endTurn();
   const [first] = fixture.sent;
   assert.ok(first);
-  assert.equal(first.buffer.byteLength, limits.outputBufferBytesSmall);
+  assert.equal(first.buffer.byteLength, limits.outputBufferBytes / 64);
   fixture.pool.put(first);
   fixture.write(50, 2);
   fixture.endTurn();
   assert.equal(fixture.sent[1]?.buffer, first.buffer);
 });
 
-test("a large frame first takes a large buffer at once", () => {
+test("a frame takes a buffer of its size at once, and one beyond all sizes a buffer of its own", () => {
   const fixture = new Fixture();
   fixture.write(10_000, 1);
   fixture.write(10, 2);
   fixture.endTurn();
+  fixture.write(limits.outputBufferBytes + 1, 3);
+  fixture.endTurn();
   assert.deepEqual(
     fixture.sent.map(({ buffer, length }) => [buffer.byteLength, length]),
-    [[limits.outputBufferBytes, 10_010]],
+    [
+      [limits.outputBufferBytes / 4, 10_010],
+      [limits.outputBufferBytes + 1, limits.outputBufferBytes + 1],
+    ],
   );
+});
+
+test("a busy connection begins with a large buffer, and a quiet one with a small one again", () => {
+  const fixture = new Fixture();
+  const sizeOfTurn = (frameCount: number): number => {
+    for (let count = 0; count < frameCount; count += 1) fixture.write(100, count);
+    fixture.endTurn();
+    const last = fixture.sent.at(-1);
+    assert.equal(last?.length, frameCount * 100);
+    return last.buffer.byteLength / 1024;
+  };
+  assert.deepEqual([5, 500, 500, 5, 5, 5, 5].map(sizeOfTurn), [1, 64, 64, 64, 16, 4, 1]);
+});
+
+test("free buffers that nobody needs are let go, and those in use are kept", () => {
+  const { pool } = new Fixture();
+  const buffers = Array.from({ length: 10 }, () => pool.take(100));
+  for (const buffer of buffers) pool.put(buffer);
+  pool.trim();
+  const again = [pool.take(100), pool.take(100)];
+  for (const buffer of again) pool.put(buffer);
+  // Eight of the ten were not needed.
+  pool.trim();
+  const known = new Set(buffers.map(({ buffer }) => buffer));
+  const taken = Array.from({ length: 10 }, () => pool.take(100));
+  assert.equal(taken.filter(({ buffer }) => known.has(buffer)).length, 2);
 });

@@ -5,51 +5,74 @@ import { limits } from "../limits.ts";
 
 const empty = new Uint8Array(0);
 
+/** Sizes of the buffers, each four times the one before, up to the largest. */
+const classBytes: readonly number[] = [
+  limits.outputBufferBytes / 64,
+  limits.outputBufferBytes / 16,
+  limits.outputBufferBytes / 4,
+  limits.outputBufferBytes,
+];
+const classLargest = classBytes.length - 1;
+
+/** Free buffers of one size. */
+interface FreeList {
+  readonly buffers: Uint8Array[];
+  readonly countMax: number;
+  /** The fewest there were since the last look: nobody needed these. */
+  leastCount: number;
+}
+
 /**
- * Buffers of two sizes that connections write into and links give back, and the writers for them: idle
- * connections hold none. The small ones are for answers: thousands of clients that ask in one turn would
- * else take a large buffer each.
+ * Buffers of a few sizes that connections write into and links give back, and the writers for them: idle
+ * connections hold none. Thousands that have a little to say in one turn take small ones.
  */
 export class OutputPool {
-  readonly #small: Uint8Array[] = [];
-  readonly #large: Uint8Array[] = [];
+  readonly #free: readonly FreeList[] = classBytes.map((bytes) => ({
+    buffers: [],
+    countMax: limits.outputBytesKept / bytes,
+    leastCount: 0,
+  }));
   readonly #writers: ByteWriter[] = [];
 
-  /** A buffer of at least `bytes`; larger ones than usual are made for the occasion. */
-  take(bytes: number): Uint8Array {
-    if (bytes <= limits.outputBufferBytesSmall) {
-      return this.#small.pop() ?? new Uint8Array(limits.outputBufferBytesSmall);
-    }
-    if (bytes > limits.outputBufferBytes) return new Uint8Array(bytes);
-    return this.#large.pop() ?? new Uint8Array(limits.outputBufferBytes);
+  /** A buffer of at least `bytes` and of at least that class; larger ones are made for the occasion. */
+  take(bytes: number, classMin = 0): Uint8Array {
+    let index = classMin;
+    while (index < classLargest && bytes > (classBytes[index] ?? 0)) index += 1;
+    const size = classBytes[index] ?? 0;
+    const free = this.#free[index];
+    const found = bytes <= size ? free?.buffers.pop() : undefined;
+    if (free === undefined || found === undefined) return new Uint8Array(Math.max(bytes, size));
+    if (free.buffers.length < free.leastCount) free.leastCount = free.buffers.length;
+    return found;
   }
 
   /** Takes back what a link has sent, whether it is the whole buffer or a part of one. */
   put(sent: Uint8Array): void {
-    const { byteLength } = sent.buffer;
-    if (byteLength === limits.outputBufferBytes) {
-      if (this.#large.length < limits.outputBuffersKept) {
-        this.#large.push(new Uint8Array(sent.buffer));
-      }
-    } else if (byteLength === limits.outputBufferBytesSmall) {
-      if (this.#small.length < limits.outputBuffersKeptSmall) {
-        this.#small.push(new Uint8Array(sent.buffer));
-      }
-    }
+    const free = this.#free[classBytes.indexOf(sent.buffer.byteLength)];
+    if (free === undefined || free.buffers.length >= free.countMax) return;
+    free.buffers.push(new Uint8Array(sent.buffer));
   }
 
-  /** A writer with a buffer of at least `bytes`. */
-  takeWriter(bytes: number): ByteWriter {
+  /** A writer with such a buffer. */
+  takeWriter(bytes: number, classMin: number): ByteWriter {
     const writer = this.#writers.pop() ?? new ByteWriter(1);
-    writer.attach(this.take(bytes));
+    writer.attach(this.take(bytes, classMin));
     return writer;
   }
 
   /** Takes back a writer whose buffer belongs to somebody else by now. */
   putWriter(writer: ByteWriter): void {
-    if (this.#writers.length >= limits.outputBuffersKept) return;
+    if (this.#writers.length >= limits.outputWritersKept) return;
     writer.attach(empty);
     this.#writers.push(writer);
+  }
+
+  /** Leaves to the garbage collector what nobody has needed since the last call. Called every now and then. */
+  trim(): void {
+    for (const free of this.#free) {
+      free.buffers.length -= free.leastCount;
+      free.leastCount = free.buffers.length;
+    }
   }
 }
 
@@ -103,6 +126,8 @@ export class Output {
   readonly #schedule: OutputSchedule;
   /** Only while there is something to send. */
   #writer: ByteWriter | undefined;
+  /** The class of buffer to begin with: that of the last one, so that a busy connection need not copy. */
+  #classMin = 0;
 
   constructor(link: Link, pool: OutputPool, schedule: OutputSchedule) {
     this.#link = link;
@@ -121,7 +146,7 @@ export class Output {
     const writer = this.#writer;
     if (writer === undefined) {
       this.#schedule.add(this);
-      return (this.#writer = this.#pool.takeWriter(frameBytes));
+      return (this.#writer = this.#pool.takeWriter(frameBytes, this.#classMin));
     }
     if (writer.offset + frameBytes > writer.bytes.length) this.#makeRoom(writer, frameBytes);
     return writer;
@@ -132,21 +157,26 @@ export class Output {
     const writer = this.#writer;
     if (writer === undefined) return;
     this.#writer = undefined;
+    // A buffer that was hardly used: begin with a smaller one the next time.
+    if (this.#classMin > 0 && writer.offset * 4 <= (classBytes[this.#classMin] ?? 0)) {
+      this.#classMin -= 1;
+    }
     if (writer.offset > 0) this.#link.send(writer.written());
     else this.#pool.put(writer.bytes);
     this.#pool.putWriter(writer);
   }
 
-  /** A small buffer gives way to a large one; a large one goes out. */
+  /** A buffer that is full gives way to a larger one, the largest goes out. */
   #makeRoom(writer: ByteWriter, frameBytes: number): void {
     const full = writer.written();
-    if (full.length === 0 || writer.bytes.length > limits.outputBufferBytesSmall) {
-      if (full.length > 0) this.#link.send(full);
-      else this.#pool.put(writer.bytes);
-      writer.attach(this.#pool.take(Math.max(frameBytes, limits.outputBufferBytes)));
+    if (this.#classMin < classLargest) this.#classMin += 1;
+    const isLargest = writer.bytes.length >= limits.outputBufferBytes;
+    if (isLargest || full.length + frameBytes > limits.outputBufferBytes) {
+      writer.attach(this.#pool.take(frameBytes, this.#classMin));
+      this.#link.send(full);
       return;
     }
-    writer.attach(this.#pool.take(Math.max(full.length + frameBytes, limits.outputBufferBytes)));
+    writer.attach(this.#pool.take(full.length + frameBytes, this.#classMin));
     writer.raw(full);
     this.#pool.put(full);
   }
