@@ -1,0 +1,32 @@
+/** The client's integration suite, with the same assertions, on real Artemis brokers. */
+import { artemisLacks, clientSuite, type MortalBroker } from "#client-suite";
+
+import { ArtemisBroker } from "../support/artemis-broker.ts";
+import type { ArtemisVersion } from "../support/artifacts.ts";
+
+for (const version of ["2.44.0", "2.21.0"] as const satisfies readonly ArtemisVersion[]) {
+  let broker: ArtemisBroker | undefined;
+  clientSuite({
+    name: `Artemis ${version}`,
+    lacks: artemisLacks,
+    async start() {
+      broker = await ArtemisBroker.start({ version });
+      return broker;
+    },
+    async startMortal() {
+      broker ??= await ArtemisBroker.start({ version });
+      return lent(broker);
+    },
+  });
+}
+
+/** The same broker, which whoever started it ends: Java takes its time to start another. */
+function lent(broker: ArtemisBroker): MortalBroker {
+  return {
+    url: broker.url,
+    port: broker.port,
+    kill: () => broker.kill(),
+    start: () => broker.start(),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
