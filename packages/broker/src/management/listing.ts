@@ -21,8 +21,8 @@ export interface PageRequest {
 }
 
 /**
- * The rows that are asked for, by the first column unless `options` say otherwise, and how many there are
- * on all pages. Filters, sorting and paging as in Artemis, `ActiveMQAbstractView`.
+ * The rows that are asked for, by name or else the first column unless `options` say otherwise, and how
+ * many there are on all pages. Filters, sorting and paging as in Artemis, `ActiveMQAbstractView`.
  *
  * @throws EverholdError EVH_REJECTED for options that are not understood
  */
@@ -109,7 +109,8 @@ function sort<R>(rows: R[], columns: readonly Column<R>[], options: Options): vo
   const field = options["sortField"] ?? options["sortColumn"] ?? "";
   const order = (options["sortOrder"] ?? "").toLowerCase();
   const isSaid = field !== "" && order !== "";
-  const column = isSaid ? columnOf(columns, field) : columns[0];
+  const usual = columns.find(({ name }) => name === "name") ?? columns[0];
+  const column = isSaid ? columnOf(columns, field) : usual;
   if (column === undefined) return;
   const sign = isSaid && order === "desc" ? -1 : 1;
   const cells = new Map(rows.map((row) => [row, column.value(row)]));

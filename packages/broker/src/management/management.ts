@@ -78,8 +78,12 @@ export class Management {
     return this.#guard(this.#find(resource).read(attribute));
   }
 
-  /** Counts what takes longer than this step. @throws EverholdError EVH_OVERLOADED */
+  /** Sees to the end of the step, whoever called, and counts what takes longer. */
   #guard(answer: ManagementAnswer): ManagementAnswer {
+    const { engine, ports } = this.#broker;
+    ports.timers.atTurnEnd(() => {
+      engine.endStep();
+    });
     const { value } = answer;
     if (!(value instanceof Promise)) return answer;
     this.#waitingCount += 1;

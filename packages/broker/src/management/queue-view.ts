@@ -4,8 +4,9 @@ import type { Column } from "./listing.ts";
 
 /** The fields of a queue in a listing. Names as in Artemis, `QueueField`. */
 export const queueColumns: readonly Column<LiveQueue>[] = [
-  { name: "name", value: (queue) => queue.name },
+  // First: `artemis queue stat --json` begins a line there.
   { name: "id", value: (queue) => queue.state.id },
+  { name: "name", value: (queue) => queue.name },
   { name: "address", value: (queue) => queue.address.name },
   { name: "filter", value: (queue) => queue.state.definition.filter ?? "" },
   { name: "durable", value: (queue) => queue.state.definition.durable },
@@ -52,8 +53,8 @@ export const queueColumns: readonly Column<LiveQueue>[] = [
 
 /** The fields of an address in a listing. Names as in Artemis, `AddressField`. */
 export const addressColumns: readonly Column<LiveAddress>[] = [
-  { name: "name", value: (address) => address.name },
   { name: "id", value: (address) => address.state.id },
+  { name: "name", value: (address) => address.name },
   { name: "routingTypes", value: (address) => JSON.stringify(routingTypeNames(address)) },
   { name: "queueCount", value: (address) => address.state.queues.length },
   { name: "internal", value: () => false },

@@ -96,6 +96,10 @@ export class MemoryDisk implements Disk {
     return Promise.resolve(this.free);
   }
 
+  sizeBytes(): Promise<number> {
+    return Promise.resolve(2 * this.free);
+  }
+
   lock(): Promise<DiskLock> {
     if (this.#isLocked) return Promise.reject(new EverholdError("EVH_DATA_LOCKED", "locked"));
     this.#isLocked = true;
