@@ -58,7 +58,10 @@ for (const [name, start] of Object.entries(brokers)) {
       writeFileSync(input, lines.map((line) => `${line.toString()}\n`).join(""));
       const args = [direction, broker.url, queue, input, output];
       succeed(`BothAtOnce ${direction}`, await runJava(client, "BothAtOnce", args));
-      return readFileSync(output, "utf8").trimEnd().split("\n").map(BothLine.parse);
+      return readFileSync(output, "utf8")
+        .trimEnd()
+        .split("\n")
+        .map((line) => BothLine.parse(line));
     }
 
     for (const client of artemisClients) {

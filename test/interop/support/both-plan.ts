@@ -157,8 +157,11 @@ function randomLine(prng: Prng): BothLine {
   for (let index = 0; index < propertyCount; index += 1) {
     line.put(`property.p${index}`, randomValue(prng));
   }
-  if (prng.chance(0.3)) line.say("correlation", randomText(prng, 1 + prng.integer(0, 40)));
-  else if (prng.chance(0.3)) line.say("correlation", randomBytes(prng, prng.integer(1, 40)));
+  if (prng.chance(0.5)) {
+    const isText = prng.chance(0.5);
+    const length = prng.integer(1, 40);
+    line.say("correlation", isText ? randomText(prng, length) : randomBytes(prng, length));
+  }
   if (prng.chance(0.3)) line.say("type", randomText(prng, 1 + prng.integer(0, 20)));
   if (prng.chance(0.2)) line.say("group", randomText(prng, 1 + prng.integer(0, 20)));
   if (prng.chance(0.2)) line.say("replyTo", `answers.${prng.integer(0, 99)}`);

@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { after, before, describe, it } from "node:test";
+
+import { clientScenarios, formatConversation, parseConversation, shapeOf } from "#conversations";
+import { connect } from "everhold";
+
+import { ArtemisBroker } from "../support/artemis-broker.ts";
+import { artemisHome } from "../support/artifacts.ts";
+import { EverholdBroker } from "../support/everhold-broker.ts";
+import { rootFolder } from "../support/folders.ts";
+import { artemisClients, runJava } from "../support/java.ts";
+import { Recorder } from "../support/recorder.ts";
+import { runTool, succeed } from "../support/run-tool.ts";
+
+/** Whether this run writes the recordings instead of comparing with them. */
+const isRecording = process.env["RECORD"] === "1";
+const recordingsFolder = join(rootFolder, "test", "integration", "conversations", "recordings");
+const scenarios = Object.keys(clientScenarios);
+
+const brokers = {
+  everhold: () => EverholdBroker.start(),
+  "artemis-2.44.0": () => ArtemisBroker.start(),
+} as const;
+
+/** A conversation of Artemis' command line: its calls one after the other; `queue` stands for the name. */
+const toolScenarios: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  "send-receive": [
+    ["producer", "--message-count", "3", "--message", "text"],
+    ["consumer", "--message-count", "3"],
+  ],
+  transaction: [
+    ["producer", "--message-count", "2", "--commit-interval", "2"],
+    ["consumer", "--message-count", "2", "--commit-interval", "2"],
+  ],
+  browser: [["producer", "--message-count", "3"], ["browser"]],
+  "large-message": [
+    ["producer", "--message-count", "1", "--message-size", "120000"],
+    ["consumer", "--message-count", "1"],
+  ],
+  management: [
+    ["producer", "--message-count", "1"],
+    ["queue", "stat", "--maxRows", "5"],
+  ],
+};
+
+for (const [brokerName, start] of Object.entries(brokers)) {
+  describe(`conversations with ${brokerName}`, () => {
+    let broker: ArtemisBroker | EverholdBroker;
+
+    before(async () => {
+      broker = await start();
+    });
+
+    after(async () => {
+      await broker[Symbol.asyncDispose]();
+    });
+
+    async function check(recorder: Recorder, client: string, scenario: string): Promise<void> {
+      const found = await recorder.conversation({ client, broker: brokerName, scenario });
+      const file = join(recordingsFolder, brokerName, client, `${scenario}.txt`);
+      if (isRecording) {
+        mkdirSync(dirname(file), { recursive: true });
+        writeFileSync(file, formatConversation(found));
+        return;
+      }
+      assert.ok(existsSync(file), `${file} is missing; RECORD=1 writes it`);
+      const expected = parseConversation(readFileSync(file, "utf8"));
+      assert.equal(found.version, expected.version);
+      assert.deepEqual(shapeOf(found), shapeOf(expected));
+    }
+
+    for (const client of artemisClients) {
+      it(`${client} says what it said when it was recorded`, async (test) => {
+        const recorders = new Map<string, Recorder>();
+        try {
+          for (const scenario of scenarios) {
+            recorders.set(scenario, await Recorder.start(broker.port));
+          }
+          const pairs = [...recorders].map(([scenario, { url }]) => `${scenario}=${url}`);
+          const result = await runJava(client, "BothConversations", [client, ...pairs]);
+          succeed("BothConversations", result);
+          for (const [scenario, recorder] of recorders) {
+            await test.test(scenario, () => check(recorder, client, scenario));
+          }
+        } finally {
+          for (const recorder of recorders.values()) await recorder[Symbol.asyncDispose]();
+        }
+      });
+    }
+
+    for (const [scenario, run] of Object.entries(clientScenarios)) {
+      it(`our client says what it said when it was recorded: ${scenario}`, async () => {
+        const recorder = await Recorder.start(broker.port);
+        try {
+          await run((options) => connect(recorder.url, options), `everhold.${scenario}`);
+          await check(recorder, "everhold", scenario);
+        } finally {
+          await recorder[Symbol.asyncDispose]();
+        }
+      });
+    }
+
+    for (const [scenario, calls] of Object.entries(toolScenarios)) {
+      it(`Artemis' tool says what it said when it was recorded: ${scenario}`, async () => {
+        const tool = join(await artemisHome("2.44.0"), "bin", "artemis");
+        const recorder = await Recorder.start(broker.port);
+        try {
+          for (const call of calls) {
+            const destination = ["--destination", `queue://tool.${scenario}`];
+            const isMessaging = call[0] !== "queue";
+            const args = [...call, "--url", recorder.url, "--silent"];
+            if (isMessaging) args.push(...destination);
+            if (call[0] === "consumer") args.push("--receive-timeout", "10000");
+            const env = { JAVA_ARGS: "-Xmx256M -XX:+UseSerialGC -XX:TieredStopAtLevel=1" };
+            succeed(call.join(" "), await runTool(tool, args, { env }));
+          }
+          await check(recorder, "artemis-tool", scenario);
+        } finally {
+          await recorder[Symbol.asyncDispose]();
+        }
+      });
+    }
+  });
+}
