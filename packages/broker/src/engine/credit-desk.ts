@@ -76,7 +76,7 @@ export class CreditDesk {
         `cannot send to "${address.name}": the disk is full; consume, or make room`,
       );
     }
-    this.#checkMemory(address);
+    this.checkMemory(address);
     const { maxSizeBytes, addressFullPolicy } = this.#engine.config.addressSettings;
     if (maxSizeBytes < 0 || addressFullPolicy !== "fail") return;
     if (address.state.bytes < maxSizeBytes) return;
@@ -86,8 +86,13 @@ export class CreditDesk {
     );
   }
 
-  /** What producers may still send on the credits they hold has a little more room than new credits. */
-  #checkMemory(address: LiveAddress): void {
+  /**
+   * Refuses the send that was scanned last when there is no memory for it. What producers may still send
+   * on the credits they hold has a little more room than new credits.
+   *
+   * @throws EverholdError EVH_ADDRESS_FULL
+   */
+  checkMemory(address: LiveAddress): void {
     const { memoryBytesMax } = this.#engine.config;
     // Addresses that are in memory only have no queue that is stored.
     const isForJournal = this.#engine.router.scan.durable && address.state.isStored;

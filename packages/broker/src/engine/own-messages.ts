@@ -15,7 +15,9 @@ export function sendOwn(engine: Engine, address: string, bytes: Uint8Array): num
   router.identify(view);
   router.checkSize(bytes.length);
   const target = catalog.resolve(address, undefined);
-  credits.checkRoom(target.address);
+  // Whoever makes room on a full disk wants to hear of it; such replies are in memory only.
+  if (router.scan.durable) credits.checkRoom(target.address);
+  else credits.checkMemory(target.address);
   const verdict = router.prepare(target, bytes, view, 0, bytes.length);
   return verdict === "duplicate" ? -1 : router.add();
 }

@@ -306,7 +306,9 @@ describe("management by messages", () => {
     const client = await requestor(world);
     await client.createQueue({ queueName: "q" });
     await client.publish("q", "one");
-    world.disk.free = 0;
+    const filler = await TestClient.open(world, { name: "filler" });
+    await filler.fillDisk("filling");
+    client.send(packets.producerRequestCredits, 10, { credits: 1_000, address: "q" });
     client.send(packets.producerRequestCredits, 10, {
       credits: 1_000,
       address: "activemq.management",

@@ -181,6 +181,17 @@ export class TestClient {
     await this.expect(packets.nullResponse);
   }
 
+  /** Sends to an address until the broker refuses because its disk is full. */
+  async fillDisk(address: string): Promise<void> {
+    this.world.disk.free = 0;
+    const body = new Uint8Array(100_000);
+    for (let sends = 0; sends < 100; sends += 1) {
+      this.post(messageOf(address, { body }));
+      if ((await this.names()).includes("EXCEPTION")) return;
+    }
+    throw new Error("the disk did not become full");
+  }
+
   acknowledge(messageId: number, consumerId = 0, requiresResponse = true, channelId = 10): void {
     this.send(packets.acknowledge, channelId, { consumerId, messageId, requiresResponse });
   }
