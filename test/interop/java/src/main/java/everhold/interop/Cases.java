@@ -47,6 +47,11 @@ final class Cases {
     return this;
   }
 
+  /** Adds a case that can only be run with an option, which the caller gives where it fits the broker. */
+  Cases addWith(String option, String name, Case body) {
+    return options.containsKey(option) ? add(name, body) : this;
+  }
+
   /** Runs the cases, or only those whose name contains the option {@code only}, and ends the process. */
   void run() {
     String only = options.getOrDefault("only", "");

@@ -33,9 +33,13 @@ final class Scene implements AutoCloseable {
     this.options = options;
   }
 
-  /** An option of the program's command line, or what stands for it. */
-  String option(String name, String otherwise) {
-    return options.getOrDefault(name, otherwise);
+  String url() {
+    return url;
+  }
+
+  /** An option of the program's command line; null when it was not given. */
+  String option(String name) {
+    return options.get(name);
   }
 
   /** A name of this case's own. */

@@ -1,0 +1,94 @@
+import { after, before, describe, it } from "node:test";
+
+import { ArtemisBroker } from "../support/artemis-broker.ts";
+import { EverholdBroker } from "../support/everhold-broker.ts";
+import { artemisClients, javaCases, runJava, type JavaClient } from "../support/java.ts";
+
+/** One class of `java/src/main/java` a theme. */
+const programs = [
+  "Acknowledgement",
+  "AsyncSends",
+  "Bodies",
+  "Closing",
+  "Crowds",
+  "Delays",
+  "Delivery",
+  "Headers",
+  "LargeMessages",
+  "Metadata",
+  "Properties",
+  "RequestReply",
+  "Selectors",
+  "SimplifiedApi",
+  "Subscriptions",
+  "Transactions",
+] as const;
+
+type Broker = EverholdBroker | ArtemisBroker;
+
+/**
+ * Unmodified Artemis clients on our broker. `CONTROL=artemis` runs the same cases on a real Artemis broker:
+ * what fails there is a wrong case.
+ */
+const isControl = process.env["CONTROL"] === "artemis";
+const brokerName = isControl ? "Artemis" : "Everhold";
+const user = "admin";
+const password = "admin";
+
+for (const client of artemisClients) {
+  describe(`the client ${client} on ${brokerName}`, { concurrency: 2, timeout: 600_000 }, () => {
+    let broker: Broker;
+    before(async () => {
+      broker = await start();
+    });
+    after(() => broker[Symbol.asyncDispose]());
+
+    for (const program of programs) {
+      it(program, async (test) => {
+        await javaCases(test, await runJava(client, program, [broker.url, ...optionsOf(program)]));
+      });
+    }
+  });
+
+  describe(`the client ${client} and brokers of its own on ${brokerName}`, () => {
+    it("BrokerStops", { timeout: 300_000 }, async (test) => {
+      await using broker = await start();
+      await javaCases(test, await runWithRestarts(client, broker));
+    });
+
+    it("users", { timeout: 120_000 }, async (test) => {
+      await using broker = await startWithUser();
+      const args = ["only=password", `user=${user}`, `password=${password}`];
+      await javaCases(test, await runJava(client, "Metadata", [broker.url, ...args]));
+    });
+  });
+}
+
+function start(): Promise<Broker> {
+  return isControl ? ArtemisBroker.start() : EverholdBroker.start();
+}
+
+function startWithUser(): Promise<Broker> {
+  if (isControl) return ArtemisBroker.start({ security: true });
+  return EverholdBroker.start({ config: { security: { users: { [user]: { password } } } } });
+}
+
+/** What is near our broker's limit, and what is above it; Artemis has none. */
+function optionsOf(program: string): string[] {
+  if (program !== "LargeMessages") return [];
+  return ["bodyBytes=16711000", ...(isControl ? [] : ["refusedBytes=16800000"])];
+}
+
+/** Runs the program that asks for a broker to be stopped, killed and started again. */
+async function runWithRestarts(client: JavaClient, broker: Broker) {
+  let done: Promise<void> = Promise.resolve();
+  const result = await runJava(client, "BrokerStops", [broker.url], {
+    onLine({ broker: asked }) {
+      if (asked === "stop") done = done.then(() => broker.stop());
+      else if (asked === "kill") done = done.then(() => broker.kill());
+      else if (asked === "start") done = done.then(() => broker.start());
+    },
+  });
+  await done;
+  return result;
+}
