@@ -1,5 +1,6 @@
 /**
- * Writes the documents that are made from the code: ERRORS.md, LIMITS.md and PROTOCOL.md in `docs/`.
+ * Writes the documents that are made from the code: ERRORS.md, LIMITS.md, MANAGEMENT.md and PROTOCOL.md in
+ * `docs/`.
  * It reads the compiled packages, so build first.
  *
  *   npm run docs                       writes them
@@ -15,6 +16,7 @@ const generatedNote = "<!-- Made by `npm run docs`; do not edit. -->\n\n";
 const documents = [
   { name: "ERRORS.md", make: errorsDocument },
   { name: "LIMITS.md", make: limitsDocument },
+  { name: "MANAGEMENT.md", make: managementDocument },
   { name: "PROTOCOL.md", make: protocolDocument },
 ];
 
@@ -80,6 +82,11 @@ async function limitRows(packageName) {
     }
   }
   return rows;
+}
+
+async function managementDocument() {
+  const broker = await importCompiled("broker", "index.js");
+  return broker.managementDocument();
 }
 
 async function protocolDocument() {

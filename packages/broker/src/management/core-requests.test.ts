@@ -79,7 +79,9 @@ describe("management by messages", () => {
     const client = await TestClient.open(world);
     client.send(packets.bindingQuery, 10, { address: "activemq.management" });
     const binding = await client.expect(packets.bindingQueryResponseV5);
+    const { supportsAnycast, supportsMulticast } = binding;
     assert.deepEqual([binding.exists, binding.queueNames], [true, []]);
+    assert.deepEqual([supportsAnycast, supportsMulticast], [true, true]);
     client.send(packets.queueQuery, 10, { queueName: "activemq.management" });
     const { exists, name, messageCount, consumerCount } = await client.expect(
       packets.queueQueryResponseV3,

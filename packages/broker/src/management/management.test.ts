@@ -233,6 +233,7 @@ describe("addresses and queues by management", () => {
     ]);
     assert.equal(await managed.read("queue.q1", "RoutingType"), "ANYCAST");
     assert.equal(await managed.read("queue.q4", "Address"), "q4");
+    assert.equal(await managed.read("queue.q5", "Filter"), null);
     assert.equal(await managed.call("broker", "listAddresses", ","), "a,b,c,q4");
     assert.deepEqual(await managed.call("broker", "getQueueNames", "MULTICAST"), ["q2", "q4"]);
   });

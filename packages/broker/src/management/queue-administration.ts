@@ -34,7 +34,8 @@ export function createQueue({ engine }: ManagedBroker, request: QueueRequest): L
   const routingType = asked ?? address?.state.routingTypes[0] ?? "multicast";
   if (request.createsAddress === false) checkAddress(addressName, address, routingType);
   const definition = defaultQueueDefinition(name, addressName, routingType);
-  return engine.catalog.createQueue({ ...definition, ...request.attributes }, undefined);
+  const attributes = { ...definition, ...request.attributes };
+  return engine.catalog.createQueue({ ...attributes, ...withoutBlank(attributes) }, undefined);
 }
 
 /**
@@ -47,7 +48,7 @@ export function updateQueue(
   changes: Partial<QueueDefinition>,
 ): LiveQueue {
   const queue = findQueue(broker, "update", name);
-  broker.engine.catalog.updateQueue(queue, changes);
+  broker.engine.catalog.updateQueue(queue, { ...changes, ...withoutBlank(changes) });
   return queue;
 }
 
@@ -140,6 +141,11 @@ export function routingTypeOf(name: string): RoutingType {
     "EVH_ROUTING_TYPE",
     `cannot use the routing type "${name}": expected ANYCAST or MULTICAST`,
   );
+}
+
+/** A filter without a text is none. */
+function withoutBlank({ filter }: Partial<QueueDefinition>): { readonly filter?: null } {
+  return filter?.trim() === "" ? { filter: null } : {};
 }
 
 function routingTypesOf(names: string): RoutingType[] {
