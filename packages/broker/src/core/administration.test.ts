@@ -58,7 +58,9 @@ test("an address is described with its queues and routing types", async () => {
   assert.deepEqual(answer.queueNames, ["one", "two"]);
   assert.deepEqual([answer.supportsMulticast, answer.supportsAnycast], [true, false]);
   client.send(packets.bindingQuery, 10, { address: "other" });
-  assert.equal((await client.expect(packets.bindingQueryResponseV5)).exists, false);
+  const missing = await client.expect(packets.bindingQueryResponseV5);
+  assert.equal(missing.exists, false);
+  assert.deepEqual([missing.supportsMulticast, missing.supportsAnycast], [false, false]);
 });
 
 test("a client below 135 gets the description without routing types", async () => {

@@ -83,7 +83,7 @@ export function describeQueue(engine: Engine, name: string): QueueDescription {
     ...attributes,
     exists: true,
     address: addressName,
-    consumerCount: queue.consumers.length,
+    consumerCount: queue.takerCount,
     messageCount: queue.state.messageCount,
     autoCreateQueues,
     routingType: routingTypes[routingType],
@@ -103,8 +103,10 @@ export function describeAddress(engine: Engine, name: string): AddressDescriptio
   }
   const address = engine.catalog.findAddress(splitName(name).address);
   if (address === undefined) {
+    // They need no queue to be of use.
     const exists = name === managementAddress || name === notificationsAddress;
-    return { ...common, exists, queueNames: [] };
+    const supports = exists ? { supportsAnycast: true, supportsMulticast: true } : {};
+    return { ...common, ...supports, exists, queueNames: [] };
   }
   return {
     ...common,
@@ -164,7 +166,7 @@ const unsaidAttributes = {
 const missingQueue = {
   ...unsaidAttributes,
   exists: false,
-  durable: false,
+  durable: true,
   temporary: false,
   consumerCount: 0,
   messageCount: 0,
@@ -197,8 +199,8 @@ const addressDefaults = {
   defaultNonDestructive: null,
   defaultConsumersBeforeDispatch: null,
   defaultDelayBeforeDispatch: null,
-  supportsMulticast: true,
-  supportsAnycast: true,
+  supportsMulticast: false,
+  supportsAnycast: false,
 } as const;
 
 /** The attributes that a queue of an old CREATE_QUEUE packet does not mention. */

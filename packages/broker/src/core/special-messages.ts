@@ -15,7 +15,7 @@ export function forcedDeliveryMarker(queueName: string, sequence: number): Uint8
     durable: false,
     expiration: 0,
     timestamp: 0,
-    priority: 4,
+    priority: 0,
     properties: new Map([
       [propertyNames.forcedDeliverySequence, { type: "long", value: sequence }],
     ]),

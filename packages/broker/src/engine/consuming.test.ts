@@ -244,11 +244,15 @@ test("a browser sees what is ready, changes nothing, and needs no start", async 
     requiresResponse: true,
     priority: 0,
   });
-  await client.expect(packets.queueQueryResponseV3);
+  assert.equal((await client.expect(packets.queueQueryResponseV3)).consumerCount, 0);
   client.send(packets.flowToken, 10, { consumerId: 3, credits: -1 });
   client.send(packets.forceConsumerDelivery, 10, { consumerId: 3, sequence: 0 });
   const deliveries = await client.deliveries();
   assert.deepEqual(deliveries.slice(0, 2).map(textOf), ["a", "b"]);
+  assert.deepEqual(
+    deliveries.map(({ deliveryCount }) => deliveryCount),
+    [0, 0, 0],
+  );
   assert.equal(deliveries.length, 3);
   // Its acknowledgements mean nothing, and what arrives later is seen as well.
   client.acknowledge(deliveries[0]?.messageId ?? 0, 3);

@@ -135,7 +135,8 @@ export class Dispatcher {
     const body = this.#body;
     const session = consumer.session;
     const counted = row.deliveryCount + (consumer.isBrowser ? 0 : 1);
-    const least = row.redelivered ? 2 : 1;
+    // A browser is told how often a message was delivered before, which may be never.
+    const least = row.redelivered ? 2 : consumer.isBrowser ? 0 : 1;
     const isFinal = row.expirationMs === 0;
     const mayBeMoved = row.origin !== "" || (queue.mayHoldMoved && isFinal);
     const frameBytes = session.sink.deliver(

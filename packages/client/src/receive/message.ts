@@ -23,7 +23,7 @@ export interface Message<T = unknown> {
   readonly properties: Readonly<Record<string, ReceivedValue>>;
   /** The properties with the types they came with: fit to be sent on without a loss. */
   readonly typedProperties: Readonly<Record<string, PropertyValue>>;
-  /** 1 at the first delivery. */
+  /** 1 at the first delivery; of a browsed message how often it was delivered before. */
   readonly deliveryCount: number;
   /** Whether it may have been delivered before. */
   readonly redelivered: boolean;
