@@ -33,6 +33,11 @@ export const limits = {
   sharedMessageBytesMax: 8 * 1024,
   /** Sends of one session that the broker has not answered. Further ones wait. */
   unconfirmedSendCountMax: 1 << 16,
+  /**
+   * The same where the broker knows a repeated send by its duplicate id alone: Artemis remembers the last
+   * 20,000 of an address, and others send to it too. Further ones wait.
+   */
+  unconfirmedSendCountByIdMax: 10_000,
   /** Addresses that one session keeps open for sending; the longest idle one is forgotten (Artemis: 1000). */
   addressCountMax: 1000,
   /** Sessions of one connection: one for each consumer, session and transaction under way. More are refused with EVH_OVERLOADED. */
@@ -53,4 +58,8 @@ export const limits = {
 
 assert(limits.sharedMessageBytesMax <= limits.messageSlabBytes, "a slab must hold a message");
 assert(limits.outputBufferBytes <= limits.outputFlushBytes, "an empty buffer must not be due");
+assert(
+  limits.unconfirmedSendCountByIdMax <= limits.unconfirmedSendCountMax,
+  "ids are forgotten, marks are not",
+);
 assert(limits.outputFlushBytes <= limits.outputBufferKeepBytes, "a usual buffer must be kept");

@@ -188,6 +188,21 @@ export function messageTests(context: SuiteContext): void {
     await Promise.all([consumer.close(), expired.close()]);
   });
 
+  context.it("a delayed message comes at its time, and holds up no other", async () => {
+    const { connection } = context;
+    const producer = connection.producer("delayed");
+    const deliverAt = Date.now() + 400;
+    await producer.send("later", { deliverAt });
+    await producer.send("later still", { delay: 500 });
+    await producer.send("now");
+    const consumer = connection.consumer("delayed");
+    assert.deepEqual(await takeTexts(consumer, 1), ["now"]);
+    assert.deepEqual(await takeTexts(consumer, 1), ["later"]);
+    assert.ok(Date.now() >= deliverAt);
+    assert.deepEqual(await takeTexts(consumer, 1), ["later still"]);
+    await consumer.close();
+  });
+
   context.it("messages of one producer keep their order, however many are under way", async () => {
     const { connection } = context;
     await connection.producer("ordered").sendBatch(numbered(2000));

@@ -153,7 +153,21 @@ export function outageTests(context: SuiteContext): void {
     },
   );
 
-  context.itUnless("refusal-outcome", "it knows whom it talks to", async () => {
-    assert.ok(context.connection.features.has("mark/1"));
-  });
+  context.itUnless(
+    "redelivered-after-kill",
+    "what was delivered before the broker died comes again marked",
+    async () => {
+      await using broker = await context.target.startMortal();
+      const first = await context.connect({ reconnect: false }, broker.url);
+      await first.producer("marked").sendBatch(numbered(2));
+      await next(first.consumer("marked", { prefetch: 1 }));
+      await broker.kill();
+      await broker.start();
+      const second = await context.connect({ reconnect }, broker.url);
+      const consumer = second.consumer("marked");
+      const again = await next(consumer);
+      assert.deepEqual([again.text(), again.redelivered], ["m0", true]);
+      await Promise.all([first.close(), second.close()]);
+    },
+  );
 }

@@ -167,6 +167,10 @@ export function queueTests(context: SuiteContext): void {
     assert.equal(await connection.queueInfo("never-made"), undefined);
   });
 
+  context.itUnless("features", "the broker says what it can beyond CORE", async () => {
+    assert.ok(context.connection.features.has("mark/1"));
+  });
+
   context.itUnless("queue-names", "the names of all queues are listed", async () => {
     const { connection } = context;
     await connection.createQueue("listed");

@@ -228,6 +228,15 @@ describe("a request", () => {
 });
 
 describe("queues", () => {
+  it("creates the address of a queue where the broker does not", async () => {
+    const { world, broker, connection } = await setUp();
+    broker.rule = ({ name, value }) =>
+      name === "CREATE_QUEUE_V2" && !broker.addresses.has(String(value["address"])) ? 106 : "usual";
+    await world.now(connection.createQueue("q", { address: "a" }));
+    assert.deepEqual(broker.takeNames(), ["CREATE_QUEUE_V2", "CREATE_ADDRESS", "CREATE_QUEUE_V2"]);
+    assert.equal(broker.queue("q").address, "a");
+  });
+
   it("can be asked about, created and deleted", async () => {
     const { world, connection } = await setUp();
     assert.equal(await world.now(connection.queueInfo("q")), undefined);

@@ -1,7 +1,7 @@
 import { ClosedError, type EverholdError } from "@everhold/base";
 import type { ConnectionCore, ConnectionState } from "../connection/connection-core.ts";
 import {
-  createQueue,
+  createQueueAndAddress,
   deleteQueue,
   queryAddress,
   queryQueue,
@@ -161,7 +161,7 @@ export class Connection implements AsyncDisposable {
   /** Creates a queue, with its address; one of this name that exists is left as it is. */
   async createQueue(name: string, queue: NewQueue = {}, wait: WaitOptions = {}): Promise<void> {
     await this.#core.query(wait, `create the queue ${name}`, (channel) =>
-      createQueue(channel, {
+      createQueueAndAddress(channel, {
         address: queue.address ?? name,
         name,
         routing: queue.routing ?? "anycast",

@@ -87,6 +87,25 @@ export async function createQueue(channel: Channel, queue: QueueDefinition): Pro
   }
 }
 
+/** Creates a queue, and before it the address where the broker does not make that by itself. */
+export async function createQueueAndAddress(
+  channel: Channel,
+  queue: QueueDefinition,
+): Promise<void> {
+  try {
+    return await createQueue(channel, queue);
+  } catch (error) {
+    if (!EverholdError.is(error, "EVH_ADDRESS_DOES_NOT_EXIST")) throw error;
+  }
+  try {
+    await createAddress(channel, queue.address, queue.routing, false);
+  } catch (error) {
+    // Somebody else may have made it meanwhile.
+    if (!EverholdError.is(error, "EVH_ADDRESS_EXISTS")) throw error;
+  }
+  await createQueue(channel, queue);
+}
+
 /** Creates a subscription's queue that several consumers share, or checks the one that exists. */
 export async function createSharedQueue(channel: Channel, queue: QueueDefinition): Promise<void> {
   await channel.call(
@@ -131,12 +150,7 @@ export async function ensureAddress(channel: Channel, target: SendTarget): Promi
     if (!description.autoCreateAddresses) {
       throw missingError("EVH_ADDRESS_DOES_NOT_EXIST", `send to ${name}`, `the address ${address}`);
     }
-    await channel.call(
-      packets.createAddress,
-      { address, routingTypes: [routingTypes[routing]], requiresResponse: true, autoCreated: true },
-      `create the address ${address}`,
-      readNull,
-    );
+    await createAddress(channel, address, routing, true);
   }
   if (routing === "multicast" && queue === address) return;
   if (description.queueNames.includes(queue)) return;
@@ -161,6 +175,20 @@ export async function ensureQueue(channel: Channel, name: string, attempt: strin
     autoCreated: true,
     maxConsumers: -1,
   });
+}
+
+async function createAddress(
+  channel: Channel,
+  address: string,
+  routing: Routing,
+  autoCreated: boolean,
+): Promise<void> {
+  await channel.call(
+    packets.createAddress,
+    { address, routingTypes: [routingTypes[routing]], requiresResponse: true, autoCreated },
+    `create the address ${address}`,
+    readNull,
+  );
 }
 
 function readAddressDescription(

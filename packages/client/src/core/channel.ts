@@ -24,7 +24,7 @@ import type { ChannelHandler, Transport } from "./transport.ts";
 export interface ChannelListener {
   /** A message in the link's bytes: `bytes[frame.messageStart … frame.messageEnd)`. */
   onMessage(frame: ReceiveFrame, bytes: Uint8Array, view: DataView, frameBytes: number): void;
-  /** A part of a large message took this many bytes of a consumer's credit. */
+  /** A part of a large message, not the last, took this many bytes of a consumer's credit. */
   onPart(consumerId: number, frameBytes: number): void;
   onCredits(address: string, credits: number, failed: boolean): void;
   /** The broker has a send safe, or refused it. */
@@ -223,15 +223,14 @@ export class Channel implements ChannelHandler {
 
   #onContinuation(reader: ByteReader, frameBytes: number): void {
     const large = this.#large.append(reader, this.version);
-    this.#listener.onPart(large.consumerId, frameBytes);
-    if (large.message === undefined) return;
+    if (large.message === undefined) return this.#listener.onPart(large.consumerId, frameBytes);
     receiveFrame.channelId = this.id;
     receiveFrame.consumerId = large.consumerId;
     receiveFrame.deliveryCount = large.deliveryCount;
     receiveFrame.messageStart = 0;
     receiveFrame.messageEnd = large.message.length;
     const view = new DataView(large.message.buffer, large.message.byteOffset, large.message.length);
-    this.#listener.onMessage(receiveFrame, large.message, view, 0);
+    this.#listener.onMessage(receiveFrame, large.message, view, frameBytes);
   }
 
   #onNullResponse(id: number, reader: ByteReader): void {

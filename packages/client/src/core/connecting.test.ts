@@ -82,6 +82,38 @@ describe("connecting", () => {
     assert.equal(broker.got("CREATESESSION").at(-1)?.["version"], 130);
   });
 
+  it("finds the oldest version with correlation ids, and none below", async () => {
+    const { world, broker, connecting } = start({}, (fresh) => {
+      fresh.version = 130;
+      fresh.acceptedVersions = [130, 129];
+    });
+    const connection = await world.now(connecting);
+    assert.deepEqual(
+      broker.got("CREATESESSION").map((value) => value["version"]),
+      [136, 135, 134, 133, 132, 131, 130],
+    );
+    await world.now(connection.producer("q").send("x"));
+    const message = await world.now(connection.consumer("q").receive());
+    assert.equal(message?.text(), "x");
+    await world.now(message.ack());
+    const older = start({}, (fresh) => {
+      fresh.version = 129;
+      fresh.acceptedVersions = [129];
+    });
+    assertError(await rejection(older.world, older.connecting), "EVH_VERSION");
+    assert.equal(older.broker.got("CREATESESSION").at(-1)?.["version"], 130);
+  });
+
+  it("names the broker that ends the connection before it says hello", async () => {
+    const { world, broker, connecting } = start({}, (fresh) => (fresh.tellsTopology = false));
+    connecting.catch(() => undefined);
+    await world.settle();
+    broker.cut();
+    const error = await rejection(world, connecting);
+    assertError(error, "EVH_DISCONNECTED");
+    assert.match(error.message, /tcp:\/\/broker:61616.*before the broker said hello/);
+  });
+
   it("fails with EVH_VERSION when they have no version in common", async () => {
     const { world, connecting } = start({}, (broker) => (broker.acceptedVersions = [200]));
     assertError(await rejection(world, connecting), "EVH_VERSION");

@@ -174,9 +174,14 @@ export class Transport implements LinkHandler {
 
   onClosed(error: Error | undefined): void {
     this.#lose(
-      new ConnectionError("EVH_DISCONNECTED", `The connection to ${this.url} broke`, {
-        cause: error,
-      }),
+      new ConnectionError(
+        "EVH_DISCONNECTED",
+        this.#onTopology === undefined
+          ? `The connection to ${this.url} broke`
+          : `Cannot connect to ${this.url}: the connection ended before the broker said hello; ` +
+              "perhaps it lets no more connections in",
+        { cause: error },
+      ),
     );
   }
 

@@ -265,7 +265,7 @@ export class Intake {
     this.#replenish();
   }
 
-  /** A part of a large message took credit. */
+  /** A part of a large message that is not its last took credit. */
   onPart(frameBytes: number): void {
     this.#partBytes += frameBytes;
     this.#credit.spend(frameBytes);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { packets } from "@everhold/wire";
 import { typed } from "../message/properties.ts";
 import type { Message } from "./message.ts";
 import {
@@ -298,18 +299,47 @@ describe("a consumer", () => {
     assert.equal(broker.got("SESS_EXPIRED").length, 1);
   });
 
-  it("puts large messages together", async () => {
+  it("leaves a broker that does not say whether it has more for a fresh connection", async () => {
+    const { world, broker, connection } = await setUp({ callTimeout: 1000 });
+    const consumer = connection.consumer("q");
+    await world.now(consumer.ready());
+    broker.rule = ({ name }) => (name === "SESS_FORCE_CONSUMER_DELIVERY" ? "drop" : "usual");
+    const codes: string[] = [];
+    connection.on("disconnect", ({ error }) => codes.push(error.code));
+    const receiving = consumer.receive({ timeout: 0 });
+    await world.advance(900);
+    assert.equal(await world.isPending(receiving), true);
+    await world.advance(10_000);
+    assert.equal(await world.now(receiving), null);
+    assert.deepEqual(codes, ["EVH_CONNECTION_TIMEOUT"]);
+    assert.equal(connection.state, "connected");
+  });
+
+  it("ends with its connection when the broker finds it too slow", async () => {
+    const { world, broker, connection } = await setUp();
+    const consumer = connection.consumer("q");
+    const receiving = consumer.receive();
+    receiving.catch(() => undefined);
+    await world.settle();
+    const connectCount = world.network.connectCount;
+    broker.connections.at(-1)?.send(packets.disconnectConsumerKill, 1, { nodeId: null });
+    await world.advance(60_000);
+    assertError(await rejection(world, receiving), "EVH_SLOW_CONSUMER");
+    assert.equal(connection.state, "closed");
+    assert.equal(world.network.connectCount, connectCount);
+    assertNothingRuns(world);
+  });
+
+  it("refuses a reply to a temporary queue that has gone, and makes none", async () => {
     const setup = await setUp();
     const { world, broker, connection } = setup;
-    const consumer = connection.consumer("other");
-    await world.now(consumer.ready());
-    const body = Uint8Array.from({ length: 1000 }, (_, index) => index & 0xff);
-    broker.queue("store");
-    await world.now(connection.producer("store").send(body));
-    const [stored] = broker.queue("store").messages;
-    assert.ok(stored !== undefined);
-    broker.lastSession.sendLarge(0, stored.bytes, 300);
-    assert.deepEqual([...(await next(setup, consumer)).body], [...body]);
+    const sending = connection.producer("q").send("?", { replyTo: "temp-queue://gone" });
+    await world.now(sending);
+    const message = await next(setup, connection.consumer("q"));
+    broker.takeNames();
+    const error = await rejection(world, message.reply("!"));
+    assertError(error, "EVH_QUEUE_DOES_NOT_EXIST");
+    assert.deepEqual(broker.takeNames(), ["SESS_BINDINGQUERY"]);
   });
 });
 
@@ -746,6 +776,22 @@ describe("a consumer over a reconnect", () => {
     const again = await next(setup, consumer);
     assert.equal(again.text(), "m0");
     assert.notEqual(again, message);
+  });
+
+  it("knows a durable message again though the broker forgot that it delivered it", async () => {
+    const setup = await setUp();
+    const { world, broker, connection } = setup;
+    await fill(setup, "q", 1);
+    const consumer = connection.consumer("q");
+    const held = await next(setup, consumer);
+    broker.kill();
+    await world.settle();
+    for (const message of broker.queue("q").messages) message.deliveryCount = 0;
+    broker.start();
+    await world.advance(1000);
+    await world.now(held.ack());
+    assert.deepEqual(texts(broker, "q"), []);
+    assert.equal(await world.now(consumer.receive({ timeout: 0 })), null);
   });
 
   it("takes a fresh message under a number that was given before for what it is", async () => {

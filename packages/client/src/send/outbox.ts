@@ -64,7 +64,7 @@ export class Outbox {
 
   constructor(host: OutboxHost) {
     this.#host = host;
-    this.#window = new SendWindow(host.sendBufferBytes, limits.unconfirmedSendCountMax);
+    this.#window = new SendWindow(host.sendBufferBytes);
     this.#identity = new ProducerIdentity(host.ports.random);
   }
 
@@ -242,12 +242,15 @@ export class Outbox {
   #pump(): void {
     const channel = this.#channel;
     if (channel === undefined || this.#repeating || this.#endError !== undefined) return;
+    const countMax = this.#host.keepsOutcomes()
+      ? limits.unconfirmedSendCountMax
+      : limits.unconfirmedSendCountByIdMax;
     // Each address gets one send a turn, so that none starves while there is little room.
     for (let stuck = 0; stuck < this.#turns.length;) {
       const gate = this.#turns.at(0);
       const send = gate?.waiting.at(0);
       if (gate === undefined || send === undefined) return;
-      if (!this.#window.hasRoom(send.bytes)) return;
+      if (!this.#window.hasRoom(send.bytes, countMax)) return;
       this.#turns.shift();
       if (this.#canLeave(channel, gate, send)) {
         stuck = 0;

@@ -7,15 +7,13 @@ import type { PendingSend } from "./pending-send.ts";
  */
 export class SendWindow {
   readonly #bytesMax: number;
-  readonly #countMax: number;
   readonly #sends = new Deque<PendingSend>();
   /** Answers that came before those of earlier sends. */
   readonly #answered = new Set<PendingSend>();
   #bytes = 0;
 
-  constructor(bytesMax: number, countMax: number) {
+  constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
-    this.#countMax = countMax;
   }
 
   /** How many have left and are not answered. */
@@ -23,10 +21,10 @@ export class SendWindow {
     return this.#sends.length - this.#answered.size;
   }
 
-  /** Whether a send of so many bytes may leave. One always may, however large it is. */
-  hasRoom(bytes: number): boolean {
+  /** Whether a send of so many bytes may leave beside others. One always may, however large it is. */
+  hasRoom(bytes: number, countMax: number): boolean {
     if (this.#sends.length === 0) return true;
-    return this.#sends.length < this.#countMax && this.#bytes + bytes <= this.#bytesMax;
+    return this.#sends.length < countMax && this.#bytes + bytes <= this.#bytesMax;
   }
 
   /** Notes that a send leaves. */

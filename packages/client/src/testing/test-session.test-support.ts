@@ -153,6 +153,11 @@ export class TestSession {
 
   /** A large message, in parts of so many bytes. */
   sendLarge(consumerId: number, message: Uint8Array, partBytes: number): void {
+    for (const _ of this.largeFrames(consumerId, message, partBytes)) continue;
+  }
+
+  /** The same, a frame at each step. */
+  *largeFrames(consumerId: number, message: Uint8Array, partBytes: number): Generator<void> {
     const { body, ...headers } = readMessage(new ByteReader(message));
     const writer = new ByteWriter();
     writeMessage(writer, { ...headers, body: new Uint8Array(0) });
@@ -162,12 +167,14 @@ export class TestSession {
       largeMessageSize: body.length,
       headers: writer.toBytes().slice(4),
     });
+    yield;
     for (let offset = 0; offset < body.length; offset += partBytes) {
       this.#connection.send(packets.receiveContinuation, this.channelId, {
         part: body.slice(offset, offset + partBytes),
         continues: offset + partBytes < body.length,
         consumerId,
       });
+      yield;
     }
   }
 
