@@ -13,7 +13,6 @@ import { topicTests } from "./topics.suite.ts";
 import { transactionTests } from "./transactions.suite.ts";
 
 export { artemisLacks } from "./exclusions.ts";
-export { SuiteContext } from "./broker-under-test.ts";
 export type { BrokerUnderTest, MortalBroker, RunningBroker } from "./broker-under-test.ts";
 
 /** Declares the whole suite for one broker. */

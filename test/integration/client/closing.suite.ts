@@ -88,10 +88,12 @@ export function closingTests(context: SuiteContext): void {
     await connection.producer("iterated").sendBatch(numbered(2));
     const consumer = connection.consumer("iterated", { ack: "auto" });
     const seen: string[] = [];
+    let closing: Promise<void> | undefined;
     for await (const message of consumer) {
       seen.push(message.text());
-      if (seen.length === 2) void consumer.close();
+      if (seen.length === 2) closing = consumer.close();
     }
+    await closing;
     assert.deepEqual(seen, ["m0", "m1"]);
   });
 

@@ -208,16 +208,18 @@ export function messageTests(context: SuiteContext): void {
     await connection.producer("ordered").sendBatch(numbered(2000));
     const consumer = connection.consumer("ordered");
     const texts: string[] = [];
+    const acks: Promise<void>[] = [];
     for await (const message of consumer) {
       texts.push(message.text());
-      void message.ack();
+      acks.push(message.ack());
       if (texts.length === 2000) break;
     }
     assert.deepEqual(
       texts,
       numbered(2000).map(({ body }) => body),
     );
-    await consumer.drain();
+    await Promise.all(acks);
+    await consumer.close();
     assert.equal(await countOf(connection, "ordered"), 0);
   });
 
