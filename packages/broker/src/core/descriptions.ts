@@ -28,21 +28,19 @@ const consumerWindowBytes = 1024 * 1024;
  *
  * @throws EverholdError EVH_ROUTING_TYPE
  */
-export function queueDefinitionOf(engine: Engine, request: CreateQueue): QueueDefinition {
+export function queueDefinitionOf(request: CreateQueue): QueueDefinition {
   const { address, queueName, routingType, requiresResponse: _unused, ...attributes } = request;
   return {
     ...attributes,
+    filter: filterOf(request.filter),
     name: splitName(queueName).queue,
     addressName: splitName(address).address,
-    routingType: routingTypeOf(engine, address, routingType),
+    routingType: routingTypeOf(routingType),
   };
 }
 
 /** The queue that a client asks for as a shared subscription. @throws EverholdError EVH_ROUTING_TYPE */
-export function sharedQueueDefinitionOf(
-  engine: Engine,
-  request: CreateSharedQueue,
-): QueueDefinition {
+export function sharedQueueDefinitionOf(request: CreateSharedQueue): QueueDefinition {
   const {
     address,
     queueName,
@@ -54,9 +52,10 @@ export function sharedQueueDefinitionOf(
   } = request;
   return {
     ...attributes,
+    filter: filterOf(request.filter),
     name: splitName(queueName).queue,
     addressName: splitName(address).address,
-    routingType: routingTypeOf(engine, address, routingType),
+    routingType: routingTypeOf(routingType),
     temporary: false,
     autoCreated: false,
     maxConsumers: maxConsumers ?? -1,
@@ -76,19 +75,47 @@ export function describeQueue(engine: Engine, name: string): QueueDescription {
   const queue = engine.catalog.findQueue(parts.queue);
   const { autoCreateQueues } = engine.config.addressSettings;
   if (queue === undefined) {
-    return { ...missingQueue, name: parts.queue, address: parts.address, autoCreateQueues };
+    const could = { ...missingQueue, ...inEffect(engine, missingQueue) };
+    return { ...could, name: parts.queue, address: parts.address, autoCreateQueues };
   }
   const { addressName, routingType, ...attributes } = queue.state.definition;
   return {
     ...attributes,
+    ...inEffect(engine, attributes),
+    enabled: attributes.enabled ?? true,
     exists: true,
     address: addressName,
+    // Browsers do not count: a client that asks whether a subscription is in use means consumers.
     consumerCount: queue.takerCount,
     messageCount: queue.state.messageCount,
     autoCreateQueues,
     routingType: routingTypes[routingType],
     defaultConsumerWindowSize: consumerWindowBytes,
     configurationManaged: false,
+  };
+}
+
+type Attributes = Omit<QueueDefinition, "addressName" | "routingType">;
+
+/**
+ * Attributes that nobody said anything about, as they are in effect. A client creates the queue anew with
+ * them after a failover. Source: Artemis, `QueueConfigurationUtils.applyDynamicDefaults`.
+ */
+function inEffect(engine: Engine, said: Omit<Attributes, "name">): Partial<QueueDescription> {
+  const { autoDeleteQueues } = engine.config.addressSettings;
+  return {
+    exclusive: said.exclusive ?? false,
+    lastValue: said.lastValue ?? false,
+    nonDestructive: said.nonDestructive ?? false,
+    consumersBeforeDispatch: said.consumersBeforeDispatch ?? 0,
+    delayBeforeDispatch: said.delayBeforeDispatch ?? -1,
+    groupRebalance: said.groupRebalance ?? false,
+    groupRebalancePauseDispatch: said.groupRebalancePauseDispatch ?? false,
+    groupBuckets: said.groupBuckets ?? -1,
+    autoDelete: said.autoDelete ?? (said.autoCreated && autoDeleteQueues),
+    autoDeleteDelay: said.autoDeleteDelay ?? 0,
+    autoDeleteMessageCount: said.autoDeleteMessageCount ?? 0,
+    ringSize: said.ringSize ?? -1,
   };
 }
 
@@ -128,14 +155,16 @@ export function routingTypesOf(codes: readonly number[]): RoutingType[] {
   return [...types];
 }
 
-/** 255 leaves the choice to us: what the address has, else multicast as in Artemis. */
-function routingTypeOf(engine: Engine, address: string, code: number): RoutingType {
+/** 255 leaves the choice to us: multicast, whatever the address has. As in Artemis. */
+function routingTypeOf(code: number): RoutingType {
   if (code === routingTypes.anycast) return "anycast";
-  if (code === routingTypes.multicast) return "multicast";
-  if (code !== routingTypes.unspecified) throw unknownRoutingType(code);
-  return (
-    engine.catalog.findAddress(splitName(address).address)?.state.routingTypes[0] ?? "multicast"
-  );
+  if (code === routingTypes.multicast || code === routingTypes.unspecified) return "multicast";
+  throw unknownRoutingType(code);
+}
+
+/** A filter without a word in it is none. */
+function filterOf(filter: string | null): string | null {
+  return filter === null || filter.trim() === "" ? null : filter;
 }
 
 function unknownRoutingType(code: number): EverholdError {
@@ -193,12 +222,12 @@ const managementQueue = {
 const addressDefaults = {
   defaultPurgeOnNoConsumers: false,
   defaultMaxConsumers: -1,
-  defaultExclusive: null,
-  defaultLastValue: null,
+  defaultExclusive: false,
+  defaultLastValue: false,
   defaultLastValueKey: null,
-  defaultNonDestructive: null,
-  defaultConsumersBeforeDispatch: null,
-  defaultDelayBeforeDispatch: null,
+  defaultNonDestructive: false,
+  defaultConsumersBeforeDispatch: 0,
+  defaultDelayBeforeDispatch: -1,
   supportsMulticast: false,
   supportsAnycast: false,
 } as const;

@@ -355,7 +355,7 @@ function createQueue(request: Request, asked: PacketOf<typeof packets.createQueu
   );
   attempt(request, counted, asked.requiresResponse, () => {
     const { engine } = session.session;
-    const definition = queueDefinitionOf(engine, asked);
+    const definition = queueDefinitionOf(asked);
     engine.catalog.createQueue(definition, ownerOf(session, definition));
     acknowledgeChange(session, counted, asked.requiresResponse);
   });
@@ -369,7 +369,7 @@ function createSharedQueue(
   const counted = request.counted();
   attempt(request, counted, asked.requiresResponse, () => {
     const { engine } = session.session;
-    const definition = sharedQueueDefinitionOf(engine, asked);
+    const definition = sharedQueueDefinitionOf(asked);
     const found = engine.catalog.findQueue(definition.name);
     if (found === undefined) {
       const queue = engine.catalog.createQueue(definition, ownerOf(session, definition));

@@ -48,6 +48,8 @@ export function movedMessage(
   const routingType = properties.get(propertyNames.routingType);
   if (routingType?.type === "byte") {
     properties.set(propertyNames.originalRoutingType, routingType);
+    // It was for the address that the message was sent to, and would be wrong beside this one.
+    properties.delete(propertyNames.routingType);
   }
   if (isFinal && message.expiration !== 0) {
     properties.set(propertyNames.actualExpiry, { type: "long", value: message.expiration });
@@ -55,6 +57,7 @@ export function movedMessage(
   const writer = new ByteWriter(end - start + 256);
   writeMessage(writer, {
     ...message,
+    address: addressName,
     expiration: isFinal ? 0 : message.expiration,
     properties,
   });

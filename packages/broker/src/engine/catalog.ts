@@ -140,8 +140,9 @@ export class Catalog {
     checkCount("queues", this.#queues.size, limits.queueCountMax);
     // The filter is checked before anything is written.
     parseFilter(definition.filter);
-    const { addressName, routingType, autoCreated, temporary } = definition;
-    this.createAddress(addressName, [routingType], autoCreated || temporary, temporary);
+    const { addressName, routingType, temporary } = definition;
+    // An address that nobody asked for by itself goes with its last queue.
+    this.createAddress(addressName, [routingType], true, temporary);
     const state = this.#engine.state.createQueue(definition);
     const queue = this.#adopt(state, owner);
     this.#noteChange();
@@ -192,9 +193,10 @@ export class Catalog {
     this.#engine.state.deleteQueue(queue.state);
     this.#noteChange();
     this.#engine.notifications.queueChanged("BINDING_REMOVED", queue);
-    // The address of a temporary queue came with it, and goes with it.
     const { address } = queue;
-    if (!address.state.isStored && address.state.queues.length === 0) this.deleteAddress(address);
+    const { autoDeleteQueues } = this.#engine.config.addressSettings;
+    const mayGo = !address.state.isStored || (address.state.autoCreated && autoDeleteQueues);
+    if (mayGo && address.state.queues.length === 0) this.deleteAddress(address);
   }
 
   /**
@@ -212,11 +214,7 @@ export class Catalog {
       queue.isUnused = true;
       return;
     }
-    const { address } = queue;
     this.deleteQueue(queue);
-    if (!address.isDeleted && address.state.autoCreated && address.state.queues.length === 0) {
-      this.deleteAddress(address);
-    }
   }
 
   /** Whether the queue is one that goes when nobody needs it. */

@@ -76,7 +76,7 @@ export class Dispatcher {
   /** One round over the consumers, highest priority first, until one gets a message. */
   #attempt(queue: LiveQueue): Attempt {
     const consumers = queue.consumers;
-    const only = queue.state.definition.exclusive === true ? firstTaker(queue) : undefined;
+    const only = queue.state.definition.exclusive === true ? queue.onlyTaker() : undefined;
     let groupStart = 0;
     while (groupStart < consumers.length) {
       const priority = consumers[groupStart]?.priority;
@@ -261,9 +261,4 @@ export class Dispatcher {
 /** Whether a consumer would take a message at once. */
 function isWaiting(consumer: Consumer): boolean {
   return !consumer.isBrowser && consumer.isReady && consumer.session.sink.link.isWritable;
-}
-
-/** On an exclusive queue only the first consumer that takes messages gets any. */
-function firstTaker(queue: LiveQueue): Consumer | undefined {
-  return queue.consumers.find((consumer) => !consumer.isBrowser);
 }

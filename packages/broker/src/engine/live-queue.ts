@@ -21,6 +21,8 @@ export class LiveQueue {
   takerCount = 0;
   /** Where the next round of consumers begins. */
   rotation = 0;
+  /** The one consumer that an exclusive queue gives its messages to, until it goes. */
+  #onlyTaker: Consumer | undefined;
   /** In the engine's list of queues to pump. */
   isTouched = false;
   /** In the engine's list of queues to pump after the next commit. */
@@ -82,6 +84,16 @@ export class LiveQueue {
     if (index < 0) return;
     this.consumers.splice(index, 1);
     if (!consumer.isBrowser) this.takerCount -= 1;
+    if (this.#onlyTaker === consumer) this.#onlyTaker = undefined;
+  }
+
+  /**
+   * Who gets all messages of an exclusive queue. One that comes later does not take over, whatever its
+   * priority: what the first one holds would be overtaken.
+   */
+  onlyTaker(): Consumer | undefined {
+    this.#onlyTaker ??= this.consumers.find((consumer) => !consumer.isBrowser);
+    return this.#onlyTaker;
   }
 }
 

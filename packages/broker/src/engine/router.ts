@@ -257,7 +257,9 @@ export class Router {
 
   #route(target: RouteTarget, bytes: Uint8Array, view: DataView, start: number, end: number): void {
     if (target.queue !== undefined) {
-      this.#addTarget(target.queue);
+      // What a subscription filters out does not come in by its full name either.
+      const isWanted = target.queue.selector?.matches(bytes, view, start, end) !== false;
+      if (isWanted) this.#addTarget(target.queue);
       return;
     }
     const { address } = target;
@@ -301,6 +303,8 @@ export class Router {
   }
 
   #addTarget(queue: LiveQueue): void {
+    // Such a queue holds nothing while nobody consumes from it.
+    if (queue.takerCount === 0 && queue.state.definition.purgeOnNoConsumers) return;
     this.#targets.push(queue);
     this.#plan.addTarget(queue.state);
   }

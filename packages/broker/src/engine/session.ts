@@ -1,5 +1,5 @@
 import { assert, EverholdError } from "@everhold/base";
-import { scanMessage } from "@everhold/wire";
+import { ByteReader, ByteWriter, readMessage, scanMessage, writeMessage } from "@everhold/wire";
 
 import { limits } from "../limits.ts";
 import { parseFilter } from "../selector/selector.ts";
@@ -80,6 +80,12 @@ export class Session {
   send(bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
     const { router, requests } = this.engine;
     scanMessage(view, start, end, router.scan);
+    if (router.scan.addressStart < 0 && this.defaultAddress !== undefined) {
+      // Consumers are to see where it was sent, and clients of 2.0 name an address only once.
+      const addressed = withAddress(bytes, start, end, this.defaultAddress);
+      const itsView = new DataView(addressed.buffer, addressed.byteOffset, addressed.length);
+      return this.send(addressed, itsView, 0, addressed.length);
+    }
     if (requests.isRequest(router.scan, bytes)) return requests.receive(this, bytes, start, end);
     if (this.#autoCommitSends) return this.engine.router.send(this, bytes, view, start, end);
     this.#currentTransaction().addSend(bytes, view, start, end);
@@ -362,4 +368,12 @@ const clientIdKey = "jms-client-id";
 
 function uniqueKey(key: string, value: string): string {
   return `${key.length}:${key}${value}`;
+}
+
+/** The message `MSG` at `bytes[start … end)` with an address. */
+function withAddress(bytes: Uint8Array, start: number, end: number, address: string): Uint8Array {
+  const message = readMessage(new ByteReader(bytes.subarray(start, end)));
+  const writer = new ByteWriter(end - start + 64);
+  writeMessage(writer, { ...message, address });
+  return writer.written();
 }

@@ -253,10 +253,10 @@ describe("addresses and queues by management", () => {
     const changes = { name: "q", "filter-string": "even", exclusive: true };
     await managed.call("broker", "updateQueue", JSON.stringify(changes));
     const client = await TestClient.open(managed.world);
+    await client.consume("q", { credits: 0 });
     await client.publish("q", "not even");
     await client.publish("q", "even", { properties: { even: { type: "boolean", value: true } } });
     assert.equal(await managed.read("queue.q", "MessageCount"), 11);
-    await client.consume("q", { credits: 0 });
     client.send(packets.createConsumer, 10, {
       ...{ consumerId: 1, queueName: "q", filter: null, browseOnly: false },
       ...{ requiresResponse: true, priority: 0 },
@@ -284,7 +284,7 @@ describe("addresses and queues by management", () => {
     assert.equal(await managed.read("queue.q", "MessageCount"), 11);
     assert.equal(
       await managed.call("broker", "getAddressInfo", "q"),
-      "Address [name=q, routingTypes={MULTICAST}, autoCreated=false]",
+      "Address [name=q, routingTypes={MULTICAST}, autoCreated=true]",
     );
   });
 

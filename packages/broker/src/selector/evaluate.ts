@@ -140,7 +140,10 @@ function compute(
   right: SelectorValue,
 ): SelectorValue {
   if (typeof left === "bigint" && typeof right === "bigint") {
-    if (operator === "/" && right === 0n) return undefined;
+    if (operator === "/" || operator === "%") {
+      // As in Artemis (`ArithmeticExpression`): 5 / 2 is 2.5.
+      return right === 0n ? undefined : computeApproximate(operator, Number(left), Number(right));
+    }
     return BigInt.asIntN(64, computeExact(operator, left, right));
   }
   if (typeof left !== "bigint" && typeof left !== "number") return undefined;
@@ -148,7 +151,11 @@ function compute(
   return computeApproximate(operator, Number(left), Number(right));
 }
 
-function computeExact(operator: ArithmeticOperator, left: bigint, right: bigint): bigint {
+function computeExact(
+  operator: Exclude<ArithmeticOperator, "/" | "%">,
+  left: bigint,
+  right: bigint,
+): bigint {
   switch (operator) {
     case "+":
       return left + right;
@@ -156,8 +163,6 @@ function computeExact(operator: ArithmeticOperator, left: bigint, right: bigint)
       return left - right;
     case "*":
       return left * right;
-    case "/":
-      return left / right;
     default:
       return unreachable(operator, "a selector has an unknown operator");
   }
@@ -173,6 +178,8 @@ function computeApproximate(operator: ArithmeticOperator, left: number, right: n
       return left * right;
     case "/":
       return left / right;
+    case "%":
+      return left % right;
     default:
       return unreachable(operator, "a selector has an unknown operator");
   }

@@ -13,7 +13,7 @@ export const opaque = Symbol("opaque");
 export type ComparisonOperator = "=" | "<>" | "<" | "<=" | ">" | ">=";
 
 /** Operators that compute with two numbers. */
-export type ArithmeticOperator = "+" | "-" | "*" | "/";
+export type ArithmeticOperator = "+" | "-" | "*" | "/" | "%";
 
 /** One node of a selector's tree. */
 export type Expression =

@@ -37,7 +37,7 @@ const hexadecimal = /0[xX][0-9a-fA-F]+[lL]?/y;
 const approximate = /(?:\d+\.\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+)[fFdD]?/y;
 const exact = /\d+[lL]?/y;
 const identifier = /[\p{L}\p{Nl}\p{Sc}\p{Pc}][\p{L}\p{Nl}\p{Sc}\p{Pc}\p{Mn}\p{Mc}\p{Nd}]*/uy;
-const symbol = /<>|<=|>=|[=<>+\-*/(),]/y;
+const symbol = /<>|<=|>=|[=<>+\-*/%(),]/y;
 const space = /\s+/y;
 
 /**

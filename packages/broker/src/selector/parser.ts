@@ -90,7 +90,11 @@ class Parser {
       const operator = this.#peek();
       if (operator.kind === "symbol" && isComparison(operator.text)) {
         this.#index += 1;
-        left = { kind: "comparison", operator: operator.text, left, right: this.#sum() };
+        const right = this.#sum();
+        if (operator.text !== "=" && operator.text !== "<>") {
+          this.#checkOrdered(operator, "= or <>", left, right);
+        }
+        left = { kind: "comparison", operator: operator.text, left, right };
         continue;
       }
       if (operator.kind !== "keyword") return left;
@@ -110,10 +114,13 @@ class Parser {
     const following = this.#tokens[this.#index + 1];
     const negated = this.#peek().text === "NOT" && following?.kind === "keyword";
     if (negated) this.#index += 1;
+    const keyword = this.#peek();
     if (this.#acceptKeyword("BETWEEN")) {
       const low = this.#sum();
       this.#expectKeyword("AND");
-      return { kind: "between", operand: left, low, high: this.#sum(), negated };
+      const high = this.#sum();
+      this.#checkOrdered(keyword, "=, IN or LIKE", left, low, high);
+      return { kind: "between", operand: left, low, high, negated };
     }
     if (this.#acceptKeyword("IN")) {
       return { kind: "in", name: this.#nameOf(left, first), choices: this.#choices(), negated };
@@ -123,6 +130,17 @@ class Parser {
     }
     if (negated) throw this.#error("BETWEEN, IN or LIKE");
     return undefined;
+  }
+
+  /** Only numbers have an order: with a text or a truth value the selector would never match. As in Artemis. */
+  #checkOrdered(operator: Token, expected: string, ...operands: readonly Expression[]): void {
+    const isOrdered = operands.every(
+      (operand) =>
+        operand.kind !== "literal" ||
+        typeof operand.value === "number" ||
+        typeof operand.value === "bigint",
+    );
+    if (!isOrdered) throw selectorError(this.#text, operator, expected);
   }
 
   #sum(): Expression {
@@ -137,7 +155,7 @@ class Parser {
   #product(): Expression {
     let left = this.#unary();
     for (;;) {
-      const operator = this.#acceptArithmetic("*", "/");
+      const operator = this.#acceptArithmetic("*", "/", "%");
       if (operator === undefined) return left;
       left = { kind: "arithmetic", operator, left, right: this.#unary() };
     }
@@ -285,10 +303,8 @@ class Parser {
     return found;
   }
 
-  #acceptArithmetic<T extends ArithmeticOperator>(first: T, second: T): T | undefined {
-    if (this.#acceptSymbol(first)) return first;
-    if (this.#acceptSymbol(second)) return second;
-    return undefined;
+  #acceptArithmetic<T extends ArithmeticOperator>(...operators: readonly T[]): T | undefined {
+    return operators.find((operator) => this.#acceptSymbol(operator));
   }
 
   #expect(kind: TokenKind, expected: string): Token {

@@ -41,7 +41,7 @@ async function open(plan: ConsumingPlan, context: ProcessContext): Promise<Consu
 
 /** Tells the oracle of a delivery, and checks that it is whole. @returns the message's id */
 export function receive({ oracle, note, link }: ProcessContext, message: Message): string {
-  const queue = oracle.queueOf(message.queue, message.address);
+  const queue = oracle.queueOf(message.queue, sentTo(message));
   const id = String(message.properties["id"]);
   const chars = Number(message.properties["chars"]);
   note(
@@ -55,13 +55,19 @@ export function receive({ oracle, note, link }: ProcessContext, message: Message
   return id;
 }
 
+/** Where a message was sent; one that was moved carries the address where it lies now. */
+function sentTo(message: Message): string {
+  const original = message.properties["_AMQ_ORIG_ADDRESS"];
+  return typeof original === "string" ? original : message.address;
+}
+
 function settle(
   { ledger, oracle, note }: ProcessContext,
   message: Message,
   release: boolean,
 ): void {
   const id = String(message.properties["id"]);
-  const queue = oracle.queueOf(message.queue, message.address);
+  const queue = oracle.queueOf(message.queue, sentTo(message));
   if (release) {
     note("releases", id);
     ledger.begin(`release ${id}`, () => message.release());
