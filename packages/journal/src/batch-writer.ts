@@ -10,6 +10,8 @@ import type { ClosedBatch, Staging } from "./staging.ts";
 export interface WriterSurroundings {
   readonly groupId: Uint8Array;
   readonly epoch: number;
+  /** Whether somebody waits for what lies beyond `position`. */
+  isDueBeyond(position: number): boolean;
   onCommitted(commitPosition: number): void;
   onFailed(error: EverholdError): void;
 }
@@ -82,9 +84,10 @@ export class BatchWriter {
     this.#isStopped = true;
   }
 
-  /** Starts a write if none is under way and there is something to write. */
+  /** Starts a write if none is under way and there is something to write that somebody waits for. */
   pump(): void {
     if (this.#isStopped || this.#batch !== undefined) return;
+    if (!this.#surroundings.isDueBeyond(this.#commitPosition)) return;
     const batch = this.#staging.peekBatch();
     if (batch === undefined) return;
     const { active } = this.#space;

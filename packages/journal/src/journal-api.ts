@@ -181,9 +181,13 @@ export interface Journal {
    * at `payloadOffset` before it calls the journal again. The write starts at the end of the turn.
    * @param type 16 … 255
    * @param reference u32 for the caller's use, such as a queue's id
+   * @param canWait nobody waits for it, so that it is written together with what comes next, or after 2 ms
+   * alone. Default false
    * @throws EverholdError EVH_FRAME_TOO_LARGE, EVH_CLOSED, EVH_IO after a failure
    */
-  append(type: number, reference: number, payloadBytes: number): number;
+  append(type: number, reference: number, payloadBytes: number, canWait?: boolean): number;
+  /** Somebody waits for all that was appended so far, also for what could wait. */
+  hurry(): void;
 
   /**
    * Finds bytes of the log that are in memory, committed or not, and sets `into`. What it gives is

@@ -1,5 +1,5 @@
 import { assert, EverholdError } from "@everhold/base";
-import type { DiskLock } from "@everhold/env";
+import type { DiskLock, Timer } from "@everhold/env";
 import { BatchWriter, type WriterSurroundings } from "./batch-writer.ts";
 import { Chain } from "./chain.ts";
 import { diskError, isDiskFull } from "./disk-io.ts";
@@ -92,6 +92,10 @@ class DiskJournal
   #listener: JournalListener | undefined = undefined;
   #waiters: CommitWaiter[] = [];
   #isTurnEndAsked = false;
+  /** Up to here somebody waits for the write. */
+  #dueEnd = 0;
+  /** Runs while there may be records that can wait. */
+  #unhurried: Timer | undefined = undefined;
   #isRelieving = false;
   #closing: Promise<void> | undefined = undefined;
 
@@ -173,13 +177,19 @@ class DiskJournal
     this.#staging.reserve(payloadBytesTotal, recordCount);
   }
 
-  append(type: number, reference: number, payloadBytes: number): number {
+  append(type: number, reference: number, payloadBytes: number, canWait = false): number {
     if (!this.#isWritable) throw this.#notWritable();
     assert(type >= firstCallerRecordType, "record types below 16 are the journal's");
     const position = this.#staging.append(type, reference, payloadBytes);
+    if (!canWait) this.hurry();
+    else this.#unhurried ??= this.#ports.timers.after(limits.unhurriedMs, this.#onUnhurried);
+    return position;
+  }
+
+  hurry(): void {
+    this.#dueEnd = this.endPosition;
     // While a write is under way its end starts the next one.
     if (!this.#isTurnEndAsked && !this.#writer.isBusy) this.#askTurnEnd();
-    return position;
   }
 
   locate(position: number, length: number, into: RecordView): boolean {
@@ -227,6 +237,10 @@ class DiskJournal
 
   get unavailable(): EverholdError | undefined {
     return this.failure ?? (this.#life === "closed" ? this.#notWritable() : undefined);
+  }
+
+  isDueBeyond(position: number): boolean {
+    return this.#dueEnd > position;
   }
 
   locateInTail(position: number, length: number, into: RecordView): boolean {
@@ -278,7 +292,7 @@ class DiskJournal
   committed(position: number): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     if (this.commitPosition >= position) return Promise.resolve();
-    this.#askTurnEnd();
+    this.hurry();
     return new Promise((resolve, reject) => {
       this.#waiters.push({ position, resolve, reject });
     });
@@ -353,6 +367,11 @@ class DiskJournal
     this.#writer.pump();
   };
 
+  readonly #onUnhurried = (): void => {
+    this.#unhurried = undefined;
+    if (this.commitPosition < this.endPosition) this.hurry();
+  };
+
   #settleWaiters(commitPosition: number): void {
     if (this.#waiters.length === 0) return;
     const waiters = this.#waiters;
@@ -399,6 +418,7 @@ class DiskJournal
   async #abandon(): Promise<void> {
     this.#life = "closed";
     this.#isWritable = false;
+    this.#unhurried?.cancel();
     this.#writer.stop();
     this.#snapshots.stop();
     await this.#space.stop();

@@ -17,6 +17,11 @@ export const limits = {
   recordBytesMax: 0xff_ffff * 8,
   /** A batch is closed at this size: CRC and write of 1 MiB take under a millisecond each. */
   batchBytesMaxDefault: 1024 * 1024,
+  /**
+   * How long a record that nobody waits for may wait for one to be written with, in milliseconds: as long
+   * as a write takes on a slow disk. Then it is written alone.
+   */
+  unhurriedMs: 2,
   /** Memory slabs hold this many full batches, so that little is wasted at their ends. */
   batchesPerSlab: 4,
   /** Newest log kept in memory: consumers that keep up never read the disk. The oldest slab is reused when it is hit. */

@@ -262,8 +262,9 @@ export class CoreSession implements SessionSink, Waiting {
     const { journal } = this.session.engine;
     const before = journal.endPosition;
     try {
-      if (individual) this.session.acknowledgeOne(consumerId, messageId);
-      else this.session.acknowledge(consumerId, messageId);
+      // Without a response the client does not wait, and a write is saved when more comes soon.
+      if (individual) this.session.acknowledgeOne(consumerId, messageId, !requiresResponse);
+      else this.session.acknowledge(consumerId, messageId, !requiresResponse);
     } catch (error) {
       if (!(error instanceof EverholdError)) throw error;
       if (requiresResponse) this.answerError(error, noCorrelation, countedBytes);
@@ -298,6 +299,7 @@ export class CoreSession implements SessionSink, Waiting {
       return;
     }
     this.#waitingCount += 1;
+    if (answer !== false) engine.journal.hurry();
     engine.waiters.push(position, this, correlation, answer, countedBytes);
   }
 

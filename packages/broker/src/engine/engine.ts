@@ -150,6 +150,7 @@ export class Engine implements JournalListener {
     });
     const { endPosition, commitPosition } = this.journal;
     if (commitPosition >= endPosition) this.#wakeDrained();
+    else this.journal.hurry();
     return drained.promise;
   }
 

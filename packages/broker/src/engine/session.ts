@@ -190,10 +190,10 @@ export class Session {
   }
 
   /**
-   * Acknowledges what a consumer was handed up to and including a message.
+   * Acknowledges what a consumer was handed up to and including a message. `canWait`: nobody waits for it.
    * @throws EverholdError EVH_ILLEGAL_STATE for a message that it does not have
    */
-  acknowledge(consumerId: number, messageId: number): void {
+  acknowledge(consumerId: number, messageId: number, canWait: boolean): void {
     const consumer = this.#settlingConsumer(consumerId, messageId);
     if (consumer === undefined) return;
     const count = consumer.deliveries.countThrough(messageId);
@@ -201,14 +201,14 @@ export class Session {
     const keys = this.engine.keyScratch(count);
     for (let index = 0; index < count; index += 1) keys[index] = consumer.deliveries.shift();
     consumer.acknowledgedCount += count;
-    this.#settle(consumer.queue, keys, count);
+    this.#settle(consumer.queue, keys, count, canWait);
   }
 
   /**
-   * Acknowledges one message.
+   * Acknowledges one message. `canWait`: nobody waits for it.
    * @throws EverholdError EVH_ILLEGAL_STATE for a message that the consumer does not have
    */
-  acknowledgeOne(consumerId: number, messageId: number): void {
+  acknowledgeOne(consumerId: number, messageId: number, canWait: boolean): void {
     const consumer = this.#settlingConsumer(consumerId, messageId);
     if (consumer === undefined) return;
     const key = consumer.deliveries.remove(messageId);
@@ -216,7 +216,7 @@ export class Session {
     const keys = this.engine.keyScratch(1);
     keys[0] = key;
     consumer.acknowledgedCount += 1;
-    this.#settle(consumer.queue, keys, 1);
+    this.#settle(consumer.queue, keys, 1, canWait);
   }
 
   /** The client found the message expired. Unknown ones are ignored: nobody waits for an answer. */
@@ -316,9 +316,9 @@ export class Session {
     if (uniqueMetadata.get(unique) === this) uniqueMetadata.delete(unique);
   }
 
-  #settle(queue: LiveQueue, keys: Float64Array, count: number): void {
+  #settle(queue: LiveQueue, keys: Float64Array, count: number, canWait: boolean): void {
     if (queue.isDeleted) return;
-    if (this.#autoCommitAcks) this.engine.state.acknowledge(queue.state, keys, count);
+    if (this.#autoCommitAcks) this.engine.state.acknowledge(queue.state, keys, count, canWait);
     else this.#currentTransaction().addAcknowledgements(queue, keys, count);
   }
 

@@ -330,3 +330,29 @@ test("what a pre-acknowledging session was given just before a crash comes again
   const again = await other.delivery();
   assert.deepEqual([textOf(again), again.deliveryCount], ["b", 2]);
 });
+
+test("an acknowledgement that wants no answer is written with what comes next, or soon", async () => {
+  const { world, broker, client, delivered: messages } = await delivered(["a", "b"]);
+  const { writeCount } = world.disk;
+  client.acknowledge(messages[0]?.messageId ?? 0, 0, false);
+  await client.settle();
+  assert.equal(world.disk.writeCount, writeCount);
+  await client.publish("q", "c");
+  assert.equal(world.disk.writeCount, writeCount + 1);
+  client.acknowledge(messages[1]?.messageId ?? 0, 0, false);
+  await world.pass(2);
+  assert.equal(world.disk.writeCount, writeCount + 2);
+  assert.equal(countOf(broker), 1);
+});
+
+test("no answer waits longer because of an acknowledgement before it that wants none", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world, { confirmationWindowSize: 100_000 });
+  await client.createQueue();
+  await client.publish("q", "a");
+  await client.consume("q");
+  const { messageId } = await client.delivery();
+  client.acknowledge(messageId, 0, false);
+  client.send(packets.queueQuery, 10, { queueName: "q" });
+  await client.expect(packets.queueQueryResponseV3);
+});

@@ -287,12 +287,15 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     return queue.isStored ? acknowledgeBytes(keys, count) : 0;
   }
 
-  /** Settles the messages of `keys[0 … count)`, which are there: they are gone. Ascending keys pack best. */
-  acknowledge(queue: QueueState, keys: KeyList, count: number): number {
+  /**
+   * Settles the messages of `keys[0 … count)`, which are there: they are gone. Ascending keys pack best.
+   * `canWait` says that nobody waits for the record.
+   */
+  acknowledge(queue: QueueState, keys: KeyList, count: number, canWait = false): number {
     const bytes = this.acknowledgeRecordBytes(queue, keys, count);
     let position = -1;
     if (bytes > 0) {
-      position = this.#log.append(recordTypes.acknowledge, queue.id, bytes);
+      position = this.#log.append(recordTypes.acknowledge, queue.id, bytes, canWait);
       writeAcknowledge(this.#log.view, this.#log.payloadOffset, keys, count);
     }
     for (let index = 0; index < count; index += 1) queue.removeRow(keys[index] ?? 0);

@@ -13,7 +13,7 @@ export interface RecordLog {
   /** Where its payload begins in `bytes` and `view`. */
   readonly payloadOffset: number;
   /** Appends a record whose payload the caller writes at once; returns the record's position. */
-  append(type: number, reference: number, payloadBytes: number): number;
+  append(type: number, reference: number, payloadBytes: number, canWait?: boolean): number;
   /** Counts a row whose record at `position` must stay readable. */
   retain(position: number, length: number): void;
   /** Takes back one `retain`. */
