@@ -24,8 +24,9 @@ function typeOf(delivery: Delivery): unknown {
 
 /** Properties without what differs from run to run. */
 function content(delivery: Delivery): Record<string, unknown> {
-  const entries = [...delivery.properties].map(([name, typed]) => [name.slice(5), typed.value]);
-  const { NotifTimestamp: time, NotifType: _type, ...rest } = Object.fromEntries(entries);
+  const found: Record<string, unknown> = {};
+  for (const [name, typed] of delivery.properties) found[name.slice("_AMQ_".length)] = typed.value;
+  const { NotifTimestamp: time, NotifType: _type, ...rest } = found;
   assert.equal(typeof time, "number");
   return rest;
 }

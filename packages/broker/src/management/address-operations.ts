@@ -9,7 +9,7 @@ import {
   type Attribute,
   type Operation,
 } from "./operation.ts";
-import { notKept, pause, removeMessages } from "./queue-operations.ts";
+import { notKept, pause, removeMessages } from "./queue-messages.ts";
 import { routingTypeNames } from "./queue-view.ts";
 import { sendMessage } from "./send-message.ts";
 

@@ -200,7 +200,7 @@ function readArguments(body: Uint8Array): readonly ManagementValue[] {
     throw wrongBody(`it has ${json.length} characters, at most ${limits.requestCharsMax} are read`);
   }
   try {
-    const value = parse(json);
+    const value: unknown = JSON.parse(json);
     if (isList(value)) return value;
   } catch (error) {
     throw wrongBody("the body is not JSON", error);
@@ -208,13 +208,8 @@ function readArguments(body: Uint8Array): readonly ManagementValue[] {
   throw wrongBody("the body is JSON, but not an array");
 }
 
-/** JSON says nothing else. */
-function parse(json: string): ManagementValue {
-  const value: ManagementValue = JSON.parse(json);
-  return value;
-}
-
-function isList(value: ManagementValue): value is readonly ManagementValue[] {
+/** What was JSON holds nothing but management values. */
+function isList(value: unknown): value is readonly ManagementValue[] {
   return Array.isArray(value);
 }
 

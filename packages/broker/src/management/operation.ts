@@ -1,3 +1,5 @@
+import { assert } from "@everhold/base";
+
 /** What JSON can say: arguments and results of management. */
 export type ManagementValue =
   | null
@@ -81,7 +83,7 @@ export interface OperationDefinition<T, P extends ParameterTable> {
 
 /** A function that makes operations of resources of which handlers need `T`. */
 export function operationsOf<T>() {
-  return <P extends ParameterTable = Readonly<Record<never, never>>>(
+  return <P extends ParameterTable>(
     name: string,
     definition: OperationDefinition<T, P>,
   ): Operation<T> => {
@@ -130,6 +132,11 @@ export const texts = (doc: string): Parameter<ReadonlyMap<string, string>> => {
   return { type: "map", doc, isNullable: true, read: asTexts };
 };
 
+/** The result of an operation that has none, whatever the call for it gave. */
+export function done(_given: unknown): null {
+  return null;
+}
+
 /** `name(parameter: type, …): result`, as failures and documents show it. */
 export function signatureOf(operation: Operation<never>): string {
   const parameters = operation.parameters.map(
@@ -170,11 +177,23 @@ function asTexts(value: ManagementValue): ReadonlyMap<string, string> | undefine
   return entries;
 }
 
-/** The arguments by name. A cast, because no type follows a loop over the keys that make it. */
+/** The arguments by name. They were accepted before. */
 function readArguments<P extends ParameterTable>(
   parameters: readonly (readonly [string, Parameter<unknown>])[],
   values: readonly ManagementValue[],
 ): ArgumentsOf<P> {
-  const entries = parameters.map(([name, one], index) => [name, one.read(values[index] ?? null)]);
-  return Object.fromEntries(entries) as ArgumentsOf<P>;
+  const found = new Map(
+    parameters.map(([name, one], index) => [name, one.read(values[index] ?? null)]),
+  );
+  const named: unknown = Object.fromEntries(found);
+  assert(isComplete<P>(found, named), "arguments are read once they are accepted");
+  return named;
+}
+
+/** No type follows a loop over the keys that make it; that every argument was read is what it says. */
+function isComplete<P extends ParameterTable>(
+  found: ReadonlyMap<string, unknown>,
+  _named: unknown,
+): _named is ArgumentsOf<P> {
+  return [...found.values()].every((value) => value !== undefined);
 }

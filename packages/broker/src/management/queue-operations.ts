@@ -1,5 +1,3 @@
-import { EverholdError } from "@everhold/base";
-
 import { consumerRows } from "./client-view.ts";
 import { limits } from "./limits.ts";
 import type { ManagedQueue } from "./managed-broker.ts";
@@ -12,9 +10,10 @@ import {
   removeMessage,
   retryMessage,
 } from "./message-moves.ts";
-import { describeMessage, propertyText } from "./message-view.ts";
-import { walkMessages, type VisitedMessage, type WalkOptions } from "./message-walk.ts";
+import { describeMessage } from "./message-view.ts";
+import { walkMessages, type VisitedMessage } from "./message-walk.ts";
 import {
+  done,
   flag,
   integer,
   operationsOf,
@@ -23,8 +22,24 @@ import {
   texts,
   type ManagementValue,
   type Operation,
-  type Outcome,
 } from "./operation.ts";
+import {
+  act,
+  checkPriority,
+  count,
+  countByProperty,
+  find,
+  listMessages,
+  listScheduledMessages,
+  moverTo,
+  moveMessages,
+  noDuplicates,
+  notKept,
+  pause,
+  removeMessages,
+  retryMessages,
+  withMessage,
+} from "./queue-messages.ts";
 import { sendMessage } from "./send-message.ts";
 
 const operation = operationsOf<ManagedQueue>();
@@ -306,200 +321,3 @@ export const queueOperations: readonly Operation<ManagedQueue>[] = [
     run: ({ queue }) => done(queue.counts.resetKilled()),
   }),
 ];
-
-/** Stops or starts handing out the messages of a queue. */
-export function pause({ broker, queue }: ManagedQueue, isPaused: boolean): ManagementValue {
-  queue.isPaused = isPaused;
-  broker.engine.touch(queue);
-  return null;
-}
-
-/** Removes what a filter selects and no consumer holds. */
-export function removeMessages(target: ManagedQueue, selector: string | null): Outcome {
-  const { engine } = target.broker;
-  const { state } = target.queue;
-  const keys: number[] = [];
-  let removed = 0;
-  return walkMessages(
-    target,
-    {
-      which: "resting",
-      filter: selector,
-      // One record for all of a step.
-      atStepEnd: () => {
-        if (keys.length > 0) engine.state.acknowledge(state, keys, keys.length);
-        keys.length = 0;
-      },
-    },
-    ({ key }) => {
-      keys.push(key);
-      removed += 1;
-    },
-    () => removed,
-  );
-}
-
-/** The refusal of a pause that is to outlast a restart. */
-export function notKept(): EverholdError {
-  return new EverholdError(
-    "EVH_NOT_IMPLEMENTED",
-    "cannot pause for good: a pause is not kept over a restart; ask for one without `persist`",
-  );
-}
-
-function listMessages(target: ManagedQueue, options: WalkOptions): Outcome {
-  const found: ManagementValue[] = [];
-  return walkMessages(
-    target,
-    { ...options, readsMessages: true },
-    (message) => {
-      found.push(describeMessage(message));
-      return found.length < limits.messagesListedMax;
-    },
-    () => found,
-  );
-}
-
-function listScheduledMessages(target: ManagedQueue): Outcome {
-  const found: ManagementValue[] = [];
-  if (target.queue.state.scheduledCount === 0) return found;
-  return walkMessages(
-    target,
-    { which: "resting", readsMessages: true },
-    (message) => {
-      if (target.queue.state.isScheduled(message.key)) found.push(describeMessage(message));
-      return found.length < limits.messagesListedMax;
-    },
-    () => found,
-  );
-}
-
-function countByProperty(target: ManagedQueue, selector: string | null, name: string): Outcome {
-  const counts = new Map<string, number>();
-  return walkMessages(
-    target,
-    { which: "ready", filter: selector, readsMessages: true },
-    (message) => {
-      const value = propertyText(message, name) ?? "null";
-      const found = counts.get(value);
-      if (found === undefined && counts.size >= limits.groupsCountedMax) return;
-      counts.set(value, (found ?? 0) + 1);
-    },
-    () => Object.fromEntries(counts),
-  );
-}
-
-function retryMessages(target: ManagedQueue, selector: string | null): Outcome {
-  const which = { which: "resting", filter: selector, readsMessages: true } as const;
-  return count(target, which, (message) => retryMessage(target, message));
-}
-
-function moveMessages(
-  target: ManagedQueue,
-  selector: string | null,
-  otherQueueName: string,
-  countMax: number,
-): Outcome {
-  const other = otherQueue(target, otherQueueName);
-  let moved = 0;
-  return walkMessages(
-    target,
-    { which: "resting", filter: selector },
-    (message) => {
-      if (moved === countMax || other.isDeleted) return false;
-      moveMessage(target, message, other);
-      moved += 1;
-      return true;
-    },
-    () => moved,
-  );
-}
-
-/** A function that sends messages to the queue of an address, for a reason that is counted. */
-function moverTo(
-  { broker, queue }: ManagedQueue,
-  addressName: string,
-  reason: "expired" | "attempts",
-): (message: VisitedMessage) => void {
-  return ({ key }) => broker.engine.redelivery.moveAway(queue, key, addressName, reason);
-}
-
-/** Does something with all messages that a filter selects and no consumer holds; gives how many. */
-function act(
-  target: ManagedQueue,
-  selector: string | null,
-  work: (message: VisitedMessage) => void,
-): Outcome {
-  return count(target, { which: "resting", filter: selector }, (message) => {
-    work(message);
-    return true;
-  });
-}
-
-function count(
-  target: ManagedQueue,
-  options: WalkOptions,
-  isCounted: (message: VisitedMessage) => boolean,
-): Outcome {
-  let counted = 0;
-  return walkMessages(
-    target,
-    options,
-    (message) => {
-      if (isCounted(message)) counted += 1;
-    },
-    () => counted,
-  );
-}
-
-/** Does something with one message that no consumer holds; gives whether it was there. */
-function withMessage(
-  target: ManagedQueue,
-  id: number,
-  work: (message: VisitedMessage) => void,
-): Outcome {
-  let isFound = false;
-  const mark = (message: VisitedMessage): void => {
-    isFound = true;
-    work(message);
-  };
-  return find(target, { which: "resting" }, id, mark, () => isFound);
-}
-
-/** Goes to the message of an id, if it is there. */
-function find(
-  target: ManagedQueue,
-  options: WalkOptions,
-  id: number,
-  work: (message: VisitedMessage) => void,
-  result: () => ManagementValue,
-): Outcome {
-  return walkMessages(
-    target,
-    { ...options, messageId: id },
-    (message) => {
-      work(message);
-      return false;
-    },
-    result,
-  );
-}
-
-function checkPriority(priority: number): void {
-  if (priority >= 0 && priority <= 9) return;
-  throw new EverholdError(
-    "EVH_REJECTED",
-    `cannot change the priority to ${priority}: expected 0 to 9`,
-  );
-}
-
-function noDuplicates(): EverholdError {
-  return new EverholdError(
-    "EVH_NOT_IMPLEMENTED",
-    "cannot reject duplicates of messages that are moved: ask without `rejectDuplicates`",
-  );
-}
-
-function done(_: void): null {
-  return null;
-}

@@ -11,6 +11,7 @@ export const queueColumns: readonly Column<LiveQueue>[] = [
   { name: "filter", value: (queue) => queue.state.definition.filter ?? "" },
   { name: "durable", value: (queue) => queue.state.definition.durable },
   { name: "paused", value: (queue) => queue.isPaused },
+  { name: "persistedPause", value: () => false },
   { name: "temporary", value: (queue) => queue.state.definition.temporary },
   { name: "purgeOnNoConsumers", value: (queue) => queue.state.definition.purgeOnNoConsumers },
   { name: "consumerCount", value: (queue) => queue.consumers.length },

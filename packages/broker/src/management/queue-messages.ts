@@ -1,0 +1,213 @@
+import { EverholdError } from "@everhold/base";
+
+import { limits } from "./limits.ts";
+import type { ManagedQueue } from "./managed-broker.ts";
+import { moveMessage, otherQueue, retryMessage } from "./message-moves.ts";
+import { describeMessage, propertyText } from "./message-view.ts";
+import { walkMessages, type VisitedMessage, type WalkOptions } from "./message-walk.ts";
+import type { ManagementValue, Outcome } from "./operation.ts";
+
+/** Stops or starts handing out the messages of a queue. */
+export function pause({ broker, queue }: ManagedQueue, isPaused: boolean): ManagementValue {
+  queue.isPaused = isPaused;
+  broker.engine.touch(queue);
+  return null;
+}
+
+/** Removes what a filter selects and no consumer holds. */
+export function removeMessages(target: ManagedQueue, selector: string | null): Outcome {
+  const { engine } = target.broker;
+  const { state } = target.queue;
+  const keys: number[] = [];
+  let removed = 0;
+  return walkMessages(
+    target,
+    {
+      which: "resting",
+      filter: selector,
+      // One record for all of a step.
+      atStepEnd: () => {
+        if (keys.length > 0) engine.state.acknowledge(state, keys, keys.length);
+        keys.length = 0;
+      },
+    },
+    ({ key }) => {
+      keys.push(key);
+      removed += 1;
+    },
+    () => removed,
+  );
+}
+
+/** The refusal of a pause that is to outlast a restart. */
+export function notKept(): EverholdError {
+  return new EverholdError(
+    "EVH_NOT_IMPLEMENTED",
+    "cannot pause for good: a pause is not kept over a restart; ask for one without `persist`",
+  );
+}
+
+/** The first messages of a kind, described. */
+export function listMessages(target: ManagedQueue, options: WalkOptions): Outcome {
+  const found: ManagementValue[] = [];
+  return walkMessages(
+    target,
+    { ...options, readsMessages: true },
+    (message) => {
+      found.push(describeMessage(message));
+      return found.length < limits.messagesListedMax;
+    },
+    () => found,
+  );
+}
+
+/** The first messages that wait for their time, described. */
+export function listScheduledMessages(target: ManagedQueue): Outcome {
+  const found: ManagementValue[] = [];
+  if (target.queue.state.scheduledCount === 0) return found;
+  return walkMessages(
+    target,
+    { which: "resting", readsMessages: true },
+    (message) => {
+      if (target.queue.state.isScheduled(message.key)) found.push(describeMessage(message));
+      return found.length < limits.messagesListedMax;
+    },
+    () => found,
+  );
+}
+
+/** How many messages have which value of a property. */
+export function countByProperty(
+  target: ManagedQueue,
+  selector: string | null,
+  name: string,
+): Outcome {
+  const counts = new Map<string, number>();
+  return walkMessages(
+    target,
+    { which: "ready", filter: selector, readsMessages: true },
+    (message) => {
+      const value = propertyText(message, name) ?? "null";
+      const found = counts.get(value);
+      if (found === undefined && counts.size >= limits.groupsCountedMax) return;
+      counts.set(value, (found ?? 0) + 1);
+    },
+    () => Object.fromEntries(counts),
+  );
+}
+
+/** Gives back what a filter selects to where it came from; gives how many. */
+export function retryMessages(target: ManagedQueue, selector: string | null): Outcome {
+  const which = { which: "resting", filter: selector, readsMessages: true } as const;
+  return count(target, which, (message) => retryMessage(target, message));
+}
+
+/** Moves what a filter selects, at most `countMax` (−1 for all); gives how many. */
+export function moveMessages(
+  target: ManagedQueue,
+  selector: string | null,
+  otherQueueName: string,
+  countMax: number,
+): Outcome {
+  const other = otherQueue(target, otherQueueName);
+  let moved = 0;
+  return walkMessages(
+    target,
+    { which: "resting", filter: selector },
+    (message) => {
+      if (moved === countMax || other.isDeleted) return false;
+      moveMessage(target, message, other);
+      moved += 1;
+      return true;
+    },
+    () => moved,
+  );
+}
+
+/** A function that sends messages to the queue of an address, for a reason that is counted. */
+export function moverTo(
+  { broker, queue }: ManagedQueue,
+  addressName: string,
+  reason: "expired" | "attempts",
+): (message: VisitedMessage) => void {
+  return ({ key }) => broker.engine.redelivery.moveAway(queue, key, addressName, reason);
+}
+
+/** Does something with all messages that a filter selects and no consumer holds; gives how many. */
+export function act(
+  target: ManagedQueue,
+  selector: string | null,
+  work: (message: VisitedMessage) => void,
+): Outcome {
+  return count(target, { which: "resting", filter: selector }, (message) => {
+    work(message);
+    return true;
+  });
+}
+
+/** Counts the messages for which a function says so. */
+export function count(
+  target: ManagedQueue,
+  options: WalkOptions,
+  isCounted: (message: VisitedMessage) => boolean,
+): Outcome {
+  let counted = 0;
+  return walkMessages(
+    target,
+    options,
+    (message) => {
+      if (isCounted(message)) counted += 1;
+    },
+    () => counted,
+  );
+}
+
+/** Does something with one message that no consumer holds; gives whether it was there. */
+export function withMessage(
+  target: ManagedQueue,
+  id: number,
+  work: (message: VisitedMessage) => void,
+): Outcome {
+  let isFound = false;
+  const mark = (message: VisitedMessage): void => {
+    isFound = true;
+    work(message);
+  };
+  return find(target, { which: "resting" }, id, mark, () => isFound);
+}
+
+/** Goes to the message of an id, if it is there. */
+export function find(
+  target: ManagedQueue,
+  options: WalkOptions,
+  id: number,
+  work: (message: VisitedMessage) => void,
+  result: () => ManagementValue,
+): Outcome {
+  return walkMessages(
+    target,
+    { ...options, messageId: id },
+    (message) => {
+      work(message);
+      return false;
+    },
+    result,
+  );
+}
+
+/** @throws EverholdError EVH_REJECTED for a priority that there is not */
+export function checkPriority(priority: number): void {
+  if (priority >= 0 && priority <= 9) return;
+  throw new EverholdError(
+    "EVH_REJECTED",
+    `cannot change the priority to ${priority}: expected 0 to 9`,
+  );
+}
+
+/** The refusal of a move that is to look for duplicates. */
+export function noDuplicates(): EverholdError {
+  return new EverholdError(
+    "EVH_NOT_IMPLEMENTED",
+    "cannot reject duplicates of messages that are moved: ask without `rejectDuplicates`",
+  );
+}
