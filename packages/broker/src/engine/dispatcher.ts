@@ -14,6 +14,8 @@ type Attempt = "handled" | "idle" | "waiting";
 const noKey = -1;
 const wait = -2;
 const emptyBytes = new Uint8Array(0);
+/** So many are asked as quickly as the queue is. */
+const fewConsumers = 8;
 
 /**
  * Hands out messages. The pump of a queue looks at the whole state and goes on until nothing can move:
@@ -75,14 +77,15 @@ export class Dispatcher {
 
   /** One round over the consumers, highest priority first, until one gets a message. */
   #attempt(queue: LiveQueue): Attempt {
-    const consumers = queue.consumers;
+    const { consumers, priorityEnds } = queue;
+    // Thousands of consumers of an empty queue need not be asked one by one.
+    if (consumers.length > fewConsumers && queue.cursorCount === 0) {
+      const key = queue.state.firstReady(this.#engine.journal.commitPosition);
+      if (key === noKey) return "idle";
+    }
     const only = queue.state.definition.exclusive === true ? queue.onlyTaker() : undefined;
     let groupStart = 0;
-    while (groupStart < consumers.length) {
-      const priority = consumers[groupStart]?.priority;
-      let groupEnd = groupStart + 1;
-      while (groupEnd < consumers.length && consumers[groupEnd]?.priority === priority)
-        groupEnd += 1;
+    for (const groupEnd of priorityEnds) {
       const size = groupEnd - groupStart;
       for (let step = 0; step < size; step += 1) {
         const index = groupStart + ((queue.rotation + step) % size);
@@ -242,12 +245,15 @@ export class Dispatcher {
   }
 
   #answerForcedDeliveries(queue: LiveQueue): void {
+    if (!queue.mayAwaitMarker) return;
+    queue.mayAwaitMarker = false;
     for (const consumer of queue.consumers) {
-      if (consumer.forcedDeliveries.length === 0 || consumer.isScanUnfinished) continue;
+      if (consumer.forcedDeliveries.length === 0) continue;
       const { link } = consumer.session.sink;
-      if (consumer.isReady && !link.isWritable) {
+      if (consumer.isScanUnfinished || (consumer.isReady && !link.isWritable)) {
         // What the connection has no room for is still deliverable: the answer comes after it.
-        link.isHeldBack = true;
+        if (!consumer.isScanUnfinished) link.isHeldBack = true;
+        queue.mayAwaitMarker = true;
         continue;
       }
       for (const sequence of consumer.forcedDeliveries) {

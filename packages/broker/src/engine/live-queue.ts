@@ -17,6 +17,12 @@ export class LiveQueue {
   readonly owner: ClientLink | undefined;
   /** Highest consumer priority first, then in the order in which they came. Browsers included. */
   readonly consumers: Consumer[] = [];
+  /** Where those of each priority end in `consumers`. */
+  readonly priorityEnds: number[] = [];
+  /** Consumers that look further than the head of the queue: browsers, and those with a filter. */
+  cursorCount = 0;
+  /** Whether any of them may wait for the answer to a forced delivery. */
+  mayAwaitMarker = false;
   /** Consumers that take messages away; browsers do not. */
   takerCount = 0;
   /** Where the next round of consumers begins. */
@@ -72,6 +78,8 @@ export class LiveQueue {
     let index = this.consumers.findIndex((one) => one.priority < consumer.priority);
     if (index < 0) index = this.consumers.length;
     this.consumers.splice(index, 0, consumer);
+    this.#markPriorities();
+    if (consumer.cursor !== undefined) this.cursorCount += 1;
     this.isUnused = false;
     if (consumer.isBrowser) return;
     this.takerCount += 1;
@@ -83,6 +91,8 @@ export class LiveQueue {
     const index = this.consumers.indexOf(consumer);
     if (index < 0) return;
     this.consumers.splice(index, 1);
+    this.#markPriorities();
+    if (consumer.cursor !== undefined) this.cursorCount -= 1;
     if (!consumer.isBrowser) this.takerCount -= 1;
     if (this.#onlyTaker === consumer) this.#onlyTaker = undefined;
   }
@@ -94,6 +104,15 @@ export class LiveQueue {
   onlyTaker(): Consumer | undefined {
     this.#onlyTaker ??= this.consumers.find((consumer) => !consumer.isBrowser);
     return this.#onlyTaker;
+  }
+
+  #markPriorities(): void {
+    const { consumers, priorityEnds } = this;
+    priorityEnds.length = 0;
+    for (let index = 0; index < consumers.length; index += 1) {
+      const isLast = consumers[index + 1]?.priority !== consumers[index]?.priority;
+      if (isLast) priorityEnds.push(index + 1);
+    }
   }
 }
 

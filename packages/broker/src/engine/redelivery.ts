@@ -106,9 +106,11 @@ export class Redelivery {
 
   /** A message is ready that consumers may have passed already. */
   #offerAgain(queue: LiveQueue, key: number): void {
-    for (const consumer of queue.consumers) {
-      // A browser would see again everything behind the message.
-      if (!consumer.isBrowser) consumer.cursor?.rewind(key);
+    if (queue.cursorCount > 0) {
+      for (const consumer of queue.consumers) {
+        // A browser would see again everything behind the message.
+        if (!consumer.isBrowser) consumer.cursor?.rewind(key);
+      }
     }
     this.#engine.touch(queue);
   }

@@ -186,6 +186,7 @@ export class Session {
       );
     }
     consumer.forcedDeliveries.push(sequence);
+    consumer.queue.mayAwaitMarker = true;
     this.engine.touch(consumer.queue);
   }
 
