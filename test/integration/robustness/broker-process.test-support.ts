@@ -17,11 +17,14 @@ export class BrokerProcess implements AsyncDisposable {
   readonly port: number;
   /** What it wrote to standard error since it was started last. */
   words = "";
+  /** Files and sockets that the system lets it have open, where a test wants them to be few. */
+  readonly #descriptorCount: number | undefined;
   #process: ChildProcess | undefined;
 
-  constructor(folder: string, port: number) {
+  constructor(folder: string, port: number, descriptorCount?: number) {
     this.folder = folder;
     this.port = port;
+    this.#descriptorCount = descriptorCount;
   }
 
   get url(): string {
@@ -31,23 +34,25 @@ export class BrokerProcess implements AsyncDisposable {
   /** Starts it, and returns when it serves. */
   async start(): Promise<void> {
     this.words = "";
-    const child = spawn(
-      process.execPath,
-      [
-        program,
-        ...["run", "--json", "--log-level", "warn"],
-        ...["--data", this.folder, "--port", String(this.port)],
-      ],
-      {
-        stdio: ["ignore", "pipe", "pipe"],
-        env: {
-          ...brokerEnvironment(process.env),
-          // Small files, so that a short test meets rolling, recycling and snapshots.
-          EVERHOLD__JOURNAL__FILE_SIZE: "1MiB",
-          EVERHOLD__JOURNAL__SNAPSHOT_SIZE: "1MiB",
-        },
+    const command = [
+      ...[process.execPath, program],
+      ...["run", "--json", "--log-level", "warn"],
+      ...["--data", this.folder, "--port", String(this.port)],
+    ];
+    const limit = this.#descriptorCount;
+    // The shell becomes the broker, so that signals reach it.
+    const shell = ["/bin/sh", "-c", `ulimit -n ${limit ?? 0} && exec "$0" "$@"`];
+    const [executable = "", ...executableArguments] =
+      limit === undefined ? command : [...shell, ...command];
+    const child = spawn(executable, executableArguments, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        ...brokerEnvironment(process.env),
+        // Small files, so that a short test meets rolling, recycling and snapshots.
+        EVERHOLD__JOURNAL__FILE_SIZE: "1MiB",
+        EVERHOLD__JOURNAL__SNAPSHOT_SIZE: "1MiB",
       },
-    );
+    });
     this.#process = child;
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.words += text;

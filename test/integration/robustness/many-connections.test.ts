@@ -1,17 +1,22 @@
 import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
+import { connect as dialPort, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 
-import { connect } from "everhold";
+import { connect, type Connection } from "everhold";
 import { magicBytes, packets } from "@everhold/wire";
 
+import { BrokerProcess, freePort } from "./broker-process.test-support.ts";
 import { frame, RawClient } from "./raw-client.test-support.ts";
 import { messageTo } from "./sample-value.test-support.ts";
-import { TestBroker } from "./test-broker.test-support.ts";
+import { temporaryFolder, TestBroker } from "./test-broker.test-support.ts";
 import { until } from "./until.test-support.ts";
 import { Witness } from "./witness.test-support.ts";
 
 const connectionCount = 1_000;
 const idleCount = 500;
+/** Files and sockets that a broker may have open: it needs some 200 while its modules load. */
+const descriptorCount = 256;
 
 /** How far a client comes before it drops its connection, in the order of the handshake. */
 const stages: readonly ((test: TestBroker) => Promise<RawClient>)[] = [
@@ -120,6 +125,75 @@ describe("many connections", () => {
     assert.equal(other.broker.connectionCount, 0);
   });
 });
+
+// Other systems do not tell how many descriptors there are.
+if (process.platform === "linux") {
+  describe("few descriptors", () => {
+    let broker: BrokerProcess;
+    const sockets: Socket[] = [];
+    const dial = (): void => {
+      const socket = dialPort({ host: "127.0.0.1", port: broker.port });
+      socket.on("error", () => undefined);
+      sockets.push(socket);
+    };
+    const openCount = (): number => sockets.filter(({ destroyed }) => !destroyed).length;
+
+    before(async () => {
+      broker = new BrokerProcess(temporaryFolder(), await freePort(), descriptorCount);
+      await broker.start();
+    });
+
+    after(async () => {
+      for (const socket of sockets.splice(0)) socket.destroy();
+      await broker[Symbol.asyncDispose]();
+      rmSync(broker.folder, { recursive: true });
+    });
+
+    it("strangers who take them all give way, and the journal goes on to new files", async () => {
+      await using witness = await Witness.start(broker.url);
+      await using connection = await connect(broker.url);
+      await connection.createQueue("large");
+      for (let count = 0; count < 3 * descriptorCount; count += 1) dial();
+      await until(
+        () => openCount() <= descriptorCount,
+        () => `${openCount()} are open`,
+      );
+      await witness.sees(20);
+      // Ten files of a mebibyte.
+      const body = new Uint8Array(100_000);
+      await connection.producer("large").sendBatch(Array.from({ length: 100 }, () => ({ body })));
+      await using late = await connect(broker.url);
+      assert.equal((await late.queueInfo("large"))?.messageCount, 100);
+      for (const socket of sockets.splice(0)) socket.destroy();
+      await late.deleteQueue("large");
+      await witness.sees(3);
+    });
+
+    it("clients that hold them all keep theirs, and others are refused with one line", async () => {
+      const held: Connection[] = [];
+      await using witness = await Witness.start(broker.url);
+      try {
+        await assert.rejects(async () => {
+          for (let count = 0; count <= descriptorCount; count += 1) {
+            held.push(await connect(broker.url, { reconnect: false }));
+          }
+        });
+        assert.ok(held.length > descriptorCount / 3, `${held.length} were let in`);
+        for (let count = 0; count < 100; count += 1) dial();
+        await until(() => openCount() === 0, "the others are refused");
+        await witness.sees(20);
+        for (const connection of held) assert.equal(connection.state, "connected");
+        const lines = broker.words.split("\n").filter((line) => line.includes("was refused"));
+        assert.ok(lines.length >= 1 && lines.length <= 10, `${lines.length} lines`);
+        assert.ok(lines.every((line) => line.includes("ulimit -n")));
+      } finally {
+        await Promise.all(held.map((connection) => connection.close()));
+      }
+      await using again = await connect(broker.url, { reconnect: { initialAttempts: 20 } });
+      assert.equal(again.state, "connected");
+    });
+  });
+}
 
 async function startWithQueue(): Promise<TestBroker> {
   const test = await TestBroker.start();

@@ -1,0 +1,118 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+import { brokerEnvironment } from "@everhold/node";
+
+import { Figures } from "./client-process.ts";
+
+const program = fileURLToPath(new URL("../../../packages/cli/bin/everhold.mjs", import.meta.url));
+const probe = new URL("./broker-probe.js", import.meta.url).href;
+
+/** The broker's sweep comes every two seconds. */
+const sweepIntervalMs = 2_100;
+
+/** What a broker's process holds. */
+export interface Holding {
+  /** Resident memory, as the system counts it. */
+  readonly rssBytes: number;
+  /** What lives on the heap and outside of it, after a full collection. */
+  readonly heapBytes: number;
+  /** Open sockets, the one that listens included, as the system counts them. */
+  readonly socketCount: number;
+}
+
+/** A broker in a process of its own, started by the command line as users start it, and looked at from outside. */
+export class BrokerUnderLoad implements AsyncDisposable {
+  readonly port: number;
+  /** Lines of its log, warnings and errors. */
+  readonly logLines: string[];
+  readonly #child: ChildProcess;
+  readonly #folder: string;
+
+  private constructor(child: ChildProcess, port: number, folder: string, logLines: string[]) {
+    this.#child = child;
+    this.port = port;
+    this.#folder = folder;
+    this.logLines = logLines;
+  }
+
+  static async start(): Promise<BrokerUnderLoad> {
+    const folder = mkdtempSync(join(tmpdir(), "everhold-many-"));
+    const runArguments = ["run", "--json", "--log-level", "warn", "--data", folder, "--port", "0"];
+    const child = spawn(
+      process.execPath,
+      ["--expose-gc", "--import", probe, program, ...runArguments],
+      { stdio: ["ignore", "pipe", "pipe", "ipc"], env: brokerEnvironment(process.env) },
+    );
+    const { stdout, stderr } = child;
+    if (stdout === null || stderr === null) throw new Error("the broker's output is not there");
+    const logLines: string[] = [];
+    createInterface({ input: stderr }).on("line", (line) => logLines.push(line));
+    for await (const line of createInterface({ input: stdout })) {
+      const port = /"url":"tcp:\/\/127\.0\.0\.1:(\d+)"/.exec(line)?.[1];
+      if (port === undefined) continue;
+      stdout.resume();
+      return new BrokerUnderLoad(child, Number(port), folder, logLines);
+    }
+    throw new Error(`the broker ended before it served: ${logLines.join("\n")}`);
+  }
+
+  get url(): string {
+    return `tcp://127.0.0.1:${this.port}`;
+  }
+
+  get socketCount(): number {
+    const folder = `/proc/${this.#child.pid}/fd`;
+    return readdirSync(folder).filter((name) => isSocket(join(folder, name))).length;
+  }
+
+  /** Lets it settle: sockets that are closing go, the sweep comes by, and what is dead is collected. */
+  async settled(socketCountMax: number, sweepCount = 1): Promise<Holding> {
+    const deadlineMs = performance.now() + 15_000;
+    while (this.socketCount > socketCountMax && performance.now() < deadlineMs) await pause(50);
+    await pause(sweepCount * sweepIntervalMs);
+    const memory = await this.#memory();
+    return {
+      rssBytes: this.#rssBytes(),
+      heapBytes: memory.get("liveBytes"),
+      socketCount: this.socketCount,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const exit = once(this.#child, "exit");
+      this.#child.kill("SIGTERM");
+      await exit;
+    }
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** What the probe in the broker's process says. */
+  #memory(): Promise<Figures> {
+    return new Promise((resolve) => {
+      this.#child.once("message", (words) => resolve(new Figures(words)));
+      this.#child.send("memory");
+    });
+  }
+
+  #rssBytes(): number {
+    const status = readFileSync(`/proc/${this.#child.pid}/status`, "utf8");
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
+  }
+}
+
+function isSocket(path: string): boolean {
+  try {
+    return readlinkSync(path).startsWith("socket:");
+  } catch {
+    // It was closed since the folder was listed.
+    return false;
+  }
+}
