@@ -15,8 +15,8 @@ import { packetNameOf } from "./conversation.ts";
 /** Packets that come by the clock. */
 export const notCompared: ReadonlySet<string> = new Set(["PING", "PACKETS_CONFIRMED"]);
 
-/** Fields that are each broker's own: names that it gives, and words for people. */
-const ownFields = new Set(["messageId", "nodeId", "eventId", "message text"]);
+/** Fields that are each broker's own. */
+const ownFields = new Set(["messageId", "nodeId", "eventId"]);
 
 /** In what two answers to the same request differ, as `PACKET.field: theirs → ours`. */
 export function differencesBetween(
@@ -79,7 +79,8 @@ function fieldsOf(frame: Uint8Array, version: number): Map<string, string> {
     return fields.set("code", String(code)).set("correlationId", String(correlationId));
   }
   for (const [name, value] of Object.entries(decodePacket(definition, reader, version))) {
-    if (id === packets.receive.id && value instanceof Uint8Array) {
+    const isMessage = id === packets.receive.id || id === packets.send.id;
+    if (isMessage && value instanceof Uint8Array) {
       const { body, ...headers } = readMessage(new ByteReader(value));
       fields.set("body", headers.type === 3 ? String(decodeTextBody(body)) : textOf(body));
       addHeaders(fields, headers);

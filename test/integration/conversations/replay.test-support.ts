@@ -39,7 +39,7 @@ export async function replayOnOurBroker(recording: Conversation): Promise<string
   const network = new SimNetwork(world);
   let broker: Broker | undefined;
   const starting = Broker.start({
-    ports: machine(world, network, brokerEndpoint.host).start(),
+    ports: machineOf(world, network, brokerEndpoint.host).start(),
     config: {
       endpoints: [brokerEndpoint],
       journal: { segmentBytes: 1024 * 1024, snapshotBytes: 16 * 1024 * 1024 },
@@ -47,14 +47,15 @@ export async function replayOnOurBroker(recording: Conversation): Promise<string
   }).then((started) => (broker = started));
   await world.run({ condition: () => broker !== undefined });
   await starting;
-  const replay = new Replay(world, machine(world, network, "client").start(), recording.version);
+  const replay = new Replay(world, machineOf(world, network, "client").start(), recording.version);
   for (const event of recording.events) await replay.next(event);
   await replay.finish();
   for (const { error } of world.failures) throw error;
   return replay.differences;
 }
 
-function machine(world: World, network: SimNetwork, name: string): Machine {
+/** A computer with a disk that never fails. */
+export function machineOf(world: World, network: SimNetwork, name: string): Machine {
   const scheduler = {
     after: (delayMs: number, task: () => void) =>
       world.after(delayMs, `${name} disk`, "done", task),

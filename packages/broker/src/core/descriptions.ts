@@ -71,7 +71,9 @@ export function isSameSubscription(found: QueueDefinition, asked: QueueDefinitio
 /** What a queue is like, or what a queue of this name could be. */
 export function describeQueue(engine: Engine, name: string): QueueDescription {
   const parts = splitName(name);
-  if (name === managementAddress) return { ...managementQueue, autoCreateQueues: true };
+  if (name === managementAddress) {
+    return { ...managementQueue, ...inEffect(engine, managementQueue), autoCreateQueues: true };
+  }
   const queue = engine.catalog.findQueue(parts.queue);
   const { autoCreateQueues } = engine.config.addressSettings;
   if (queue === undefined) {
