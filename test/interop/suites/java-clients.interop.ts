@@ -2,7 +2,14 @@ import { after, before, describe, it } from "node:test";
 
 import { ArtemisBroker } from "../support/artemis-broker.ts";
 import { EverholdBroker } from "../support/everhold-broker.ts";
-import { artemisClients, javaCases, runJava, type JavaClient } from "../support/java.ts";
+import {
+  artemisClients,
+  javaCases,
+  restartsFor,
+  runJava,
+  type JavaClient,
+  type JavaResult,
+} from "../support/java.ts";
 
 /** One class of `java/src/main/java` a theme. */
 const programs = [
@@ -80,15 +87,10 @@ function optionsOf(program: string): string[] {
 }
 
 /** Runs the program that asks for a broker to be stopped, killed and started again. */
-async function runWithRestarts(client: JavaClient, broker: Broker) {
-  let done: Promise<void> = Promise.resolve();
-  const result = await runJava(client, "BrokerStops", [broker.url], {
-    onLine({ broker: asked }) {
-      if (asked === "stop") done = done.then(() => broker.stop());
-      else if (asked === "kill") done = done.then(() => broker.kill());
-      else if (asked === "start") done = done.then(() => broker.start());
-    },
-  });
-  await done;
+async function runWithRestarts(client: JavaClient, broker: Broker): Promise<JavaResult> {
+  const restarts = restartsFor(broker);
+  const { onLine } = restarts;
+  const result = await runJava(client, "BrokerStops", [broker.url], { onLine });
+  await restarts.done();
   return result;
 }

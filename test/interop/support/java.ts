@@ -115,6 +115,32 @@ export async function javaCases(test: TestContext, result: JavaResult): Promise<
   assert.equal(result.code, 0, `the program ended with ${result.code ?? "a signal"}\n${wrote}`);
 }
 
+/** A broker that a program may have ended and started again. */
+interface Restartable {
+  stop(): Promise<void>;
+  kill(): Promise<void>;
+  start(): Promise<void>;
+}
+
+/**
+ * Does to a broker what a program asks for with lines such as `{"broker":"kill"}`, one after the other.
+ * `done` fails when the broker did.
+ */
+export function restartsFor(broker: Restartable): {
+  onLine: (line: Readonly<Record<string, unknown>>) => void;
+  done: () => Promise<void>;
+} {
+  let last: Promise<void> = Promise.resolve();
+  return {
+    onLine({ broker: asked }) {
+      if (asked === "stop") last = last.then(() => broker.stop());
+      else if (asked === "kill") last = last.then(() => broker.kill());
+      else if (asked === "start") last = last.then(() => broker.start());
+    },
+    done: () => last,
+  };
+}
+
 /** The class path of the compiled programs and their client. */
 async function builtClasspath(client: JavaClient): Promise<string> {
   const libraries = await libraryClasspath(client);
@@ -170,8 +196,8 @@ async function compile(
     for (const [name, text] of sources) writeFileSync(join(sourceFolder, name), text);
     const files = [...sources.keys()].map((name) => join(sourceFolder, name));
     const output = join(beside, "classes");
-    // The interfaces of JMS have raw types in them.
-    const lint = ["-Xlint:all,-path,-rawtypes,-unchecked", "-Werror"];
+    // The interfaces of JMS have raw types in them, those of Spring annotations that are not there.
+    const lint = ["-Xlint:all,-path,-classfile,-rawtypes,-unchecked", "-Werror"];
     const args = ["--release", "17", "-encoding", "UTF-8", ...lint];
     succeed(
       `compiling for ${client}`,

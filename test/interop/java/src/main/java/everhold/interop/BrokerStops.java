@@ -21,7 +21,11 @@ final class BrokerStops {
   /** A broker may take its time to start. */
   private static final long LIMIT_MS = 60_000;
 
-  private static final String FOREVER = "reconnectAttempts=-1&retryInterval=100";
+  /**
+   * A client that reconnects so fast that it reaches the backlog of the process that dies waits for an answer
+   * as long as for any; so that time is short here.
+   */
+  private static final String FOREVER = "reconnectAttempts=-1&retryInterval=100&callTimeout=3000";
 
   private BrokerStops() {}
 
@@ -39,13 +43,13 @@ final class BrokerStops {
   }
 
   /** Has the broker stopped or killed, and waits until nobody listens there any more. */
-  private static void end(Scene scene, String how) throws Exception {
+  static void end(Scene scene, String how) throws Exception {
     Json.print("{\"broker\":" + Json.text(how) + "}");
     while (isListening(scene.url())) Thread.sleep(10);
   }
 
   /** Has the broker started again, and waits until it listens. */
-  private static void start(Scene scene) throws Exception {
+  static void start(Scene scene) throws Exception {
     Json.print("{\"broker\":\"start\"}");
     while (!isListening(scene.url())) Thread.sleep(10);
   }

@@ -24,6 +24,9 @@ final class Cases {
   /** Time for a case that waits for nothing in particular; machines that build may be slow. */
   private static final long LIMIT_MS = 30_000;
 
+  /** Time for one that moves much data or waits for a broker to start. */
+  private static final long LONG_LIMIT_MS = 90_000;
+
   private final String url;
   private final Map<String, String> options = new LinkedHashMap<>();
   private final Map<String, Entry> entries = new LinkedHashMap<>();
@@ -49,7 +52,7 @@ final class Cases {
 
   /** Adds a case that can only be run with an option, which the caller gives where it fits the broker. */
   Cases addWith(String option, String name, Case body) {
-    return options.containsKey(option) ? add(name, body) : this;
+    return options.containsKey(option) ? add(name, LONG_LIMIT_MS, body) : this;
   }
 
   /** Runs the cases, or only those whose name contains the option {@code only}, and ends the process. */
