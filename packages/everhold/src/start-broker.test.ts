@@ -55,6 +55,24 @@ describe("an embedded broker", () => {
     await assert.rejects(start({ data: first.dataFolder }), { code: "EVH_DATA_LOCKED" });
   });
 
+  test("connections beyond those allowed are closed, and one without a session gives way first", async () => {
+    const lines: string[] = [];
+    const log = { ...silent, warn: (message: string) => void lines.push(message) };
+    const limits = { connectionsAllowed: 3, handshakesAllowed: 2 };
+    await using broker = await start({ data: "allowed", limits }, { log });
+    const port = Number(new URL(broker.urls[0] ?? "").port);
+    const first = connectSocket(port, "127.0.0.1");
+    await once(first, "connect");
+    const second = connectSocket(port, "127.0.0.1");
+    await once(second, "connect");
+    const third = connectSocket(port, "127.0.0.1");
+    await once(first, "close");
+    second.destroy();
+    third.destroy();
+    assert.deepEqual(lines, ["A connection without a session gave way: there are too many"]);
+    await assert.rejects(start({ limits: { handshakesAllowed: 0 } }), { code: "EVH_CONFIG" });
+  });
+
   test("a busy port is refused and leaves the folder free", async () => {
     await using broker = await start({ data: "d" });
     const port = Number(new URL(broker.urls[0] ?? "").port);
