@@ -97,6 +97,37 @@ export function messageTests(context: SuiteContext): void {
     await consumer.close();
   });
 
+  context.it("a message can be sent on with the types that its properties had", async () => {
+    const { connection } = context;
+    await connection.producer("typed-in").send({ map: everyType }, { properties: everyType });
+    const first = connection.consumer("typed-in");
+    const message = await next(first);
+    await connection
+      .producer("typed-out")
+      .send({ map: everyType }, { properties: message.typedProperties });
+    const second = connection.consumer("typed-out");
+    const copy = await next(second);
+    assert.deepEqual(copy.typedProperties["byte"], typed.byte(-128));
+    assert.deepEqual(copy.typedProperties["double"], typed.double(3));
+    assert.deepEqual(copy.body, message.body);
+    await Promise.all([message.ack(), copy.ack()]);
+    await Promise.all([first.close(), second.close()]);
+  });
+
+  context.it("a correlation id of bytes arrives as bytes", async () => {
+    const { connection } = context;
+    const correlationBytes = new Uint8Array([0, 1, 255]);
+    await connection.producer("correlated").send("x", { correlationBytes });
+    const consumer = connection.consumer("correlated");
+    const message = await next(consumer);
+    assert.deepEqual(
+      [message.correlationBytes, message.correlationId],
+      [correlationBytes, undefined],
+    );
+    await message.ack();
+    await consumer.close();
+  });
+
   context.it("headers arrive as they were sent", async () => {
     const { connection } = context;
     const expiresAt = Date.now() + 3_600_000;

@@ -36,7 +36,11 @@ export function outageTests(context: SuiteContext): void {
       }
     })();
     const producer = sender.producer("cut");
-    await Promise.all(Array.from({ length: count }, (_, index) => producer.send(String(index))));
+    // Some under ids of the application's own, the others under the client's marks.
+    const sends = Array.from({ length: count }, (_, index) =>
+      producer.send(String(index), index % 3 === 0 ? { duplicateId: `cut ${index}` } : {}),
+    );
+    await Promise.all(sends);
     for (;;) {
       const left = await countOf(context.connection, "cut");
       if (left === 0 && new Set([...effects.keys(), ...doubts]).size >= count) break;
@@ -53,6 +57,51 @@ export function outageTests(context: SuiteContext): void {
     await Promise.all([sender.close(), taker.close()]);
     sendProxy.stop();
     takeProxy.stop();
+  });
+
+  context.it("a transaction is whole or not at all wherever its connection breaks", async () => {
+    const prng = new Prng(2);
+    const cuts = Array.from({ length: 25 }, () => prng.integer(300, 5000));
+    const proxy = await CuttingProxy.start(context.broker.port, cuts);
+    const cut = await context.connect({ reconnect }, proxy.url);
+    const { connection } = context;
+    const outcomes: string[] = [];
+    for (let index = 0; index < 60; index += 1) {
+      const work = cut.transaction(async (transaction) => {
+        await transaction.send("cut-tx", `${index}a`);
+        await transaction.send("cut-tx", `${index}b`);
+      });
+      outcomes.push(await work.then(() => "done", outcomeOf));
+    }
+    await cut.close();
+    proxy.stop();
+    assert.ok(proxy.cutCount > 3, `${proxy.cutCount} connections were cut`);
+    const seen = new Map<string, number>();
+    for await (const message of connection.browse("cut-tx")) {
+      const text = message.text();
+      seen.set(text, (seen.get(text) ?? 0) + 1);
+    }
+    for (const [index, outcome] of outcomes.entries()) {
+      const counts = [seen.get(`${index}a`) ?? 0, seen.get(`${index}b`) ?? 0];
+      const allowed = { done: [1], none: [0], unknown: [0, 1] }[outcome] ?? [];
+      assert.equal(counts[0], counts[1], `transaction ${index}, ${outcome}`);
+      assert.ok(
+        allowed.includes(counts[0] ?? -1),
+        `transaction ${index}, ${outcome}: ${counts[0]}`,
+      );
+    }
+  });
+
+  context.it("any broker of a list will do, and `status` tells what happens", async () => {
+    const nobody = "127.0.0.1:1";
+    const connection = await context.connect({}, `(tcp://${nobody},${context.broker.url})`);
+    const status = connection.status();
+    await connection.producer("of-a-list").send("x");
+    assert.equal(await countOf(connection, "of-a-list"), 1);
+    await connection.close();
+    const types: string[] = [];
+    for await (const { type } of status) types.push(type);
+    assert.deepEqual([types, connection.state], [["close"], "closed"]);
   });
 
   context.it("after the broker died and came back, everything that was open works on", async () => {
@@ -120,7 +169,7 @@ export function outageTests(context: SuiteContext): void {
     "while there is no broker, calls wait, can be given up, and say what is known",
     async () => {
       await using broker = await context.target.startMortal();
-      const connection = await context.connect({ reconnect }, broker.url);
+      await using connection = await context.connect({ reconnect }, broker.url);
       const consumer = connection.consumer("unreachable");
       await consumer.ready();
       await connection.producer("unreachable").send("first");
@@ -128,7 +177,9 @@ export function outageTests(context: SuiteContext): void {
       for (const type of ["disconnect", "reconnect"] as const) {
         connection.on(type, () => events.push(type));
       }
+      const disconnected = new Promise((resolve) => connection.on("disconnect", resolve));
       await broker.kill();
+      await disconnected;
       const producer = connection.producer("unreachable");
       await assert.rejects(producer.send("x", { timeout: 100 }), {
         code: "EVH_TIMEOUT",
@@ -149,7 +200,6 @@ export function outageTests(context: SuiteContext): void {
       await producer.send("second");
       assert.deepEqual(await takeTexts(consumer, 2), ["first", "second"]);
       assert.deepEqual(events, ["disconnect", "reconnect"]);
-      await connection.close();
     },
   );
 
@@ -170,4 +220,10 @@ export function outageTests(context: SuiteContext): void {
       await Promise.all([first.close(), second.close()]);
     },
   );
+}
+
+/** What is known of a transaction that failed. */
+function outcomeOf(error: unknown): string {
+  assert.ok(EverholdError.is(error), String(error));
+  return error.outcome;
 }

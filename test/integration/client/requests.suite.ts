@@ -22,12 +22,14 @@ export function requestTests(context: SuiteContext): void {
 
   context.it("a request without an answer ends at its time limit, outcome unknown", async () => {
     const { connection } = context;
-    await assert.rejects(connection.request("silent", "anybody?", { timeout: 200 }), {
+    const consumer = connection.consumer("silent");
+    await consumer.ready();
+    const asked = assert.rejects(connection.request("silent", "anybody?", { timeout: 1500 }), {
       code: "EVH_TIMEOUT",
       outcome: "unknown",
     });
-    const consumer = connection.consumer("silent");
     const late = await next(consumer);
+    await asked;
     // Nobody waits for it any more; it hurts nobody.
     await late.reply("too late");
     await late.ack();

@@ -114,6 +114,33 @@ export function transactionTests(context: SuiteContext): void {
     await session.close();
   });
 
+  context.it(
+    "a session that is not transacted has effect at once, and nothing to commit",
+    async () => {
+      const { connection } = context;
+      await using session = await connection.session();
+      await session.producer("plain-session").send("x");
+      await (await next(session.consumer("plain-session"))).ack();
+      assert.equal(await countOf(connection, "plain-session"), 0);
+      await assert.rejects(session.commit(), { code: "EVH_ILLEGAL_STATE" });
+    },
+  );
+
+  context.it("what a subscription gave in a transaction comes again after a rollback", async () => {
+    const { connection } = context;
+    await using session = await connection.session({ transacted: true });
+    const subscription = session.subscribe("tx-topic");
+    await subscription.ready();
+    await connection.producer("tx-topic", { routing: "multicast" }).send("news");
+    await (await next(subscription)).ack();
+    await session.rollback();
+    const again = await next(subscription);
+    assert.deepEqual([again.text(), again.redelivered], ["news", true]);
+    await again.ack();
+    await session.commit();
+    assert.equal(await subscription.receive({ timeout: 0 }), null);
+  });
+
   context.it("twenty transactions at once do not mix", async () => {
     const { connection } = context;
     const numbers = Array.from({ length: 20 }, (_, index) => index);

@@ -13,8 +13,11 @@ import { flavours, type CoreSession } from "../session/core-session.ts";
 import { checkTimeout, deadlineIn, onWaitEnd, waitFor, type WaitOptions } from "../waiting.ts";
 import { intakeHost, intakeSettings } from "./consumer-sources.ts";
 
-/** Options of a request. `timeout` is for the whole of it; default the connection's call timeout. */
-export interface RequestOptions extends MessageOptions, WaitOptions {}
+/**
+ * Options of a request. `timeout` is for the whole of it; default the connection's call timeout. A reply
+ * is found by a correlation id that is a text.
+ */
+export interface RequestOptions extends Omit<MessageOptions, "correlationBytes">, WaitOptions {}
 
 interface PendingRequest {
   readonly resolve: (message: ReceivedMessage) => void;
