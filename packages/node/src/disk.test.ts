@@ -85,7 +85,10 @@ describe("NodeDisk", () => {
 
   it("free space is a positive number of bytes", () =>
     withFolder(async (folder) => {
-      assert.ok((await new NodeDisk({ folder }).freeBytes()) > 0);
+      const disk = new NodeDisk({ folder });
+      const freeBytes = await disk.freeBytes();
+      assert.ok(freeBytes > 0);
+      assert.ok((await disk.sizeBytes()) >= freeBytes);
     }));
 
   it("an existing name is not made again, a missing one is not opened", () =>

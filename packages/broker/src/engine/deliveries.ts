@@ -80,6 +80,15 @@ export class Deliveries {
     return key;
   }
 
+  /** The row keys of all deliveries, in their order. */
+  *keys(): Generator<number> {
+    const mask = this.#keys.length - 1;
+    for (let index = 0; index < this.#span; index += 1) {
+      const key = this.#keys[(this.#head + index) & mask] ?? removed;
+      if (key !== removed) yield key;
+    }
+  }
+
   /** Where in the span `messageId` is in flight; −1 when it is not. */
   #indexOf(messageId: number): number {
     const mask = this.#keys.length - 1;

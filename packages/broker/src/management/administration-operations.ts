@@ -249,11 +249,31 @@ const addressOperations: readonly Operation<ManagedBroker>[] = [
   }),
 ];
 
+const settings = operation("getAddressSettingsAsJSON", {
+  doc: "The settings of an address; all have the same",
+  parameters: { addressMatch: text("The name of an address") },
+  result: "json",
+  run: ({ engine }) => {
+    const { addressSettings: found } = engine.config;
+    return {
+      DLA: found.deadLetterAddress ?? "",
+      expiryAddress: found.expiryAddress ?? "",
+      maxDeliveryAttempts: found.maxDeliveryAttempts,
+      maxSizeBytes: found.maxSizeBytes,
+      addressFullMessagePolicy: found.addressFullPolicy.toUpperCase(),
+      autoCreateQueues: found.autoCreateQueues,
+      autoDeleteQueues: found.autoDeleteQueues,
+      autoCreateAddresses: found.autoCreateAddresses,
+    };
+  },
+});
+
 /** Making, changing and deleting addresses and queues. */
 export const administrationOperations: readonly Operation<ManagedBroker>[] = [
   ...queueCreations,
   ...queueChanges,
   ...addressOperations,
+  settings,
 ];
 
 function createConfigured(broker: ManagedBroker, json: string, mayExist: boolean): ManagementValue {

@@ -349,6 +349,43 @@ describe("messages by management", () => {
     assertHas(listed[0], { _AMQ_ORIG_QUEUE: "q" });
   });
 
+  it("are copied, and the copy is a message of its own", async () => {
+    const managed = await withTenMessages();
+    await managed.call("broker", "createQueue", "other", "other", "ANYCAST");
+    const listed = await managed.call("queue.q", "listMessages", "even");
+    assert.ok(Array.isArray(listed));
+    const second: unknown = listed[1];
+    assert.ok(typeof second === "object" && second !== null && "messageID" in second);
+    const { messageID: id } = second;
+    assert.ok(typeof id === "number");
+    assert.equal(await managed.call("queue.q", "copyMessage", id, "other"), true);
+    assert.equal(await managed.call("queue.q", "copyMessage", 1, "other"), false);
+    managed.broker = await crashAndRestart(managed.world);
+    assert.deepEqual(await managed.texts("other"), ["2"]);
+    assert.equal(await managed.read("queue.q", "MessageCount"), 10);
+  });
+
+  it("that consumers hold are listed by consumer", async () => {
+    const managed = await withTenMessages();
+    const client = await TestClient.open(managed.world, { name: "s1" });
+    await client.consume("q", { filter: "even" });
+    assert.equal((await client.deliveries()).length, 5);
+    assertHas(await managed.call("queue.q", "listDeliveringMessages"), {
+      "s1 consumer 0": [{ even: true }, {}, {}, {}, {}],
+    });
+  });
+
+  it("the first of them says how old it is", async () => {
+    const managed = await Managed.start();
+    const client = await TestClient.open(managed.world);
+    await client.createQueue({ queueName: "q" });
+    assert.equal(await managed.read("queue.q", "FirstMessageAge"), null);
+    const timestamp = managed.world.nowMs - 500;
+    await client.publish("q", "first", { timestamp });
+    assert.equal(await managed.read("queue.q", "FirstMessageTimestamp"), timestamp);
+    assert.equal(await managed.read("queue.q", "FirstMessageAge"), 500);
+  });
+
   it("go to the dead-letter address and back", async () => {
     const managed = await withTenMessages();
     assert.equal(await managed.call("queue.q", "sendMessagesToDeadLetterAddress", "even"), 5);
@@ -416,6 +453,22 @@ describe("messages by management", () => {
     assert.ok(Array.isArray(listed));
     assertHas(listed, [{ colour: "red", type: 3 }, { type: 4 }]);
     assert.equal(await managed.read("address.a", "RoutedMessageCount"), 2);
+  });
+
+  it("are not half counted in silence when the journal fails meanwhile", async () => {
+    const managed = await withTenMessages();
+    const { management } = managed.broker;
+    const send = (durable: boolean): unknown =>
+      management.invoke("queue.q", "sendMessage", [null, 3, "x", durable, null, null]);
+    for (let number = 0; number < 5_000; number += 1) send(false);
+    managed.world.disk.writeError = managed.world.disk.failure();
+    send(true);
+    const { value } = management.invoke("queue.q", "countMessages", ["AMQPriority = 4"]);
+    await assert.rejects(
+      runUntil(managed.world, Promise.resolve(value)),
+      refusal("EVH_CLOSED", /stops/),
+    );
+    assert.throws(() => management.read("broker", "NodeID"), refusal("EVH_CLOSED", /stops/));
   });
 
   it("of a long queue are walked in steps, and clients are served in between", async () => {

@@ -94,7 +94,7 @@ export class Management {
     return answer;
   }
 
-  /** @throws EverholdError EVH_UNSUPPORTED, EVH_OVERLOADED */
+  /** @throws EverholdError EVH_UNSUPPORTED, EVH_OVERLOADED, EVH_CLOSED */
   #find(name: string): Resource {
     if (this.#waitingCount >= limits.requestsWaitingMax) {
       throw new EverholdError(
@@ -103,6 +103,9 @@ export class Management {
       );
     }
     const broker = this.#broker;
+    if (broker.engine.isHalted) {
+      throw new EverholdError("EVH_CLOSED", `cannot manage "${name}": the broker stops`);
+    }
     if (name === "broker") return bind(name, managementTable.broker, broker);
     const dot = name.indexOf(".");
     const kind = name.slice(0, dot);

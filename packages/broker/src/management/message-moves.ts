@@ -10,7 +10,7 @@ import {
 } from "@everhold/wire";
 
 import type { LiveQueue } from "../engine/live-queue.ts";
-import type { ManagedQueue } from "./managed-broker.ts";
+import type { ManagedBroker, ManagedQueue } from "./managed-broker.ts";
 import type { VisitedMessage } from "./message-walk.ts";
 
 /** Takes a message away from a queue for good. It is counted as acknowledged. */
@@ -109,28 +109,29 @@ function checkSink(queue: LiveQueue, addressName: string | undefined, what: stri
   return addressName;
 }
 
+/** Puts a copy of a message into another queue; the message stays. What expires no more, does not there. */
+export function copyMessage(
+  { broker }: ManagedQueue,
+  { row, body }: VisitedMessage,
+  target: LiveQueue,
+): void {
+  const bytes = body.bytes.subarray(body.offset, body.offset + row.messageLength);
+  const sent = readMessage(new ByteReader(bytes));
+  const expiration = row.expirationMs === 0 ? 0 : sent.expiration;
+  prepareCopy(broker, { ...sent, expiration }, target);
+  broker.engine.router.add();
+}
+
 /** Puts another message in the place of one, in one atomic group. */
 function replaceMessage(
   { broker, queue }: ManagedQueue,
-  { key, row }: VisitedMessage,
+  { key }: VisitedMessage,
   message: CoreMessage,
   target: LiveQueue,
 ): void {
   const { engine } = broker;
-  // They told the broker of the first sending, and would make it refuse this one.
-  const properties = new Map(message.properties);
-  properties.delete(propertyNames.duplicateId);
-  properties.delete(propertyNames.producerMark);
-  const writer = new ByteWriter(row.messageLength + 64);
-  writeMessage(writer, { ...message, properties });
   const { router, state, journal } = engine;
-  const bytes = writer.toBytes();
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  scanMessage(view, 0, bytes.length, router.scan);
-  router.identify(view);
-  engine.credits.checkRoom(target.address);
-  const found = { address: target.address, targets: [target] };
-  router.prepareAgain(found, bytes, view, 0, bytes.length);
+  prepareCopy(broker, message, target);
   const keys = engine.keyScratch(1);
   keys[0] = key;
   const payloadBytes =
@@ -138,4 +139,20 @@ function replaceMessage(
   if (payloadBytes > 0) journal.reserve(payloadBytes, 2);
   router.add();
   engine.acknowledgeOne(queue, key);
+}
+
+/** Prepares a message for one queue, without what told the broker of its first sending. */
+function prepareCopy({ engine }: ManagedBroker, message: CoreMessage, target: LiveQueue): void {
+  const { router } = engine;
+  const properties = new Map(message.properties);
+  properties.delete(propertyNames.duplicateId);
+  properties.delete(propertyNames.producerMark);
+  const writer = new ByteWriter(message.body.length + 512);
+  writeMessage(writer, { ...message, properties });
+  const bytes = writer.toBytes();
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  scanMessage(view, 0, bytes.length, router.scan);
+  router.identify(view);
+  engine.credits.checkRoom(target.address);
+  router.prepareAgain({ address: target.address, targets: [target] }, bytes, view, 0, bytes.length);
 }

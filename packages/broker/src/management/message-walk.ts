@@ -25,6 +25,8 @@ export interface WalkOptions {
   readonly readsMessages?: boolean;
   /** Only the message of this id, which costs no reading of others. */
   readonly messageId?: number;
+  /** Only the messages of these row keys. */
+  readonly keys?: { has(key: number): boolean };
   /** Called whenever the walk lets others run, and at its end: what was put off is done then. */
   readonly atStepEnd?: () => void;
   /** Which messages: those that could be handed out, these and the scheduled ones, or all. */
@@ -62,6 +64,7 @@ class MessageWalk {
   readonly #selector: Selector | undefined;
   readonly #readsMessages: boolean;
   readonly #messageId: number | undefined;
+  readonly #keys: WalkOptions["keys"];
   readonly #atStepEnd: () => void;
   readonly #visit: (message: VisitedMessage) => boolean | void;
   readonly #cursor = new ScanCursor();
@@ -85,6 +88,7 @@ class MessageWalk {
     this.#selector = parseFilter(options.filter ?? null);
     this.#readsMessages = options.readsMessages === true || this.#selector !== undefined;
     this.#messageId = options.messageId;
+    this.#keys = options.keys;
     this.#atStepEnd = options.atStepEnd ?? (() => {});
     this.#visit = visit;
     this.#remaining = target.queue.state.messageCount;
@@ -104,7 +108,13 @@ class MessageWalk {
   #walk(): void {
     const { engine } = this.#target.broker;
     for (let count = 0; count < limits.rowsPerStep; count += 1) {
-      if (this.#queue.isDeleted || engine.isHalted || this.#remaining === 0) {
+      if (engine.isHalted) {
+        this.#fail(
+          new EverholdError("EVH_CLOSED", "the broker stops, and what was asked is not done"),
+        );
+        return;
+      }
+      if (this.#queue.isDeleted || this.#remaining === 0) {
         this.#end("ended");
         return;
       }
@@ -114,6 +124,7 @@ class MessageWalk {
         return;
       }
       this.#remaining -= 1;
+      if (this.#keys?.has(key) === false) continue;
       this.#queue.state.read(key, this.#row);
       if (this.#messageId !== undefined && this.#row.messageId !== this.#messageId) continue;
       if (this.#readsMessages && !this.#locate()) {
@@ -141,7 +152,8 @@ class MessageWalk {
   #show(key: number): boolean {
     const { bytes, view, offset } = this.#body;
     const end = offset + this.#row.messageLength;
-    if (this.#selector?.matches(bytes, view, offset, end) === false) return true;
+    const moved = this.#queue.provenanceOf(this.#row);
+    if (this.#selector?.matches(bytes, view, offset, end, moved) === false) return true;
     try {
       if (this.#visit({ key, row: this.#row, body: this.#body }) !== false) return true;
       this.#end("ended");
@@ -193,7 +205,8 @@ class MessageWalk {
   }
 
   #end(state: "ended" | "failed"): void {
-    if (!this.#queue.isDeleted) this.#atStepEnd();
+    const { engine } = this.#target.broker;
+    if (!this.#queue.isDeleted && !engine.isHalted) this.#atStepEnd();
     this.state = state;
     this.#done.resolve(undefined);
   }

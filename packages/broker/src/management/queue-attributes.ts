@@ -1,5 +1,8 @@
-import type { Attribute } from "./operation.ts";
+import { ByteReader, readMessage } from "@everhold/wire";
+
 import type { ManagedQueue } from "./managed-broker.ts";
+import { walkMessages } from "./message-walk.ts";
+import type { Attribute, Outcome } from "./operation.ts";
 import { routingTypeName } from "./queue-view.ts";
 
 /** What can be read of a queue. Names as in Artemis, `QueueControl`. */
@@ -150,6 +153,21 @@ export const queueAttributes: readonly Attribute<ManagedQueue>[] = [
     read: ({ queue }) => queue.counts.killed,
   },
   {
+    name: "FirstMessageTimestamp",
+    doc: "When the first message that could be handed out was sent, by its sender's clock; `null` for none",
+    result: "integer",
+    read: (target) => firstTimestamp(target, (timestamp) => timestamp),
+  },
+  {
+    name: "FirstMessageAge",
+    doc: "How long ago that was, in ms",
+    result: "integer",
+    read: (target) => {
+      const { engine } = target.broker;
+      return firstTimestamp(target, (timestamp) => engine.nowMs() - timestamp);
+    },
+  },
+  {
     name: "DeadLetterAddress",
     doc: "Where messages go that were delivered too often, `null` for nowhere",
     result: "string",
@@ -162,3 +180,19 @@ export const queueAttributes: readonly Attribute<ManagedQueue>[] = [
     read: ({ broker }) => broker.engine.config.addressSettings.expiryAddress ?? null,
   },
 ];
+
+function firstTimestamp(target: ManagedQueue, show: (timestamp: number) => number): Outcome {
+  let found: number | null = null;
+  return walkMessages(
+    target,
+    { which: "ready", readsMessages: true },
+    ({ row, body }) => {
+      const bytes = body.bytes.subarray(body.offset, body.offset + row.messageLength);
+      const { timestamp } = readMessage(new ByteReader(bytes));
+      // Some senders do not say.
+      if (timestamp > 0) found = show(timestamp);
+      return false;
+    },
+    () => found,
+  );
+}

@@ -76,6 +76,31 @@ export function listScheduledMessages(target: ManagedQueue): Outcome {
   );
 }
 
+/** The first messages that consumers hold, described, by who holds them. */
+export function listDeliveringMessages(target: ManagedQueue): Outcome {
+  const holders = new Map<number, string>();
+  const found = new Map<string, ManagementValue[]>();
+  for (const { session, id, deliveries } of target.queue.consumers) {
+    const name = `${session.name} consumer ${id}`;
+    for (const key of deliveries.keys()) {
+      if (holders.size < limits.messagesListedMax) holders.set(key, name);
+    }
+  }
+  return walkMessages(
+    target,
+    { which: "all", readsMessages: true, keys: holders },
+    (message) => {
+      const name = holders.get(message.key) ?? "";
+      const messages = found.get(name);
+      if (messages === undefined) found.set(name, [describeMessage(message)]);
+      else messages.push(describeMessage(message));
+      holders.delete(message.key);
+      return holders.size > 0;
+    },
+    () => Object.fromEntries(found),
+  );
+}
+
 /** How many messages have which value of a property. */
 export function countByProperty(
   target: ManagedQueue,

@@ -5,6 +5,7 @@ import {
   changePriority,
   checkDeadLetterAddress,
   checkExpiryAddress,
+  copyMessage,
   moveMessage,
   otherQueue,
   removeMessage,
@@ -29,6 +30,7 @@ import {
   count,
   countByProperty,
   find,
+  listDeliveringMessages,
   listMessages,
   listScheduledMessages,
   moverTo,
@@ -107,6 +109,16 @@ export const queueOperations: readonly Operation<ManagedQueue>[] = [
         () => found,
       );
     },
+  }),
+  operation("listDeliveringMessages", {
+    doc: `The first ${limits.messagesListedMax} messages that consumers hold, by session and consumer`,
+    result: "json",
+    run: listDeliveringMessages,
+  }),
+  operation("listDeliveringMessagesAsJSON", {
+    doc: "As `listDeliveringMessages`",
+    result: "json",
+    run: listDeliveringMessages,
   }),
   operation("countMessages", {
     doc: "How many messages there are",
@@ -255,6 +267,21 @@ export const queueOperations: readonly Operation<ManagedQueue>[] = [
     run: (target, args) => {
       if (args.rejectDuplicates) throw noDuplicates();
       return moveMessages(target, args.filter, args.otherQueueName, args.messageCount);
+    },
+  }),
+  operation("copyMessage", {
+    doc: "Puts a copy of a message into another queue. Gives whether it was there",
+    parameters: { messageID: messageId, targetQueue: text("The name of the queue to copy to") },
+    result: "boolean",
+    run: (target, args) => {
+      const other = otherQueue(target, args.targetQueue);
+      let isDone = false;
+      const copy = (message: VisitedMessage): void => {
+        copyMessage(target, message, other);
+        isDone = true;
+      };
+      const which = { which: "resting", readsMessages: true } as const;
+      return find(target, which, args.messageID, copy, () => isDone);
     },
   }),
   operation("changeMessagePriority", {
