@@ -140,6 +140,11 @@ export class Channel implements ChannelHandler {
     this.#waiting.push({ waiter, sinceMs: this.transport.ports.monotonicClock.nowMs() });
   }
 
+  /** The broker delivers nothing more to this consumer. */
+  forgetConsumer(consumerId: number): void {
+    this.#large.forget(consumerId);
+  }
+
   /** Gives the channel up; what still arrives for it is dropped, and who waits is told. Idempotent. */
   detach(): void {
     this.transport.detach(this.id);

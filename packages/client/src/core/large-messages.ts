@@ -35,6 +35,11 @@ export class LargeMessages {
     return start.consumerId;
   }
 
+  /** The consumer is closed: what has come of its message is nobody's. */
+  forget(consumerId: number): void {
+    this.#assemblies.delete(consumerId);
+  }
+
   /** Takes SESS_RECEIVE_CONTINUATION. @throws ProtocolError EVH_PROTOCOL, EVH_FRAME_TOO_LARGE */
   append(reader: ByteReader, version: number): LargePart {
     const { part, continues, consumerId } = decodePacket(

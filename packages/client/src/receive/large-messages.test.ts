@@ -101,6 +101,25 @@ describe("a large message", () => {
     assert.equal((await world.now(receiving))?.body.length, body.length);
   });
 
+  it("under way when its consumer closes leaves its session to the others", async () => {
+    const setup = await setUp();
+    const { world, broker, connection } = setup;
+    const { stored } = await open(setup);
+    const session = await world.now(connection.session({ transacted: true }));
+    const left = session.consumer("left");
+    const right = session.consumer("right");
+    await world.now(Promise.all([left.ready(), right.ready()]));
+    const frames = broker.lastSession.largeFrames(0, stored, partBytes);
+    frames.next();
+    frames.next();
+    const closing = left.close();
+    for (const _ of frames) continue;
+    await world.now(closing);
+    broker.lastSession.sendLarge(1, stored, partBytes);
+    assert.equal((await world.now(right.receive()))?.body.length, body.length);
+    assert.equal(connection.state, "connected");
+  });
+
   it("under way when the connection breaks ends the wait with nothing", async () => {
     const setup = await setUp();
     const { world, broker } = setup;

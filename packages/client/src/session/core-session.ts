@@ -162,6 +162,7 @@ export class CoreSession implements ChannelListener {
         await intake.settlement.finishRelease();
         intake.settlement.flushAcks();
         await channel.call(packets.consumerClose, { consumerId }, "close the consumer", readNull);
+        channel.forgetConsumer(consumerId);
       } catch (error) {
         // A connection that is gone has closed the consumer too.
         if (channel.lostError === undefined) throw error;
@@ -227,6 +228,7 @@ export class CoreSession implements ChannelListener {
     const entry = this.#intakes.get(consumerId);
     if (entry === undefined) return;
     this.#intakes.delete(consumerId);
+    this.#channel?.forgetConsumer(consumerId);
     const error = new ClosedError(
       "EVH_CLOSED",
       `The broker closed the consumer of ${entry.intake.queue}: its queue is gone`,
