@@ -21,7 +21,8 @@ import {
   type ValueOf,
 } from "@everhold/wire";
 
-import type { Provenance, SessionSink } from "../engine/client-link.ts";
+import type { SessionSink } from "../engine/client-link.ts";
+import type { Provenance } from "../engine/provenance.ts";
 import { Session, type SessionOptions } from "../engine/session.ts";
 import type { Answer, DeferredWork, Waiting } from "../engine/waiters.ts";
 import { Confirmations, RecreationGrammar, type RecreationStep } from "./confirmations.ts";

@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter, propertyNames, readMessage, writeMessage } from "@everhold/wire";
 
-import type { Provenance } from "../engine/client-link.ts";
+import type { Provenance } from "../engine/provenance.ts";
 import { limits } from "../limits.ts";
 
 /** The marker that answers a forced delivery: shape as it was seen to work. */

@@ -2,6 +2,7 @@ import type { EverholdError } from "@everhold/base";
 
 import type { AddressCache } from "./address-cache.ts";
 import type { LiveQueue } from "./live-queue.ts";
+import type { Provenance } from "./provenance.ts";
 import type { Session } from "./session.ts";
 import type { DeferredWork } from "./waiters.ts";
 
@@ -34,16 +35,6 @@ export interface ClientDirectory {
   readonly connectionCountTotal: number;
   readonly sessionCountTotal: number;
   links(): Iterable<ClientLink>;
-}
-
-/** What is to be said of a message that is delivered from a queue to which it was moved. */
-export interface Provenance {
-  /** The address of the queue that delivers it. */
-  readonly addressName: string;
-  /** The queue it was moved from; empty when that is not known. */
-  readonly originQueue: string;
-  /** Whether it expires no more, whatever its own header says. */
-  readonly isFinal: boolean;
 }
 
 /** How the engine talks to the client of one session. Every method writes to the connection's output. */

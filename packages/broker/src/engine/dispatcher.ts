@@ -140,17 +140,13 @@ export class Dispatcher {
     const counted = row.deliveryCount + (consumer.isBrowser ? 0 : 1);
     // A browser is told how often a message was delivered before, which may be never.
     const least = row.redelivered ? 2 : consumer.isBrowser ? 0 : 1;
-    const isFinal = row.expirationMs === 0;
-    const mayBeMoved = row.origin !== "" || (queue.mayHoldMoved && isFinal);
     const frameBytes = session.sink.deliver(
       consumer.id,
       counted < least ? least : counted,
       body.bytes,
       body.offset,
       body.offset + row.messageLength,
-      mayBeMoved
-        ? { addressName: queue.address.name, originQueue: row.origin, isFinal }
-        : undefined,
+      queue.provenanceOf(row),
     );
     if (!consumer.isUnlimited) consumer.credits -= frameBytes;
     if (consumer.isBrowser) return;
@@ -179,10 +175,9 @@ export class Dispatcher {
         cursor.rewind(key);
         return wait;
       }
-      const body = this.#body;
-      if (selector.matches(body.bytes, body.view, body.offset, body.offset + row.messageLength)) {
-        return key;
-      }
+      const { bytes, view, offset } = this.#body;
+      const moved = queue.provenanceOf(row);
+      if (selector.matches(bytes, view, offset, offset + row.messageLength, moved)) return key;
     }
     consumer.isScanUnfinished = true;
     this.#engine.touchLater(queue);

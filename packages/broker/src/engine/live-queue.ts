@@ -1,8 +1,10 @@
 import type { Selector } from "../selector/selector.ts";
 import type { AddressState } from "../state/address-state.ts";
 import type { QueueState } from "../state/queue-state.ts";
+import type { RowView } from "../state/row-bodies.ts";
 import type { ClientLink } from "./client-link.ts";
 import type { Consumer } from "./consumer.ts";
+import type { Provenance } from "./provenance.ts";
 import { QueueCounts } from "./queue-counts.ts";
 
 /** What the engine keeps of a queue beside its state: who consumes, and what the pump waits for. */
@@ -84,6 +86,13 @@ export class LiveQueue {
     if (consumer.isBrowser) return;
     this.takerCount += 1;
     this.wasConsumed = true;
+  }
+
+  /** What is to be said of a row besides what its message says; nothing when it was sent here. */
+  provenanceOf(row: RowView): Provenance | undefined {
+    const isFinal = row.expirationMs === 0;
+    if (row.origin === "" && !(this.mayHoldMoved && isFinal)) return undefined;
+    return { addressName: this.address.name, originQueue: row.origin, isFinal };
   }
 
   /** Removes a consumer, if it is still there. */

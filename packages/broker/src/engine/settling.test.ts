@@ -175,6 +175,29 @@ test("a dead letter says where it came from, and stays however often it is tried
   assert.deepEqual([countOf(again), countOf(again, "DLQ")], [0, 1]);
 });
 
+test("a selector sees of a moved message what its consumer is shown", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  const expiration = world.nowMs + 1000;
+  await client.publish("q", "moved", { expiration });
+  await client.publish("ExpiryQueue", "sent there");
+  await world.pass(1200);
+  await client.consume("q");
+  for (const [consumerId, filter, texts] of [
+    [1, "_AMQ_ORIG_ADDRESS = 'other'", []],
+    [2, "_AMQ_ORIG_QUEUE IS NULL OR AMQAddress <> 'ExpiryQueue'", ["sent there"]],
+    [
+      3,
+      `_AMQ_ORIG_ADDRESS = 'q' AND _AMQ_ACTUAL_EXPIRY = ${expiration} AND AMQExpiration = 0`,
+      ["moved"],
+    ],
+  ] as const) {
+    await client.consume("ExpiryQueue", { consumerId, filter });
+    assert.deepEqual(await client.texts(), texts, filter);
+  }
+});
+
 test("without a dead-letter address a message tried too often is dropped", async () => {
   const addressSettings = { maxDeliveryAttempts: 1, deadLetterAddress: undefined };
   const { world, broker, client } = await delivered(["poison"], { addressSettings });

@@ -2,11 +2,13 @@ import {
   ByteReader,
   decodeSimpleString,
   MessageScan,
+  propertyNames,
   readProperties,
   scanMessage,
   type TypedValue,
 } from "@everhold/wire";
 
+import type { Provenance } from "../engine/provenance.ts";
 import type { SelectorSource } from "./evaluate.ts";
 import { opaque, type SelectorValue } from "./expression.ts";
 
@@ -27,19 +29,53 @@ export class MessageSource implements SelectorSource {
   #start = 0;
   #end = 0;
   #properties: ReadonlyMap<string, TypedValue> | undefined;
+  #moved: Provenance | undefined;
 
-  /** Points the source at the message at `bytes[start … end)`. */
-  reset(bytes: Uint8Array, view: DataView, start: number, end: number): this {
+  /** Points the source at the message at `bytes[start … end)`, which may have been `moved`. */
+  reset(bytes: Uint8Array, view: DataView, start: number, end: number, moved?: Provenance): this {
     this.#bytes = bytes;
     this.#view = view;
     this.#start = start;
     this.#end = end;
     this.#properties = undefined;
     scanMessage(view, start, end, this.#scan);
+    this.#moved = moved === undefined || this.#isAsSent(moved) ? undefined : moved;
     return this;
   }
 
   valueOf(name: string): SelectorValue {
+    return this.#moved === undefined
+      ? this.#valueAsSent(name)
+      : this.#valueOfMoved(name, this.#moved);
+  }
+
+  /** What differs when it is delivered from where it was moved to; the same as `movedMessage` writes. */
+  #valueOfMoved(name: string, moved: Provenance): SelectorValue {
+    const { expiration, messageId } = this.#scan;
+    switch (name) {
+      case "AMQAddress":
+        return moved.addressName;
+      case "AMQExpiration":
+      case "JMSExpiration":
+        return moved.isFinal ? 0n : BigInt(expiration);
+      case propertyNames.originalAddress:
+        return this.#address();
+      case propertyNames.originalQueue:
+        return moved.originQueue === "" ? this.#valueAsSent(name) : moved.originQueue;
+      case propertyNames.originalMessageId:
+        return BigInt(messageId);
+      case propertyNames.originalRoutingType:
+        return this.#valueAsSent(propertyNames.routingType);
+      case propertyNames.routingType:
+        return undefined;
+      case propertyNames.actualExpiry:
+        return moved.isFinal && expiration !== 0 ? BigInt(expiration) : this.#valueAsSent(name);
+      default:
+        return this.#valueAsSent(name);
+    }
+  }
+
+  #valueAsSent(name: string): SelectorValue {
     const scan = this.#scan;
     switch (name) {
       case "AMQDurable":
@@ -61,7 +97,7 @@ export class MessageSource implements SelectorSource {
       case "JMSMessageID":
         return this.#userId();
       case "AMQAddress":
-        return this.#text(scan.addressStart, scan.addressEnd);
+        return this.#address();
       case "AMQGroupID":
       case "JMSXGroupID":
         return this.#text(scan.groupIdStart, scan.groupIdEnd);
@@ -78,6 +114,15 @@ export class MessageSource implements SelectorSource {
       this.#properties = readProperties(this.#reader);
     }
     return this.#properties.get(name);
+  }
+
+  #isAsSent({ originQueue, addressName }: Provenance): boolean {
+    const address = this.#address();
+    return address === undefined || (originQueue === "" && address === addressName);
+  }
+
+  #address(): string | undefined {
+    return this.#text(this.#scan.addressStart, this.#scan.addressEnd);
   }
 
   #text(start: number, end: number): string | undefined {

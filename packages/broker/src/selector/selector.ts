@@ -1,3 +1,4 @@
+import type { Provenance } from "../engine/provenance.ts";
 import { evaluate } from "./evaluate.ts";
 import type { Expression } from "./expression.ts";
 import { MessageSource } from "./message-source.ts";
@@ -15,9 +16,18 @@ export class Selector {
     this.#expression = parseSelector(text);
   }
 
-  /** Whether it selects the message `MSG` at `bytes[start … end)`, which is valid. */
-  matches(bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
-    return evaluate(this.#expression, source.reset(bytes, view, start, end)) === true;
+  /**
+   * Whether it selects the message `MSG` at `bytes[start … end)`, which is valid. One that was `moved` is
+   * judged by what a consumer is shown.
+   */
+  matches(
+    bytes: Uint8Array,
+    view: DataView,
+    start: number,
+    end: number,
+    moved?: Provenance,
+  ): boolean {
+    return evaluate(this.#expression, source.reset(bytes, view, start, end, moved)) === true;
   }
 }
 

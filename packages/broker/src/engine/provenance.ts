@@ -1,0 +1,9 @@
+/** What is to be said of a message that is delivered from a queue to which it may have been moved. */
+export interface Provenance {
+  /** The address of the queue that delivers it. */
+  readonly addressName: string;
+  /** The queue it was moved from; empty when that is not known. */
+  readonly originQueue: string;
+  /** Whether it expires no more, whatever its own header says. */
+  readonly isFinal: boolean;
+}
