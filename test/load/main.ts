@@ -153,12 +153,16 @@ async function crowdAndFlow(): Promise<void> {
   // After the crowd, so that a broker that has not warmed up does not flatter the ratio.
   await flow(broker, "alone");
   noteRatio("throughputRatio", "crowdedMessagesPerSecond", "aloneMessagesPerSecond");
+  noteRatio("cpuRatio", "crowdedCpuMicrosecondsPerMessage", "aloneCpuMicrosecondsPerMessage");
   noteRatio("p99Ratio", "crowdedP99Milliseconds", "aloneP99Milliseconds");
 }
 
 async function flow(broker: BrokerUnderLoad, name: "alone" | "crowded"): Promise<void> {
   await using client = new ClientProcess("flow", { port: broker.port, seconds: flowSeconds });
+  const cpuBefore = broker.cpuMilliseconds;
   const found = await client.next();
+  const cpuMilliseconds = broker.cpuMilliseconds - cpuBefore;
+  note(`${name}CpuMicrosecondsPerMessage`, (cpuMilliseconds * 1_000) / found.get("sentCount"));
   note(`${name}MessagesPerSecond`, found.get("perSecond"));
   note(`${name}P50Milliseconds`, found.get("p50Ms"));
   note(`${name}P99Milliseconds`, found.get("p99Ms"));
