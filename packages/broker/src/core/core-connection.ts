@@ -190,12 +190,6 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#end();
   }
 
-  /** Whether a session of this name is open here. */
-  hasSession(name: string): boolean {
-    for (const session of this.#sessions.values()) if (session.session.name === name) return true;
-    return false;
-  }
-
   /** Ends a connection without a session at once, because others have come that need its place. */
   giveWay(): void {
     if (this.isClosed) return;
@@ -266,6 +260,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   forgetSession(session: CoreSession): void {
     if (this.#sessions.get(session.channelId) === session) {
       this.#sessions.delete(session.channelId);
+      this.#server.sessionClosed(session.session.name, this);
     }
   }
 
@@ -351,6 +346,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
       isRecreation,
     });
     this.#sessions.set(session.channelId, session);
+    this.#server.sessionOpened(request.name, this);
     this.#server.sessionCountTotal += 1;
     this.engine.notifications.sessionChanged("SESSION_CREATED", session.session);
     this.#becomeKnown();
@@ -457,7 +453,10 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.isClosed = true;
     this.#reader.close();
     this.#server.forget(this);
-    for (const session of this.#sessions.values()) session.close(isFailure);
+    for (const session of this.#sessions.values()) {
+      session.close(isFailure);
+      this.#server.sessionClosed(session.session.name, this);
+    }
     this.#sessions.clear();
     this.engine.notifications.connectionChanged("CONNECTION_DESTROYED", this);
     for (const queue of [...(this.#temporaryQueues ?? [])]) this.engine.catalog.deleteQueue(queue);

@@ -28,6 +28,8 @@ export class CoreServer implements ClientDirectory {
   readonly paused = new Set<CoreConnection>();
   readonly #ports: Ports;
   readonly #connections = new Set<CoreConnection>();
+  /** Who has a session, by its name: thousands may come back for theirs at once. */
+  readonly #bySession = new Map<string, CoreConnection>();
   /** In the order in which they came. */
   readonly #strangers = new Set<CoreConnection>();
   readonly #tooManyConnections: RepeatedLine;
@@ -139,12 +141,20 @@ export class CoreServer implements ClientDirectory {
    * have noticed or not. What that one holds, messages, client id, temporary queues, is free at once.
    */
   replaced(sessionName: string, by: CoreConnection): void {
-    for (const connection of this.#connections) {
-      if (connection === by || !connection.hasSession(sessionName)) continue;
-      const reason = `the client has come back as ${by.peer}`;
-      connection.fail(new EverholdError("EVH_DISCONNECTED", reason));
-      return;
-    }
+    const connection = this.#bySession.get(sessionName);
+    if (connection === undefined || connection === by) return;
+    const reason = `the client has come back as ${by.peer}`;
+    connection.fail(new EverholdError("EVH_DISCONNECTED", reason));
+  }
+
+  /** A session of this name was opened. Names are made by clients, and are unique if these play fair. */
+  sessionOpened(sessionName: string, connection: CoreConnection): void {
+    this.#bySession.set(sessionName, connection);
+  }
+
+  /** A session of this name has gone. */
+  sessionClosed(sessionName: string, connection: CoreConnection): void {
+    if (this.#bySession.get(sessionName) === connection) this.#bySession.delete(sessionName);
   }
 
   /** The connection's link is gone. */
@@ -179,6 +189,7 @@ export class CoreServer implements ClientDirectory {
     for (const connection of this.#connections) connection.destroy();
     this.#connections.clear();
     this.#strangers.clear();
+    this.#bySession.clear();
     for (const connection of this.lingering) connection.destroy();
     this.lingering.clear();
   }
