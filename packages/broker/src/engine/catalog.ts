@@ -184,6 +184,7 @@ export class Catalog {
     for (const consumer of queue.consumers.splice(0)) {
       consumer.session.forgetConsumer(consumer);
       consumer.session.sink.disconnectConsumer(consumer.id);
+      this.#engine.notifications.consumerChanged("CONSUMER_CLOSED", consumer);
     }
     queue.takerCount = 0;
     this.#queues.delete(queue.name);

@@ -70,20 +70,26 @@ export class Management {
     operation: string,
     values: readonly ManagementValue[],
   ): ManagementAnswer {
-    return this.#guard(this.#find(resource).invoke(operation, values));
+    this.#endStepLater();
+    return this.#count(this.#find(resource).invoke(operation, values));
   }
 
   /** Reads an attribute. @throws EverholdError EVH_UNSUPPORTED for what does not exist, with what does */
   read(resource: string, attribute: string): ManagementAnswer {
-    return this.#guard(this.#find(resource).read(attribute));
+    this.#endStepLater();
+    return this.#count(this.#find(resource).read(attribute));
   }
 
-  /** Sees to the end of the step, whoever called, and counts what takes longer. */
-  #guard(answer: ManagementAnswer): ManagementAnswer {
+  /** Sees to the end of the step, whoever called and whatever comes of it. */
+  #endStepLater(): void {
     const { engine, ports } = this.#broker;
     ports.timers.atTurnEnd(() => {
       engine.endStep();
     });
+  }
+
+  /** Counts what takes longer than this step. */
+  #count(answer: ManagementAnswer): ManagementAnswer {
     const { value } = answer;
     if (!(value instanceof Promise)) return answer;
     this.#waitingCount += 1;
