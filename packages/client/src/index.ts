@@ -3,6 +3,7 @@ export { Connection } from "./api/connection.ts";
 export type { BrowseOptions } from "./api/browse.ts";
 export type { Consumer, ConsumerOptions, MessageHandler, RunOptions } from "./api/consumer.ts";
 export type { SubscribeOptions } from "./api/consumer-sources.ts";
+export type { Management } from "./api/management.ts";
 export type { OutgoingMessage, Producer, ProducerOptions } from "./api/producer.ts";
 export type { NewQueue, QueueInfo } from "./api/queue-info.ts";
 export type { RequestOptions } from "./api/requests.ts";

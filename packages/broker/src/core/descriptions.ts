@@ -13,11 +13,9 @@ type AddressDescription = PacketOf<typeof packets.bindingQueryResponseV5>;
 
 /** The address that clients ask about to learn that they talk to Everhold, and to what of it. */
 export const featuresAddress = "$everhold.features";
-/** The address whose "queues" are all queues of the broker. */
-export const queuesAddress = "$everhold.queues";
 
 /** What this broker offers beyond CORE, as `name/version`. */
-const features = ["mark/1", "queues/1"] as const;
+const features = ["mark/1"] as const;
 
 /** What a JMS client uses as window for consumers unless its user says otherwise. */
 const consumerWindowBytes = 1024 * 1024;
@@ -126,10 +124,6 @@ export function describeAddress(engine: Engine, name: string): AddressDescriptio
   const { autoCreateAddresses, autoCreateQueues } = engine.config.addressSettings;
   const common = { ...addressDefaults, autoCreateAddresses, autoCreateQueues };
   if (name === featuresAddress) return { ...common, exists: true, queueNames: features };
-  if (name === queuesAddress) {
-    const queueNames = Array.from(engine.catalog.queues(), (queue) => queue.name);
-    return { ...common, exists: true, queueNames };
-  }
   const address = engine.catalog.findAddress(splitName(name).address);
   if (address === undefined) {
     // They need no queue to be of use.

@@ -33,7 +33,7 @@ export function addQueueCommand(program: Command, context: CommandContext): void
     async (flags: ConnectionFlags) => {
       const { terminal } = context;
       await withConnection(context, flags, async (connection) => {
-        for (const name of await queueNames(connection, terminal.stop)) {
+        for (const name of await connection.queueNames({ signal: terminal.stop })) {
           if (terminal.json) await writeJson(terminal, { name });
           else await terminal.write(`${printable(name)}\n`);
         }
@@ -77,7 +77,7 @@ async function readQueues(
     throw new EverholdError("EVH_QUEUE_DOES_NOT_EXIST", `there is no queue ${name}`);
   }
   const queues: QueueInfo[] = [];
-  for (const queueName of await queueNames(connection, signal)) {
+  for (const queueName of await connection.queueNames({ signal })) {
     const info = await connection.queueInfo(queueName, { signal });
     // A queue may go between the two questions.
     if (info !== undefined) queues.push(info);
@@ -98,15 +98,6 @@ async function readQueuesWhile(
     if (isAway) return undefined;
     throw error;
   }
-}
-
-async function queueNames(connection: Connection, signal: AbortSignal): Promise<readonly string[]> {
-  const names = await connection.queueNames({ signal });
-  if (names !== undefined) return names;
-  throw new EverholdError(
-    "EVH_UNSUPPORTED",
-    "this broker does not list its queues over CORE; name one: everhold queue stat NAME",
-  );
 }
 
 async function print(terminal: Terminal, queues: readonly QueueInfo[]): Promise<void> {

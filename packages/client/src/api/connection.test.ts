@@ -250,12 +250,10 @@ describe("queues", () => {
     assertError(await rejection(world, connection.deleteQueue("q")), "EVH_QUEUE_DOES_NOT_EXIST");
   });
 
-  it("can be listed on Everhold only", async () => {
-    const everhold = await setUp();
-    everhold.broker.queue("q");
-    assert.deepEqual(await everhold.world.now(everhold.connection.queueNames()), ["q"]);
-    const artemis = await setUp({}, (broker) => (broker.isEverhold = false));
-    assert.equal(await artemis.world.now(artemis.connection.queueNames()), undefined);
+  it("can be listed", async () => {
+    const { world, broker, connection } = await setUp();
+    broker.queue("q");
+    assert.ok((await world.now(connection.queueNames())).includes("q"));
   });
 
   it("are asked about again when the connection breaks meanwhile", async () => {

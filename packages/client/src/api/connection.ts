@@ -23,6 +23,7 @@ import {
   type SubscribeOptions,
 } from "./consumer-sources.ts";
 import { SessionProducer, type Producer, type ProducerOptions } from "./producer.ts";
+import { Management } from "./management.ts";
 import { queueInfo, type NewQueue, type QueueInfo } from "./queue-info.ts";
 import { Requests, type RequestOptions } from "./requests.ts";
 import { ClientSession, type Session, type SessionOptions, type Transaction } from "./session.ts";
@@ -37,11 +38,14 @@ export class Connection implements AsyncDisposable {
   readonly #sessions = new Set<ClientSession>();
   readonly #idleTransactions: ClientSession[] = [];
   readonly #requests: Requests;
+  /** What the broker can be asked and told about itself. */
+  readonly management: Management;
 
   /** Use `connect`. */
   constructor(core: ConnectionCore) {
     this.#core = core;
     this.#requests = new Requests(core);
+    this.management = new Management(this.#requests);
     core.events.listen((event) => {
       if (event.type === "close") this.#requests.end(core.endError);
     });
@@ -148,14 +152,10 @@ export class Connection implements AsyncDisposable {
     );
   }
 
-  /**
-   * The names of all queues; `undefined` when the broker can't list them over CORE.
-   * An Everhold broker answers for the address `$everhold.queues`.
-   */
-  async queueNames(wait: WaitOptions = {}): Promise<readonly string[] | undefined> {
-    if (this.#core.features === undefined) return undefined;
-    const description = await this.addressInfo("$everhold.queues", wait);
-    return description.exists ? description.queueNames : undefined;
+  /** The names of all queues. @throws RejectedError EVH_SECURITY for a user who may not manage the broker */
+  async queueNames(wait: WaitOptions = {}): Promise<readonly string[]> {
+    const names = await this.management.invoke("broker", "getQueueNames", [], wait);
+    return Array.isArray(names) ? names.map(String) : [];
   }
 
   /** Creates a queue, with its address; one of this name that exists is left as it is. */

@@ -16,6 +16,7 @@ import type {
   TestBrokerConnection,
   TestQueue,
 } from "./test-broker.test-support.ts";
+import { managementAddress, managementReply } from "./test-management.test-support.ts";
 
 interface TestConsumer {
   readonly id: number;
@@ -194,6 +195,9 @@ export class TestSession {
 
   #store(bytes: Uint8Array): void {
     const { address, properties } = readMessage(new ByteReader(bytes));
+    if (address === managementAddress) {
+      return this.#store(managementReply(bytes, [...this.#broker.queues.keys()]));
+    }
     const duplicateId = properties.get(propertyNames.duplicateId);
     if (duplicateId !== undefined) {
       const text = String(duplicateId.value);
@@ -217,13 +221,9 @@ export class TestSession {
       .filter((queue) => queue.address === address)
       .map((queue) => queue.name);
     const isFeatures = address === "$everhold.features";
-    const isQueues = address === "$everhold.queues" && broker.isEverhold;
-    const exists = isFeatures ? broker.isEverhold : isQueues || broker.addresses.has(address);
-    const queueNames = isFeatures
-      ? [...broker.features]
-      : isQueues
-        ? [...broker.queues.keys()]
-        : names;
+    const isKnown = address === managementAddress || broker.addresses.has(address);
+    const exists = isFeatures ? broker.isEverhold : isKnown;
+    const queueNames = isFeatures ? [...broker.features] : names;
     const value = {
       exists,
       queueNames: exists ? queueNames : [],

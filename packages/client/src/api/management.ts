@@ -1,0 +1,93 @@
+import { EverholdError, RejectedError } from "@everhold/base";
+import { propertyNames } from "@everhold/wire";
+import type { Message } from "../receive/message.ts";
+import type { Requests } from "./requests.ts";
+import type { WaitOptions } from "../waiting.ts";
+
+const managementAddress = "activemq.management";
+
+/**
+ * Asks the broker about itself and tells it what to do, by the management messages that Everhold and
+ * Artemis both answer. The names of resources, operations and attributes are in docs/MANAGEMENT.md.
+ *
+ * A request leaves at most once: when the connection breaks before the answer comes, it fails with
+ * outcome `unknown`.
+ *
+ * @example
+ * await connection.management.invoke("queue.orders", "pause");
+ * await connection.management.attribute("queue.orders", "MessageCount"); // 12
+ */
+export class Management {
+  readonly #requests: Requests;
+
+  /** Use `connection.management`. */
+  constructor(requests: Requests) {
+    this.#requests = requests;
+  }
+
+  /**
+   * Runs an operation of a resource (`broker`, `queue.NAME`, `address.NAME`) and gives its result, as
+   * JSON would: text, number, boolean, list, object or `null`.
+   *
+   * @throws RejectedError EVH_REJECTED with the broker's reason
+   * @throws TimeoutError EVH_TIMEOUT, with outcome `unknown`; default time limit: the call timeout
+   */
+  async invoke(
+    resource: string,
+    operation: string,
+    args: readonly unknown[] = [],
+    wait: WaitOptions = {},
+  ): Promise<unknown> {
+    const what = `run ${operation} of ${resource}`;
+    return this.#ask(
+      what,
+      resource,
+      { [propertyNames.managementOperation]: operation },
+      args,
+      wait,
+    );
+  }
+
+  /** Reads an attribute of a resource. @throws RejectedError EVH_REJECTED when there is none of this name */
+  async attribute(resource: string, name: string, wait: WaitOptions = {}): Promise<unknown> {
+    const what = `read ${name} of ${resource}`;
+    return this.#ask(what, resource, { [propertyNames.managementAttribute]: name }, [], wait);
+  }
+
+  async #ask(
+    what: string,
+    resource: string,
+    asked: Readonly<Record<string, string>>,
+    args: readonly unknown[],
+    wait: WaitOptions,
+  ): Promise<unknown> {
+    const reply = await this.#requests.request(managementAddress, JSON.stringify(args), {
+      ...wait,
+      // One that were repeated after a break would be done twice.
+      durable: false,
+      properties: { ...asked, [propertyNames.managementResource]: resource },
+    });
+    const result = readResult(what, reply);
+    if (reply.properties[propertyNames.managementSucceeded] === true) return result;
+    throw new RejectedError("EVH_REJECTED", `Cannot ${what}: ${String(result)}`);
+  }
+}
+
+/** The one element of the list that a reply holds. */
+function readResult(what: string, reply: Message): unknown {
+  const text = reply.text();
+  const list: unknown = text === "" ? [null] : parse(text);
+  if (Array.isArray(list) && list.length === 1) return list[0];
+  throw new EverholdError(
+    "EVH_MESSAGE_FORMAT",
+    `Cannot ${what}: the broker's reply is not a JSON list of one element: ${text.slice(0, 100)}`,
+  );
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
