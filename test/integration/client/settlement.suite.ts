@@ -52,9 +52,10 @@ export function settlementTests(context: SuiteContext): void {
     const { connection } = context;
     await connection.producer("pre").sendBatch(numbered(3));
     const consumer = connection.consumer("pre", { ack: "pre" });
-    assert.equal((await next(consumer)).text(), "m0");
+    for (const text of ["m0", "m1", "m2"]) assert.equal((await next(consumer)).text(), text);
     await consumer.close();
-    assert.equal(await countOf(connection, "pre"), 0);
+    // It forgets a message once it has handed it over, which nobody waits for.
+    while ((await countOf(connection, "pre")) > 0) continue;
   });
 
   context.it("a released message comes again in its place, counted", async () => {
