@@ -32,8 +32,17 @@ export function shapeOf({ events }: Conversation): Record<string, string[]> {
     if (!credits.has(name)) names.push(newerForms.get(name) ?? name);
     else if (!names.includes(name)) names.push(name);
   }
-  for (const [key, names] of Object.entries(shape)) if (key.endsWith("credit")) names.sort();
+  for (const [key, names] of Object.entries(shape)) {
+    if (key.endsWith("credit")) names.sort();
+    if (key.endsWith("answers")) dropLastAnswers(names, shape[key.replace(/answers$/, "client")]);
+  }
   return shape;
+}
+
+/** A client that has closed its last session may close its connection before it is answered. */
+function dropLastAnswers(answers: string[], requests: readonly string[] = []): void {
+  if (requests.at(-1) !== "SESS_CLOSE") return;
+  while (answers.at(-1) === "NULL_RESPONSE") answers.pop();
 }
 
 /** Whether this is the answer to a forced delivery, which a client asks for when nothing has come yet. */
