@@ -13,7 +13,7 @@ import { topicTests } from "./topics.suite.ts";
 import { transactionTests } from "./transactions.suite.ts";
 
 export { artemisLacks } from "./exclusions.ts";
-export type { BrokerUnderTest, MortalBroker, RunningBroker } from "./broker-under-test.ts";
+export type { BrokerUnderTest, MortalBroker } from "./broker-under-test.ts";
 
 /** Declares the whole suite for one broker. */
 export function clientSuite(target: BrokerUnderTest): void {

@@ -10,6 +10,7 @@ import {
   type TypedValue,
 } from "@everhold/wire";
 
+/** Where management requests go. */
 export const managementAddress = "activemq.management";
 
 /** Answers a management request as a broker does that knows one operation and one attribute. */
