@@ -42,34 +42,36 @@ const brokerName = isControl ? "Artemis" : "Everhold";
 const user = "admin";
 const password = "admin";
 
-for (const client of artemisClients) {
-  describe(`the client ${client} on ${brokerName}`, { concurrency: 2, timeout: 600_000 }, () => {
-    let broker: Broker;
-    before(async () => {
-      broker = await start();
-    });
-    after(() => broker[Symbol.asyncDispose]());
-
-    for (const program of programs) {
-      it(program, async (test) => {
-        await javaCases(test, await runJava(client, program, [broker.url, ...optionsOf(program)]));
+// Programs wait more than they work: for what must not come, for a time, for a broker that starts.
+describe(`Java clients on ${brokerName}`, { concurrency: true, timeout: 600_000 }, () => {
+  for (const client of artemisClients) {
+    describe(client, { concurrency: 2 }, () => {
+      let broker: Broker;
+      before(async () => {
+        broker = await start();
       });
-    }
-  });
+      after(() => broker[Symbol.asyncDispose]());
 
-  describe(`the client ${client} and brokers of its own on ${brokerName}`, () => {
-    it("BrokerStops", { timeout: 300_000 }, async (test) => {
-      await using broker = await start();
-      await javaCases(test, await runWithRestarts(client, broker));
-    });
+      for (const program of programs) {
+        it(program, async (test) => {
+          const args = [broker.url, ...optionsOf(program)];
+          await javaCases(test, await runJava(client, program, args));
+        });
+      }
 
-    it("users", { timeout: 120_000 }, async (test) => {
-      await using broker = await startWithUser();
-      const args = ["only=password", `user=${user}`, `password=${password}`];
-      await javaCases(test, await runJava(client, "Metadata", [broker.url, ...args]));
+      it("BrokerStops", async (test) => {
+        await using own = await start();
+        await javaCases(test, await runWithRestarts(client, own));
+      });
+
+      it("Metadata with users", async (test) => {
+        await using own = await startWithUser();
+        const args = ["only=password", `user=${user}`, `password=${password}`];
+        await javaCases(test, await runJava(client, "Metadata", [own.url, ...args]));
+      });
     });
-  });
-}
+  }
+});
 
 function start(): Promise<Broker> {
   return isControl ? ArtemisBroker.start() : EverholdBroker.start();

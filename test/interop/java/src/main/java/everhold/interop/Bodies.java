@@ -292,13 +292,16 @@ final class Bodies {
     Check.equal(-0d, second.get(1).getDoubleProperty("number"), "the property");
   }
 
-  /** Sends messages to a new queue and gives what came out of it, in order. */
+  /**
+   * Sends messages to a new queue and gives what came out of it, in order. Its consumer stays open, for large
+   * bodies are read from it.
+   */
   static List<Message> roundTrip(Scene scene, Session session, List<Message> messages)
       throws JMSException {
     Queue queue = scene.queue(session, "trip" + System.nanoTime());
     List<Message> received = new ArrayList<>();
-    try (MessageProducer producer = session.createProducer(queue);
-        MessageConsumer consumer = session.createConsumer(queue)) {
+    MessageConsumer consumer = session.createConsumer(queue);
+    try (MessageProducer producer = session.createProducer(queue)) {
       for (Message message : messages) {
         producer.send(message);
         received.add(Scene.receive(consumer));
