@@ -65,6 +65,7 @@ function measureConsumption(work: Task): Promise<Measurement> {
   const warmUpCount = Math.floor(work.storedCount * warmUpShare);
   let meter: Meter | undefined;
   let count = 0;
+  let isOver = false;
   const receiver = connection.open_receiver({
     source: { address: work.queue, capabilities: ["queue"] },
     credit_window: creditWindow,
@@ -72,13 +73,14 @@ function measureConsumption(work: Task): Promise<Measurement> {
   });
   return new Promise((resolve) => {
     receiver.on("message", ({ delivery }: EventContext) => {
+      // What comes behind the end stays in the queue.
+      if (isOver) return;
       delivery?.accept();
       count++;
       if (count === warmUpCount) meter = new Meter(work.seconds, 0);
       meter?.record(performance.now());
-      if (meter !== undefined && (meter.isOver() || count === work.storedCount)) {
-        resolve(meter.result());
-      }
+      isOver = meter?.isOver() === true || count === work.storedCount;
+      if (isOver && meter !== undefined) resolve(meter.result());
     });
   });
 }
