@@ -43,6 +43,9 @@ export class MessageScan {
   duplicateIdTag = 0;
   duplicateIdStart = -1;
   duplicateIdEnd = -1;
+  /** `_AMQ_BRIDGE_DUP` (byte[]): the value's bytes without length. */
+  bridgeIdStart = -1;
+  bridgeIdEnd = -1;
   /** `_EVH_SEQ` (byte[]): the value's bytes without length. */
   producerMarkStart = -1;
   producerMarkEnd = -1;
@@ -195,7 +198,10 @@ const largeCompressedBytes = propertyNames.largeCompressed.length * 2;
 const largeSizeBytes = propertyNames.largeSize.length * 2;
 const forcedDeliveryBytes = propertyNames.forcedDeliverySequence.length * 2;
 
-/** The names that matter differ in length, but for `_AMQ_LVQ_NAME`, which is as long as `_AMQ_GROUP_ID`. */
+/**
+ * The names that matter differ in length, but for `_AMQ_LVQ_NAME`, which is as long as `_AMQ_GROUP_ID`, and
+ * `_AMQ_BRIDGE_DUP`, which is as long as `_AMQ_LARGE_SIZE`.
+ */
 function isKnownLength(length: number): boolean {
   return (
     length === routingTypeBytes ||
@@ -264,6 +270,10 @@ function noteProperty(
     case largeSizeBytes:
       if (isName(view, keyStart, propertyNames.largeSize)) {
         into.largeSize = integerAt(view, tag, start, -1);
+      } else if (isName(view, keyStart, propertyNames.bridgeDuplicateId)) {
+        const usable = tag === valueTags.bytes;
+        into.bridgeIdStart = usable ? start + 4 : -1;
+        into.bridgeIdEnd = usable ? end : -1;
       }
       return;
     case forcedDeliveryBytes:
@@ -315,6 +325,8 @@ function clearProperties(into: MessageScan): void {
   into.duplicateIdTag = 0;
   into.duplicateIdStart = -1;
   into.duplicateIdEnd = -1;
+  into.bridgeIdStart = -1;
+  into.bridgeIdEnd = -1;
   into.producerMarkStart = -1;
   into.producerMarkEnd = -1;
   into.groupIdStart = -1;

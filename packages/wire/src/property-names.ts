@@ -23,6 +23,8 @@ export const propertyNames = {
   scheduledDelivery: "_AMQ_SCHED_DELIVERY",
   /** string or byte[]: a message whose id was seen before is dropped. */
   duplicateId: "_AMQ_DUPL_ID",
+  /** byte[]: the duplicate id that a bridge between Artemis brokers gives; it stands before all others. */
+  bridgeDuplicateId: "_AMQ_BRIDGE_DUP",
   /** string: the key of a last-value queue. */
   lastValueName: "_AMQ_LVQ_NAME",
   /** long: body size of a large message. */

@@ -53,6 +53,8 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   readonly addresses = new AddressCache();
   readonly createdMs: number;
   clientId = "";
+  /** Only clients that know of marks ask what the broker has beyond CORE. */
+  sendsMarks = false;
   /** The protocol version: 0 until the first packet that names one, and then for good. */
   version = 0;
   isClosed = false;

@@ -24,6 +24,7 @@ import {
   queueDefinitionOf,
   routingTypesOf,
   sharedQueueDefinitionOf,
+  featuresAddress,
 } from "./descriptions.ts";
 import { LargeUpload } from "./large-upload.ts";
 
@@ -328,6 +329,7 @@ function answerBindingQuery(request: Request): void {
   const { engine } = session.session;
   const { address } = request.read(packets.bindingQuery);
   const value = describeAddress(engine, address);
+  if (address === featuresAddress) session.link.sendsMarks = true;
   const counted = request.counted();
   const position = engine.catalog.newestPosition;
   if (session.link.version >= 135) {

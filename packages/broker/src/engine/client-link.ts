@@ -16,6 +16,8 @@ export interface ClientLink {
   readonly createdMs: number;
   /** As its client says it; empty for none. */
   clientId: string;
+  /** Whether it is a client that marks what it sends, and not one that passes on what others marked. */
+  readonly sendsMarks: boolean;
   readonly sessions: Iterable<Session>;
   /** Temporary queues: they live as long as the connection. */
   readonly temporaryQueues: Set<LiveQueue>;

@@ -12,7 +12,7 @@ export function sendOwn(engine: Engine, address: string, bytes: Uint8Array): num
   const { router, credits, catalog } = engine;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   scanMessage(view, 0, bytes.length, router.scan);
-  router.identify(view);
+  router.identify(bytes, view, false);
   router.checkSize(bytes.length);
   const target = catalog.resolve(address, undefined);
   // Whoever makes room on a full disk wants to hear of it; such replies are in memory only.

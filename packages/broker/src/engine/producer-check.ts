@@ -10,6 +10,8 @@ import {
 
 import { stateLimits } from "../state/state-limits.ts";
 
+const noBytes = new Uint8Array(0);
+
 /**
  * What a message says about who sent it as which one in a row, and which duplicate id the application
  * gave it. One holder serves many messages; −1 means absent.
@@ -19,34 +21,54 @@ export class MessageIdentity {
   idOffset = -1;
   epoch = 0;
   sequence = 0;
+  /** The duplicate id is `duplicateBytes[duplicateStart … duplicateEnd)`. */
+  duplicateBytes: Uint8Array = noBytes;
   duplicateStart = -1;
   duplicateEnd = -1;
 
   /**
    * Reads the identity of a scanned message: a producer mark rides in `_AMQ_DUPL_ID`, or in `_EVH_SEQ`
-   * where the application uses the former for itself.
+   * where the application uses the former for itself. Unless the client sends marks (`sendsMarks`), one is
+   * of somebody else, whose message is passed on, and says nothing of this send.
    *
    * @throws EverholdError EVH_PROTOCOL for a mark that cannot be one, EVH_REJECTED for too long an id
    */
-  read(view: DataView, scan: MessageScan): void {
-    this.idOffset = -1;
-    this.duplicateStart = -1;
-    this.duplicateEnd = -1;
-    if (scan.producerMarkStart >= 0)
+  read(bytes: Uint8Array, view: DataView, scan: MessageScan, sendsMarks: boolean): void {
+    this.#clear();
+    if (sendsMarks && scan.producerMarkStart >= 0) {
       this.#readMark(view, scan.producerMarkStart, scan.producerMarkEnd);
+    }
     if (scan.duplicateIdTag === 0) return;
     const start = scan.duplicateIdStart;
     const end = scan.duplicateIdEnd;
     if (this.idOffset < 0 && scan.duplicateIdTag === valueTags.bytes) {
-      this.#readMark(view, start, end);
-      if (this.idOffset >= 0) return;
+      if (sendsMarks) this.#readMark(view, start, end);
+      if (this.idOffset >= 0 || isProducerMark(view, start, end)) return;
     }
+    this.#setDuplicateId(bytes, start, end);
+  }
+
+  /** Takes the id that a bridge gave a message. @throws EverholdError EVH_REJECTED for too long an id */
+  readBridged(id: Uint8Array): void {
+    this.#clear();
+    this.#setDuplicateId(id, 0, id.length);
+  }
+
+  #clear(): void {
+    this.idOffset = -1;
+    this.duplicateBytes = noBytes;
+    this.duplicateStart = -1;
+    this.duplicateEnd = -1;
+  }
+
+  #setDuplicateId(bytes: Uint8Array, start: number, end: number): void {
     if (end - start > stateLimits.duplicateIdBytesMax) {
       throw new EverholdError(
         "EVH_REJECTED",
         `the duplicate id has ${end - start} bytes, at most ${stateLimits.duplicateIdBytesMax} are allowed`,
       );
     }
+    this.duplicateBytes = bytes;
     this.duplicateStart = start;
     this.duplicateEnd = end;
   }

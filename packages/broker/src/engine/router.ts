@@ -47,7 +47,17 @@ export class Router {
    * repeat is refused as well
    */
   send(session: Session, bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
-    this.#identity.read(view, this.scan);
+    this.#identity.read(bytes, view, this.scan, session.sink.link.sendsMarks);
+    return this.#send(session, bytes, view, start, end);
+  }
+
+  /** As {@link send}, for a message that a bridge sends and gave the id `id`; no other id counts. */
+  sendBridged(session: Session, id: Uint8Array, bytes: Uint8Array, view: DataView): boolean {
+    this.#identity.readBridged(id);
+    return this.#send(session, bytes, view, 0, bytes.length);
+  }
+
+  #send(session: Session, bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
     const position = this.#engine.journal.endPosition;
     if (!this.#isNewSequence(bytes)) return true;
     try {
@@ -76,13 +86,15 @@ export class Router {
     start: number,
     end: number,
   ): RouteVerdict {
-    const { duplicateStart, duplicateEnd } = this.#identity;
+    const { duplicateBytes, duplicateStart, duplicateEnd } = this.#identity;
     const { state } = this.#engine;
     const address = target.address.state;
     this.#begin(target.address, bytes, view, start, end);
     if (duplicateStart >= 0) {
-      if (state.isDuplicate(address, bytes, duplicateStart, duplicateEnd)) return "duplicate";
-      this.#plan.setDuplicateId(bytes, duplicateStart, duplicateEnd);
+      if (state.isDuplicate(address, duplicateBytes, duplicateStart, duplicateEnd)) {
+        return "duplicate";
+      }
+      this.#plan.setDuplicateId(duplicateBytes, duplicateStart, duplicateEnd);
     }
     // What has expired on arrival as well: it was confirmed, so it is to be found at the expiry address.
     this.#route(target, bytes, view, start, end);
@@ -101,9 +113,11 @@ export class Router {
     start: number,
     end: number,
   ): void {
-    const { duplicateStart, duplicateEnd } = this.#identity;
+    const { duplicateBytes, duplicateStart, duplicateEnd } = this.#identity;
     this.#begin(found.address, bytes, view, start, end);
-    if (duplicateStart >= 0) this.#plan.setDuplicateId(bytes, duplicateStart, duplicateEnd);
+    if (duplicateStart >= 0) {
+      this.#plan.setDuplicateId(duplicateBytes, duplicateStart, duplicateEnd);
+    }
     for (const queue of found.targets) {
       if (!queue.isDeleted) this.#addTarget(queue);
     }
@@ -167,10 +181,10 @@ export class Router {
    * Records that a message is refused of which only the headers `HDR` are left.
    * @throws ProtocolError when they are not valid
    */
-  refuseHeaders(headers: Uint8Array, error: EverholdError): void {
+  refuseHeaders(session: Session, headers: Uint8Array, error: EverholdError): void {
     const view = new DataView(headers.buffer, headers.byteOffset, headers.length);
     scanHeaders(view, 0, headers.length, this.scan);
-    this.#identity.read(view, this.scan);
+    this.#identity.read(headers, view, this.scan, session.sink.link.sendsMarks);
     const { idOffset, epoch, sequence } = this.#identity;
     if (idOffset < 0) return;
     const verdict = this.#engine.state.judgeProducer(headers, idOffset, epoch, sequence);
@@ -178,10 +192,10 @@ export class Router {
   }
 
   /** What tells the duplicate id of the message prepared last from all others; `undefined` for none. */
-  preparedDuplicateKey(address: LiveAddress, bytes: Uint8Array): string | undefined {
-    const { duplicateStart, duplicateEnd } = this.#identity;
+  preparedDuplicateKey(address: LiveAddress): string | undefined {
+    const { duplicateBytes, duplicateStart, duplicateEnd } = this.#identity;
     if (duplicateStart < 0) return undefined;
-    return `${address.state.id}:${bytes.subarray(duplicateStart, duplicateEnd).join(",")}`;
+    return `${address.state.id}:${duplicateBytes.subarray(duplicateStart, duplicateEnd).join(",")}`;
   }
 
   /** Who sent the message that was identified last. */
@@ -189,9 +203,12 @@ export class Router {
     return this.#identity;
   }
 
-  /** Reads the identity of the message that was scanned last. @throws EverholdError EVH_REJECTED */
-  identify(view: DataView): void {
-    this.#identity.read(view, this.scan);
+  /**
+   * Reads the identity of the message that was scanned last, from a client that `sendsMarks` or not.
+   * @throws EverholdError EVH_REJECTED
+   */
+  identify(bytes: Uint8Array, view: DataView, sendsMarks: boolean): void {
+    this.#identity.read(bytes, view, this.scan, sendsMarks);
   }
 
   /** Where the message that was scanned last goes: its address, else the session's default one. */

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { encodeProducerMark, packets, type TypedValue } from "@everhold/wire";
 
 import { crashAndRestart, startBroker } from "../testing/test-broker.test-support.ts";
-import { messageOf, TestClient } from "../testing/test-client.test-support.ts";
+import { messageOf, TestClient, textOf } from "../testing/test-client.test-support.ts";
 
 test("messages go round robin over the anycast queues of an address", async () => {
   const { world } = await startBroker();
@@ -115,13 +115,13 @@ test("a message without an address is refused while its session has used none", 
 
 test("the second message with a duplicate id is confirmed and dropped, also after a crash", async () => {
   const { world } = await startBroker();
-  const client = await TestClient.open(world);
+  const client = await TestClient.openMarking(world);
   await client.createQueue();
   const properties = { _AMQ_DUPL_ID: { type: "string", value: "same" } } as const;
   await client.publish("q", "first", { properties });
   await client.publish("q", "second", { properties });
   await crashAndRestart(world);
-  const other = await TestClient.open(world);
+  const other = await TestClient.openMarking(world);
   await other.publish("q", "third", { properties });
   await other.consume("q");
   assert.deepEqual(await other.texts(), ["first"]);
@@ -135,12 +135,12 @@ function marked(sequence: number, epoch = 0): Readonly<Record<string, TypedValue
 
 test("a producer's sequence is applied once, and a repeat is confirmed again", async () => {
   const { world } = await startBroker();
-  const client = await TestClient.open(world);
+  const client = await TestClient.openMarking(world);
   await client.createQueue();
   await client.publish("q", "1", { properties: marked(1) });
   await client.publish("q", "2", { properties: marked(2) });
   await crashAndRestart(world);
-  const other = await TestClient.open(world);
+  const other = await TestClient.openMarking(world);
   await other.publish("q", "1 again", { properties: marked(1) });
   await other.publish("q", "2 again", { properties: marked(2) });
   await other.publish("q", "3", { properties: marked(3) });
@@ -150,7 +150,7 @@ test("a producer's sequence is applied once, and a repeat is confirmed again", a
 
 test("a gap, an old epoch and an unknown producer each get their own code", async () => {
   const { world } = await startBroker();
-  const client = await TestClient.open(world);
+  const client = await TestClient.openMarking(world);
   await client.createQueue();
   client.post(messageOf("q", { properties: marked(5) }));
   assert.equal((await client.expect(packets.exception)).code, 9003);
@@ -164,11 +164,11 @@ test("a gap, an old epoch and an unknown producer each get their own code", asyn
 test("a repeat of a refused sequence is refused again, after a crash as well", async () => {
   const settings = { autoCreateAddresses: false };
   const { world } = await startBroker({ addressSettings: settings });
-  const client = await TestClient.open(world);
+  const client = await TestClient.openMarking(world);
   client.post(messageOf("missing", { properties: marked(1) }));
   assert.equal((await client.expect(packets.exception)).code, 106);
   await crashAndRestart(world, { addressSettings: settings });
-  const other = await TestClient.open(world);
+  const other = await TestClient.openMarking(world);
   await other.createQueue({ address: "missing" });
   other.post(messageOf("missing", { properties: marked(1) }));
   assert.equal((await other.expect(packets.exception)).code, 106);
@@ -179,7 +179,7 @@ test("a repeat of a refused sequence is refused again, after a crash as well", a
 
 test("an application's duplicate id and a producer's mark go together", async () => {
   const { world } = await startBroker();
-  const client = await TestClient.open(world);
+  const client = await TestClient.openMarking(world);
   await client.createQueue();
   const both = (sequence: number): Readonly<Record<string, TypedValue>> => ({
     _AMQ_DUPL_ID: { type: "string", value: "order-1" },
@@ -191,6 +191,43 @@ test("an application's duplicate id and a producer's mark go together", async ()
   await client.publish("q", "third", { properties: marked(3) });
   await client.consume("q");
   assert.deepEqual(await client.texts(), ["first", "third"]);
+});
+
+test("marks and bridges' ids that come with a message passed on are no concern of its new send", async () => {
+  const { world } = await startBroker();
+  const producer = await TestClient.openMarking(world);
+  await producer.createQueue();
+  await producer.createQueue({ address: "other" });
+  await producer.publish("q", "original", { properties: marked(1) });
+  const foreign = await TestClient.open(world);
+  await foreign.publish("other", "passed on", { properties: marked(1) });
+  await foreign.publish("other", "and again", { properties: marked(1) });
+  await foreign.publish("other", "from elsewhere", { properties: marked(9) });
+  await foreign.consume("other");
+  assert.deepEqual(await foreign.texts(), ["passed on", "and again", "from elsewhere"]);
+  await producer.publish("q", "next", { properties: marked(2) });
+});
+
+test("a bridge's message is taken once by the id that the bridge gave it, and loses it", async () => {
+  const { world } = await startBroker();
+  const bridge = await TestClient.open(world);
+  await bridge.createQueue();
+  const bridged = (id: number): Readonly<Record<string, TypedValue>> => ({
+    ...marked(5),
+    _AMQ_BRIDGE_DUP: { type: "bytes", value: new Uint8Array(24).fill(id) },
+  });
+  await bridge.publish("q", "first", { properties: bridged(1) });
+  await bridge.publish("q", "second", { properties: bridged(2) });
+  await crashAndRestart(world);
+  const again = await TestClient.open(world);
+  await again.publish("q", "second again", { properties: bridged(2) });
+  await again.publish("q", "third", { properties: bridged(3) });
+  await again.consume("q");
+  for (const text of ["first", "second", "third"]) {
+    const message = await again.delivery();
+    assert.equal(textOf(message), text);
+    assert.deepEqual([...message.properties.keys()].sort(), ["_AMQ_DUPL_ID", "_AMQ_ROUTING_TYPE"]);
+  }
 });
 
 test("a message that has expired on arrival is confirmed and goes to the expiry address", async () => {
@@ -236,7 +273,7 @@ test("a message larger than the limit is refused, and the connection lives on", 
 test("a message for more queues than one record can name is refused for good", async () => {
   const journal = { segmentBytes: 64 * 1024, prepareAheadBytes: 4096, freeBytesMin: 0 };
   const { world, broker } = await startBroker({ journal });
-  const client = await TestClient.open(world);
+  const client = await TestClient.openMarking(world);
   for (let index = 0; index < 400; index += 1) {
     await client.createQueue({ address: "t", queueName: `t.${index}`, routingType: 0 });
   }

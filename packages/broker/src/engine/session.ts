@@ -1,5 +1,12 @@
 import { assert, EverholdError } from "@everhold/base";
-import { ByteReader, ByteWriter, readMessage, scanMessage, writeMessage } from "@everhold/wire";
+import {
+  ByteReader,
+  ByteWriter,
+  propertyNames,
+  readMessage,
+  scanMessage,
+  writeMessage,
+} from "@everhold/wire";
 
 import { limits } from "../limits.ts";
 import { parseFilter } from "../selector/selector.ts";
@@ -87,6 +94,13 @@ export class Session {
       return this.send(addressed, itsView, 0, addressed.length);
     }
     if (requests.isRequest(router.scan, bytes)) return requests.receive(this, bytes, start, end);
+    if (this.#autoCommitSends && router.scan.bridgeIdStart >= 0) {
+      const id = bytes.slice(router.scan.bridgeIdStart, router.scan.bridgeIdEnd);
+      const bare = withoutBridgeId(bytes, start, end);
+      const itsView = new DataView(bare.buffer, bare.byteOffset, bare.length);
+      scanMessage(itsView, 0, bare.length, router.scan);
+      return router.sendBridged(this, id, bare, itsView);
+    }
     if (this.#autoCommitSends) return this.engine.router.send(this, bytes, view, start, end);
     this.#currentTransaction().addSend(bytes, view, start, end);
     return false;
@@ -103,7 +117,7 @@ export class Session {
 
   /** A message was refused before it was whole. */
   refuseHeaders(headers: Uint8Array, error: EverholdError): void {
-    if (this.#autoCommitSends) this.engine.router.refuseHeaders(headers, error);
+    if (this.#autoCommitSends) this.engine.router.refuseHeaders(this, headers, error);
     else this.failTransaction(error);
   }
 
@@ -376,5 +390,15 @@ function withAddress(bytes: Uint8Array, start: number, end: number, address: str
   const message = readMessage(new ByteReader(bytes.subarray(start, end)));
   const writer = new ByteWriter(end - start + 64);
   writeMessage(writer, { ...message, address });
+  return writer.written();
+}
+
+/** The id is of this way between two brokers only: who passes the message on must not repeat it. */
+function withoutBridgeId(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const message = readMessage(new ByteReader(bytes.subarray(start, end)));
+  const properties = new Map(message.properties);
+  properties.delete(propertyNames.bridgeDuplicateId);
+  const writer = new ByteWriter(end - start);
+  writeMessage(writer, { ...message, properties });
   return writer.written();
 }

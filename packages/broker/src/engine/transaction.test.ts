@@ -16,7 +16,7 @@ async function transactedClient(): Promise<{
   client: TestClient;
 }> {
   const { world, broker } = await startBroker();
-  const client = await TestClient.open(world, transacted);
+  const client = await TestClient.openMarking(world, transacted);
   await client.createQueue({ queueName: "in" });
   await client.createQueue({ queueName: "out" });
   return { world, broker, client };
@@ -241,7 +241,7 @@ test("sequences of a transaction that was rolled back are used up and refused wh
   }
   client.send(packets.rollback, 10, { considerLastMessageAsDelivered: false });
   await client.expect(packets.nullResponse);
-  const other = await TestClient.open(world);
+  const other = await TestClient.openMarking(world);
   other.post(messageOf("out", { properties: marked(2) }), 1);
   assert.equal((await other.expect(packets.exception)).code, 111);
   await other.publish("out", "3", { properties: marked(3) });

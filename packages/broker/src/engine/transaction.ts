@@ -44,7 +44,7 @@ export class Transaction implements DeferredWork {
   addSend(bytes: Uint8Array, view: DataView, start: number, end: number): void {
     const { credits, router } = this.#session.engine;
     try {
-      router.identify(view);
+      router.identify(bytes, view, this.#session.sink.link.sendsMarks);
     } catch (error) {
       if (!EverholdError.is(error) || error instanceof ProtocolError) throw error;
       this.fail(error);
@@ -155,7 +155,7 @@ export class Transaction implements DeferredWork {
       this.#identify(index);
       const { address, verdict } = this.#prepare(index, runs);
       const isDuplicate = verdict === "duplicate";
-      const key = router.preparedDuplicateKey(address, this.#sends.bytes);
+      const key = router.preparedDuplicateKey(address);
       if (isDuplicate || (key !== undefined && duplicateKeys.has(key))) {
         throw new EverholdError(
           "EVH_DUPLICATE_ID",
@@ -184,7 +184,8 @@ export class Transaction implements DeferredWork {
   #identify(index: number): void {
     const { router } = this.#session.engine;
     scanMessage(this.#sends.view, this.#startOf(index), this.#endOf(index), router.scan);
-    router.identify(this.#sends.view);
+    const { bytes, view } = this.#sends;
+    router.identify(bytes, view, this.#session.sink.link.sendsMarks);
   }
 
   /** Finds out where one of the sends goes, which was scanned last. */

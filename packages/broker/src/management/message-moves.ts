@@ -152,7 +152,7 @@ function prepareCopy({ engine }: ManagedBroker, message: CoreMessage, target: Li
   const bytes = writer.toBytes();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   scanMessage(view, 0, bytes.length, router.scan);
-  router.identify(view);
+  router.identify(bytes, view, false);
   engine.credits.checkRoom(target.address);
   router.prepareAgain({ address: target.address, targets: [target] }, bytes, view, 0, bytes.length);
 }

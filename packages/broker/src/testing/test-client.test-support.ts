@@ -23,6 +23,7 @@ import {
   type ValueOf,
 } from "@everhold/wire";
 
+import { featuresAddress } from "../core/descriptions.ts";
 import type { ManualWorld } from "./manual-world.test-support.ts";
 import type { TestSocket } from "./memory-network.test-support.ts";
 
@@ -108,6 +109,15 @@ export class TestClient {
     const client = new TestClient(world, choices.version ?? 136);
     await client.subscribe();
     await client.createSession(choices);
+    client.frames.length = 0;
+    return client;
+  }
+
+  /** As {@link open}; it has asked for features as well, so the broker heeds its marks. */
+  static async openMarking(world: ManualWorld, choices: SessionChoices = {}): Promise<TestClient> {
+    const client = await TestClient.open(world, choices);
+    client.send(packets.bindingQuery, 10, { address: featuresAddress });
+    await client.settle();
     client.frames.length = 0;
     return client;
   }
