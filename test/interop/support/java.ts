@@ -141,8 +141,17 @@ export function restartsFor(broker: Restartable): {
   };
 }
 
+/** Builds of this process: programs of one client that start at the same time wait for one. */
+const builds = new Map<JavaClient, Promise<string>>();
+
 /** The class path of the compiled programs and their client. */
-async function builtClasspath(client: JavaClient): Promise<string> {
+function builtClasspath(client: JavaClient): Promise<string> {
+  const running = builds.get(client) ?? build(client);
+  builds.set(client, running);
+  return running;
+}
+
+async function build(client: JavaClient): Promise<string> {
   const libraries = await libraryClasspath(client);
   const sources = sourcesOf(client);
   const classes = cached(client, "classes", JSON.stringify([...sources]) + libraries);
