@@ -1,10 +1,9 @@
 /** What the interop suite shares with the tests here: it records what they replay. */
-export { clientScenarios, type Dial } from "./client-scenarios.ts";
+export { clientScenarios } from "./client-scenarios.ts";
 export {
   formatConversation,
   parseConversation,
   type Conversation,
   type ConversationEvent,
-  type ConversationHeader,
 } from "./conversation.ts";
 export { shapeOf } from "./shape.ts";
