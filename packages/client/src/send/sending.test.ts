@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { limits } from "../limits.ts";
 import { ByteReader, parseProducerMark, readMessage } from "@everhold/wire";
 import { assertError, rejection, setUp } from "../testing/setup.test-support.ts";
 import { textOf, type TestSession } from "../testing/test-session.test-support.ts";
@@ -238,6 +239,22 @@ describe("a send that waits", () => {
     broker.rule = () => "usual";
     for (let id = 2; id < 20; id += 1) broker.lastSession.confirm(id);
     await world.now(Promise.all(sends));
+  });
+
+  it("leaves fewer unanswered than the duplicate ids that a broker without marks remembers", async () => {
+    for (const isEverhold of [true, false]) {
+      const { world, broker, connection } = await setUp(
+        { sendBuffer: 64 * 1024 * 1024, producerWindow: -1 },
+        (fresh) => (fresh.isEverhold = isEverhold),
+      );
+      broker.rule = (packet) => (isSend(packet) ? "drop" : "usual");
+      const producer = connection.producer("a");
+      const count = limits.unconfirmedSendCountByIdMax + 1;
+      const sends = Array.from({ length: count }, () => producer.send("x"));
+      await world.settle();
+      assert.equal(broker.got("SESS_SEND").length, isEverhold ? count : count - 1);
+      await world.now(Promise.allSettled([...sends, connection.close()]));
+    }
   });
 
   it("is refused when as many bytes wait as sixteen send buffers hold", async () => {
