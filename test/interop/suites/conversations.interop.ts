@@ -24,24 +24,42 @@ const brokers = {
   "artemis-2.44.0": () => ArtemisBroker.start(),
 } as const;
 
-/** A conversation of Artemis' command line: its calls one after the other; `queue` stands for the name. */
-const toolScenarios: Readonly<Record<string, readonly (readonly string[])[]>> = {
+/** A call of Artemis' command line. */
+interface ToolCall {
+  readonly args: readonly string[];
+  /** Of the URL. */
+  readonly parameters?: string;
+}
+
+const durable = ["--durable", "--clientID", "tool", "--receive-timeout", "1000", "--break-on-null"];
+
+/** What Artemis' command line says in a scenario: its calls one after the other. */
+const toolScenarios: Readonly<Record<string, readonly ToolCall[]>> = {
   "send-receive": [
-    ["producer", "--message-count", "3", "--message", "text"],
-    ["consumer", "--message-count", "3"],
+    { args: ["producer", "--message-count", "3", "--message", "text"] },
+    { args: ["consumer", "--message-count", "3"] },
   ],
   transaction: [
-    ["producer", "--message-count", "2", "--commit-interval", "2"],
-    ["consumer", "--message-count", "2", "--commit-interval", "2"],
+    { args: ["producer", "--message-count", "2", "--commit-interval", "2"] },
+    { args: ["consumer", "--message-count", "2", "--commit-interval", "2"] },
   ],
-  browser: [["producer", "--message-count", "3"], ["browser"]],
+  topic: [
+    { args: ["consumer", "--message-count", "1", ...durable] },
+    { args: ["producer", "--message-count", "1", "--message", "news"] },
+    { args: ["consumer", "--message-count", "1", ...durable] },
+  ],
+  browser: [{ args: ["producer", "--message-count", "3"] }, { args: ["browser"] }],
   "large-message": [
-    ["producer", "--message-count", "1", "--message-size", "120000"],
-    ["consumer", "--message-count", "1"],
+    { args: ["producer", "--message-count", "1", "--message-size", "120000"] },
+    { args: ["consumer", "--message-count", "1"] },
+  ],
+  "zero-window": [
+    { args: ["producer", "--message-count", "2"], parameters: "confirmationWindowSize=1048576" },
+    { args: ["consumer", "--message-count", "2"], parameters: "consumerWindowSize=0" },
   ],
   management: [
-    ["producer", "--message-count", "1"],
-    ["queue", "stat", "--maxRows", "5"],
+    { args: ["producer", "--message-count", "1"] },
+    { args: ["queue", "stat", "--maxRows", "5"] },
   ],
 };
 
@@ -107,14 +125,16 @@ for (const [brokerName, start] of Object.entries(brokers)) {
         const tool = join(await artemisHome("2.44.0"), "bin", "artemis");
         const recorder = await Recorder.start(broker.port);
         try {
-          for (const call of calls) {
-            const destination = ["--destination", `queue://tool.${scenario}`];
-            const isMessaging = call[0] !== "queue";
-            const args = [...call, "--url", recorder.url, "--silent"];
-            if (isMessaging) args.push(...destination);
-            if (call[0] === "consumer") args.push("--receive-timeout", "10000");
+          for (const { args, parameters } of calls) {
+            const url = `${recorder.url}${parameters === undefined ? "" : `?${parameters}`}`;
+            const all = [...args, "--url", url, "--silent"];
+            const kind = scenario === "topic" ? "topic" : "queue";
+            if (args[0] !== "queue") all.push("--destination", `${kind}://tool.${scenario}`);
+            if (args[0] === "consumer" && !args.includes("--receive-timeout")) {
+              all.push("--receive-timeout", "10000");
+            }
             const env = { JAVA_ARGS: "-Xmx256M -XX:+UseSerialGC -XX:TieredStopAtLevel=1" };
-            succeed(call.join(" "), await runTool(tool, args, { env }));
+            succeed(args.join(" "), await runTool(tool, all, { env }));
           }
           await check(recorder, "artemis-tool", scenario);
         } finally {

@@ -128,6 +128,8 @@ function* largePlan(prng: Prng): Generator<BothLine> {
     yield newLine("bytes", how).say("value", new Uint8Array(300_000).fill(7));
     yield newLine("bytes", how).say("value", randomBytes(prng, 102_400));
   }
+  // What does not shrink travels in parts, compressed or not.
+  yield newLine("bytes", "compressed").say("value", randomBytes(prng, 2_000_000));
   for (const how of ["plain", "compressed"] as const) {
     yield newLine("text", how).say("value", "large \u{1f600}\0 ".repeat(12_000));
     yield newLine("object", how).say("value", randomBytes(prng, 110_000));
