@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { packets, type FieldTable, type PacketDefinition, type ValueOf } from "@everhold/wire";
 
 import { Transcriber, type Observation } from "./packet-transcript.ts";
-import { RawConnection } from "./raw-core.ts";
+import { RawConnection, type RawFrame } from "./raw-core.ts";
 
 /** One thing that a program does. */
 export interface PacketStep {
@@ -31,9 +31,13 @@ const answerTimeoutMs = 5_000;
  */
 export class PacketStage {
   readonly #options: StageOptions;
-  readonly #connections: RawConnection[] = [];
+  readonly #connections = new Map<number, RawConnection>();
   /** Open sessions as `connection/channel`. */
   readonly #sessions = new Set<string>();
+  /** The session that a connection asked for in this step. */
+  readonly #opening = new Map<number, number>();
+  /** Sessions that end in this step. */
+  readonly #closing = new Set<string>();
   /** How many frames of `connection/channel` the step has to wait for. */
   readonly #awaited = new Map<string, number>();
   readonly #transcriber: Transcriber;
@@ -51,19 +55,20 @@ export class PacketStage {
       for (const step of steps) {
         await step.run(this);
         const isSettled = await this.#settle();
-        const observation = this.#transcriber.observe(this.#connections);
+        const observation = this.#transcriber.observe(this.#connections, this.#closing);
+        this.#closing.clear();
         observations.push(isSettled ? observation : { ...observation, settled: "no answer came" });
         this.#forgetClosedSessions();
       }
     } finally {
-      for (const connection of this.#connections) connection.destroy();
+      for (const connection of this.#connections.values()) connection.destroy();
     }
     return observations;
   }
 
-  /** Opens the next connection. */
-  async connect(version: number): Promise<void> {
-    this.#connections.push(await RawConnection.open(this.#options.port, version));
+  /** Opens a connection. */
+  async connect(connection: number, version: number): Promise<void> {
+    this.#connections.set(connection, await RawConnection.open(this.#options.port, version));
   }
 
   /** Sends a packet. */
@@ -73,17 +78,17 @@ export class PacketStage {
     definition: PacketDefinition<number, T>,
     value: ValueOf<T>,
   ): void {
-    this.#connections[connection]?.send(definition, channelId, value);
+    this.#connections.get(connection)?.send(definition, channelId, value);
   }
 
   /** Sends bytes as they are. */
   write(connection: number, bytes: Uint8Array): void {
-    this.#connections[connection]?.write(bytes);
+    this.#connections.get(connection)?.write(bytes);
   }
 
   /** Breaks a connection. */
   drop(connection: number): void {
-    this.#connections[connection]?.destroy();
+    this.#connections.get(connection)?.destroy();
   }
 
   /** The step is not over before a frame has arrived on this channel. */
@@ -92,14 +97,16 @@ export class PacketStage {
     this.#awaited.set(key, (this.#awaited.get(key) ?? 0) + 1);
   }
 
-  /** From now on every step asks on this session whether everything before was handled. */
-  sessionOpened(connection: number, channelId: number): void {
-    this.#sessions.add(`${connection}/${channelId}`);
+  /** Once it is open, every step asks on this session whether everything before was handled. */
+  sessionOpening(connection: number, channelId: number): void {
+    this.#opening.set(connection, channelId);
   }
 
   /** The session says its last word in this step. */
   sessionClosing(connection: number, channelId: number): void {
-    this.#sessions.delete(`${connection}/${channelId}`);
+    const key = `${connection}/${channelId}`;
+    this.#closing.add(key);
+    if (this.#sessions.delete(key)) this.await(connection, channelId);
   }
 
   /**
@@ -109,6 +116,34 @@ export class PacketStage {
   messageId(connection: number, channelId: number, consumerId: number, which: number): number {
     const ids = this.#transcriber.deliveredTo(connection, channelId, consumerId);
     return ids.at(which) ?? 9_007_199_254_740_000;
+  }
+
+  /** The id of what a consumer was given and has not settled: the oldest is 0, the newest −1. */
+  heldId(
+    connection: number,
+    channelId: number,
+    consumerId: number,
+    which: number,
+  ): number | undefined {
+    return this.#transcriber.heldBy(connection, channelId, consumerId).at(which);
+  }
+
+  /** The consumer has settled this message; with `isCumulative` those before it too. */
+  settled(
+    connection: number,
+    channelId: number,
+    consumerId: number,
+    messageId: number,
+    isCumulative: boolean,
+  ): void {
+    const held = this.#transcriber.heldBy(connection, channelId, consumerId);
+    const index = held.indexOf(messageId);
+    if (index >= 0) held.splice(isCumulative ? 0 : index, isCumulative ? index + 1 : 1);
+  }
+
+  /** What consumers of the session held has gone back; only that of one consumer where it is given. */
+  givenBack(connection: number, channelId: number, consumerId?: number): void {
+    this.#transcriber.releaseHeld(connection, channelId, consumerId);
   }
 
   /** Lets time pass. */
@@ -121,7 +156,7 @@ export class PacketStage {
     const barriers = new Map<string, string>();
     for (const key of this.#sessions) {
       const [connection = 0, channelId = 0] = key.split("/").map(Number);
-      if (this.#connections[connection]?.isClosed !== false) continue;
+      if (this.#connections.get(connection)?.isClosed !== false) continue;
       this.#barrierCount += 1;
       const queueName = `${this.#options.prefix}barrier${this.#barrierCount}`;
       barriers.set(key, queueName);
@@ -129,7 +164,7 @@ export class PacketStage {
     }
     const deadline = performance.now() + answerTimeoutMs;
     let isSettled = true;
-    for (const [index, connection] of this.#connections.entries()) {
+    for (const [index, connection] of this.#connections) {
       while (!connection.isClosed && !this.#hasAnswered(index, connection, barriers)) {
         const left = deadline - performance.now();
         if (left <= 0) {
@@ -141,6 +176,11 @@ export class PacketStage {
     }
     this.#awaited.clear();
     await this.#silence();
+    for (const [index, channelId] of this.#opening) {
+      const isOpen = this.#connections.get(index)?.frames.some(isSessionResponse) ?? false;
+      if (isOpen) this.#sessions.add(`${index}/${channelId}`);
+    }
+    this.#opening.clear();
     return isSettled;
   }
 
@@ -171,7 +211,10 @@ export class PacketStage {
   /** Waits until nothing has come for a while, on any connection. */
   async #silence(): Promise<void> {
     for (;;) {
-      const newest = Math.max(0, ...this.#connections.map((connection) => connection.activeMs));
+      const newest = Math.max(
+        0,
+        ...Array.from(this.#connections.values(), ({ activeMs }) => activeMs),
+      );
       const left = newest + this.#options.quietMs - performance.now();
       if (left <= 0) return;
       await delay(left);
@@ -180,8 +223,12 @@ export class PacketStage {
 
   #forgetClosedSessions(): void {
     for (const key of this.#sessions) {
-      if (this.#connections[Number(key.split("/")[0])]?.isClosed !== false)
+      if (this.#connections.get(Number(key.split("/")[0]))?.isClosed !== false)
         this.#sessions.delete(key);
     }
   }
+}
+
+function isSessionResponse(frame: RawFrame): boolean {
+  return frame.packetId === packets.createSessionResponse.id;
 }

@@ -3,6 +3,7 @@ import {
   decodePacket,
   packetById,
   packets,
+  propertyNames,
   readHeaders,
   readMessage,
   type CoreMessage,
@@ -25,7 +26,7 @@ export interface Difference {
 /** A large message on its way, in parts. */
 interface Arriving {
   readonly delivery: Record<string, unknown>;
-  body: string;
+  readonly parts: Uint8Array[];
 }
 
 /** Begins the names of the questions that only find out whether a session has handled everything. */
@@ -40,7 +41,11 @@ export class Transcriber {
   readonly #prefix: string;
   readonly #ordinals = new Map<number, string>();
   readonly #delivered = new Map<string, number[]>();
+  /** As `#delivered`, without what was settled or given back. */
+  readonly #held = new Map<string, number[]>();
   readonly #arriving = new Map<string, Arriving>();
+  /** The newest PACKETS_CONFIRMED of `connection/channel`. */
+  readonly #confirmed = new Map<string, number>();
 
   constructor(prefix: string) {
     this.#prefix = prefix;
@@ -51,6 +56,21 @@ export class Transcriber {
     return this.#delivered.get(`${connection}/${channelId}/${consumerId}`) ?? [];
   }
 
+  /** Ids of what a consumer holds; the caller takes out what it settles. */
+  heldBy(connection: number, channelId: number, consumerId: number): number[] {
+    return this.#held.get(`${connection}/${channelId}/${consumerId}`) ?? [];
+  }
+
+  /** Forgets what one consumer of a session holds, or all of them. */
+  releaseHeld(connection: number, channelId: number, consumerId?: number): void {
+    const start = `${connection}/${channelId}/`;
+    for (const key of this.#held.keys()) {
+      if (consumerId === undefined ? key.startsWith(start) : key === `${start}${consumerId}`) {
+        this.#held.delete(key);
+      }
+    }
+  }
+
   /** Whether a frame answers the question about the queue of this name. */
   isAnswerAbout(frame: RawFrame, queueName: string, version: number): boolean {
     if (frame.packetId !== packets.queueQueryResponseV3.id) return false;
@@ -58,10 +78,13 @@ export class Transcriber {
     return decodePacket(packets.queueQueryResponseV3, reader, version).name === queueName;
   }
 
-  /** Takes what has arrived. */
-  observe(connections: readonly RawConnection[]): Observation {
+  /** Takes what has arrived in a step that ends the sessions `closing`, named `connection/channel`. */
+  observe(
+    connections: ReadonlyMap<number, RawConnection>,
+    closing: ReadonlySet<string>,
+  ): Observation {
     const observation: Record<string, unknown> = {};
-    for (const [index, connection] of connections.entries()) {
+    for (const [index, connection] of connections) {
       observation[`c${index}`] = connection.isClosed ? "closed" : "open";
       const frames = connection.frames.splice(0);
       const channels = [...new Set(frames.map((frame) => frame.channelId))].toSorted(
@@ -76,6 +99,10 @@ export class Transcriber {
         if (Object.keys(channel).length > 0) observation[`c${index}/${channelId}`] = channel;
       }
     }
+    // When confirmations come is the broker's affair, but none may be missing in the end.
+    for (const key of closing) {
+      if (this.#confirmed.has(key)) observation[`c${key}.confirmed`] = this.#confirmed.get(key);
+    }
     return observation;
   }
 
@@ -87,7 +114,11 @@ export class Transcriber {
       deliveries.set(consumerId, list);
       list.push(delivery);
     };
-    for (const frame of frames) {
+    // What comes to different consumers may overtake each other: each by itself.
+    const ordered = frames.toSorted(
+      (left, right) => consumerOf(left, version) - consumerOf(right, version),
+    );
+    for (const frame of ordered) {
       const reader = new ByteReader(frame.body);
       if (frame.packetId === packets.receive.id) {
         const { message, consumerId, deliveryCount } = decodePacket(
@@ -107,16 +138,18 @@ export class Transcriber {
         const content = readHeaders(new ByteReader(headers));
         this.#noteId(`${key}/${consumerId}`, content);
         const delivery = { deliveryCount, ...this.#headers(content), form: "in parts" };
-        this.#arriving.set(`${key}/${consumerId}`, { delivery, body: "" });
+        this.#arriving.set(`${key}/${consumerId}`, { delivery, parts: [] });
         note(consumerId, delivery);
       } else if (frame.packetId === packets.receiveContinuation.id) {
         const part = decodePacket(packets.receiveContinuation, reader, version);
         const arriving = this.#arriving.get(`${key}/${part.consumerId}`);
         if (arriving === undefined) answers.push({ packet: "a part without headers" });
         else {
-          arriving.body += hex(part.part);
-          if (!part.continues) arriving.delivery["body"] = arriving.body;
+          arriving.parts.push(part.part);
+          if (!part.continues) arriving.delivery["body"] = hex(Buffer.concat(arriving.parts));
         }
+      } else if (frame.packetId === packets.packetsConfirmed.id) {
+        this.#confirmed.set(key, decodePacket(packets.packetsConfirmed, reader, version).commandId);
       } else {
         const answer = this.#answer(frame, reader, version);
         if (answer !== undefined) answers.push(answer);
@@ -137,32 +170,37 @@ export class Transcriber {
       value[field] = this.#plain(found);
     }
     if (String(value["name"]).startsWith(barrierName)) return undefined;
+    const { queueNames } = value;
+    if (Array.isArray(queueNames)) value["queueNames"] = queueNames.map(String).toSorted(byText);
     for (const field of individual.get(definition.id) ?? []) delete value[field];
     return value;
   }
 
   #headers(message: MessageHeaders): Record<string, unknown> {
     const { messageId, address, userId, type, durable, expiration, timestamp, priority } = message;
+    const isMarker = message.properties.has(propertyNames.forcedDeliverySequence);
     const headers: Record<string, unknown> = {
-      id: this.#ordinal(messageId),
+      // Markers of forced deliveries are not deliveries: they have no id worth comparing.
+      ...(isMarker ? {} : { id: this.#ordinal(messageId) }),
       address: this.#plain(address),
       userId: this.#plain(userId),
       ...{ type, durable, expiration, timestamp, priority },
     };
     for (const [name, { type: kind, value }] of message.properties) {
-      const isId = name === "_AMQ_ORIG_MESSAGE_ID" && typeof value === "number";
+      const isId = name === propertyNames.originalMessageId && typeof value === "number";
       const plain = isId ? this.#ordinal(value) : this.#plain(value);
       headers[`:${name}`] = `${kind} ${String(plain)}`;
     }
     return headers;
   }
 
-  /** Markers of forced deliveries are not deliveries: they have no id worth keeping. */
   #noteId(key: string, message: MessageHeaders): void {
-    if (message.properties.has("_hornetq.forced.delivery.seq")) return;
-    const ids = this.#delivered.get(key) ?? [];
-    this.#delivered.set(key, ids);
-    ids.push(message.messageId);
+    if (message.properties.has(propertyNames.forcedDeliverySequence)) return;
+    for (const list of [this.#delivered, this.#held]) {
+      const ids = list.get(key) ?? [];
+      list.set(key, ids);
+      ids.push(message.messageId);
+    }
   }
 
   #ordinal(messageId: number): string {
@@ -192,13 +230,33 @@ const individual = new Map<number, readonly string[]>([
   [packets.clusterTopologyV4.id, ["nodeId", "eventId"]],
 ]);
 
-/** Where two observations differ, leaf by leaf. */
+function byText(left: string, right: string): number {
+  return left < right ? -1 : Number(left > right);
+}
+
+/** Whom a frame brings a message to; −1 for an answer. */
+function consumerOf({ packetId, body }: RawFrame, version: number): number {
+  const reader = new ByteReader(body);
+  if (packetId === packets.receive.id) {
+    return decodePacket(packets.receive, reader, version).consumerId;
+  }
+  if (packetId === packets.receiveLarge.id) {
+    return decodePacket(packets.receiveLarge, reader, version).consumerId;
+  }
+  if (packetId !== packets.receiveContinuation.id) return -1;
+  return decodePacket(packets.receiveContinuation, reader, version).consumerId;
+}
+
+/** Where two observations differ, leaf by leaf; another packet or another message is one difference. */
 export function differences(ours: unknown, theirs: unknown, path = ""): Difference[] {
   if (!isTree(ours) || !isTree(theirs) || Array.isArray(ours) !== Array.isArray(theirs)) {
     return Object.is(ours, theirs) ? [] : [{ path, ours, theirs }];
   }
   const left = new Map(Object.entries(ours));
   const right = new Map(Object.entries(theirs));
+  if (["packet", "body"].some((name) => left.get(name) !== right.get(name))) {
+    return [{ path, ours, theirs }];
+  }
   const found: Difference[] = [];
   for (const name of new Set([...left.keys(), ...right.keys()])) {
     const at = path === "" ? name : `${path}.${name}`;

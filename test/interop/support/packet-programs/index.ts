@@ -1,0 +1,16 @@
+import { administrationPrograms } from "./administration.ts";
+import { connectionPrograms } from "./connections.ts";
+import { consumingPrograms } from "./consuming.ts";
+import { sendingPrograms } from "./sending.ts";
+import { settlingPrograms } from "./settling.ts";
+
+/** Programs written by hand for brokers with their usual settings, by what they are about. */
+export const writtenPrograms = {
+  "addresses and queues": administrationPrograms,
+  "connections and sessions": connectionPrograms,
+  consuming: consumingPrograms,
+  settling: settlingPrograms,
+  sending: sendingPrograms,
+} as const;
+
+export { restrictedArtemis, restrictedEverhold, restrictedPrograms } from "./restricted.ts";
