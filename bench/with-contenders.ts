@@ -19,17 +19,28 @@ export interface BesideOptions {
 /** Time that each broker is loaded before anything counts: Java compiles what is hot meanwhile. */
 const brokerWarmUpSeconds = 8;
 
+const signals = ["SIGINT", "SIGTERM"] as const;
+
 /** Starts Artemis and our broker, says what each does for durability, warms both up, and stops them behind `work`. */
 export async function withContenders(
   options: BesideOptions & { readonly sync: boolean },
   work: (artemis: Contender, everhold: Contender) => Promise<void>,
 ): Promise<void> {
-  const started: Contender[] = [];
+  const starting = [startArtemis(options), startEverhold(options)] as const;
+  const stopAll = async (): Promise<void> => {
+    const started = await Promise.allSettled(starting);
+    for (const one of started) if (one.status === "fulfilled") await one.value.stop();
+  };
+  // Artemis is a process group of its own, which Ctrl-C does not reach.
+  const onSignal = (): void => {
+    stopAll().then(
+      () => process.exit(130),
+      () => process.exit(1),
+    );
+  };
+  for (const signal of signals) process.once(signal, onSignal);
   try {
-    const artemis = await startArtemis(options);
-    started.push(artemis);
-    const everhold = await startEverhold(options);
-    started.push(everhold);
+    const started = await Promise.all(starting);
     const durability = started.map(({ name, durability: text }) => ({ name, durability: text }));
     if (options.json) process.stdout.write(`${JSON.stringify({ durability })}\n`);
     else for (const one of durability) process.stdout.write(`${one.name}: ${one.durability}\n`);
@@ -41,8 +52,9 @@ export async function withContenders(
         ...{ size: options.size, warmUpSeconds: 1, seconds: brokerWarmUpSeconds },
       });
     }
-    await work(artemis, everhold);
+    await work(...started);
   } finally {
-    for (const contender of started) await contender.stop();
+    for (const signal of signals) process.off(signal, onSignal);
+    await stopAll();
   }
 }
