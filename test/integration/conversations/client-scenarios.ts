@@ -45,12 +45,17 @@ export const clientScenarios: Readonly<Record<string, ClientScenario>> = {
 
   topic: async (dial, name) => {
     const connection = await dial({ clientId: `${name}.client` });
-    const consumers = [
-      connection.subscribe(name, { filter: "number > 0" }),
-      connection.subscribe(name, { name: "durable" }),
-      connection.subscribe(name, { name: "both", shared: true }),
+    const subscriptions = [
+      { filter: "number > 0" },
+      { name: "durable" },
+      { name: "both", shared: true },
     ];
-    for (const consumer of consumers) await consumer.ready();
+    const consumers = [];
+    for (const subscription of subscriptions) {
+      const consumer = connection.subscribe(name, subscription);
+      await consumer.ready();
+      consumers.push(consumer);
+    }
     const producer = connection.producer(name, { routing: "multicast" });
     await producer.send("news", { properties: { number: 1 } });
     for (const consumer of consumers) {
