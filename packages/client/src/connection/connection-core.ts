@@ -311,11 +311,12 @@ export class ConnectionCore {
   async #openSessions(transport: Transport): Promise<void> {
     this.#creations.set(transport, new SessionCreation(transport));
     const opening = await this.#opening(transport);
-    await this.base.open(opening);
-    const { channel } = this.base;
-    if (channel === undefined) throw transport.lostError ?? unreachableBroker(transport);
-    await this.#introduce(channel);
-    this.features = await readFeatures(channel);
+    await this.base.open(opening, async (channel) => {
+      await this.#introduce(channel);
+      // A broker heeds the marks of clients that have asked for its features: repeats come after this.
+      this.features = await readFeatures(channel);
+    });
+    if (this.base.channel === undefined) throw transport.lostError ?? unreachableBroker(transport);
     const others = [...this.#sessions].filter((session) => session !== this.base);
     await Promise.all(others.map((session) => session.open(opening)));
   }

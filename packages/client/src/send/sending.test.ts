@@ -353,6 +353,25 @@ describe("sends over a reconnect", () => {
     assert.deepEqual(broker.got("SESS_SEND").slice(-3).map(sequenceOf), [2, 3, 4]);
   });
 
+  it("go out only after the client has asked for features, as brokers heed marks from then on", async () => {
+    const { world, broker, connection } = await setUp();
+    const producer = connection.producer("a");
+    await world.now(producer.send("0"));
+    broker.rule = (packet) => (isSend(packet) ? "drop" : "usual");
+    const send = producer.send("1");
+    await world.settle();
+    broker.rule = () => "usual";
+    broker.received.length = 0;
+    broker.cut();
+    await world.advance(1000);
+    await world.now(send);
+    const asked = broker.received.findIndex(
+      ({ value }) => value["address"] === "$everhold.features",
+    );
+    assert.ok(asked >= 0);
+    assert.ok(asked < broker.received.findIndex(isSend));
+  });
+
   it("are rejected as unknown when they are not durable, and as nothing when they have not left", async () => {
     const { world, broker, connection } = await setUp();
     const producer = connection.producer("a", { durable: false });

@@ -99,8 +99,16 @@ export class CoreSession implements ChannelListener {
     for (const { intake } of this.#intakes.values()) yield intake;
   }
 
-  /** Creates the session on a connection, with all that belongs to it. @throws EverholdError */
-  async open(opening: SessionOpening): Promise<void> {
+  /**
+   * Creates the session on a connection, with all that belongs to it. `introduce` comes before anything
+   * is sent or repeated on it.
+   *
+   * @throws EverholdError
+   */
+  async open(
+    opening: SessionOpening,
+    introduce: (channel: Channel) => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
     if (this.#ended) return;
     await this.#retireLastLife(opening);
     const name = randomUuid(this.#host.ports.random);
@@ -124,6 +132,9 @@ export class CoreSession implements ChannelListener {
     if (channel.lostError !== undefined) throw channel.lostError;
     if (this.#ended) return closeUnwanted(channel);
     this.#lastLife = { name, channelId };
+    await introduce(channel);
+    if (channel.lostError !== undefined) throw channel.lostError;
+    if (this.#ended) return closeUnwanted(channel);
     this.#channel = channel;
     const entries = [...this.#intakes.values()];
     await Promise.all([
