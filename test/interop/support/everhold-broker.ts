@@ -6,7 +6,8 @@ import { createInterface } from "node:readline";
 
 import { rootFolder, TemporaryFolder } from "./folders.ts";
 
-const program = join(rootFolder, "packages", "cli", "bin", "everhold.cjs");
+/** The command line that users install. */
+export const everholdProgram = join(rootFolder, "packages", "cli", "bin", "everhold.cjs");
 
 export interface EverholdOptions {
   /** What would stand in `everhold.yaml`. */
@@ -66,7 +67,7 @@ export class EverholdBroker implements AsyncDisposable {
     const child = spawn(
       process.execPath,
       [
-        program,
+        everholdProgram,
         ...["run", "--json", "--config", configFile],
         ...["--data", join(this.folder, "data"), "--port", String(this.port)],
         ...(this.#options.args ?? []),

@@ -17,7 +17,12 @@ import { cacheFolder, interopFolder } from "./folders.ts";
 import { runTool, succeed, type ToolResult } from "./run-tool.ts";
 
 /** Unmodified clients from Maven Central, by the JMS package and the version of Artemis; see `java/pom.xml`. */
-export type JavaClient = "javax-2.31" | "jakarta-2.44" | "jakarta-2.54" | "spring-6.2";
+export type JavaClient =
+  | "javax-2.31"
+  | "jakarta-2.44"
+  | "jakarta-2.54"
+  | "spring-6.2"
+  | "strangers-2.44";
 
 /** The three Artemis clients, without frameworks above them. */
 export const artemisClients = ["javax-2.31", "jakarta-2.44", "jakarta-2.54"] as const;
@@ -50,6 +55,11 @@ export interface JavaOptions {
 /** Prefix of the names of all programs. */
 const packageName = "everhold.interop";
 const classpathGoal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath";
+/** Programs that need more than an Artemis client. */
+const ownFolders: Readonly<Partial<Record<JavaClient, readonly string[]>>> = {
+  "spring-6.2": ["spring"],
+  "strangers-2.44": ["strangers"],
+};
 const javaFolder = join(interopFolder, "java");
 
 /**
@@ -178,7 +188,7 @@ async function libraryClasspath(client: JavaClient): Promise<string> {
 /** Sources by file name. They are written for `jakarta.jms`; the older client has the same in `javax.jms`. */
 function sourcesOf(client: JavaClient): Map<string, string> {
   const sources = new Map<string, string>();
-  for (const folder of client === "spring-6.2" ? ["main", "spring"] : ["main"]) {
+  for (const folder of ["main", ...(ownFolders[client] ?? [])]) {
     const path = join(javaFolder, "src", folder, "java", ...packageName.split("."));
     for (const name of readdirSync(path).toSorted()) {
       if (!name.endsWith(".java")) continue;
