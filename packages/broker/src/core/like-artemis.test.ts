@@ -147,3 +147,23 @@ for (const autoCommitSends of [true, false]) {
     );
   });
 }
+
+test("messages in memory keep their order in a transaction, with a duplicate id among them", async () => {
+  const client = await open({ autoCommitSends: false });
+  const id = { _AMQ_DUPL_ID: { type: "string", value: "x" } } as const;
+  await client.createQueue({ durable: false });
+  for (const [text, properties] of [
+    ["one", {}],
+    ["two", id],
+    ["three", {}],
+  ] as const) {
+    client.post(messageOf("q", { text, durable: false, properties }), 1, false);
+  }
+  client.send(packets.commit, 10, { correlationId: 3 });
+  await client.expect(packets.nullResponse);
+  await client.consume("q");
+  assert.deepEqual(await client.texts(), ["one", "two", "three"]);
+  client.post(messageOf("q", { text: "again", durable: false, properties: id }), 1, false);
+  client.send(packets.commit, 10, { correlationId: 4 });
+  assert.equal((await client.expect(packets.exception)).code, 113);
+});

@@ -34,7 +34,7 @@ export class MessageIdentity {
    * @throws EverholdError EVH_PROTOCOL for a mark that cannot be one, EVH_REJECTED for too long an id
    */
   read(bytes: Uint8Array, view: DataView, scan: MessageScan, sendsMarks: boolean): void {
-    this.#clear();
+    this.clear();
     if (sendsMarks && scan.producerMarkStart >= 0) {
       this.#readMark(view, scan.producerMarkStart, scan.producerMarkEnd);
     }
@@ -50,11 +50,12 @@ export class MessageIdentity {
 
   /** Takes the id that a bridge gave a message. @throws EverholdError EVH_REJECTED for too long an id */
   readBridged(id: Uint8Array): void {
-    this.#clear();
+    this.clear();
     this.#setDuplicateId(id, 0, id.length);
   }
 
-  #clear(): void {
+  /** It says nothing. */
+  clear(): void {
     this.idOffset = -1;
     this.duplicateBytes = noBytes;
     this.duplicateStart = -1;

@@ -128,6 +128,16 @@ export class Router {
     return { address, targets: [...this.#targets] };
   }
 
+  /** Whether all queues of what was prepared are in memory only. */
+  get isPreparedForMemory(): boolean {
+    return this.#plan.storedTargetCount === 0;
+  }
+
+  /** Records only the mark and the duplicate id of what was prepared. */
+  note(): void {
+    this.#engine.state.addMessage(this.#plan);
+  }
+
   /** Payload bytes of the record that {@link add} would write for what was prepared; 0 for none. */
   preparedRecordBytes(): number {
     return this.#engine.state.messageRecordBytes(this.#plan);

@@ -12,6 +12,8 @@ import type { DeferredWork } from "./waiters.ts";
 /** One of the sends of a transaction, by its number, and where it goes. */
 interface CheckedSend extends PreparedSend {
   readonly index: number;
+  /** What is to be added: its mark and duplicate id are noted apart when its queues are in memory only. */
+  readonly part: "whole" | "note" | "rows";
 }
 
 /**
@@ -168,7 +170,12 @@ export class Transaction implements DeferredWork {
       router.checkRows(address, rowCount);
       const bytes = router.preparedRecordBytes();
       payloadBytes += bytes;
-      (bytes === 0 ? this.#deferred : stored).push({ index, ...found });
+      if (!router.isPreparedForMemory) stored.push({ index, ...found, part: "whole" });
+      else {
+        // What is in memory appears together, in order, once the rest is committed.
+        if (bytes > 0) stored.push({ index, address, targets: [], part: "note" });
+        this.#deferred.push({ index, ...found, part: bytes > 0 ? "rows" : "whole" });
+      }
     }
     return payloadBytes;
   }
@@ -203,8 +210,10 @@ export class Transaction implements DeferredWork {
     const { router } = this.#session.engine;
     const { bytes, view } = this.#sends;
     this.#identify(send.index);
+    if (send.part === "rows") router.identity.clear();
     router.prepareAgain(send, bytes, view, this.#startOf(send.index), this.#endOf(send.index));
-    router.add();
+    if (send.part === "note") router.note();
+    else router.add();
   }
 
   /** Judges a marked send as if those before it in this transaction had been accepted. */
