@@ -6,7 +6,10 @@ import { channelOf, packetNameOf, type Conversation } from "./conversation.ts";
 const timed = new Set(["PING", "PACKETS_CONFIRMED"]);
 
 /** How often these are sent depends on what has arrived by then; that they are sent does not. */
-const credits = new Set([
+const ahead = new Set([
+  "SESS_RECEIVE_MSG",
+  "SESS_RECEIVE_LARGE_MSG",
+  "SESS_RECEIVE_CONTINUATION",
   "SESS_PRODUCER_REQUEST_CREDITS",
   "SESS_PRODUCER_CREDITS",
   "SESS_FLOWTOKEN",
@@ -17,9 +20,9 @@ const credits = new Set([
 const newerForms = new Map([["CREATESESSION_V2", "CREATESESSION"]]);
 
 /**
- * The order of packets, where it means something: for each connection and channel what the client sent,
- * what was delivered to it, and the other answers, each in order; and which packets about credit there
- * were. These race with each other.
+ * The order of packets, where it means something: for each connection and channel what the client sent and
+ * what it was answered, each in order; and which packets about credit and deliveries there were, for a
+ * broker delivers ahead of what the client takes.
  */
 export function shapeOf({ events }: Conversation): Record<string, string[]> {
   const shape: Record<string, string[]> = {};
@@ -29,11 +32,11 @@ export function shapeOf({ events }: Conversation): Record<string, string[]> {
     if (timed.has(name) || isMarker(frame)) continue;
     const key = `${connection} channel ${channelOf(frame)} ${streamOf(from, name)}`;
     const names = (shape[key] ??= []);
-    if (!credits.has(name)) names.push(newerForms.get(name) ?? name);
+    if (!ahead.has(name)) names.push(newerForms.get(name) ?? name);
     else if (!names.includes(name)) names.push(name);
   }
   for (const [key, names] of Object.entries(shape)) {
-    if (key.endsWith("credit")) names.sort();
+    if (key.endsWith("ahead")) names.sort();
     if (key.endsWith("answers")) dropLastAnswers(names, shape[key.replace(/answers$/, "client")]);
   }
   return shape;
@@ -46,7 +49,7 @@ function dropLastAnswers(answers: string[], requests: readonly string[] = []): v
 }
 
 /** Whether this is the answer to a forced delivery, which a client asks for when nothing has come yet. */
-export function isMarker(frame: Uint8Array): boolean {
+function isMarker(frame: Uint8Array): boolean {
   if (frame[4] !== packets.receive.id) return false;
   const scan = new MessageScan();
   scanMessage(new DataView(frame.buffer, frame.byteOffset), 13, frame.length - 12, scan);
@@ -54,7 +57,6 @@ export function isMarker(frame: Uint8Array): boolean {
 }
 
 function streamOf(from: "client" | "broker", name: string): string {
-  if (credits.has(name)) return "credit";
-  if (from === "client") return "client";
-  return name.startsWith("SESS_RECEIVE") ? "deliveries" : "answers";
+  if (ahead.has(name)) return "ahead";
+  return from === "client" ? "client" : "answers";
 }
