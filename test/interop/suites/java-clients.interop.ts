@@ -3,8 +3,8 @@ import { after, before, describe, it } from "node:test";
 import { ArtemisBroker } from "../support/artemis-broker.ts";
 import { EverholdBroker } from "../support/everhold-broker.ts";
 import {
-  artemisClients,
   javaCases,
+  newestClients,
   restartsFor,
   runJava,
   type JavaClient,
@@ -44,7 +44,7 @@ const password = "admin";
 
 // Programs wait more than they work: for what must not come, for a time, for a broker that starts.
 describe(`Java clients on ${brokerName}`, { concurrency: true, timeout: 600_000 }, () => {
-  for (const client of artemisClients) {
+  for (const client of newestClients) {
     describe(client, { concurrency: 2 }, () => {
       let broker: Broker;
       before(async () => {

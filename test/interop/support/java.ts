@@ -21,11 +21,15 @@ export type JavaClient =
   | "javax-2.31"
   | "jakarta-2.44"
   | "jakarta-2.54"
+  | "jakarta-2.56"
   | "spring-6.2"
   | "strangers-2.44";
 
-/** The three Artemis clients, without frameworks above them. */
+/** The Artemis clients whose conversations are kept as test data, without frameworks above them. */
 export const artemisClients = ["javax-2.31", "jakarta-2.44", "jakarta-2.54"] as const;
+
+/** The same up to the newest, for what is not recorded. */
+export const newestClients = ["javax-2.31", "jakarta-2.44", "jakarta-2.56"] as const;
 
 /** What a program said about one of its cases. */
 export interface JavaCase {
