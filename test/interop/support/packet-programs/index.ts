@@ -1,6 +1,7 @@
 import { administrationPrograms } from "./administration.ts";
 import { connectionPrograms } from "./connections.ts";
 import { consumingPrograms } from "./consuming.ts";
+import { missingFeaturePrograms } from "./missing-features.ts";
 import { sendingPrograms } from "./sending.ts";
 import { settlingPrograms } from "./settling.ts";
 
@@ -11,6 +12,7 @@ export const writtenPrograms = {
   consuming: consumingPrograms,
   settling: settlingPrograms,
   sending: sendingPrograms,
+  "not there yet": missingFeaturePrograms,
 } as const;
 
 export { restrictedArtemis, restrictedEverhold, restrictedPrograms } from "./restricted.ts";
