@@ -162,7 +162,7 @@ class Author {
       {
         routing: random.chance(0.1) && !isByFullName ? undefined : queue.routingType,
         durable: this.#areDurable,
-        priority: isHurried || random.chance(0.7) ? 4 : random.integer(0, 9),
+        priority: isHurried || isTransacted || random.chance(0.7) ? 4 : random.integer(0, 9),
         requiresResponse: random.chance(0.7),
         properties: {
           ...(random.chance(0.6) ? { n: { type: "int", value: random.integer(0, 2) } } : {}),
@@ -172,7 +172,7 @@ class Author {
     );
   }
 
-  /** Of one priority, because it is a matter of luck what a higher one overtakes. */
+  /** Of one priority, as in a transaction: it is a matter of luck what a higher one overtakes. */
   #publishSeveral(): void {
     const actor = this.#actor();
     this.#script.together(() => {
