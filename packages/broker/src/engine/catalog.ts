@@ -3,6 +3,7 @@ import { EverholdError } from "@everhold/base";
 import { limits } from "../limits.ts";
 import { parseFilter } from "../selector/selector.ts";
 import {
+  checkDefinition,
   defaultQueueDefinition,
   type QueueDefinition,
   type RoutingType,
@@ -138,8 +139,9 @@ export class Catalog {
     }
     checkName("queue", definition.name);
     checkCount("queues", this.#queues.size, limits.queueCountMax);
-    // The filter is checked before anything is written.
+    // Everything is checked before anything is written.
     parseFilter(definition.filter);
+    checkDefinition(definition);
     const { addressName, routingType, temporary } = definition;
     // An address that nobody asked for by itself goes with its last queue.
     this.createAddress(addressName, [routingType], true, temporary);
@@ -153,13 +155,14 @@ export class Catalog {
 
   /**
    * Changes attributes of a queue; its name, its address and whether it is kept stay.
-   * @throws EverholdError EVH_INVALID_FILTER; EVH_MAX_CONSUMERS for fewer than it has
+   * @throws EverholdError EVH_INVALID_FILTER; EVH_MAX_CONSUMERS for fewer than it has; EVH_INVALID_QUEUE
    */
   updateQueue(queue: LiveQueue, changes: Partial<QueueDefinition>): void {
     const { name, addressName, durable, temporary } = queue.state.definition;
     const fixed = { name, addressName, durable, temporary };
     const definition = { ...queue.state.definition, ...changes, ...fixed };
     const selector = parseFilter(definition.filter);
+    checkDefinition(definition);
     const { maxConsumers, routingType } = definition;
     if (maxConsumers >= 0 && queue.takerCount > maxConsumers) {
       throw new EverholdError(

@@ -75,6 +75,11 @@ export class LiveQueue {
     return this.state.definition.name;
   }
 
+  /** Whether what comes to it is dropped: it is to hold nothing while nobody consumes from it. */
+  get keepsNothing(): boolean {
+    return this.takerCount === 0 && this.state.definition.purgeOnNoConsumers;
+  }
+
   /** Adds a consumer behind those of its priority and above those of a lower one. */
   addConsumer(consumer: Consumer): void {
     let index = this.consumers.findIndex((one) => one.priority < consumer.priority);

@@ -330,8 +330,7 @@ export class Router {
   }
 
   #addTarget(queue: LiveQueue): void {
-    // Such a queue holds nothing while nobody consumes from it.
-    if (queue.takerCount === 0 && queue.state.definition.purgeOnNoConsumers) return;
+    if (queue.keepsNothing) return;
     this.#targets.push(queue);
     this.#plan.addTarget(queue.state);
   }

@@ -18,24 +18,28 @@ export function removeMessage({ broker, queue }: ManagedQueue, { key }: VisitedM
   broker.engine.acknowledgeOne(queue, key);
 }
 
-/** Moves a message to another queue; it says there where it came from. */
+/**
+ * Moves a message to another queue; it says there where it came from.
+ * @throws EverholdError EVH_QUEUE_DOES_NOT_EXIST when that has gone meanwhile
+ */
 export function moveMessage(
   { broker, queue }: ManagedQueue,
   { key }: VisitedMessage,
   target: LiveQueue,
 ): void {
+  if (target.isDeleted) throw noTarget(target.name);
   broker.engine.redelivery.moveTo(queue, key, target, "admin");
 }
 
 /**
  * Gives a dead letter or an expired message back to the queue that it came from, to be delivered as if it
  * had never left; it expires no more. False when it did not come from another queue, or when that queue
- * is gone.
+ * is gone or would not keep it.
  */
 export function retryMessage(target: ManagedQueue, message: VisitedMessage): boolean {
   const { broker, queue } = target;
   const origin = broker.engine.catalog.findQueue(message.row.origin);
-  if (origin === undefined || origin === queue) return false;
+  if (origin === undefined || origin === queue || origin.keepsNothing) return false;
   const { offset } = message.body;
   const end = offset + message.row.messageLength;
   const sent = readMessage(new ByteReader(message.body.bytes.subarray(offset, end)));
@@ -46,8 +50,8 @@ export function retryMessage(target: ManagedQueue, message: VisitedMessage): boo
 }
 
 /**
- * Gives a message another priority: it goes behind those that have it. False when it has it already, or
- * when it came from another queue, of which it would know no more.
+ * Gives a message another priority: it goes behind those that have it. False when it has it already, when
+ * it came from another queue, of which it would know no more, or when the queue would not keep it.
  */
 export function changePriority(
   target: ManagedQueue,
@@ -55,6 +59,7 @@ export function changePriority(
   priority: number,
 ): boolean {
   if (message.row.priority === priority || message.row.origin !== "") return false;
+  if (target.queue.keepsNothing) return false;
   const { offset } = message.body;
   const end = offset + message.row.messageLength;
   const sent = readMessage(new ByteReader(message.body.bytes.subarray(offset, end)));
@@ -80,16 +85,18 @@ export function checkExpiryAddress({ broker, queue }: ManagedQueue): string {
  */
 export function otherQueue({ broker, queue }: ManagedQueue, name: string): LiveQueue {
   const found = broker.engine.catalog.findQueue(name);
-  if (found === undefined) {
-    throw new EverholdError(
-      "EVH_QUEUE_DOES_NOT_EXIST",
-      `cannot move messages to the queue "${name}": there is none of this name`,
-    );
-  }
+  if (found === undefined) throw noTarget(name);
   if (found === queue) {
     throw new EverholdError("EVH_REJECTED", `cannot move messages of "${name}" to itself`);
   }
   return found;
+}
+
+function noTarget(name: string): EverholdError {
+  return new EverholdError(
+    "EVH_QUEUE_DOES_NOT_EXIST",
+    `cannot move messages to the queue "${name}": there is none of this name`,
+  );
 }
 
 /** Sends what nobody may drop by mistake somewhere, or not at all. */
@@ -109,12 +116,23 @@ function checkSink(queue: LiveQueue, addressName: string | undefined, what: stri
   return addressName;
 }
 
-/** Puts a copy of a message into another queue; the message stays. What expires no more, does not there. */
+/**
+ * Puts a copy of a message into another queue; the message stays. What expires no more, does not there.
+ * @throws EverholdError EVH_QUEUE_DOES_NOT_EXIST when that has gone meanwhile, EVH_REJECTED when it would not
+ * keep the copy, EVH_ADDRESS_FULL
+ */
 export function copyMessage(
   { broker }: ManagedQueue,
   { row, body }: VisitedMessage,
   target: LiveQueue,
 ): void {
+  if (target.isDeleted) throw noTarget(target.name);
+  if (target.keepsNothing) {
+    throw new EverholdError(
+      "EVH_REJECTED",
+      `cannot copy a message to "${target.name}": it keeps none while nobody consumes from it`,
+    );
+  }
   const bytes = body.bytes.subarray(body.offset, body.offset + row.messageLength);
   const sent = readMessage(new ByteReader(bytes));
   const expiration = row.expirationMs === 0 ? 0 : sent.expiration;
@@ -154,5 +172,6 @@ function prepareCopy({ engine }: ManagedBroker, message: CoreMessage, target: Li
   scanMessage(view, 0, bytes.length, router.scan);
   router.identify(bytes, view, false);
   engine.credits.checkRoom(target.address);
+  router.checkRows(target.address, 1);
   router.prepareAgain({ address: target.address, targets: [target] }, bytes, view, 0, bytes.length);
 }

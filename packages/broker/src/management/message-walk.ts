@@ -4,6 +4,7 @@ import type { RecordView } from "@everhold/journal";
 import type { LiveQueue } from "../engine/live-queue.ts";
 import { parseFilter, type Selector } from "../selector/selector.ts";
 import { createRowView, type RowView } from "../state/row-bodies.ts";
+import { laneCountMax, laneOfKey, sequenceOfKey } from "../state/row-key.ts";
 import { ScanCursor } from "../state/scan-cursor.ts";
 import { limits } from "./limits.ts";
 import type { ManagedQueue } from "./managed-broker.ts";
@@ -34,8 +35,7 @@ export interface WalkOptions {
 }
 
 /**
- * Shows a visitor the messages of a queue, as many as there are at the start, and gives then what `result`
- * says. The visitor may remove or move what it is shown; it ends the walk with `false`. A long walk goes
+ * Shows a visitor the messages that a queue holds at the start, and gives then what `result` says. The visitor may remove or move what it is shown; it ends the walk with `false`. A long walk goes
  * on in later turns, and one whose messages are on the disk waits for them: then the outcome is a promise.
  *
  * @throws EverholdError EVH_INVALID_FILTER
@@ -75,7 +75,8 @@ class MessageWalk {
     offset: 0,
   };
   readonly #done = deferred<undefined>();
-  #remaining: number;
+  /** For each lane the sequence that the next message will get: from there on messages came later. */
+  readonly #ends: readonly number[];
 
   constructor(
     target: ManagedQueue,
@@ -91,7 +92,10 @@ class MessageWalk {
     this.#keys = options.keys;
     this.#atStepEnd = options.atStepEnd ?? (() => {});
     this.#visit = visit;
-    this.#remaining = target.queue.state.messageCount;
+    const { state } = target.queue;
+    this.#ends = Array.from({ length: laneCountMax }, (_, lane) =>
+      sequenceOfKey(state.nextKey(lane)),
+    );
   }
 
   /** The first step, within that of the caller. */
@@ -114,16 +118,11 @@ class MessageWalk {
         );
         return;
       }
-      if (this.#queue.isDeleted || this.#remaining === 0) {
-        this.#end("ended");
-        return;
-      }
-      const key = this.#next();
+      const key = this.#queue.isDeleted ? -1 : this.#next();
       if (key < 0) {
         this.#end("ended");
         return;
       }
-      this.#remaining -= 1;
       if (this.#keys?.has(key) === false) continue;
       this.#queue.state.read(key, this.#row);
       if (this.#messageId !== undefined && this.#row.messageId !== this.#messageId) continue;
@@ -142,6 +141,15 @@ class MessageWalk {
   }
 
   #next(): number {
+    for (;;) {
+      const key = this.#scan();
+      const lane = laneOfKey(key);
+      if (key < 0 || sequenceOfKey(key) < (this.#ends[lane] ?? 0)) return key;
+      this.#cursor.passLane(lane);
+    }
+  }
+
+  #scan(): number {
     const { journal } = this.#target.broker.engine;
     const { state } = this.#queue;
     if (this.#which === "resting") return state.scanResting(this.#cursor, journal.commitPosition);

@@ -1,5 +1,15 @@
-import { ProtocolError } from "@everhold/base";
-import { flag, i32, i64, nullable, string, struct, type Field, type ValueOf } from "@everhold/wire";
+import { EverholdError, ProtocolError } from "@everhold/base";
+import {
+  ByteWriter,
+  flag,
+  i32,
+  i64,
+  nullable,
+  string,
+  struct,
+  type Field,
+  type ValueOf,
+} from "@everhold/wire";
 import { stateLimits } from "./state-limits.ts";
 
 /** Who gets a message of an address: one of its anycast queues, and each of its multicast queues. */
@@ -54,6 +64,26 @@ export const queueDefinition = struct({
   groupRebalancePauseDispatch: nullable(flag),
 });
 export type QueueDefinition = ValueOf<typeof queueDefinition>;
+
+const checked = new ByteWriter(256);
+
+/**
+ * Refuses a definition that no record can hold, such as one with a number of more than 32 bits.
+ * @throws EverholdError EVH_INVALID_QUEUE
+ */
+export function checkDefinition(definition: QueueDefinition): void {
+  checked.clear();
+  try {
+    queueDefinition.write(checked, definition, 0);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new EverholdError(
+      "EVH_INVALID_QUEUE",
+      `cannot define the queue "${definition.name}": ${error.message}`,
+      { cause: error },
+    );
+  }
+}
 
 /** A definition with Artemis' defaults: durable, no filter, any number of consumers, nothing else said. */
 export function defaultQueueDefinition(

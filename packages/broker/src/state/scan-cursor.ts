@@ -22,6 +22,11 @@ export class ScanCursor {
     this.#next[laneOfKey(key)] = sequenceOfKey(key) + 1;
   }
 
+  /** Moves behind all rows of a lane, those to come as well. */
+  passLane(lane: number): void {
+    this.#next[lane] = Number.MAX_SAFE_INTEGER;
+  }
+
   /** Moves back to a row if it was passed, because it has become ready again. */
   rewind(key: number): void {
     const lane = laneOfKey(key);

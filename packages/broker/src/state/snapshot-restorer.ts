@@ -37,6 +37,8 @@ export class SnapshotRestorer {
   /** The highest `asOf` of all sections: records from there on are never skipped. */
   #asOfMax = 0;
   #isReading = true;
+  /** Ids below it were given to somebody before the snapshot was begun. */
+  #nextId = 0;
 
   /** The address of each queue, by ids. */
   readonly addressIds = new Map<number, number>();
@@ -90,6 +92,14 @@ export class SnapshotRestorer {
     return position < this.#asOfMax && position < (this.#addresses.get(id) ?? 0);
   }
 
+  /**
+   * Whether an id was given before the snapshot was begun. A queue of such an id that the snapshot does not
+   * have was deleted while it was written: the record of that deletion must follow.
+   */
+  hasPassed(id: number): boolean {
+    return id < this.#nextId;
+  }
+
   /** Whether the snapshot holds the queue that the record at `position` created. */
   coversQueue(id: number, position: number): boolean {
     return position < this.#asOfMax && position < (this.#queues.get(id)?.asOf ?? 0);
@@ -112,6 +122,7 @@ export class SnapshotRestorer {
       case sectionTags.catalog: {
         const { nextId, expiryBaseMs } = catalogEntry.read(reader, 0);
         if (nextId > 0) this.#tables.passId(nextId - 1);
+        this.#nextId = nextId;
         if (expiryBaseMs > 0) this.#tables.expiry.setBase(expiryBaseMs);
         return;
       }

@@ -114,6 +114,33 @@ describe("recovery of the state", () => {
     assert.equal(found.fingerprint(), state.fingerprint());
   });
 
+  it("a queue that changed and ended while a snapshot was written is gone", () => {
+    for (const isWritten of [false, true]) {
+      const log = new MemoryLog();
+      const state = new BrokerState(log, { snapshotSectionBytes: 200 });
+      state.recovered();
+      state.afterRecovery(nowMs);
+      state.createAddress({ name: "a", routingTypes: ["anycast"], autoCreated: true });
+      state.createQueue(defaultQueueDefinition("q", "a", "anycast"));
+      const keys = Array.from({ length: 20 }, (_, index) => send(state, index + 1));
+      const queue = state.findQueue("q");
+      assert.ok(queue);
+      log.commit();
+      const snapshot = new MemorySnapshot(log);
+      state.beginSnapshot();
+      // One section has the addresses; the next ones begin with the queue, which does not fit into one.
+      for (let count = isWritten ? 3 : 1; count > 0; count -= 1) {
+        assert.ok(state.nextSnapshotSection(snapshot));
+      }
+      state.updateQueue(queue, { ...queue.definition, maxConsumers: 3 });
+      state.acknowledge(queue, keys.slice(0, 2), 2);
+      send(state, 21);
+      state.deleteQueue(queue);
+      while (state.nextSnapshotSection(snapshot));
+      assert.equal(recover(log, snapshot).fingerprint(), state.fingerprint());
+    }
+  });
+
   it("refuses a later definition of a queue under another name", () => {
     const log = new MemoryLog();
     startedState(log).createQueue(defaultQueueDefinition("r", "a", "anycast"));

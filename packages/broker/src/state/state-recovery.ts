@@ -254,6 +254,10 @@ export class StateRecovery {
       queue.define(definition);
       return;
     }
+    if (this.#restored.hasPassed(id)) {
+      this.#noteMissing(id, payload.position);
+      return;
+    }
     this.#tables.putQueue(id, definition, true);
     this.#restored.addressIds.set(id, addressId);
   }

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { EverholdError } from "@everhold/base";
+
+import { crashAndRestart, runUntil, startBroker } from "../testing/test-broker.test-support.ts";
+import { messageOf, TestClient } from "../testing/test-client.test-support.ts";
+import { limits } from "./limits.ts";
+
+/** More messages than a walk looks at in one step, in queue `q`. */
+async function withManyMessages(): ReturnType<typeof startBroker> {
+  const started = await startBroker();
+  const client = await TestClient.open(started.world);
+  await client.createQueue({ queueName: "q" });
+  await client.createQueue({ queueName: "other" });
+  for (let number = 0; number <= limits.rowsPerStep; number += 1) {
+    client.post(messageOf("q", { text: String(number) }), 0, false);
+  }
+  await client.settle();
+  return started;
+}
+
+describe("management beside other work", () => {
+  it("a walk shows each message once, also where it puts others into the queue", async () => {
+    const { world, broker } = await startBroker();
+    const client = await TestClient.open(world);
+    await client.createQueue({ queueName: "q" });
+    for (const priority of [9, 0, 1]) await client.publish("q", "x", { priority, durable: false });
+    const { value } = broker.management.invoke("queue.q", "changeMessagesPriority", [null, 5]);
+    assert.equal(await runUntil(world, Promise.resolve(value)), 3);
+  });
+
+  it("a message is not moved to a queue that was deleted meanwhile", async () => {
+    const { world, broker } = await withManyMessages();
+    const { management } = broker;
+    const listed = management.invoke("queue.q", "listMessages", [null]).value;
+    const first = (await runUntil(world, Promise.resolve(listed))) as { messageID: number }[];
+    // The last one of the queue is behind the first step of the walk.
+    const client = await TestClient.open(world);
+    await client.consume("q", { browseOnly: true });
+    const ids = (await client.deliveries()).map((message) => message.messageId);
+    assert.equal(ids[0], first[0]?.messageID);
+    const moved = management.invoke("queue.q", "moveMessage", [ids.at(-1) ?? 0, "other"]).value;
+    const copied = management.invoke("queue.q", "copyMessage", [ids.at(-1) ?? 0, "other"]).value;
+    management.invoke("broker", "destroyQueue", ["other"]);
+    const settled = Promise.allSettled([moved, copied]);
+    for (const { status } of await runUntil(world, settled)) assert.equal(status, "rejected");
+    const again = await crashAndRestart(world);
+    const count = again.management.read("queue.q", "MessageCount").value;
+    assert.equal(count, limits.rowsPerStep + 1);
+  });
+
+  it("a queue with numbers or names that no record can hold is refused", async () => {
+    const { world, broker } = await startBroker();
+    const client = await TestClient.open(world);
+    await client.createQueue({ queueName: "q" });
+    const before = broker.dump();
+    for (const wrong of [
+      { "max-consumers": 2 ** 31 },
+      { "group-buckets": -(2 ** 40) },
+      { "last-value-key": "x".repeat(5_000) },
+    ]) {
+      for (const name of ["q", "new"]) {
+        const operation = name === "q" ? "updateQueue" : "createQueue";
+        const json = JSON.stringify({ name, ...wrong });
+        assert.throws(
+          () => broker.management.invoke("broker", operation, [json]),
+          (error) => EverholdError.is(error, "EVH_INVALID_QUEUE"),
+        );
+      }
+    }
+    assert.throws(
+      () => broker.management.invoke("broker", "updateQueue", ["q", null, 2 ** 31, null]),
+      (error) => EverholdError.is(error, "EVH_INVALID_QUEUE"),
+    );
+    assert.equal(broker.dump(), before);
+  });
+
+  it("a message is not given back to a queue that would not keep it", async () => {
+    const addressSettings = { expiryAddress: "expired" };
+    const { world, broker } = await startBroker({ addressSettings });
+    const client = await TestClient.open(world);
+    await client.createQueue({ queueName: "q" });
+    const expiration = world.ports().wallClock.nowMs() + 10_000_000;
+    await client.publish("q", "x", { expiration });
+    const { management } = broker;
+    assert.equal(
+      await runUntil(
+        world,
+        Promise.resolve(management.invoke("queue.q", "expireMessages", [null]).value),
+      ),
+      1,
+    );
+    await world.settle();
+    management.invoke("broker", "updateQueue", ["q", null, null, true]);
+    const retried = management.invoke("queue.expired", "retryMessages", []).value;
+    assert.equal(await runUntil(world, Promise.resolve(retried)), 0);
+    assert.equal(management.read("queue.expired", "MessageCount").value, 1);
+  });
+});
