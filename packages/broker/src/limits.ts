@@ -87,6 +87,8 @@ export const limits = {
   transactionAcksMax: 1_000_000,
   /** Bytes sent in one local transaction, for it lies in one batch of the journal. Above: the same. */
   transactionBytesMax: 64 * 1024 * 1024,
+  /** Management requests in one local transaction, for their replies wait for its end. Above: the same. */
+  transactionRequestsMax: 1_000,
   /** Addresses that one connection finds by the bytes of their name. Above: the table starts anew. */
   addressCacheMax: 1_024,
   /** Forced deliveries that one consumer waits for; a client asks for one at a time. Above: protocol error. */

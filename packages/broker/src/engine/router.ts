@@ -173,13 +173,15 @@ export class Router {
     );
   }
 
+  /** Bytes of the largest message that a delivery and a record can hold. */
+  get messageBytesMax(): number {
+    const { config, journal } = this.#engine;
+    return Math.min(config.messageBytesMax, journal.recordBytesMax - limits.recordOverheadBytes);
+  }
+
   /** Refuses a message that no delivery or no record could hold. @throws EverholdError EVH_REJECTED */
   checkSize(messageBytes: number): void {
-    const { config, journal } = this.#engine;
-    const max = Math.min(
-      config.messageBytesMax,
-      journal.recordBytesMax - limits.recordOverheadBytes,
-    );
+    const max = this.messageBytesMax;
     if (messageBytes <= max) return;
     throw new EverholdError(
       "EVH_REJECTED",

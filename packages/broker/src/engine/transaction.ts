@@ -74,7 +74,8 @@ export class Transaction implements DeferredWork {
 
   /** Adds what is to happen when it is committed, and not when it is rolled back. */
   addWork(work: DeferredWork): void {
-    this.#works.push(work);
+    if (this.#works.length < limits.transactionRequestsMax) this.#works.push(work);
+    else this.fail(tooLarge("requests", limits.transactionRequestsMax));
   }
 
   /** Adds the settlement of `count` deliveries that are in flight. */

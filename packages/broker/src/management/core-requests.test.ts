@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { limits as brokerLimits } from "../limits.ts";
 import { decodeTextBody, encodeTextBody, packets, type TypedValue } from "@everhold/wire";
 
+import { limits } from "./limits.ts";
 import type { ManualWorld } from "../testing/manual-world.test-support.ts";
 import { crashAndRestart, startBroker } from "../testing/test-broker.test-support.ts";
 import {
@@ -74,6 +76,63 @@ async function ask(client: TestClient, message: Uint8Array): Promise<Answer> {
 }
 
 describe("management by messages", () => {
+  it("what took several steps is durable before its reply leaves", async () => {
+    const { world } = await startBroker();
+    const client = await requestor(world);
+    await client.createQueue({ queueName: "q" });
+    const count = limits.rowsPerStep * 2 + 1;
+    for (let number = 0; number < count; number += 1) client.post(messageOf("q"), 0, false);
+    await client.settle();
+    world.disk.holdsWrites = true;
+    client.post(call("queue.q", "removeAllMessages"), 0, false);
+    await client.settle();
+    // The first write ends, which has what the first step did; the others are still under way.
+    world.disk.releaseWrites();
+    world.disk.holdsWrites = true;
+    assert.deepEqual(await client.deliveries(), []);
+    world.disk.releaseWrites();
+    assert.deepEqual(await answer(client), { succeeded: true, result: count });
+  });
+
+  it("a reply for a queue that has gone makes no queue", async () => {
+    const { world, broker } = await startBroker();
+    const client = await TestClient.open(world);
+    await client.createQueue({ address: "a", queueName: "other" });
+    const before = broker.dump();
+    const properties = { _AMQ_ResourceName: "broker", _AMQ_OperationName: "getNodeID" };
+    client.post(request({ ...properties, JMSReplyTo: "a::gone" }, null));
+    client.post(request({ ...properties, JMSReplyTo: "activemq.management" }, null));
+    assert.deepEqual(await client.names(), ["NULL_RESPONSE", "NULL_RESPONSE"]);
+    assert.equal(broker.dump(), before);
+    assert.equal(broker.management.read("queue.other", "MessageCount").value, 0);
+  });
+
+  it("a result that no message can hold is a failure that says so", async () => {
+    const { world } = await startBroker({ messageBytesMax: 8_000 });
+    const client = await requestor(world);
+    const { succeeded, result } = await ask(client, call("broker", "listQueues", "", 1, -1));
+    assert.equal(succeeded, true);
+    for (let number = 0; number < 10; number += 1) {
+      await client.createQueue({ queueName: `${number}`.repeat(100) });
+    }
+    assert.ok(String(result).length < 4_000);
+    const refused = await ask(client, call("broker", "listQueues", "", 1, -1));
+    assert.equal(refused.succeeded, false);
+    assert.match(String(refused.result), /at most \d+ are sent; ask for less/);
+  });
+
+  it("requests of one transaction are bounded", async () => {
+    const { world } = await startBroker();
+    const client = await TestClient.open(world, { autoCommitSends: false });
+    const message = request({ _AMQ_ResourceName: "x", _AMQ_OperationName: "y" }, null);
+    for (let number = 0; number <= brokerLimits.transactionRequestsMax; number += 1) {
+      client.post(message, 0, false);
+    }
+    client.send(packets.commit, 10, { correlationId: 3 });
+    const exception = await client.expect(packets.exception);
+    assert.match(exception.message ?? "", /more requests than a transaction may/);
+  });
+
   it("the address looks as if it existed", async () => {
     const { world } = await startBroker();
     const client = await TestClient.open(world);

@@ -95,6 +95,8 @@ class Reply implements DeferredWork {
   readonly #to: string | undefined;
   readonly #correlation: TypedValue | undefined;
   #isReleased = false;
+  /** What was done for the content is committed when everything before this position is. */
+  #donePosition = 0;
   #content: { readonly isSuccess: boolean; readonly json: string | null } | undefined;
 
   constructor(engine: Engine, session: Session, request: CoreMessage) {
@@ -106,11 +108,12 @@ class Reply implements DeferredWork {
 
   succeed(result: ManagementAnswer["result"], value: ManagementValue): void {
     const json = value === null ? null : JSON.stringify([forCore(result, value)]);
-    if (json !== null && json.length > limits.resultCharsMax) {
+    const charsMax = this.#charsMax;
+    if (json !== null && json.length > charsMax) {
       this.fail(
         new EverholdError(
           "EVH_REJECTED",
-          `the result has ${json.length} characters, at most ${limits.resultCharsMax} are sent; ask for less`,
+          `the result has ${json.length} characters, at most ${charsMax} are sent; ask for less`,
         ),
       );
     } else this.#content = { isSuccess: true, json };
@@ -121,11 +124,14 @@ class Reply implements DeferredWork {
       code: error.code,
       reason: error.message,
     });
-    this.#content = { isSuccess: false, json: JSON.stringify([error.message]) };
+    // What was asked for may be quoted in it, however long that is.
+    const reason = error.message.slice(0, limits.failureCharsMax);
+    this.#content = { isSuccess: false, json: JSON.stringify([reason]) };
   }
 
   /** The content came later; what was done for it must be committed before it may be told. */
   complete(): void {
+    this.#donePosition = this.#engine.journal.endPosition;
     if (this.#isReleased) this.#session.sink.afterCommit(this);
     this.#engine.endStep();
   }
@@ -133,9 +139,16 @@ class Reply implements DeferredWork {
   run(): void {
     this.#isReleased = true;
     if (this.#content === undefined || this.#to === undefined || this.#engine.isHalted) return;
+    if (this.#donePosition > this.#engine.journal.commitPosition) {
+      // The request went on after its first step, and only that is committed.
+      this.#session.sink.afterCommit(this);
+      return;
+    }
     // Who does not wait for it any more has taken the queue away; nothing is made for the reply.
     const { catalog } = this.#engine;
-    if (catalog.findAddress(splitName(this.#to).address) === undefined) return;
+    const { address, queue, isQualified } = splitName(this.#to);
+    if (catalog.findAddress(address) === undefined) return;
+    if (isQualified && catalog.findQueue(queue) === undefined) return;
     try {
       sendOwn(this.#engine, this.#to, this.#encode(this.#to, this.#content));
     } catch (error) {
@@ -146,6 +159,12 @@ class Reply implements DeferredWork {
         reason: error.message,
       });
     }
+  }
+
+  /** Characters of a result that a message has room for: two bytes each. */
+  get #charsMax(): number {
+    const bodyBytesMax = this.#engine.router.messageBytesMax - limits.replyOverheadBytes;
+    return Math.min(limits.resultCharsMax, Math.floor(bodyBytesMax / 2));
   }
 
   #encode(

@@ -4,6 +4,10 @@ export const limits = {
   requestCharsMax: 1_000_000,
   /** Characters of a result as JSON, so that it fits into one message. Above: the request fails. */
   resultCharsMax: 4_000_000,
+  /** Characters of the reason why a request failed. The rest is left out. */
+  failureCharsMax: 4_096,
+  /** Bytes of a reply besides its body that are counted in advance: its correlation id is as long as the client likes. */
+  replyOverheadBytes: 1_024,
   /** Requests that wait for a walk through a queue to end, of all clients. Above: the next one fails. */
   requestsWaitingMax: 1_000,
   /** Messages that one walk looks at in one step, so that no step takes longer than some milliseconds. */
