@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { EverholdError } from "@everhold/base";
+import type { TypedValue } from "@everhold/wire";
 
 import { crashAndRestart, runUntil, startBroker } from "../testing/test-broker.test-support.ts";
 import { messageOf, TestClient } from "../testing/test-client.test-support.ts";
@@ -74,6 +75,31 @@ describe("management beside other work", () => {
       (error) => EverholdError.is(error, "EVH_INVALID_QUEUE"),
     );
     assert.equal(broker.dump(), before);
+  });
+
+  it("a result of too many characters is refused before it is whole", async () => {
+    const { world, broker } = await startBroker();
+    const client = await TestClient.open(world);
+    await client.createQueue({ queueName: "q" });
+    const names = Array.from({ length: 5_000 }, (_, number) => `a property ${number}`);
+    const many: Record<string, TypedValue> = {};
+    for (const name of names) many[name] = { type: "boolean", value: true };
+    for (let number = 0; number < 45; number += 1) {
+      many["long"] = { type: "string", value: `${number}${"x".repeat(100_000)}` };
+      await client.publish("q", "", { properties: many });
+    }
+    for (const [operation, ...values] of [
+      ["listMessages", null],
+      ["countMessages", null, "long"],
+    ] as const) {
+      await assert.rejects(
+        async () => {
+          const { value } = broker.management.invoke("queue.q", operation, values);
+          await runUntil(world, Promise.resolve(value));
+        },
+        (error) => EverholdError.is(error, "EVH_REJECTED") && /ask for less/.test(error.message),
+      );
+    }
   });
 
   it("a message is not given back to a queue that would not keep it", async () => {

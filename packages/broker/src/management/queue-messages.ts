@@ -50,36 +50,44 @@ export function notKept(): EverholdError {
 /** The first messages of a kind, described. */
 export function listMessages(target: ManagedQueue, options: WalkOptions): Outcome {
   const found: ManagementValue[] = [];
+  let charCount = 0;
   return walkMessages(
     target,
     { ...options, readsMessages: true },
     (message) => {
-      found.push(describeMessage(message));
+      const description = describeMessage(message);
+      found.push(description);
+      charCount += JSON.stringify(description).length;
+      checkResult(charCount);
       return found.length < limits.messagesListedMax;
     },
     () => found,
   );
 }
 
+/** Refuses to gather more than a reply may hold: messages may have tens of thousands of properties. */
+function checkResult(charCount: number): void {
+  if (charCount <= limits.resultCharsMax) return;
+  throw new EverholdError(
+    "EVH_REJECTED",
+    `the result has more than ${limits.resultCharsMax} characters, which is the limit; ask for less`,
+  );
+}
+
 /** The first messages that wait for their time, described. */
 export function listScheduledMessages(target: ManagedQueue): Outcome {
-  const found: ManagementValue[] = [];
-  if (target.queue.state.scheduledCount === 0) return found;
-  return walkMessages(
-    target,
-    { which: "resting", readsMessages: true },
-    (message) => {
-      if (target.queue.state.isScheduled(message.key)) found.push(describeMessage(message));
-      return found.length < limits.messagesListedMax;
-    },
-    () => found,
-  );
+  const { state } = target.queue;
+  if (state.scheduledCount === 0) return [];
+  // What is not scheduled need not be read from the disk.
+  const keys = { has: (key: number) => state.isScheduled(key) };
+  return listMessages(target, { which: "resting", keys });
 }
 
 /** The first messages that consumers hold, described, by who holds them. */
 export function listDeliveringMessages(target: ManagedQueue): Outcome {
   const holders = new Map<number, string>();
   const found = new Map<string, ManagementValue[]>();
+  let charCount = 0;
   for (const { session, id, deliveries } of target.queue.consumers) {
     const name = `${session.name} consumer ${id}`;
     for (const key of deliveries.keys()) {
@@ -92,8 +100,11 @@ export function listDeliveringMessages(target: ManagedQueue): Outcome {
     (message) => {
       const name = holders.get(message.key) ?? "";
       const messages = found.get(name);
-      if (messages === undefined) found.set(name, [describeMessage(message)]);
-      else messages.push(describeMessage(message));
+      const description = describeMessage(message);
+      charCount += JSON.stringify(description).length;
+      checkResult(charCount);
+      if (messages === undefined) found.set(name, [description]);
+      else messages.push(description);
       holders.delete(message.key);
       return holders.size > 0;
     },
@@ -108,13 +119,18 @@ export function countByProperty(
   name: string,
 ): Outcome {
   const counts = new Map<string, number>();
+  let charCount = 0;
   return walkMessages(
     target,
     { which: "ready", filter: selector, readsMessages: true },
     (message) => {
       const value = propertyText(message, name) ?? "null";
       const found = counts.get(value);
-      if (found === undefined && counts.size >= limits.groupsCountedMax) return;
+      if (found === undefined) {
+        if (counts.size >= limits.groupsCountedMax) return;
+        charCount += value.length;
+        checkResult(charCount);
+      }
       counts.set(value, (found ?? 0) + 1);
     },
     () => Object.fromEntries(counts),
