@@ -45,7 +45,8 @@ export type Leftovers = ReadonlyMap<string, ReadonlySet<string>>;
  * - A send that was refused is never delivered. One whose outcome is unknown is in all queues or in none.
  * - What was attempted too often goes to the dead letters once, and nowhere else any more.
  * - Nothing is delivered after its settlement was confirmed, and a repeat is marked as one; except for
- *   what a client still hands out from a connection that is broken already.
+ *   what a client still hands out from a connection that is broken already. In a queue whose messages are
+ *   moved by hand a repeat may come unmarked, because deliveries are counted anew where they arrive.
  * - Nothing is delivered before its time.
  * - A queue with one consumer delivers a producer's messages in the order in which they were sent,
  *   durable ones and others each among themselves, those that are given back excepted; and those for a
@@ -55,6 +56,7 @@ export type Leftovers = ReadonlyMap<string, ReadonlySet<string>>;
 export class Oracle {
   readonly #queuesByAddress = new Map<string, Set<string>>();
   readonly #sharedQueues = new Set<string>();
+  readonly #managedQueues = new Set<string>();
   readonly #sends = new Map<string, SendState>();
   readonly #transactions = new Map<string, TransactionState>();
   readonly #lastSequence = new Map<string, number>();
@@ -103,6 +105,11 @@ export class Oracle {
     const queues = this.#queuesByAddress.get(address) ?? new Set();
     this.#queuesByAddress.set(address, queues.add(queue));
     if (shared) this.#sharedQueues.add(queue);
+  }
+
+  /** Messages of the queue are moved away and back by hand. */
+  queueManaged(queue: string): void {
+    this.#managedQueues.add(queue);
   }
 
   /**
@@ -160,7 +167,7 @@ export class Oracle {
     if (entry.deliveryCount > 1) this.#repeatCount += 1;
     if (delivery.redelivered || delivery.isDeadLetter) return;
     if (entry.deliveryCount === 1) this.#checkOrder(send.record, queue);
-    else {
+    else if (!this.#managedQueues.has(queue)) {
       this.#suspect(delivery, `${queue} delivered ${id} again without marking it as redelivered`);
     }
   }

@@ -9,6 +9,7 @@ import { BrokerProcess } from "./broker-process.ts";
 import { newCast, type Role } from "./cast.ts";
 import { ClientProcess } from "./client-process.ts";
 import { brokerHost, brokerUrl } from "./everhold.ts";
+import { managedQueue, Manager } from "./manager.ts";
 import { Oracle, type OracleCounts } from "./oracle.ts";
 
 /** What to run. */
@@ -55,6 +56,8 @@ class Scenario {
   readonly #brokerMachine: Machine;
   readonly #consumers: readonly ClientProcess[];
   readonly #producers: readonly ClientProcess[];
+  /** In every other seed somebody manages the broker meanwhile. */
+  readonly #manager: Manager | undefined;
   #faults: FaultSchedule | undefined;
 
   constructor(options: ScenarioOptions) {
@@ -85,6 +88,11 @@ class Scenario {
         maxDeliveryAttempts,
       },
     });
+    const isManaged = this.#world.randomFor("manager").chance(0.5);
+    if (isManaged) {
+      this.#manager = new Manager(this.#world, this.#broker);
+      this.#oracle.queueManaged(managedQueue);
+    }
     const cast = newCast(this.#prng, maxDeliveryAttempts !== -1);
     for (const { queue, address, shared } of cast.queues) {
       this.#oracle.queueBound(queue, address, shared);
@@ -136,7 +144,10 @@ class Scenario {
     this.#disk.faults.shortWriteProbability = 0;
     this.#disk.faults.writeErrorProbability = 0;
     this.#disk.capacityBytes = Number.MAX_SAFE_INTEGER;
-    return this.#reach("everything comes to rest", () => this.#isAtRest());
+    return this.#reach("everything comes to rest", () => {
+      this.#manager?.tidy();
+      return this.#isAtRest();
+    });
   }
 
   async #end(): Promise<boolean> {
@@ -277,6 +288,7 @@ class Scenario {
           return true;
         },
       },
+      ...(this.#manager?.kinds ?? []),
     ];
   }
 
