@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { EverholdError } from "@everhold/base";
 import type { TypedValue } from "@everhold/wire";
 
+import { limits as brokerLimits } from "../limits.ts";
 import { crashAndRestart, runUntil, startBroker } from "../testing/test-broker.test-support.ts";
 import { messageOf, TestClient } from "../testing/test-client.test-support.ts";
 import { limits } from "./limits.ts";
@@ -49,6 +50,24 @@ describe("management beside other work", () => {
     const again = await crashAndRestart(world);
     const count = again.management.read("queue.q", "MessageCount").value;
     assert.equal(count, limits.rowsPerStep + 1);
+  });
+
+  it("a walk waits while the journal cannot keep up", async () => {
+    const { world, broker } = await withManyMessages();
+    const client = await TestClient.open(world);
+    world.disk.holdsWrites = true;
+    const body = new Uint8Array(500_000);
+    for (let sent = 0; sent <= brokerLimits.stagedHighBytes; sent += body.length) {
+      client.post(messageOf("other", { body }));
+      await client.settle();
+    }
+    const { value } = broker.management.invoke("queue.q", "removeAllMessages", []);
+    await world.settle();
+    assert.equal(broker.management.read("queue.q", "MessageCount").value, 1);
+    world.disk.releaseWrites();
+    await world.settle();
+    await world.pass(limits.walkPauseMs);
+    assert.equal(await runUntil(world, Promise.resolve(value)), limits.rowsPerStep + 1);
   });
 
   it("a queue with numbers or names that no record can hold is refused", async () => {

@@ -12,6 +12,8 @@ export const limits = {
   requestsWaitingMax: 1_000,
   /** Messages that one walk looks at in one step, so that no step takes longer than some milliseconds. */
   rowsPerStep: 2_000,
+  /** Milliseconds for which a walk rests while much waits to be written. Then it looks again. */
+  walkPauseMs: 10,
   /** Messages that one listing shows, as in Artemis. What is behind them is not shown. */
   messagesListedMax: 200,
   /** Characters or bytes that a listing shows of one property, as in Artemis. The rest is left out. */

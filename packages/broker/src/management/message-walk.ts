@@ -2,6 +2,7 @@ import { deferred, EverholdError } from "@everhold/base";
 import type { RecordView } from "@everhold/journal";
 
 import type { LiveQueue } from "../engine/live-queue.ts";
+import { limits as brokerLimits } from "../limits.ts";
 import { parseFilter, type Selector } from "../selector/selector.ts";
 import { createRowView, type RowView } from "../state/row-bodies.ts";
 import { laneCountMax, laneOfKey, sequenceOfKey } from "../state/row-key.ts";
@@ -134,10 +135,15 @@ class MessageWalk {
       if (!this.#show(key)) return;
     }
     this.#atStepEnd();
-    this.#target.broker.ports.timers.atTurnEnd(() => {
+    const { timers } = this.#target.broker.ports;
+    const goOn = (): void => {
       this.#walk();
       engine.endStep();
-    });
+    };
+    // Like producers, it waits while the journal cannot keep up.
+    const isFull = engine.journal.stagedBytes > brokerLimits.stagedHighBytes;
+    if (isFull) timers.after(limits.walkPauseMs, goOn);
+    else timers.atTurnEnd(goOn);
   }
 
   #next(): number {
