@@ -245,7 +245,8 @@ export class Dispatcher {
     for (const consumer of queue.consumers) {
       if (consumer.forcedDeliveries.length === 0) continue;
       const { link } = consumer.session.sink;
-      if (consumer.isScanUnfinished || (consumer.isReady && !link.isWritable)) {
+      const isServed = consumer.isReady && (consumer.isBrowser || !queue.isPaused);
+      if (isServed && (consumer.isScanUnfinished || !link.isWritable)) {
         // What the connection has no room for is still deliverable: the answer comes after it.
         if (!consumer.isScanUnfinished) link.isHeldBack = true;
         queue.mayAwaitMarker = true;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { EverholdError } from "@everhold/base";
-import type { TypedValue } from "@everhold/wire";
+import { encodeTextBody, packets, type TypedValue } from "@everhold/wire";
 
 import { limits as brokerLimits } from "../limits.ts";
 import { crashAndRestart, runUntil, startBroker } from "../testing/test-broker.test-support.ts";
@@ -68,6 +68,31 @@ describe("management beside other work", () => {
     await world.settle();
     await world.pass(limits.walkPauseMs);
     assert.equal(await runUntil(world, Promise.resolve(value)), limits.rowsPerStep + 1);
+  });
+
+  it("a pause in the middle of a consumer's search does not keep its marker from it", async () => {
+    const { world } = await startBroker();
+    const client = await TestClient.open(world);
+    await client.createQueue({ queueName: "q" });
+    for (let number = 0; number < brokerLimits.filterRowsPerStep * 5; number += 1) {
+      client.post(messageOf("q", { durable: false }), 0, false);
+    }
+    await client.consume("q", { filter: "wanted", credits: 0 });
+    client.send(packets.flowToken, 10, { consumerId: 0, credits: 1_000 });
+    const properties = { _AMQ_ResourceName: "queue.q", _AMQ_OperationName: "pause" };
+    const typed = Object.entries(properties).map(([name, value]): [string, TypedValue] => [
+      name,
+      { type: "string", value },
+    ]);
+    const body = encodeTextBody(null);
+    client.post(
+      messageOf("activemq.management", { body, properties: Object.fromEntries(typed) }),
+      0,
+      false,
+    );
+    client.send(packets.forceConsumerDelivery, 10, { consumerId: 0, sequence: 7 });
+    const marker = await client.delivery();
+    assert.equal(marker.properties.get("_hornetq.forced.delivery.seq")?.value, 7);
   });
 
   it("a queue with numbers or names that no record can hold is refused", async () => {
