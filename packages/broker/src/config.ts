@@ -2,6 +2,7 @@ import { EverholdError } from "@everhold/base";
 import type { Endpoint } from "@everhold/env";
 import type { JournalOptions } from "@everhold/journal";
 
+import { isName } from "./engine/broker-addresses.ts";
 import { limits } from "./limits.ts";
 
 /** What happens with sends to an address that has reached `maxSizeBytes`. */
@@ -123,6 +124,8 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
   const { maxDeliveryAttempts, maxSizeBytes } = config.addressSettings;
   checkRange("addressSettings.maxDeliveryAttempts", maxDeliveryAttempts, -1, 254);
   checkRange("addressSettings.maxSizeBytes", maxSizeBytes, -1, Number.MAX_SAFE_INTEGER);
+  checkAddress("addressSettings.deadLetterAddress", config.addressSettings.deadLetterAddress);
+  checkAddress("addressSettings.expiryAddress", config.addressSettings.expiryAddress);
   if (config.messageBytesMax >= config.frameBytesMax) {
     throw new EverholdError(
       "EVH_CONFIG",
@@ -130,6 +133,15 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
     );
   }
   return config;
+}
+
+/** A name that no queue could have would come out only when the first message is to go there. */
+function checkAddress(key: string, name: string | undefined): void {
+  if (name === undefined || isName(name)) return;
+  throw new EverholdError(
+    "EVH_CONFIG",
+    `${key} is "${name.slice(0, 100)}", expected a name of 1 to ${limits.nameCharsMax} characters without "::"`,
+  );
 }
 
 function checkRange(key: string, value: number, min: number, max: number): void {

@@ -10,6 +10,7 @@ import {
 } from "../state/queue-definition.ts";
 import type { QueueState } from "../state/queue-state.ts";
 import type { RouteTarget } from "./address-cache.ts";
+import { isName } from "./broker-addresses.ts";
 import type { ClientLink } from "./client-link.ts";
 import type { Engine } from "./engine.ts";
 import { LiveAddress, LiveQueue } from "./live-queue.ts";
@@ -332,7 +333,7 @@ export class Catalog {
 }
 
 function checkName(what: string, name: string): void {
-  if (name.length > 0 && name.length <= limits.nameCharsMax && !name.includes("::")) return;
+  if (isName(name)) return;
   const shown = name.length > 100 ? `${name.slice(0, 100)}…` : name;
   throw new EverholdError(
     "EVH_INVALID_QUEUE",
