@@ -24,6 +24,7 @@ const kinds = [
   "open",
   "evict",
   "updateAddress",
+  "updateQueue",
   "deleteQueue",
   "deleteAddress",
   "commit",

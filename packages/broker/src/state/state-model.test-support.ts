@@ -188,7 +188,9 @@ export class StateAndModel {
     const row = model.rows[b % Math.max(1, model.rows.length)];
     if (kind === "take") this.#take(model, queue);
     else if (kind === "acknowledge") this.#acknowledge(model, queue, b, c);
-    else if (kind === "deleteQueue") {
+    else if (kind === "updateQueue") {
+      this.state.updateQueue(queue, { ...queue.definition, maxConsumers: c });
+    } else if (kind === "deleteQueue") {
       if (c % 5 !== 0) return;
       this.state.deleteQueue(queue);
       this.queues.delete(model.name);
