@@ -183,7 +183,9 @@ export function queueTests(context: SuiteContext): void {
     await connection.createQueue("managed");
     assert.equal(await management.invoke("queue.managed", "pause"), null);
     await connection.producer("managed").send("kept");
-    assert.equal(await management.attribute("queue.managed", "MessageCount"), 1);
+    assert.equal(await management.attribute("queue.managed", "Paused"), true);
+    // An operation that waits for what the queue has still to do; the attribute MessageCount may lag on Artemis.
+    assert.equal(await management.invoke("queue.managed", "countMessages"), 1);
     const consumer = connection.consumer("managed");
     assert.equal(await consumer.receive({ timeout: 0 }), null);
     await management.invoke("queue.managed", "resume");

@@ -152,10 +152,11 @@ export class Connection implements AsyncDisposable {
     );
   }
 
-  /** The names of all queues. @throws RejectedError EVH_SECURITY for a user who may not manage the broker */
+  /** The names of all queues but the one for replies to this connection. @throws RejectedError EVH_SECURITY for a user who may not manage the broker */
   async queueNames(wait: WaitOptions = {}): Promise<readonly string[]> {
     const names = await this.management.invoke("broker", "getQueueNames", [], wait);
-    return Array.isArray(names) ? names.map(String) : [];
+    if (!Array.isArray(names)) return [];
+    return names.map(String).filter((name) => name !== this.#requests.queue);
   }
 
   /** Creates a queue, with its address; one of this name that exists is left as it is. */

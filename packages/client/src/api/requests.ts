@@ -29,15 +29,16 @@ interface PendingRequest {
  * one, and again after each reconnect. A reply finds its request by correlation id.
  */
 export class Requests {
+  /** The temporary queue that replies come to. */
+  readonly queue: string;
   readonly #core: ConnectionCore;
-  readonly #queue: string;
   readonly #pending = new Map<string, PendingRequest>();
   #opening: Promise<CoreSession> | undefined;
   #nextNumber = 1;
 
   constructor(core: ConnectionCore) {
     this.#core = core;
-    this.#queue = `reply.${randomUuid(core.ports.random)}`;
+    this.queue = `reply.${randomUuid(core.ports.random)}`;
   }
 
   /**
@@ -53,7 +54,7 @@ export class Requests {
     const wait = { deadlineMs, signal: options.signal };
     const subject = { attempt: `send a request to ${address}`, outcome: () => "none" as const };
     await waitFor(this.#core.ports, wait, subject, this.#opening);
-    const correlationId = options.correlationId ?? `${this.#queue}.${this.#nextNumber++}`;
+    const correlationId = options.correlationId ?? `${this.queue}.${this.#nextNumber++}`;
     if (this.#pending.has(correlationId)) {
       throw new EverholdError(
         "EVH_ILLEGAL_STATE",
@@ -115,7 +116,7 @@ export class Requests {
         },
         body,
         // A request that nobody waits for any more is not worth the disk.
-        { durable: false, ...options, replyTo: `temp-queue://${this.#queue}` },
+        { durable: false, ...options, replyTo: `temp-queue://${this.queue}` },
       );
       return base.outbox.send({ address, routing: "anycast" }, encoded, options);
     } catch (error) {
@@ -130,8 +131,8 @@ export class Requests {
       const wait = { timeout: Infinity };
       session = await core.openSession(flavours.preAcknowledge, wait, "open a reply queue");
       const definition = {
-        address: this.#queue,
-        name: this.#queue,
+        address: this.queue,
+        name: this.queue,
         routing: "anycast",
         filter: null,
         durable: false,
@@ -140,7 +141,7 @@ export class Requests {
         maxConsumers: -1,
       } as const;
       const target = {
-        queue: this.#queue,
+        queue: this.queue,
         filter: null,
         prepare: (channel: Parameters<typeof createQueue>[0]) => createQueue(channel, definition),
       };

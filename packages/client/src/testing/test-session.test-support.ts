@@ -376,7 +376,7 @@ export class TestSession {
   #describe(name: string): void {
     const queue = this.#broker.queues.get(name);
     this.#connection.send(packets.queueQueryResponseV3, this.channelId, {
-      exists: queue !== undefined,
+      exists: queue !== undefined || name === managementAddress,
       durable: queue?.durable ?? false,
       temporary: queue?.temporary ?? false,
       consumerCount: queue?.consumerCount ?? 0,
