@@ -121,7 +121,7 @@ export {
   type PacketHeader,
   type PacketOf,
 } from "./packet.ts";
-export { routingTypes } from "./packets/administration-packets.ts";
+export { routingTypes, unsaidQueueAttributes } from "./packets/administration-packets.ts";
 export { disconnectReasons } from "./packets/connection-packets.ts";
 export { packetById, packets, reservedPackets, type PacketName } from "./packets/packets.ts";
 export {

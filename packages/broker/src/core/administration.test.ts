@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { packets } from "@everhold/wire";
+import { packets, unsaidQueueAttributes } from "@everhold/wire";
 
 import { crashAndRestart, startBroker } from "../testing/test-broker.test-support.ts";
 import { messageOf, TestClient } from "../testing/test-client.test-support.ts";
@@ -142,21 +142,7 @@ const sharedSubscription = {
   requiresResponse: true,
   maxConsumers: null,
   purgeOnNoConsumers: null,
-  exclusive: null,
-  lastValue: null,
-  lastValueKey: null,
-  nonDestructive: null,
-  consumersBeforeDispatch: null,
-  delayBeforeDispatch: null,
-  groupRebalance: null,
-  groupBuckets: null,
-  autoDelete: null,
-  autoDeleteDelay: null,
-  autoDeleteMessageCount: null,
-  groupFirstKey: null,
-  ringSize: null,
-  enabled: null,
-  groupRebalancePauseDispatch: null,
+  ...unsaidQueueAttributes,
 };
 
 test("a shared subscription is found again, and refused with another filter", async () => {

@@ -1,5 +1,5 @@
 import { EverholdError } from "@everhold/base";
-import { routingTypes, type packets, type PacketOf } from "@everhold/wire";
+import { routingTypes, unsaidQueueAttributes, type packets, type PacketOf } from "@everhold/wire";
 
 import { managementAddress, notificationsAddress } from "../engine/broker-addresses.ts";
 import { splitName } from "../engine/catalog.ts";
@@ -170,26 +170,8 @@ function unknownRoutingType(code: number): EverholdError {
   );
 }
 
-const unsaidAttributes = {
-  exclusive: null,
-  lastValue: null,
-  lastValueKey: null,
-  nonDestructive: null,
-  consumersBeforeDispatch: null,
-  delayBeforeDispatch: null,
-  groupRebalance: null,
-  groupBuckets: null,
-  autoDelete: null,
-  autoDeleteDelay: null,
-  autoDeleteMessageCount: null,
-  groupFirstKey: null,
-  ringSize: null,
-  enabled: null,
-  groupRebalancePauseDispatch: null,
-} as const;
-
 const missingQueue = {
-  ...unsaidAttributes,
+  ...unsaidQueueAttributes,
   exists: false,
   durable: true,
   temporary: false,
@@ -230,7 +212,7 @@ const addressDefaults = {
 
 /** The attributes that a queue of an old CREATE_QUEUE packet does not mention. */
 export const oldQueueAttributes = {
-  ...unsaidAttributes,
+  ...unsaidQueueAttributes,
   autoCreated: false,
   routingType: routingTypes.unspecified,
   maxConsumers: -1,

@@ -3,6 +3,7 @@ import {
   decodePacket,
   packets,
   routingTypes,
+  unsaidQueueAttributes,
   type ByteReader,
   type PacketOf,
 } from "@everhold/wire";
@@ -77,7 +78,7 @@ export async function createQueue(channel: Channel, queue: QueueDefinition): Pro
         routingType: routingTypes[queue.routing],
         maxConsumers: queue.maxConsumers,
         purgeOnNoConsumers: false,
-        ...brokerDefaults,
+        ...unsaidQueueAttributes,
       },
       `create the queue ${queue.name}`,
       readNull,
@@ -119,7 +120,7 @@ export async function createSharedQueue(channel: Channel, queue: QueueDefinition
       requiresResponse: true,
       maxConsumers: null,
       purgeOnNoConsumers: null,
-      ...brokerDefaults,
+      ...unsaidQueueAttributes,
     },
     `create the shared subscription ${queue.name}`,
     readNull,
@@ -224,22 +225,3 @@ function goneError(name: string): RejectedError {
     `Cannot send to ${name}: it was temporary, and has gone with the connection that made it`,
   );
 }
-
-/** Attributes that are left to the broker's settings. */
-const brokerDefaults = {
-  exclusive: null,
-  lastValue: null,
-  lastValueKey: null,
-  nonDestructive: null,
-  consumersBeforeDispatch: null,
-  delayBeforeDispatch: null,
-  groupRebalance: null,
-  groupBuckets: null,
-  autoDelete: null,
-  autoDeleteDelay: null,
-  autoDeleteMessageCount: null,
-  groupFirstKey: null,
-  ringSize: null,
-  enabled: null,
-  groupRebalancePauseDispatch: null,
-} as const;

@@ -38,6 +38,25 @@ const laterQueueAttributes = {
   groupRebalancePauseDispatch: tail(optionalBoolean, null),
 } as const;
 
+/** All attributes of a queue unsaid: whoever reads them takes the settings of the address. */
+export const unsaidQueueAttributes = {
+  exclusive: null,
+  lastValue: null,
+  lastValueKey: null,
+  nonDestructive: null,
+  consumersBeforeDispatch: null,
+  delayBeforeDispatch: null,
+  groupRebalance: null,
+  groupBuckets: null,
+  autoDelete: null,
+  autoDeleteDelay: null,
+  autoDeleteMessageCount: null,
+  groupFirstKey: null,
+  ringSize: null,
+  enabled: null,
+  groupRebalancePauseDispatch: null,
+} as const;
+
 const queueQueryResponseFields = {
   exists: boolean,
   durable: boolean,
