@@ -40,8 +40,8 @@ export class Router {
   }
 
   /**
-   * Takes the message that was scanned last, which is in no transaction. What must be committed before it may be answered is
-   * everything up to the journal's end; `true` says that there is something to wait for.
+   * Takes the message that was scanned last, which is in no transaction. What must be committed before it
+   * may be answered is everything up to the journal's end; `true` says that there is something to wait for.
    *
    * @throws EverholdError when the send is refused; for a marked send that is recorded then, so that a
    * repeat is refused as well

@@ -27,4 +27,21 @@ describe("management", () => {
     const reply = rejection(world, connection.management.invoke("broker", "garble"));
     assertError(await reply, "EVH_MESSAGE_FORMAT");
   });
+
+  it("leaves no request twice when the connection breaks, and says that its outcome is unknown", async () => {
+    const { world, broker, connection } = await setUp();
+    await world.now(connection.management.attribute("broker", "Version"));
+    broker.takeNames();
+    broker.rule = ({ name }) => (name === "SESS_SEND" ? "drop" : "usual");
+    const asking = connection.management.invoke("broker", "forget");
+    asking.catch(() => undefined);
+    await world.settle();
+    broker.rule = () => "usual";
+    const before = broker.takeNames();
+    broker.cut();
+    await world.advance(1000);
+    assertError(await rejection(world, asking), "EVH_UNBLOCKED", "unknown");
+    const sends = [...before, ...broker.takeNames()].filter((name) => name === "SESS_SEND");
+    assert.equal(sends.length, 1);
+  });
 });

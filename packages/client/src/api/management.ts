@@ -11,7 +11,7 @@ const managementAddress = "activemq.management";
  * Artemis both answer. The names of resources, operations and attributes are in docs/MANAGEMENT.md.
  *
  * A request leaves at most once: when the connection breaks before the answer comes, it fails with
- * outcome `unknown`.
+ * outcome `unknown`, at once (EVH_UNBLOCKED) or, where the broker had taken it, after its time limit.
  *
  * @example
  * await connection.management.invoke("queue.orders", "pause");
