@@ -1,5 +1,6 @@
 /** Layer 3: the client. Open `connect.ts` first. */
 export { Connection } from "./api/connection.ts";
+export type { SendToOptions } from "./api/any-producer.ts";
 export type { BrowseOptions } from "./api/browse.ts";
 export type { Consumer, ConsumerOptions, MessageHandler, RunOptions } from "./api/consumer.ts";
 export type { SubscribeOptions } from "./api/consumer-sources.ts";
@@ -22,6 +23,7 @@ export {
   type TypedProperty,
 } from "./message/properties.ts";
 export type { MessageOptions, Routing, SendOptions } from "./message/send-options.ts";
+export type { AsyncSend } from "./send/send-decision.ts";
 export {
   defaultUrl,
   type ConnectOptions,

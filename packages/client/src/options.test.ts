@@ -62,6 +62,15 @@ describe("the options of a connection", () => {
     assert.equal(options.initialDelayMs, 3);
   });
 
+  it("let sends leave unattended where a URL for Java programs does not block on them", () => {
+    const asyncSend = (url: string): string => resolve(url).options.asyncSend;
+    assert.equal(asyncSend("a"), "transacted");
+    assert.equal(asyncSend("a?blockOnDurableSend=true&blockOnNonDurableSend=true"), "transacted");
+    assert.equal(asyncSend("a?blockOnNonDurableSend=false"), "nonDurable");
+    assert.equal(asyncSend("a?blockOnDurableSend=false&blockOnNonDurableSend=false"), "always");
+    assert.equal(asyncSend("a?blockOnNonDurableSend=false&blockOnDurableSend=false"), "always");
+  });
+
   it("keep their defaults where undefined is given", () => {
     const given: ConnectOptions = JSON.parse("{}");
     Object.assign(given, { callTimeout: undefined });
@@ -96,6 +105,9 @@ describe("the options of a connection", () => {
       { heartbeat: { period: 5000, ttl: 1000 } },
       { producerWindow: 0 },
       { sendBuffer: 0 },
+      { sendTimeout: -1 },
+      { asyncSendWindow: -1 },
+      JSON.parse('{"asyncSend":"sometimes"}'),
     ];
     for (const options of wrong) {
       assert.throws(
@@ -107,7 +119,8 @@ describe("the options of a connection", () => {
   });
 
   it("are refused with EVH_URL where a parameter's value is none of its own", () => {
-    for (const url of ["a?callTimeout=soon", "a?sslEnabled=true"]) {
+    const urls = ["a?callTimeout=soon", "a?sslEnabled=true", "a?blockOnDurableSend=perhaps"];
+    for (const url of urls) {
       assert.throws(
         () => resolve(url),
         (error: unknown) => EverholdError.is(error, "EVH_URL"),

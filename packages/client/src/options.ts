@@ -2,6 +2,7 @@ import { EverholdError } from "@everhold/base";
 import type { Endpoint, Log } from "@everhold/env";
 import { applyUrlParameters } from "./url/url-parameters.ts";
 import { parseUrl } from "./url/parse-url.ts";
+import { asyncSends, type AsyncSend } from "./send/send-decision.ts";
 
 /** How to connect. Times are in milliseconds, sizes in bytes. What is said here wins over the URL. */
 export interface ConnectOptions {
@@ -26,6 +27,19 @@ export interface ConnectOptions {
    * they are refused with EVH_OVERLOADED. Default 16 MiB.
    */
   readonly sendBuffer?: number;
+  /** How long each send may take; it makes sends wait for their answer. Default 0: without a limit. */
+  readonly sendTimeout?: number;
+  /**
+   * Which sends settle as they leave, rather than when the broker has them: `never`, `transacted`
+   * (default), `nonDurable` (those in transactions and those that are not durable) or `always`. What the
+   * broker refuses of them is told by `error` events; durable ones are sent again after a reconnect as ever.
+   */
+  readonly asyncSend?: AsyncSend;
+  /**
+   * Bytes of one producer's asynchronous sends that the broker has not answered. Further sends of it wait;
+   * exceeded by less than one message. Default 0: only `sendBuffer` bounds them.
+   */
+  readonly asyncSendWindow?: number;
   /** Bytes after which received packets are confirmed to the broker; −1 never. Default 1 MiB. */
   readonly confirmationWindow?: number;
   /** Ends the attempt to connect. */
@@ -75,6 +89,10 @@ export interface ResolvedOptions {
   readonly prefetch: Prefetch;
   readonly producerWindowBytes: number;
   readonly sendBufferBytes: number;
+  /** `Infinity` for no limit. */
+  readonly sendTimeoutMs: number;
+  readonly asyncSend: AsyncSend;
+  readonly asyncSendWindowBytes: number;
   readonly confirmationWindowBytes: number;
 }
 
@@ -115,6 +133,9 @@ export function resolveOptions(
     prefetch: checkPrefetch(merged.prefetch ?? { bytes: 1024 * 1024 }),
     producerWindowBytes: window("producerWindow", merged.producerWindow ?? 1024 * 1024, 1),
     sendBufferBytes: between("sendBuffer", merged.sendBuffer ?? 16 * 1024 * 1024, 1),
+    sendTimeoutMs: checkSendTimeout(merged.sendTimeout),
+    asyncSend: checkAsyncSend(merged.asyncSend ?? "transacted"),
+    asyncSendWindowBytes: checkAsyncSendWindow(merged.asyncSendWindow ?? 0),
     confirmationWindowBytes: window(
       "confirmationWindow",
       merged.confirmationWindow ?? 1024 * 1024,
@@ -128,6 +149,26 @@ export function checkPrefetch(prefetch: Prefetch): Prefetch {
   if (typeof prefetch === "number") between("prefetch", prefetch, 1);
   else window("prefetch.bytes", prefetch.bytes, 1);
   return prefetch;
+}
+
+/** Milliseconds, `Infinity` for no limit. @throws EverholdError EVH_CONFIG */
+export function checkSendTimeout(timeout: number | undefined): number {
+  if (timeout === undefined || timeout === 0) return Infinity;
+  return between("sendTimeout", timeout, 0);
+}
+
+/** @throws EverholdError EVH_CONFIG */
+export function checkAsyncSend(value: AsyncSend): AsyncSend {
+  if (asyncSends.includes(value)) return value;
+  throw new EverholdError(
+    "EVH_CONFIG",
+    `Cannot use the option asyncSend: found ${String(value)}, expected ${asyncSends.join(", ")}`,
+  );
+}
+
+/** @throws EverholdError EVH_CONFIG */
+export function checkAsyncSendWindow(bytes: number): number {
+  return between("asyncSendWindow", bytes, 0, 0x7fff_ffff);
 }
 
 function mergeOptions(fromUrl: ConnectOptions, given: ConnectOptions): ConnectOptions {

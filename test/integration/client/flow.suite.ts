@@ -63,6 +63,31 @@ export function flowTests(context: SuiteContext): void {
     },
   );
 
+  context.it("asynchronous sends arrive in order through a window of one byte", async () => {
+    const { connection } = context;
+    const producer = connection.producer("async-sends", {
+      asyncSend: "always",
+      asyncSendWindow: 1,
+    });
+    await producer.sendBatch(numbered(50));
+    await producer.close();
+    assert.equal(await countOf(connection, "async-sends"), 50);
+    const consumer = connection.consumer("async-sends");
+    assert.equal((await takeTexts(consumer, 50)).at(-1), "m49");
+    await consumer.close();
+  });
+
+  context.it("sends of a transaction can wait for their answers", async () => {
+    const { connection } = context;
+    const session = await connection.session({ transacted: true });
+    await session.send("confirmed", "x", { confirm: true });
+    await session.producer("confirmed", { asyncSendWindow: 1 }).sendBatch(numbered(5));
+    assert.equal(await countOf(connection, "confirmed"), 0);
+    await session.commit();
+    assert.equal(await countOf(connection, "confirmed"), 6);
+    await session.close();
+  });
+
   context.it("bodies of every size come through, one after the other", async () => {
     const { connection } = context;
     const producer = connection.producer("sizes");

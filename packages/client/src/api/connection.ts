@@ -13,6 +13,7 @@ import type { Body } from "../message/body.ts";
 import type { Message } from "../receive/message.ts";
 import { flavours } from "../session/core-session.ts";
 import { checkTimeout, deadlineIn, waitFor, type WaitOptions } from "../waiting.ts";
+import { AnyProducer, type SendToOptions } from "./any-producer.ts";
 import { browseQueue, type BrowseOptions } from "./browse.ts";
 import { IntakeConsumer, type Consumer, type ConsumerOptions } from "./consumer.ts";
 import {
@@ -37,6 +38,7 @@ export class Connection implements AsyncDisposable {
   readonly #consumers = new Set<Consumer>();
   readonly #sessions = new Set<ClientSession>();
   readonly #idleTransactions: ClientSession[] = [];
+  readonly #anyProducer = new AnyProducer((address, options) => this.producer(address, options));
   readonly #requests: Requests;
   /** What the broker can be asked and told about itself. */
   readonly management: Management;
@@ -65,6 +67,11 @@ export class Connection implements AsyncDisposable {
   producer(address: string, options: ProducerOptions = {}): Producer {
     if (!this.#core.takesSends) throw this.#closedError("open a producer");
     return new SessionProducer(this.#core, this.#core.base, address, options);
+  }
+
+  /** Sends to whatever address it names, as a producer for that address would. */
+  async send(address: string, body: Body, options?: SendToOptions): Promise<void> {
+    await this.#anyProducer.send(address, body, options);
   }
 
   /**

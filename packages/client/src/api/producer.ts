@@ -1,14 +1,23 @@
 import { ClosedError, type EverholdError } from "@everhold/base";
 import type { ConnectionCore } from "../connection/connection-core.ts";
+import { checkAsyncSend, checkAsyncSendWindow, checkSendTimeout } from "../options.ts";
+import { AsyncSends } from "../send/async-sends.ts";
+import { isAsyncSend, type AsyncSend } from "../send/send-decision.ts";
+import type { SendManner } from "../send/pending-send.ts";
 import { encodeMessage } from "../message/encode-message.ts";
 import type { Body } from "../message/body.ts";
 import type { MessageOptions, Routing, SendOptions, SendTarget } from "../message/send-options.ts";
 import type { CoreSession } from "../session/core-session.ts";
+import type { WaitOptions } from "../waiting.ts";
 
 /** How a producer sends; what it says of messages is the default of each. */
 export interface ProducerOptions extends MessageOptions {
   /** Default `anycast`: one queue gets each message. `multicast` is for topics. */
   readonly routing?: Routing;
+  /** Default: the connection's, as the next two. */
+  readonly asyncSend?: AsyncSend;
+  readonly asyncSendWindow?: number;
+  readonly sendTimeout?: number;
 }
 
 /** A message and how it is sent, for {@link Producer.sendBatch}. */
@@ -23,6 +32,7 @@ export interface Producer extends AsyncDisposable {
    * Sends a message; settles when the broker has it safe, on disk if it is durable. Many may be under
    * way at once: they leave in order, held back by the broker's credit and by the send buffer. A durable
    * one is sent again after a reconnect, under a duplicate id; another is then rejected as unknown.
+   * Where `asyncSend` says so it settles as it leaves, and `error` events tell what was refused.
    * The body may be changed once this has returned.
    *
    * @throws EverholdError its `outcome` says whether the broker may have the message
@@ -30,7 +40,7 @@ export interface Producer extends AsyncDisposable {
   send(body: Body, options?: SendOptions): Promise<void>;
   /** Sends all of them at once; settles when the broker has all, rejects with the first error. */
   sendBatch(messages: Iterable<OutgoingMessage>): Promise<void>;
-  /** Settles when what was sent has settled; later sends are rejected with EVH_CLOSED. */
+  /** Settles when the broker has answered what was sent, or nobody will; later sends are rejected with EVH_CLOSED. */
   close(): Promise<void>;
 }
 
@@ -41,6 +51,10 @@ export class SessionProducer implements Producer {
   readonly #session: CoreSession;
   readonly #target: SendTarget;
   readonly #defaults: MessageOptions;
+  readonly #sendTimeoutMs: number;
+  readonly #asyncSend: AsyncSend;
+  readonly #attended: SendManner;
+  readonly #unattended: SendManner;
   readonly #onClose: (producer: SessionProducer) => void;
   readonly #idleWaiters: (() => void)[] = [];
   #pendingCount = 0;
@@ -56,7 +70,18 @@ export class SessionProducer implements Producer {
     if (typeof address !== "string" || address === "") {
       throw new TypeError("The address of a producer is a string that is not empty");
     }
-    const { routing, ...defaults } = options;
+    const { routing, asyncSend, asyncSendWindow, sendTimeout, ...defaults } = options;
+    const byDefault = core.options;
+    this.#asyncSend = asyncSend === undefined ? byDefault.asyncSend : checkAsyncSend(asyncSend);
+    this.#sendTimeoutMs =
+      sendTimeout === undefined ? byDefault.sendTimeoutMs : checkSendTimeout(sendTimeout);
+    const asyncSends = new AsyncSends(
+      asyncSendWindow === undefined
+        ? byDefault.asyncSendWindowBytes
+        : checkAsyncSendWindow(asyncSendWindow),
+    );
+    this.#attended = { isAsync: false, asyncSends };
+    this.#unattended = { isAsync: true, asyncSends };
     this.address = address;
     this.#core = core;
     this.#session = session;
@@ -82,7 +107,12 @@ export class SessionProducer implements Producer {
         merged,
       );
       transaction?.onWork();
-      sent = outbox.send(this.#target, message, options);
+      sent = outbox.send(
+        this.#target,
+        message,
+        this.#waitOf(options),
+        this.#mannerOf(message.durable, options),
+      );
     } catch (error) {
       return Promise.reject(error);
     }
@@ -103,12 +133,31 @@ export class SessionProducer implements Producer {
       this.#closed = true;
       this.#onClose(this);
     }
-    if (this.#pendingCount === 0) return;
-    await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+    if (this.#pendingCount > 0) {
+      await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+    }
+    await this.#attended.asyncSends.idle();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #waitOf(options: SendOptions | undefined): WaitOptions | undefined {
+    if (this.#sendTimeoutMs === Infinity || options?.timeout !== undefined) return options;
+    const timeout = this.#sendTimeoutMs;
+    return options?.signal === undefined ? { timeout } : { timeout, signal: options.signal };
+  }
+
+  #mannerOf(durable: boolean, options: SendOptions | undefined): SendManner {
+    const isAsync = isAsyncSend({
+      asyncSend: this.#asyncSend,
+      confirm: options?.confirm ?? false,
+      hasTimeout: (options?.timeout ?? this.#sendTimeoutMs) !== Infinity,
+      durable,
+      transacted: this.#session.transaction !== undefined,
+    });
+    return isAsync ? this.#unattended : this.#attended;
   }
 
   readonly #onSettled = (): void => {

@@ -3,7 +3,6 @@ import { packets } from "@everhold/wire";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import { readNull } from "../core/channel.ts";
 import type { Body } from "../message/body.ts";
-import type { SendOptions, Routing } from "../message/send-options.ts";
 import type { CoreSession } from "../session/core-session.ts";
 import { IntakeConsumer, type Consumer, type ConsumerOptions } from "./consumer.ts";
 import {
@@ -13,6 +12,7 @@ import {
   topicTarget,
   type SubscribeOptions,
 } from "./consumer-sources.ts";
+import { AnyProducer, type SendToOptions } from "./any-producer.ts";
 import { SessionProducer, type Producer, type ProducerOptions } from "./producer.ts";
 
 /** What a session is for. */
@@ -25,6 +25,8 @@ export interface SessionOptions {
 export interface Session extends AsyncDisposable {
   /** As of the connection; in a transaction `send()` settles when the message has left. */
   producer(address: string, options?: ProducerOptions): Producer;
+  /** Sends to whatever address it names, as a producer for that address would. */
+  send(address: string, body: Body, options?: SendToOptions): Promise<void>;
   /** As of the connection; in a transaction `ack()` settles when it has left, and takes effect with `commit()`. */
   consumer<T = unknown>(queue: string, options?: ConsumerOptions): Consumer<T>;
   subscribe<T = unknown>(topic: string, options?: SubscribeOptions): Consumer<T>;
@@ -44,11 +46,7 @@ export interface Session extends AsyncDisposable {
 /** What `transaction(work)` gives to the work. Everything done through it takes effect together. */
 export interface Transaction {
   /** Settles when the message has left; it is delivered after the commit. */
-  send(
-    address: string,
-    body: Body,
-    options?: SendOptions & { readonly routing?: Routing },
-  ): Promise<void>;
+  send(address: string, body: Body, options?: SendToOptions): Promise<void>;
   producer(address: string, options?: ProducerOptions): Producer;
   /** A consumer whose acknowledgements belong to the transaction; it is closed with it. */
   consumer<T = unknown>(queue: string, options?: ConsumerOptions): Consumer<T>;
@@ -61,7 +59,7 @@ export class ClientSession implements Session, Transaction {
   readonly #session: CoreSession;
   readonly #onClose: (session: ClientSession) => void;
   readonly #consumers = new Set<Consumer>();
-  readonly #producers = new Map<string, Producer>();
+  readonly #anyProducer = new AnyProducer((address, options) => this.producer(address, options));
   #nextCorrelationId = -2;
   #closing: Promise<void> | undefined;
 
@@ -84,16 +82,8 @@ export class ClientSession implements Session, Transaction {
     return new SessionProducer(this.#core, this.#session, address, options);
   }
 
-  send(
-    address: string,
-    body: Body,
-    options: SendOptions & { readonly routing?: Routing } = {},
-  ): Promise<void> {
-    const routing = options.routing ?? "anycast";
-    const key = `${routing} ${address}`;
-    const producer = this.#producers.get(key) ?? this.producer(address, { routing });
-    this.#producers.set(key, producer);
-    return producer.send(body, options);
+  async send(address: string, body: Body, options?: SendToOptions): Promise<void> {
+    await this.#anyProducer.send(address, body, options);
   }
 
   consumer<T = unknown>(queue: string, options: ConsumerOptions = {}): Consumer<T> {
@@ -175,7 +165,7 @@ export class ClientSession implements Session, Transaction {
   /** Closes the consumers, and keeps the session for another transaction. */
   async closeConsumers(): Promise<void> {
     await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
-    this.#producers.clear();
+    this.#anyProducer.clear();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

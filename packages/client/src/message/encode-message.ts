@@ -106,7 +106,7 @@ export function encodeMessage(
   writer.u8(type);
   writer.u8(durable ? 1 : 0);
   writer.i64(expirationMs(options, nowMs));
-  writer.i64(nowMs);
+  writer.i64(options.timestamp === false ? 0 : nowMs);
   writer.u8(priorityOf(options));
   writeProperties(writer, properties);
   checkSize(writer.offset);

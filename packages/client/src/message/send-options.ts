@@ -30,13 +30,19 @@ export interface MessageOptions {
   /** JMSType: an application's own word for the kind of message. */
   readonly type?: string;
   readonly properties?: Properties;
+  /** Whether it says when it was sent. Default true; without, receivers see a timestamp of 0. */
+  readonly timestamp?: boolean;
 }
 
 /**
- * Options of one send. `timeout` (default: none, a send waits through reconnects) and `signal` end the
+ * Options of one send. `timeout` (default: the connection's `sendTimeout`, without one a send waits through
+ * reconnects; it makes the send wait for its answer, in a transaction too) and `signal` end the
  * wait; the error's outcome is `none` while the message has not left, else `unknown`.
  */
-export interface SendOptions extends MessageOptions, WaitOptions {}
+export interface SendOptions extends MessageOptions, WaitOptions {
+  /** Whether to wait for the broker's answer where `asyncSend` says not to. Default false. */
+  readonly confirm?: boolean;
+}
 
 /** Whether one queue of an address gets a message, or each of them. */
 export type Routing = "anycast" | "multicast";

@@ -8,7 +8,7 @@ import type { EncodedMessage } from "../message/encode-message.ts";
 import type { SendTarget } from "../message/send-options.ts";
 import { deadlineIn, onWaitEnd, type WaitOptions } from "../waiting.ts";
 import { AddressGate } from "./address-gate.ts";
-import { PendingSend } from "./pending-send.ts";
+import { PendingSend, type SendManner } from "./pending-send.ts";
 import { ProducerIdentity } from "./producer-identity.ts";
 import { SendWindow } from "./send-window.ts";
 
@@ -79,13 +79,19 @@ export class Outbox {
   }
 
   /**
-   * Sends a message; settles when the broker has it safe (in a transaction: when it has left).
+   * Sends a message; settles when the broker has it safe, or when it has left, as `manner` says. Without
+   * one that is as it is usual: in a transaction when it has left.
    *
    * @throws EverholdError with outcome `none` or `unknown`
    */
-  send(target: SendTarget, message: EncodedMessage, wait?: WaitOptions): Promise<void> {
+  send(
+    target: SendTarget,
+    message: EncodedMessage,
+    wait?: WaitOptions,
+    manner?: SendManner,
+  ): Promise<void> {
     return new Promise<void>((resolve, reject) => {
-      const send = new PendingSend(target, message, resolve, reject);
+      const send = new PendingSend(target, message, { resolve, reject }, manner);
       if (this.#endError !== undefined) return send.reject(this.#endError);
       if (this.#isOverloaded(send.bytes)) return send.reject(this.#overloadedError());
       const gate = this.#gate(target);
@@ -119,21 +125,22 @@ export class Outbox {
     this.#channel = undefined;
     this.#repeating = false;
     for (const gate of this.#gates.values()) gate.reset();
+    const all = [...this.#window.drain(), ...this.#toRepeat];
+    const { transacted } = this.#host;
     const kept: PendingSend[] = [];
-    for (const send of [...this.#window.drain(), ...this.#toRepeat]) {
-      if (send.repeatable) kept.push(send);
-      else send.reject(lostSendError(cause));
-    }
+    const lost: PendingSend[] = [];
+    for (const send of all) (send.repeatable && !transacted ? kept : lost).push(send);
     this.#toRepeat = kept.toSorted((a, b) => a.order - b.order);
+    this.#loseAll(lost, cause);
     this.#checkIdle();
   }
 
   /** Settles everything with `error` for good; sends that have left as unknown. */
   end(error: EverholdError): void {
     this.#endError ??= error;
-    for (const send of [...this.#window.drain(), ...this.#toRepeat])
-      send.reject(lostSendError(error));
+    const lost = [...this.#window.drain(), ...this.#toRepeat];
     this.#toRepeat = [];
+    this.#loseAll(lost, error);
     this.rejectWaiting(error);
   }
 
@@ -164,8 +171,10 @@ export class Outbox {
   onSettled(correlationId: number, error: EverholdError | undefined): void {
     const send = this.#window.answer(correlationId);
     if (send === undefined) return;
-    if (error === undefined) send.resolve();
-    else this.#onRefused(send, error);
+    if (error === undefined) {
+      send.resolve();
+      send.finish();
+    } else this.#onRefused(send, error);
     this.#pump();
     this.#checkIdle();
   }
@@ -268,7 +277,7 @@ export class Outbox {
 
   #canLeave(channel: Channel, gate: AddressGate, send: PendingSend): boolean {
     if (gate.state === "closed") this.#openGate(channel, gate);
-    if (gate.state !== "open") return false;
+    if (gate.state !== "open" || !send.hasRoom) return false;
     const credits = gate.creditToRequest(send.bytes);
     if (credits > 0) {
       channel.send(packets.producerRequestCredits, { credits, address: gate.address });
@@ -319,18 +328,22 @@ export class Outbox {
     if (message.sequenceAt >= 0 && send.sequence === 0) {
       send.sequence = this.#identity.stamp(message.bytes, message.sequenceAt);
     }
+    const { transacted } = this.#host;
+    const isAsync = send.manner?.isAsync ?? transacted;
     if (!send.sent) {
       send.order = this.#nextOrder;
       this.#nextOrder += 1;
     }
     send.repeated = send.sent;
     send.sent = true;
+    // In a transaction the commit tells what became of it; only a window has to know before.
+    const isOneWay = transacted && isAsync && (send.manner?.asyncSends.windowBytes ?? 0) === 0;
     sendFrame.channelId = channel.id;
     sendFrame.messageStart = 0;
     sendFrame.messageEnd = send.bytes;
-    sendFrame.requiresResponse = !this.#host.transacted;
+    sendFrame.requiresResponse = !isOneWay;
     sendFrame.senderId = gate.producerId;
-    if (this.#host.transacted) {
+    if (isOneWay) {
       sendFrame.correlationId = 0;
       writeSend(channel.transport.output(), sendFrame, message.bytes, channel.version);
       send.resolve();
@@ -342,6 +355,7 @@ export class Outbox {
     sendFrame.correlationId = send.correlationId;
     this.#window.add(send);
     writeSend(channel.transport.output(), sendFrame, message.bytes, channel.version);
+    if (isAsync && !send.repeated) send.leaveUnattended();
   }
 
   /**
@@ -377,15 +391,15 @@ export class Outbox {
       default: {
         // A broker that keeps no outcomes judges the repeat alone; the first copy may have been taken.
         const unknown = send.repeated && !this.#host.keepsOutcomes();
-        send.reject(unknown ? withUnknownOutcome(error) : error);
+        this.#refuse(send, unknown ? withUnknownOutcome(error) : error);
       }
     }
   }
 
   /** The broker forgot this producer: what has left can't be told apart from repeats any more. */
   #renewIdentity(send: PendingSend, error: EverholdError): void {
-    send.reject(withUnknownOutcome(error));
-    for (const other of this.#window.drain()) other.reject(withUnknownOutcome(error));
+    this.#refuse(send, withUnknownOutcome(error));
+    for (const other of this.#window.drain()) this.#refuse(other, withUnknownOutcome(error));
     this.#identity = new ProducerIdentity(this.#host.ports.random);
   }
 
@@ -397,6 +411,26 @@ export class Outbox {
     this.#channel?.transport.fail(
       new ConnectionError("EVH_PRODUCER_GAP", error.message, { cause: error }),
     );
+  }
+
+  /** Tells of a refusal: whoever waits, else the connection's listeners; in a transaction its commit does. */
+  #refuse(send: PendingSend, error: EverholdError): void {
+    if (send.isUnattended && !this.#host.transacted) this.#host.onError(error);
+    send.finish();
+    send.reject(error);
+  }
+
+  /** Nobody will answer these any more. */
+  #loseAll(sends: readonly PendingSend[], cause: EverholdError): void {
+    let unattendedCount = 0;
+    for (const send of sends) {
+      if (send.isUnattended) unattendedCount += 1;
+      send.finish();
+      send.reject(this.#host.transacted ? undoneSendError(cause) : lostSendError(cause));
+    }
+    if (unattendedCount === 0 || this.#host.transacted) return;
+    // One for all: there may be tens of thousands.
+    this.#host.onError(lostSendError(cause, unattendedCount));
   }
 
   #rejectFirst(gate: AddressGate, error: EverholdError): void {
@@ -424,11 +458,20 @@ export class Outbox {
   }
 }
 
-function lostSendError(cause: EverholdError): ConnectionError {
+function lostSendError(cause: EverholdError, count = 1): ConnectionError {
+  const subject = count === 1 ? "the message was" : `${count} messages were`;
   return new ConnectionError(
     "EVH_UNBLOCKED",
-    "Cannot tell whether the message was sent: the connection ended before the broker's answer",
+    `Cannot tell whether ${subject} sent: the connection ended before the broker's answer`,
     { cause, outcome: "unknown" },
+  );
+}
+
+function undoneSendError(cause: EverholdError): ConnectionError {
+  return new ConnectionError(
+    "EVH_UNBLOCKED",
+    "Cannot send: the connection ended, and with it the transaction that the message is part of",
+    { cause, outcome: "none" },
   );
 }
 

@@ -1,11 +1,21 @@
 import type { Outcome } from "@everhold/base";
 import type { EncodedMessage } from "../message/encode-message.ts";
 import type { SendTarget } from "../message/send-options.ts";
+import type { AsyncSends } from "./async-sends.ts";
+
+/** How a send is to be done. */
+export interface SendManner {
+  /** Whether its caller is told as it leaves. */
+  readonly isAsync: boolean;
+  /** Those of its producer that nobody waits for. */
+  readonly asyncSends: AsyncSends;
+}
 
 /** One send between `send()` and its end. */
 export class PendingSend {
   readonly target: SendTarget;
   readonly message: EncodedMessage;
+  readonly manner: SendManner | undefined;
   /** What it takes of credit and of the send buffer. */
   readonly bytes: number;
   /** Of the current channel; 0 while it has not left. */
@@ -20,6 +30,8 @@ export class PendingSend {
   repeated = false;
   /** Whether the caller has been told. A settled send may still have to be repeated, to leave no gap. */
   settled = false;
+  /** Whether its caller was told as it left, so that nobody waits for what becomes of it. */
+  isUnattended = false;
   /** Forgets the caller's signal and time limit. */
   forget: (() => void) | undefined;
   readonly #resolve: () => void;
@@ -28,14 +40,34 @@ export class PendingSend {
   constructor(
     target: SendTarget,
     message: EncodedMessage,
-    resolve: () => void,
-    reject: (error: unknown) => void,
+    settle: { readonly resolve: () => void; readonly reject: (error: unknown) => void },
+    manner: SendManner | undefined,
   ) {
     this.target = target;
     this.message = message;
+    this.manner = manner;
     this.bytes = message.bytes.length;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#resolve = settle.resolve;
+    this.#reject = settle.reject;
+  }
+
+  /** Whether its producer's window lets it leave. */
+  get hasRoom(): boolean {
+    return this.manner?.asyncSends.hasRoom !== false;
+  }
+
+  /** It leaves for the first time, and its caller does not wait any longer. */
+  leaveUnattended(): void {
+    this.isUnattended = true;
+    this.manner?.asyncSends.add(this.bytes);
+    this.resolve();
+  }
+
+  /** Nothing more will become of it. */
+  finish(): void {
+    if (!this.isUnattended) return;
+    this.isUnattended = false;
+    this.manner?.asyncSends.remove(this.bytes);
   }
 
   /** Whether a second copy would be dropped by the broker. */

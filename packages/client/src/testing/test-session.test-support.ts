@@ -424,7 +424,7 @@ function queuePart(name: string): string {
 }
 
 /** The text of a message's body. */
-export function textOf(message: StoredMessage): string {
+export function textOf(message: Pick<StoredMessage, "bytes">): string {
   const { body } = readMessage(new ByteReader(message.bytes));
   return decodeSimpleString(body, 5);
 }

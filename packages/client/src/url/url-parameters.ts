@@ -49,6 +49,8 @@ const setters = new Map<string, Setter | undefined>([
     "confirmationWindowSize",
     (draft, value, name) => void (draft.options.confirmationWindow = integer(name, value)),
   ],
+  ["blockOnDurableSend", setBlockOnDurableSend],
+  ["blockOnNonDurableSend", setBlockOnNonDurableSend],
   ["sslEnabled", refuseTls],
   ["ha", undefined],
   ["failoverAttempts", undefined],
@@ -56,8 +58,6 @@ const setters = new Map<string, Setter | undefined>([
   ["callFailoverTimeout", undefined],
   ["minLargeMessageSize", undefined],
   ["compressLargeMessage", undefined],
-  ["blockOnDurableSend", undefined],
-  ["blockOnNonDurableSend", undefined],
   ["blockOnAcknowledge", undefined],
   ["ackBatchSize", undefined],
   ["autoGroup", undefined],
@@ -116,6 +116,15 @@ function setConsumerWindow(draft: Draft, value: string, name: string): void {
   draft.options.prefetch = bytes === 0 ? 1 : { bytes };
 }
 
+/** Artemis: sends that are not durable do not block by default, so this means all of them. */
+function setBlockOnDurableSend(draft: Draft, value: string, name: string): void {
+  if (!boolean(name, value)) draft.options.asyncSend = "always";
+}
+
+function setBlockOnNonDurableSend(draft: Draft, value: string, name: string): void {
+  if (!boolean(name, value)) draft.options.asyncSend ??= "nonDurable";
+}
+
 /** Artemis: −1 is without end. */
 function attempts(name: string, value: string): number {
   const count = integer(name, value);
@@ -127,6 +136,14 @@ function refuseTls(_draft: Draft, value: string): void {
   throw new EverholdError(
     "EVH_URL",
     `Cannot use the URL parameter sslEnabled: found "${value}", expected false, as this client has no TLS yet`,
+  );
+}
+
+function boolean(name: string, value: string): boolean {
+  if (value === "true" || value === "false") return value === "true";
+  throw new EverholdError(
+    "EVH_URL",
+    `Cannot use the URL parameter ${name}: found "${value}", expected true or false`,
   );
 }
 
