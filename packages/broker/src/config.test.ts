@@ -11,12 +11,12 @@ describe("the broker's configuration", () => {
     for (const key of ["deadLetterAddress", "expiryAddress"] as const) {
       for (const name of ["", "a::b", "x".repeat(limits.nameCharsMax + 1)]) {
         assert.throws(
-          () => brokerConfig({ addressSettings: { [key]: name } }),
+          () => brokerConfig({ addressSettings: { "#": { [key]: name } } }),
           (error) => EverholdError.is(error, "EVH_CONFIG") && error.message.includes(key),
         );
       }
-      assert.ok(brokerConfig({ addressSettings: { [key]: undefined } }));
-      assert.ok(brokerConfig({ addressSettings: { [key]: "letters" } }));
+      assert.ok(brokerConfig({ addressSettings: { "#": { [key]: undefined } } }));
+      assert.ok(brokerConfig({ addressSettings: { "#": { [key]: "letters" } } }));
     }
   });
 });

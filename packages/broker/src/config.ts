@@ -2,31 +2,8 @@ import { EverholdError } from "@everhold/base";
 import type { Endpoint } from "@everhold/env";
 import type { JournalOptions } from "@everhold/journal";
 
-import { isName } from "./engine/broker-addresses.ts";
 import { limits } from "./limits.ts";
-
-/** What happens with sends to an address that has reached `maxSizeBytes`. */
-export type AddressFullPolicy = "block" | "fail";
-
-/** Rules for addresses and their queues; one set for all addresses. */
-export interface AddressSettings {
-  /** Whether a send or a query may create an address that does not exist. Default true. */
-  readonly autoCreateAddresses: boolean;
-  /** Whether a send or a consumer may create an anycast queue that does not exist. Default true. */
-  readonly autoCreateQueues: boolean;
-  /** Whether automatically created queues go when they are empty and nobody consumes. Default true. */
-  readonly autoDeleteQueues: boolean;
-  /** Attempts after which a message goes to the dead-letter address; −1 for ever. Default 10. */
-  readonly maxDeliveryAttempts: number;
-  /** Where such messages go; without one they are dropped. Default `DLQ`. */
-  readonly deadLetterAddress: string | undefined;
-  /** Where expired messages go; without one they are dropped. Default `ExpiryQueue`. */
-  readonly expiryAddress: string | undefined;
-  /** Bytes of messages that one address may hold; −1 for no limit. Default −1. */
-  readonly maxSizeBytes: number;
-  /** What happens then: producers get no more credit, or their sends fail. Default `block`. */
-  readonly addressFullPolicy: AddressFullPolicy;
-}
+import { checkSettings, type SettingsByMatch } from "./settings/settings-by-match.ts";
 
 /** Somebody who may connect. */
 export interface User {
@@ -43,7 +20,11 @@ export interface BrokerConfig {
   readonly name: string;
   /** Where it listens for CORE. Default loopback, port 61616. */
   readonly endpoints: readonly Endpoint[];
-  readonly addressSettings: AddressSettings;
+  /**
+   * What holds for addresses and their queues, by match: `orders.#`. A more specific match goes before others,
+   * setting by setting. Default none: what `settingTable` says holds for all.
+   */
+  readonly addressSettings: SettingsByMatch;
   /** Larger frames end the connection. Default `limits.frameBytesMax`. */
   readonly frameBytesMax: number;
   /** Larger messages are refused with EVH_REJECTED. Default `limits.messageBytesMax`. */
@@ -69,9 +50,7 @@ export interface BrokerConfig {
 }
 
 /** What a caller may leave out; the defaults are those of {@link BrokerConfig}. */
-export type BrokerOptions = Partial<Omit<BrokerConfig, "addressSettings">> & {
-  readonly addressSettings?: Partial<AddressSettings>;
-};
+export type BrokerOptions = Partial<BrokerConfig>;
 
 /** Whether a broker lets somebody in who says that they are `user`. */
 export function isKnownUser(
@@ -82,17 +61,6 @@ export function isKnownUser(
   return users.length === 0 || users.some((one) => one.user === user && one.password === password);
 }
 
-const defaultAddressSettings: AddressSettings = {
-  autoCreateAddresses: true,
-  autoCreateQueues: true,
-  autoDeleteQueues: true,
-  maxDeliveryAttempts: 10,
-  deadLetterAddress: "DLQ",
-  expiryAddress: "ExpiryQueue",
-  maxSizeBytes: -1,
-  addressFullPolicy: "block",
-};
-
 /**
  * Fills in the defaults and checks what was given.
  *
@@ -102,7 +70,7 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
   const config: BrokerConfig = {
     name: options.name ?? "everhold",
     endpoints: options.endpoints ?? [{ host: "127.0.0.1", port: 61616 }],
-    addressSettings: { ...defaultAddressSettings, ...options.addressSettings },
+    addressSettings: options.addressSettings ?? {},
     frameBytesMax: options.frameBytesMax ?? limits.frameBytesMax,
     messageBytesMax: options.messageBytesMax ?? limits.messageBytesMax,
     memoryBytesMax: options.memoryBytesMax ?? limits.memoryBytesMax,
@@ -121,11 +89,9 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
   checkRange("connectionCountMax", config.connectionCountMax, 1, limits.connectionCountMax);
   checkRange("strangerCountMax", config.strangerCountMax, 1, limits.connectionCountMax);
   checkRange("connectionTtlMs", config.connectionTtlMs, 1, 86_400_000);
-  const { maxDeliveryAttempts, maxSizeBytes } = config.addressSettings;
-  checkRange("addressSettings.maxDeliveryAttempts", maxDeliveryAttempts, -1, 254);
-  checkRange("addressSettings.maxSizeBytes", maxSizeBytes, -1, Number.MAX_SAFE_INTEGER);
-  checkAddress("addressSettings.deadLetterAddress", config.addressSettings.deadLetterAddress);
-  checkAddress("addressSettings.expiryAddress", config.addressSettings.expiryAddress);
+  for (const [match, settings] of Object.entries(config.addressSettings)) {
+    checkSettings(match, settings);
+  }
   if (config.messageBytesMax >= config.frameBytesMax) {
     throw new EverholdError(
       "EVH_CONFIG",
@@ -133,15 +99,6 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
     );
   }
   return config;
-}
-
-/** A name that no queue could have would come out only when the first message is to go there. */
-function checkAddress(key: string, name: string | undefined): void {
-  if (name === undefined || isName(name)) return;
-  throw new EverholdError(
-    "EVH_CONFIG",
-    `${key} is "${name.slice(0, 100)}", expected a name of 1 to ${limits.nameCharsMax} characters without "::"`,
-  );
 }
 
 function checkRange(key: string, value: number, min: number, max: number): void {

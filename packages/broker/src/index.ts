@@ -2,14 +2,16 @@
 export { Broker, type BrokerStartOptions, type QueueInfo } from "./broker.ts";
 export {
   brokerConfig,
-  type AddressFullPolicy,
-  type AddressSettings,
   type BrokerConfig,
   type BrokerOptions,
   type JournalConfig,
   type User,
 } from "./config.ts";
 export { limits } from "./limits.ts";
+export type { AddressSettings, SettingName, SomeSettings } from "./settings/setting-table.ts";
+export { settingNames, settingTable } from "./settings/setting-table.ts";
+export { isMatch } from "./settings/address-match.ts";
+export { isSomeSettings, type SettingsByMatch } from "./settings/settings-by-match.ts";
 export { managementDocument } from "./management/document.ts";
 export type { Management, ManagementAnswer } from "./management/management.ts";
 export type { ManagementValue, Outcome, ResultType } from "./management/operation.ts";

@@ -55,6 +55,12 @@ export const limits = {
   addressCountMax: 1_000_000,
   /** Queues, temporary ones included; each takes about a kilobyte. Above: EVH_ILLEGAL_STATE. */
   queueCountMax: 1_000_000,
+  /** Matches that address settings may name; each takes part in the creation of an address. Above: EVH_CONFIG. */
+  settingsMatchesMax: 10_000,
+  /** Sets of address settings that addresses share. Above: the table starts anew, and later ones share anew. */
+  settingsResolvedMax: 10_000,
+  /** Milliseconds of the longest delay that a setting may name: a hundred years. Above: EVH_CONFIG. */
+  delayMsMax: 100 * 366 * 86_400_000,
   /** Characters of the name of an address or a queue. Above: EVH_INVALID_QUEUE. */
   nameCharsMax: 1_000,
   /** Characters of a selector. Above: EVH_INVALID_FILTER. */

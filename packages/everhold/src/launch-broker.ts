@@ -1,8 +1,9 @@
 import { deferred } from "@everhold/base";
-import { Broker, type AddressSettings, type BrokerOptions } from "@everhold/broker";
+import { Broker, type BrokerOptions } from "@everhold/broker";
 import { NodeLog, nodePorts } from "@everhold/node";
 
 import { formatAcceptorUrl, isLoopbackHost } from "./config/acceptor-url.ts";
+import { settingsByMatch } from "./config/address-settings.ts";
 import { loadConfig, type ResolvedConfig } from "./config/load-config.ts";
 import { HeldLog } from "./held-log.ts";
 import type { RunningBroker, StartOptions } from "./start-broker.ts";
@@ -80,7 +81,7 @@ function brokerOptions({ document, acceptors }: ResolvedConfig): BrokerOptions {
     ...(connectionTtlOverride === undefined
       ? {}
       : { connectionTtlOverrideMs: connectionTtlOverride }),
-    addressSettings: withoutUndefined(document.addressSettings?.["#"] ?? {}),
+    addressSettings: settingsByMatch(document.addressSettings ?? {}),
     users: Object.entries(security?.users ?? {}).map(([user, { password }]) => ({
       user,
       password,
@@ -91,13 +92,4 @@ function brokerOptions({ document, acceptors }: ResolvedConfig): BrokerOptions {
       ...(journal?.cacheSize === undefined ? {} : { tailCacheBytes: journal.cacheSize }),
     },
   };
-}
-
-type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
-
-/** A key that is there without a value would hide the broker's default. */
-function withoutUndefined(settings: {
-  readonly [K in keyof AddressSettings]?: AddressSettings[K] | undefined;
-}): Defined<AddressSettings> {
-  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
 }

@@ -207,7 +207,7 @@ test("credits for producers are granted as asked, with the address as it was wri
 });
 
 test("credits for a full address come when there is room again", async () => {
-  const { world } = await startBroker({ addressSettings: { maxSizeBytes: 100 } });
+  const { world } = await startBroker({ addressSettings: { "#": { maxSizeBytes: 100 } } });
   const client = await TestClient.open(world);
   await client.createQueue();
   await client.publish("q", "fills the address".repeat(10));
@@ -240,7 +240,7 @@ test("messages in memory are bounded: first credits stop, then sends are refused
 });
 
 test("with the policy fail a full address refuses credits and sends", async () => {
-  const addressSettings = { maxSizeBytes: 100, addressFullPolicy: "fail" } as const;
+  const addressSettings = { "#": { maxSizeBytes: 100, addressFullPolicy: "fail" } } as const;
   const { world } = await startBroker({ addressSettings });
   const client = await TestClient.open(world);
   await client.createQueue();
@@ -259,7 +259,7 @@ test("producers are neither answered nor remembered", async () => {
 });
 
 test("credits come at once when messages in memory make room, though nothing is written", async () => {
-  const { world } = await startBroker({ addressSettings: { maxSizeBytes: 100 } });
+  const { world } = await startBroker({ addressSettings: { "#": { maxSizeBytes: 100 } } });
   const client = await TestClient.open(world);
   await client.createQueue({ durable: false });
   await client.publish("q", "fills the address".repeat(10), { durable: false });

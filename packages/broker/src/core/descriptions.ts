@@ -4,6 +4,7 @@ import { routingTypes, unsaidQueueAttributes, type packets, type PacketOf } from
 import { managementAddress, notificationsAddress } from "../engine/broker-addresses.ts";
 import { splitName } from "../engine/catalog.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { AddressSettings } from "../settings/setting-table.ts";
 import type { QueueDefinition, RoutingType } from "../state/queue-definition.ts";
 
 type CreateQueue = PacketOf<typeof packets.createQueueV2>;
@@ -70,18 +71,23 @@ export function isSameSubscription(found: QueueDefinition, asked: QueueDefinitio
 export function describeQueue(engine: Engine, name: string): QueueDescription {
   const parts = splitName(name);
   if (name === managementAddress) {
-    return { ...managementQueue, ...inEffect(engine, managementQueue), autoCreateQueues: true };
+    return {
+      ...managementQueue,
+      ...inEffect(engine.settings.of(name), managementQueue),
+      autoCreateQueues: true,
+    };
   }
   const queue = engine.catalog.findQueue(parts.queue);
-  const { autoCreateQueues } = engine.config.addressSettings;
+  const settings = queue?.address.settings ?? engine.settings.of(parts.address);
+  const { autoCreateQueues } = settings;
   if (queue === undefined) {
-    const could = { ...missingQueue, ...inEffect(engine, missingQueue) };
+    const could = { ...missingQueue, ...inEffect(settings, missingQueue) };
     return { ...could, name: parts.queue, address: parts.address, autoCreateQueues };
   }
   const { addressName, routingType, ...attributes } = queue.state.definition;
   return {
     ...attributes,
-    ...inEffect(engine, attributes),
+    ...inEffect(settings, attributes),
     enabled: attributes.enabled ?? true,
     exists: true,
     address: addressName,
@@ -101,8 +107,10 @@ type Attributes = Omit<QueueDefinition, "addressName" | "routingType">;
  * Attributes that nobody said anything about, as they are in effect. A client creates the queue anew with
  * them after a failover. Source: Artemis, `QueueConfigurationUtils.applyDynamicDefaults`.
  */
-function inEffect(engine: Engine, said: Omit<Attributes, "name">): Partial<QueueDescription> {
-  const { autoDeleteQueues } = engine.config.addressSettings;
+function inEffect(
+  { autoDeleteQueues }: AddressSettings,
+  said: Omit<Attributes, "name">,
+): Partial<QueueDescription> {
   return {
     exclusive: said.exclusive ?? false,
     lastValue: said.lastValue ?? false,
@@ -121,7 +129,7 @@ function inEffect(engine: Engine, said: Omit<Attributes, "name">): Partial<Queue
 
 /** Which queues an address has, and what may be created there. */
 export function describeAddress(engine: Engine, name: string): AddressDescription {
-  const { autoCreateAddresses, autoCreateQueues } = engine.config.addressSettings;
+  const { autoCreateAddresses, autoCreateQueues } = engine.settings.of(name);
   const common = { ...addressDefaults, autoCreateAddresses, autoCreateQueues };
   if (name === featuresAddress) return { ...common, exists: true, queueNames: features };
   const address = engine.catalog.findAddress(splitName(name).address);

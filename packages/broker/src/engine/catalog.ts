@@ -45,7 +45,10 @@ export class Catalog {
   load(): void {
     const { state } = this.#engine;
     for (const address of state.addresses()) {
-      this.#addresses.set(address.name, new LiveAddress(address));
+      this.#addresses.set(
+        address.name,
+        new LiveAddress(address, this.#engine.settings.of(address.name)),
+      );
     }
     for (const queue of state.queues()) {
       // Whether it was consumed from in an earlier life is not known; an empty one is not missed.
@@ -92,7 +95,7 @@ export class Catalog {
         { name, routingTypes, autoCreated },
         isTemporary,
       );
-      const address = new LiveAddress(state);
+      const address = new LiveAddress(state, this.#engine.settings.of(name));
       this.#addresses.set(name, address);
       this.#noteChange();
       this.#engine.notifications.addressChanged("ADDRESS_ADDED", address);
@@ -199,8 +202,8 @@ export class Catalog {
     this.#noteChange();
     this.#engine.notifications.queueChanged("BINDING_REMOVED", queue);
     const { address } = queue;
-    const { autoDeleteQueues } = this.#engine.config.addressSettings;
-    const mayGo = !address.state.isStored || (address.state.autoCreated && autoDeleteQueues);
+    const { autoDeleteAddresses } = address.settings;
+    const mayGo = !address.state.isStored || (address.state.autoCreated && autoDeleteAddresses);
     if (mayGo && address.state.queues.length === 0) this.deleteAddress(address);
   }
 
@@ -225,7 +228,7 @@ export class Catalog {
   /** Whether the queue is one that goes when nobody needs it. */
   mayDeleteAutomatically(queue: LiveQueue): boolean {
     const { autoCreated, autoDelete, temporary } = queue.state.definition;
-    const { autoDeleteQueues } = this.#engine.config.addressSettings;
+    const { autoDeleteQueues } = queue.address.settings;
     return (autoDelete ?? (autoCreated && autoDeleteQueues)) && !temporary;
   }
 
@@ -245,11 +248,10 @@ export class Catalog {
    * @throws EverholdError EVH_ADDRESS_DOES_NOT_EXIST, EVH_QUEUE_DOES_NOT_EXIST, EVH_INVALID_QUEUE
    */
   resolve(name: string, type: RoutingType | undefined): RouteTarget {
-    const settings = this.#engine.config.addressSettings;
     const parts = splitName(name);
     let address = this.#addresses.get(parts.address);
     if (address === undefined) {
-      if (!settings.autoCreateAddresses) {
+      if (!this.#engine.settings.of(parts.address).autoCreateAddresses) {
         throw new EverholdError(
           "EVH_ADDRESS_DOES_NOT_EXIST",
           `cannot send to "${name}": there is no such address, and it may not be created`,
@@ -284,7 +286,7 @@ export class Catalog {
   }
 
   #autoCreateQueue(name: QualifiedName, type: RoutingType): LiveQueue | undefined {
-    if (!this.#engine.config.addressSettings.autoCreateQueues) return undefined;
+    if (!this.#engine.settings.of(name.address).autoCreateQueues) return undefined;
     if (this.#queues.has(name.queue)) return undefined;
     const definition = defaultQueueDefinition(name.queue, name.address, type);
     return this.createQueue({ ...definition, autoCreated: true }, undefined);
@@ -299,8 +301,7 @@ export class Catalog {
         `the queue "${definition.name}" belongs to the address "${definition.addressName}", which does not exist`,
       );
     }
-    const { deadLetterAddress, expiryAddress } = this.#engine.config.addressSettings;
-    const mayHoldMoved = address.name === deadLetterAddress || address.name === expiryAddress;
+    const mayHoldMoved = this.#engine.settings.isSink(address.name);
     const queue = new LiveQueue(
       state,
       address,

@@ -1,6 +1,7 @@
 import { EverholdError } from "@everhold/base";
 
 import { limits } from "../limits.ts";
+import type { AddressSettings } from "../settings/setting-table.ts";
 import { managementAddress } from "./broker-addresses.ts";
 import { splitName } from "./catalog.ts";
 import type { Engine } from "./engine.ts";
@@ -34,7 +35,7 @@ export class CreditDesk {
       session.sink.grantCredits(address, credits, false);
       return;
     }
-    if (this.#engine.config.addressSettings.addressFullPolicy === "fail") {
+    if (this.#settingsOf(address).addressFullPolicy === "fail") {
       session.sink.grantCredits(address, credits, true);
       return;
     }
@@ -77,7 +78,7 @@ export class CreditDesk {
       );
     }
     this.checkMemory(address);
-    const { maxSizeBytes, addressFullPolicy } = this.#engine.config.addressSettings;
+    const { maxSizeBytes, addressFullPolicy } = address.settings;
     if (maxSizeBytes < 0 || addressFullPolicy !== "fail") return;
     if (address.state.bytes < maxSizeBytes) return;
     throw new EverholdError(
@@ -112,10 +113,15 @@ export class CreditDesk {
     if (name === managementAddress) return true;
     if (this.#engine.journal.diskFull) return false;
     if (this.#memoryBytes > this.#engine.config.memoryBytesMax) return false;
-    const { maxSizeBytes } = this.#engine.config.addressSettings;
-    if (maxSizeBytes < 0) return true;
     const address = this.#engine.catalog.findAddress(splitName(name).address);
-    return address === undefined || address.state.bytes < maxSizeBytes;
+    if (address === undefined) return true;
+    const { maxSizeBytes } = address.settings;
+    return maxSizeBytes < 0 || address.state.bytes < maxSizeBytes;
+  }
+
+  #settingsOf(name: string): AddressSettings {
+    const { catalog, settings } = this.#engine;
+    return catalog.findAddress(splitName(name).address)?.settings ?? settings.of(name);
   }
 
   #grantOldest(): void {

@@ -4,6 +4,7 @@ import type { Journal, JournalListener } from "@everhold/journal";
 
 import type { BrokerConfig } from "../config.ts";
 import { limits } from "../limits.ts";
+import { SettingsTable } from "../settings/settings-by-match.ts";
 import type { BrokerState } from "../state/broker-state.ts";
 import { ScanCursor } from "../state/scan-cursor.ts";
 import { Catalog } from "./catalog.ts";
@@ -42,6 +43,7 @@ export class Engine implements JournalListener {
   readonly waiters = new Waiters();
   readonly pool = new OutputPool();
   readonly outputs: OutputSchedule;
+  readonly settings: SettingsTable;
   readonly catalog: Catalog;
   readonly router: Router;
   readonly redelivery: Redelivery;
@@ -77,6 +79,7 @@ export class Engine implements JournalListener {
     this.journal = parts.journal;
     this.state = parts.state;
     this.outputs = new OutputSchedule((task) => parts.ports.timers.atTurnEnd(task));
+    this.settings = new SettingsTable(parts.config.addressSettings);
     this.catalog = new Catalog(this);
     this.router = new Router(this);
     this.redelivery = new Redelivery(this);
@@ -224,7 +227,7 @@ export class Engine implements JournalListener {
 
   /** Takes an expired row away: to the expiry address, or for good. */
   expire(queue: LiveQueue, key: number): void {
-    this.redelivery.moveAway(queue, key, this.config.addressSettings.expiryAddress, "expired");
+    this.redelivery.moveAway(queue, key, queue.address.settings.expiryAddress, "expired");
   }
 
   /** Looks for what nobody asks for: expired messages, unused queues. Called every now and then. */

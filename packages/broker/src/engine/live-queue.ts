@@ -1,4 +1,5 @@
 import type { Selector } from "../selector/selector.ts";
+import type { AddressSettings } from "../settings/setting-table.ts";
 import type { AddressState } from "../state/address-state.ts";
 import type { QueueState } from "../state/queue-state.ts";
 import type { RowView } from "../state/row-bodies.ts";
@@ -133,6 +134,8 @@ export class LiveQueue {
 /** What the engine keeps of an address: its queues by how they are routed to. */
 export class LiveAddress {
   readonly state: AddressState;
+  /** What holds for it and its queues now. */
+  settings: AddressSettings;
   readonly anycast: LiveQueue[] = [];
   readonly multicast: LiveQueue[] = [];
   /** Where the next round of anycast queues begins. */
@@ -145,8 +148,9 @@ export class LiveAddress {
   routedCount = 0;
   unroutedCount = 0;
 
-  constructor(state: AddressState) {
+  constructor(state: AddressState, settings: AddressSettings) {
     this.state = state;
+    this.settings = settings;
   }
 
   get name(): string {

@@ -64,7 +64,7 @@ export class Redelivery {
   /** Moves away what has expired among the next `countMax` rows of a queue; false at its end. */
   expireSome(queue: LiveQueue, cursor: ScanCursor, countMax: number): boolean {
     const now = this.#engine.nowMs();
-    const { expiryAddress } = this.#engine.config.addressSettings;
+    const { expiryAddress } = queue.address.settings;
     for (let count = 0; count < countMax; count += 1) {
       const key = queue.state.scanResting(cursor, this.#engine.journal.commitPosition);
       if (key < 0) return false;
@@ -117,7 +117,7 @@ export class Redelivery {
 
   /** Notes one more attempt; true when it was the last one, and the message has gone. */
   #countAttempt(queue: LiveQueue, key: number): boolean {
-    const { maxDeliveryAttempts, deadLetterAddress } = this.#engine.config.addressSettings;
+    const { maxDeliveryAttempts, deadLetterAddress } = queue.address.settings;
     queue.state.read(key, this.#row);
     const attempts = this.#row.deliveryCount + 1;
     const isLast = maxDeliveryAttempts > 0 && attempts >= maxDeliveryAttempts;

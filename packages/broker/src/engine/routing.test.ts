@@ -81,7 +81,7 @@ test("an anycast send makes its address and queue where that is allowed", async 
 });
 
 test("a send to an address that may not be created is refused", async () => {
-  const { world } = await startBroker({ addressSettings: { autoCreateAddresses: false } });
+  const { world } = await startBroker({ addressSettings: { "#": { autoCreateAddresses: false } } });
   const client = await TestClient.open(world);
   client.post(messageOf("new"), 9);
   const { code, correlationId } = await client.expect(packets.exception);
@@ -163,11 +163,11 @@ test("a gap, an old epoch and an unknown producer each get their own code", asyn
 
 test("a repeat of a refused sequence is refused again, after a crash as well", async () => {
   const settings = { autoCreateAddresses: false };
-  const { world } = await startBroker({ addressSettings: settings });
+  const { world } = await startBroker({ addressSettings: { "#": settings } });
   const client = await TestClient.openMarking(world);
   client.post(messageOf("missing", { properties: marked(1) }));
   assert.equal((await client.expect(packets.exception)).code, 106);
-  await crashAndRestart(world, { addressSettings: settings });
+  await crashAndRestart(world, { addressSettings: { "#": settings } });
   const other = await TestClient.openMarking(world);
   await other.createQueue({ address: "missing" });
   other.post(messageOf("missing", { properties: marked(1) }));

@@ -261,7 +261,7 @@ test("what was not committed as due when the broker died was not delivered, and 
 });
 
 test("a snapshot holds what waits, and where moved messages came from", async () => {
-  const options = { addressSettings: { maxDeliveryAttempts: 1 } };
+  const options = { addressSettings: { "#": { maxDeliveryAttempts: 1 } } };
   const { world, broker } = await startBroker(options);
   const client = await TestClient.open(world);
   await client.createQueue();

@@ -66,9 +66,13 @@ test("an acknowledgement that was confirmed holds after a crash", async () => {
 });
 
 test("what may have been delivered before a crash is marked, and the mark is no attempt", async () => {
-  const { world } = await delivered(["a"], { addressSettings: { maxDeliveryAttempts: 2 } });
+  const { world } = await delivered(["a"], {
+    addressSettings: { "#": { maxDeliveryAttempts: 2 } },
+  });
   for (let crash = 0; crash < 3; crash += 1) {
-    const broker = await crashAndRestart(world, { addressSettings: { maxDeliveryAttempts: 2 } });
+    const broker = await crashAndRestart(world, {
+      addressSettings: { "#": { maxDeliveryAttempts: 2 } },
+    });
     const other = await TestClient.open(world);
     await other.consume("q");
     const delivery = await other.delivery();
@@ -139,7 +143,7 @@ test("closing a consumer twice, or an unknown one, is answered all the same", as
 });
 
 test("a message tried too often goes to the dead-letter address", async () => {
-  const options = { addressSettings: { maxDeliveryAttempts: 2 } };
+  const options = { addressSettings: { "#": { maxDeliveryAttempts: 2 } } };
   const { world, broker, client } = await delivered(["poison"], options);
   client.socket.close();
   await world.settle();
@@ -153,7 +157,7 @@ test("a message tried too often goes to the dead-letter address", async () => {
 });
 
 test("a dead letter says where it came from, and stays however often it is tried", async () => {
-  const options = { addressSettings: { maxDeliveryAttempts: 1 } };
+  const options = { addressSettings: { "#": { maxDeliveryAttempts: 1 } } };
   const { world, broker } = await startBroker(options);
   const client = await TestClient.open(world);
   await client.publish("q", "poison");
@@ -199,7 +203,7 @@ test("a selector sees of a moved message what its consumer is shown", async () =
 });
 
 test("without a dead-letter address a message tried too often is dropped", async () => {
-  const addressSettings = { maxDeliveryAttempts: 1, deadLetterAddress: undefined };
+  const addressSettings = { "#": { maxDeliveryAttempts: 1, deadLetterAddress: undefined } };
   const { world, broker, client } = await delivered(["poison"], { addressSettings });
   client.socket.close();
   await world.settle();
@@ -226,7 +230,9 @@ test("an expired message is not delivered but moved, and expires no more", async
 });
 
 test("messages in memory expire and become dead letters as well", async () => {
-  const { world, broker } = await startBroker({ addressSettings: { maxDeliveryAttempts: 1 } });
+  const { world, broker } = await startBroker({
+    addressSettings: { "#": { maxDeliveryAttempts: 1 } },
+  });
   const client = await TestClient.open(world);
   await client.createQueue({ durable: false });
   await client.publish("q", "short", { durable: false, expiration: world.nowMs + 1000 });
@@ -246,7 +252,7 @@ test("messages in memory expire and become dead letters as well", async () => {
 });
 
 test("a queue that nobody consumes loses its expired messages as well", async () => {
-  const addressSettings = { expiryAddress: undefined };
+  const addressSettings = { "#": { expiryAddress: undefined } };
   const { world, broker } = await startBroker({ addressSettings });
   const client = await TestClient.open(world);
   await client.createQueue();
@@ -323,7 +329,7 @@ test("a queue that purges without consumers is empty when the last one has left"
 });
 
 test("a dead letter that is in memory only reaches a consumer that waits for it", async () => {
-  const { world } = await startBroker({ addressSettings: { maxDeliveryAttempts: 1 } });
+  const { world } = await startBroker({ addressSettings: { "#": { maxDeliveryAttempts: 1 } } });
   const reader = await TestClient.open(world);
   await reader.createQueue({ queueName: "DLQ" });
   await reader.createQueue({ queueName: "q", durable: false });

@@ -124,8 +124,8 @@ export const addressAttributes: readonly Attribute<ManagedAddress>[] = [
     name: "AddressLimitPercent",
     doc: "The same in percent of what an address may hold, 0 without a limit",
     result: "integer",
-    read: ({ broker, address }) => {
-      const { maxSizeBytes } = broker.engine.config.addressSettings;
+    read: ({ address }) => {
+      const { maxSizeBytes } = address.settings;
       return maxSizeBytes <= 0 ? 0 : Math.floor((address.state.bytes * 100) / maxSizeBytes);
     },
   },

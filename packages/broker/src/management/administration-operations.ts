@@ -250,11 +250,11 @@ const addressOperations: readonly Operation<ManagedBroker>[] = [
 ];
 
 const settings = operation("getAddressSettingsAsJSON", {
-  doc: "The settings of an address; all have the same",
+  doc: "The settings that hold for an address",
   parameters: { addressMatch: text("The name of an address") },
   result: "json",
-  run: ({ engine }) => {
-    const { addressSettings: found } = engine.config;
+  run: ({ engine }, args) => {
+    const found = engine.settings.of(args.addressMatch);
     return {
       DLA: found.deadLetterAddress ?? "",
       expiryAddress: found.expiryAddress ?? "",

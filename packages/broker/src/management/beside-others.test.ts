@@ -147,7 +147,7 @@ describe("management beside other work", () => {
   });
 
   it("a message is not given back to a queue that would not keep it", async () => {
-    const addressSettings = { expiryAddress: "expired" };
+    const addressSettings = { "#": { expiryAddress: "expired" } };
     const { world, broker } = await startBroker({ addressSettings });
     const client = await TestClient.open(world);
     await client.createQueue({ queueName: "q" });

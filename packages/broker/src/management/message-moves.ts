@@ -68,14 +68,14 @@ export function changePriority(
 }
 
 /** What `sendToDeadLetters` has to know first. @throws EverholdError EVH_REJECTED when there is no such place */
-export function checkDeadLetterAddress({ broker, queue }: ManagedQueue): string {
-  const { deadLetterAddress } = broker.engine.config.addressSettings;
+export function checkDeadLetterAddress({ queue }: ManagedQueue): string {
+  const { deadLetterAddress } = queue.address.settings;
   return checkSink(queue, deadLetterAddress, "dead-letter");
 }
 
 /** As {@link checkDeadLetterAddress} for expired messages. @throws EverholdError EVH_REJECTED */
-export function checkExpiryAddress({ broker, queue }: ManagedQueue): string {
-  const { expiryAddress } = broker.engine.config.addressSettings;
+export function checkExpiryAddress({ queue }: ManagedQueue): string {
+  const { expiryAddress } = queue.address.settings;
   return checkSink(queue, expiryAddress, "expiry");
 }
 

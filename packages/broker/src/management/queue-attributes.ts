@@ -171,13 +171,13 @@ export const queueAttributes: readonly Attribute<ManagedQueue>[] = [
     name: "DeadLetterAddress",
     doc: "Where messages go that were delivered too often, `null` for nowhere",
     result: "string",
-    read: ({ broker }) => broker.engine.config.addressSettings.deadLetterAddress ?? null,
+    read: ({ queue }) => queue.address.settings.deadLetterAddress ?? null,
   },
   {
     name: "ExpiryAddress",
     doc: "Where expired messages go, `null` for nowhere",
     result: "string",
-    read: ({ broker }) => broker.engine.config.addressSettings.expiryAddress ?? null,
+    read: ({ queue }) => queue.address.settings.expiryAddress ?? null,
   },
 ];
 

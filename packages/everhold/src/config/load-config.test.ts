@@ -7,6 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { EverholdError } from "@everhold/base";
 import { brokerConfig } from "@everhold/broker";
 
+import { settingsByMatch } from "./address-settings.ts";
 import { loadConfig, type ConfigSources, type ResolvedConfig } from "./load-config.ts";
 
 describe("configuration", () => {
@@ -97,8 +98,52 @@ log: { level: debug, format: json }
       messageSize: 2 * 1024 ** 2,
       handshakeTimeout: 5_000,
     });
-    assert.equal(document.addressSettings?.["#"]?.maxSizeBytes, 1.5e9);
+    assert.equal(document.addressSettings?.["#"]?.["maxSizeBytes"], 1.5e9);
     assert.equal(document.security?.users?.["ann"]?.password, "secret");
+  });
+
+  test("settings of addresses take units, and nothing for the name of no address", () => {
+    const { document } = load(`
+addressSettings:
+  "#": { redeliveryDelay: 5s, maxRedeliveryDelay: -1, maxSizeBytes: "-1", deadLetterAddress: ~ }
+  "orders.*": { redeliveryDelayMultiplier: 1.5, deadLetterQueuePrefix: "", expiryAddress: "" }
+  "activemq.management#": { slowConsumerPolicy: kill, defaultGroupFirstKey: first }
+`);
+    assert.deepEqual(settingsByMatch(document.addressSettings ?? {}), {
+      "#": {
+        redeliveryDelay: 5_000,
+        maxRedeliveryDelay: -1,
+        maxSizeBytes: -1,
+        deadLetterAddress: undefined,
+      },
+      "orders.*": {
+        redeliveryDelayMultiplier: 1.5,
+        deadLetterQueuePrefix: "",
+        expiryAddress: undefined,
+      },
+      "activemq.management#": { slowConsumerPolicy: "kill", defaultGroupFirstKey: "first" },
+    });
+  });
+
+  test("a wrong setting of addresses is named with its place", () => {
+    const wrong = (settings: string): string => problem(`addressSettings:\n  ${settings}\n`);
+    assert.equal(
+      wrong("'a.#': { redeliveryDelays: 1 }"),
+      "everhold.yaml:2:12: unknown key redeliveryDelays in addressSettings.a.#; did you mean redeliveryDelay?",
+    );
+    assert.match(
+      wrong("a: { expiryDelay: 1y }"),
+      /^everhold\.yaml:2:21: addressSettings\.a\.expiryDelay: found "1y", expected a duration such as .*from -1 to/,
+    );
+    assert.match(wrong("a: { deadLetterAddress: 'a::b' }"), /without "::"$/);
+    assert.match(wrong("a: { idCacheSize: 1.5 }"), /expected a whole number from 0 to/);
+    assert.match(wrong("a: { redeliveryMode: random }"), /expected one of nonBlocking, blocking$/);
+    assert.equal(
+      wrong("'#.a': {}"),
+      'everhold.yaml:2:3: addressSettings: "#.a" is no match: expected words between dots, "*" for one word and "#" as the last one for any number',
+    );
+    assert.match(wrong("'a*': {}"), /"a\*" is no match/);
+    assert.match(wrong("'': {}"), /"" is no match/);
   });
 
   test("JSON, indented with tabs, is read too", () => {
@@ -199,7 +244,7 @@ log: { level: debug, format: json }
     const { document } = load("addressSettings: { '#': { autoCreateQueues: '${AUTO}' } }", {
       environment: { AUTO: "false" },
     });
-    assert.equal(document.addressSettings?.["#"]?.autoCreateQueues, false);
+    assert.equal(document.addressSettings?.["#"]?.["autoCreateQueues"], false);
   });
 
   test("a wrong key or value of the environment or of a flag is named as such", () => {

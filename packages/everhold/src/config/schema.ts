@@ -2,7 +2,8 @@ import { limits } from "@everhold/broker";
 import { z } from "zod";
 
 import { acceptorUrlForms, parseAcceptorUrl } from "./acceptor-url.ts";
-import { choice, duration, flag, integer, leaf, size, text } from "./leaves.ts";
+import { addressSettings } from "./address-settings.ts";
+import { choice, duration, integer, leaf, size, text } from "./leaves.ts";
 import type { ConfigPath } from "./located-tree.ts";
 
 const acceptor = z.strictObject({
@@ -10,20 +11,6 @@ const acceptor = z.strictObject({
   url: leaf(acceptorUrlForms, (value) =>
     typeof value === "string" ? parseAcceptorUrl(value) : undefined,
   ),
-});
-
-/** -1 means: none. */
-const noLimit = -1;
-
-const addressSetting = z.strictObject({
-  autoCreateAddresses: flag().optional(),
-  autoCreateQueues: flag().optional(),
-  autoDeleteQueues: flag().optional(),
-  maxDeliveryAttempts: integer({ min: noLimit, max: 254 }).optional(),
-  deadLetterAddress: text("the name of an address").optional(),
-  expiryAddress: text("the name of an address").optional(),
-  maxSizeBytes: size({ min: noLimit, max: Number.MAX_SAFE_INTEGER }, "or -1 for none").optional(),
-  addressFullPolicy: choice(["block", "fail"]).optional(),
 });
 
 const user = z.strictObject({ password: text("the user's password") });
@@ -64,8 +51,8 @@ export const configSchema = z.strictObject({
       connectionTtlOverride: duration({ min: 1_000, max: 86_400_000 }, "from 1s to 1d").optional(),
     })
     .optional(),
-  /** One set for all addresses, under the match of Artemis for all: `#`. */
-  addressSettings: z.strictObject({ "#": addressSetting.optional() }).optional(),
+  /** What holds for addresses, by match: `#`, `orders.*`. */
+  addressSettings: addressSettings.optional(),
   security: z.strictObject({ users: z.record(z.string(), user).optional() }).optional(),
   log: z
     .strictObject({

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 
 import { limits } from "../limits.ts";
+import { problemOfMatch } from "./address-settings.ts";
 import { configError, describeFound } from "./config-error.ts";
 import { originOf, type ConfigPath, type LocatedTree } from "./located-tree.ts";
 import { nearestName } from "./nearest-name.ts";
@@ -17,7 +18,17 @@ export function validateConfig(tree: LocatedTree): ConfigDocument {
   if (!result.success) throw errorOf(tree, result.error.issues);
   checkCount(tree, ["acceptors"], result.data.acceptors, limits.acceptorCountMax);
   checkCount(tree, ["security", "users"], result.data.security?.users, limits.userCountMax);
+  checkMatches(tree, result.data);
   return result.data;
+}
+
+function checkMatches(tree: LocatedTree, { addressSettings }: ConfigDocument): void {
+  for (const match of Object.keys(addressSettings ?? {})) {
+    const problem = problemOfMatch(match);
+    if (problem === undefined) continue;
+    const where = originOf(tree, ["addressSettings", match], "key")?.label;
+    throw configError(where, `addressSettings: ${problem}`);
+  }
 }
 
 function errorOf(tree: LocatedTree, issues: readonly z.core.$ZodIssue[]): Error {

@@ -43,9 +43,11 @@ export async function startBroker(
       messageBytesMax: 20_000,
       journal,
       addressSettings: {
-        ...settings,
-        deadLetterAddress: deadLetterQueue,
-        autoDeleteQueues: false,
+        "#": {
+          ...settings,
+          deadLetterAddress: deadLetterQueue,
+          autoDeleteQueues: false,
+        },
       },
     },
   });
