@@ -8,6 +8,7 @@ import type {
 import { ByteWriter, setI64At, type Field } from "@everhold/wire";
 import { acknowledgeBytes, writeAcknowledge, type KeyList } from "./acknowledge-record.ts";
 import type { AddressDefinition, AddressState } from "./address-state.ts";
+import { LargeBody } from "./large-body.ts";
 import type { MessageArena } from "./message-arena.ts";
 import { MessagePlan } from "./message-plan.ts";
 import { messageBytes, messageOffsetOf, writeMessage } from "./message-record.ts";
@@ -276,10 +277,31 @@ export class BrokerState implements RecoverySink, SnapshotSource {
       row.position = this.#addBody(plan);
       row.messageOffset = 0;
     }
+    if (plan.largeBody !== undefined) this.#tables.large.define(row.position, plan.largeBody);
     for (let index = 0; index < targetCount; index += 1) {
       plan.target(index).addRow(plan.keys[index] ?? 0, row);
     }
     return row.position;
+  }
+
+  /** A body for a large message, without parts yet. Whoever asks for it holds it, and releases it. */
+  newLargeBody(): LargeBody {
+    const body = new LargeBody(this.#log);
+    body.hold();
+    return body;
+  }
+
+  /** Appends `bytes[start … end)` to a body that is in no message yet. Returns the record's position. */
+  appendPart(body: LargeBody, bytes: Uint8Array, start: number, end: number): number {
+    const position = this.#log.append(recordTypes.part, 0, end - start);
+    this.#log.bytes.set(bytes.subarray(start, end), this.#log.payloadOffset);
+    body.add(position, end - start);
+    return position;
+  }
+
+  /** The body of a large message, by the position of its row. */
+  largeBody(position: number): LargeBody {
+    return this.#tables.large.bodyOf(position);
   }
 
   /** Payload bytes of the record that `acknowledge` would append; 0 for none. */

@@ -1,5 +1,6 @@
 import { assert } from "@everhold/base";
 import type { AddressState } from "./address-state.ts";
+import type { LargeBody } from "./large-body.ts";
 import { laneFor } from "./row-key.ts";
 import type { QueueState } from "./queue-state.ts";
 
@@ -35,6 +36,8 @@ export class MessagePlan {
   duplicateStart = -1;
   duplicateEnd = -1;
   duplicateBytes: Uint8Array = noBytes;
+  /** The body, when it lies in parts: the message itself has none then. */
+  largeBody: LargeBody | undefined;
 
   readonly #targets: QueueState[] = [];
   #address: AddressState | undefined;
@@ -68,6 +71,7 @@ export class MessagePlan {
     this.dueMs = 0;
     this.markOffset = -1;
     this.duplicateStart = -1;
+    this.largeBody = undefined;
     this.#targetCount = 0;
     this.#storedCount = 0;
     this.recordPosition = -1;

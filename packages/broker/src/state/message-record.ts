@@ -2,6 +2,7 @@ import { assert } from "@everhold/base";
 import { recordHeaderBytes } from "@everhold/journal";
 import { setI64At } from "@everhold/wire";
 import { keyAt, setKeyAt } from "./key-codec.ts";
+import { largeListBytes } from "./large-body.ts";
 import type { MessagePlan } from "./message-plan.ts";
 import { producerIdBytes } from "./producer-marks.ts";
 import { checkPadding, corrupt } from "./records.ts";
@@ -11,7 +12,7 @@ import { stateLimits } from "./state-limits.ts";
 /*
  * MESSAGE, offsets from the beginning of the payload:
  *
- *    0  u8   flags: 1 mark, 2 duplicate id, 4 expiration, 8 due time
+ *    0  u8   flags: 1 mark, 2 duplicate id, 4 expiration, 8 due time, 16 body in parts
  *    1  u8   0
  *    2  u16  bytes of the duplicate id
  *    4  u32  count of targets
@@ -22,6 +23,7 @@ import { stateLimits } from "./state-limits.ts";
  *            expiration: u64 milliseconds since 1970
  *            due time: u64 milliseconds since 1970, before which the message waits
  *            duplicate id
+ *            parts of the body: `large-body.ts`
  *            message, as in SESS_SEND, its message id being the record's position
  */
 const fixedBytes = 16;
@@ -32,7 +34,8 @@ const markFlag = 1;
 const duplicateFlag = 2;
 const expirationFlag = 4;
 const dueFlag = 8;
-const knownFlags = markFlag | duplicateFlag | expirationFlag | dueFlag;
+const largeFlag = 16;
+const knownFlags = markFlag | duplicateFlag | expirationFlag | dueFlag | largeFlag;
 
 /** Payload bytes of the record for a plan. 0 when it needs none. */
 export function messageBytes(plan: MessagePlan): number {
@@ -63,7 +66,8 @@ export function writeMessage(
     (hasMark ? markFlag : 0) |
       (hasDuplicateId ? duplicateFlag : 0) |
       (hasExpiration ? expirationFlag : 0) |
-      (hasDue ? dueFlag : 0),
+      (hasDue ? dueFlag : 0) |
+      (partsBytes(plan) > 0 ? largeFlag : 0),
   );
   view.setUint8(offset + 1, 0);
   view.setUint16(offset + 2, duplicateLength);
@@ -93,6 +97,7 @@ export function writeMessage(
   }
   at += duplicateLength;
   if (length === 0) return;
+  if (plan.largeBody !== undefined) at = plan.largeBody.write(view, at);
   bytes.set(plan.bytes.subarray(plan.start, plan.end), at);
   setI64At(view, at + plan.messageIdOffset - plan.start, position);
 }
@@ -113,6 +118,8 @@ export interface MessageRecordView {
   /** −1 when there is no duplicate id. */
   duplicateStart: number;
   duplicateEnd: number;
+  /** Where the list of the parts of its body begins, −1 when it is not a large message. */
+  partsAt: number;
   /** From the beginning of the record. */
   messageOffset: number;
   messageLength: number;
@@ -130,6 +137,7 @@ export function createMessageRecordView(): MessageRecordView {
     dueMs: 0,
     duplicateStart: -1,
     duplicateEnd: -1,
+    partsAt: -1,
     messageOffset: 0,
     messageLength: 0,
   };
@@ -164,12 +172,18 @@ export function readMessage(
   const hasExpiration = (flags & expirationFlag) !== 0;
   const hasDue = (flags & dueFlag) !== 0;
   const hasDuplicateId = (flags & duplicateFlag) !== 0;
-  const messageAt =
+  const partsAt =
     at +
     (hasMark ? markBytes : 0) +
     (hasExpiration ? timeBytes : 0) +
     (hasDue ? timeBytes : 0) +
     duplicateLength;
+  const hasParts = (flags & largeFlag) !== 0;
+  const listBytes = hasParts ? largeListBytes(view, partsAt, end) : 0;
+  if (listBytes < 0)
+    throw corrupt(position, "found a list of parts that is longer than the record");
+  into.partsAt = hasParts ? partsAt : -1;
+  const messageAt = partsAt + listBytes;
   if (start - recordHeaderBytes + into.messageOffset !== messageAt) {
     throw corrupt(position, `found message offset ${into.messageOffset}, which is not its place`);
   }
@@ -243,8 +257,13 @@ function bytesBeforeMessage(plan: MessagePlan): number {
     (plan.hasMark ? markBytes : 0) +
     (plan.expirationMs > 0 ? timeBytes : 0) +
     (plan.dueMs > 0 ? timeBytes : 0) +
-    (plan.hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0)
+    (plan.hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0) +
+    partsBytes(plan)
   );
+}
+
+function partsBytes(plan: MessagePlan): number {
+  return plan.storedTargetCount > 0 ? (plan.largeBody?.writtenBytes ?? 0) : 0;
 }
 
 function storedLength(plan: MessagePlan): number {

@@ -221,6 +221,7 @@ export class QueueState {
     into.messageId = position;
     into.messageOffset = isDurable ? rows.messageOffset(row) : 0;
     into.messageLength = rows.messageLength(row);
+    into.largeBytes = rows.isLarge(row) ? this.#context.bodies.largeBytes(position) : 0;
     into.isInJournal = position < volatileBase;
     into.expirationMs = this.#context.expiry.msOf(rows.expiryUnits(row));
     into.deliveryCount = rows.deliveryCount(row);
@@ -285,7 +286,9 @@ export class QueueState {
     const offset = isDurable ? from.messageOffset : this.#arrivalMark(laneNumber);
     const { rows, origins, schedule } = this.#context;
     rows.writeRow(row, position, offset, messageLength, expiryUnits);
-    this.#context.bodies.retainBody(position, from.messageOffset, messageLength);
+    const { bodies } = this.#context;
+    const largeBytes = bodies.retainBody(position, from.messageOffset, messageLength);
+    if (largeBytes > 0) rows.markLarge(row);
     if (origin !== "") rows.setOrigin(row, origins.retain(origin));
     if (dueMs > 0) {
       rows.setScheduled(row, true);
@@ -296,7 +299,7 @@ export class QueueState {
       this.#readyLanes |= 1 << laneNumber;
       this.#readyCount += 1;
     }
-    this.#count(1, messageLength, expiryUnits);
+    this.#count(1, messageLength + largeBytes, expiryUnits);
   }
 
   /** Notes that the time of a scheduled message has come; `showDue` follows. */
@@ -445,12 +448,12 @@ export class QueueState {
     if (rows.isScheduled(row)) this.#scheduledCount -= 1;
     if (rows.dueMs(row) > 0) schedule.forgetOne();
     origins.release(rows.origin(row));
-    this.#context.bodies.releaseBody(
+    const largeBytes = this.#context.bodies.releaseBody(
       rows.position(row),
       isDurable ? rows.messageOffset(row) : 0,
       length,
     );
-    this.#count(-1, -length, rows.expiryUnits(row));
+    this.#count(-1, -length - largeBytes, rows.expiryUnits(row));
   }
 
   #count(messages: number, bytes: number, expiryUnits: number): void {

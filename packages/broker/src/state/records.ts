@@ -34,11 +34,13 @@ import { stateLimits } from "./state-limits.ts";
  * | 26   | PRODUCER         | 0            | id and epoch: opened                                 |
  * | 27   | PRODUCER_REFUSED | 0            | id, epoch, range of sequences, code                  |
  * | 28   | PRODUCER_FORGET  | 0            | ids                                                  |
+ * | 32   | PART             | 0            | bytes of the body of a large message; its MESSAGE    |
+ * |      |                  |              | names it, and without one nobody wants it            |
  * | 36   | DUE              | queue id     | `acknowledge-record.ts`: rows whose time has come    |
  * | 41   | RELOCATE         | queue id     | row key, where its body is, its times, the name of   |
  * |      |                  |              | the queue it came from, target queues and keys       |
  *
- * Reserved: 32 part of a large message, 33 transaction prepared, 34 committed, 35 rolled back, 37 batch of a
+ * Reserved: 33 transaction prepared, 34 committed, 35 rolled back, 37 batch of a
  * log topic, 38 session, 39 copy by compaction, 40 outcome of a transaction.
  */
 export const recordTypes = {
@@ -55,6 +57,7 @@ export const recordTypes = {
   producer: 26,
   producerRefused: 27,
   producerForget: 28,
+  part: 32,
   due: 36,
   relocate: 41,
 } as const;

@@ -1,9 +1,14 @@
 /** Who keeps the bodies of rows: told of each row that begins and ends to need one. */
 export interface RowBodies {
-  /** A row needs the body at `position`, a journal position or an arena address. */
-  retainBody(position: number, messageOffset: number, messageLength: number): void;
-  /** One row needs it no more. */
-  releaseBody(position: number, messageOffset: number, messageLength: number): void;
+  /**
+   * A row needs the body at `position`, a journal position or an arena address. Returns how many bytes of
+   * it lie elsewhere: that is what makes a message a large one.
+   */
+  retainBody(position: number, messageOffset: number, messageLength: number): number;
+  /** One row needs it no more. Returns what {@link retainBody} did. */
+  releaseBody(position: number, messageOffset: number, messageLength: number): number;
+  /** Bytes of a message's body that lie elsewhere, 0 for all but large ones. */
+  largeBytes(position: number): number;
 }
 
 /** What a queue knows of one of its rows. One object is reused for many reads. */
@@ -15,6 +20,8 @@ export interface RowView {
   /** Bytes from `position` to the message. */
   messageOffset: number;
   messageLength: number;
+  /** Bytes of the body of a large message, which is not in the message itself; 0 for all others. */
+  largeBytes: number;
   /** Whether `position` is one of the journal. */
   isInJournal: boolean;
   /** Milliseconds since 1970 at which it expires, rounded up to 100 ms; 0 is never. */
@@ -38,6 +45,7 @@ export function createRowView(): RowView {
     messageId: 0,
     messageOffset: 0,
     messageLength: 0,
+    largeBytes: 0,
     isInJournal: false,
     expirationMs: 0,
     deliveryCount: 0,

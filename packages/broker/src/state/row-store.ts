@@ -20,6 +20,7 @@ const offsetAt = 20;
 const countMask = 0xffff;
 const redeliveredFlag = 0x1_0000;
 const scheduledFlag = 0x2_0000;
+const largeFlag = 0x4_0000;
 
 /** Words of a block's state: which rows live, which of them are ready, whether a heap lists it. */
 const wordsPerBlock = 3;
@@ -207,6 +208,15 @@ export class RowStore {
   setScheduled(row: number, isScheduled: boolean): void {
     const meta = this.#meta(row);
     this.#setMeta(row, isScheduled ? meta | scheduledFlag : meta & ~scheduledFlag);
+  }
+
+  /** Whether the body of its message lies in parts elsewhere. */
+  isLarge(row: number): boolean {
+    return (this.#meta(row) & largeFlag) !== 0;
+  }
+
+  markLarge(row: number): void {
+    this.#setMeta(row, this.#meta(row) | largeFlag);
   }
 
   /** Before when (ms since 1970) the row may not be handed out, and has not been; 0 for no such time. */

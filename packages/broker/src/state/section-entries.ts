@@ -21,6 +21,7 @@ export const sectionTags = {
   rows: 4,
   queueEnd: 5,
   producer: 6,
+  largeMessage: 12,
 } as const;
 
 /** The next id of an address or queue, and where expiry units count from. */
@@ -61,10 +62,15 @@ export const rowFlags = {
   origin: 2,
   /** It was moved from the same queue as the one before it in this entry: nothing follows. */
   sameOrigin: 4,
+  /** u64: bytes of the body of a large message. The list of its parts may come later, in its record. */
+  large: 8,
 } as const;
 
 /** The name of the queue that a row was moved from. */
 export const originName = string(stateLimits.nameCharsMax);
+
+/** Followed by the list of its body's parts, as `LargeBody.write` writes it. Before all rows. */
+export const largeMessageEntry = struct({ position: counter });
 
 /** A producer's mark: the last sequence, the position of its record, and what was refused. */
 export const producerEntry = struct({

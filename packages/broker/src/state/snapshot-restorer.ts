@@ -1,12 +1,14 @@
 import { EverholdError } from "@everhold/base";
 import type { ByteReader } from "@everhold/wire";
 import { keyAt } from "./key-codec.ts";
+import { largeListBytes, readLargeList } from "./large-body.ts";
 import { createNewRow, type NewRow, type QueueState } from "./queue-state.ts";
 import { RestoredRanges } from "./restored-ranges.ts";
 import { isLane, laneOfKey, rowKey, sequenceOfKey, volatileLaneOffset } from "./row-key.ts";
 import {
   addressEntry,
   catalogEntry,
+  largeMessageEntry,
   originName,
   producerEntry,
   queueEndEntry,
@@ -129,6 +131,9 @@ export class SnapshotRestorer {
       case sectionTags.address:
         this.#restoreAddress(asOf, reader);
         return;
+      case sectionTags.largeMessage:
+        this.#restoreLargeMessage(asOf, reader);
+        return;
       case sectionTags.queue: {
         const { id, addressId, definition } = queueEntry.read(reader, 0);
         this.#check(!this.#tables.queues.has(id), asOf, "a queue comes once");
@@ -176,6 +181,16 @@ export class SnapshotRestorer {
     this.#addresses.set(id, asOf);
   }
 
+  #restoreLargeMessage(asOf: number, reader: ByteReader): void {
+    const { position } = largeMessageEntry.read(reader, 0);
+    const bytes = largeListBytes(reader.view, reader.offset, reader.end);
+    this.#check(bytes > 0, asOf, "a list of parts is whole");
+    const at = reader.take(bytes, "parts");
+    const body = readLargeList(this.#tables.log, reader.view, at, position);
+    this.#check(body !== undefined, asOf, "parts lie before their message, in order");
+    this.#tables.large.define(position, body);
+  }
+
   #restoreRows(asOf: number, reader: ByteReader): void {
     const head = rowsEntry.read(reader, 0);
     const queue = this.#tables.queues.get(head.queueId);
@@ -197,7 +212,8 @@ export class SnapshotRestorer {
       const sequence = keyAt(reader.view, at);
       this.#check(sequence >= next, asOf, "sequences ascend");
       this.#check(sequence < head.end, asOf, "sequences lie inside their range");
-      this.#readExtras(asOf, reader, reader.view.getUint16(at + 28));
+      const position = keyAt(reader.view, at + 8);
+      this.#readExtras(asOf, reader, reader.view.getUint16(at + 28), position);
       this.#restoreRow(queue, rowKey(sequence, head.lane), reader.view, at);
       next = sequence + 1;
     }
@@ -207,10 +223,14 @@ export class SnapshotRestorer {
   }
 
   /** Reads what follows a row with such flags into `#row`, whose origin is still that of the row before. */
-  #readExtras(asOf: number, reader: ByteReader, flags: number): void {
+  #readExtras(asOf: number, reader: ByteReader, flags: number, position: number): void {
     const row = this.#row;
-    const { due, origin, sameOrigin } = rowFlags;
-    this.#check((flags & ~(due | origin | sameOrigin)) === 0, asOf, "a row's flags are known");
+    const { due, origin, sameOrigin, large } = rowFlags;
+    this.#check(
+      (flags & ~(due | origin | sameOrigin | large)) === 0,
+      asOf,
+      "a row's flags are known",
+    );
     row.dueMs = 0;
     if ((flags & due) !== 0) {
       row.dueMs = keyAt(reader.view, reader.take(8, "due time"));
@@ -219,6 +239,10 @@ export class SnapshotRestorer {
     }
     if ((flags & origin) !== 0) row.origin = originName.read(reader, 0);
     else if ((flags & sameOrigin) === 0) row.origin = "";
+    if ((flags & large) === 0) return;
+    const largeBytes = keyAt(reader.view, reader.take(8, "bytes of a body"));
+    this.#check(largeBytes > 0, asOf, "a large message has a body");
+    this.#tables.large.expect(position, largeBytes);
   }
 
   #restoreRow(queue: QueueState, key: number, view: DataView, at: number): void {

@@ -51,9 +51,19 @@ function describeQueue(tables: StateTables, queue: QueueState, emit: (line: stri
       const origin = origins.nameOf(rows.origin(row));
       const times = due > 0 ? `expires=${expires} due=${due}` : `expires=${expires}`;
       const from = origin === "" ? "" : ` from=${JSON.stringify(origin)}`;
-      emit(`    row ${rowKey(next, number)} at ${place} ${times} count=${count}${from}`);
+      const large = rows.isLarge(row) ? ` large=${partsOf(tables, rows.position(row))}` : "";
+      emit(`    row ${rowKey(next, number)} at ${place} ${times} count=${count}${from}${large}`);
     }
   }
+}
+
+function partsOf(tables: StateTables, position: number): string {
+  const body = tables.large.bodyOf(position);
+  const parts = Array.from(
+    { length: body.partCount },
+    (_, index) => `${body.partPosition(index)}:${body.partBytes(index)}`,
+  );
+  return parts.join(",");
 }
 
 function producerLines(tables: StateTables): string[] {

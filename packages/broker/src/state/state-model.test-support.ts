@@ -4,6 +4,7 @@ import { recordHeaderBytes } from "@everhold/journal";
 import type { AddressState } from "./address-state.ts";
 import { BrokerState } from "./broker-state.ts";
 import { MemoryLog, MemorySnapshot } from "./memory-log.test-support.ts";
+import type { LargeBody } from "./large-body.ts";
 import type { BodyView } from "./message-arena.ts";
 import { MessagePlan } from "./message-plan.ts";
 import { defaultQueueDefinition } from "./queue-definition.ts";
@@ -39,6 +40,14 @@ interface ModelRow {
   /** Waits for its time, or for the commit of the record that says that it is due. */
   isScheduled: boolean;
   wasHandedOut: boolean;
+  /** The bytes of each part of its body; empty when it is not large. */
+  readonly parts: readonly number[];
+}
+
+/** A large message of which not all has come. */
+interface ModelUpload {
+  readonly body: LargeBody;
+  readonly parts: number[];
 }
 
 /** A row that is due and not shown yet. */
@@ -74,6 +83,7 @@ export class StateAndModel {
   #snapshot: MemorySnapshot | undefined;
   #clockMs = nowMs;
   #due: DueRow[] = [];
+  #uploads: ModelUpload[] = [];
   #serial = 0;
   #arrival = 0;
 
@@ -153,6 +163,9 @@ export class StateAndModel {
         return;
       case "send":
         this.#send(a, b, c);
+        return;
+      case "upload":
+        this.#upload(a, b);
         return;
       case "commit":
         this.#commit();
@@ -256,6 +269,8 @@ export class StateAndModel {
     plan.priority = b % 3;
     plan.isDurable = c % 4 !== 0;
     plan.expirationMs = c % 3 === 0 ? nowMs + b * 77 - 20_000 : 0;
+    const upload = c % 2 === 0 ? this.#uploads.shift() : undefined;
+    plan.largeBody = upload?.body;
     plan.dueMs = c % 4 === 1 ? this.#clockMs + 1 + (b % 7) * 1_000 : 0;
     if (c % 5 === 0) this.#mark(b);
     if (c % 7 === 0) this.#setDuplicate(duplicates, b);
@@ -264,6 +279,7 @@ export class StateAndModel {
     );
     for (const { name } of targets) plan.addTarget(this.#queue(name));
     this.#checkSizes();
+    upload?.body.release();
     this.#arrival += 1;
     targets.forEach((model, index) => {
       model.rows.push({
@@ -280,8 +296,24 @@ export class StateAndModel {
         isReady: plan.dueMs === 0,
         isScheduled: plan.dueMs > 0,
         wasHandedOut: false,
+        parts: upload?.parts ?? [],
       });
     });
+  }
+
+  /** A part of some large message comes, or its client goes. */
+  #upload(a: number, b: number): void {
+    const found = this.#uploads[a % 3];
+    if (found !== undefined && b % 9 === 0) {
+      found.body.release();
+      this.#uploads = this.#uploads.filter((one) => one !== found);
+      return;
+    }
+    const upload = found ?? { body: this.state.newLargeBody(), parts: [] };
+    if (found === undefined) this.#uploads.push(upload);
+    const bytes = new Uint8Array(1 + (b % 30)).fill(b % 251);
+    this.state.appendPart(upload.body, bytes, 0, bytes.length);
+    upload.parts.push(bytes.length);
   }
 
   /** Adds the planned message, comparing what is appended with what was announced. */
@@ -454,6 +486,7 @@ export class StateAndModel {
     this.state.afterRecovery(nowMs + 1_000_000);
     this.#snapshot = undefined;
     this.#due = [];
+    this.#uploads = [];
     for (const [name, model] of this.queues) {
       if (!model.isStored) this.queues.delete(name);
       model.rows = model.rows.filter((row) => row.isStored);
@@ -491,6 +524,7 @@ export class StateAndModel {
     assert.equal(view.priority, row.priority);
     assert.equal(view.deliveryCount, row.count);
     assert.equal(view.expirationMs, row.expirationMs);
+    this.#checkParts(view.position, view.largeBytes, row.parts);
     const place: BodyView = { bytes: noBytes, view: noView, offset: 0 };
     if (view.isInJournal) {
       const record = this.log.record(view.position);
@@ -502,15 +536,36 @@ export class StateAndModel {
     assert.equal(id, BigInt(view.messageId));
   }
 
+  #checkParts(position: number, bytes: number, parts: readonly number[]): void {
+    assert.equal(
+      bytes,
+      parts.reduce((sum, one) => sum + one, 0),
+    );
+    if (parts.length === 0) return;
+    const body = this.state.largeBody(position);
+    assert.equal(body.partCount, parts.length);
+    parts.forEach((one, index) => {
+      assert.equal(body.partBytes(index), one);
+      const at = body.partPosition(index) - recordHeaderBytes;
+      assert.ok(this.log.record(at).bytes.length >= recordHeaderBytes + one);
+    });
+  }
+
   #checkRetained(): void {
+    const large = new Map<number, number>();
     let inJournal = 0;
+    for (const { parts } of this.#uploads) inJournal += parts.length;
     const view = createRowView();
     for (const model of this.queues.values()) {
       for (const { key } of model.rows) {
         this.#queue(model.name).read(key, view);
         if (view.isInJournal) inJournal += 1;
+        if (view.largeBytes > 0) {
+          large.set(view.position, this.state.largeBody(view.position).partCount);
+        }
       }
     }
+    for (const partCount of large.values()) inJournal += partCount;
     let retained = 0;
     for (const count of this.log.retained.values()) retained += count;
     assert.equal(retained, inJournal);

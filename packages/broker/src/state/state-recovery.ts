@@ -8,6 +8,7 @@ import {
   targetKey,
   targetQueueId,
 } from "./message-record.ts";
+import { readLargeList } from "./large-body.ts";
 import { createNewRow, type NewRow, type QueueState } from "./queue-state.ts";
 import {
   addressRecord,
@@ -105,6 +106,8 @@ export class StateRecovery {
    */
   finish(): void {
     this.#restored.endSections();
+    const bodiless = this.#tables.large.finishRecovery();
+    if (bodiless >= 0) throw corrupt(bodiless, "found no list of the parts of its message");
     for (const [id, position] of this.#missing) {
       throw corrupt(position, `found id ${id}, which no earlier record or snapshot defines`);
     }
@@ -166,6 +169,9 @@ export class StateRecovery {
       case recordTypes.relocate:
         this.#applyMove(reference, payload, this.#read(relocateRecord, payload));
         return;
+      case recordTypes.part:
+        // The record of its message names it. Where there is none, the upload was not finished.
+        return;
       case recordTypes.due:
         this.#applyDue(reference, payload);
         return;
@@ -190,6 +196,7 @@ export class StateRecovery {
     const { position, bytes, view, start, end } = payload;
     const message = this.#message;
     readMessage(position, bytes, view, start, end, message);
+    if (message.partsAt >= 0) this.#applyParts(message.partsAt, payload);
     const row = this.#row;
     row.position = position;
     row.messageOffset = message.messageOffset;
@@ -210,6 +217,12 @@ export class StateRecovery {
     else if (!this.#restored.coversAddress(addressId, position)) {
       address.duplicates.add(bytes, message.duplicateStart, message.duplicateEnd);
     }
+  }
+
+  #applyParts(partsAt: number, { position, view }: Payload): void {
+    const body = readLargeList(this.#tables.log, view, partsAt, position);
+    if (body === undefined) throw corrupt(position, "found a list of parts that cannot be one");
+    this.#tables.large.define(position, body);
   }
 
   #applyAcknowledge(queueId: number, payload: Payload): void {

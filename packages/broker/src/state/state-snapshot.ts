@@ -8,6 +8,7 @@ import { volatileLaneOffset } from "./row-key.ts";
 import {
   addressEntry,
   catalogEntry,
+  largeMessageEntry,
   originName,
   producerEntry,
   queueEndEntry,
@@ -20,7 +21,7 @@ import {
 } from "./section-entries.ts";
 import type { StateTables } from "./state-tables.ts";
 
-type Phase = "catalog" | "addresses" | "queues" | "producers" | "done";
+type Phase = "catalog" | "addresses" | "large" | "queues" | "producers" | "done";
 
 /**
  * Writes the state down, one section a call, while it goes on changing. What is created after the first
@@ -34,6 +35,7 @@ export class StateSnapshot {
   #phase: Phase = "catalog";
   #addressIds: number[] = [];
   #queueIds: number[] = [];
+  #largePositions: number[] = [];
   /** Index into the list of ids, or slot of a producer, to go on with. */
   #next = 0;
   /** Where to go on inside a queue whose rows did not fit; lane −1 before it has begun. */
@@ -81,8 +83,12 @@ export class StateSnapshot {
         this.#enter("addresses");
         return;
       case "addresses":
-        if (this.#next === this.#addressIds.length) this.#enter("queues");
+        if (this.#next === this.#addressIds.length) this.#enter("large");
         else this.#writeAddress(this.#addressIds[this.#next] ?? 0);
+        return;
+      case "large":
+        if (this.#next === this.#largePositions.length) this.#enter("queues");
+        else this.#writeLargeMessage(this.#largePositions[this.#next] ?? 0);
         return;
       case "queues":
         if (this.#next === this.#queueIds.length) this.#enter("producers");
@@ -111,6 +117,7 @@ export class StateSnapshot {
     this.#queueIds = [...this.#tables.queues.values()]
       .filter((queue) => queue.isStored)
       .map((queue) => queue.id);
+    this.#largePositions = this.#tables.large.storedPositions();
     this.#writer.u8(sectionTags.catalog);
     const { nextId, expiry } = this.#tables;
     catalogEntry.write(this.#writer, { nextId, expiryBaseMs: expiry.baseMs }, 0);
@@ -124,6 +131,16 @@ export class StateSnapshot {
     addressEntry.write(this.#writer, { id, definition: address.definition }, 0);
     const start = this.#writer.reserve(address.duplicates.writtenBytes);
     address.duplicates.write(this.#writer.bytes, this.#writer.view, start);
+  }
+
+  #writeLargeMessage(position: number): void {
+    this.#next += 1;
+    const body = this.#tables.large.findBody(position);
+    if (body === undefined) return;
+    this.#writer.u8(sectionTags.largeMessage);
+    largeMessageEntry.write(this.#writer, { position }, 0);
+    const start = this.#writer.reserve(body.writtenBytes);
+    body.write(this.#writer.view, start);
   }
 
   #writeQueue(queue: QueueState | undefined): void {
@@ -188,19 +205,25 @@ export class StateSnapshot {
     const dueMs = rows.dueMs(row);
     const origin = rows.origin(row);
     const isSame = origin === this.#origin;
+    const largeBytes = rows.isLarge(row) ? this.#tables.large.bytesOf(rows.position(row)) : 0;
     const originFlag = origin === 0 ? 0 : isSame ? rowFlags.sameOrigin : rowFlags.origin;
     setKeyAt(view, at, sequence);
     setKeyAt(view, at + 8, rows.position(row));
     view.setUint32(at + 16, rows.messageOffset(row));
     view.setUint32(at + 20, rows.messageLength(row));
     view.setUint32(at + 24, rows.expiryUnits(row));
-    view.setUint16(at + 28, (dueMs > 0 ? rowFlags.due : 0) | originFlag);
+    const largeFlag = largeBytes > 0 ? rowFlags.large : 0;
+    view.setUint16(at + 28, (dueMs > 0 ? rowFlags.due : 0) | originFlag | largeFlag);
     view.setUint16(at + 30, rows.deliveryCount(row));
     if (dueMs > 0) {
       const dueAt = writer.reserve(8);
       setKeyAt(writer.view, dueAt, dueMs);
     }
     if (originFlag === rowFlags.origin) originName.write(writer, origins.nameOf(origin), 0);
+    if (largeBytes > 0) {
+      const largeAt = writer.reserve(8);
+      setKeyAt(writer.view, largeAt, largeBytes);
+    }
     this.#origin = origin;
   }
 

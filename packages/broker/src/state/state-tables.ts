@@ -1,6 +1,7 @@
 import { assert } from "@everhold/base";
 import { AddressState, volatileIdBase, type AddressDefinition } from "./address-state.ts";
 import { ExpiryScale } from "./expiry-scale.ts";
+import { LargeBodies } from "./large-bodies.ts";
 import { MessageArena } from "./message-arena.ts";
 import { Origins } from "./origins.ts";
 import { ProducerMarks } from "./producer-marks.ts";
@@ -22,6 +23,7 @@ const recordUnitBytes = 8;
 export class StateTables implements QueueContext, RowBodies {
   readonly rows = new RowStore();
   readonly arena = new MessageArena();
+  readonly large = new LargeBodies();
   readonly producers = new ProducerMarks();
   readonly expiry = new ExpiryScale();
   readonly origins = new Origins();
@@ -32,13 +34,13 @@ export class StateTables implements QueueContext, RowBodies {
   readonly queues = new Map<number, QueueState>();
   readonly addressesByName = new Map<string, AddressState>();
   readonly queuesByName = new Map<string, QueueState>();
-  readonly #log: RecordLog;
+  readonly log: RecordLog;
   #nextId = 1;
   #nextVolatileId = volatileIdBase;
   #rowCount = 0;
 
   constructor(log: RecordLog) {
-    this.#log = log;
+    this.log = log;
   }
 
   /** The rows of a context are counted by their bodies. */
@@ -67,16 +69,22 @@ export class StateTables implements QueueContext, RowBodies {
     else this.#nextId = Math.max(this.#nextId, id + 1);
   }
 
-  retainBody(position: number, messageOffset: number, messageLength: number): void {
+  retainBody(position: number, messageOffset: number, messageLength: number): number {
     this.#rowCount += 1;
     if (position >= volatileBase) this.arena.retain(position);
-    else this.#log.retain(position, recordLength(messageOffset, messageLength));
+    else this.log.retain(position, recordLength(messageOffset, messageLength));
+    return this.large.retain(position);
   }
 
-  releaseBody(position: number, messageOffset: number, messageLength: number): void {
+  releaseBody(position: number, messageOffset: number, messageLength: number): number {
     this.#rowCount -= 1;
     if (position >= volatileBase) this.arena.release(position);
-    else this.#log.release(position, recordLength(messageOffset, messageLength));
+    else this.log.release(position, recordLength(messageOffset, messageLength));
+    return this.large.release(position);
+  }
+
+  largeBytes(position: number): number {
+    return this.large.bytesOf(position);
   }
 
   /** Creates an address, or gives the one of this id a new definition. */
@@ -162,6 +170,7 @@ export class StateTables implements QueueContext, RowBodies {
     this.rows.assertInvariants();
     this.schedule.assertInvariants();
     this.arena.assertInvariants();
+    this.large.assertInvariants();
     this.producers.assertInvariants();
   }
 }
