@@ -52,6 +52,8 @@ export class MessageScan {
   /** `_AMQ_GROUP_ID` (string): the value's UTF-16LE bytes. */
   groupIdStart = -1;
   groupIdEnd = -1;
+  /** `_AMQ_GROUP_SEQUENCE`: 0 absent or no number. */
+  groupSequence = 0;
   /** `_AMQ_LVQ_NAME` (string): the value's UTF-16LE bytes. */
   lastValueStart = -1;
   lastValueEnd = -1;
@@ -199,8 +201,9 @@ const largeSizeBytes = propertyNames.largeSize.length * 2;
 const forcedDeliveryBytes = propertyNames.forcedDeliverySequence.length * 2;
 
 /**
- * The names that matter differ in length, but for `_AMQ_LVQ_NAME`, which is as long as `_AMQ_GROUP_ID`, and
- * `_AMQ_BRIDGE_DUP`, which is as long as `_AMQ_LARGE_SIZE`.
+ * The names that matter differ in length, but for `_AMQ_LVQ_NAME`, which is as long as `_AMQ_GROUP_ID`,
+ * `_AMQ_GROUP_SEQUENCE`, which is as long as `_AMQ_SCHED_DELIVERY`, and `_AMQ_BRIDGE_DUP`, which is as long
+ * as `_AMQ_LARGE_SIZE`.
  */
 function isKnownLength(length: number): boolean {
   return (
@@ -242,6 +245,8 @@ function noteProperty(
     case scheduledDeliveryBytes:
       if (isName(view, keyStart, propertyNames.scheduledDelivery)) {
         into.scheduledDelivery = timeAt(view, tag, start);
+      } else if (isName(view, keyStart, propertyNames.groupSequence)) {
+        into.groupSequence = integerAt(view, tag, start, 0);
       }
       return;
     case groupIdBytes: {
@@ -331,6 +336,7 @@ function clearProperties(into: MessageScan): void {
   into.producerMarkEnd = -1;
   into.groupIdStart = -1;
   into.groupIdEnd = -1;
+  into.groupSequence = 0;
   into.lastValueStart = -1;
   into.lastValueEnd = -1;
   into.largeCompressed = false;

@@ -3,6 +3,7 @@ import { recordBytes } from "@everhold/journal";
 import { decodeSimpleString, MessageScan, scanHeaders } from "@everhold/wire";
 
 import { limits } from "../limits.ts";
+import { groupHash } from "../state/group-hash.ts";
 import { MessagePlan } from "../state/message-plan.ts";
 import type { RoutingType } from "../state/queue-definition.ts";
 import { stateLimits } from "../state/state-limits.ts";
@@ -266,6 +267,7 @@ export class Router {
     plan.isDurable = scan.durable;
     plan.expirationMs = scan.expiration;
     plan.dueMs = this.#engine.scheduler.dueMsOf(scan.scheduledDelivery);
+    if (scan.groupIdStart >= 0) plan.group = groupHash(view, scan.groupIdStart, scan.groupIdEnd);
     const { idOffset, epoch, sequence } = this.#identity;
     if (idOffset >= 0) plan.setProducerMark(bytes, idOffset, epoch, sequence);
     this.#targets.length = 0;

@@ -29,6 +29,7 @@ import {
   producerRefusedRecord,
   queueRecord,
   recordTypes,
+  relocateKeyedRecord,
   relocateRecord,
   type MoveReason,
 } from "./records.ts";
@@ -40,9 +41,9 @@ import { StateRecovery } from "./state-recovery.ts";
 import { StateSnapshot } from "./state-snapshot.ts";
 import { StateTables } from "./state-tables.ts";
 
-/** What is fixed in a RELOCATE record, before the origin's name and the list of targets. */
-const moveFixedBytes = 49;
-const moveTargetBytes = 12;
+/** What is fixed in a RELOCATE_KEYED record, the longer of both, before the origin's name and the list of targets. */
+const moveFixedBytes = 53;
+const moveTargetBytes = 13;
 const nothing = new Uint8Array(0);
 const oneByte = new Uint8Array(1);
 
@@ -270,6 +271,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     row.expiryUnits = this.#tables.expiry.unitsOf(plan.expirationMs);
     row.dueMs = plan.dueMs;
     row.origin = "";
+    row.group = plan.group;
     if (plan.storedTargetCount > 0) {
       row.position = plan.recordPosition;
       row.messageOffset = messageOffsetOf(plan);
@@ -404,11 +406,12 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     row.expiryUnits = isEnd ? 0 : this.#tables.expiry.unitsOf(view.expirationMs);
     row.dueMs = isEnd ? 0 : view.dueMs;
     row.origin = reason === "other" ? "" : queue.definition.name;
+    row.group = queue.groupOf(key);
     const lane = laneFor(view.priority, view.isInJournal);
     const stored = view.isInJournal ? targets.filter((target) => target.isStored) : [];
     let position = -1;
     if (isRecorded(queue, key) || stored.length > 0) {
-      position = this.#append(recordTypes.relocate, queue.id, relocateRecord, {
+      const moved = {
         key,
         reason: moveReasons.indexOf(reason),
         position: view.isInJournal ? view.position : 0,
@@ -417,8 +420,8 @@ export class BrokerState implements RecoverySink, SnapshotSource {
         expirationMs: isEnd ? 0 : view.expirationMs,
         dueMs: row.dueMs,
         origin: row.origin,
-        targets: stored.map((target) => ({ queueId: target.id, key: target.nextKey(lane) })),
-      });
+      };
+      position = this.#appendMove(queue, moved, row.group, stored, lane);
     }
     for (const target of targets) {
       target.addRow(target.nextKey(lane), row);
@@ -426,6 +429,24 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     }
     queue.removeRow(key);
     return position;
+  }
+
+  #appendMove(
+    queue: QueueState,
+    moved: Omit<ReturnType<typeof relocateRecord.read>, "targets">,
+    group: number,
+    stored: readonly QueueState[],
+    lane: number,
+  ): number {
+    const targets = stored.map((target) => ({ queueId: target.id, key: target.nextKey(lane) }));
+    if (group === 0) {
+      return this.#append(recordTypes.relocate, queue.id, relocateRecord, { ...moved, targets });
+    }
+    return this.#append(recordTypes.relocateKeyed, queue.id, relocateKeyedRecord, {
+      ...moved,
+      group,
+      targets: targets.map((target) => ({ ...target, lastValue: null })),
+    });
   }
 
   /**

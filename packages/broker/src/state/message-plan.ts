@@ -27,6 +27,8 @@ export class MessagePlan {
   expirationMs = 0;
   /** Milliseconds since 1970 before which it is not handed out; 0 is at once. */
   dueMs = 0;
+  /** The message group it belongs to, as `groupHash` names it; 0 for none. */
+  group = 0;
   /** Where the producer's id (16 bytes) lies in `markBytes`; −1 when the message has no producer mark. */
   markOffset = -1;
   markBytes: Uint8Array = noBytes;
@@ -69,6 +71,7 @@ export class MessagePlan {
     this.isDurable = true;
     this.expirationMs = 0;
     this.dueMs = 0;
+    this.group = 0;
     this.markOffset = -1;
     this.duplicateStart = -1;
     this.largeBody = undefined;

@@ -12,7 +12,7 @@ import { stateLimits } from "./state-limits.ts";
 /*
  * MESSAGE, offsets from the beginning of the payload:
  *
- *    0  u8   flags: 1 mark, 2 duplicate id, 4 expiration, 8 due time, 16 body in parts
+ *    0  u8   flags: 1 mark, 2 duplicate id, 4 expiration, 8 due time, 16 body in parts, 32 group
  *    1  u8   0
  *    2  u16  bytes of the duplicate id
  *    4  u32  count of targets
@@ -22,6 +22,7 @@ import { stateLimits } from "./state-limits.ts";
  *            mark: 16 bytes id, u32 epoch, u64 sequence
  *            expiration: u64 milliseconds since 1970
  *            due time: u64 milliseconds since 1970, before which the message waits
+ *            group: u32, as `groupHash` names it
  *            duplicate id
  *            parts of the body: `large-body.ts`
  *            message, as in SESS_SEND, its message id being the record's position
@@ -30,12 +31,14 @@ const fixedBytes = 16;
 const targetBytes = 12;
 const markBytes = producerIdBytes + 12;
 const timeBytes = 8;
+const groupBytes = 4;
 const markFlag = 1;
 const duplicateFlag = 2;
 const expirationFlag = 4;
 const dueFlag = 8;
 const largeFlag = 16;
-const knownFlags = markFlag | duplicateFlag | expirationFlag | dueFlag | largeFlag;
+const groupFlag = 32;
+const knownFlags = markFlag | duplicateFlag | expirationFlag | dueFlag | largeFlag | groupFlag;
 
 /** Payload bytes of the record for a plan. 0 when it needs none. */
 export function messageBytes(plan: MessagePlan): number {
@@ -58,6 +61,7 @@ export function writeMessage(
   const { hasMark, hasDuplicateId } = plan;
   const hasExpiration = plan.expirationMs > 0;
   const hasDue = plan.dueMs > 0;
+  const hasGroup = plan.group !== 0;
   const duplicateLength = hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0;
   assert(duplicateLength <= stateLimits.duplicateIdBytesMax, "a duplicate id is within its limit");
   const length = storedLength(plan);
@@ -67,7 +71,8 @@ export function writeMessage(
       (hasDuplicateId ? duplicateFlag : 0) |
       (hasExpiration ? expirationFlag : 0) |
       (hasDue ? dueFlag : 0) |
-      (partsBytes(plan) > 0 ? largeFlag : 0),
+      (partsBytes(plan) > 0 ? largeFlag : 0) |
+      (hasGroup ? groupFlag : 0),
   );
   view.setUint8(offset + 1, 0);
   view.setUint16(offset + 2, duplicateLength);
@@ -92,6 +97,10 @@ export function writeMessage(
     setKeyAt(view, at, plan.dueMs);
     at += timeBytes;
   }
+  if (hasGroup) {
+    view.setUint32(at, plan.group);
+    at += groupBytes;
+  }
   for (let index = 0; index < duplicateLength; index += 1) {
     bytes[at + index] = plan.duplicateBytes[plan.duplicateStart + index] ?? 0;
   }
@@ -115,6 +124,8 @@ export interface MessageRecordView {
   expirationMs: number;
   /** 0 is at once. */
   dueMs: number;
+  /** 0 is none. */
+  group: number;
   /** −1 when there is no duplicate id. */
   duplicateStart: number;
   duplicateEnd: number;
@@ -135,6 +146,7 @@ export function createMessageRecordView(): MessageRecordView {
     markSequence: 0,
     expirationMs: 0,
     dueMs: 0,
+    group: 0,
     duplicateStart: -1,
     duplicateEnd: -1,
     partsAt: -1,
@@ -171,12 +183,14 @@ export function readMessage(
   const hasMark = (flags & markFlag) !== 0;
   const hasExpiration = (flags & expirationFlag) !== 0;
   const hasDue = (flags & dueFlag) !== 0;
+  const hasGroup = (flags & groupFlag) !== 0;
   const hasDuplicateId = (flags & duplicateFlag) !== 0;
   const partsAt =
     at +
     (hasMark ? markBytes : 0) +
     (hasExpiration ? timeBytes : 0) +
     (hasDue ? timeBytes : 0) +
+    (hasGroup ? groupBytes : 0) +
     duplicateLength;
   const hasParts = (flags & largeFlag) !== 0;
   const listBytes = hasParts ? largeListBytes(view, partsAt, end) : 0;
@@ -207,6 +221,11 @@ export function readMessage(
   if (hasDue) {
     into.dueMs = safe(position, keyAt(view, at));
     at += timeBytes;
+  }
+  into.group = 0;
+  if (hasGroup) {
+    into.group = view.getUint32(at);
+    at += groupBytes;
   }
   if (
     duplicateLength > stateLimits.duplicateIdBytesMax ||
@@ -257,6 +276,7 @@ function bytesBeforeMessage(plan: MessagePlan): number {
     (plan.hasMark ? markBytes : 0) +
     (plan.expirationMs > 0 ? timeBytes : 0) +
     (plan.dueMs > 0 ? timeBytes : 0) +
+    (plan.group !== 0 ? groupBytes : 0) +
     (plan.hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0) +
     partsBytes(plan)
   );

@@ -42,6 +42,8 @@ export interface NewRow {
   dueMs: number;
   /** Name of the queue from which it was moved; empty for none. */
   origin: string;
+  /** The message group it belongs to, as `groupHash` names it; 0 for none. */
+  group: number;
 }
 
 /** An empty {@link NewRow} to fill. */
@@ -53,6 +55,7 @@ export function createNewRow(): NewRow {
     expiryUnits: 0,
     dueMs: 0,
     origin: "",
+    group: 0,
   };
 }
 
@@ -81,6 +84,7 @@ export class QueueState {
   #scheduledCount = 0;
   #bytes = 0;
   #expiringCount = 0;
+  #groupedCount = 0;
 
   constructor(context: QueueContext, id: number, definition: QueueDefinition, isStored: boolean) {
     this.#context = context;
@@ -129,6 +133,16 @@ export class QueueState {
     return this.#expiringCount;
   }
 
+  /** Messages that belong to a message group. */
+  get groupedCount(): number {
+    return this.#groupedCount;
+  }
+
+  /** The message group of a message that is there; 0 for none. */
+  groupOf(key: number): number {
+    return this.#context.rows.group(this.findRow(key));
+  }
+
   /** The key of the message to hand out next: by priority, returned ones first. −1 when there is none. */
   firstReady(commitPosition: number): number {
     let lanes = this.#readyLanes;
@@ -143,6 +157,17 @@ export class QueueState {
       lanes &= ~((1 << priority) | (1 << (priority + volatileLaneOffset)));
     }
     return none;
+  }
+
+  /** As `firstReady`, once everything is committed. */
+  nextReady(): number {
+    if (this.#readyLanes === 0) return none;
+    const priorities =
+      (this.#readyLanes | (this.#readyLanes >>> volatileLaneOffset)) & prioritiesMask;
+    const priority = 31 - Math.clz32(priorities);
+    const stored = this.#lanes[priority]?.next() ?? none;
+    const inMemory = this.#lanes[priority + volatileLaneOffset]?.next() ?? none;
+    return this.#earlier(priority, stored, inMemory);
   }
 
   /** As `firstReady` among the durable messages of one priority, committed or not. */
@@ -290,6 +315,10 @@ export class QueueState {
     const largeBytes = bodies.retainBody(position, from.messageOffset, messageLength);
     if (largeBytes > 0) rows.markLarge(row);
     if (origin !== "") rows.setOrigin(row, origins.retain(origin));
+    if (from.group !== 0) {
+      rows.setGroup(row, from.group);
+      this.#groupedCount += 1;
+    }
     if (dueMs > 0) {
       rows.setScheduled(row, true);
       rows.setDueMs(row, dueMs);
@@ -390,6 +419,7 @@ export class QueueState {
     let messages = 0;
     let ready = 0;
     let scheduled = 0;
+    let grouped = 0;
     for (let number = 0; number < laneCountMax; number += 1) {
       const lane = this.#lanes[number];
       const hasReady = (this.#readyLanes & (1 << number)) !== 0;
@@ -402,11 +432,13 @@ export class QueueState {
       messages += lane.rowCount;
       ready += lane.readyCount;
       scheduled += this.#countScheduled(lane);
+      grouped += this.#countGrouped(lane);
       assert(hasReady === lane.readyCount > 0, "lanes with ready rows are marked");
     }
     assert(messages === this.#messageCount, "messages are counted");
     assert(ready === this.#readyCount, "ready messages are counted");
     assert(scheduled === this.#scheduledCount, "scheduled messages are counted");
+    assert(grouped === this.#groupedCount, "messages of groups are counted");
     assert(this.#bytes >= 0, "bytes are not negative");
     assert(this.#expiringCount <= messages, "only messages expire");
   }
@@ -422,6 +454,14 @@ export class QueueState {
       }
       assert(!lane.isReady(next), "a scheduled message is not ready");
       count += 1;
+    }
+    return count;
+  }
+
+  #countGrouped(lane: Lane): number {
+    let count = 0;
+    for (let next = lane.liveFrom(0); next !== none; next = lane.liveFrom(next + 1)) {
+      if (this.#context.rows.group(lane.find(next)) !== 0) count += 1;
     }
     return count;
   }
@@ -448,6 +488,7 @@ export class QueueState {
     if (rows.isScheduled(row)) this.#scheduledCount -= 1;
     if (rows.dueMs(row) > 0) schedule.forgetOne();
     origins.release(rows.origin(row));
+    if (rows.group(row) !== 0) this.#groupedCount -= 1;
     const largeBytes = this.#context.bodies.releaseBody(
       rows.position(row),
       isDurable ? rows.messageOffset(row) : 0,

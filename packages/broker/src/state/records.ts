@@ -5,6 +5,7 @@ import {
   counter,
   flag,
   list,
+  nullable,
   string,
   struct,
   u16,
@@ -39,6 +40,7 @@ import { stateLimits } from "./state-limits.ts";
  * | 36   | DUE              | queue id     | `acknowledge-record.ts`: rows whose time has come    |
  * | 41   | RELOCATE         | queue id     | row key, where its body is, its times, the name of   |
  * |      |                  |              | the queue it came from, target queues and keys       |
+ * | 47   | RELOCATE_KEYED   | queue id     | as RELOCATE, of a row with a group or a value's key  |
  *
  * Reserved: 33 transaction prepared, 34 committed, 35 rolled back, 37 batch of a
  * log topic, 38 session, 39 copy by compaction, 40 outcome of a transaction.
@@ -60,6 +62,7 @@ export const recordTypes = {
   part: 32,
   due: 36,
   relocate: 41,
+  relocateKeyed: 47,
 } as const;
 
 /** An error code by its name. A name that this version does not know reads as EVH_REJECTED. */
@@ -120,6 +123,25 @@ export const relocateRecord = struct({
   dueMs: counter,
   origin: string(stateLimits.nameCharsMax),
   targets,
+});
+
+/**
+ * RELOCATE_KEYED: as {@link relocateRecord}, with the row's message group (0 for none), and in each target
+ * that is a last-value queue the key of its value.
+ */
+export const relocateKeyedRecord = struct({
+  ...moved,
+  dueMs: counter,
+  origin: string(stateLimits.nameCharsMax),
+  group: u32,
+  targets: list(
+    struct({
+      queueId: u32,
+      key: counter,
+      lastValue: nullable(string(stateLimits.lastValueCharsMax)),
+    }),
+    stateLimits.messageTargetsMax,
+  ),
 });
 
 const producerId = bytes(producerIdBytes);

@@ -42,6 +42,8 @@ class RowSlab {
   /** What few rows have, made for the first one that has it: when it is due; where it was moved from. */
   dues: Float64Array | undefined;
   origins: Uint32Array | undefined;
+  /** And the message groups that rows belong to. */
+  groups: Uint32Array | undefined;
 
   constructor(shift: number) {
     this.shift = shift;
@@ -51,7 +53,7 @@ class RowSlab {
 
 /**
  * The memory of all rows of all queues, outside the collector's heap: about 24.5 bytes a row, and 8 more
- * for each row of a slab with scheduled ones, 4 more in a slab with moved ones.
+ * for each row of a slab with scheduled ones, 4 more in a slab with moved ones, and 4 in one with groups.
  * Hands out blocks of 8 or 32 rows that lie together; a block is named by the number of its first row.
  * Lanes own the blocks. Numbers of rows stay valid until their block is freed.
  */
@@ -139,7 +141,7 @@ export class RowStore {
     this.#setWord(block, 1, bits);
   }
 
-  /** Sets all of a new row: no deliveries, no flags, not scheduled, no origin. */
+  /** Sets all of a new row: no deliveries, no flags, not scheduled, no origin, no group. */
   writeRow(
     row: number,
     position: number,
@@ -148,9 +150,10 @@ export class RowStore {
     expiryUnits: number,
   ): void {
     const slab = this.#slab(row);
-    const { view, dues, origins } = slab;
+    const { view, dues, origins, groups } = slab;
     if (dues !== undefined) dues[row & rowMask] = 0;
     if (origins !== undefined) origins[row & rowMask] = 0;
+    if (groups !== undefined) groups[row & rowMask] = 0;
     const at = (row & rowMask) * rowBytes;
     view.setFloat64(at, position);
     view.setUint32(at + lengthAt, messageLength);
@@ -241,6 +244,17 @@ export class RowStore {
     slab.origins[row & rowMask] = origin;
   }
 
+  /** Which message group the row belongs to, as `groupHash` names it; 0 for none. */
+  group(row: number): number {
+    return this.#slab(row).groups?.[row & rowMask] ?? 0;
+  }
+
+  setGroup(row: number, group: number): void {
+    const slab = this.#slab(row);
+    slab.groups ??= new Uint32Array(rowsPerSlab);
+    slab.groups[row & rowMask] = group;
+  }
+
   /** Memory that the rows take, used or not, in bytes. */
   get allocatedBytes(): number {
     let bytes = 0;
@@ -248,6 +262,7 @@ export class RowStore {
       if (slab === undefined) continue;
       bytes += slab.view.byteLength + slab.words.byteLength;
       bytes += (slab.dues?.byteLength ?? 0) + (slab.origins?.byteLength ?? 0);
+      bytes += slab.groups?.byteLength ?? 0;
     }
     return bytes;
   }

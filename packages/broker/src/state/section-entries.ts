@@ -64,6 +64,14 @@ export const rowFlags = {
   sameOrigin: 4,
   /** u64: bytes of the body of a large message. The list of its parts may come later, in its record. */
   large: 8,
+  /** u8 {@link rowKeys}, and what these say. */
+  keyed: 16,
+} as const;
+
+/** What a row is known by beside its place, and what follows then. In this order. */
+export const rowKeys = {
+  /** u32: its message group. */
+  group: 1,
 } as const;
 
 /** The name of the queue that a row was moved from. */

@@ -15,6 +15,7 @@ import {
   queueEntry,
   rowEntryBytes,
   rowFlags,
+  rowKeys,
   rowsEntry,
   sectionTags,
   stateSectionKind,
@@ -225,12 +226,9 @@ export class SnapshotRestorer {
   /** Reads what follows a row with such flags into `#row`, whose origin is still that of the row before. */
   #readExtras(asOf: number, reader: ByteReader, flags: number, position: number): void {
     const row = this.#row;
-    const { due, origin, sameOrigin, large } = rowFlags;
-    this.#check(
-      (flags & ~(due | origin | sameOrigin | large)) === 0,
-      asOf,
-      "a row's flags are known",
-    );
+    const { due, origin, sameOrigin, large, keyed } = rowFlags;
+    const known = due | origin | sameOrigin | large | keyed;
+    this.#check((flags & ~known) === 0, asOf, "a row's flags are known");
     row.dueMs = 0;
     if ((flags & due) !== 0) {
       row.dueMs = keyAt(reader.view, reader.take(8, "due time"));
@@ -239,10 +237,19 @@ export class SnapshotRestorer {
     }
     if ((flags & origin) !== 0) row.origin = originName.read(reader, 0);
     else if ((flags & sameOrigin) === 0) row.origin = "";
-    if ((flags & large) === 0) return;
-    const largeBytes = keyAt(reader.view, reader.take(8, "bytes of a body"));
-    this.#check(largeBytes > 0, asOf, "a large message has a body");
-    this.#tables.large.expect(position, largeBytes);
+    if ((flags & large) !== 0) {
+      const largeBytes = keyAt(reader.view, reader.take(8, "bytes of a body"));
+      this.#check(largeBytes > 0, asOf, "a large message has a body");
+      this.#tables.large.expect(position, largeBytes);
+    }
+    row.group = 0;
+    if ((flags & keyed) !== 0) this.#readKeys(asOf, reader);
+  }
+
+  #readKeys(asOf: number, reader: ByteReader): void {
+    const keys = reader.u8();
+    this.#check((keys & ~rowKeys.group) === 0, asOf, "a row's keys are known");
+    if ((keys & rowKeys.group) !== 0) this.#row.group = reader.u32();
   }
 
   #restoreRow(queue: QueueState, key: number, view: DataView, at: number): void {

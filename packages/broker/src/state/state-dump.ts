@@ -49,10 +49,12 @@ function describeQueue(tables: StateTables, queue: QueueState, emit: (line: stri
       const count = rows.deliveryCount(row);
       const due = rows.dueMs(row);
       const origin = origins.nameOf(rows.origin(row));
+      const group = rows.group(row) === 0 ? "" : ` group=${rows.group(row)}`;
       const times = due > 0 ? `expires=${expires} due=${due}` : `expires=${expires}`;
       const from = origin === "" ? "" : ` from=${JSON.stringify(origin)}`;
       const large = rows.isLarge(row) ? ` large=${partsOf(tables, rows.position(row))}` : "";
-      emit(`    row ${rowKey(next, number)} at ${place} ${times} count=${count}${from}${large}`);
+      const rest = `${from}${group}${large}`;
+      emit(`    row ${rowKey(next, number)} at ${place} ${times} count=${count}${rest}`);
     }
   }
 }

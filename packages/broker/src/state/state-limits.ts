@@ -20,6 +20,8 @@ export const stateLimits = {
   nameCharsMax: 4_096,
   /** Characters of a queue's filter in a record; the engine refuses filters earlier. More: RangeError. */
   filterCharsMax: 65_536,
+  /** Characters of the key of a value in a last-value queue; keys are in memory. More: EVH_REJECTED. */
+  lastValueCharsMax: 1_024,
   /** How far a dispatch limit runs ahead of the consumers of a quiet lane, in rows. */
   dispatchLimitStepMin: 64,
   /** How far a dispatch limit runs ahead of the consumers of a busy lane, in rows. */

@@ -35,6 +35,7 @@ interface ModelRow {
   dueMs: number;
   /** The queue it was moved from. */
   origin: string;
+  readonly group: number;
   count: number;
   isReady: boolean;
   /** Waits for its time, or for the commit of the record that says that it is due. */
@@ -115,6 +116,7 @@ export class StateAndModel {
       const queue = this.#queue(model.name);
       assert.equal(queue.messageCount, model.rows.length);
       assert.equal(queue.readyCount, model.rows.filter((row) => row.isReady).length);
+      assert.equal(queue.groupedCount, model.rows.filter((row) => row.group !== 0).length);
       assert.equal(queue.scheduledCount, model.rows.filter((row) => row.isScheduled).length);
       for (const row of model.rows) this.#checkRow(queue, row);
       const order = model.rows.filter((row) => row.isReady).toSorted(byOrder);
@@ -272,6 +274,7 @@ export class StateAndModel {
     const upload = c % 2 === 0 ? this.#uploads.shift() : undefined;
     plan.largeBody = upload?.body;
     plan.dueMs = c % 4 === 1 ? this.#clockMs + 1 + (b % 7) * 1_000 : 0;
+    plan.group = c % 3 === 1 ? 1 + (b % 5) : 0;
     if (c % 5 === 0) this.#mark(b);
     if (c % 7 === 0) this.#setDuplicate(duplicates, b);
     const targets = [...this.queues.values()].filter(
@@ -292,6 +295,7 @@ export class StateAndModel {
         expirationMs: expected(plan.expirationMs),
         dueMs: plan.dueMs,
         origin: "",
+        group: plan.group,
         count: 0,
         isReady: plan.dueMs === 0,
         isScheduled: plan.dueMs > 0,
@@ -521,6 +525,7 @@ export class StateAndModel {
     assert.equal(queue.isScheduled(row.key), row.isScheduled);
     assert.equal(view.dueMs, row.dueMs);
     assert.equal(view.origin, row.origin);
+    assert.equal(queue.groupOf(row.key), row.group);
     assert.equal(view.priority, row.priority);
     assert.equal(view.deliveryCount, row.count);
     assert.equal(view.expirationMs, row.expirationMs);

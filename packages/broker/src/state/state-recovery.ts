@@ -25,6 +25,7 @@ import {
   queueRecord,
   readRecord,
   recordTypes,
+  relocateKeyedRecord,
   relocateRecord,
 } from "./records.ts";
 import { isLane, laneOfKey, rowKey, volatileLaneOffset } from "./row-key.ts";
@@ -40,7 +41,7 @@ interface Payload {
   end: number;
 }
 
-type Move = ReturnType<typeof relocateRecord.read>;
+type Move = ReturnType<typeof relocateRecord.read> & { readonly group: number };
 
 /**
  * Rebuilds the state from a snapshot and the records behind its beginning. A record is skipped for whatever
@@ -164,10 +165,17 @@ export class StateRecovery {
           ...this.#read(moveRecord, payload),
           dueMs: 0,
           origin: "",
+          group: 0,
         });
         return;
       case recordTypes.relocate:
-        this.#applyMove(reference, payload, this.#read(relocateRecord, payload));
+        this.#applyMove(reference, payload, {
+          ...this.#read(relocateRecord, payload),
+          group: 0,
+        });
+        return;
+      case recordTypes.relocateKeyed:
+        this.#applyMove(reference, payload, this.#read(relocateKeyedRecord, payload));
         return;
       case recordTypes.part:
         // The record of its message names it. Where there is none, the upload was not finished.
@@ -204,6 +212,7 @@ export class StateRecovery {
     row.expiryUnits = this.#tables.expiry.unitsOf(message.expirationMs);
     row.dueMs = message.dueMs;
     row.origin = "";
+    row.group = message.group;
     for (let index = 0; index < message.targetCount; index += 1) {
       const key = targetKey(message, view, index, position);
       this.#addRow(targetQueueId(message, view, index), key, position);
@@ -327,6 +336,7 @@ export class StateRecovery {
     row.expiryUnits = this.#tables.expiry.unitsOf(move.expirationMs);
     row.dueMs = move.dueMs;
     row.origin = move.origin;
+    row.group = move.group;
     for (const target of move.targets) {
       if (!isStoredLane(laneOfKey(target.key))) throw corrupt(position, `found key ${target.key}`);
       this.#addRow(target.queueId, target.key, position);

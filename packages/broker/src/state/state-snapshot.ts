@@ -15,6 +15,7 @@ import {
   queueEntry,
   rowEntryBytes,
   rowFlags,
+  rowKeys,
   rowsEntry,
   sectionTags,
   stateSectionKind,
@@ -213,7 +214,10 @@ export class StateSnapshot {
     view.setUint32(at + 20, rows.messageLength(row));
     view.setUint32(at + 24, rows.expiryUnits(row));
     const largeFlag = largeBytes > 0 ? rowFlags.large : 0;
-    view.setUint16(at + 28, (dueMs > 0 ? rowFlags.due : 0) | originFlag | largeFlag);
+    const group = rows.group(row);
+    const keyedFlag = group === 0 ? 0 : rowFlags.keyed;
+    const flags = originFlag | largeFlag | keyedFlag;
+    view.setUint16(at + 28, (dueMs > 0 ? rowFlags.due : 0) | flags);
     view.setUint16(at + 30, rows.deliveryCount(row));
     if (dueMs > 0) {
       const dueAt = writer.reserve(8);
@@ -225,6 +229,9 @@ export class StateSnapshot {
       setKeyAt(writer.view, largeAt, largeBytes);
     }
     this.#origin = origin;
+    if (keyedFlag === 0) return;
+    writer.u8(rowKeys.group);
+    writer.u32(group);
   }
 
   #writeProducer(slot: number): void {

@@ -1,0 +1,11 @@
+/**
+ * The number that stands for a message group, 1 … 2^32 − 1: a hash of the group id's bytes, UTF-16LE, as
+ * `SimpleString.hashCode` computes it in Artemis, so that both brokers put a group into the same bucket. Two
+ * groups with one number are one group to a queue: they share their consumer.
+ */
+export function groupHash(view: DataView, start: number, end: number): number {
+  let hash = 0;
+  for (let at = start; at < end; at += 1) hash = (Math.imul(hash, 31) + view.getInt8(at)) | 0;
+  // 0 stands for no group.
+  return hash === 0 ? 1 : hash >>> 0;
+}
