@@ -2,6 +2,16 @@ import { assert } from "@everhold/base";
 
 /** The limits of the client: what each bounds, why, and what happens when it is hit. */
 export const limits = {
+  /**
+   * Bytes of the smallest delivery, as credit counts it: a frame's header, the fields around a message and its
+   * headers take 59. Less is reckoned with; a broker that delivered still less could exceed a count of messages.
+   */
+  deliveryBytesMin: 48,
+  /**
+   * Messages that one consumer may hold unsettled where its prefetch says bytes only. Then no more are delivered
+   * until some are settled, and an `error` event with EVH_OVERLOADED says so.
+   */
+  heldMessageCountMax: 100_000,
   /** URLs in one list. More are refused with EVH_URL: each one costs a connect timeout when it is dead. */
   urlCountMax: 64,
   /** Characters of one URL or list. Longer ones are refused with EVH_URL. */

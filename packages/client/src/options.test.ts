@@ -43,7 +43,7 @@ describe("the options of a connection", () => {
     assert.equal(options.callTimeoutMs, 1000);
     assert.equal(options.heartbeatTtlMs, 6000);
     assert.equal(options.heartbeatPeriodMs, 2000);
-    assert.equal(options.prefetch, 1);
+    assert.equal(options.prefetch, 0);
     assert.equal(options.producerWindowBytes, 1024);
     assert.equal(options.confirmationWindowBytes, -1);
     assert.equal(options.username, "ann");
@@ -97,8 +97,10 @@ describe("the options of a connection", () => {
       { callTimeout: 0 },
       { connectTimeout: -1 },
       { callTimeout: Number.NaN },
-      { prefetch: 0 },
-      { prefetch: { bytes: 0 } },
+      { prefetch: -1 },
+      { prefetch: 1.5 },
+      { prefetch: { bytes: -2 } },
+      { prefetch: { bytes: 1, messages: 0 } },
       { reconnect: { attempts: -1 } },
       { reconnect: { initialDelay: 0 } },
       { reconnect: { initialDelay: 500, maxDelay: 100 } },

@@ -67,10 +67,11 @@ export interface HeartbeatOptions {
 }
 
 /**
- * What a consumer may hold that is not settled: so many messages (exact, at one round trip a message),
- * or so many bytes waiting to be taken (−1: no limit).
+ * What a consumer may hold: so many messages that are not settled, exactly; or so many bytes waiting to be
+ * taken (−1: no limit), and not settled so many `messages` (default 100,000; with −1 no limit either). 0 holds nothing in advance: a message is delivered only to somebody who waits for it,
+ * one for each, whatever else is unsettled.
  */
-export type Prefetch = number | { readonly bytes: number };
+export type Prefetch = number | { readonly bytes: number; readonly messages?: number };
 
 /** Options with every default filled in; internal names carry their unit. */
 export interface ResolvedOptions {
@@ -146,8 +147,11 @@ export function resolveOptions(
 
 /** @throws EverholdError EVH_CONFIG */
 export function checkPrefetch(prefetch: Prefetch): Prefetch {
-  if (typeof prefetch === "number") between("prefetch", prefetch, 1);
-  else window("prefetch.bytes", prefetch.bytes, 1);
+  if (typeof prefetch === "number") between("prefetch", prefetch, 0);
+  else {
+    window("prefetch.bytes", prefetch.bytes, 0);
+    if (prefetch.messages !== undefined) between("prefetch.messages", prefetch.messages, 1);
+  }
   return prefetch;
 }
 
@@ -162,7 +166,7 @@ export function checkAsyncSend(value: AsyncSend): AsyncSend {
   if (asyncSends.includes(value)) return value;
   throw new EverholdError(
     "EVH_CONFIG",
-    `Cannot use the option asyncSend: found ${String(value)}, expected ${asyncSends.join(", ")}`,
+    `Cannot use the option asyncSend: found "${value}", expected ${asyncSends.join(", ")}`,
   );
 }
 

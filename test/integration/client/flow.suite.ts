@@ -26,10 +26,12 @@ export function flowTests(context: SuiteContext): void {
   }
 
   const prefetches: readonly (readonly [string, Prefetch])[] = [
+    ["nothing", 0],
     ["one message", 1],
     ["seven messages", 7],
     ["one byte", { bytes: 1 }],
     ["a few bytes", { bytes: 700 }],
+    ["many bytes of few messages", { bytes: 100_000, messages: 3 }],
     ["everything", { bytes: -1 }],
   ];
   for (const [name, prefetch] of prefetches) {
@@ -60,6 +62,23 @@ export function flowTests(context: SuiteContext): void {
       assert.deepEqual(await takeTexts(quick, 2), ["m1", "m2"]);
       await held.ack();
       await Promise.all([slow.close(), quick.close()]);
+    },
+  );
+
+  context.it(
+    "a consumer that prefetches nothing leaves all to others, even what it waited for",
+    async () => {
+      const { connection } = context;
+      const idle = connection.consumer("pulled", { prefetch: 0 });
+      assert.equal(await idle.receive({ timeout: 0 }), null);
+      assert.equal(await idle.receive({ timeout: 20 }), null);
+      await connection.producer("pulled").sendBatch(numbered(4));
+      const held = await next(idle);
+      const other = connection.consumer("pulled");
+      assert.deepEqual(await takeTexts(other, 3), ["m1", "m2", "m3"]);
+      await held.ack();
+      await Promise.all([idle.close(), other.close()]);
+      assert.equal(await countOf(connection, "pulled"), 0);
     },
   );
 

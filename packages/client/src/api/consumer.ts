@@ -265,6 +265,7 @@ export class IntakeConsumer<T> implements Consumer<T> {
       const giveUp = async (): Promise<void> => {
         // What the broker can deliver at once comes before the answer to this.
         await intake.caughtUp();
+        if (!isDone) await intake.closed();
         finish();
         resolve(null);
       };

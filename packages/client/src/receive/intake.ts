@@ -1,4 +1,4 @@
-import { ConnectionError, ProtocolError } from "@everhold/base";
+import { ConnectionError, EverholdError, ProtocolError } from "@everhold/base";
 import type { WallClock } from "@everhold/env";
 import {
   decodePacket,
@@ -12,6 +12,7 @@ import {
 } from "@everhold/wire";
 import type { Channel } from "../core/channel.ts";
 import { Deque } from "../deque.ts";
+import { limits } from "../limits.ts";
 import { bodyLengthOffset } from "../message/layout.ts";
 import type { Prefetch } from "../options.ts";
 import { ConsumerCredit } from "./consumer-credit.ts";
@@ -81,6 +82,10 @@ export class Intake {
   /** Whether a large message has come since the last marker. */
   #followsLarge = false;
   #paused = false;
+  /** What was granted to nobody who waits is being taken back. */
+  #withdrawing = false;
+  /** Whether the application was told that it holds as many messages as it may. */
+  #toldFull = false;
   #ended = false;
   #endError: unknown;
 
@@ -155,7 +160,8 @@ export class Intake {
     this.#freshCount = 0;
     this.settlement.attach(channel);
     const advised = description.defaultConsumerWindowSize ?? defaultWindowBytes;
-    this.#credit.reset(prefetch ?? { bytes: advised > 0 ? advised : defaultWindowBytes });
+    this.#credit.reset(prefetch ?? { bytes: Math.max(-1, advised) });
+    this.#withdrawing = false;
     this.#replenish();
   }
 
@@ -207,13 +213,15 @@ export class Intake {
     if (this.#ended) return taker.onEnd(this.#endError);
     if (this.#paused) return taker.onEnd(undefined);
     const message = this.#takers.length === 0 ? this.take() : undefined;
-    if (message !== undefined) taker.onMessage(message);
-    else this.#takers.push(taker);
+    if (message !== undefined) return taker.onMessage(message);
+    this.#takers.push(taker);
+    if (this.#credit.isPull) this.#replenish();
   }
 
   /** `taker` waits no more. */
   cancel(taker: Taker): void {
     this.#takers.remove(taker);
+    if (this.#credit.isPull && this.#takers.length === 0) this.#withdraw(() => undefined);
   }
 
   /**
@@ -224,6 +232,15 @@ export class Intake {
     const channel = this.#channel;
     if (channel === undefined || this.#ended) return Promise.resolve();
     return new Promise((resolve) => this.#ask(channel, resolve));
+  }
+
+  /**
+   * Settles when nothing more can be delivered to those who wait for it now; only where nothing is to be
+   * delivered in advance. What was on its way reaches them before.
+   */
+  closed(): Promise<void> {
+    if (!this.#credit.isPull || this.#ended) return Promise.resolve();
+    return new Promise((resolve) => this.#withdraw(resolve));
   }
 
   /** Hands out nothing more; who waits is told that this is the end. */
@@ -307,10 +324,10 @@ export class Intake {
   }
 
   #feed(): void {
-    while (this.#takers.length > 0) {
+    for (let taker = this.#takers.shift(); taker !== undefined; taker = this.#takers.shift()) {
       const message = this.take();
-      if (message === undefined) return;
-      this.#takers.shift()?.onMessage(message);
+      if (message === undefined) return this.#takers.unshift(taker);
+      taker.onMessage(message);
     }
   }
 
@@ -332,6 +349,24 @@ export class Intake {
       const cameOn = this.#credit.spent > spent;
       if (ranOut && cameOn && this.settlement.heldCount > 0) this.#askForHeld();
       else this.settlement.loseHeld();
+      // It was let in for the held ones only.
+      if (this.#credit.isPull && this.#takers.length === 0) this.#withdraw(() => undefined);
+    });
+  }
+
+  /** Takes back what the broker may still deliver; the marker is behind all that it had delivered. */
+  #withdraw(done: () => void): void {
+    const channel = this.#channel;
+    if (channel === undefined || !this.#credit.isOpen) return done();
+    this.#withdrawing = true;
+    this.#sendToken(channel, 0);
+    this.#ask(channel, () => {
+      if (this.#channel === channel) {
+        this.#withdrawing = false;
+        this.#credit.withdraw();
+        this.#replenish();
+      }
+      done();
     });
   }
 
@@ -354,13 +389,38 @@ export class Intake {
 
   #replenish(): void {
     const channel = this.#channel;
-    if (channel === undefined) return;
-    const credits = this.#credit.due(
-      this.#buffer.length + this.settlement.takenCount,
-      this.#bufferedBytes,
-      this.#partBytes > 0,
-    );
+    if (channel === undefined || this.#withdrawing) return;
+    const { takenCount, heldCount } = this.settlement;
+    const messageCount = this.#buffer.length + takenCount;
+    this.#tellIfFull(messageCount);
+    const credits = this.#credit.due({
+      messageCount,
+      bufferedBytes: this.#bufferedBytes,
+      isMidMessage: this.#partBytes > 0,
+      // Those in hand are recognised only when they come again.
+      takerCount: Math.max(this.#takers.length, heldCount > 0 ? 1 : 0) - this.#buffer.length,
+    });
     if (credits === 0) return;
+    this.#sendToken(channel, credits);
+  }
+
+  /** Where the application said nothing of how many messages it may hold, it may wonder why none come. */
+  #tellIfFull(messageCount: number): void {
+    const isFull = messageCount >= limits.heldMessageCountMax;
+    const isStuck = isFull && this.#credit.messagesMax === limits.heldMessageCountMax;
+    if (isStuck && !this.#toldFull) {
+      this.#host.onError(
+        new EverholdError(
+          "EVH_OVERLOADED",
+          `Cannot receive more from ${this.queue}: found ${messageCount} messages that are not ` +
+            `settled, at most ${limits.heldMessageCountMax} are held; settle some, or set prefetch.messages`,
+        ),
+      );
+    }
+    this.#toldFull = isStuck;
+  }
+
+  #sendToken(channel: Channel, credits: number): void {
     flowToken.channelId = channel.id;
     flowToken.consumerId = this.settings.consumerId;
     flowToken.credits = credits;

@@ -110,10 +110,10 @@ function setConnectTimeout(draft: Draft, value: string, name: string): void {
   draft.options.connectTimeout = integer(name, value);
 }
 
-/** Artemis: 0 is one message at a time, −1 no limit. */
+/** Artemis: 0 is one message for each who waits, −1 no limit. */
 function setConsumerWindow(draft: Draft, value: string, name: string): void {
   const bytes = integer(name, value);
-  draft.options.prefetch = bytes === 0 ? 1 : { bytes };
+  draft.options.prefetch = bytes === 0 ? 0 : { bytes };
 }
 
 /** Artemis: sends that are not durable do not block by default, so this means all of them. */
