@@ -1,6 +1,6 @@
 /**
- * Writes the documents that are made from the code: ERRORS.md, LIMITS.md, MANAGEMENT.md and PROTOCOL.md in
- * `docs/`.
+ * Writes the documents that are made from the code: ERRORS.md, LIMITS.md, MANAGEMENT.md, PROTOCOL.md
+ * and SETTINGS.md in `docs/`.
  * It reads the compiled packages, so build first.
  *
  *   npm run docs                       writes them
@@ -18,6 +18,7 @@ const documents = [
   { name: "LIMITS.md", make: limitsDocument },
   { name: "MANAGEMENT.md", make: managementDocument },
   { name: "PROTOCOL.md", make: protocolDocument },
+  { name: "SETTINGS.md", make: settingsDocument },
 ];
 
 const stale = [];
@@ -92,6 +93,11 @@ async function managementDocument() {
 async function protocolDocument() {
   const wire = await importCompiled("wire", "index.js");
   return wire.protocolDocument();
+}
+
+async function settingsDocument() {
+  const broker = await importCompiled("broker", "index.js");
+  return broker.settingsDocument();
 }
 
 function importCompiled(packageName, file) {

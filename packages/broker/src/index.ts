@@ -10,6 +10,7 @@ export {
 export { limits } from "./limits.ts";
 export type { AddressSettings, SettingName, SomeSettings } from "./settings/setting-table.ts";
 export { settingNames, settingTable } from "./settings/setting-table.ts";
+export { settingsDocument } from "./settings/settings-document.ts";
 export { isMatch } from "./settings/address-match.ts";
 export { isSomeSettings, type SettingsByMatch } from "./settings/settings-by-match.ts";
 export { managementDocument } from "./management/document.ts";

@@ -4,6 +4,7 @@ import { routingTypes, unsaidQueueAttributes, type packets, type PacketOf } from
 import { managementAddress, notificationsAddress } from "../engine/broker-addresses.ts";
 import { splitName } from "../engine/catalog.ts";
 import type { Engine } from "../engine/engine.ts";
+import { unsaidQueue, withQueueDefaults } from "../settings/queue-defaults.ts";
 import type { AddressSettings } from "../settings/setting-table.ts";
 import type { QueueDefinition, RoutingType } from "../state/queue-definition.ts";
 
@@ -18,28 +19,29 @@ export const featuresAddress = "$everhold.features";
 /** What this broker offers beyond CORE, as `name/version`. */
 const features = ["mark/1"] as const;
 
-/** What a JMS client uses as window for consumers unless its user says otherwise. */
-const consumerWindowBytes = 1024 * 1024;
-
 /**
  * The queue that a client asks for. `null` attributes stay `null`: they are reported back as they are,
  * and come back verbatim when the client re-creates the queue after a failover.
  *
  * @throws EverholdError EVH_ROUTING_TYPE
  */
-export function queueDefinitionOf(request: CreateQueue): QueueDefinition {
+export function queueDefinitionOf(engine: Engine, request: CreateQueue): QueueDefinition {
   const { address, queueName, routingType, requiresResponse: _unused, ...attributes } = request;
+  const addressName = splitName(address).address;
   return {
     ...attributes,
     filter: filterOf(request.filter),
     name: splitName(queueName).queue,
-    addressName: splitName(address).address,
-    routingType: routingTypeOf(routingType),
+    addressName,
+    routingType: routingTypeOf(routingType, engine.catalog.settingsOf(addressName)),
   };
 }
 
 /** The queue that a client asks for as a shared subscription. @throws EverholdError EVH_ROUTING_TYPE */
-export function sharedQueueDefinitionOf(request: CreateSharedQueue): QueueDefinition {
+export function sharedQueueDefinitionOf(
+  engine: Engine,
+  request: CreateSharedQueue,
+): QueueDefinition {
   const {
     address,
     queueName,
@@ -49,16 +51,18 @@ export function sharedQueueDefinitionOf(request: CreateSharedQueue): QueueDefini
     purgeOnNoConsumers,
     ...attributes
   } = request;
+  const addressName = splitName(address).address;
+  const settings = engine.catalog.settingsOf(addressName);
   return {
     ...attributes,
     filter: filterOf(request.filter),
     name: splitName(queueName).queue,
-    addressName: splitName(address).address,
-    routingType: routingTypeOf(routingType),
+    addressName,
+    routingType: routingTypeOf(routingType, settings),
     temporary: false,
     autoCreated: false,
-    maxConsumers: maxConsumers ?? -1,
-    purgeOnNoConsumers: purgeOnNoConsumers ?? false,
+    maxConsumers: maxConsumers ?? settings.defaultMaxConsumers,
+    purgeOnNoConsumers: purgeOnNoConsumers ?? settings.defaultPurgeOnNoConsumers,
   };
 }
 
@@ -69,21 +73,9 @@ export function isSameSubscription(found: QueueDefinition, asked: QueueDefinitio
 
 /** What a queue is like, or what a queue of this name could be. */
 export function describeQueue(engine: Engine, name: string): QueueDescription {
-  const parts = splitName(name);
-  if (name === managementAddress) {
-    return {
-      ...managementQueue,
-      ...inEffect(engine.settings.of(name), managementQueue),
-      autoCreateQueues: true,
-    };
-  }
-  const queue = engine.catalog.findQueue(parts.queue);
-  const settings = queue?.address.settings ?? engine.settings.of(parts.address);
-  const { autoCreateQueues } = settings;
-  if (queue === undefined) {
-    const could = { ...missingQueue, ...inEffect(settings, missingQueue) };
-    return { ...could, name: parts.queue, address: parts.address, autoCreateQueues };
-  }
+  const queue = engine.catalog.findQueue(splitName(name).queue);
+  if (queue === undefined) return describeMissing(engine, name);
+  const { settings } = queue.address;
   const { addressName, routingType, ...attributes } = queue.state.definition;
   return {
     ...attributes,
@@ -94,9 +86,34 @@ export function describeQueue(engine: Engine, name: string): QueueDescription {
     // Browsers do not count: a client that asks whether a subscription is in use means consumers.
     consumerCount: queue.takerCount,
     messageCount: queue.state.messageCount,
-    autoCreateQueues,
+    autoCreateQueues: settings.autoCreateQueues,
     routingType: routingTypes[routingType],
-    defaultConsumerWindowSize: consumerWindowBytes,
+    defaultConsumerWindowSize: settings.defaultConsumerWindowSize,
+    configurationManaged: false,
+  };
+}
+
+/** There is no such queue. */
+function describeMissing(engine: Engine, name: string): QueueDescription {
+  const parts = splitName(name);
+  const settings = engine.catalog.settingsOf(parts.address);
+  const { addressName, routingType, ...attributes } = withQueueDefaults(
+    unsaidQueue(parts, settings.defaultQueueRoutingType, settings),
+    settings,
+  );
+  // Nor is there one of this name, but whoever asks may send requests to it. As in Artemis.
+  const isManagement = name === managementAddress;
+  const count = isManagement ? -1 : 0;
+  return {
+    ...attributes,
+    ...inEffect(settings, attributes),
+    exists: isManagement,
+    address: addressName,
+    consumerCount: count,
+    messageCount: count,
+    autoCreateQueues: isManagement || settings.autoCreateQueues,
+    routingType: routingTypes[routingType],
+    defaultConsumerWindowSize: settings.defaultConsumerWindowSize,
     configurationManaged: false,
   };
 }
@@ -129,8 +146,7 @@ function inEffect(
 
 /** Which queues an address has, and what may be created there. */
 export function describeAddress(engine: Engine, name: string): AddressDescription {
-  const { autoCreateAddresses, autoCreateQueues } = engine.settings.of(name);
-  const common = { ...addressDefaults, autoCreateAddresses, autoCreateQueues };
+  const common = addressDefaults(engine.catalog.settingsOf(splitName(name).address));
   if (name === featuresAddress) return { ...common, exists: true, queueNames: features };
   const address = engine.catalog.findAddress(splitName(name).address);
   if (address === undefined) {
@@ -159,10 +175,11 @@ export function routingTypesOf(codes: readonly number[]): RoutingType[] {
   return [...types];
 }
 
-/** 255 leaves the choice to us: multicast, whatever the address has. As in Artemis. */
-function routingTypeOf(code: number): RoutingType {
+/** 255 leaves the choice to us: what the settings say, whatever the address has. As in Artemis. */
+function routingTypeOf(code: number, { defaultQueueRoutingType }: AddressSettings): RoutingType {
   if (code === routingTypes.anycast) return "anycast";
-  if (code === routingTypes.multicast || code === routingTypes.unspecified) return "multicast";
+  if (code === routingTypes.multicast) return "multicast";
+  if (code === routingTypes.unspecified) return defaultQueueRoutingType;
   throw unknownRoutingType(code);
 }
 
@@ -178,46 +195,6 @@ function unknownRoutingType(code: number): EverholdError {
   );
 }
 
-const missingQueue = {
-  ...unsaidQueueAttributes,
-  exists: false,
-  durable: true,
-  temporary: false,
-  consumerCount: 0,
-  messageCount: 0,
-  filter: null,
-  autoCreated: false,
-  purgeOnNoConsumers: false,
-  routingType: routingTypes.multicast,
-  maxConsumers: -1,
-  defaultConsumerWindowSize: consumerWindowBytes,
-  configurationManaged: false,
-} as const;
-
-/** There is no such queue, but whoever asks may send requests to it. As in Artemis. */
-const managementQueue = {
-  ...missingQueue,
-  exists: true,
-  durable: true,
-  name: managementAddress,
-  address: managementAddress,
-  consumerCount: -1,
-  messageCount: -1,
-} as const;
-
-const addressDefaults = {
-  defaultPurgeOnNoConsumers: false,
-  defaultMaxConsumers: -1,
-  defaultExclusive: false,
-  defaultLastValue: false,
-  defaultLastValueKey: null,
-  defaultNonDestructive: false,
-  defaultConsumersBeforeDispatch: 0,
-  defaultDelayBeforeDispatch: -1,
-  supportsMulticast: false,
-  supportsAnycast: false,
-} as const;
-
 /** The attributes that a queue of an old CREATE_QUEUE packet does not mention. */
 export const oldQueueAttributes = {
   ...unsaidQueueAttributes,
@@ -226,3 +203,21 @@ export const oldQueueAttributes = {
   maxConsumers: -1,
   purgeOnNoConsumers: false,
 } as const;
+
+/** What a queue of an address is like when nobody says, and what may be created there. */
+function addressDefaults(settings: AddressSettings) {
+  return {
+    defaultPurgeOnNoConsumers: settings.defaultPurgeOnNoConsumers,
+    defaultMaxConsumers: settings.defaultMaxConsumers,
+    defaultExclusive: settings.defaultExclusiveQueue,
+    defaultLastValue: settings.defaultLastValueQueue,
+    defaultLastValueKey: settings.defaultLastValueKey ?? null,
+    defaultNonDestructive: settings.defaultNonDestructive,
+    defaultConsumersBeforeDispatch: settings.defaultConsumersBeforeDispatch,
+    defaultDelayBeforeDispatch: settings.defaultDelayBeforeDispatch,
+    autoCreateAddresses: settings.autoCreateAddresses,
+    autoCreateQueues: settings.autoCreateQueues,
+    supportsMulticast: false,
+    supportsAnycast: false,
+  };
+}

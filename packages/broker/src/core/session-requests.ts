@@ -357,7 +357,7 @@ function createQueue(request: Request, asked: PacketOf<typeof packets.createQueu
   );
   attempt(request, counted, asked.requiresResponse, () => {
     const { engine } = session.session;
-    const definition = queueDefinitionOf(asked);
+    const definition = queueDefinitionOf(engine, asked);
     engine.catalog.createQueue(definition, ownerOf(session, definition));
     acknowledgeChange(session, counted, asked.requiresResponse);
   });
@@ -371,7 +371,7 @@ function createSharedQueue(
   const counted = request.counted();
   attempt(request, counted, asked.requiresResponse, () => {
     const { engine } = session.session;
-    const definition = sharedQueueDefinitionOf(asked);
+    const definition = sharedQueueDefinitionOf(engine, asked);
     const found = engine.catalog.findQueue(definition.name);
     if (found === undefined) {
       const queue = engine.catalog.createQueue(definition, ownerOf(session, definition));

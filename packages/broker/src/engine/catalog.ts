@@ -2,6 +2,8 @@ import { EverholdError } from "@everhold/base";
 
 import { limits } from "../limits.ts";
 import { parseFilter } from "../selector/selector.ts";
+import { unsaidQueue, withQueueDefaults } from "../settings/queue-defaults.ts";
+import type { AddressSettings } from "../settings/setting-table.ts";
 import {
   checkDefinition,
   defaultQueueDefinition,
@@ -77,6 +79,11 @@ export class Catalog {
     return this.#addresses.get(name);
   }
 
+  /** What holds for an address, whether it exists or not. */
+  settingsOf(name: string): AddressSettings {
+    return this.#addresses.get(name)?.settings ?? this.#engine.settings.of(name);
+  }
+
   /**
    * Makes an address, or adds routing types to it. One that `isTemporary` is in memory only.
    * @throws EverholdError EVH_INVALID_QUEUE for a name that cannot be one
@@ -130,11 +137,13 @@ export class Catalog {
    * @throws EverholdError EVH_QUEUE_EXISTS, EVH_INVALID_QUEUE, EVH_INVALID_FILTER
    */
   createQueue(asked: QueueDefinition, owner: ClientLink | undefined): LiveQueue {
+    const settings = this.settingsOf(asked.addressName);
     // One order of attributes, whoever asked, so that equal queues look equal in a dump.
-    const definition: QueueDefinition = {
+    const said: QueueDefinition = {
       ...defaultQueueDefinition(asked.name, asked.addressName, asked.routingType),
       ...asked,
     };
+    const definition = withQueueDefaults(said, settings);
     if (this.#queues.has(definition.name)) {
       throw new EverholdError(
         "EVH_QUEUE_EXISTS",
@@ -250,14 +259,17 @@ export class Catalog {
   resolve(name: string, type: RoutingType | undefined): RouteTarget {
     const parts = splitName(name);
     let address = this.#addresses.get(parts.address);
+    let wanted = type;
     if (address === undefined) {
-      if (!this.#engine.settings.of(parts.address).autoCreateAddresses) {
+      const { autoCreateAddresses, defaultAddressRoutingType } = this.settingsOf(parts.address);
+      if (!autoCreateAddresses) {
         throw new EverholdError(
           "EVH_ADDRESS_DOES_NOT_EXIST",
           `cannot send to "${name}": there is no such address, and it may not be created`,
         );
       }
-      address = this.createAddress(parts.address, [type ?? "multicast"], true);
+      wanted ??= defaultAddressRoutingType;
+      address = this.createAddress(parts.address, [wanted], true);
     }
     if (parts.isQualified) {
       const queue =
@@ -270,7 +282,7 @@ export class Catalog {
       }
       return { address, queue };
     }
-    if (type === "anycast" && address.anycast.length === 0) this.#autoCreateQueue(parts, type);
+    if (wanted === "anycast" && address.anycast.length === 0) this.#autoCreateQueue(parts, wanted);
     return { address, queue: undefined };
   }
 
@@ -280,15 +292,20 @@ export class Catalog {
     const found = address?.anycast[0] ?? address?.multicast[0];
     if (found !== undefined) return found;
     if (this.#queues.has(name)) return undefined;
-    const queue = this.createQueue(defaultQueueDefinition(name, name, "anycast"), undefined);
+    const definition = unsaidQueue(
+      { queue: name, address: name },
+      "anycast",
+      this.settingsOf(name),
+    );
+    const queue = this.createQueue(definition, undefined);
     queue.mayHoldMoved = true;
     return queue;
   }
 
   #autoCreateQueue(name: QualifiedName, type: RoutingType): LiveQueue | undefined {
-    if (!this.#engine.settings.of(name.address).autoCreateQueues) return undefined;
-    if (this.#queues.has(name.queue)) return undefined;
-    const definition = defaultQueueDefinition(name.queue, name.address, type);
+    const settings = this.settingsOf(name.address);
+    if (!settings.autoCreateQueues || this.#queues.has(name.queue)) return undefined;
+    const definition = unsaidQueue(name, type, settings);
     return this.createQueue({ ...definition, autoCreated: true }, undefined);
   }
 

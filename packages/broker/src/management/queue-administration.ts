@@ -2,11 +2,8 @@ import { EverholdError } from "@everhold/base";
 
 import { splitName } from "../engine/catalog.ts";
 import type { LiveAddress, LiveQueue } from "../engine/live-queue.ts";
-import {
-  defaultQueueDefinition,
-  type QueueDefinition,
-  type RoutingType,
-} from "../state/queue-definition.ts";
+import { unsaidQueue } from "../settings/queue-defaults.ts";
+import type { QueueDefinition, RoutingType } from "../state/queue-definition.ts";
 import type { ManagedBroker } from "./managed-broker.ts";
 
 /** What a queue is created with. */
@@ -31,9 +28,10 @@ export function createQueue({ engine }: ManagedBroker, request: QueueRequest): L
   const addressName = splitName(request.address === "" ? request.name : request.address).address;
   const address = engine.catalog.findAddress(addressName);
   const asked = request.routingType === null ? undefined : routingTypeOf(request.routingType);
-  const routingType = asked ?? address?.state.routingTypes[0] ?? "multicast";
+  const settings = engine.catalog.settingsOf(addressName);
+  const routingType = asked ?? address?.state.routingTypes[0] ?? settings.defaultQueueRoutingType;
   if (request.createsAddress === false) checkAddress(addressName, address, routingType);
-  const definition = defaultQueueDefinition(name, addressName, routingType);
+  const definition = unsaidQueue({ queue: name, address: addressName }, routingType, settings);
   const attributes = { ...definition, ...request.attributes };
   return engine.catalog.createQueue({ ...attributes, ...withoutBlank(attributes) }, undefined);
 }
