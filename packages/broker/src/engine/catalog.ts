@@ -54,7 +54,9 @@ export class Catalog {
     }
     for (const queue of state.queues()) {
       // Whether it was consumed from in an earlier life is not known; an empty one is not missed.
-      this.#adopt(queue, undefined).wasConsumed = true;
+      const live = this.#adopt(queue, undefined);
+      live.wasConsumed = true;
+      this.#engine.redelivery.restoreHolds(live);
     }
   }
 

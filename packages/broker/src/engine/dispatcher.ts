@@ -163,12 +163,20 @@ export class Dispatcher {
   #nextKey(queue: LiveQueue, consumer: Consumer): number {
     const commit = this.#engine.journal.commitPosition;
     const cursor = consumer.cursor;
-    if (cursor === undefined) return queue.state.firstReady(commit);
+    if (cursor === undefined) {
+      const key = queue.state.firstReady(commit);
+      return queue.hasHolds && key !== noKey && queue.isHeldBack(key) ? noKey : key;
+    }
     const selector = consumer.selector;
     consumer.isScanUnfinished = false;
     for (let count = 0; count < limits.filterRowsPerStep; count += 1) {
       const key = queue.state.scan(cursor, commit, false);
-      if (key === noKey || selector === undefined) return key;
+      if (key === noKey) return key;
+      if (queue.hasHolds && !consumer.isBrowser && queue.isHeldBack(key)) {
+        cursor.rewind(key);
+        return noKey;
+      }
+      if (selector === undefined) return key;
       const row = this.#row;
       queue.state.read(key, row);
       if (!this.#find(queue, row)) {

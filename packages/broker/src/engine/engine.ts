@@ -82,7 +82,7 @@ export class Engine implements JournalListener {
     this.settings = new SettingsTable(parts.config.addressSettings);
     this.catalog = new Catalog(this);
     this.router = new Router(this);
-    this.redelivery = new Redelivery(this);
+    this.redelivery = new Redelivery(this, parts.ports.random);
     this.scheduler = new Scheduler(this, parts.ports.timers);
     this.credits = new CreditDesk(this);
     this.requests = new RequestDesk(this);
@@ -216,6 +216,7 @@ export class Engine implements JournalListener {
   acknowledgeOne(queue: LiveQueue, key: number): number {
     const keys = this.keyScratch(1);
     keys[0] = key;
+    this.redelivery.mayRelease(queue);
     return this.state.acknowledge(queue.state, keys, 1);
   }
 

@@ -5,6 +5,7 @@ import type { QueueState } from "../state/queue-state.ts";
 import type { RowView } from "../state/row-bodies.ts";
 import type { ClientLink } from "./client-link.ts";
 import type { Consumer } from "./consumer.ts";
+import { Holds } from "./holds.ts";
 import type { Provenance } from "./provenance.ts";
 import { QueueCounts } from "./queue-counts.ts";
 
@@ -40,6 +41,8 @@ export class LiveQueue {
   hasNewRows = false;
   /** Behind the newest record that the queue waits for. */
   newestPosition = 0;
+  /** Messages that those behind them wait for; undefined for none. */
+  #holds: Holds | undefined;
   /** Nothing is handed out, except to browsers. Not kept over a restart. */
   isPaused: boolean;
   /** A message's bytes are being read from the disk; the pump waits. */
@@ -92,6 +95,25 @@ export class LiveQueue {
     if (consumer.isBrowser) return;
     this.takerCount += 1;
     this.wasConsumed = true;
+  }
+
+  /** Whether messages may wait for one before them that comes again later. */
+  get hasHolds(): boolean {
+    return this.#holds !== undefined;
+  }
+
+  /** What stands behind a message that was delayed waits for it. */
+  hold(key: number): void {
+    this.#holds ??= new Holds(this.state);
+    this.#holds.add(key);
+  }
+
+  /** Whether a message waits for one before it. */
+  isHeldBack(key: number): boolean {
+    if (this.#holds === undefined) return false;
+    const first = this.#holds.first();
+    if (first < 0) this.#holds = undefined;
+    return first >= 0 && this.state.isBefore(first, key);
   }
 
   /** What is to be said of a row besides what its message says; nothing when it was sent here. */

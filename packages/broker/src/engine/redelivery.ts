@@ -1,18 +1,50 @@
+import type { Random } from "@everhold/env";
+
 import { limits } from "../limits.ts";
 import type { MoveReason } from "../state/records.ts";
 import { createRowView } from "../state/row-bodies.ts";
 import { ScanCursor } from "../state/scan-cursor.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveQueue } from "./live-queue.ts";
+import { redeliveryDelayMs } from "./redelivery-delay.ts";
 
-/** What becomes of messages that come back, expire, or were tried too often. */
+/**
+ * What becomes of messages that come back, expire, or were tried too often.
+ *
+ *     in flight ──returned uncounted──▶ ready, at its old place
+ *         └─────failed──▶ ready; scheduled, where the address has a redelivery delay; or a dead letter
+ *
+ * With a delay, others overtake the message. Where redelivery is *blocking*, what stands behind it in its
+ * queue waits as long as it does, so that one consumer gets all messages in their order; what stands before
+ * it, as everything of a higher priority does, still goes. Both survive a restart: count, time and hold are
+ * one record.
+ */
 export class Redelivery {
   readonly #engine: Engine;
+  readonly #random: Random;
   readonly #row = createRowView();
   readonly #noted = createRowView();
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, random: Random) {
     this.#engine = engine;
+    this.#random = random;
+  }
+
+  /** Finds the messages that hold others, after a restart. */
+  restoreHolds(queue: LiveQueue): void {
+    const { state } = queue;
+    if (state.scheduledCount === 0) return;
+    const cursor = new ScanCursor();
+    const { endPosition } = this.#engine.journal;
+    for (let key = state.scanResting(cursor, endPosition); key >= 0;) {
+      if (state.isHolding(key)) queue.hold(key);
+      key = state.scanResting(cursor, endPosition);
+    }
+  }
+
+  /** A message leaves the queue by a way of its own: others may have waited for it. */
+  mayRelease(queue: LiveQueue): void {
+    if (queue.hasHolds) this.#engine.touch(queue);
   }
 
   /**
@@ -25,6 +57,16 @@ export class Redelivery {
     if (isAttempt && this.#countAttempt(queue, key)) return;
     queue.state.giveBack(key);
     this.#offerAgain(queue, key);
+  }
+
+  /** Keeps a message back until a time after an attempt; `count` says how many there were. */
+  #delay(queue: LiveQueue, key: number, count: number, delayMs: number): void {
+    const dueMs = this.#engine.nowMs() + delayMs;
+    const isBlocking = queue.address.settings.redeliveryMode === "blocking";
+    this.#engine.state.redeliverLater(queue.state, key, count, dueMs, isBlocking);
+    if (isBlocking) queue.hold(key);
+    // Consumers have passed it, and look for it at its place when it is due.
+    this.#engine.touch(queue);
   }
 
   /** Makes a scheduled message ready whose time has come, unless it has gone meanwhile. */
@@ -54,6 +96,7 @@ export class Redelivery {
   /** Moves a row to another queue. */
   moveTo(queue: LiveQueue, key: number, target: LiveQueue, reason: MoveReason): void {
     this.#note(queue, key, reason);
+    this.mayRelease(queue);
     target.counts.addedTotal += 1;
     const position = this.#engine.state.move(queue.state, key, [target.state], reason);
     // What is in no journal waits for no commit, and perhaps none comes.
@@ -89,9 +132,10 @@ export class Redelivery {
         keys[count] = key;
         count += 1;
       }
-      if (count === 0) return;
+      if (count === 0) break;
       state.acknowledge(queue.state, keys, count);
     }
+    this.mayRelease(queue);
   }
 
   /** Counts a row that leaves a queue, and tells of it where it expired. */
@@ -115,14 +159,20 @@ export class Redelivery {
     this.#engine.touch(queue);
   }
 
-  /** Notes one more attempt; true when it was the last one, and the message has gone. */
+  /** Notes one more attempt; true when the message has gone after the last one, or waits for the next. */
   #countAttempt(queue: LiveQueue, key: number): boolean {
-    const { maxDeliveryAttempts, deadLetterAddress } = queue.address.settings;
+    const { settings } = queue.address;
+    const { maxDeliveryAttempts, deadLetterAddress } = settings;
     queue.state.read(key, this.#row);
     const attempts = this.#row.deliveryCount + 1;
     const isLast = maxDeliveryAttempts > 0 && attempts >= maxDeliveryAttempts;
     if (isLast && queue.address.name !== deadLetterAddress) {
       this.moveAway(queue, key, deadLetterAddress, "attempts");
+      return true;
+    }
+    const delayMs = redeliveryDelayMs(settings, attempts, this.#random);
+    if (delayMs > 0) {
+      this.#delay(queue, key, attempts, delayMs);
       return true;
     }
     this.#engine.state.setDeliveryCount(queue.state, key, attempts);

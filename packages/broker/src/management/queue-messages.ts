@@ -28,6 +28,7 @@ export function removeMessages(target: ManagedQueue, selector: string | null): O
       // One record for all of a step.
       atStepEnd: () => {
         if (keys.length > 0) engine.state.acknowledge(state, keys, keys.length);
+        engine.redelivery.mayRelease(target.queue);
         keys.length = 0;
       },
     },

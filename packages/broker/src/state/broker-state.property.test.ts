@@ -20,6 +20,7 @@ const kinds = [
   "take",
   "take",
   "giveBack",
+  "delay",
   "acknowledge",
   "setCount",
   "move",

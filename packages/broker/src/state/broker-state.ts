@@ -29,6 +29,7 @@ import {
   producerRefusedRecord,
   queueRecord,
   recordTypes,
+  redeliverLaterRecord,
   relocateKeyedRecord,
   relocateRecord,
   type MoveReason,
@@ -335,6 +336,29 @@ export class BrokerState implements RecoverySink, SnapshotSource {
       ? this.#append(recordTypes.deliveryCount, queue.id, deliveryCountRecord, { key, count: kept })
       : -1;
     this.#tables.rows.setDeliveryCount(row, kept);
+    return position;
+  }
+
+  /**
+   * Records that a message came back, how often it was handed out, and that it is not to be before `dueMs`;
+   * all of that or nothing. `holdsOthers`: what stands behind it waits as well.
+   */
+  redeliverLater(
+    queue: QueueState,
+    key: number,
+    count: number,
+    dueMs: number,
+    holdsOthers: boolean,
+  ): number {
+    const row = queue.findRow(key);
+    assert(row >= 0, "a message that comes back is there");
+    const kept = Math.min(count, stateLimits.deliveryCountMax);
+    const record = { key, count: kept, dueMs, holdsOthers };
+    const position = isRecorded(queue, key)
+      ? this.#append(recordTypes.redeliverLater, queue.id, redeliverLaterRecord, record)
+      : -1;
+    this.#tables.rows.setDeliveryCount(row, kept);
+    queue.delay(key, dueMs, holdsOthers);
     return position;
   }
 

@@ -67,6 +67,7 @@ export function createNewRow(): NewRow {
  *
  *     addRow ──▶ ready ◀──take / giveBack──▶ in flight
  *       └──▶ scheduled ──fallDue, showDue──▶ ready
+ *                ▲──delay── ready, in flight
  */
 export class QueueState {
   readonly id: number;
@@ -286,8 +287,30 @@ export class QueueState {
     assert(rows.isScheduled(row), "a message that is shown was scheduled");
     assert(rows.dueMs(row) === 0, "a message is shown when it is due");
     rows.setScheduled(row, false);
+    rows.setHolding(row, false);
     this.#scheduledCount -= 1;
     this.giveBack(key);
+  }
+
+  /** Whether the message waits for its time, and what stands behind it waits with it. */
+  isHolding(key: number): boolean {
+    const row = this.findRow(key);
+    if (row === none) return false;
+    const { rows } = this.#context;
+    return rows.isScheduled(row) && rows.isHolding(row);
+  }
+
+  /** Whether of two messages that are there the first stands before the other one. */
+  isBefore(key: number, other: number): boolean {
+    const lane = laneOfKey(key);
+    const otherLane = laneOfKey(other);
+    const priority = lane % volatileLaneOffset;
+    const otherPriority = otherLane % volatileLaneOffset;
+    if (priority !== otherPriority) return priority > otherPriority;
+    if (lane === otherLane) return key < other;
+    const isStored = lane < volatileLaneOffset;
+    const [stored, inMemory] = isStored ? [key, other] : [other, key];
+    return this.#earlier(priority, sequenceOfKey(stored), sequenceOfKey(inMemory)) === key;
   }
 
   /** The key that the next message of a lane gets. */
@@ -329,6 +352,21 @@ export class QueueState {
       this.#readyCount += 1;
     }
     this.#count(1, messageLength + largeBytes, expiryUnits);
+  }
+
+  /** Makes a message that is ready or in flight wait until `dueMs`, and those behind it as well if `holdsOthers`. */
+  delay(key: number, dueMs: number, holdsOthers: boolean): void {
+    const { rows, schedule } = this.#context;
+    const row = this.findRow(key);
+    assert(row !== none, "a message that is delayed is there");
+    assert(!rows.isScheduled(row), "a message that is delayed waits for no time yet");
+    assert(dueMs > 0, "a message is delayed until a time");
+    if (this.isReady(key)) this.take(key);
+    rows.setScheduled(row, true);
+    rows.setHolding(row, holdsOthers);
+    rows.setDueMs(row, dueMs);
+    schedule.add(dueMs, this.id, key);
+    this.#scheduledCount += 1;
   }
 
   /** Notes that the time of a scheduled message has come; `showDue` follows. */

@@ -40,6 +40,7 @@ import { stateLimits } from "./state-limits.ts";
  * | 36   | DUE              | queue id     | `acknowledge-record.ts`: rows whose time has come    |
  * | 41   | RELOCATE         | queue id     | row key, where its body is, its times, the name of   |
  * |      |                  |              | the queue it came from, target queues and keys       |
+ * | 46   | REDELIVER_LATER  | queue id     | row key, count, due time, whether others wait for it |
  * | 47   | RELOCATE_KEYED   | queue id     | as RELOCATE, of a row with a group or a value's key  |
  *
  * Reserved: 33 transaction prepared, 34 committed, 35 rolled back, 37 batch of a
@@ -62,6 +63,7 @@ export const recordTypes = {
   part: 32,
   due: 36,
   relocate: 41,
+  redeliverLater: 46,
   relocateKeyed: 47,
 } as const;
 
@@ -100,6 +102,17 @@ export const dispatchLimitRecord = struct({ lane: u8, limit: counter });
 
 /** DELIVERY_COUNT: how often the row has been delivered. */
 export const deliveryCountRecord = struct({ key: counter, count: u16 });
+
+/**
+ * REDELIVER_LATER: the row came back, has been delivered `count` times, and is not ready before `dueMs`.
+ * `holdsOthers` says that what stands behind it in its queue waits as well.
+ */
+export const redeliverLaterRecord = struct({
+  key: counter,
+  count: u16,
+  dueMs: counter,
+  holdsOthers: flag,
+});
 
 const moved = {
   key: counter,

@@ -21,6 +21,7 @@ const countMask = 0xffff;
 const redeliveredFlag = 0x1_0000;
 const scheduledFlag = 0x2_0000;
 const largeFlag = 0x4_0000;
+const holdingFlag = 0x20_0000;
 
 /** Words of a block's state: which rows live, which of them are ready, whether a heap lists it. */
 const wordsPerBlock = 3;
@@ -222,7 +223,17 @@ export class RowStore {
     this.#setMeta(row, this.#meta(row) | largeFlag);
   }
 
-  /** Before when (ms since 1970) the row may not be handed out, and has not been; 0 for no such time. */
+  /** Whether what stands behind the row waits as long as the row does. Means nothing unless it is scheduled. */
+  isHolding(row: number): boolean {
+    return (this.#meta(row) & holdingFlag) !== 0;
+  }
+
+  setHolding(row: number, isHolding: boolean): void {
+    const meta = this.#meta(row);
+    this.#setMeta(row, isHolding ? meta | holdingFlag : meta & ~holdingFlag);
+  }
+
+  /** Before when (ms since 1970) the row may not be handed out; 0 for no such time. */
   dueMs(row: number): number {
     return this.#slab(row).dues?.[row & rowMask] ?? 0;
   }

@@ -66,6 +66,8 @@ export const rowFlags = {
   large: 8,
   /** u8 {@link rowKeys}, and what these say. */
   keyed: 16,
+  /** What stands behind it waits as long as it does: nothing follows. Only with `due`. */
+  holding: 32,
 } as const;
 
 /** What a row is known by beside its place, and what follows then. In this order. */

@@ -226,8 +226,8 @@ export class SnapshotRestorer {
   /** Reads what follows a row with such flags into `#row`, whose origin is still that of the row before. */
   #readExtras(asOf: number, reader: ByteReader, flags: number, position: number): void {
     const row = this.#row;
-    const { due, origin, sameOrigin, large, keyed } = rowFlags;
-    const known = due | origin | sameOrigin | large | keyed;
+    const { due, origin, sameOrigin, large, keyed, holding } = rowFlags;
+    const known = due | origin | sameOrigin | large | keyed | holding;
     this.#check((flags & ~known) === 0, asOf, "a row's flags are known");
     row.dueMs = 0;
     if ((flags & due) !== 0) {
@@ -261,6 +261,8 @@ export class SnapshotRestorer {
     queue.addRow(key, row);
     const count = view.getUint16(at + 30);
     if (count > 0) this.#tables.rows.setDeliveryCount(queue.findRow(key), count);
+    const isHolding = (view.getUint16(at + 28) & rowFlags.holding) !== 0;
+    if (isHolding && row.dueMs > 0) this.#tables.rows.setHolding(queue.findRow(key), true);
   }
 
   #restoreProducer(asOf: number, reader: ByteReader): void {

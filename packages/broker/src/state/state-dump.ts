@@ -50,7 +50,8 @@ function describeQueue(tables: StateTables, queue: QueueState, emit: (line: stri
       const due = rows.dueMs(row);
       const origin = origins.nameOf(rows.origin(row));
       const group = rows.group(row) === 0 ? "" : ` group=${rows.group(row)}`;
-      const times = due > 0 ? `expires=${expires} due=${due}` : `expires=${expires}`;
+      const hold = rows.isHolding(row) ? " holds" : "";
+      const times = due > 0 ? `expires=${expires} due=${due}${hold}` : `expires=${expires}`;
       const from = origin === "" ? "" : ` from=${JSON.stringify(origin)}`;
       const large = rows.isLarge(row) ? ` large=${partsOf(tables, rows.position(row))}` : "";
       const rest = `${from}${group}${large}`;

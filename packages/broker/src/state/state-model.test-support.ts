@@ -40,6 +40,8 @@ interface ModelRow {
   isReady: boolean;
   /** Waits for its time, or for the commit of the record that says that it is due. */
   isScheduled: boolean;
+  /** What stands behind it waits as well, while it is scheduled. */
+  holdsOthers: boolean;
   wasHandedOut: boolean;
   /** The bytes of each part of its body; empty when it is not large. */
   readonly parts: readonly number[];
@@ -214,6 +216,16 @@ export class StateAndModel {
       if (row.isReady || row.isScheduled) return;
       queue.giveBack(row.key);
       row.isReady = true;
+    } else if (kind === "delay") {
+      // What came back to wait: handed out before, or refused by an administrator while it was ready.
+      if (row.isScheduled) return;
+      const dueMs = this.#clockMs + 1 + (c % 7) * 1_000;
+      this.state.redeliverLater(queue, row.key, c + 1, dueMs, c % 2 === 0);
+      row.count = c + 1;
+      row.dueMs = dueMs;
+      row.isReady = false;
+      row.isScheduled = true;
+      row.holdsOthers = c % 2 === 0;
     } else if (kind === "setCount") {
       this.state.setDeliveryCount(queue, row.key, c);
       row.count = c;
@@ -299,6 +311,7 @@ export class StateAndModel {
         count: 0,
         isReady: plan.dueMs === 0,
         isScheduled: plan.dueMs > 0,
+        holdsOthers: false,
         wasHandedOut: false,
         parts: upload?.parts ?? [],
       });
@@ -406,6 +419,7 @@ export class StateAndModel {
         count: 0,
         isReady: dueMs === 0,
         isScheduled: dueMs > 0,
+        holdsOthers: false,
         wasHandedOut: false,
       });
     });
@@ -446,6 +460,7 @@ export class StateAndModel {
       queue.showDue(key);
       row.isReady = true;
       row.isScheduled = false;
+      row.holdsOthers = false;
     }
     this.#due = [];
   }
@@ -497,6 +512,7 @@ export class StateAndModel {
       for (const row of model.rows) {
         row.isReady = row.dueMs === 0;
         row.isScheduled = row.dueMs > 0;
+        row.holdsOthers &&= row.isScheduled;
       }
     }
     for (const name of this.addresses.keys()) {
@@ -511,8 +527,8 @@ export class StateAndModel {
     for (const model of this.queues.values()) {
       for (const row of model.rows) {
         assert.ok(this.#queue(model.name).read(row.key, view));
-        if (row.wasHandedOut) assert.ok(view.redelivered);
-        if (row.dueMs > 0) assert.ok(!view.redelivered);
+        if (row.wasHandedOut && row.dueMs === 0) assert.ok(view.redelivered);
+        if (!row.wasHandedOut && row.dueMs > 0) assert.ok(!view.redelivered);
       }
     }
   }
@@ -523,6 +539,7 @@ export class StateAndModel {
     assert.ok(queue.read(row.key, view));
     assert.equal(queue.isReady(row.key), row.isReady);
     assert.equal(queue.isScheduled(row.key), row.isScheduled);
+    assert.equal(queue.isHolding(row.key), row.holdsOthers);
     assert.equal(view.dueMs, row.dueMs);
     assert.equal(view.origin, row.origin);
     assert.equal(queue.groupOf(row.key), row.group);

@@ -258,6 +258,22 @@ describe("recovery of the state", () => {
     assert.throws(() => recover(twin), refusal("EVH_DATA_CORRUPT", /waits for no time/));
   });
 
+  it("refuses a message that is to wait for two times", () => {
+    const log = new MemoryLog();
+    const state = startedState(log);
+    const key = send(state, 1);
+    const queue = state.findQueue("q");
+    assert.ok(queue);
+    state.redeliverLater(queue, key, 1, nowMs + 1000, false);
+    const later = log.records.at(-1);
+    assert.ok(later);
+    assert.equal(recover(log).findQueue("q")?.scheduledCount, 1);
+    const twin = log.prefix(log.endPosition);
+    twin.records.push({ ...later, position: twin.endPosition });
+    twin.endPosition += later.bytes.length;
+    assert.throws(() => recover(twin), refusal("EVH_DATA_CORRUPT", /cannot wait for it/));
+  });
+
   it("marks what may have been handed out as redelivered, and nothing above the limit", () => {
     const log = new MemoryLog();
     const state = startedState(log);

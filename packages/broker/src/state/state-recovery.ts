@@ -25,6 +25,7 @@ import {
   queueRecord,
   readRecord,
   recordTypes,
+  redeliverLaterRecord,
   relocateKeyedRecord,
   relocateRecord,
 } from "./records.ts";
@@ -183,6 +184,9 @@ export class StateRecovery {
       case recordTypes.due:
         this.#applyDue(reference, payload);
         return;
+      case recordTypes.redeliverLater:
+        this.#applyRedeliverLater(reference, payload);
+        return;
       case recordTypes.producer:
         this.#applyProducer(payload);
         return;
@@ -305,6 +309,23 @@ export class StateRecovery {
     const row = queue.findRow(key);
     if (row < 0) throw corrupt(payload.position, `found row key ${key}, which is not there`);
     this.#tables.rows.setDeliveryCount(row, count);
+  }
+
+  #applyRedeliverLater(queueId: number, payload: Payload): void {
+    const { position } = payload;
+    const { key, count, dueMs, holdsOthers } = this.#read(redeliverLaterRecord, payload);
+    const queue = this.#queue(queueId, position);
+    if (queue === undefined || this.#restored.coversRow(queueId, key, position)) return;
+    const row = queue.findRow(key);
+    if (row < 0) throw corrupt(position, `found row key ${key}, which is not there`);
+    if (dueMs === 0 || queue.isScheduled(key)) {
+      throw corrupt(
+        position,
+        `found due time ${dueMs} for row key ${key}, which cannot wait for it`,
+      );
+    }
+    this.#tables.rows.setDeliveryCount(row, count);
+    queue.delay(key, dueMs, holdsOthers);
   }
 
   #applyDue(queueId: number, payload: Payload): void {

@@ -216,8 +216,8 @@ export class StateSnapshot {
     const largeFlag = largeBytes > 0 ? rowFlags.large : 0;
     const group = rows.group(row);
     const keyedFlag = group === 0 ? 0 : rowFlags.keyed;
-    const flags = originFlag | largeFlag | keyedFlag;
-    view.setUint16(at + 28, (dueMs > 0 ? rowFlags.due : 0) | flags);
+    const dueFlags = dueMs === 0 ? 0 : rowFlags.due | (rows.isHolding(row) ? rowFlags.holding : 0);
+    view.setUint16(at + 28, dueFlags | originFlag | largeFlag | keyedFlag);
     view.setUint16(at + 30, rows.deliveryCount(row));
     if (dueMs > 0) {
       const dueAt = writer.reserve(8);
