@@ -3,10 +3,12 @@ import { parseArgs } from "node:util";
 import { measureBesideArtemis } from "./beside-artemis.ts";
 import { measureBesideRhea } from "./beside-rhea.ts";
 import { loads, measureLoad } from "./load.ts";
+import { measureSelectors } from "./selectors.ts";
 
 const help = `npm run bench -- send|consume|latency [options]    our broker beside its disk
 npm run bench -- artemis [options]                 our broker beside Artemis
 npm run bench -- rhea [options]                    our client beside rhea
+npm run bench -- selectors [options]               a send to 1 and to 1,000 filtered subscriptions
 
   --size BYTES        of a message's body; default 1024
   --seconds S         how long to measure, after a warm-up; default 5
@@ -56,6 +58,8 @@ async function main(): Promise<void> {
       { workload, generators, size, producers, inFlight, durable, seconds, profileFolder },
       json,
     );
+  } else if (name === "selectors") {
+    await measureSelectors(seconds, json);
   } else if (name === "artemis" || name === "rhea") {
     const rounds = number(values.rounds, 3);
     const warmUpSeconds = number(values["warm-up"], 3);

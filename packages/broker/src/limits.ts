@@ -71,6 +71,8 @@ export const limits = {
   filterDepthMax: 200,
   /** Positions of a LIKE pattern with `_`, whose cost grows with them. Above: EVH_INVALID_FILTER. */
   likePositionsMax: 256,
+  /** Multicast queues of an address above which an index finds those whose filters may want a message; fewer are asked each. */
+  indexedQueuesMin: 8,
   /** Rows that one filter looks at in one step before the pump lets others run. It goes on next turn. */
   filterRowsPerStep: 2_000,
   /** Messages that one pump of one queue hands out in one step. It goes on in the next turn. */

@@ -190,9 +190,8 @@ export class Catalog {
     this.#engine.state.updateQueue(queue.state, definition);
     this.#noteChange();
     queue.selector = selector;
-    removeFrom(address.anycast, queue);
-    removeFrom(address.multicast, queue);
-    (routingType === "anycast" ? address.anycast : address.multicast).push(queue);
+    address.removeQueue(queue);
+    address.addQueue(queue);
     this.#warnOfUnused(definition);
   }
 
@@ -207,8 +206,7 @@ export class Catalog {
     queue.takerCount = 0;
     this.#queues.delete(queue.name);
     queue.owner?.temporaryQueues.delete(queue);
-    removeFrom(queue.address.anycast, queue);
-    removeFrom(queue.address.multicast, queue);
+    queue.address.removeQueue(queue);
     this.#engine.state.deleteQueue(queue.state);
     this.#noteChange();
     this.#engine.notifications.queueChanged("BINDING_REMOVED", queue);
@@ -329,7 +327,7 @@ export class Catalog {
       mayHoldMoved,
     );
     this.#queues.set(definition.name, queue);
-    (definition.routingType === "anycast" ? address.anycast : address.multicast).push(queue);
+    address.addQueue(queue);
     if (definition.temporary) owner?.temporaryQueues.add(queue);
     return queue;
   }
@@ -380,8 +378,3 @@ const unusedAttributes = [
   "autoDeleteMessageCount",
   "ringSize",
 ] as const satisfies readonly (keyof QueueDefinition)[];
-
-function removeFrom<T>(list: T[], item: T): void {
-  const index = list.indexOf(item);
-  if (index >= 0) list.splice(index, 1);
-}

@@ -1,3 +1,4 @@
+import { limits } from "../limits.ts";
 import type { Selector } from "../selector/selector.ts";
 import type { AddressSettings } from "../settings/setting-table.ts";
 import type { AddressState } from "../state/address-state.ts";
@@ -8,6 +9,7 @@ import type { Consumer } from "./consumer.ts";
 import { Holds } from "./holds.ts";
 import type { Provenance } from "./provenance.ts";
 import { QueueCounts } from "./queue-counts.ts";
+import { SubscriptionIndex } from "./subscription-index.ts";
 
 /** What the engine keeps of a queue beside its state: who consumes, and what the pump waits for. */
 export class LiveQueue {
@@ -160,6 +162,8 @@ export class LiveAddress {
   settings: AddressSettings;
   readonly anycast: LiveQueue[] = [];
   readonly multicast: LiveQueue[] = [];
+  /** The multicast queues by their selectors; `undefined` while there are few, or none has one. */
+  subscriptions: SubscriptionIndex<LiveQueue> | undefined;
   /** Where the next round of anycast queues begins. */
   rotation = 0;
   isDeleted = false;
@@ -178,4 +182,33 @@ export class LiveAddress {
   get name(): string {
     return this.state.name;
   }
+
+  /** Routes to a queue from now on, as its definition says. */
+  addQueue(queue: LiveQueue): void {
+    if (queue.state.definition.routingType === "anycast") {
+      this.anycast.push(queue);
+      return;
+    }
+    this.multicast.push(queue);
+    if (this.subscriptions !== undefined) this.subscriptions.add(queue);
+    else if (this.multicast.length >= limits.indexedQueuesMin) this.#indexSubscriptions();
+  }
+
+  /** Routes to a queue no more. */
+  removeQueue(queue: LiveQueue): void {
+    removeFrom(this.anycast, queue);
+    removeFrom(this.multicast, queue);
+    this.subscriptions?.remove(queue);
+  }
+
+  #indexSubscriptions(): void {
+    if (this.multicast.every((queue) => queue.selector === undefined)) return;
+    this.subscriptions = new SubscriptionIndex();
+    for (const queue of this.multicast) this.subscriptions.add(queue);
+  }
+}
+
+function removeFrom(queues: LiveQueue[], queue: LiveQueue): void {
+  const index = queues.indexOf(queue);
+  if (index >= 0) queues.splice(index, 1);
 }

@@ -300,6 +300,12 @@ export class Router {
       if (queue !== undefined) this.#addTarget(queue);
     }
     if (type === 1 || address.multicast.length === 0) return;
+    if (address.subscriptions !== undefined) {
+      for (const queue of address.subscriptions.select(bytes, view, start, end)) {
+        this.#addTarget(queue);
+      }
+      return;
+    }
     for (const queue of address.multicast) {
       if (queue.selector === undefined || queue.selector.matches(bytes, view, start, end)) {
         this.#addTarget(queue);

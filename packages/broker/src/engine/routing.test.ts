@@ -43,6 +43,45 @@ test("every multicast queue of an address gets a copy, filtered by its own filte
   assert.deepEqual(await client.texts(), ["coloured"]);
 });
 
+test("of many filtered subscriptions each gets what it asks for, changed ones and restored ones too", async () => {
+  const { world } = await startBroker();
+  let client = await TestClient.open(world);
+  const common = { address: "t", routingType: 0 };
+  await client.createQueue({ ...common, queueName: "all" });
+  for (let number = 0; number < 20; number += 1) {
+    await client.createQueue({ ...common, queueName: `q${number}`, filter: `n = ${number}` });
+  }
+  await client.createQueue({ ...common, queueName: "most", filter: "n > 1" });
+  await client.createQueue({ ...common, queueName: "other", filter: "n = 3 AND kind = 'x'" });
+  const publish = async (number: number, kind: string): Promise<void> =>
+    client.publish("t", `${number}${kind}`, {
+      routing: 0,
+      properties: { n: { type: "int", value: number }, kind: { type: "string", value: kind } },
+    });
+  await publish(3, "x");
+  client.send(packets.deleteQueue, 10, { queueName: "q3" });
+  await client.expect(packets.nullResponse);
+  await publish(3, "y");
+  await publish(1, "x");
+  await crashAndRestart(world);
+  client = await TestClient.open(world);
+  await publish(3, "x");
+  await publish(19, "x");
+  const found: Record<string, readonly string[]> = {};
+  for (const [index, queueName] of ["all", "q1", "q19", "q4", "most", "other"].entries()) {
+    await client.consume(queueName, { consumerId: index });
+    found[queueName] = await client.texts();
+  }
+  assert.deepEqual(found, {
+    all: ["3x", "3y", "1x", "3x", "19x"],
+    q1: ["1x"],
+    q19: ["19x"],
+    q4: [],
+    most: ["3x", "3y", "3x", "19x"],
+    other: ["3x", "3x"],
+  });
+});
+
 test("a routing type selects the queues; a message without one goes to both kinds", async () => {
   const { world } = await startBroker();
   const client = await TestClient.open(world);

@@ -1,14 +1,21 @@
 import { unreachable } from "@everhold/base";
 
 import {
+  Approximate,
   opaque,
-  type ArithmeticOperator,
   type ComparisonOperator,
   type Expression,
-  type LikePart,
-  type LikePattern,
   type SelectorValue,
 } from "./expression.ts";
+import { matchesPattern } from "./like-pattern.ts";
+import {
+  compareNumbers,
+  computeNumbers,
+  exactNumber,
+  isSelectorNumber,
+  negateNumber,
+  type SelectorNumber,
+} from "./numbers.ts";
 
 /** Gives the value of an identifier; `undefined` where the message has none. */
 export interface SelectorSource {
@@ -26,20 +33,10 @@ export function evaluate(expression: Expression, source: SelectorSource): Select
       return expression.value;
     case "identifier":
       return source.valueOf(expression.name);
-    case "and": {
-      const left = truth(evaluate(expression.left, source));
-      if (left === false) return false;
-      const right = truth(evaluate(expression.right, source));
-      if (right === false) return false;
-      return left === undefined || right === undefined ? undefined : true;
-    }
-    case "or": {
-      const left = truth(evaluate(expression.left, source));
-      if (left === true) return true;
-      const right = truth(evaluate(expression.right, source));
-      if (right === true) return true;
-      return left === undefined || right === undefined ? undefined : false;
-    }
+    case "and":
+      return evaluateChain(expression.operands, false, source);
+    case "or":
+      return evaluateChain(expression.operands, true, source);
     case "not": {
       const operand = truth(evaluate(expression.operand, source));
       return operand === undefined ? undefined : !operand;
@@ -49,41 +46,27 @@ export function evaluate(expression: Expression, source: SelectorSource): Select
         expression.operator,
         evaluate(expression.left, source),
         evaluate(expression.right, source),
+        expression.converts,
       );
     case "arithmetic":
-      return compute(
-        expression.operator,
-        evaluate(expression.left, source),
-        evaluate(expression.right, source),
-      );
+      return compute(expression, source);
     case "negate": {
-      const operand = evaluate(expression.operand, source);
-      if (typeof operand === "bigint") return BigInt.asIntN(64, -operand);
-      return typeof operand === "number" ? -operand : undefined;
+      const operand = numberOf(evaluate(expression.operand, source), expression.converts);
+      return operand === undefined ? undefined : negateNumber(operand);
     }
-    case "between": {
-      const operand = evaluate(expression.operand, source);
-      const low = compare(">=", operand, evaluate(expression.low, source));
-      const high = compare("<=", operand, evaluate(expression.high, source));
-      const inside =
-        low === false || high === false
-          ? false
-          : low === undefined || high === undefined
-            ? undefined
-            : true;
-      return negateIf(expression.negated, inside);
-    }
+    case "between":
+      return isBetween(expression, source);
     case "in": {
       const value = source.valueOf(expression.name);
       if (value === undefined) return undefined;
       const found = typeof value === "string" && expression.choices.has(value);
-      return negateIf(expression.negated, found);
+      return found !== expression.negated;
     }
     case "like": {
       const value = source.valueOf(expression.name);
       if (value === undefined) return undefined;
       const found = typeof value === "string" && matchesPattern(value, expression.pattern);
-      return negateIf(expression.negated, found);
+      return found !== expression.negated;
     }
     case "isNull":
       return (source.valueOf(expression.name) === undefined) !== expression.negated;
@@ -92,13 +75,24 @@ export function evaluate(expression: Expression, source: SelectorSource): Select
   }
 }
 
-/** A property that is not boolean says nothing as a condition. */
-function truth(value: SelectorValue): boolean | undefined {
-  return typeof value === "boolean" ? value : undefined;
+/** What `decisive` decides alone: false an AND, true an OR. Else UNKNOWN if one is. */
+function evaluateChain(
+  operands: readonly Expression[],
+  decisive: boolean,
+  source: SelectorSource,
+): boolean | undefined {
+  let isKnown = true;
+  for (const operand of operands) {
+    const value = truth(evaluate(operand, source));
+    if (value === decisive) return decisive;
+    if (value === undefined) isKnown = false;
+  }
+  return isKnown ? !decisive : undefined;
 }
 
-function negateIf(negated: boolean, value: boolean | undefined): boolean | undefined {
-  return value === undefined ? undefined : value !== negated;
+/** A name alone asks whether it is TRUE: of another type it is not. */
+function truth(value: SelectorValue): boolean | undefined {
+  return value === undefined ? undefined : value === true;
 }
 
 /** Anything with NULL is UNKNOWN; types that do not go together compare as false, whatever is asked. */
@@ -106,133 +100,83 @@ function compare(
   operator: ComparisonOperator,
   left: SelectorValue,
   right: SelectorValue,
+  converts: boolean,
 ): boolean | undefined {
   if (left === undefined || right === undefined) return undefined;
   if (left === opaque || right === opaque) return false;
-  if (typeof left === "string" || typeof left === "boolean") {
-    if (typeof left !== typeof right) return false;
-    if (operator === "=") return left === right;
-    return operator === "<>" && left !== right;
+  if (isSelectorNumber(left) && isSelectorNumber(right)) {
+    return compareNumbers(operator, left, right);
   }
-  if (typeof right === "string" || typeof right === "boolean") return false;
-  switch (operator) {
-    case "=":
-      return !(left < right) && !(left > right) && left === left && right === right;
-    case "<>":
-      return left < right || left > right || Number.isNaN(left) || Number.isNaN(right);
-    case "<":
-      return left < right;
-    case "<=":
-      return left <= right;
-    case ">":
-      return left > right;
-    case ">=":
-      return left >= right;
-    default:
-      return unreachable(operator, "a selector has an unknown comparison");
+  if (typeof left !== typeof right) {
+    return converts && compareConverted(operator, left, right);
   }
+  if (operator === "=") return left === right;
+  return operator === "<>" && left !== right;
 }
 
-/** Java's promotion: two exact numbers give an exact one (64 bits, wrapping), else floating point. */
-function compute(
-  operator: ArithmeticOperator,
+/** Of two different types, one of which is a text, which is read as the other one. */
+function compareConverted(
+  operator: ComparisonOperator,
   left: SelectorValue,
   right: SelectorValue,
-): SelectorValue {
-  if (typeof left === "bigint" && typeof right === "bigint") {
-    if (operator === "/" || operator === "%") {
-      // As in Artemis (`ArithmeticExpression`): 5 / 2 is 2.5.
-      return right === 0n ? undefined : computeApproximate(operator, Number(left), Number(right));
-    }
-    return BigInt.asIntN(64, computeExact(operator, left, right));
+): boolean {
+  if (typeof left === "string") {
+    const converted = convert(left, right);
+    return converted !== undefined && compare(operator, converted, right, false) === true;
   }
-  if (typeof left !== "bigint" && typeof left !== "number") return undefined;
-  if (typeof right !== "bigint" && typeof right !== "number") return undefined;
-  return computeApproximate(operator, Number(left), Number(right));
+  if (typeof right !== "string") return false;
+  const converted = convert(right, left);
+  return converted !== undefined && compare(operator, left, converted, false) === true;
 }
 
-function computeExact(
-  operator: Exclude<ArithmeticOperator, "/" | "%">,
-  left: bigint,
-  right: bigint,
-): bigint {
-  switch (operator) {
-    case "+":
-      return left + right;
-    case "-":
-      return left - right;
-    case "*":
-      return left * right;
-    default:
-      return unreachable(operator, "a selector has an unknown operator");
-  }
+function convert(text: string, like: SelectorValue): SelectorValue {
+  return typeof like === "boolean" ? text.toLowerCase() === "true" : numberIn(text);
 }
 
-function computeApproximate(operator: ArithmeticOperator, left: number, right: number): number {
-  switch (operator) {
-    case "+":
-      return left + right;
-    case "-":
-      return left - right;
-    case "*":
-      return left * right;
-    case "/":
-      return left / right;
-    case "%":
-      return left % right;
-    default:
-      return unreachable(operator, "a selector has an unknown operator");
+/** The number that a text is, as Java reads it; `undefined` for none. */
+function numberIn(text: string): SelectorNumber | undefined {
+  if (/^[+-]?\d{1,19}$/.test(text)) {
+    const value = BigInt(text.startsWith("+") ? text.slice(1) : text);
+    return BigInt.asIntN(64, value) === value ? exactNumber(value) : undefined;
   }
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) return undefined;
+  return new Approximate(Number(text), false);
 }
 
-/** Costs no more than a few passes over the value: patterns come from users, values may be megabytes. */
-function matchesPattern(value: string, pattern: LikePattern): boolean {
-  return "texts" in pattern
-    ? matchesTexts(value, pattern.texts)
-    : matchesParts(value, pattern.parts);
+function numberOf(value: SelectorValue, converts: boolean): SelectorNumber | undefined {
+  if (isSelectorNumber(value)) return value;
+  return converts && typeof value === "string" ? numberIn(value) : undefined;
 }
 
-/** The first text begins the value, the last one ends it, the others follow each other in between. */
-function matchesTexts(value: string, texts: readonly string[]): boolean {
-  const first = texts[0] ?? "";
-  if (texts.length < 2) return value === first;
-  const last = texts.at(-1) ?? "";
-  const end = value.length - last.length;
-  let at = first.length;
-  if (end < at || !value.startsWith(first) || !value.endsWith(last)) return false;
-  for (const text of texts.slice(1, -1)) {
-    const found = value.indexOf(text, at);
-    if (found < 0 || found + text.length > end) return false;
-    at = found + text.length;
+function compute(
+  { first, steps, converts }: Extract<Expression, { kind: "arithmetic" }>,
+  source: SelectorSource,
+): SelectorNumber | undefined {
+  let value = numberOf(evaluate(first, source), converts);
+  for (const { operator, operand } of steps) {
+    if (value === undefined) return undefined;
+    const right = numberOf(evaluate(operand, source), converts);
+    if (right === undefined) return undefined;
+    value = computeNumbers(operator, value, right);
   }
-  return true;
+  return value;
 }
 
 /**
- * Greedy matching with one point to come back to, so that no pattern takes more than the product of
- * both lengths: a regular expression made from a user's pattern could take for ever.
+ * `a BETWEEN b AND c` is `a >= b AND a <= c`, `a NOT BETWEEN b AND c` is `a < b OR a > c`; which is not its
+ * contrary for what is no number.
  */
-function matchesParts(value: string, pattern: readonly LikePart[]): boolean {
-  const characters = [...value];
-  let at = 0;
-  let part = 0;
-  let manyPart = -1;
-  let manyAt = 0;
-  while (at < characters.length) {
-    const wanted = pattern[part];
-    if (wanted === "many") {
-      manyPart = part;
-      manyAt = at;
-      part += 1;
-    } else if (wanted !== undefined && (wanted === "one" || wanted.literal === characters[at])) {
-      part += 1;
-      at += 1;
-    } else if (manyPart >= 0) {
-      manyAt += 1;
-      at = manyAt;
-      part = manyPart + 1;
-    } else return false;
-  }
-  while (pattern[part] === "many") part += 1;
-  return part === pattern.length;
+function isBetween(
+  expression: Extract<Expression, { kind: "between" }>,
+  source: SelectorSource,
+): boolean | undefined {
+  const { negated, converts } = expression;
+  const operand = evaluate(expression.operand, source);
+  const low = evaluate(expression.low, source);
+  const high = evaluate(expression.high, source);
+  const first = compare(negated ? "<" : ">=", operand, low, converts);
+  if (first === negated) return negated;
+  const second = compare(negated ? ">" : "<=", operand, high, converts);
+  if (second === negated) return negated;
+  return first === undefined || second === undefined ? undefined : !negated;
 }

@@ -1,13 +1,31 @@
 /**
- * What a selector is made of. The parser builds it, `evaluate` walks it.
+ * What a selector computes with. `undefined` is NULL, and as a condition UNKNOWN.
  *
- * Exact numbers (Java's byte to long) are `bigint`, approximate ones (float, double) are `number`, so
- * that the type of a value is never in doubt. `undefined` is NULL, and as a condition UNKNOWN.
+ * Java's types stay apart, for arithmetic and comparisons follow Java's promotion: byte, short and int
+ * are a `number`, long is a `bigint`, float and double are {@link Approximate}.
  */
-export type SelectorValue = string | boolean | bigint | number | typeof opaque | undefined;
+export type SelectorValue =
+  | string
+  | boolean
+  | number
+  | bigint
+  | Approximate
+  | typeof opaque
+  | undefined;
 
 /** A value that is there but of a type that selectors do not know (byte arrays): it equals nothing. */
 export const opaque = Symbol("opaque");
+
+/** A float or a double. */
+export class Approximate {
+  readonly value: number;
+  readonly isFloat: boolean;
+
+  constructor(value: number, isFloat: boolean) {
+    this.value = value;
+    this.isFloat = isFloat;
+  }
+}
 
 /** Operators that compare two values. */
 export type ComparisonOperator = "=" | "<>" | "<" | "<=" | ">" | ">=";
@@ -15,31 +33,43 @@ export type ComparisonOperator = "=" | "<>" | "<" | "<=" | ">" | ">=";
 /** Operators that compute with two numbers. */
 export type ArithmeticOperator = "+" | "-" | "*" | "/" | "%";
 
-/** One node of a selector's tree. */
+/** One step of a chain of operators of one precedence, which is evaluated from the left. */
+export interface ArithmeticStep {
+  readonly operator: ArithmeticOperator;
+  readonly operand: Expression;
+}
+
+/**
+ * One node of a selector's tree. Chains are lists and not nested pairs, so that the tree is no deeper than
+ * the text has parentheses, NOTs and signs: evaluating it takes our own stack.
+ */
 export type Expression =
-  | { readonly kind: "literal"; readonly value: string | boolean | bigint | number }
+  | { readonly kind: "literal"; readonly value: string | boolean | number | bigint | Approximate }
   | { readonly kind: "identifier"; readonly name: string }
-  | { readonly kind: "and" | "or"; readonly left: Expression; readonly right: Expression }
+  | { readonly kind: "and" | "or"; readonly operands: readonly Expression[] }
   | { readonly kind: "not"; readonly operand: Expression }
   | {
       readonly kind: "comparison";
       readonly operator: ComparisonOperator;
       readonly left: Expression;
       readonly right: Expression;
+      /** Whether texts are read as what they are compared with: `convert_string_expressions:`. */
+      readonly converts: boolean;
     }
   | {
       readonly kind: "arithmetic";
-      readonly operator: ArithmeticOperator;
-      readonly left: Expression;
-      readonly right: Expression;
+      readonly first: Expression;
+      readonly steps: readonly ArithmeticStep[];
+      readonly converts: boolean;
     }
-  | { readonly kind: "negate"; readonly operand: Expression }
+  | { readonly kind: "negate"; readonly operand: Expression; readonly converts: boolean }
   | {
       readonly kind: "between";
       readonly operand: Expression;
       readonly low: Expression;
       readonly high: Expression;
       readonly negated: boolean;
+      readonly converts: boolean;
     }
   | {
       readonly kind: "in";

@@ -10,9 +10,12 @@ import {
 
 import type { Provenance } from "../engine/provenance.ts";
 import type { SelectorSource } from "./evaluate.ts";
-import { opaque, type SelectorValue } from "./expression.ts";
+import { Approximate, opaque, type SelectorValue } from "./expression.ts";
 
 const empty = new Uint8Array(0);
+
+/** Marks a name that was looked for and is not there. */
+const missing = Symbol("missing");
 
 /**
  * What selectors can ask of one message. Nothing is decoded before it is asked for, properties only
@@ -28,6 +31,8 @@ export class MessageSource implements SelectorSource {
   #view: DataView = new DataView(empty.buffer);
   #start = 0;
   #end = 0;
+  /** What was asked for before, of this message. */
+  readonly #known = new Map<string, SelectorValue | typeof missing>();
   #properties: ReadonlyMap<string, TypedValue> | undefined;
   #moved: Provenance | undefined;
 
@@ -37,6 +42,7 @@ export class MessageSource implements SelectorSource {
     this.#view = view;
     this.#start = start;
     this.#end = end;
+    if (this.#known.size > 0) this.#known.clear();
     this.#properties = undefined;
     scanMessage(view, start, end, this.#scan);
     this.#moved = moved === undefined || this.#isAsSent(moved) ? undefined : moved;
@@ -44,9 +50,12 @@ export class MessageSource implements SelectorSource {
   }
 
   valueOf(name: string): SelectorValue {
-    return this.#moved === undefined
-      ? this.#valueAsSent(name)
-      : this.#valueOfMoved(name, this.#moved);
+    const known = this.#known.get(name);
+    if (known !== undefined) return known === missing ? undefined : known;
+    const value =
+      this.#moved === undefined ? this.#valueAsSent(name) : this.#valueOfMoved(name, this.#moved);
+    this.#known.set(name, value ?? missing);
+    return value;
   }
 
   /** What differs when it is delivered from where it was moved to; the same as `movedMessage` writes. */
@@ -84,7 +93,7 @@ export class MessageSource implements SelectorSource {
         return scan.durable ? "PERSISTENT" : "NON_PERSISTENT";
       case "AMQPriority":
       case "JMSPriority":
-        return BigInt(scan.priority);
+        return scan.priority;
       case "AMQTimestamp":
       case "JMSTimestamp":
         return BigInt(scan.timestamp);
@@ -92,7 +101,7 @@ export class MessageSource implements SelectorSource {
       case "JMSExpiration":
         return BigInt(scan.expiration);
       case "AMQSize":
-        return BigInt(this.#end - this.#start);
+        return this.#end - this.#start;
       case "AMQUserID":
       case "JMSMessageID":
         return this.#userId();
@@ -101,6 +110,10 @@ export class MessageSource implements SelectorSource {
       case "AMQGroupID":
       case "JMSXGroupID":
         return this.#text(scan.groupIdStart, scan.groupIdEnd);
+      case "JMSXGroupSeq":
+        return selectorValue(this.#property(propertyNames.groupSequence));
+      case "JMSXUserID":
+        return selectorValue(this.#property(propertyNames.validatedUser));
       default:
         return selectorValue(this.#property(name));
     }
@@ -154,11 +167,12 @@ function selectorValue(typed: TypedValue | undefined): SelectorValue {
     case "byte":
     case "short":
     case "int":
+      return typed.value;
     case "long":
       return BigInt(typed.value);
     case "float":
     case "double":
-      return typed.value;
+      return new Approximate(typed.value, typed.type === "float");
     case "bytes":
       return opaque;
   }

@@ -6,21 +6,31 @@ import fc from "fast-check";
 
 import { messageOf } from "../testing/test-client.test-support.ts";
 import { evaluate } from "./evaluate.ts";
-import type { SelectorValue } from "./expression.ts";
+import { Approximate, opaque, type SelectorValue } from "./expression.ts";
 import { parseSelector } from "./parser.ts";
 import { parseFilter, Selector } from "./selector.ts";
 
 const values: Readonly<Record<string, SelectorValue>> = {
   yes: true,
   no: false,
-  five: 5n,
+  five: 5,
+  long: 5n,
+  top: 0x7fff_ffff,
+  bottom: -0x8000_0000,
+  longTop: 2n ** 63n - 1n,
+  longBottom: -(2n ** 63n),
   big: 2n ** 53n + 1n,
-  half: 0.5,
-  two: 2,
+  half: new Approximate(0.5, false),
+  tenth: new Approximate(Math.fround(0.1), true),
+  float24: new Approximate(2 ** 24, true),
+  nan: new Approximate(Number.NaN, false),
+  blob: opaque,
   text: "red",
   digits: "2",
   percent: "50%",
   under: "_foo",
+  "a-b": 1,
+  'say "hi"': 2,
 };
 
 function result(selector: string): SelectorValue {
@@ -72,14 +82,46 @@ const truthTable: readonly (readonly [selector: string, expected: boolean | unde
   ["half = 0.5", true],
   ["big = 9007199254740993", true],
   ["big = 9007199254740992", false],
-  // Arithmetic with Java's promotion.
-  ["5/2 = 2.5", true],
+  ["five = TRUE", false],
+  ["blob = 'a'", false],
+  ["blob <> 'a'", false],
+  // A name alone asks whether it is TRUE.
+  ["five AND yes", false],
+  ["NOT five", true],
+  ["nan = nan", false],
+  ["nan <> nan", true],
+  ["nan < 1 OR nan >= 1", false],
+  // Java compares in the wider type: a long with a double as doubles, an int with a float as floats.
+  ["big = 9007199254740992.0", true],
+  ["tenth = 0.1", false],
+  ["tenth = 0.1f", true],
+  ["float24 = 16777217", true],
+  ["float24 = 16777217.0", false],
+  ["longTop > 9223372036854775806", true],
+  // Arithmetic with Java's promotion: int wraps at 32 bits, long at 64, whole by whole is whole.
+  ["5/2 = 2", true],
+  ["-5/2 = -2", true],
+  ["5/2.0 = 2.5", true],
+  ["top + 1 = bottom", true],
+  ["top + 1L > top", true],
+  ["top * 2 = -2", true],
+  ["longTop + 1 = longBottom", true],
+  ["longBottom / -1 = longBottom", true],
+  ["bottom / -1 = bottom", true],
+  ["-bottom = bottom", true],
+  ["0 - five = -5", true],
+  ["top * 65537 = 2147418111", true],
+  ["tenth + tenth = 0.2f", true],
+  ["tenth * 1.0 = 0.1f", true],
+  ["tenth * 3 = 0.3f", true],
+  ["9007199791611905L = 9007199791611904f", false],
+  ["9007199791611905L * 1f = 9007200328482816f", true],
   ["7 % 4 = 3", true],
   ["-7 % 4 = -3", true],
   ["7.5 % 2 = 1.5", true],
   ["five % 0 = 1", undefined],
-  ["5/2.0 = 2.5", true],
   ["five / 0 = 1", undefined],
+  ["five / 0.0 > 1000", true],
   ["five + 1 * 2 = 7", true],
   ["(five + 1) * 2 = 12", true],
   ["five - -1 = 6", true],
@@ -92,6 +134,9 @@ const truthTable: readonly (readonly [selector: string, expected: boolean | unde
   ["0x10 = 16", true],
   ["010 = 8", true],
   ["57L = 57", true],
+  ["57d = 57", true],
+  ["-9223372036854775808 = longBottom", true],
+  ["0xFFFFFFFF = 4294967295", true],
   ["7. = 7", true],
   [".5 = 0.5", true],
   ["7E3 = 7000", true],
@@ -101,6 +146,10 @@ const truthTable: readonly (readonly [selector: string, expected: boolean | unde
   ["five NOT BETWEEN 5 AND 6", false],
   ["nul BETWEEN 1 AND 2", undefined],
   ["five between 6 and nul", false],
+  ["five NOT BETWEEN 6 AND nul", true],
+  ["digits BETWEEN 1 AND 3", false],
+  ["digits NOT BETWEEN 1 AND 3", false],
+  ["NOT digits BETWEEN 1 AND 3", true],
   ["text IN ('blue', 'red')", true],
   ["text NOT IN ('blue')", true],
   ["nul IN ('a')", undefined],
@@ -119,6 +168,20 @@ const truthTable: readonly (readonly [selector: string, expected: boolean | unde
   ["nul IS NULL", true],
   ["text IS NULL", false],
   ["text IS NOT NULL", true],
+  // Names: letters of any script, or anything in double quotes.
+  ["größe IS NULL AND Ж_1 IS NULL AND $a IS NULL", true],
+  ['"five" = 5 AND "a-b" = 1', true],
+  ['"say ""hi""" = 2', true],
+  // Prefixes of Artemis.
+  ["hyphenated_props:a-b = 1 AND five - 1 = 4", true],
+  ["a - b = 1", undefined],
+  ["convert_string_expressions:digits > 1 AND digits < 2.5 AND digits + 1 = 3", true],
+  ["convert_string_expressions:five BETWEEN '1' AND '9'", true],
+  ["convert_string_expressions:yes = 'TRUE' AND 'no' <> yes", true],
+  ["convert_string_expressions:text > 1", false],
+  ["convert_string_expressions:text + 1 > 1", undefined],
+  ["convert_string_expressions:no_convert_string_expressions:digits > 1", false],
+  ["convert_string_expressions:hyphenated_props:a-b = '1'", true],
   // Keywords in any case, names in theirs.
   ["Text IS null", true],
   ["yes and Not no", true],
@@ -156,6 +219,29 @@ const invalid: readonly string[] = [
   "a = 99999999999999999999",
   "a # b",
   "-- comment",
+  "/* comment */ yes",
+  "yes /* comment",
+  "'a' + 'b' = 'ab'",
+  "(yes OR no) + 1 = 2",
+  "-'5' = 5",
+  "(a = 1) > 2",
+  "a > (b IS NULL)",
+  '"open = 1',
+  '"" = 1',
+  "a = 9223372036854775808",
+  "a = -9223372036854775809",
+  "a = 1e999",
+  "a = 1e99f",
+  "a-b-c",
+  "a = NULL",
+  "XPATH '//a'",
+  "XQUERY '//a'",
+  "hyphenated_props:",
+  "CONVERT_STRING_EXPRESSIONS:a = 1",
+  "a IN ('x',)",
+  "a.b = 1",
+  "yes AND OR no",
+  "abs(five) = 5",
   "NOT",
 ];
 
@@ -168,15 +254,57 @@ for (const selector of invalid) {
   });
 }
 
-test("a refusal says what was found, where, and what is expected", () => {
+test("a refusal says what was found, what is expected, and shows the place", () => {
   assert.throws(() => parseSelector("colour = "), {
-    message:
-      'the filter "colour = " has the end at character 10 where a name, a literal or a parenthesis is expected',
+    message: [
+      "cannot read the filter: found the end at character 10, expected a name, a literal or a parenthesis",
+      "  colour =",
+      "           ^",
+    ].join("\n"),
+  });
+  assert.throws(() => parseSelector("colour\t= 'red' AND 'a' LIKE 'b'"), {
+    message: [
+      'cannot read the filter: found "a" at character 20, expected a property\'s name',
+      "  colour = 'red' AND 'a' LIKE 'b'",
+      "                     ^",
+    ].join("\n"),
   });
 });
 
+test("of a long selector a refusal shows the surroundings of the place", () => {
+  const text = `${"a = 1 AND ".repeat(100)}b = = c${" AND d = 1".repeat(100)}`;
+  assert.throws(() => parseSelector(text), {
+    message: [
+      'cannot read the filter: found "=" at character 1005, expected a name, a literal or a parenthesis',
+      "  …1 AND a = 1 AND a = 1 AND b = = c AND d = 1 AND d = 1 AND d …",
+      "                                 ^",
+    ].join("\n"),
+  });
+});
+
+test("selectors of the greatest length are evaluated, however they are nested", () => {
+  for (const text of [
+    `five = ${"five+".repeat(3000)}five`,
+    `five = ${"five*".repeat(3000)}five`,
+    `${"no OR ".repeat(2500)}yes`,
+    `${"yes AND ".repeat(2000)}yes`,
+    `${"(".repeat(190)}yes${")".repeat(190)}`,
+    `text NOT IN (${"'x',".repeat(4000)}'y')`,
+    `${"yes = ".repeat(190)}yes`,
+  ]) {
+    const found = result(text);
+    assert.ok(found === true || text.startsWith("five"), text.slice(0, 40));
+  }
+});
+
 test("too deep and too long selectors are refused", () => {
-  for (const text of [`${"(".repeat(5000)}a`, `${"NOT ".repeat(3000)}a`, "a".repeat(20_000)]) {
+  for (const text of [
+    `${"(".repeat(5000)}a`,
+    `${"NOT ".repeat(3000)}a`,
+    `a=${"-+".repeat(5000)}a`,
+    "a = ".repeat(4000) + "a",
+    "a".repeat(20_000),
+  ]) {
     assert.throws(
       () => parseSelector(text),
       (error) => EverholdError.is(error, "EVH_INVALID_FILTER"),
@@ -253,7 +381,17 @@ test("a selector sees headers and properties of a message", () => {
       ratio: { type: "double", value: 0.25 },
       name: { type: "string", value: "ann" },
       blob: { type: "bytes", value: new Uint8Array(3) },
+      ratioF: { type: "float", value: 0.25 },
+      small: { type: "short", value: 1 },
+      tiny: { type: "byte", value: 2 },
+      letter: { type: "char", value: "z" },
+      flag: { type: "boolean", value: true },
+      nothing: { type: "null", value: null },
+      JMSCorrelationID: { type: "string", value: "c" },
+      JMSType: { type: "string", value: "t" },
       _AMQ_GROUP_ID: { type: "string", value: "g" },
+      _AMQ_GROUP_SEQUENCE: { type: "int", value: 4 },
+      _AMQ_VALIDATED_USER: { type: "string", value: "ann" },
     },
   });
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -264,10 +402,14 @@ test("a selector sees headers and properties of a message", () => {
     "AMQPriority = 7 AND JMSPriority = 7",
     "AMQDurable = 'DURABLE' AND JMSDeliveryMode = 'PERSISTENT'",
     "AMQTimestamp = 5 AND AMQExpiration = 0",
+    "JMSTimestamp = 5 AND JMSExpiration = 0",
+    "JMSXGroupID = 'g' AND JMSXGroupSeq = 4 AND JMSXUserID = 'ann'",
+    "JMSMessageID = AMQUserID AND JMSCorrelationID = 'c' AND JMSType = 't'",
+    "ratioF * 2 = 0.5 AND small = 1 AND tiny = 2 AND letter = 'z' AND flag",
     "AMQAddress = 'orders' AND AMQGroupID = 'g'",
     "AMQUserID = 'ID:abababab-abab-abab-abab-abababababab'",
     "AMQSize > 50",
-    "blob IS NOT NULL AND missing IS NULL",
+    "blob IS NOT NULL AND missing IS NULL AND nothing IS NULL",
     "__AMQ_CID <> 'me' OR __AMQ_CID IS NULL",
   ]) {
     assert.ok(matches(text), text);

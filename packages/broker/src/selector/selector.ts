@@ -1,4 +1,5 @@
 import type { Provenance } from "../engine/provenance.ts";
+import { equalitiesOf, type Equality } from "./equality-keys.ts";
 import { evaluate } from "./evaluate.ts";
 import type { Expression } from "./expression.ts";
 import { MessageSource } from "./message-source.ts";
@@ -16,6 +17,11 @@ export class Selector {
     this.#expression = parseSelector(text);
   }
 
+  /** Equalities of which each must hold for the selector to be true; see {@link equalitiesOf}. */
+  equalities(): readonly Equality[] {
+    return equalitiesOf(this.#expression);
+  }
+
   /**
    * Whether it selects the message `MSG` at `bytes[start … end)`, which is valid. One that was `moved` is
    * judged by what a consumer is shown.
@@ -27,7 +33,12 @@ export class Selector {
     end: number,
     moved?: Provenance,
   ): boolean {
-    return evaluate(this.#expression, source.reset(bytes, view, start, end, moved)) === true;
+    return this.isTrueFor(source.reset(bytes, view, start, end, moved));
+  }
+
+  /** As {@link matches}, for one message after which several selectors are asked. */
+  isTrueFor(message: MessageSource): boolean {
+    return evaluate(this.#expression, message) === true;
   }
 }
 
