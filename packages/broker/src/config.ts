@@ -27,8 +27,10 @@ export interface BrokerConfig {
   readonly addressSettings: SettingsByMatch;
   /** Larger frames end the connection. Default `limits.frameBytesMax`. */
   readonly frameBytesMax: number;
-  /** Larger messages are refused with EVH_REJECTED. Default `limits.messageBytesMax`. */
+  /** Larger messages are refused with EVH_REJECTED, unless they come in parts. Default `limits.messageBytesMax`. */
   readonly messageBytesMax: number;
+  /** The same for those that come in parts. Default `limits.largeMessageBytesMax`: only the disk bounds them. */
+  readonly largeMessageBytesMax: number;
   /**
    * Bytes of messages that are held in memory only. Above, producers get no more credit; a sixteenth
    * further on, sends that would need memory are refused with EVH_ADDRESS_FULL. Default 1 GiB.
@@ -73,6 +75,7 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
     addressSettings: options.addressSettings ?? {},
     frameBytesMax: options.frameBytesMax ?? limits.frameBytesMax,
     messageBytesMax: options.messageBytesMax ?? limits.messageBytesMax,
+    largeMessageBytesMax: options.largeMessageBytesMax ?? limits.largeMessageBytesMax,
     memoryBytesMax: options.memoryBytesMax ?? limits.memoryBytesMax,
     handshakeTimeoutMs: options.handshakeTimeoutMs ?? limits.handshakeTimeoutMs,
     connectionCountMax: options.connectionCountMax ?? limits.connectionCountMax,
@@ -84,6 +87,12 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
   };
   checkRange("frameBytesMax", config.frameBytesMax, 1024, limits.frameBytesMax);
   checkRange("messageBytesMax", config.messageBytesMax, 1024, limits.messageBytesMax);
+  checkRange(
+    "largeMessageBytesMax",
+    config.largeMessageBytesMax,
+    1024,
+    limits.largeMessageBytesMax,
+  );
   checkRange("memoryBytesMax", config.memoryBytesMax, 0, Number.MAX_SAFE_INTEGER);
   checkRange("handshakeTimeoutMs", config.handshakeTimeoutMs, 1, 3_600_000);
   checkRange("connectionCountMax", config.connectionCountMax, 1, limits.connectionCountMax);

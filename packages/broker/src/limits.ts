@@ -7,8 +7,22 @@ import { assert } from "@everhold/base";
 export const limits = {
   /** Bytes of one frame. A client that sends more is broken or hostile: its connection is closed. */
   frameBytesMax: 16 * 1024 * 1024,
-  /** Bytes of one message, also of one that arrives in parts. Above: EVH_REJECTED for the send. */
+  /** Bytes of one message that comes in one frame. Above: EVH_REJECTED for the send. */
   messageBytesMax: 16 * 1024 * 1024 - 64 * 1024,
+  /** Bytes of one message that comes in parts, which only the disk bounds before. Above: EVH_REJECTED. */
+  largeMessageBytesMax: 1024 * 1024 * 1024 * 1024,
+  /** Parts of one such message: 12 bytes each in its record, 16 in memory. More: EVH_REJECTED. */
+  largePartsMax: 1_000_000,
+  /** Bytes of the headers and properties of such a message, which are in memory at times. Above: EVH_REJECTED. */
+  largeHeadersBytesMax: 1024 * 1024,
+  /** Bytes up to which a body that comes in parts is gathered in memory. What stays below is no large message. */
+  largePartBytesMin: 64 * 1024,
+  /** Bytes of a body in one record and in one packet to a consumer. More becomes several. */
+  largePartBytesMax: 256 * 1024,
+  /** The fewest bytes of a body in one packet, whatever a client's minLargeMessageSize says. */
+  largeChunkBytesMin: 4 * 1024,
+  /** Bytes of a body that one step hands to one consumer. It goes on in the next turn, and others have theirs. */
+  largeBytesPerStep: 256 * 1024,
   /** Bytes of messages held in memory only. Above: producers wait, then EVH_ADDRESS_FULL. */
   memoryBytesMax: 1024 * 1024 * 1024,
   /** Milliseconds in which a new connection has to send its first whole packet. Then it is closed. As in Artemis. */
@@ -89,6 +103,8 @@ export const limits = {
   outputWritersKept: 4_096,
   /** Bytes that the journal holds and has not committed, above which producers are read no more. */
   stagedHighBytes: 16 * 1024 * 1024,
+  /** The same for connections that send a message in parts: others' small ones wait behind at most so much. */
+  uploadStagedHighBytes: 4 * 1024 * 1024,
   /** Messages sent in one local transaction. Above: it becomes rollback-only with EVH_REJECTED. */
   transactionSendsMax: 100_000,
   /** Acknowledgements in one local transaction. Above: it becomes rollback-only with EVH_REJECTED. */
@@ -113,5 +129,10 @@ assert(
   limits.strangerCountMax < limits.connectionCountMax,
   "strangers give way before known clients are refused",
 );
+assert(
+  limits.largePartsMax * 12 < 15 * 1024 * 1024,
+  "the list of a large message's parts fits into a record, and into a section of a snapshot",
+);
+assert(limits.largePartBytesMin < limits.largePartBytesMax, "what is gathered fits into a part");
 assert(limits.messageBytesMax < limits.frameBytesMax, "a message fits into a frame");
 assert(limits.messageBytesMax <= limits.transactionBytesMax, "one message fits into a transaction");

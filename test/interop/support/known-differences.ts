@@ -252,11 +252,6 @@ const sections: Readonly<Record<string, readonly KnownDifference[]>> = {
   ],
   "Not there yet": [
     {
-      what: "Large messages are delivered whole, in one packet; Artemis delivers them in parts.",
-      why: "Java clients take both. Messages are limited to what fits into a packet.",
-      paths: /\.form$/,
-    },
-    {
       what: "Messages of one group go to any consumer; in Artemis to one as long as it is there.",
       why: "Not built yet.",
       programs: /^messages of one group/,

@@ -58,6 +58,8 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   /** The protocol version: 0 until the first packet that names one, and then for good. */
   version = 0;
   isClosed = false;
+  /** Sessions in which a large message is arriving. */
+  uploadCount = 0;
   isHeldBack = false;
   readonly #number: number;
   readonly #server: CoreServer;
@@ -114,10 +116,6 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     return !this.isClosed && this.output.queuedBytes < limits.outputHighBytes;
   }
 
-  get messageBytesMax(): number {
-    return this.engine.config.messageBytesMax;
-  }
-
   onData(bytes: Uint8Array): void {
     if (this.isClosed) return;
     if (this.#phase === "known") this.#isActive = true;
@@ -130,7 +128,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     }
     this.engine.endStep();
     if (this.output.queuedBytes > limits.outputPauseBytes) this.#pause();
-    else if (this.engine.journal.stagedBytes > limits.stagedHighBytes) this.#pause();
+    else if (this.engine.journal.stagedBytes > this.#stagedHighBytes) this.#pause();
     else if (this.engine.waiters.count > limits.waitersHigh) this.#pause();
   }
 
@@ -251,7 +249,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   relieve(): void {
     if (!this.#isPaused || this.isClosed) return;
     if (this.output.queuedBytes > limits.outputHighBytes) return;
-    if (this.engine.journal.stagedBytes > limits.stagedHighBytes / 2) return;
+    if (this.engine.journal.stagedBytes > this.#stagedHighBytes / 2) return;
     if (this.engine.waiters.count > limits.waitersHigh / 2) return;
     this.#isPaused = false;
     this.#server.paused.delete(this);
@@ -269,6 +267,10 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   /** Notes a refusal that the client does not hear of. Only for debugging: a client may repeat it. */
   logRefusal(message: string, error: EverholdError): void {
     this.engine.log.debug(message, { peer: this.peer, code: error.code, reason: error.message });
+  }
+
+  get #stagedHighBytes(): number {
+    return this.uploadCount > 0 ? limits.uploadStagedHighBytes : limits.stagedHighBytes;
   }
 
   #onConnectionPacket(id: number): void {
@@ -345,6 +347,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
       preAcknowledge: request.preAcknowledge,
       defaultAddress: request.defaultAddress ?? undefined,
       confirmationWindowBytes: request.confirmationWindowSize,
+      minLargeMessageBytes: request.minLargeMessageSize,
       isRecreation,
     });
     this.#sessions.set(session.channelId, session);

@@ -3,6 +3,7 @@ import {
   AcknowledgeFrame,
   ByteWriter,
   encodePacket,
+  frameHeaderBytes,
   FlowTokenFrame,
   noCorrelation,
   packetById,
@@ -25,6 +26,8 @@ import type { SessionSink } from "../engine/client-link.ts";
 import type { Provenance } from "../engine/provenance.ts";
 import { Session, type SessionOptions } from "../engine/session.ts";
 import type { Answer, DeferredWork, Waiting } from "../engine/waiters.ts";
+import { limits } from "../limits.ts";
+import type { LargeBody } from "../state/large-body.ts";
 import { Confirmations, RecreationGrammar, type RecreationStep } from "./confirmations.ts";
 import type { CoreConnection } from "./core-connection.ts";
 import { exceptionOf } from "./exception-packet.ts";
@@ -36,6 +39,8 @@ import { forcedDeliveryMarker, movedMessage } from "./special-messages.ts";
 export interface CoreSessionOptions extends SessionOptions {
   readonly channelId: number;
   readonly confirmationWindowBytes: number;
+  /** Above how many bytes the client sends a message in parts. */
+  readonly minLargeMessageBytes: number;
   /** It directly follows the refused reattachment of the same session. */
   readonly isRecreation: boolean;
 }
@@ -49,8 +54,9 @@ export class CoreSession implements SessionSink, Waiting {
   readonly link: CoreConnection;
   readonly channelId: number;
   readonly session: Session;
-  /** The large message that is arriving; there is one at a time. */
-  upload: LargeUpload | undefined;
+  /** As much as the session's client sends in one part itself, within what is good for us. */
+  readonly partBytesMax: number;
+  #upload: LargeUpload | undefined;
   readonly #confirmations: Confirmations;
   readonly #grammar: RecreationGrammar | undefined;
   /** Answers, counts and work of this session that the waiters hold. */
@@ -61,11 +67,28 @@ export class CoreSession implements SessionSink, Waiting {
     this.link = link;
     this.channelId = options.channelId;
     this.session = new Session(link.engine, this, options);
+    this.partBytesMax = Math.min(
+      Math.max(options.minLargeMessageBytes, limits.largeChunkBytesMin),
+      limits.largePartBytesMax,
+    );
     this.#confirmations = new Confirmations(options.confirmationWindowBytes);
     this.#grammar =
       options.isRecreation && options.confirmationWindowBytes >= 0
         ? new RecreationGrammar()
         : undefined;
+  }
+
+  /** The large message that is arriving; there is one at a time. */
+  get upload(): LargeUpload | undefined {
+    return this.#upload;
+  }
+
+  /** What was not finished of another one is forgotten. */
+  set upload(upload: LargeUpload | undefined) {
+    const { link } = this;
+    link.uploadCount += (upload === undefined ? 0 : 1) - (this.#upload === undefined ? 0 : 1);
+    this.#upload?.abandon();
+    this.#upload = upload;
   }
 
   /**
@@ -171,6 +194,7 @@ export class CoreSession implements SessionSink, Waiting {
   close(isFailure: boolean): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.upload = undefined;
     this.session.close(isFailure);
     this.session.engine.notifications.sessionChanged("SESSION_CLOSED", this.session);
   }
@@ -196,6 +220,29 @@ export class CoreSession implements SessionSink, Waiting {
     receive.messageStart = start;
     receive.messageEnd = end;
     writeReceive(this.link.output.begin(frameBytes), receive, bytes);
+    return frameBytes;
+  }
+
+  deliverLarge(
+    consumerId: number,
+    deliveryCount: number,
+    bodyBytes: number,
+    message: Uint8Array,
+    moved: Provenance | undefined,
+  ): number {
+    const changed = moved && movedMessage(message, 0, message.length, moved);
+    const shown = changed ?? message;
+    const headers = shown.subarray(emptyBodyBytes);
+    const value = { consumerId, deliveryCount, largeMessageSize: bodyBytes, headers };
+    return this.#write(packets.receiveLarge, value);
+  }
+
+  deliverPart(consumerId: number, part: Uint8Array, isLast: boolean): number {
+    const { version } = this.link;
+    const frameBytes = frameHeaderBytes + 4 + part.length + 1 + 8;
+    const writer = this.link.output.begin(frameBytes);
+    const value = { part, continues: !isLast, consumerId };
+    encodePacket(writer, packets.receiveContinuation, this.channelId, value, version);
     return frameBytes;
   }
 
@@ -237,11 +284,15 @@ export class CoreSession implements SessionSink, Waiting {
     requiresResponse: boolean,
     correlation: number,
     countedBytes: number,
+    largeBody?: LargeBody,
   ): void {
     const { engine } = this.session;
     let mustWait = true;
     try {
-      mustWait = this.session.send(bytes, view, start, end);
+      mustWait =
+        largeBody === undefined
+          ? this.session.send(bytes, view, start, end)
+          : this.session.sendLarge(bytes, largeBody);
     } catch (error) {
       if (!(error instanceof EverholdError) || error instanceof ProtocolError) throw error;
       if (requiresResponse) this.answerError(error, correlation, countedBytes);
@@ -319,15 +370,19 @@ export class CoreSession implements SessionSink, Waiting {
     writeNullResponse(writer, this.channelId, correlation, this.link.version);
   }
 
-  #write<T extends FieldTable>(definition: PacketDefinition<number, T>, value: ValueOf<T>): void {
-    if (this.link.isClosed) return;
+  /** Returns the frame's bytes. */
+  #write<T extends FieldTable>(definition: PacketDefinition<number, T>, value: ValueOf<T>): number {
+    if (this.link.isClosed) return 0;
     scratch.clear();
     encodePacket(scratch, definition, this.channelId, value, this.link.version);
     this.link.output.begin(scratch.offset).raw(scratch.bytes, 0, scratch.offset);
+    return scratch.offset;
   }
 }
 
 // Holders that serve every session: a frame is handled in one synchronous step.
+/** What a message without a body has before its headers. */
+const emptyBodyBytes = 4;
 const send = new SendFrame();
 const acknowledge = new AcknowledgeFrame();
 const flowToken = new FlowTokenFrame();

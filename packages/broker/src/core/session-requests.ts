@@ -26,7 +26,7 @@ import {
   sharedQueueDefinitionOf,
   featuresAddress,
 } from "./descriptions.ts";
-import { LargeUpload } from "./large-upload.ts";
+import { LargeUpload, type FinishedUpload } from "./large-upload.ts";
 
 /** One request under way: whose it is, and how large its frame was. */
 class Request {
@@ -249,13 +249,19 @@ function requestCredits(request: Request): void {
   const { session } = request;
   const { credits, address } = request.read(packets.producerRequestCredits);
   session.handled(request.counted(), 0);
+  session.upload?.refuseIfFull();
+  if (session.upload?.isRefused === true) {
+    // Its client waits for credit to send the rest, which is dropped, and learns at the end why.
+    session.grantCredits(address, credits, false);
+    return;
+  }
   session.session.engine.credits.request(session.session, address, credits);
 }
 
 function beginLargeMessage(request: Request): void {
   const { session } = request;
   const { headers } = request.read(packets.sendLarge);
-  session.upload = new LargeUpload(headers, session.link.messageBytesMax);
+  session.upload = new LargeUpload(session.session.engine, headers);
   session.handled(request.counted(), 0);
 }
 
@@ -279,36 +285,43 @@ function continueLargeMessage(request: Request): void {
     else session.handled(counted, 0);
     return;
   }
-  session.upload = undefined;
   const isAnswered = chunk.requiresResponse;
   attempt(
     request,
     counted,
     isAnswered,
     () => {
-      const message = finishUpload(session, upload, chunk.messageBodySize ?? -1);
+      const { message, body } = finishUpload(session, upload, chunk.messageBodySize ?? -1);
       const view = new DataView(message.buffer, message.byteOffset, message.length);
-      session.sendMessage(
-        message,
-        view,
-        0,
-        message.length,
-        isAnswered,
-        chunk.correlationId,
-        counted,
-      );
+      const { length } = message;
+      try {
+        session.sendMessage(
+          message,
+          view,
+          0,
+          length,
+          isAnswered,
+          chunk.correlationId,
+          counted,
+          body,
+        );
+      } finally {
+        body?.release();
+      }
     },
     chunk.correlationId,
   );
 }
 
 /** The whole message; when it is refused, that is recorded as for any other send. */
-function finishUpload(session: CoreSession, upload: LargeUpload, bodySize: number): Uint8Array {
+function finishUpload(session: CoreSession, upload: LargeUpload, bodySize: number): FinishedUpload {
   try {
     return upload.finish(bodySize);
   } catch (error) {
     if (error instanceof EverholdError) session.session.refuseHeaders(upload.headers, error);
     throw error;
+  } finally {
+    session.upload = undefined;
   }
 }
 

@@ -54,6 +54,18 @@ export interface SessionSink {
     end: number,
     moved: Provenance | undefined,
   ): number;
+  /** Bytes of a body that one part of a large message may carry. */
+  readonly partBytesMax: number;
+  /** As {@link deliver} for the headers of a large message, whose body of `bodyBytes` follows in parts. */
+  deliverLarge(
+    consumerId: number,
+    deliveryCount: number,
+    bodyBytes: number,
+    message: Uint8Array,
+    moved: Provenance | undefined,
+  ): number;
+  /** A part of the body, and whether it is the last. Returns the bytes to charge. */
+  deliverPart(consumerId: number, part: Uint8Array, isLast: boolean): number;
   /** Says that all that could be delivered has been. */
   answerForcedDelivery(consumerId: number, sequence: number, queueName: string): void;
   /** The consumer's queue is gone. */

@@ -34,6 +34,8 @@ export class Consumer {
   credits = 0;
   isUnlimited = false;
   isClosed = false;
+  /** A large message is on its way: nothing else is given to it meanwhile. */
+  isInLarge = false;
   /** Its filter has not seen the whole queue yet; the pump goes on in the next turn. */
   isScanUnfinished = false;
 
@@ -51,6 +53,7 @@ export class Consumer {
 
   /** Whether it may be given a message as far as credits and the session's state go. */
   get isReady(): boolean {
+    if (this.isInLarge) return false;
     if (!this.isUnlimited && this.credits <= 0) return false;
     return this.isBrowser || this.session.isStarted;
   }

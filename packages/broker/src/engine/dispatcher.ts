@@ -46,6 +46,7 @@ export class Dispatcher {
 
   /** Hands out what can be handed out now, then answers forced deliveries. */
   pump(queue: LiveQueue): void {
+    this.#engine.large.pump(queue);
     if (queue.isLoading || queue.isDeleted || queue.consumers.length === 0) return;
     if (queue.isBroken) {
       this.#answerForcedDeliveries(queue);
@@ -140,14 +141,19 @@ export class Dispatcher {
     const counted = row.deliveryCount + (consumer.isBrowser ? 0 : 1);
     // A browser is told how often a message was delivered before, which may be never.
     const least = row.redelivered ? 2 : consumer.isBrowser ? 0 : 1;
-    const frameBytes = session.sink.deliver(
-      consumer.id,
-      counted < least ? least : counted,
-      body.bytes,
-      body.offset,
-      body.offset + row.messageLength,
-      queue.provenanceOf(row),
-    );
+    const count = counted < least ? least : counted;
+    const end = body.offset + row.messageLength;
+    const provenance = queue.provenanceOf(row);
+    let frameBytes: number;
+    if (row.largeBytes > 0) {
+      const message = body.bytes.subarray(body.offset, end);
+      const { sink } = session;
+      frameBytes = sink.deliverLarge(consumer.id, count, row.largeBytes, message, provenance);
+      this.#engine.large.begin(consumer, this.#engine.state.largeBody(row.position));
+    } else {
+      const { bytes, offset } = body;
+      frameBytes = session.sink.deliver(consumer.id, count, bytes, offset, end, provenance);
+    }
     if (!consumer.isUnlimited) consumer.credits -= frameBytes;
     if (consumer.isBrowser) return;
     if (session.isPreAcknowledged) {
@@ -252,6 +258,11 @@ export class Dispatcher {
     queue.mayAwaitMarker = false;
     for (const consumer of queue.consumers) {
       if (consumer.forcedDeliveries.length === 0) continue;
+      if (consumer.isInLarge) {
+        // The answer comes behind what is on its way.
+        queue.mayAwaitMarker = true;
+        continue;
+      }
       const { link } = consumer.session.sink;
       const isServed = consumer.isReady && (consumer.isBrowser || !queue.isPaused);
       if (isServed && (consumer.isScanUnfinished || !link.isWritable)) {

@@ -10,6 +10,7 @@ import { ScanCursor } from "../state/scan-cursor.ts";
 import { Catalog } from "./catalog.ts";
 import { CreditDesk } from "./credit-desk.ts";
 import { Dispatcher } from "./dispatcher.ts";
+import { LargeDeliveries } from "./large-deliveries.ts";
 import type { LiveQueue } from "./live-queue.ts";
 import { Notifications } from "./notifications.ts";
 import { OutputPool, OutputSchedule } from "./output.ts";
@@ -51,6 +52,7 @@ export class Engine implements JournalListener {
   readonly credits: CreditDesk;
   readonly requests: RequestDesk;
   readonly notifications: Notifications;
+  readonly large: LargeDeliveries;
   /** Sessions by what must be unique among them, such as a client id. */
   readonly uniqueMetadata = new Map<string, Session>();
   /** Called after each commit, when paused producers may go on. */
@@ -87,6 +89,7 @@ export class Engine implements JournalListener {
     this.credits = new CreditDesk(this);
     this.requests = new RequestDesk(this);
     this.notifications = new Notifications(this);
+    this.large = new LargeDeliveries(this);
     this.#dispatcher = new Dispatcher(this);
   }
 

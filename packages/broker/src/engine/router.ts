@@ -4,6 +4,7 @@ import { decodeSimpleString, MessageScan, scanHeaders } from "@everhold/wire";
 
 import { limits } from "../limits.ts";
 import { groupHash } from "../state/group-hash.ts";
+import type { LargeBody } from "../state/large-body.ts";
 import { MessagePlan } from "../state/message-plan.ts";
 import type { RoutingType } from "../state/queue-definition.ts";
 import { stateLimits } from "../state/state-limits.ts";
@@ -35,6 +36,8 @@ export class Router {
   #address: LiveAddress | undefined;
   /** The message that was scanned last. */
   readonly scan = new MessageScan();
+  /** The body of the message that was scanned last, where that is large and not in the message itself. */
+  largeBody: LargeBody | undefined;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -263,6 +266,7 @@ export class Router {
     const plan = this.#plan;
     this.#address = address;
     plan.begin(address.state, bytes, view, start, end, scan.messageIdOffset);
+    plan.largeBody = this.largeBody;
     plan.priority = scan.priority;
     plan.isDurable = scan.durable;
     plan.expirationMs = scan.expiration;

@@ -10,6 +10,7 @@ import {
 
 import { limits } from "../limits.ts";
 import { parseFilter } from "../selector/selector.ts";
+import type { LargeBody } from "../state/large-body.ts";
 import type { SessionSink } from "./client-link.ts";
 import { Consumer } from "./consumer.ts";
 import type { Engine } from "./engine.ts";
@@ -106,6 +107,18 @@ export class Session {
     return false;
   }
 
+  /** As {@link send} for a message whose body is large, and stays the caller's to release. */
+  sendLarge(message: Uint8Array, body: LargeBody): boolean {
+    const { router } = this.engine;
+    router.largeBody = body;
+    try {
+      const view = new DataView(message.buffer, message.byteOffset, message.length);
+      return this.send(message, view, 0, message.length);
+    } finally {
+      router.largeBody = undefined;
+    }
+  }
+
   /**
    * Runs `work` once everything so far is committed, together with the open transaction where sends are
    * transacted. What is rolled back is not run.
@@ -177,6 +190,7 @@ export class Session {
 
   /** Drops a consumer whose queue is gone. */
   forgetConsumer(consumer: Consumer): void {
+    this.engine.large.abort(consumer);
     consumer.isClosed = true;
     this.#consumers.delete(consumer.id);
   }
@@ -273,6 +287,7 @@ export class Session {
     this.#transaction?.rollback();
     this.#transaction = undefined;
     for (const consumer of this.#consumers.values()) {
+      this.engine.large.abort(consumer);
       let isAttempt = countsFirstDelivery;
       for (let key = consumer.deliveries.shift(); key >= 0; key = consumer.deliveries.shift()) {
         this.engine.redelivery.giveBack(consumer.queue, key, isAttempt);
@@ -362,6 +377,7 @@ export class Session {
     assert(!consumer.isClosed, "a consumer is closed once");
     consumer.isClosed = true;
     this.#consumers.delete(consumer.id);
+    this.engine.large.abort(consumer);
     const { queue } = consumer;
     queue.removeConsumer(consumer);
     this.engine.notifications.consumerChanged("CONSUMER_CLOSED", consumer);

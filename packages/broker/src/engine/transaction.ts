@@ -2,6 +2,7 @@ import { EverholdError, ProtocolError } from "@everhold/base";
 import { ByteWriter, scanMessage } from "@everhold/wire";
 
 import { limits } from "../limits.ts";
+import type { LargeBody } from "../state/large-body.ts";
 import type { LiveAddress, LiveQueue } from "./live-queue.ts";
 import { MarkedRuns } from "./marked-runs.ts";
 import { producerError } from "./producer-check.ts";
@@ -28,6 +29,8 @@ export class Transaction implements DeferredWork {
   readonly #sends = new ByteWriter();
   /** Where each send ends in `#sends`. */
   readonly #sendEnds: number[] = [];
+  /** The bodies of those sends that are large, by their numbers. */
+  #largeBodies: Map<number, LargeBody> | undefined;
   readonly #acknowledgements = new Map<LiveQueue, number[]>();
   #acknowledgementCount = 0;
   #failure: EverholdError | undefined;
@@ -60,6 +63,7 @@ export class Transaction implements DeferredWork {
       this.fail(tooLarge("bytes", limits.transactionBytesMax));
       return;
     }
+    if (router.largeBody !== undefined) this.#hold(router.largeBody);
     this.#sends.raw(bytes, start, end);
     this.#sendEnds.push(this.#sends.offset);
     if (this.#failure !== undefined) return;
@@ -118,11 +122,27 @@ export class Transaction implements DeferredWork {
     }
     this.#acknowledgements.clear();
     this.#refuseSequences();
+    this.#releaseBodies();
   }
 
   /** Adds the messages that needed no record, now that the rest of the transaction is committed. */
   run(): void {
     for (const send of this.#deferred) this.#add(send);
+    this.#releaseBodies();
+  }
+
+  #hold(body: LargeBody): void {
+    body.hold();
+    this.#largeBodies ??= new Map();
+    this.#largeBodies.set(this.#sendEnds.length, body);
+  }
+
+  /** From here on the messages hold their bodies themselves, or nobody does. */
+  #releaseBodies(): void {
+    this.#session.engine.router.largeBody = undefined;
+    if (this.#largeBodies === undefined) return;
+    for (const body of this.#largeBodies.values()) body.release();
+    this.#largeBodies = undefined;
   }
 
   /** Checks everything, then appends one atomic group. Nothing is appended when a check fails. */
@@ -144,6 +164,7 @@ export class Transaction implements DeferredWork {
       if (!queue.isDeleted) engine.state.acknowledge(queue.state, keys, keys.length);
     }
     if (this.#deferred.length > 0) this.#session.sink.afterCommit(this);
+    else this.#releaseBodies();
     for (const work of this.#works) this.#session.sink.afterCommit(work);
   }
 
@@ -194,6 +215,7 @@ export class Transaction implements DeferredWork {
     scanMessage(this.#sends.view, this.#startOf(index), this.#endOf(index), router.scan);
     const { bytes, view } = this.#sends;
     router.identify(bytes, view, this.#session.sink.link.sendsMarks);
+    router.largeBody = this.#largeBodies?.get(index);
   }
 
   /** Finds out where one of the sends goes, which was scanned last. */
