@@ -119,8 +119,10 @@ export const limits = {
   forcedDeliveriesMax: 64,
   /** Notifications that one step makes. Further ones of the step are dropped. */
   notificationsPerStepMax: 10_000,
-  /** Producers per connection that wait for credit. Above: the oldest request is granted. */
-  creditRequestsMax: 10_000,
+  /** Requests for credit that wait, one for each session and address. Above: EVH_ADDRESS_FULL for the producer. */
+  creditRequestsMax: 100_000,
+  /** Milliseconds that granted credit counts which nobody uses, when those who wait for more are served. */
+  promisedCreditMs: 1_000,
 } as const;
 
 assert(limits.outputHighBytes < limits.outputPauseBytes, "deliveries stop before reading stops");

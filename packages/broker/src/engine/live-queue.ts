@@ -173,6 +173,13 @@ export class LiveAddress {
   /** Messages that went to a queue, and those that went to none, since the broker started. */
   routedCount = 0;
   unroutedCount = 0;
+  /** Messages that were dropped because it was full, since the broker started. */
+  droppedCount = 0;
+  /** Whether the last one was dropped. */
+  isDropping = false;
+  /** Credit that producers who waited have got and not used, as of that time. */
+  promisedBytes = 0;
+  promisedMs = 0;
 
   constructor(state: AddressState, settings: AddressSettings) {
     this.state = state;

@@ -34,6 +34,8 @@ export class Router {
   readonly #targets: LiveQueue[] = [];
   /** Of the message that was prepared last. */
   #address: LiveAddress | undefined;
+  /** It goes nowhere: its address is full. */
+  #isDropped = false;
   /** The message that was scanned last. */
   readonly scan = new MessageScan();
   /** The body of the message that was scanned last, where that is large and not in the message itself. */
@@ -100,6 +102,7 @@ export class Router {
       }
       this.#plan.setDuplicateId(duplicateBytes, duplicateStart, duplicateEnd);
     }
+    this.#isDropped = this.#engine.credits.drops(target.address);
     // What has expired on arrival as well: it was confirmed, so it is to be found at the expiry address.
     this.#route(target, bytes, view, start, end);
     this.#checkTargets(target.address);
@@ -152,7 +155,10 @@ export class Router {
     const plan = this.#plan;
     const id = this.#engine.state.addMessage(plan);
     const address = this.#address;
-    if (address !== undefined) {
+    if (address !== undefined && !this.#isDropped) {
+      if (address.promisedBytes > 0) {
+        address.promisedBytes = Math.max(0, address.promisedBytes - (plan.end - plan.start));
+      }
       if (this.#targets.length === 0) address.unroutedCount += 1;
       else address.routedCount += 1;
     }
@@ -265,6 +271,7 @@ export class Router {
     const { scan } = this;
     const plan = this.#plan;
     this.#address = address;
+    this.#isDropped = false;
     plan.begin(address.state, bytes, view, start, end, scan.messageIdOffset);
     plan.largeBody = this.largeBody;
     plan.priority = scan.priority;
@@ -344,7 +351,7 @@ export class Router {
   }
 
   #addTarget(queue: LiveQueue): void {
-    if (queue.keepsNothing) return;
+    if (queue.keepsNothing || this.#isDropped) return;
     this.#targets.push(queue);
     this.#plan.addTarget(queue.state);
   }

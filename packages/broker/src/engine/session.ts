@@ -310,6 +310,7 @@ export class Session {
     this.#transaction = undefined;
     for (const consumer of [...this.#consumers.values()]) this.#endConsumer(consumer, isFailure);
     for (const [key, value] of this.metadata) this.#releaseMetadata(key, value);
+    this.engine.credits.forget(this);
   }
 
   /**

@@ -142,6 +142,12 @@ export const addressAttributes: readonly Attribute<ManagedAddress>[] = [
     read: ({ address }) => address.unroutedCount,
   },
   {
+    name: "DroppedMessageCount",
+    doc: "Messages that were dropped because it was full, since the start of the broker",
+    result: "integer",
+    read: ({ address }) => address.droppedCount,
+  },
+  {
     name: "CurrentDuplicateIdCacheSize",
     doc: "How many duplicate ids it remembers",
     result: "integer",

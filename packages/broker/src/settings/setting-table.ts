@@ -91,7 +91,7 @@ export const settingTable = {
   addressFullPolicy: choice(
     ["block", "fail", "drop", "page"],
     "block",
-    "What happens then: producers get no more credit, their sends fail, are dropped, or bodies leave memory (in Artemis `PAGE`)",
+    "What happens then: producers get no more credit, their sends fail, are dropped, or (`page`) nothing: bodies of durable messages are on the disk anyway",
   ),
   maxSizeBytesRejectThreshold: whole(
     -1,
