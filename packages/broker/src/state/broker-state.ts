@@ -41,6 +41,7 @@ import { stateLimits } from "./state-limits.ts";
 import { StateRecovery } from "./state-recovery.ts";
 import { StateSnapshot } from "./state-snapshot.ts";
 import { StateTables } from "./state-tables.ts";
+import { TransactionLog } from "./transaction-log.ts";
 
 /** What is fixed in a RELOCATE_KEYED record, the longer of both, before the origin's name and the list of targets. */
 const moveFixedBytes = 53;
@@ -66,6 +67,8 @@ export class BrokerState implements RecoverySink, SnapshotSource {
   readonly #log: RecordLog;
   readonly #tables: StateTables;
   readonly #snapshot: StateSnapshot;
+  /** Transactions that are in the journal in pieces. */
+  readonly transactions: TransactionLog;
   #recovery: StateRecovery | undefined;
   readonly #writer = new ByteWriter(4_096);
   readonly #row: NewRow = createNewRow();
@@ -76,6 +79,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
   constructor(log: RecordLog, options: BrokerStateOptions = {}) {
     this.#log = log;
     this.#tables = new StateTables(log);
+    this.transactions = new TransactionLog(log, this.#tables);
     this.#snapshot = new StateSnapshot(
       this.#tables,
       options.snapshotSectionBytes ?? stateLimits.snapshotSectionBytes,

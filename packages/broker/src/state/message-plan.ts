@@ -40,6 +40,11 @@ export class MessagePlan {
   duplicateBytes: Uint8Array = noBytes;
   /** The body, when it lies in parts: the message itself has none then. */
   largeBody: LargeBody | undefined;
+  /**
+   * When it is a piece of a transaction: the position of that one's first record, 0 when this is the first.
+   * −1 for a message that is in no transaction, or in one that is a single batch.
+   */
+  transaction = -1;
 
   readonly #targets: QueueState[] = [];
   #address: AddressState | undefined;
@@ -75,6 +80,7 @@ export class MessagePlan {
     this.markOffset = -1;
     this.duplicateStart = -1;
     this.largeBody = undefined;
+    this.transaction = -1;
     this.#targetCount = 0;
     this.#storedCount = 0;
     this.recordPosition = -1;

@@ -10,9 +10,10 @@ import { isLane, laneOfKey, volatileLaneOffset } from "./row-key.ts";
 import { stateLimits } from "./state-limits.ts";
 
 /*
- * MESSAGE, offsets from the beginning of the payload:
+ * MESSAGE and TRANSACTION_MESSAGE, offsets from the beginning of the payload:
  *
- *    0  u8   flags: 1 mark, 2 duplicate id, 4 expiration, 8 due time, 16 body in parts, 32 group
+ *    0  u8   flags: 1 mark, 2 duplicate id, 4 expiration, 8 due time, 16 body in parts, 32 group,
+ *            64 piece of a transaction
  *    1  u8   0
  *    2  u16  bytes of the duplicate id
  *    4  u32  count of targets
@@ -23,6 +24,8 @@ import { stateLimits } from "./state-limits.ts";
  *            expiration: u64 milliseconds since 1970
  *            due time: u64 milliseconds since 1970, before which the message waits
  *            group: u32, as `groupHash` names it
+ *            transaction: u64 position of its first record, 0 when that is this one; the row keys of the
+ *            targets are the numbers of their lanes then, for there are no rows yet
  *            duplicate id
  *            parts of the body: `large-body.ts`
  *            message, as in SESS_SEND, its message id being the record's position
@@ -32,13 +35,16 @@ const targetBytes = 12;
 const markBytes = producerIdBytes + 12;
 const timeBytes = 8;
 const groupBytes = 4;
+const transactionBytes = 8;
 const markFlag = 1;
 const duplicateFlag = 2;
 const expirationFlag = 4;
 const dueFlag = 8;
 const largeFlag = 16;
 const groupFlag = 32;
-const knownFlags = markFlag | duplicateFlag | expirationFlag | dueFlag | largeFlag | groupFlag;
+const transactionFlag = 64;
+const knownFlags =
+  markFlag | duplicateFlag | expirationFlag | dueFlag | largeFlag | groupFlag | transactionFlag;
 
 /** Payload bytes of the record for a plan. 0 when it needs none. */
 export function messageBytes(plan: MessagePlan): number {
@@ -62,6 +68,7 @@ export function writeMessage(
   const hasExpiration = plan.expirationMs > 0;
   const hasDue = plan.dueMs > 0;
   const hasGroup = plan.group !== 0;
+  const isPiece = plan.transaction >= 0;
   const duplicateLength = hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0;
   assert(duplicateLength <= stateLimits.duplicateIdBytesMax, "a duplicate id is within its limit");
   const length = storedLength(plan);
@@ -72,7 +79,8 @@ export function writeMessage(
       (hasExpiration ? expirationFlag : 0) |
       (hasDue ? dueFlag : 0) |
       (partsBytes(plan) > 0 ? largeFlag : 0) |
-      (hasGroup ? groupFlag : 0),
+      (hasGroup ? groupFlag : 0) |
+      (isPiece ? transactionFlag : 0),
   );
   view.setUint8(offset + 1, 0);
   view.setUint16(offset + 2, duplicateLength);
@@ -101,6 +109,10 @@ export function writeMessage(
     view.setUint32(at, plan.group);
     at += groupBytes;
   }
+  if (isPiece) {
+    setKeyAt(view, at, plan.transaction);
+    at += transactionBytes;
+  }
   for (let index = 0; index < duplicateLength; index += 1) {
     bytes[at + index] = plan.duplicateBytes[plan.duplicateStart + index] ?? 0;
   }
@@ -126,6 +138,8 @@ export interface MessageRecordView {
   dueMs: number;
   /** 0 is none. */
   group: number;
+  /** Position of the first record of the transaction it is a piece of, 0 for its own; −1 for none. */
+  transaction: number;
   /** −1 when there is no duplicate id. */
   duplicateStart: number;
   duplicateEnd: number;
@@ -147,6 +161,7 @@ export function createMessageRecordView(): MessageRecordView {
     expirationMs: 0,
     dueMs: 0,
     group: 0,
+    transaction: -1,
     duplicateStart: -1,
     duplicateEnd: -1,
     partsAt: -1,
@@ -184,6 +199,7 @@ export function readMessage(
   const hasExpiration = (flags & expirationFlag) !== 0;
   const hasDue = (flags & dueFlag) !== 0;
   const hasGroup = (flags & groupFlag) !== 0;
+  const isPiece = (flags & transactionFlag) !== 0;
   const hasDuplicateId = (flags & duplicateFlag) !== 0;
   const partsAt =
     at +
@@ -191,6 +207,7 @@ export function readMessage(
     (hasExpiration ? timeBytes : 0) +
     (hasDue ? timeBytes : 0) +
     (hasGroup ? groupBytes : 0) +
+    (isPiece ? transactionBytes : 0) +
     duplicateLength;
   const hasParts = (flags & largeFlag) !== 0;
   const listBytes = hasParts ? largeListBytes(view, partsAt, end) : 0;
@@ -226,6 +243,11 @@ export function readMessage(
   if (hasGroup) {
     into.group = view.getUint32(at);
     at += groupBytes;
+  }
+  into.transaction = -1;
+  if (isPiece) {
+    into.transaction = safe(position, keyAt(view, at));
+    at += transactionBytes;
   }
   if (
     duplicateLength > stateLimits.duplicateIdBytesMax ||
@@ -277,6 +299,7 @@ function bytesBeforeMessage(plan: MessagePlan): number {
     (plan.expirationMs > 0 ? timeBytes : 0) +
     (plan.dueMs > 0 ? timeBytes : 0) +
     (plan.group !== 0 ? groupBytes : 0) +
+    (plan.transaction >= 0 ? transactionBytes : 0) +
     (plan.hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0) +
     partsBytes(plan)
   );

@@ -83,6 +83,8 @@ export class QueueState {
   #messageCount = 0;
   #readyCount = 0;
   #scheduledCount = 0;
+  /** Messages of transactions that are in the journal and not decided: not in the queue, and to come. */
+  pendingCount = 0;
   #bytes = 0;
   #expiringCount = 0;
   #groupedCount = 0;

@@ -42,9 +42,13 @@ import { stateLimits } from "./state-limits.ts";
  * |      |                  |              | the queue it came from, target queues and keys       |
  * | 46   | REDELIVER_LATER  | queue id     | row key, count, due time, whether others wait for it |
  * | 47   | RELOCATE_KEYED   | queue id     | as RELOCATE, of a row with a group or a value's key  |
+ * | 33   | PREPARED         | 0            | `transaction-records.ts`, as the next two            |
+ * | 34   | COMMITTED        | 0            | which rows the messages of a transaction become      |
+ * | 35   | ROLLED_BACK      | 0            | a transaction is dropped, or forgotten               |
+ * | 42   | TRANSACTION_MESSAGE | address id | as MESSAGE, a piece of a transaction                |
+ * | 43   | TRANSACTION_ACKNOWLEDGE | queue id | u64 transaction, then as ACKNOWLEDGE               |
  *
- * Reserved: 33 transaction prepared, 34 committed, 35 rolled back, 37 batch of a
- * log topic, 38 session, 39 copy by compaction, 40 outcome of a transaction.
+ * Reserved: 37 batch of a log topic, 38 session, 39 copy by compaction, 40 outcome of a transaction.
  */
 export const recordTypes = {
   catalog: 16,
@@ -65,6 +69,11 @@ export const recordTypes = {
   relocate: 41,
   redeliverLater: 46,
   relocateKeyed: 47,
+  prepared: 33,
+  committed: 34,
+  rolledBack: 35,
+  transactionMessage: 42,
+  transactionAcknowledge: 43,
 } as const;
 
 /** An error code by its name. A name that this version does not know reads as EVH_REJECTED. */

@@ -22,6 +22,8 @@ export const sectionTags = {
   queueEnd: 5,
   producer: 6,
   largeMessage: 12,
+  transaction: 9,
+  outcomes: 10,
 } as const;
 
 /** The next id of an address or queue, and where expiry units count from. */

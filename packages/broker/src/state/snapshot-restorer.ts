@@ -22,6 +22,7 @@ import {
 } from "./section-entries.ts";
 import { stateLimits } from "./state-limits.ts";
 import type { StateTables } from "./state-tables.ts";
+import { restoreOutcomes, restoreTransaction } from "./transaction-snapshot.ts";
 
 interface RestoredQueue {
   /** As of which position the definition is true. */
@@ -42,6 +43,9 @@ export class SnapshotRestorer {
   #isReading = true;
   /** Ids below it were given to somebody before the snapshot was begun. */
   #nextId = 0;
+
+  /** As of which position the outcomes of transactions are true. */
+  #outcomesAsOf = 0;
 
   /** The address of each queue, by ids. */
   readonly addressIds = new Map<number, number>();
@@ -115,6 +119,16 @@ export class SnapshotRestorer {
     return ranges !== undefined && ranges.covers(sequenceOfKey(key), position);
   }
 
+  /** Whether the snapshot holds the outcome of a transaction that the record at `position` ended. */
+  coversOutcome(position: number): boolean {
+    return position < this.#outcomesAsOf;
+  }
+
+  /** Whether some part of the snapshot is true as of a later position than this. */
+  isBehind(position: number): boolean {
+    return position < this.#asOfMax;
+  }
+
   /** Whether the snapshot holds what the record at `position` did to the producer in a slot. */
   coversProducer(slot: number, position: number): boolean {
     return position < this.#asOfMax && position < (this.#producers.get(slot) ?? 0);
@@ -154,6 +168,13 @@ export class SnapshotRestorer {
       }
       case sectionTags.producer:
         this.#restoreProducer(asOf, reader);
+        return;
+      case sectionTags.transaction:
+        restoreTransaction(this.#tables.transactions, reader, asOf);
+        return;
+      case sectionTags.outcomes:
+        restoreOutcomes(this.#tables.transactions, reader);
+        this.#outcomesAsOf = asOf;
         return;
       default:
         this.#check(false, asOf, "a tag is known");

@@ -1,6 +1,8 @@
-import { rowKey, volatileLaneOffset } from "./row-key.ts";
+import { laneOfKey, rowKey, volatileLaneOffset } from "./row-key.ts";
 import type { QueueState } from "./queue-state.ts";
 import type { StateTables } from "./state-tables.ts";
+import { createPendingMessage } from "./stored-transaction.ts";
+import { xidKey } from "./xid.ts";
 
 /**
  * Emits all that is durable, line by line, in an order that depends on nothing but the state. What is in
@@ -17,6 +19,7 @@ export function describeState(tables: StateTables, emit: (line: string) => void)
     if (queue.isStored) describeQueue(tables, queue, emit);
   }
   for (const line of producerLines(tables).toSorted()) emit(line);
+  describeTransactions(tables, emit);
 }
 
 /** A 64-bit hash of lines, as 16 hex digits. */
@@ -67,6 +70,40 @@ function partsOf(tables: StateTables, position: number): string {
     (_, index) => `${body.partPosition(index)}:${body.partBytes(index)}`,
   );
   return parts.join(",");
+}
+
+/** Only what is prepared: the others are gone after a crash. */
+function describeTransactions(tables: StateTables, emit: (line: string) => void): void {
+  const { transactions } = tables;
+  const message = createPendingMessage();
+  const isStored = (id: number): boolean => tables.queues.get(id)?.isStored === true;
+  const prepared = [...transactions.prepared()].toSorted((left, right) => left.id - right.id);
+  for (const transaction of prepared) {
+    const { xid, createdMs } = transaction;
+    emit(`prepared ${transaction.id} xid=${xid === undefined ? "" : xidKey(xid)} at=${createdMs}`);
+    for (let index = 0; index < transaction.messageCount; index += 1) {
+      transaction.readMessage(index, message);
+      const targets: number[] = [];
+      const end = transaction.targetsEnd(index);
+      for (let place = transaction.targetsBegin(index); place < end; place += 1) {
+        const id = transaction.targetAt(place);
+        if (isStored(id)) targets.push(id);
+      }
+      emit(`  message ${JSON.stringify(message)} for ${targets.join(",")}`);
+    }
+    for (const { addressId, id } of transaction.duplicates) {
+      emit(`  duplicate ${addressId} ${hex(id)}`);
+    }
+    for (const [id, keys] of [...transaction.acknowledged].toSorted(([a], [b]) => a - b)) {
+      const stored = keys.filter((key) => laneOfKey(key) < volatileLaneOffset);
+      if (isStored(id) && stored.length > 0) emit(`  acknowledged ${id} ${stored.join(",")}`);
+    }
+  }
+  const outcomes = [
+    ...[...transactions.heuristics].map(([key, one]) => `by hand ${key} ${one.isCommitted}`),
+    ...[...transactions.decided].map(([key, one]) => `decided ${key} ${one.isCommitted}`),
+  ];
+  for (const line of outcomes.toSorted()) emit(line);
 }
 
 function producerLines(tables: StateTables): string[] {

@@ -32,6 +32,10 @@ export const stateLimits = {
   scheduleStaleEntriesMin: 1_024,
   /** Entries for which the heap of scheduled rows keeps its memory when it is empty, 20 bytes each. */
   scheduleEntriesKept: 4_096,
+  /** Decided branches remembered, for a manager that asks again; some 300 bytes each. The oldest is forgotten. */
+  decidedBranchesMax: 4_096,
+  /** Branches decided by hand that nobody has forgotten yet. More: EVH_ILLEGAL_STATE for the decision. */
+  heuristicBranchesMax: 10_000,
   /** Highest delivery count that is kept; it stays there. */
   deliveryCountMax: 65_535,
   /** Payload bytes that a snapshot section aims at, so that one slice takes well under a millisecond. */

@@ -32,9 +32,10 @@ import {
 import { isLane, laneOfKey, rowKey, volatileLaneOffset } from "./row-key.ts";
 import { SnapshotRestorer } from "./snapshot-restorer.ts";
 import type { StateTables } from "./state-tables.ts";
+import { TransactionRecovery } from "./transaction-recovery.ts";
 
 /** The payload of a record that is being applied. */
-interface Payload {
+export interface Payload {
   position: number;
   bytes: Uint8Array;
   view: DataView;
@@ -52,6 +53,7 @@ type Move = ReturnType<typeof relocateRecord.read> & { readonly group: number };
 export class StateRecovery {
   readonly #tables: StateTables;
   readonly #restored: SnapshotRestorer;
+  readonly #transactions: TransactionRecovery;
   readonly #message = createMessageRecordView();
   readonly #row: NewRow = createNewRow();
   /** Ids that records named and that are not there, each with the first such record's position. */
@@ -68,6 +70,12 @@ export class StateRecovery {
   constructor(tables: StateTables) {
     this.#tables = tables;
     this.#restored = new SnapshotRestorer(tables);
+    this.#transactions = new TransactionRecovery(tables, this.#restored, {
+      addRow: (queue, key, row, position) => {
+        this.#restoreRow(queue, key, row, position);
+      },
+      advance: (id, epoch, sequence, position) => this.#advance(id, 0, epoch, sequence, position),
+    });
   }
 
   /** @throws EverholdError EVH_DATA_CORRUPT, EVH_DATA_FORMAT */
@@ -108,6 +116,7 @@ export class StateRecovery {
    */
   finish(): void {
     this.#restored.endSections();
+    this.#transactions.dropOpen();
     const bodiless = this.#tables.large.finishRecovery();
     if (bodiless >= 0) throw corrupt(bodiless, "found no list of the parts of its message");
     for (const [id, position] of this.#missing) {
@@ -130,6 +139,7 @@ export class StateRecovery {
       address.attach(queue);
       markHandedOut(this.#tables, queue);
     }
+    this.#transactions.finish();
   }
 
   #apply(type: number, reference: number, payload: Payload): void {
@@ -196,6 +206,13 @@ export class StateRecovery {
       case recordTypes.producerForget:
         this.#applyProducerForget(payload);
         return;
+      case recordTypes.transactionMessage:
+      case recordTypes.transactionAcknowledge:
+      case recordTypes.prepared:
+      case recordTypes.committed:
+      case recordTypes.rolledBack:
+        this.#transactions.apply(type, reference, payload);
+        return;
       default:
         throw new EverholdError(
           "EVH_DATA_FORMAT",
@@ -209,6 +226,7 @@ export class StateRecovery {
     const message = this.#message;
     readMessage(position, bytes, view, start, end, message);
     if (message.partsAt >= 0) this.#applyParts(message.partsAt, payload);
+    if (message.transaction >= 0) throw corrupt(position, "found a piece of a transaction");
     const row = this.#row;
     row.position = position;
     row.messageOffset = message.messageOffset;
@@ -407,10 +425,14 @@ export class StateRecovery {
   /** Adds `#row` to a queue, unless the snapshot has it or knows that it is gone. */
   #addRow(queueId: number, key: number, position: number): void {
     const queue = this.#queue(queueId, position);
-    if (queue === undefined || this.#restored.coversRow(queueId, key, position)) return;
+    if (queue !== undefined) this.#restoreRow(queue, key, this.#row, position);
+  }
+
+  #restoreRow(queue: QueueState, key: number, row: NewRow, position: number): void {
+    if (this.#restored.coversRow(queue.id, key, position)) return;
     const expected = queue.nextKey(laneOfKey(key));
     if (key !== expected) throw corrupt(position, `found row key ${key}, expected ${expected}`);
-    queue.addRow(key, this.#row);
+    queue.addRow(key, row);
   }
 
   #removeRow(queue: QueueState, key: number, position: number): void {

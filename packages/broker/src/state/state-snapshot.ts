@@ -21,8 +21,9 @@ import {
   stateSectionKind,
 } from "./section-entries.ts";
 import type { StateTables } from "./state-tables.ts";
+import { TransactionSnapshot } from "./transaction-snapshot.ts";
 
-type Phase = "catalog" | "addresses" | "large" | "queues" | "producers" | "done";
+type Phase = "catalog" | "transactions" | "addresses" | "large" | "queues" | "producers" | "done";
 
 /**
  * Writes the state down, one section a call, while it goes on changing. What is created after the first
@@ -33,6 +34,7 @@ export class StateSnapshot {
   readonly #tables: StateTables;
   readonly #sectionBytes: number;
   readonly #writer = new ByteWriter();
+  readonly #transactions: TransactionSnapshot;
   #phase: Phase = "catalog";
   #addressIds: number[] = [];
   #queueIds: number[] = [];
@@ -48,6 +50,7 @@ export class StateSnapshot {
   constructor(tables: StateTables, sectionBytes: number) {
     this.#tables = tables;
     this.#sectionBytes = sectionBytes;
+    this.#transactions = new TransactionSnapshot(tables.transactions, this.#writer);
   }
 
   /** Starts anew. */
@@ -81,7 +84,12 @@ export class StateSnapshot {
     switch (this.#phase) {
       case "catalog":
         this.#writeCatalog();
-        this.#enter("addresses");
+        this.#transactions.begin();
+        this.#enter("transactions");
+        return;
+      case "transactions":
+        // In front of all that their commits change: what of it they have not changed yet is found here.
+        if (!this.#transactions.step(this.#sectionBytes)) this.#enter("addresses");
         return;
       case "addresses":
         if (this.#next === this.#addressIds.length) this.#enter("large");

@@ -12,6 +12,7 @@ import type { RowBodies } from "./row-bodies.ts";
 import { volatileBase } from "./row-key.ts";
 import { RowStore } from "./row-store.ts";
 import { Schedule } from "./schedule.ts";
+import { TransactionTable, type TransactionContext } from "./transaction-table.ts";
 
 /** Records are padded to a multiple of this. */
 const recordUnitBytes = 8;
@@ -20,7 +21,7 @@ const recordUnitBytes = 8;
  * Everything that the state consists of, and the changes that records make in it. Live calls and recovery
  * both end here, so a record means the same to both.
  */
-export class StateTables implements QueueContext, RowBodies {
+export class StateTables implements QueueContext, RowBodies, TransactionContext {
   readonly rows = new RowStore();
   readonly arena = new MessageArena();
   readonly large = new LargeBodies();
@@ -32,6 +33,7 @@ export class StateTables implements QueueContext, RowBodies {
   );
   readonly addresses = new Map<number, AddressState>();
   readonly queues = new Map<number, QueueState>();
+  readonly transactions = new TransactionTable(this);
   readonly addressesByName = new Map<string, AddressState>();
   readonly queuesByName = new Map<string, QueueState>();
   readonly log: RecordLog;
@@ -85,6 +87,20 @@ export class StateTables implements QueueContext, RowBodies {
 
   largeBytes(position: number): number {
     return this.large.bytesOf(position);
+  }
+
+  retainPiece(position: number, messageOffset: number, messageLength: number): void {
+    this.log.retain(position, recordLength(messageOffset, messageLength));
+    this.large.retain(position);
+  }
+
+  expectLarge(position: number, bytes: number): void {
+    this.large.expect(position, bytes);
+  }
+
+  releasePiece(position: number, messageOffset: number, messageLength: number): void {
+    this.log.release(position, recordLength(messageOffset, messageLength));
+    this.large.release(position);
   }
 
   /** Creates an address, or gives the one of this id a new definition. */
@@ -172,6 +188,7 @@ export class StateTables implements QueueContext, RowBodies {
     this.arena.assertInvariants();
     this.large.assertInvariants();
     this.producers.assertInvariants();
+    this.transactions.assertInvariants();
   }
 }
 

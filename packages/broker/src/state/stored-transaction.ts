@@ -1,0 +1,176 @@
+import { assert } from "@everhold/base";
+import type { Xid } from "./xid.ts";
+
+/**
+ * Numbers of one message in the columns: position, offset, length, expiry, due time, lane, group, bytes of a body in
+ * parts, end of targets. */
+const stride = 9;
+const rowsInitial = 16;
+
+/** One message of a transaction that is in the journal and in no queue yet. One object is reused. */
+export interface PendingMessage {
+  /** Position of its record. */
+  position: number;
+  messageOffset: number;
+  /** 0 when no queue takes it: the record then holds only what to remember. */
+  messageLength: number;
+  expiryUnits: number;
+  /** Milliseconds since 1970 before which it is not handed out; 0 is at once. */
+  dueMs: number;
+  lane: number;
+  /** The message group it belongs to; 0 for none. */
+  group: number;
+  /** Bytes of its body where that lies in parts; 0 when it does not. */
+  largeBytes: number;
+}
+
+/** A {@link PendingMessage} to read into. */
+export function createPendingMessage(): PendingMessage {
+  return {
+    position: 0,
+    messageOffset: 0,
+    messageLength: 0,
+    expiryUnits: 0,
+    dueMs: 0,
+    lane: 0,
+    group: 0,
+    largeBytes: 0,
+  };
+}
+
+/** A duplicate id that an address is to remember when the transaction is committed. */
+export interface PendingDuplicate {
+  readonly addressId: number;
+  readonly id: Uint8Array;
+}
+
+/** How far a producer's sequences have come in the transaction. */
+export interface PendingMark {
+  readonly id: Uint8Array;
+  readonly epoch: number;
+  sequence: number;
+}
+
+/**
+ * A transaction whose messages and acknowledgements are in the journal, in pieces. It is *open* until its
+ * PREPARED record gives it an xid; an open one is gone after a crash. 72 bytes for each message.
+ *
+ *     open ──PREPARED──▶ prepared ──COMMITTED or ROLLED_BACK──▶ gone
+ *       └─────────────COMMITTED or ROLLED_BACK───────────────▶ gone
+ */
+export class StoredTransaction {
+  /** Position of its first record, which names it for ever; −1 before it has one. */
+  id = -1;
+  /** Set when it is prepared. */
+  xid: Xid | undefined;
+  /** When the branch began, in milliseconds since 1970. */
+  createdMs = 0;
+  readonly duplicates: PendingDuplicate[] = [];
+  readonly marks: PendingMark[] = [];
+  /** Row keys by queue id. */
+  readonly acknowledged = new Map<number, number[]>();
+  /** Position of the newest record of messages and of acknowledgements; −1 for none. */
+  lastMessagePosition = -1;
+  lastAcknowledgePosition = -1;
+  #columns = new Float64Array(0);
+  #messageCount = 0;
+  readonly #targets: number[] = [];
+
+  get messageCount(): number {
+    return this.#messageCount;
+  }
+
+  get isPrepared(): boolean {
+    return this.xid !== undefined;
+  }
+
+  /** Acknowledgements of all queues. */
+  get acknowledgeCount(): number {
+    let count = 0;
+    for (const keys of this.acknowledged.values()) count += keys.length;
+    return count;
+  }
+
+  /** Adds a message for some queues, by their ids. Records come in the order of the log. */
+  addMessage(message: PendingMessage, queueIds: Iterable<number>): void {
+    assert(message.position > this.lastMessagePosition, "pieces come in the order of the log");
+    this.lastMessagePosition = message.position;
+    const at = this.#messageCount * stride;
+    if (at === this.#columns.length) this.#grow();
+    for (const id of queueIds) this.#targets.push(id);
+    const columns = this.#columns;
+    columns[at] = message.position;
+    columns[at + 1] = message.messageOffset;
+    columns[at + 2] = message.messageLength;
+    columns[at + 3] = message.expiryUnits;
+    columns[at + 4] = message.dueMs;
+    columns[at + 5] = message.lane;
+    columns[at + 6] = message.group;
+    columns[at + 7] = message.largeBytes;
+    columns[at + 8] = this.#targets.length;
+    this.#messageCount += 1;
+  }
+
+  /** Sets `into` to the message of an index. */
+  readMessage(index: number, into: PendingMessage): void {
+    assert(index < this.#messageCount, "a message that is read is there");
+    const at = index * stride;
+    const columns = this.#columns;
+    into.position = columns[at] ?? 0;
+    into.messageOffset = columns[at + 1] ?? 0;
+    into.messageLength = columns[at + 2] ?? 0;
+    into.expiryUnits = columns[at + 3] ?? 0;
+    into.dueMs = columns[at + 4] ?? 0;
+    into.lane = columns[at + 5] ?? 0;
+    into.group = columns[at + 6] ?? 0;
+    into.largeBytes = columns[at + 7] ?? 0;
+  }
+
+  /** Ids of the queues that get the message of an index: {@link targetAt} of `[begin, end)`. */
+  targetsBegin(index: number): number {
+    return index === 0 ? 0 : this.targetsEnd(index - 1);
+  }
+
+  targetsEnd(index: number): number {
+    return this.#columns[index * stride + 8] ?? 0;
+  }
+
+  targetAt(place: number): number {
+    return this.#targets[place] ?? 0;
+  }
+
+  /** Notes that the producer's sequences are used up to this one. */
+  addMark(
+    bytes: Uint8Array,
+    offset: number,
+    epoch: number,
+    sequence: number,
+    length: number,
+  ): void {
+    const id = bytes.slice(offset, offset + length);
+    const last = this.marks.at(-1);
+    if (last !== undefined && last.epoch === epoch && isSame(last.id, id)) {
+      last.sequence = Math.max(last.sequence, sequence);
+    } else this.marks.push({ id, epoch, sequence });
+  }
+
+  /** Adds rows of a queue that are settled when it is committed. */
+  addAcknowledgements(queueId: number, keys: Iterable<number>): void {
+    let known = this.acknowledged.get(queueId);
+    if (known === undefined) {
+      known = [];
+      this.acknowledged.set(queueId, known);
+    }
+    for (const key of keys) known.push(key);
+  }
+
+  #grow(): void {
+    const columns = new Float64Array(Math.max(rowsInitial * stride, this.#columns.length * 2));
+    columns.set(this.#columns);
+    this.#columns = columns;
+  }
+}
+
+function isSame(left: Uint8Array, right: Uint8Array): boolean {
+  return left.length === right.length && left.every((byte, index) => byte === right[index]);
+}

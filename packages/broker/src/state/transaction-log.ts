@@ -1,0 +1,297 @@
+import { assert } from "@everhold/base";
+import { ByteWriter, type Field } from "@everhold/wire";
+import { acknowledgeBytes, writeAcknowledge } from "./acknowledge-record.ts";
+import { setKeyAt } from "./key-codec.ts";
+import type { MessagePlan } from "./message-plan.ts";
+import { messageBytes, messageOffsetOf, writeMessage } from "./message-record.ts";
+import { producerIdBytes } from "./producer-marks.ts";
+import { createNewRow, type NewRow, type QueueState } from "./queue-state.ts";
+import type { RecordLog } from "./record-log.ts";
+import { recordTypes } from "./records.ts";
+import { laneCountMax } from "./row-key.ts";
+import type { StateTables } from "./state-tables.ts";
+import { createPendingMessage, StoredTransaction } from "./stored-transaction.ts";
+import {
+  committedRecord,
+  endings,
+  preparedRecord,
+  rolledBackRecord,
+  type Ending,
+} from "./transaction-records.ts";
+import type { DecidedBranch, TransactionTable } from "./transaction-table.ts";
+import { copyXid, xidKey, type Xid } from "./xid.ts";
+
+/** Rows that a commit adds to one lane of one queue. */
+export interface AddedRows {
+  readonly queue: QueueState;
+  /** The first row's key; the others follow. */
+  readonly key: number;
+  count: number;
+  /** The key that the next row gets, while they are added. */
+  next: number;
+}
+
+/**
+ * Transactions that do not fit into one batch, or wait prepared: what was sent and acknowledged goes into
+ * the journal in pieces that show nowhere, and one record decides over all of them. Methods append and
+ * apply in one step, as those of `BrokerState`.
+ */
+export class TransactionLog {
+  readonly #log: RecordLog;
+  readonly #tables: StateTables;
+  readonly #table: TransactionTable;
+  readonly #writer = new ByteWriter(1_024);
+  readonly #message = createPendingMessage();
+  readonly #row: NewRow = createNewRow();
+
+  constructor(log: RecordLog, tables: StateTables) {
+    this.#log = log;
+    this.#tables = tables;
+    this.#table = tables.transactions;
+  }
+
+  /** Prepared transactions, in the order in which they were prepared. */
+  prepared(): IterableIterator<StoredTransaction> {
+    return this.#table.prepared();
+  }
+
+  get preparedCount(): number {
+    return this.#table.preparedCount;
+  }
+
+  findPrepared(xid: Xid): StoredTransaction | undefined {
+    return this.#table.findPrepared(xid);
+  }
+
+  /** The branch that was decided by hand and not forgotten. */
+  findHeuristic(xid: Xid): DecidedBranch | undefined {
+    return this.#table.heuristics.get(xidKey(xid));
+  }
+
+  heuristics(): IterableIterator<DecidedBranch> {
+    return this.#table.heuristics.values();
+  }
+
+  get heuristicCount(): number {
+    return this.#table.heuristics.size;
+  }
+
+  /** How a branch ended that its manager decided, as far back as that is remembered. */
+  findDecided(xid: Xid): DecidedBranch | undefined {
+    return this.#table.decided.get(xidKey(xid));
+  }
+
+  /** Whether a prepared transaction holds the duplicate id of an address. */
+  isReserved(addressId: number, bytes: Uint8Array, start: number, end: number): boolean {
+    return this.#table.isReserved(addressId, bytes, start, end);
+  }
+
+  /** Adds the message of a plan, which goes to its targets when the transaction is committed. */
+  addMessage(transaction: StoredTransaction, plan: MessagePlan): void {
+    const log = this.#log;
+    const { lane } = plan;
+    plan.transaction = Math.max(0, transaction.id);
+    plan.prepareKeys();
+    for (let index = 0; index < plan.targetCount; index += 1) plan.keys[index] = lane;
+    assert(plan.needsRecord, "a piece is something to record");
+    const { address } = plan;
+    const position = log.append(recordTypes.transactionMessage, address.id, messageBytes(plan));
+    writeMessage(plan, position, log.bytes, log.view, log.payloadOffset);
+    this.#enlist(transaction, position);
+    const message = this.#message;
+    const isStored = plan.storedTargetCount > 0;
+    message.position = position;
+    message.messageOffset = isStored ? messageOffsetOf(plan) : 0;
+    message.messageLength = isStored ? plan.end - plan.start : 0;
+    message.expiryUnits = this.#tables.expiry.unitsOf(plan.expirationMs);
+    message.dueMs = plan.dueMs;
+    message.lane = isStored ? lane : 0;
+    message.group = plan.group;
+    message.largeBytes = isStored ? (plan.largeBody?.bytes ?? 0) : 0;
+    if (isStored && plan.largeBody !== undefined) {
+      this.#tables.large.define(position, plan.largeBody);
+    }
+    const targets: number[] = [];
+    // Where nothing is stored there is no body here either.
+    const targetCount = isStored ? plan.targetCount : 0;
+    for (let index = 0; index < targetCount; index += 1) targets.push(plan.target(index).id);
+    transaction.addMessage(message, targets);
+    this.#table.messageAdded(transaction);
+    if (plan.hasMark) {
+      const { markBytes, markOffset, markEpoch, markSequence } = plan;
+      transaction.addMark(markBytes, markOffset, markEpoch, markSequence, producerIdBytes);
+    }
+    if (plan.hasDuplicateId) {
+      const id = plan.duplicateBytes.slice(plan.duplicateStart, plan.duplicateEnd);
+      transaction.duplicates.push({ addressId: address.id, id });
+    }
+  }
+
+  /** Adds rows that are in flight, to be settled when the transaction is committed. Ascending keys pack best. */
+  addAcknowledgements(
+    transaction: StoredTransaction,
+    queue: QueueState,
+    keys: readonly number[],
+  ): void {
+    const log = this.#log;
+    const bytes = queue.isStored ? acknowledgeBytes(keys, keys.length) : 0;
+    if (bytes > 0) {
+      const position = log.append(recordTypes.transactionAcknowledge, queue.id, 8 + bytes);
+      setKeyAt(log.view, log.payloadOffset, Math.max(0, transaction.id));
+      writeAcknowledge(log.view, log.payloadOffset + 8, keys, keys.length);
+      this.#enlist(transaction, position);
+      transaction.lastAcknowledgePosition = position;
+    }
+    transaction.addAcknowledgements(queue.id, keys);
+  }
+
+  /** It is prepared: from here on only `commit` and `rollback` end it. */
+  prepare(transaction: StoredTransaction, xid: Xid, createdMs: number): void {
+    const kept = copyXid(xid);
+    const value = { transaction: Math.max(0, transaction.id), createdMs, xid: kept };
+    const position = this.#append(recordTypes.prepared, preparedRecord, value);
+    this.#enlist(transaction, position);
+    this.#advanceMarks(transaction, position);
+    this.#table.prepare(transaction, kept, createdMs);
+  }
+
+  /**
+   * Adds its messages to their queues, as far as these are still there, and settles what it acknowledged.
+   * Returns what was added where.
+   */
+  commit(transaction: StoredTransaction, isHeuristic: boolean): readonly AddedRows[] {
+    const added = this.#planRows(transaction);
+    const runs = [...added.values()]
+      .filter(({ queue }) => queue.isStored)
+      .map(({ queue, key, count }) => ({ queueId: queue.id, key, count }));
+    const position = this.#append(recordTypes.committed, committedRecord, {
+      transaction: transaction.id,
+      isHeuristic,
+      runs,
+    });
+    this.#addRows(transaction, added, position);
+    for (const [queueId, keys] of transaction.acknowledged) {
+      const queue = this.#tables.queues.get(queueId);
+      if (queue === undefined) continue;
+      for (const key of keys) if (queue.has(key)) queue.removeRow(key);
+    }
+    for (const { addressId, id } of transaction.duplicates) {
+      this.#tables.addresses.get(addressId)?.duplicates.add(id, 0, id.length);
+    }
+    if (!transaction.isPrepared) this.#advanceMarks(transaction, position);
+    this.#end(transaction, { isCommitted: true, isHeuristic, position });
+    return [...added.values()];
+  }
+
+  /** Drops its messages. The rows that it acknowledged are for the caller to give back. */
+  rollback(transaction: StoredTransaction, isHeuristic: boolean): void {
+    const ending: Ending = isHeuristic ? "rolledBackByHand" : "rolledBack";
+    const value = { transaction: transaction.id, hasXid: false, xid: null };
+    const position = this.#appendEnd(ending, value);
+    this.#end(transaction, { isCommitted: false, isHeuristic, position });
+  }
+
+  /** Forgets a branch that was decided by hand. */
+  forget(xid: Xid): void {
+    this.#appendEnd("forgotten", { transaction: 0, hasXid: true, xid });
+    this.#table.heuristics.delete(xidKey(xid));
+  }
+
+  /** The keys that its messages get, by queue and lane, in the order in which they are met. */
+  #planRows(transaction: StoredTransaction): Map<number, AddedRows> {
+    const added = new Map<number, AddedRows>();
+    const message = this.#message;
+    for (let index = 0; index < transaction.messageCount; index += 1) {
+      transaction.readMessage(index, message);
+      const end = transaction.targetsEnd(index);
+      for (let place = transaction.targetsBegin(index); place < end; place += 1) {
+        const queue = this.#tables.queues.get(transaction.targetAt(place));
+        if (queue === undefined) continue;
+        const runKey = runKeyOf(queue.id, message.lane);
+        const known = added.get(runKey);
+        if (known !== undefined) known.count += 1;
+        else {
+          const key = queue.nextKey(message.lane);
+          added.set(runKey, { queue, key, count: 1, next: key });
+        }
+      }
+    }
+    return added;
+  }
+
+  #addRows(
+    transaction: StoredTransaction,
+    added: ReadonlyMap<number, AddedRows>,
+    position: number,
+  ): void {
+    const message = this.#message;
+    const row = this.#row;
+    for (let index = 0; index < transaction.messageCount; index += 1) {
+      transaction.readMessage(index, message);
+      row.position = message.position;
+      row.messageOffset = message.messageOffset;
+      row.messageLength = message.messageLength;
+      row.expiryUnits = message.expiryUnits;
+      row.dueMs = message.dueMs;
+      row.origin = "";
+      row.group = message.group;
+      const end = transaction.targetsEnd(index);
+      for (let place = transaction.targetsBegin(index); place < end; place += 1) {
+        const run = added.get(runKeyOf(transaction.targetAt(place), message.lane));
+        if (run === undefined) continue;
+        run.queue.addRow(run.next, row);
+        // It hides all that follow as well.
+        if (run.next === run.key) {
+          run.queue.holdLast(message.lane, position, this.#log.commitPosition);
+        }
+        run.next += laneCountMax;
+      }
+    }
+  }
+
+  #advanceMarks(transaction: StoredTransaction, position: number): void {
+    for (const { id, epoch, sequence } of transaction.marks) {
+      this.#tables.producers.advance(id, 0, epoch, sequence, position);
+    }
+  }
+
+  #end(
+    transaction: StoredTransaction,
+    how: { isCommitted: boolean; isHeuristic: boolean; position: number },
+  ): void {
+    this.#table.remove(transaction);
+    const { xid } = transaction;
+    if (xid === undefined) return;
+    const { isCommitted, isHeuristic, position } = how;
+    this.#table.decide({ xid, isCommitted, position }, isHeuristic);
+  }
+
+  #enlist(transaction: StoredTransaction, position: number): void {
+    if (transaction.id >= 0) return;
+    transaction.id = position;
+    this.#table.add(transaction);
+  }
+
+  #appendEnd(
+    ending: Ending,
+    value: { transaction: number; hasXid: boolean; xid: Xid | null },
+  ): number {
+    const record = { ...value, ending: endings.indexOf(ending) };
+    return this.#append(recordTypes.rolledBack, rolledBackRecord, record);
+  }
+
+  #append<T>(type: number, field: Field<T>, value: T): number {
+    const writer = this.#writer;
+    writer.clear();
+    field.write(writer, value, 0);
+    const length = writer.offset;
+    const position = this.#log.append(type, 0, length);
+    this.#log.bytes.set(writer.bytes.subarray(0, length), this.#log.payloadOffset);
+    return position;
+  }
+}
+
+/** What tells one lane of one queue from all others: a safe integer. */
+export function runKeyOf(queueId: number, lane: number): number {
+  return queueId * laneCountMax + lane;
+}

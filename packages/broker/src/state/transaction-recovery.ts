@@ -1,0 +1,278 @@
+import { readAcknowledge } from "./acknowledge-record.ts";
+import { keyAt } from "./key-codec.ts";
+import { readLargeList } from "./large-body.ts";
+import {
+  createMessageRecordView,
+  readMessage,
+  targetKey,
+  targetQueueId,
+} from "./message-record.ts";
+import { producerIdBytes } from "./producer-marks.ts";
+import { createNewRow, type NewRow, type QueueState } from "./queue-state.ts";
+import { corrupt, readRecord, recordTypes } from "./records.ts";
+import { laneCountMax, laneOfKey } from "./row-key.ts";
+import type { SnapshotRestorer } from "./snapshot-restorer.ts";
+import type { Payload } from "./state-recovery.ts";
+import type { StateTables } from "./state-tables.ts";
+import { createPendingMessage, StoredTransaction } from "./stored-transaction.ts";
+import { runKeyOf } from "./transaction-log.ts";
+import {
+  committedRecord,
+  endings,
+  preparedRecord,
+  rolledBackRecord,
+} from "./transaction-records.ts";
+import { copyXid, xidKey } from "./xid.ts";
+
+/** What the replay of transactions needs of that of everything else. */
+export interface RecoveryActions {
+  addRow(queue: QueueState, key: number, row: NewRow, position: number): void;
+  advance(id: Uint8Array, epoch: number, sequence: number, position: number): void;
+}
+
+/** The rest of a run of rows, while a commit is replayed. */
+interface RunLeft {
+  next: number;
+  left: number;
+}
+
+/**
+ * Replays the records of transactions in pieces. A snapshot describes them before everything that their
+ * commits change. So one that it has only in part, or not at all, was decided while it was written, and all
+ * that it changed of what the missing pieces name is described as of a later position.
+ */
+export class TransactionRecovery {
+  readonly #tables: StateTables;
+  readonly #restored: SnapshotRestorer;
+  readonly #actions: RecoveryActions;
+  readonly #record = createMessageRecordView();
+  readonly #message = createPendingMessage();
+  readonly #row: NewRow = createNewRow();
+
+  constructor(tables: StateTables, restored: SnapshotRestorer, actions: RecoveryActions) {
+    this.#tables = tables;
+    this.#restored = restored;
+    this.#actions = actions;
+  }
+
+  /** @throws EverholdError EVH_DATA_CORRUPT */
+  apply(type: number, reference: number, payload: Payload): void {
+    if (type === recordTypes.transactionMessage) this.#applyMessage(reference, payload);
+    else if (type === recordTypes.transactionAcknowledge) {
+      this.#applyAcknowledge(reference, payload);
+    } else if (type === recordTypes.prepared) this.#applyPrepared(payload);
+    else if (type === recordTypes.committed) this.#applyCommitted(payload);
+    else this.#applyRolledBack(payload);
+  }
+
+  /** Nothing follows: what was not prepared is gone. */
+  dropOpen(): void {
+    this.#tables.transactions.recovered();
+  }
+
+  /** Ends recovery: what prepared transactions have acknowledged is in nobody's reach. */
+  finish(): void {
+    const { transactions, queues } = this.#tables;
+    for (const transaction of transactions.prepared()) {
+      for (const [queueId, keys] of transaction.acknowledged) {
+        const queue = queues.get(queueId);
+        for (const key of keys) if (queue?.isReady(key) === true) queue.take(key);
+      }
+    }
+  }
+
+  #applyMessage(addressId: number, payload: Payload): void {
+    const { position, bytes, view, start, end } = payload;
+    const record = this.#record;
+    readMessage(position, bytes, view, start, end, record);
+    if (record.transaction < 0) throw corrupt(position, "found a piece of no transaction");
+    const transaction = this.#transactionOf(record.transaction, position);
+    if (position <= transaction.lastMessagePosition) return;
+    const message = this.#message;
+    message.position = position;
+    message.messageOffset = record.messageLength > 0 ? record.messageOffset : 0;
+    message.messageLength = record.messageLength;
+    message.expiryUnits = this.#tables.expiry.unitsOf(record.expirationMs);
+    message.dueMs = record.dueMs;
+    message.lane = 0;
+    message.group = record.group;
+    message.largeBytes = 0;
+    if (record.partsAt >= 0) {
+      const body = readLargeList(this.#tables.log, view, record.partsAt, position);
+      if (body === undefined) throw corrupt(position, "found a list of parts that cannot be one");
+      this.#tables.large.define(position, body);
+      message.largeBytes = body.bytes;
+    }
+    const targets: number[] = [];
+    for (let index = 0; index < record.targetCount; index += 1) {
+      targets.push(targetQueueId(record, view, index));
+      message.lane = laneOfKey(targetKey(record, view, index, position));
+    }
+    transaction.addMessage(message, targets);
+    this.#tables.transactions.messageAdded(transaction);
+    if (record.markAt >= 0) {
+      const { markAt, markEpoch, markSequence } = record;
+      transaction.addMark(bytes, markAt, markEpoch, markSequence, producerIdBytes);
+    }
+    if (record.duplicateStart >= 0) {
+      const id = bytes.slice(record.duplicateStart, record.duplicateEnd);
+      transaction.duplicates.push({ addressId, id });
+    }
+  }
+
+  #applyAcknowledge(queueId: number, payload: Payload): void {
+    const { position, bytes, view, start, end } = payload;
+    if (end - start < 8) throw corrupt(position, `found ${end - start} bytes, expected 8 and more`);
+    const id = keyAt(view, start);
+    if (!Number.isSafeInteger(id)) throw corrupt(position, `found the transaction ${id}`);
+    const keys: number[] = [];
+    readAcknowledge(position, bytes, view, start + 8, end, (key) => keys.push(key));
+    const transaction = this.#transactionOf(id, position);
+    if (position <= transaction.lastAcknowledgePosition) return;
+    transaction.lastAcknowledgePosition = position;
+    transaction.addAcknowledgements(queueId, keys);
+  }
+
+  #applyPrepared(payload: Payload): void {
+    const { position } = payload;
+    const { transaction: id, createdMs, xid } = this.#read(preparedRecord, payload);
+    const transaction = this.#transactionOf(id, position);
+    if (!transaction.isPrepared) {
+      this.#tables.transactions.prepare(transaction, copyXid(xid), createdMs);
+    }
+    this.#advanceMarks(transaction, position);
+  }
+
+  #applyCommitted(payload: Payload): void {
+    const { position } = payload;
+    const { transaction: id, isHeuristic, runs } = this.#read(committedRecord, payload);
+    const transaction = this.#ended(id, position);
+    if (transaction === undefined) return;
+    const left = new Map<number, RunLeft>();
+    for (const { queueId, key, count } of runs) {
+      left.set(runKeyOf(queueId, laneOfKey(key)), { next: key, left: count });
+    }
+    this.#addRows(transaction, left, position);
+    const isPartial = this.#restored.isBehind(position);
+    for (const { left: count } of left.values()) {
+      if (count < 0 || (count > 0 && !isPartial)) {
+        throw corrupt(position, `found ${count} rows too many for a transaction`);
+      }
+    }
+    this.#settle(transaction, position);
+    for (const { addressId, id: duplicate } of transaction.duplicates) {
+      if (this.#restored.coversAddress(addressId, position)) continue;
+      const address = this.#tables.addresses.get(addressId);
+      address?.duplicates.add(duplicate, 0, duplicate.length);
+    }
+    if (!transaction.isPrepared) this.#advanceMarks(transaction, position);
+    this.#end(transaction, { isCommitted: true, isHeuristic, position });
+  }
+
+  #applyRolledBack(payload: Payload): void {
+    const { position } = payload;
+    const { ending: number, transaction: id, xid } = this.#read(rolledBackRecord, payload);
+    const ending = endings[number];
+    if (ending === undefined) throw corrupt(position, `found the ending ${number}`);
+    if (ending === "forgotten") {
+      if (xid === null) throw corrupt(position, "found no xid to forget");
+      if (!this.#restored.coversOutcome(position)) {
+        this.#tables.transactions.heuristics.delete(xidKey(xid));
+      }
+      return;
+    }
+    const transaction = this.#ended(id, position);
+    if (transaction === undefined) return;
+    const isHeuristic = ending === "rolledBackByHand";
+    this.#end(transaction, { isCommitted: false, isHeuristic, position });
+  }
+
+  /** Adds the rows of a commit to the queues that were there, those that the snapshot has not. */
+  #addRows(
+    transaction: StoredTransaction,
+    left: ReadonlyMap<number, RunLeft>,
+    position: number,
+  ): void {
+    const message = this.#message;
+    const row = this.#row;
+    for (let index = 0; index < transaction.messageCount; index += 1) {
+      transaction.readMessage(index, message);
+      row.position = message.position;
+      row.messageOffset = message.messageOffset;
+      row.messageLength = message.messageLength;
+      row.expiryUnits = message.expiryUnits;
+      row.dueMs = message.dueMs;
+      row.origin = "";
+      row.group = message.group;
+      const end = transaction.targetsEnd(index);
+      for (let place = transaction.targetsBegin(index); place < end; place += 1) {
+        const queueId = transaction.targetAt(place);
+        const run = left.get(runKeyOf(queueId, message.lane));
+        if (run === undefined) continue;
+        const queue = this.#tables.queues.get(queueId);
+        // A queue that the snapshot does not have any more was deleted while it was written.
+        if (queue !== undefined) this.#actions.addRow(queue, run.next, row, position);
+        run.next += laneCountMax;
+        run.left -= 1;
+      }
+    }
+  }
+
+  #settle(transaction: StoredTransaction, position: number): void {
+    for (const [queueId, keys] of transaction.acknowledged) {
+      const queue = this.#tables.queues.get(queueId);
+      if (queue === undefined) continue;
+      for (const key of keys) {
+        if (this.#restored.coversRow(queueId, key, position) || !queue.has(key)) continue;
+        queue.removeRow(key);
+      }
+    }
+  }
+
+  #advanceMarks(transaction: StoredTransaction, position: number): void {
+    for (const { id, epoch, sequence } of transaction.marks) {
+      this.#actions.advance(id, epoch, sequence, position);
+    }
+  }
+
+  #end(
+    transaction: StoredTransaction,
+    how: { isCommitted: boolean; isHeuristic: boolean; position: number },
+  ): void {
+    const { transactions } = this.#tables;
+    transactions.remove(transaction);
+    const { isCommitted, isHeuristic, position } = how;
+    const { xid } = transaction;
+    if (xid === undefined || this.#restored.coversOutcome(position)) return;
+    transactions.decide({ xid, isCommitted, position }, isHeuristic);
+  }
+
+  /** The transaction of a piece: of its first record, or a known one. */
+  #transactionOf(id: number, position: number): StoredTransaction {
+    const { transactions } = this.#tables;
+    const wanted = id === 0 ? position : id;
+    const found = transactions.find(wanted);
+    if (found !== undefined) return found;
+    if (id !== 0 && !this.#restored.isBehind(position)) {
+      throw corrupt(position, `found the transaction ${id}, which has no earlier record`);
+    }
+    const transaction = new StoredTransaction();
+    transaction.id = wanted;
+    transactions.add(transaction);
+    return transaction;
+  }
+
+  /** The transaction that ends; `undefined` where the snapshot was written after that. */
+  #ended(id: number, position: number): StoredTransaction | undefined {
+    const transaction = this.#tables.transactions.find(id);
+    if (transaction === undefined && !this.#restored.isBehind(position)) {
+      throw corrupt(position, `found the end of the transaction ${id}, which is not there`);
+    }
+    return transaction;
+  }
+
+  #read<T>(field: Parameters<typeof readRecord<T>>[0], payload: Payload): T {
+    const { position, bytes, view, start, end } = payload;
+    return readRecord(field, position, bytes, view, start, end);
+  }
+}
