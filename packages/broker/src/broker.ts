@@ -102,6 +102,7 @@ export class Broker {
     try {
       recovery = await journal.open(state, engine);
       state.afterRecovery(ports.wallClock.nowMs());
+      engine.runtimeSettings.load();
       engine.catalog.load();
       // Something may be scheduled, or have fallen due meanwhile.
       engine.endStep();

@@ -71,6 +71,8 @@ export const limits = {
   queueCountMax: 1_000_000,
   /** Matches that address settings may name; each takes part in the creation of an address. Above: EVH_CONFIG. */
   settingsMatchesMax: 10_000,
+  /** Matches for which settings are given at run time; all are said anew with each change. Above: EVH_CONFIG. */
+  runtimeSettingsMax: 1_000,
   /** Sets of address settings that addresses share. Above: the table starts anew, and later ones share anew. */
   settingsResolvedMax: 10_000,
   /** Milliseconds of the longest delay that a setting may name: a hundred years. Above: EVH_CONFIG. */

@@ -12,7 +12,16 @@ describe("the command line without a broker", { concurrency: 2 }, () => {
   test("help names every command and the exit codes", async () => {
     const { code, stdout } = await runCli(["--help"]);
     assert.equal(code, 0);
-    for (const name of ["run", "send", "consume", "browse", "queue", "data", "version"]) {
+    for (const name of [
+      "run",
+      "send",
+      "consume",
+      "browse",
+      "queue",
+      "settings",
+      "data",
+      "version",
+    ]) {
       assert.match(stdout, new RegExp(`^  ${name}\\b`, "m"));
     }
     assert.match(stdout, /^Exit codes:$/m);
@@ -239,6 +248,28 @@ describe("the command line with a broker", { concurrency: 2 }, () => {
     assert.match(stderr, /wrong\.ndjson:2: unknown key bodi; allowed: body, /);
     const got = await broker.cli(["consume", "wrong", "--timeout", "300ms"]);
     assert.equal(got.stdout, "a\n");
+  });
+
+  test("settings are shown, set and unset while the broker runs", async () => {
+    const cli = (args: readonly string[]) => broker.cli(args);
+    const set = await cli(["settings", "set", "set.#", '{"redeliveryDelay":700}']);
+    assert.deepEqual([set.code, set.stderr], [0, ""]);
+    const shown = await cli(["settings", "show", "set.eu", "--json"]);
+    const settings = JSON.parse(shown.stdout);
+    assert.equal(settings.redeliveryDelay, 700);
+    assert.equal(settings.maxDeliveryAttempts, 10);
+    assert.match(
+      (await cli(["settings", "show", "set.eu"])).stdout,
+      /^SETTING +VALUE\n(.*\n)*redeliveryDelay +700\n/,
+    );
+    const line = { addressMatch: "set.#", atRunTime: true, settings: { redeliveryDelay: 700 } };
+    const list = await cli(["settings", "ls", "--json"]);
+    assert.deepEqual(JSON.parse(list.stdout), line);
+    const wrong = await cli(["settings", "set", "set.#", '{"redeliveryDelays":700}']);
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /there is no setting "redeliveryDelays"/);
+    assert.equal((await cli(["settings", "unset", "set.#"])).code, 0);
+    assert.equal((await cli(["settings", "unset", "set.#"])).code, 1);
   });
 
   test("queue ls and stat show queues and what is in them", async () => {

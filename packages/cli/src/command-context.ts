@@ -41,6 +41,20 @@ export function connectFor(context: CommandContext, flags: ConnectionFlags): Pro
   });
 }
 
+/** Does some work with a connection, and closes it whatever comes of it. */
+export async function withConnection(
+  context: CommandContext,
+  flags: ConnectionFlags,
+  work: (connection: Connection) => Promise<void>,
+): Promise<void> {
+  const connection = await connectFor(context, flags);
+  try {
+    await work(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
 /** Reads a whole number of at least `min` for an option. @throws InvalidArgumentError */
 export function countArgument(
   min: number,

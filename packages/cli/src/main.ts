@@ -7,6 +7,7 @@ import { addDataCommand } from "./commands/data.ts";
 import { addQueueCommand } from "./commands/queue.ts";
 import { addRunCommand } from "./commands/run.ts";
 import { addSendCommand } from "./commands/send.ts";
+import { addSettingsCommand } from "./commands/settings.ts";
 import { addVersionCommand, version } from "./commands/version.ts";
 import { errorLine, errorObject } from "./cures.ts";
 import { exitCodes } from "./exit-codes.ts";
@@ -40,6 +41,7 @@ function createProgram(terminal: Terminal): Command {
   addConsumeCommand(program, context);
   addBrowseCommand(program, context);
   addQueueCommand(program, context);
+  addSettingsCommand(program, context);
   addDataCommand(program, context);
   addVersionCommand(program, context);
   return program;

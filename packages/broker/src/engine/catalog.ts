@@ -47,10 +47,7 @@ export class Catalog {
   load(): void {
     const { state } = this.#engine;
     for (const address of state.addresses()) {
-      this.#addresses.set(
-        address.name,
-        new LiveAddress(address, this.#engine.settings.of(address.name)),
-      );
+      this.#addresses.set(address.name, new LiveAddress(address, this.#engine.settings));
     }
     for (const queue of state.queues()) {
       // Whether it was consumed from in an earlier life is not known; an empty one is not missed.
@@ -81,6 +78,15 @@ export class Catalog {
     return this.#addresses.get(name);
   }
 
+  /** Dead or expired messages may go elsewhere from now on: their queues take their expiration away. */
+  settingsChanged(): void {
+    for (const name of this.#engine.settings.sinks()) {
+      const address = this.#addresses.get(name);
+      if (address === undefined) continue;
+      for (const queue of [...address.anycast, ...address.multicast]) queue.mayHoldMoved = true;
+    }
+  }
+
   /** What holds for an address, whether it exists or not. */
   settingsOf(name: string): AddressSettings {
     return this.#addresses.get(name)?.settings ?? this.#engine.settings.of(name);
@@ -104,7 +110,7 @@ export class Catalog {
         { name, routingTypes, autoCreated },
         isTemporary,
       );
-      const address = new LiveAddress(state, this.#engine.settings.of(name));
+      const address = new LiveAddress(state, this.#engine.settings);
       this.#addresses.set(name, address);
       this.#noteChange();
       this.#engine.notifications.addressChanged("ADDRESS_ADDED", address);

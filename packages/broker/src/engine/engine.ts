@@ -15,6 +15,7 @@ import type { LiveQueue } from "./live-queue.ts";
 import { Notifications } from "./notifications.ts";
 import { OutputPool, OutputSchedule } from "./output.ts";
 import { Redelivery } from "./redelivery.ts";
+import { RuntimeSettings } from "./runtime-settings.ts";
 import { RequestDesk } from "./request-desk.ts";
 import { Router } from "./router.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -45,6 +46,7 @@ export class Engine implements JournalListener {
   readonly pool = new OutputPool();
   readonly outputs: OutputSchedule;
   readonly settings: SettingsTable;
+  readonly runtimeSettings: RuntimeSettings;
   readonly catalog: Catalog;
   readonly router: Router;
   readonly redelivery: Redelivery;
@@ -82,6 +84,7 @@ export class Engine implements JournalListener {
     this.state = parts.state;
     this.outputs = new OutputSchedule((task) => parts.ports.timers.atTurnEnd(task));
     this.settings = new SettingsTable(parts.config.addressSettings);
+    this.runtimeSettings = new RuntimeSettings(this);
     this.catalog = new Catalog(this);
     this.router = new Router(this);
     this.redelivery = new Redelivery(this, parts.ports.random);

@@ -1,6 +1,7 @@
 import { limits } from "../limits.ts";
 import type { Selector } from "../selector/selector.ts";
 import type { AddressSettings } from "../settings/setting-table.ts";
+import type { SettingsTable } from "../settings/settings-by-match.ts";
 import type { AddressState } from "../state/address-state.ts";
 import type { QueueState } from "../state/queue-state.ts";
 import type { RowView } from "../state/row-bodies.ts";
@@ -158,8 +159,9 @@ export class LiveQueue {
 /** What the engine keeps of an address: its queues by how they are routed to. */
 export class LiveAddress {
   readonly state: AddressState;
-  /** What holds for it and its queues now. */
-  settings: AddressSettings;
+  readonly #table: SettingsTable;
+  #settings: AddressSettings;
+  #settingsVersion: number;
   readonly anycast: LiveQueue[] = [];
   readonly multicast: LiveQueue[] = [];
   /** The multicast queues by their selectors; `undefined` while there are few, or none has one. */
@@ -181,9 +183,20 @@ export class LiveAddress {
   promisedBytes = 0;
   promisedMs = 0;
 
-  constructor(state: AddressState, settings: AddressSettings) {
+  constructor(state: AddressState, table: SettingsTable) {
     this.state = state;
-    this.settings = settings;
+    this.#table = table;
+    this.#settings = table.of(state.name);
+    this.#settingsVersion = table.version;
+  }
+
+  /** What holds for it and its queues now. Looked up anew only when settings have changed. */
+  get settings(): AddressSettings {
+    if (this.#settingsVersion !== this.#table.version) {
+      this.#settingsVersion = this.#table.version;
+      this.#settings = this.#table.of(this.state.name);
+    }
+    return this.#settings;
   }
 
   get name(): string {

@@ -249,31 +249,11 @@ const addressOperations: readonly Operation<ManagedBroker>[] = [
   }),
 ];
 
-const settings = operation("getAddressSettingsAsJSON", {
-  doc: "The settings that hold for an address",
-  parameters: { addressMatch: text("The name of an address") },
-  result: "json",
-  run: ({ engine }, args) => {
-    const found = engine.settings.of(args.addressMatch);
-    return {
-      DLA: found.deadLetterAddress ?? "",
-      expiryAddress: found.expiryAddress ?? "",
-      maxDeliveryAttempts: found.maxDeliveryAttempts,
-      maxSizeBytes: found.maxSizeBytes,
-      addressFullMessagePolicy: found.addressFullPolicy.toUpperCase(),
-      autoCreateQueues: found.autoCreateQueues,
-      autoDeleteQueues: found.autoDeleteQueues,
-      autoCreateAddresses: found.autoCreateAddresses,
-    };
-  },
-});
-
 /** Making, changing and deleting addresses and queues. */
 export const administrationOperations: readonly Operation<ManagedBroker>[] = [
   ...queueCreations,
   ...queueChanges,
   ...addressOperations,
-  settings,
 ];
 
 function createConfigured(broker: ManagedBroker, json: string, mayExist: boolean): ManagementValue {

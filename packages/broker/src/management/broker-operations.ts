@@ -13,6 +13,7 @@ import { listPage } from "./listing.ts";
 import type { ManagedBroker } from "./managed-broker.ts";
 import { integer, operationsOf, optionalText, text, type Operation } from "./operation.ts";
 import { routingTypeOf } from "./queue-administration.ts";
+import { settingsOperations } from "./settings-operations.ts";
 import { addressColumns, queueColumns } from "./queue-view.ts";
 
 const operation = operationsOf<ManagedBroker>();
@@ -91,4 +92,5 @@ export const brokerOperations: readonly Operation<ManagedBroker>[] = [
   ...administrationOperations,
   ...listings,
   ...clientOperations,
+  ...settingsOperations,
 ];

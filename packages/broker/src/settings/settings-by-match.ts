@@ -58,6 +58,7 @@ export class SettingsTable {
   #wild: Entry[] = [];
   readonly #resolved = new Map<string, AddressSettings>();
   #sinks = new Set<string>();
+  #version = 0;
 
   /** @throws EverholdError EVH_CONFIG */
   constructor(settings: SettingsByMatch = {}) {
@@ -76,6 +77,7 @@ export class SettingsTable {
         `there are address settings for ${entries.length} matches, at most ${limits.settingsMatchesMax} are allowed`,
       );
     }
+    this.#version += 1;
     this.#exact.clear();
     for (const entry of entries) {
       if (!entry.match.isWild) this.#exact.set(entry.match.text, entry);
@@ -103,6 +105,16 @@ export class SettingsTable {
       this.#resolved.set(key, resolved);
     }
     return resolved;
+  }
+
+  /** Another one after each change. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** The addresses that messages of some address may go to when they are dead or have expired. */
+  sinks(): ReadonlySet<string> {
+    return this.#sinks;
   }
 
   /** Whether messages of some address may go to this one when they are dead or have expired. */

@@ -27,6 +27,7 @@ const kinds = [
   "refuse",
   "open",
   "evict",
+  "rule",
   "updateAddress",
   "updateQueue",
   "deleteQueue",

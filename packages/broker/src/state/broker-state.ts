@@ -35,6 +35,7 @@ import {
   type MoveReason,
 } from "./records.ts";
 import { createRowView } from "./row-bodies.ts";
+import { divertRecord, settingsRecord, type DivertDefinition, type Rules } from "./rules.ts";
 import { laneFor, laneOfKey, sequenceOfKey, volatileLaneOffset } from "./row-key.ts";
 import { describeState, hashLines } from "./state-dump.ts";
 import { stateLimits } from "./state-limits.ts";
@@ -248,6 +249,29 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     const address = queue.address;
     this.#tables.removeQueue(queue);
     address.detach(queue);
+    return position;
+  }
+
+  // Rules -------------------------------------------------------------------------------------------------
+
+  /** What was said at run time of how addresses behave, for reading. */
+  get rules(): Rules {
+    return this.#tables.rules;
+  }
+
+  /** Says in JSON what holds for the addresses of a match; `null`: nothing is said any more. */
+  setSettings(match: string, settings: string | null): number {
+    const record = { match, settings };
+    const position = this.#append(recordTypes.settings, 0, settingsRecord, record);
+    this.#tables.rules.applySettings(record);
+    return position;
+  }
+
+  /** Says what a divert is from here on; `null`: it is no more. */
+  setDivert(name: string, definition: DivertDefinition | null): number {
+    const record = { name, definition };
+    const position = this.#append(recordTypes.divert, 0, divertRecord, record);
+    this.#tables.rules.applyDivert(record);
     return position;
   }
 

@@ -41,6 +41,8 @@ import { stateLimits } from "./state-limits.ts";
  * | 41   | RELOCATE         | queue id     | row key, where its body is, its times, the name of   |
  * |      |                  |              | the queue it came from, target queues and keys       |
  * | 46   | REDELIVER_LATER  | queue id     | row key, count, due time, whether others wait for it |
+ * | 44   | SETTINGS         | 0            | what is said of the addresses of a match             |
+ * | 45   | DIVERT           | 0            | a divert, or that it is no more                      |
  * | 47   | RELOCATE_KEYED   | queue id     | as RELOCATE, of a row with a group or a value's key  |
  * | 33   | PREPARED         | 0            | `transaction-records.ts`, as the next two            |
  * | 34   | COMMITTED        | 0            | which rows the messages of a transaction become      |
@@ -68,6 +70,8 @@ export const recordTypes = {
   due: 36,
   relocate: 41,
   redeliverLater: 46,
+  settings: 44,
+  divert: 45,
   relocateKeyed: 47,
   prepared: 33,
   committed: 34,

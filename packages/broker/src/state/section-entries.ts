@@ -21,6 +21,8 @@ export const sectionTags = {
   rows: 4,
   queueEnd: 5,
   producer: 6,
+  settings: 7,
+  divert: 8,
   largeMessage: 12,
   transaction: 9,
   outcomes: 10,

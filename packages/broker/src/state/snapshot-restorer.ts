@@ -5,6 +5,7 @@ import { largeListBytes, readLargeList } from "./large-body.ts";
 import { createNewRow, type NewRow, type QueueState } from "./queue-state.ts";
 import { RestoredRanges } from "./restored-ranges.ts";
 import { isLane, laneOfKey, rowKey, sequenceOfKey, volatileLaneOffset } from "./row-key.ts";
+import { divertEntry, settingsEntry } from "./rules.ts";
 import {
   addressEntry,
   catalogEntry,
@@ -145,6 +146,12 @@ export class SnapshotRestorer {
       }
       case sectionTags.address:
         this.#restoreAddress(asOf, reader);
+        return;
+      case sectionTags.settings:
+        this.#tables.rules.applySettings(settingsEntry.read(reader, 0));
+        return;
+      case sectionTags.divert:
+        this.#tables.rules.applyDivert(divertEntry.read(reader, 0));
         return;
       case sectionTags.largeMessage:
         this.#restoreLargeMessage(asOf, reader);

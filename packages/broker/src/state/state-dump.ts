@@ -10,6 +10,11 @@ import { xidKey } from "./xid.ts";
  */
 export function describeState(tables: StateTables, emit: (line: string) => void): void {
   emit(`catalog nextId=${tables.nextId} expiryBaseMs=${tables.expiry.baseMs}`);
+  for (const [match, settings] of byName(tables.rules.settings))
+    emit(`settings ${match} ${settings}`);
+  for (const [name, divert] of byName(tables.rules.diverts)) {
+    emit(`divert ${name} ${JSON.stringify(divert)}`);
+  }
   for (const address of sorted(tables.addresses.values())) {
     if (!address.isStored) continue;
     emit(`address ${address.id} ${JSON.stringify(address.definition)}`);
@@ -124,6 +129,10 @@ function producerLines(tables: StateTables): string[] {
 
 function sorted<T extends { readonly id: number }>(items: Iterable<T>): T[] {
   return [...items].toSorted((left, right) => left.id - right.id);
+}
+
+function byName<T>(items: ReadonlyMap<string, T>): [string, T][] {
+  return [...items].toSorted(([one], [other]) => (one < other ? -1 : 1));
 }
 
 function hex(bytes: Uint8Array): string {

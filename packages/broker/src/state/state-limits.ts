@@ -20,6 +20,10 @@ export const stateLimits = {
   nameCharsMax: 4_096,
   /** Characters of a queue's filter in a record; the engine refuses filters earlier. More: RangeError. */
   filterCharsMax: 65_536,
+  /** Characters of the settings of one match as JSON; all settings with the longest names fit. More: RangeError. */
+  settingsCharsMax: 65_536,
+  /** Addresses that one divert forwards to. The engine refuses more with EVH_REJECTED. */
+  divertTargetsMax: 64,
   /** Characters of the key of a value in a last-value queue; keys are in memory. More: EVH_REJECTED. */
   lastValueCharsMax: 1_024,
   /** How far a dispatch limit runs ahead of the consumers of a quiet lane, in rows. */

@@ -9,6 +9,7 @@ import type { BodyView } from "./message-arena.ts";
 import { MessagePlan } from "./message-plan.ts";
 import { defaultQueueDefinition } from "./queue-definition.ts";
 import type { QueueState } from "./queue-state.ts";
+import type { DivertDefinition } from "./rules.ts";
 import { moveReasons } from "./records.ts";
 import { createRowView } from "./row-bodies.ts";
 import { isLane, laneOfKey } from "./row-key.ts";
@@ -80,6 +81,8 @@ export class StateAndModel {
   /** Addresses with their duplicate ids; those that a restart keeps are in `storedAddresses`. */
   readonly addresses = new Map<string, string[]>();
   readonly storedAddresses = new Set<string>();
+  readonly settings = new Map<string, string>();
+  readonly diverts = new Map<string, DivertDefinition>();
   /** The fingerprint of the state at each end of the log. */
   readonly fingerprints = new Map<number, string>();
   readonly snapshots: MemorySnapshot[] = [];
@@ -107,6 +110,8 @@ export class StateAndModel {
     this.#commit();
     this.#checkRetained();
     assert.equal(this.state.findQueue("none"), undefined);
+    assert.deepEqual(new Map(this.state.rules.settings), this.settings);
+    assert.deepEqual(new Map(this.state.rules.diverts), this.diverts);
     for (const [name, duplicates] of this.addresses) {
       const address = this.#address(name);
       assert.deepEqual(
@@ -189,6 +194,9 @@ export class StateAndModel {
       case "evict":
         this.#changeProducer(kind, a, b, c);
         return;
+      case "rule":
+        this.#changeRule(`rule${a % 4}`, b, c);
+        return;
       case "updateAddress":
       case "deleteAddress":
         this.#changeAddress(kind, a);
@@ -250,6 +258,22 @@ export class StateAndModel {
     const isStored = durable && !temporary;
     if (isStored) this.storedAddresses.add(addressName);
     this.queues.set(name, { name, addressName, isStored, rows: [] });
+  }
+
+  #changeRule(name: string, b: number, c: number): void {
+    if (b % 2 === 0) {
+      const settings = c % 4 === 0 ? null : `{"redeliveryDelay":${c}}`;
+      this.state.setSettings(name, settings);
+      if (settings === null) this.settings.delete(name);
+      else this.settings.set(name, settings);
+      return;
+    }
+    const forwardTo = [`address${c % 3}`];
+    const rest = { routingName: name, address: "address0", filter: null, exclusive: false };
+    const definition = c % 4 === 0 ? null : { ...rest, forwardTo, routing: c % 3 };
+    this.state.setDivert(name, definition);
+    if (definition === null) this.diverts.delete(name);
+    else this.diverts.set(name, definition);
   }
 
   #changeAddress(kind: "updateAddress" | "deleteAddress", a: number): void {

@@ -30,6 +30,7 @@ import {
   relocateRecord,
 } from "./records.ts";
 import { isLane, laneOfKey, rowKey, volatileLaneOffset } from "./row-key.ts";
+import { divertRecord, settingsRecord } from "./rules.ts";
 import { SnapshotRestorer } from "./snapshot-restorer.ts";
 import type { StateTables } from "./state-tables.ts";
 import { TransactionRecovery } from "./transaction-recovery.ts";
@@ -196,6 +197,12 @@ export class StateRecovery {
         return;
       case recordTypes.redeliverLater:
         this.#applyRedeliverLater(reference, payload);
+        return;
+      case recordTypes.settings:
+        this.#tables.rules.applySettings(this.#read(settingsRecord, payload));
+        return;
+      case recordTypes.divert:
+        this.#tables.rules.applyDivert(this.#read(divertRecord, payload));
         return;
       case recordTypes.producer:
         this.#applyProducer(payload);

@@ -5,6 +5,7 @@ import { setKeyAt } from "./key-codec.ts";
 import type { Lane } from "./lane.ts";
 import type { QueueState } from "./queue-state.ts";
 import { volatileLaneOffset } from "./row-key.ts";
+import { divertEntry, settingsEntry } from "./rules.ts";
 import {
   addressEntry,
   catalogEntry,
@@ -23,7 +24,16 @@ import {
 import type { StateTables } from "./state-tables.ts";
 import { TransactionSnapshot } from "./transaction-snapshot.ts";
 
-type Phase = "catalog" | "transactions" | "addresses" | "large" | "queues" | "producers" | "done";
+type Phase =
+  | "catalog"
+  | "settings"
+  | "diverts"
+  | "transactions"
+  | "addresses"
+  | "large"
+  | "queues"
+  | "producers"
+  | "done";
 
 /**
  * Writes the state down, one section a call, while it goes on changing. What is created after the first
@@ -39,6 +49,8 @@ export class StateSnapshot {
   #addressIds: number[] = [];
   #queueIds: number[] = [];
   #largePositions: number[] = [];
+  #matches: string[] = [];
+  #diverts: string[] = [];
   /** Index into the list of ids, or slot of a producer, to go on with. */
   #next = 0;
   /** Where to go on inside a queue whose rows did not fit; lane −1 before it has begun. */
@@ -85,7 +97,15 @@ export class StateSnapshot {
       case "catalog":
         this.#writeCatalog();
         this.#transactions.begin();
-        this.#enter("transactions");
+        this.#enter("settings");
+        return;
+      case "settings":
+        if (this.#next === this.#matches.length) this.#enter("diverts");
+        else this.#writeSettings(this.#matches[this.#next] ?? "");
+        return;
+      case "diverts":
+        if (this.#next === this.#diverts.length) this.#enter("transactions");
+        else this.#writeDivert(this.#diverts[this.#next] ?? "");
         return;
       case "transactions":
         // In front of all that their commits change: what of it they have not changed yet is found here.
@@ -127,9 +147,27 @@ export class StateSnapshot {
       .filter((queue) => queue.isStored)
       .map((queue) => queue.id);
     this.#largePositions = this.#tables.large.storedPositions();
+    this.#matches = [...this.#tables.rules.settings.keys()];
+    this.#diverts = [...this.#tables.rules.diverts.keys()];
     this.#writer.u8(sectionTags.catalog);
     const { nextId, expiry } = this.#tables;
     catalogEntry.write(this.#writer, { nextId, expiryBaseMs: expiry.baseMs }, 0);
+  }
+
+  #writeSettings(match: string): void {
+    this.#next += 1;
+    const settings = this.#tables.rules.settings.get(match);
+    if (settings === undefined) return;
+    this.#writer.u8(sectionTags.settings);
+    settingsEntry.write(this.#writer, { match, settings }, 0);
+  }
+
+  #writeDivert(name: string): void {
+    this.#next += 1;
+    const definition = this.#tables.rules.diverts.get(name);
+    if (definition === undefined) return;
+    this.#writer.u8(sectionTags.divert);
+    divertEntry.write(this.#writer, { name, definition }, 0);
   }
 
   #writeAddress(id: number): void {

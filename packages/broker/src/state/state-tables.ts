@@ -11,6 +11,7 @@ import type { RecordLog } from "./record-log.ts";
 import type { RowBodies } from "./row-bodies.ts";
 import { volatileBase } from "./row-key.ts";
 import { RowStore } from "./row-store.ts";
+import { Rules } from "./rules.ts";
 import { Schedule } from "./schedule.ts";
 import { TransactionTable, type TransactionContext } from "./transaction-table.ts";
 
@@ -26,6 +27,7 @@ export class StateTables implements QueueContext, RowBodies, TransactionContext 
   readonly arena = new MessageArena();
   readonly large = new LargeBodies();
   readonly producers = new ProducerMarks();
+  readonly rules = new Rules();
   readonly expiry = new ExpiryScale();
   readonly origins = new Origins();
   readonly schedule = new Schedule(

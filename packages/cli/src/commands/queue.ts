@@ -3,8 +3,8 @@ import { EverholdError, type Connection, type QueueInfo } from "everhold";
 
 import {
   addConnectionOptions,
-  connectFor,
   type CommandContext,
+  withConnection,
   type ConnectionFlags,
 } from "../command-context.ts";
 import { limits } from "../limits.ts";
@@ -50,19 +50,6 @@ export function addQueueCommand(program: Command, context: CommandContext): void
       else await print(context.terminal, await readQueues(connection, name, context.terminal.stop));
     });
   });
-}
-
-async function withConnection(
-  context: CommandContext,
-  flags: ConnectionFlags,
-  work: (connection: Connection) => Promise<void>,
-): Promise<void> {
-  const connection = await connectFor(context, flags);
-  try {
-    await work(connection);
-  } finally {
-    await connection.close();
-  }
 }
 
 /** All queues, or the one of this name. @throws EverholdError EVH_QUEUE_DOES_NOT_EXIST */
