@@ -121,6 +121,12 @@ export const limits = {
   forcedDeliveriesMax: 64,
   /** Notifications that one step makes. Further ones of the step are dropped. */
   notificationsPerStepMax: 10_000,
+  /** Milliseconds of the longest timer; what is due later is looked at again then. */
+  timerMsMax: 2_147_483_647,
+  /** Message groups of one queue whose owner is known. Above: that of the group used longest ago is forgotten. */
+  groupsPerQueueMax: 65_536,
+  /** Characters of a group's id that people are shown. The rest is cut off. */
+  groupNameCharsMax: 256,
   /** Requests for credit that wait, one for each session and address. Above: EVH_ADDRESS_FULL for the producer. */
   creditRequestsMax: 100_000,
   /** Milliseconds that granted credit counts which nobody uses, when those who wait for more are served. */

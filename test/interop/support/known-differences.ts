@@ -252,15 +252,9 @@ const sections: Readonly<Record<string, readonly KnownDifference[]>> = {
   ],
   "Not there yet": [
     {
-      what: "Messages of one group go to any consumer; in Artemis to one as long as it is there.",
-      why: "Not built yet.",
-      programs: /^messages of one group/,
-      paths: /\.to\d/,
-    },
-    {
-      what: "Last-value, ring and non-destructive queues, and consumers or a delay before dispatch, are attributes that are reported back and have no effect.",
-      why: "Not built yet. The log names them when the queue is created.",
-      programs: /^a (last-value|ring) queue|^a queue that (is not emptied|waits for consumers)/,
+      what: "A last-value queue is an attribute that is reported back and has no effect.",
+      why: "Not built yet. The log names it when the queue is created.",
+      programs: /^a last-value queue/,
     },
     {
       what: "XA transactions are refused with code 213.",

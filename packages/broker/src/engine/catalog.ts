@@ -196,6 +196,8 @@ export class Catalog {
     this.#engine.state.updateQueue(queue.state, definition);
     this.#noteChange();
     queue.selector = selector;
+    queue.redefine();
+    this.#engine.touch(queue);
     address.removeQueue(queue);
     address.addQueue(queue);
     this.#warnOfUnused(definition);
@@ -373,14 +375,6 @@ function checkCount(what: string, count: number, max: number): void {
 const unusedAttributes = [
   "lastValue",
   "lastValueKey",
-  "nonDestructive",
-  "consumersBeforeDispatch",
-  "delayBeforeDispatch",
-  "groupRebalance",
-  "groupRebalancePauseDispatch",
-  "groupBuckets",
-  "groupFirstKey",
   "autoDeleteDelay",
   "autoDeleteMessageCount",
-  "ringSize",
 ] as const satisfies readonly (keyof QueueDefinition)[];

@@ -26,8 +26,15 @@ export class Consumer {
   /** Messages it was handed, and those of them that its client settled; for people to see. */
   deliveredCount = 0;
   acknowledgedCount = 0;
-  /** Where a browser, or a consumer with a filter, looks next; others take the head of the queue. */
-  readonly cursor: ScanCursor | undefined;
+  /**
+   * Where it looks next, if it is a browser or has a filter, or where messages of the queue are not for
+   * everybody; others take the head of the queue.
+   */
+  cursor: ScanCursor | undefined;
+  /** It acknowledges without taking away: each such consumer sees all messages. */
+  readonly readsOnly: boolean;
+  /** Where `readsOnly`: keys of messages that came back, and are handed out again before others. */
+  recalled: number[] = [];
   /** Sequences of forced deliveries that were asked for and not answered. */
   readonly forcedDeliveries: number[] = [];
   /** Bytes that may still be delivered; one delivery may make it negative. */
@@ -47,8 +54,9 @@ export class Consumer {
     this.isBrowser = options.isBrowser;
     this.priority = options.priority;
     this.createdMs = session.engine.nowMs();
-    this.cursor =
-      options.isBrowser || options.selector !== undefined ? new ScanCursor() : undefined;
+    this.readsOnly = !options.isBrowser && queue.traits.isNonDestructive;
+    const looksFurther = options.isBrowser || options.selector !== undefined || this.readsOnly;
+    this.cursor = looksFurther || queue.groups !== undefined ? new ScanCursor() : undefined;
   }
 
   /** Whether it may be given a message as far as credits and the session's state go. */

@@ -5,7 +5,9 @@ import { limits } from "../limits.ts";
 import { createRowView, type RowView } from "../state/row-bodies.ts";
 import { priorityMax } from "../state/row-key.ts";
 import type { Consumer } from "./consumer.ts";
+import type { DispatchGate } from "./dispatch-gate.ts";
 import type { Engine } from "./engine.ts";
+import { GroupMember, withFlag } from "./group-member.ts";
 import type { LiveQueue } from "./live-queue.ts";
 
 /** What one attempt to hand out a message came to. */
@@ -40,6 +42,14 @@ export class Dispatcher {
     offset: 0,
   };
 
+  /** Whether the queue that is pumped gives messages to browsers only. */
+  #isHeld = false;
+  /** The row to offer is one that came back to a consumer that takes nothing away. */
+  #isRecalled = false;
+  /** What was handed out was for nobody else: the next round begins where this one did. */
+  #keepsTurn = false;
+  readonly #member = new GroupMember();
+
   constructor(engine: Engine) {
     this.#engine = engine;
   }
@@ -52,6 +62,8 @@ export class Dispatcher {
       this.#answerForcedDeliveries(queue);
       return;
     }
+    if (queue.groups === undefined && queue.state.groupedCount > 0) queue.beginGroups();
+    this.#isHeld = queue.isPaused || (queue.gate !== undefined && !this.#opens(queue, queue.gate));
     for (let count = 0; count < limits.dispatchPerStepMax; count += 1) {
       const attempt = this.#attempt(queue);
       if (attempt === "waiting") return;
@@ -68,7 +80,8 @@ export class Dispatcher {
    * written together with the rows and nobody waits for a second write.
    */
   prepare(queue: LiveQueue): void {
-    if (queue.isDeleted || queue.isBroken || queue.isPaused) return;
+    if (queue.isDeleted || queue.isBroken || queue.isPaused || queue.traits.isNonDestructive)
+      return;
     if (!queue.consumers.some(isWaiting)) return;
     for (let priority = priorityMax; priority >= 0; priority -= 1) {
       const key = queue.state.nextStored(priority);
@@ -95,7 +108,9 @@ export class Dispatcher {
         if (only !== undefined && consumer !== only && !consumer.isBrowser) continue;
         const attempt = this.#offer(queue, consumer);
         if (attempt === "idle") continue;
-        if (attempt === "handled") queue.rotation = (queue.rotation + step + 1) % size;
+        if (attempt === "handled" && !this.#keepsTurn) {
+          queue.rotation = (queue.rotation + step + 1) % size;
+        }
         return attempt;
       }
       groupStart = groupEnd;
@@ -105,7 +120,8 @@ export class Dispatcher {
 
   /** Gives the consumer its next message, if there is one. */
   #offer(queue: LiveQueue, consumer: Consumer): Attempt {
-    if (!consumer.isReady || (queue.isPaused && !consumer.isBrowser)) return "idle";
+    if (!consumer.isReady || (this.#isHeld && !consumer.isBrowser)) return "idle";
+    this.#keepsTurn = false;
     const link = consumer.session.sink.link;
     if (!link.isWritable) {
       link.isHeldBack = true;
@@ -121,13 +137,15 @@ export class Dispatcher {
       if (!consumer.isBrowser) this.#engine.expire(queue, key);
       return "handled";
     }
-    if (!consumer.isBrowser && !this.#engine.state.prepareDispatch(queue.state, key)) {
+    const takes = !consumer.isBrowser && !consumer.readsOnly;
+    if (takes && !this.#engine.state.prepareDispatch(queue.state, key)) {
       consumer.cursor?.rewind(key);
       this.#engine.awaitCommit(queue);
       return "waiting";
     }
     if (!this.#find(queue, row)) {
-      consumer.cursor?.rewind(key);
+      if (this.#isRecalled) consumer.recalled.unshift(key);
+      else consumer.cursor?.rewind(key);
       return "waiting";
     }
     this.#deliver(queue, consumer, key);
@@ -138,6 +156,7 @@ export class Dispatcher {
     const row = this.#row;
     const body = this.#body;
     const session = consumer.session;
+    if (!consumer.isBrowser) this.#claimGroup(queue, consumer, key);
     const counted = row.deliveryCount + (consumer.isBrowser ? 0 : 1);
     // A browser is told how often a message was delivered before, which may be never.
     const least = row.redelivered ? 2 : consumer.isBrowser ? 0 : 1;
@@ -156,31 +175,85 @@ export class Dispatcher {
     }
     if (!consumer.isUnlimited) consumer.credits -= frameBytes;
     if (consumer.isBrowser) return;
+    consumer.deliveredCount += 1;
     if (session.isPreAcknowledged) {
-      this.#engine.acknowledgeOne(queue, key);
+      if (!consumer.readsOnly) this.#engine.acknowledgeOne(queue, key);
       return;
     }
     consumer.deliveries.push(row.messageId, key);
-    consumer.deliveredCount += 1;
-    queue.state.take(key);
+    if (!consumer.readsOnly) queue.state.take(key);
+  }
+
+  /** The consumer gets the message in `#body`: whose its group is, and what the message says of that. */
+  #claimGroup(queue: LiveQueue, consumer: Consumer, key: number): void {
+    const { groups, traits } = queue;
+    if (groups === undefined) {
+      const isFirst = traits.isExclusive && consumer.deliveredCount === 0;
+      if (isFirst) this.#markFirst(traits.groupFirstKey);
+      return;
+    }
+    const group = queue.state.groupOf(key);
+    if (group === 0) return;
+    const { view, offset } = this.#body;
+    const member = this.#member.read(view, offset, offset + this.#row.messageLength);
+    const isOwned = groups.isOwned(group);
+    this.#keepsTurn = isOwned || member.endsGroup;
+    if (member.endsGroup) groups.close(group);
+    else if (isOwned) groups.touch(group);
+    else {
+      groups.assign(group, member.nameIn(this.#body.bytes), consumer);
+      this.#markFirst(traits.groupFirstKey);
+    }
+  }
+
+  /** Has the message in `#body` say that it is the first of its group for its consumer. */
+  #markFirst(key: string | undefined): void {
+    if (key === undefined) return;
+    const body = this.#body;
+    const marked = withFlag(body.bytes, body.offset, body.offset + this.#row.messageLength, key);
+    body.bytes = marked;
+    body.view = new DataView(marked.buffer, marked.byteOffset, marked.length);
+    body.offset = 0;
+    this.#row.messageLength = marked.length;
+  }
+
+  /** Whether the queue's gate is open; where time alone may open it, the queue is looked at again then. */
+  #opens(queue: LiveQueue, gate: DispatchGate): boolean {
+    const nowMs = this.#engine.nowMs();
+    if (gate.opens(queue, nowMs)) return true;
+    if (gate.needsTimer(nowMs)) {
+      this.#engine.touchAfter(queue, gate.opensAtMs - nowMs);
+    }
+    return false;
   }
 
   /** The key of the row to offer next; `noKey`, or `wait` when its bytes have to be read first. */
   #nextKey(queue: LiveQueue, consumer: Consumer): number {
     const commit = this.#engine.journal.commitPosition;
     const cursor = consumer.cursor;
+    this.#isRecalled = false;
     if (cursor === undefined) {
       const key = queue.state.firstReady(commit);
       return queue.hasHolds && key !== noKey && queue.isHeldBack(key) ? noKey : key;
     }
-    const selector = consumer.selector;
+    const { selector } = consumer;
+    const groups = consumer.isBrowser ? undefined : queue.groups;
     consumer.isScanUnfinished = false;
+    if (consumer.recalled.length > 0) {
+      const key = nextRecalled(queue, consumer);
+      this.#isRecalled = key !== noKey;
+      if (this.#isRecalled) return key;
+    }
     for (let count = 0; count < limits.filterRowsPerStep; count += 1) {
       const key = queue.state.scan(cursor, commit, false);
       if (key === noKey) return key;
       if (queue.hasHolds && !consumer.isBrowser && queue.isHeldBack(key)) {
         cursor.rewind(key);
         return noKey;
+      }
+      if (groups !== undefined) {
+        const group = queue.state.groupOf(key);
+        if (group !== 0 && !groups.admits(group, key, consumer)) continue;
       }
       if (selector === undefined) return key;
       const row = this.#row;
@@ -264,7 +337,7 @@ export class Dispatcher {
         continue;
       }
       const { link } = consumer.session.sink;
-      const isServed = consumer.isReady && (consumer.isBrowser || !queue.isPaused);
+      const isServed = consumer.isReady && (consumer.isBrowser || !this.#isHeld);
       if (isServed && (consumer.isScanUnfinished || !link.isWritable)) {
         // What the connection has no room for is still deliverable: the answer comes after it.
         if (!consumer.isScanUnfinished) link.isHeldBack = true;
@@ -277,6 +350,14 @@ export class Dispatcher {
       consumer.forcedDeliveries.length = 0;
     }
   }
+}
+
+/** The key of the first message that came back to a consumer and is still there; `noKey` for none. */
+function nextRecalled(queue: LiveQueue, consumer: Consumer): number {
+  for (let key = consumer.recalled.shift(); key !== undefined; key = consumer.recalled.shift()) {
+    if (queue.state.isReady(key)) return key;
+  }
+  return noKey;
 }
 
 /** Whether a consumer would take a message at once. */

@@ -17,6 +17,7 @@ import { OutputPool, OutputSchedule } from "./output.ts";
 import { Redelivery } from "./redelivery.ts";
 import { RuntimeSettings } from "./runtime-settings.ts";
 import { RequestDesk } from "./request-desk.ts";
+import { Retention } from "./retention.ts";
 import { Router } from "./router.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { Session } from "./session.ts";
@@ -50,6 +51,7 @@ export class Engine implements JournalListener {
   readonly catalog: Catalog;
   readonly router: Router;
   readonly redelivery: Redelivery;
+  readonly retention: Retention;
   readonly scheduler: Scheduler;
   readonly credits: CreditDesk;
   readonly requests: RequestDesk;
@@ -88,6 +90,7 @@ export class Engine implements JournalListener {
     this.catalog = new Catalog(this);
     this.router = new Router(this);
     this.redelivery = new Redelivery(this, parts.ports.random);
+    this.retention = new Retention(this);
     this.scheduler = new Scheduler(this, parts.ports.timers);
     this.credits = new CreditDesk(this);
     this.requests = new RequestDesk(this);
@@ -126,6 +129,15 @@ export class Engine implements JournalListener {
     if (this.#isLaterAsked) return;
     this.#isLaterAsked = true;
     this.#ports.timers.atTurnEnd(this.#touchLaterOnes);
+  }
+
+  /** The queue may have something to hand out in `delayMs`. */
+  touchAfter(queue: LiveQueue, delayMs: number): void {
+    this.#ports.timers.after(Math.min(delayMs, limits.timerMsMax), () => {
+      if (this.#isHalted) return;
+      this.touch(queue);
+      this.endStep();
+    });
   }
 
   /** The queue has something to hand out once what was appended so far is committed. */
@@ -167,6 +179,7 @@ export class Engine implements JournalListener {
   endStep(): void {
     if (this.#isHalted) return;
     this.notifications.send();
+    this.retention.enforce();
     while (this.#touched.length > 0) {
       const pumping = this.#touched;
       this.#touched = this.#pumping;
@@ -178,6 +191,7 @@ export class Engine implements JournalListener {
       pumping.length = 0;
       this.notifications.send();
     }
+    this.retention.enforce();
     for (const queue of this.#grown) {
       queue.hasNewRows = false;
       this.#dispatcher.prepare(queue);

@@ -5,17 +5,23 @@ import type { SettingsTable } from "../settings/settings-by-match.ts";
 import type { AddressState } from "../state/address-state.ts";
 import type { QueueState } from "../state/queue-state.ts";
 import type { RowView } from "../state/row-bodies.ts";
+import { ScanCursor } from "../state/scan-cursor.ts";
 import type { ClientLink } from "./client-link.ts";
 import type { Consumer } from "./consumer.ts";
+import { DispatchGate } from "./dispatch-gate.ts";
 import { Holds } from "./holds.ts";
+import { MessageGroups } from "./message-groups.ts";
 import type { Provenance } from "./provenance.ts";
 import { QueueCounts } from "./queue-counts.ts";
+import { traitsOf, type QueueTraits } from "./queue-traits.ts";
 import { SubscriptionIndex } from "./subscription-index.ts";
 
 /** What the engine keeps of a queue beside its state: who consumes, and what the pump waits for. */
 export class LiveQueue {
   readonly state: QueueState;
   readonly address: LiveAddress;
+  /** What kind of queue it is. */
+  traits: QueueTraits;
   /** The queue's own filter; it decides at routing. */
   selector: Selector | undefined;
   /** What has become of its messages. */
@@ -26,7 +32,7 @@ export class LiveQueue {
   readonly consumers: Consumer[] = [];
   /** Where those of each priority end in `consumers`. */
   readonly priorityEnds: number[] = [];
-  /** Consumers that look further than the head of the queue: browsers, and those with a filter. */
+  /** Consumers that look further than the head of the queue: browsers, those with a filter, and others. */
   cursorCount = 0;
   /** Whether any of them may wait for the answer to a forced delivery. */
   mayAwaitMarker = false;
@@ -46,6 +52,14 @@ export class LiveQueue {
   newestPosition = 0;
   /** Messages that those behind them wait for; undefined for none. */
   #holds: Holds | undefined;
+  /** Who gets which message group; made with the first message of one. */
+  groups: MessageGroups | undefined;
+  /** Says when the queue may begin to hand out; `undefined` for always. */
+  gate: DispatchGate | undefined;
+  /** In the list of queues that may hold too much. */
+  isOverfull = false;
+  /** In such a queue, what came back in this step. */
+  readonly returnedKeys: number[] = [];
   /** Nothing is handed out, except to browsers. Not kept over a restart. */
   isPaused: boolean;
   /** A message's bytes are being read from the disk; the pump waits. */
@@ -71,6 +85,8 @@ export class LiveQueue {
   ) {
     this.state = state;
     this.address = address;
+    this.traits = traitsOf(state.definition);
+    this.gate = isGated(this.traits) ? new DispatchGate() : undefined;
     this.selector = selector;
     this.owner = owner;
     this.mayHoldMoved = mayHoldMoved;
@@ -82,9 +98,44 @@ export class LiveQueue {
     return this.state.definition.name;
   }
 
-  /** Whether what comes to it is dropped: it is to hold nothing while nobody consumes from it. */
+  /** Whether what comes to it is dropped: while it is disabled, or nobody consumes from it and it is to be empty then. */
   get keepsNothing(): boolean {
-    return this.takerCount === 0 && this.state.definition.purgeOnNoConsumers;
+    const { purgeOnNoConsumers, enabled } = this.state.definition;
+    return enabled === false || (this.takerCount === 0 && purgeOnNoConsumers);
+  }
+
+  /** Whether messages have to go when others come. */
+  get limitsItself(): boolean {
+    return this.traits.ringSize >= 0;
+  }
+
+  /** Its attributes have changed. Consumers that are there stay as they are. */
+  redefine(): void {
+    const before = this.traits;
+    this.traits = traitsOf(this.state.definition);
+    if (before.groupBuckets !== this.traits.groupBuckets) this.#endGroups();
+    if (!isGated(this.traits)) this.gate = undefined;
+    else this.gate ??= new DispatchGate();
+  }
+
+  /**
+   * Tells message groups apart from now on, if it is to and holds messages of any: each consumer looks for
+   * those that are for it.
+   */
+  beginGroups(): void {
+    const { groupBuckets, isExclusive, isNonDestructive } = this.traits;
+    if (groupBuckets === 0 || isExclusive || isNonDestructive) return;
+    this.groups = new MessageGroups(groupBuckets);
+    for (const consumer of this.consumers) {
+      if (consumer.cursor !== undefined) continue;
+      consumer.cursor = new ScanCursor();
+      this.cursorCount += 1;
+    }
+  }
+
+  #endGroups(): void {
+    this.groups?.closeAll();
+    this.groups = undefined;
   }
 
   /** Adds a consumer behind those of its priority and above those of a lower one. */
@@ -98,6 +149,11 @@ export class LiveQueue {
     if (consumer.isBrowser) return;
     this.takerCount += 1;
     this.wasConsumed = true;
+    if (this.traits.rebalancesGroups) {
+      this.groups?.closeAll();
+      if (this.traits.pausesToRebalance) this.gate?.close();
+    }
+    this.gate?.consumerAdded(this, consumer.createdMs);
   }
 
   /** Whether messages may wait for one before them that comes again later. */
@@ -133,7 +189,10 @@ export class LiveQueue {
     this.consumers.splice(index, 1);
     this.#markPriorities();
     if (consumer.cursor !== undefined) this.cursorCount -= 1;
-    if (!consumer.isBrowser) this.takerCount -= 1;
+    if (consumer.isBrowser) return;
+    this.takerCount -= 1;
+    if (this.takerCount === 0) this.gate?.close();
+    this.groups?.forget(consumer);
     if (this.#onlyTaker === consumer) this.#onlyTaker = undefined;
   }
 
@@ -231,4 +290,10 @@ export class LiveAddress {
 function removeFrom(queues: LiveQueue[], queue: LiveQueue): void {
   const index = queues.indexOf(queue);
   if (index >= 0) queues.splice(index, 1);
+}
+
+/** Whether something may hold back what a queue hands out. */
+function isGated(traits: QueueTraits): boolean {
+  const { consumersBeforeDispatch, rebalancesGroups, pausesToRebalance } = traits;
+  return consumersBeforeDispatch > 0 || (rebalancesGroups && pausesToRebalance);
 }

@@ -2,7 +2,7 @@
  * What has become of the messages of a queue since the broker started, or since somebody set a count back
  * to 0. In memory only; what a restart finds in the queue counts as added.
  *
- * Each message that was added is acknowledged, expired, killed, or still there. So nothing is counted
+ * Each message that was added is acknowledged, expired, killed, replaced, or still there. So nothing is counted
  * when one is acknowledged, and those that were removed, moved or purged count as acknowledged, too.
  */
 export class QueueCounts {
@@ -12,6 +12,8 @@ export class QueueCounts {
   expiredTotal = 0;
   /** Messages that were delivered too often, or sent to the dead-letter address. */
   killedTotal = 0;
+  /** Messages that gave way to newer ones. */
+  replacedTotal = 0;
   #addedBase = 0;
   #acknowledgedBase = 0;
   #expiredBase = 0;
@@ -55,6 +57,7 @@ export class QueueCounts {
   }
 
   #acknowledgedTotal(messageCount: number): number {
-    return this.addedTotal - this.expiredTotal - this.killedTotal - messageCount;
+    const { addedTotal, expiredTotal, killedTotal, replacedTotal } = this;
+    return addedTotal - expiredTotal - killedTotal - replacedTotal - messageCount;
   }
 }

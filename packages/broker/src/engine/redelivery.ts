@@ -4,6 +4,7 @@ import { limits } from "../limits.ts";
 import type { MoveReason } from "../state/records.ts";
 import { createRowView } from "../state/row-bodies.ts";
 import { ScanCursor } from "../state/scan-cursor.ts";
+import type { Consumer } from "./consumer.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveQueue } from "./live-queue.ts";
 import { redeliveryDelayMs } from "./redelivery-delay.ts";
@@ -56,7 +57,19 @@ export class Redelivery {
     if (queue.isDeleted) return;
     if (isAttempt && this.#countAttempt(queue, key)) return;
     queue.state.giveBack(key);
+    if (queue.limitsItself) this.#engine.retention.returned(queue, key);
     this.#offerAgain(queue, key);
+  }
+
+  /** Hands messages again to a consumer that took nothing away. `isAttempt` says whether the first counts. */
+  recall(consumer: Consumer, keys: readonly number[], isAttempt: boolean): void {
+    const { queue } = consumer;
+    if (queue.isDeleted || consumer.isClosed) return;
+    const first = keys[0];
+    if (isAttempt && first !== undefined && queue.state.isReady(first))
+      this.#countRead(queue, first);
+    consumer.recalled = [...keys, ...consumer.recalled];
+    this.#engine.touch(queue);
   }
 
   /** Keeps a message back until a time after an attempt; `count` says how many there were. */
@@ -73,6 +86,7 @@ export class Redelivery {
   showDue(queue: LiveQueue, key: number): void {
     if (queue.isDeleted || !queue.state.isScheduled(key)) return;
     queue.state.showDue(key);
+    if (queue.limitsItself) this.#engine.retention.returned(queue, key);
     this.#offerAgain(queue, key);
   }
 
@@ -98,6 +112,7 @@ export class Redelivery {
     this.#note(queue, key, reason);
     this.mayRelease(queue);
     target.counts.addedTotal += 1;
+    if (target.limitsItself) this.#engine.retention.added(target);
     const position = this.#engine.state.move(queue.state, key, [target.state], reason);
     // What is in no journal waits for no commit, and perhaps none comes.
     if (position >= 0) this.#engine.rowAdded(target);
@@ -157,6 +172,17 @@ export class Redelivery {
       }
     }
     this.#engine.touch(queue);
+  }
+
+  /** Notes one more attempt of a consumer that takes nothing away: the message stays for others at once. */
+  #countRead(queue: LiveQueue, key: number): void {
+    const { maxDeliveryAttempts, deadLetterAddress } = queue.address.settings;
+    queue.state.read(key, this.#row);
+    const attempts = this.#row.deliveryCount + 1;
+    const isLast = maxDeliveryAttempts > 0 && attempts >= maxDeliveryAttempts;
+    if (isLast && queue.address.name !== deadLetterAddress) {
+      this.moveAway(queue, key, deadLetterAddress, "attempts");
+    } else this.#engine.state.setDeliveryCount(queue.state, key, attempts);
   }
 
   /** Notes one more attempt; true when the message has gone after the last one, or waits for the next. */

@@ -166,6 +166,7 @@ export class Router {
     const isRecorded = plan.storedTargetCount > 0;
     for (const queue of this.#targets) {
       queue.counts.addedTotal += 1;
+      if (queue.limitsItself) this.#engine.retention.added(queue);
       // A scheduled message concerns nobody before its time: `Scheduler.arm` sees it at the step's end.
       if (plan.dueMs > 0) continue;
       if (isRecorded) this.#engine.rowAdded(queue);

@@ -63,6 +63,8 @@ export class Session {
   readonly #autoCommitAcks: boolean;
   readonly #consumers = new Map<number, Consumer>();
   #transaction: Transaction | undefined;
+  /** Keys that consumers which take nothing away acknowledged since the last boundary. */
+  readonly #read = new Map<Consumer, number[]>();
 
   constructor(engine: Engine, sink: SessionSink, options: SessionOptions) {
     this.engine = engine;
@@ -230,6 +232,7 @@ export class Session {
     const keys = this.engine.keyScratch(count);
     for (let index = 0; index < count; index += 1) keys[index] = consumer.deliveries.shift();
     consumer.acknowledgedCount += count;
+    if (consumer.readsOnly) return this.#noteRead(consumer, keys.subarray(0, count));
     this.#settle(consumer.queue, keys, count, canWait);
   }
 
@@ -245,6 +248,7 @@ export class Session {
     const keys = this.engine.keyScratch(1);
     keys[0] = key;
     consumer.acknowledgedCount += 1;
+    if (consumer.readsOnly) return this.#noteRead(consumer, keys.subarray(0, 1));
     this.#settle(consumer.queue, keys, 1, canWait);
   }
 
@@ -253,6 +257,8 @@ export class Session {
     const consumer = this.#consumers.get(consumerId);
     const key = consumer?.deliveries.remove(messageId) ?? -1;
     if (consumer === undefined || key < 0) return;
+    // Where consumers take nothing away, another one may have found it before.
+    if (consumer.readsOnly && !consumer.queue.state.isReady(key)) return;
     this.engine.expire(consumer.queue, key);
   }
 
@@ -274,6 +280,7 @@ export class Session {
    */
   commit(): void {
     const transaction = this.#transaction;
+    this.#read.clear();
     if (transaction === undefined) return;
     this.#transaction = undefined;
     transaction.commit();
@@ -289,6 +296,10 @@ export class Session {
     for (const consumer of this.#consumers.values()) {
       this.engine.large.abort(consumer);
       let isAttempt = countsFirstDelivery;
+      if (consumer.readsOnly) {
+        this.#recallRead(consumer, isAttempt);
+        continue;
+      }
       for (let key = consumer.deliveries.shift(); key >= 0; key = consumer.deliveries.shift()) {
         this.engine.redelivery.giveBack(consumer.queue, key, isAttempt);
         isAttempt = false;
@@ -347,8 +358,32 @@ export class Session {
     if (uniqueMetadata.get(unique) === this) uniqueMetadata.delete(unique);
   }
 
+  /** A consumer that takes nothing away is through with some messages, for good once that is committed. */
+  #noteRead(consumer: Consumer, keys: Float64Array): void {
+    if (this.#autoCommitAcks) return;
+    const read = this.#read.get(consumer) ?? [];
+    for (const key of keys) read.push(key);
+    this.#read.set(consumer, read);
+    if (read.length > limits.transactionAcksMax) {
+      this.#currentTransaction().fail(
+        new EverholdError("EVH_REJECTED", "the transaction holds too many acknowledgements"),
+      );
+    }
+  }
+
+  /** What such a consumer acknowledged since the last boundary, and what it holds, comes to it again. */
+  #recallRead(consumer: Consumer, isAttempt: boolean): void {
+    const keys = this.#read.get(consumer) ?? [];
+    this.#read.delete(consumer);
+    for (let key = consumer.deliveries.shift(); key >= 0; key = consumer.deliveries.shift()) {
+      keys.push(key);
+    }
+    this.engine.redelivery.recall(consumer, keys, isAttempt);
+  }
+
   #settle(queue: LiveQueue, keys: Float64Array, count: number, canWait: boolean): void {
     if (queue.isDeleted) return;
+    if (queue.gate !== undefined) this.engine.touch(queue);
     if (this.#autoCommitAcks) this.engine.state.acknowledge(queue.state, keys, count, canWait);
     else this.#currentTransaction().addAcknowledgements(queue, keys, count);
   }
@@ -382,8 +417,9 @@ export class Session {
     const { queue } = consumer;
     queue.removeConsumer(consumer);
     this.engine.notifications.consumerChanged("CONSUMER_CLOSED", consumer);
+    this.#read.delete(consumer);
     for (let key = consumer.deliveries.shift(); key >= 0; key = consumer.deliveries.shift()) {
-      this.engine.redelivery.giveBack(queue, key, isFailure);
+      if (!consumer.readsOnly) this.engine.redelivery.giveBack(queue, key, isFailure);
     }
     const isLast = !consumer.isBrowser && queue.takerCount === 0;
     if (isLast && queue.isTransient && !queue.isDeleted) {

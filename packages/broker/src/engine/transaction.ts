@@ -162,6 +162,7 @@ export class Transaction implements DeferredWork {
     for (const send of stored) this.#add(send);
     for (const [queue, keys] of this.#acknowledgements) {
       if (!queue.isDeleted) engine.state.acknowledge(queue.state, keys, keys.length);
+      if (queue.gate !== undefined) engine.touch(queue);
     }
     if (this.#deferred.length > 0) this.#session.sink.afterCommit(this);
     else this.#releaseBodies();

@@ -82,7 +82,7 @@ export const queueAttributes: readonly Attribute<ManagedQueue>[] = [
   },
   {
     name: "RingSize",
-    doc: "The ring size that it was created with, which has no effect; −1 for none",
+    doc: "Messages that may wait in it before the oldest give way to new ones; −1 for any number",
     result: "integer",
     read: ({ queue }) => queue.state.definition.ringSize ?? -1,
   },

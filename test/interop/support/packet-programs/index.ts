@@ -2,6 +2,7 @@ import { administrationPrograms } from "./administration.ts";
 import { connectionPrograms } from "./connections.ts";
 import { consumingPrograms } from "./consuming.ts";
 import { missingFeaturePrograms } from "./missing-features.ts";
+import { queueKindPrograms } from "./queue-kinds.ts";
 import { sendingPrograms } from "./sending.ts";
 import { settlingPrograms } from "./settling.ts";
 
@@ -12,6 +13,7 @@ export const writtenPrograms = {
   consuming: consumingPrograms,
   settling: settlingPrograms,
   sending: sendingPrograms,
+  "queues of every kind": queueKindPrograms,
   "not there yet": missingFeaturePrograms,
 } as const;
 
