@@ -232,7 +232,7 @@ const sections: Readonly<Record<string, readonly KnownDifference[]>> = {
     {
       what: "A missing property is equal to nothing, not even to itself or another missing one; in Artemis it is. A text is not unequal to a number but incomparable; in Artemis it is unequal.",
       why: "So says JMS: SQL's three-valued logic.",
-      steps: /"filter":"(missing = missing|int = long|text <> 5|int=5--comment)"/,
+      steps: /"filter":"(missing = missing|int = long|text <> 5|int=5--comment|text=\\"hello\\")"/,
     },
     {
       what: "A property of type char is a text of one character; Artemis compares it with nothing.",
