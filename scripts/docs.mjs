@@ -1,5 +1,5 @@
 /**
- * Writes the documents that are made from the code: ERRORS.md, LIMITS.md, MANAGEMENT.md, PROTOCOL.md
+ * Writes the documents that are made from the code: DELIVERY.md, ERRORS.md, LIMITS.md, MANAGEMENT.md, PROTOCOL.md
  * and SETTINGS.md in `docs/`.
  * It reads the compiled packages, so build first.
  *
@@ -9,11 +9,13 @@
 import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { deliveryDocument } from "./delivery-document.mjs";
 import { limitsOf } from "./limits-of.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const generatedNote = "<!-- Made by `npm run docs`; do not edit. -->\n\n";
 const documents = [
+  { name: "DELIVERY.md", make: () => deliveryDocument(root) },
   { name: "ERRORS.md", make: errorsDocument },
   { name: "LIMITS.md", make: limitsDocument },
   { name: "MANAGEMENT.md", make: managementDocument },

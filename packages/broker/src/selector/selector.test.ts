@@ -418,3 +418,80 @@ test("a selector sees headers and properties of a message", () => {
     assert.ok(!matches(text), text);
   }
 });
+
+/** What of these selectors is true, one after the other: t, f or unknown. */
+function verdicts(...selectors: readonly string[]): string {
+  return selectors
+    .map((selector) => {
+      const found = result(selector);
+      return found === undefined ? "u" : found === true ? "t" : "f";
+    })
+    .join("");
+}
+
+test("A13.1 the tables of AND, OR and NOT, and their negations", () => {
+  const operands = ["yes", "no", "nul"];
+  const table = (operator: string): string =>
+    verdicts(...operands.flatMap((one) => operands.map((other) => `${one} ${operator} ${other}`)));
+  const negated = (operator: string): string =>
+    verdicts(
+      ...operands.flatMap((one) => operands.map((other) => `NOT (${one} ${operator} ${other})`)),
+    );
+  assert.equal(table("AND"), "tfu" + "fff" + "ufu");
+  assert.equal(negated("AND"), "ftu" + "ttt" + "utu");
+  assert.equal(table("OR"), "ttt" + "tfu" + "tuu");
+  assert.equal(negated("OR"), "fff" + "ftu" + "fuu");
+  assert.equal(verdicts("NOT yes", "NOT no", "NOT nul"), "ftu");
+});
+
+test("A13.2 a text is never a number, and the contrary of false is true", () => {
+  assert.equal(verdicts("digits > 1", "NOT (digits > 1)", "digits = 2", "digits <> 3"), "ftff");
+  assert.equal(verdicts("five = 5.0", "five < 5.5", "half = 0.5", "yes = 'true'"), "tttf");
+  assert.equal(verdicts("longTop = 9223372036854775806", "big = 9007199254740992"), "ff");
+});
+
+test("A13.3 LIKE knows one character, any run, and what is escaped", () => {
+  assert.equal(verdicts("under LIKE '\\_%' ESCAPE '\\'", "under LIKE '!_fo_' ESCAPE '!'"), "tt");
+  assert.equal(verdicts("nul LIKE '%'", "nul IN ('a')", "nul NOT IN ('a')"), "uuu");
+});
+
+test("A13.6 NOT binds looser than a comparison", () => {
+  assert.equal(verdicts("NOT text = 'blue'", "NOT text = 'red'", "NOT five > 6 AND yes"), "tft");
+});
+
+test("A13.7 nothing is equal to what is missing, not even what is missing as well", () => {
+  assert.equal(verdicts("nul = nul", "nul = other", "five = nul", "nul <> five"), "uuuu");
+});
+
+test("A13.8 whole numbers divide to whole ones, as in Java", () => {
+  assert.equal(verdicts("5/2 = 2", "5/2 = 2.5", "5/2.0 = 2.5", "7 % 4 = 3", "5/0 = 1"), "tfttu");
+});
+
+test("A13.9 there are no comments", () => {
+  assert.throws(() => parseSelector("yes /* no */ AND yes"));
+  assert.equal(verdicts("five --1 = 6"), "t");
+});
+
+test("A13.10 names are of any script, and anything in double quotes", () => {
+  assert.equal(verdicts("größe IS NULL", "Ж IS NULL", "変数 IS NULL", '"a-b" = 1'), "tttt");
+});
+
+test("A13.11 texts are not added up", () => {
+  assert.throws(() => parseSelector("'a' + 'b' = 'ab'"));
+  assert.equal(verdicts("text + text = 'redred'", "text + 1 = 2"), "uu");
+});
+
+test("A13.12 each pair of types is compared as Java's promotion has it", () => {
+  assert.equal(verdicts("big = 9007199254740992.0", "big = 9007199254740993"), "tt");
+  assert.equal(verdicts("float24 = 16777217", "float24 = 16777217.0", "tenth = 0.1"), "tff");
+});
+
+test("A13.13 the prefixes of Artemis are taken, its functions are not", () => {
+  assert.equal(verdicts("hyphenated_props:a-b = 1", "convert_string_expressions:digits > 1"), "tt");
+  for (const text of ["XPATH '//a'", "XQUERY '//a'", "abs(five) = 5"]) {
+    assert.throws(
+      () => parseSelector(text),
+      (error) => EverholdError.is(error, "EVH_INVALID_FILTER"),
+    );
+  }
+});
