@@ -41,6 +41,10 @@ export const propertyNames = {
   originalRoutingType: "_AMQ_ORIG_ROUTING_TYPE",
   /** long: when the message expired, in ms. */
   actualExpiry: "_AMQ_ACTUAL_EXPIRY",
+  /** string: why the broker moved the message, a word: `attempts`, `rejected`, `administrator`, `expired`. */
+  moveCause: "_EVH_CAUSE",
+  /** string: why a message is a dead letter, for people. Source: ActiveMQ, `dlqDeliveryFailureCause`. */
+  deliveryFailureCause: "dlqDeliveryFailureCause",
   /** long: when the broker received the message, in ms. */
   ingressTimestamp: "_AMQ_INGRESS_TIMESTAMP",
   /** long: marks the answer to SESS_FORCE_CONSUMER_DELIVERY. */

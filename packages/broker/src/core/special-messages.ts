@@ -1,5 +1,6 @@
 import { ByteReader, ByteWriter, propertyNames, readMessage, writeMessage } from "@everhold/wire";
 
+import { causeText, causeWord, isDeadLetterCause } from "../engine/departures.ts";
 import type { Provenance } from "../engine/provenance.ts";
 import { limits } from "../limits.ts";
 
@@ -33,7 +34,7 @@ export function movedMessage(
   bytes: Uint8Array,
   start: number,
   end: number,
-  { addressName, originQueue, isFinal }: Provenance,
+  { addressName, originQueue, cause, isFinal }: Provenance,
 ): Uint8Array | undefined {
   const message = readMessage(new ByteReader(bytes.subarray(start, end)));
   if (message.address === null) return undefined;
@@ -51,7 +52,14 @@ export function movedMessage(
     // It was for the address that the message was sent to, and would be wrong beside this one.
     properties.delete(propertyNames.routingType);
   }
-  if (isFinal && message.expiration !== 0) {
+  if (cause !== "") {
+    properties.set(propertyNames.moveCause, { type: "string", value: causeWord(cause) });
+    if (isDeadLetterCause(cause)) {
+      const value = causeText(cause);
+      properties.set(propertyNames.deliveryFailureCause, { type: "string", value });
+    }
+  }
+  if (isFinal && message.expiration !== 0 && !isDeadLetterCause(cause)) {
     properties.set(propertyNames.actualExpiry, { type: "long", value: message.expiration });
   }
   const writer = new ByteWriter(end - start + 256);

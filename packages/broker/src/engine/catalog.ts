@@ -294,20 +294,36 @@ export class Catalog {
     return { address, queue: undefined };
   }
 
-  /** The queue of a dead-letter or expiry address, made with it where it is missing. */
-  resolveSink(name: string): LiveQueue | undefined {
-    const address = this.#addresses.get(name);
-    const found = address?.anycast[0] ?? address?.multicast[0];
-    if (found !== undefined) return found;
-    if (this.#queues.has(name)) return undefined;
-    const definition = unsaidQueue(
-      { queue: name, address: name },
-      "anycast",
-      this.settingsOf(name),
+  /**
+   * Makes a queue at a dead-letter or expiry address: one for everything, named after the address, or one
+   * that is named and takes what its filter selects.
+   * @throws EverholdError as {@link createQueue}
+   */
+  createSink(address: string, own?: { readonly name: string; readonly filter: string }): LiveQueue {
+    const settings = this.settingsOf(address);
+    const type = own === undefined ? "anycast" : "multicast";
+    const name = own?.name ?? this.#freeName(address);
+    const unsaid = unsaidQueue({ queue: name, address }, type, settings);
+    const isOwn = own !== undefined;
+    const queue = this.createQueue(
+      {
+        ...unsaid,
+        filter: own?.filter ?? null,
+        autoCreated: isOwn,
+        // Whatever holds elsewhere: what comes here is to be found here.
+        purgeOnNoConsumers: false,
+      },
+      undefined,
     );
-    const queue = this.createQueue(definition, undefined);
     queue.mayHoldMoved = true;
     return queue;
+  }
+
+  /** The name, or where a queue has it, the first one with a number that none has. */
+  #freeName(name: string): string {
+    let free = name;
+    for (let number = 2; this.#queues.has(free); number += 1) free = `${name}.${number}`;
+    return free;
   }
 
   #autoCreateQueue(name: QualifiedName, type: RoutingType): LiveQueue | undefined {

@@ -9,6 +9,7 @@ import type { BrokerState } from "../state/broker-state.ts";
 import { ScanCursor } from "../state/scan-cursor.ts";
 import { Catalog } from "./catalog.ts";
 import { CreditDesk } from "./credit-desk.ts";
+import { expired } from "./departures.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { LargeDeliveries } from "./large-deliveries.ts";
 import type { LiveQueue } from "./live-queue.ts";
@@ -248,7 +249,7 @@ export class Engine implements JournalListener {
 
   /** Takes an expired row away: to the expiry address, or for good. */
   expire(queue: LiveQueue, key: number): void {
-    this.redelivery.moveAway(queue, key, queue.address.settings.expiryAddress, "expired");
+    this.redelivery.moveAway(queue, key, expired);
   }
 
   /** Looks for what nobody asks for: expired messages, unused queues. Called every now and then. */

@@ -4,6 +4,8 @@ export interface Provenance {
   readonly addressName: string;
   /** The queue it was moved from; empty when that is not known. */
   readonly originQueue: string;
+  /** Why it was moved: a word, and behind a space what else there is to say; empty when that is not known. */
+  readonly cause: string;
   /** Whether it expires no more, whatever its own header says. */
   readonly isFinal: boolean;
 }

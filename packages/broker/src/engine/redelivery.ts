@@ -1,13 +1,18 @@
 import type { Random } from "@everhold/env";
+import type { RecordView } from "@everhold/journal";
 
 import { limits } from "../limits.ts";
 import type { MoveReason } from "../state/records.ts";
-import { createRowView } from "../state/row-bodies.ts";
+import { createRowView, type RowView } from "../state/row-bodies.ts";
 import { ScanCursor } from "../state/scan-cursor.ts";
 import type { Consumer } from "./consumer.ts";
+import { expired, isDeadLetterCause, triedTooOften, type Departure } from "./departures.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveQueue } from "./live-queue.ts";
 import { redeliveryDelayMs } from "./redelivery-delay.ts";
+import { Sinks, type LeavingMessage, type SinkVerdict } from "./sinks.ts";
+
+const noBytes = new Uint8Array(0);
 
 /**
  * What becomes of messages that come back, expire, or were tried too often.
@@ -21,14 +26,19 @@ import { redeliveryDelayMs } from "./redelivery-delay.ts";
  * one record.
  */
 export class Redelivery {
+  readonly sinks: Sinks;
   readonly #engine: Engine;
   readonly #random: Random;
   readonly #row = createRowView();
   readonly #noted = createRowView();
+  readonly #body: RecordView = { bytes: noBytes, view: new DataView(noBytes.buffer), offset: 0 };
+  /** Queues of which something was said that is true until the broker's configuration changes. */
+  readonly #warned = new WeakMap<LiveQueue, string>();
 
   constructor(engine: Engine, random: Random) {
     this.#engine = engine;
     this.#random = random;
+    this.sinks = new Sinks(engine);
   }
 
   /** Finds the messages that hold others, after a restart. */
@@ -90,46 +100,120 @@ export class Redelivery {
     this.#offerAgain(queue, key);
   }
 
-  /** Takes a row away: to the queue of `addressName`, or for good where there is none. */
-  moveAway(
-    queue: LiveQueue,
-    key: number,
-    addressName: string | undefined,
-    reason: MoveReason,
-  ): void {
-    // What lies in such a queue already would only move in a circle.
-    const isThere = addressName === undefined || queue.address.name === addressName;
-    const target = isThere ? undefined : this.#engine.catalog.resolveSink(addressName);
-    if (target !== undefined) this.moveTo(queue, key, target, reason);
-    else {
-      this.#note(queue, key, reason);
-      this.#engine.acknowledgeOne(queue, key);
+  /** Takes a row away that no consumer holds any more: to where its address says, or for good. */
+  moveAway(queue: LiveQueue, key: number, departure: Departure): void {
+    const row = this.#row;
+    queue.state.read(key, row);
+    let verdict = this.sinks.find(queue.address, queue.name, departure, undefined);
+    if (verdict === "unread") {
+      const message = this.#locate(row);
+      if (message === undefined) {
+        this.#moveWhenRead(queue, key, departure);
+        return;
+      }
+      verdict = this.sinks.find(queue.address, queue.name, departure, message);
     }
+    this.#moveBy(verdict, queue, key, departure);
   }
 
   /** Moves a row to another queue. */
   moveTo(queue: LiveQueue, key: number, target: LiveQueue, reason: MoveReason): void {
+    this.#moveToAll(queue, key, [target], reason, "");
+  }
+
+  #moveBy(verdict: SinkVerdict, queue: LiveQueue, key: number, departure: Departure): void {
+    if (typeof verdict !== "string") {
+      this.#moveToAll(queue, key, verdict, departure.reason, departure.cause);
+    } else if (verdict === "nowhere") this.#drop(queue, key, departure);
+    else this.#keep(queue, key);
+  }
+
+  #moveToAll(
+    queue: LiveQueue,
+    key: number,
+    targets: readonly LiveQueue[],
+    reason: MoveReason,
+    cause: string,
+  ): void {
     this.#note(queue, key, reason);
     this.mayRelease(queue);
-    target.counts.addedTotal += 1;
-    if (target.limitsItself) this.#engine.retention.added(target);
-    const position = this.#engine.state.move(queue.state, key, [target.state], reason);
-    // What is in no journal waits for no commit, and perhaps none comes.
-    if (position >= 0) this.#engine.rowAdded(target);
-    else this.#engine.touch(target);
+    const states = targets.map((target) => target.state);
+    const position = this.#engine.state.move(queue.state, key, states, reason, cause);
+    for (const target of targets) {
+      target.counts.addedTotal += 1;
+      if (target.limitsItself) this.#engine.retention.added(target);
+      // What is in no journal waits for no commit, and perhaps none comes.
+      if (position >= 0) this.#engine.rowAdded(target);
+      else this.#engine.touch(target);
+    }
+  }
+
+  #drop(queue: LiveQueue, key: number, departure: Departure): void {
+    this.#note(queue, key, departure.reason);
+    this.#engine.acknowledgeOne(queue, key);
+    if (departure.reason === "expired") return;
+    this.#warnOnce(
+      queue,
+      "Messages are dropped that were to be dead letters: there is no place for them",
+    );
+  }
+
+  /** The queue that the message needs could not be made, so it stays, and is tried again later. */
+  #keep(queue: LiveQueue, key: number): void {
+    if (queue.state.isScheduled(key)) return;
+    const dueMs = this.#engine.nowMs() + limits.sinkRetryMs;
+    const { deliveryCount } = this.#row;
+    this.#engine.state.redeliverLater(queue.state, key, deliveryCount, dueMs, false);
+  }
+
+  /** Where the message of a row is, if it is at hand. */
+  #locate({
+    isInJournal,
+    position,
+    messageOffset,
+    messageLength,
+  }: RowView): LeavingMessage | undefined {
+    const body = this.#body;
+    if (!isInJournal) this.#engine.state.arena.locate(position, body);
+    else if (!this.#engine.journal.locate(position + messageOffset, messageLength, body)) {
+      return undefined;
+    }
+    return { ...body, length: messageLength };
+  }
+
+  /** Reads a message whose way depends on what it says; nobody gets it meanwhile. */
+  #moveWhenRead(queue: LiveQueue, key: number, departure: Departure): void {
+    const { position, messageOffset, messageLength } = this.#row;
+    const { state } = queue;
+    const wasScheduled = state.isScheduled(key);
+    if (state.isReady(key)) state.take(key);
+    const { journal } = this.#engine;
+    journal.read(position + messageOffset, messageLength, (error, bytes, view, offset) => {
+      const isThere = !queue.isDeleted && state.has(key) && !this.#engine.isHalted;
+      // One that was scheduled may have fallen due, and be in somebody's hands.
+      const isOurs = isThere && (!wasScheduled || state.isScheduled(key) || state.isReady(key));
+      if (isOurs) {
+        state.read(key, this.#row);
+        const message = { bytes, view, offset, length: messageLength };
+        const { address, name } = queue;
+        const isRead = error === undefined;
+        const verdict = isRead ? this.sinks.find(address, name, departure, message) : "refused";
+        this.#moveBy(verdict, queue, key, departure);
+      }
+      this.#engine.endStep();
+    });
   }
 
   /** Moves away what has expired among the next `countMax` rows of a queue; false at its end. */
   expireSome(queue: LiveQueue, cursor: ScanCursor, countMax: number): boolean {
     const now = this.#engine.nowMs();
-    const { expiryAddress } = queue.address.settings;
     for (let count = 0; count < countMax; count += 1) {
       const key = queue.state.scanResting(cursor, this.#engine.journal.commitPosition);
       if (key < 0) return false;
       queue.state.read(key, this.#row);
       const { expirationMs } = this.#row;
       if (expirationMs === 0 || expirationMs > now) continue;
-      this.moveAway(queue, key, expiryAddress, "expired");
+      this.moveAway(queue, key, expired);
     }
     return true;
   }
@@ -176,32 +260,49 @@ export class Redelivery {
 
   /** Notes one more attempt of a consumer that takes nothing away: the message stays for others at once. */
   #countRead(queue: LiveQueue, key: number): void {
-    const { maxDeliveryAttempts, deadLetterAddress } = queue.address.settings;
-    queue.state.read(key, this.#row);
-    const attempts = this.#row.deliveryCount + 1;
-    const isLast = maxDeliveryAttempts > 0 && attempts >= maxDeliveryAttempts;
-    if (isLast && queue.address.name !== deadLetterAddress) {
-      this.moveAway(queue, key, deadLetterAddress, "attempts");
-    } else this.#engine.state.setDeliveryCount(queue.state, key, attempts);
+    const attempts = this.#attemptsOf(queue, key);
+    if (this.#isLast(queue, attempts)) this.moveAway(queue, key, triedTooOften(attempts));
+    else this.#engine.state.setDeliveryCount(queue.state, key, attempts);
   }
 
   /** Notes one more attempt; true when the message has gone after the last one, or waits for the next. */
   #countAttempt(queue: LiveQueue, key: number): boolean {
-    const { settings } = queue.address;
-    const { maxDeliveryAttempts, deadLetterAddress } = settings;
-    queue.state.read(key, this.#row);
-    const attempts = this.#row.deliveryCount + 1;
-    const isLast = maxDeliveryAttempts > 0 && attempts >= maxDeliveryAttempts;
-    if (isLast && queue.address.name !== deadLetterAddress) {
-      this.moveAway(queue, key, deadLetterAddress, "attempts");
+    const attempts = this.#attemptsOf(queue, key);
+    if (this.#isLast(queue, attempts)) {
+      this.moveAway(queue, key, triedTooOften(attempts));
       return true;
     }
-    const delayMs = redeliveryDelayMs(settings, attempts, this.#random);
+    const delayMs = redeliveryDelayMs(queue.address.settings, attempts, this.#random);
     if (delayMs > 0) {
       this.#delay(queue, key, attempts, delayMs);
       return true;
     }
     this.#engine.state.setDeliveryCount(queue.state, key, attempts);
     return false;
+  }
+
+  /** Attempts at a message, the present one included. Reads the row. */
+  #attemptsOf(queue: LiveQueue, key: number): number {
+    queue.state.read(key, this.#row);
+    return this.#row.deliveryCount + 1;
+  }
+
+  /**
+   * Whether the message that was read last has had all its attempts. A dead letter is never one again: it
+   * would go from place to place, or round in a circle.
+   */
+  #isLast(queue: LiveQueue, attempts: number): boolean {
+    const { maxDeliveryAttempts, deadLetterAddress } = queue.address.settings;
+    if (maxDeliveryAttempts <= 0 || attempts < maxDeliveryAttempts) return false;
+    const isThere = queue.address.name === deadLetterAddress;
+    if (!isThere && !isDeadLetterCause(this.#row.cause)) return true;
+    this.#warnOnce(queue, "A dead letter fails again and again; it stays where it is");
+    return false;
+  }
+
+  #warnOnce(queue: LiveQueue, message: string): void {
+    if (this.#warned.get(queue) === message) return;
+    this.#warned.set(queue, message);
+    this.#engine.log.warn(message, { queue: queue.name, address: queue.address.name });
   }
 }

@@ -9,10 +9,15 @@ import { MessagePlan } from "../state/message-plan.ts";
 import type { RoutingType } from "../state/queue-definition.ts";
 import { stateLimits } from "../state/state-limits.ts";
 import type { RouteTarget } from "./address-cache.ts";
+import { unrouted } from "./departures.ts";
 import type { Engine } from "./engine.ts";
+import { expirationOf } from "./expiry-rule.ts";
 import type { LiveAddress, LiveQueue } from "./live-queue.ts";
 import { MessageIdentity, producerError } from "./producer-check.ts";
 import type { Session } from "./session.ts";
+
+/** From the expiration of a message to its properties, in bytes: expiration, timestamp, priority. */
+const expirationBeforeProperties = 17;
 
 /** What routing one message came to. */
 export type RouteVerdict = "new" | "duplicate";
@@ -21,6 +26,8 @@ export type RouteVerdict = "new" | "duplicate";
 export interface PreparedSend {
   readonly address: LiveAddress;
   readonly targets: readonly LiveQueue[];
+  /** When it expires, in ms since 1970, 0 for never; as it says itself where this is left out. */
+  readonly expirationMs?: number;
 }
 
 /**
@@ -95,7 +102,9 @@ export class Router {
     const { duplicateBytes, duplicateStart, duplicateEnd } = this.#identity;
     const { state } = this.#engine;
     const address = target.address.state;
+    const { settings } = target.address;
     this.#begin(target.address, bytes, view, start, end);
+    this.#setExpiration(expirationOf(settings, this.scan.expiration, this.#engine.nowMs()));
     if (duplicateStart >= 0) {
       if (state.isDuplicate(address, duplicateBytes, duplicateStart, duplicateEnd)) {
         return "duplicate";
@@ -105,6 +114,9 @@ export class Router {
     this.#isDropped = this.#engine.credits.drops(target.address);
     // What has expired on arrival as well: it was confirmed, so it is to be found at the expiry address.
     this.#route(target, bytes, view, start, end);
+    if (this.#targets.length === 0 && settings.sendToDlaOnNoRoute) {
+      this.#routeToDeadLetters(target.address, bytes, view, start, end);
+    }
     this.#checkTargets(target.address);
     return "new";
   }
@@ -122,6 +134,7 @@ export class Router {
   ): void {
     const { duplicateBytes, duplicateStart, duplicateEnd } = this.#identity;
     this.#begin(found.address, bytes, view, start, end);
+    if (found.expirationMs !== undefined) this.#setExpiration(found.expirationMs);
     if (duplicateStart >= 0) {
       this.#plan.setDuplicateId(duplicateBytes, duplicateStart, duplicateEnd);
     }
@@ -132,7 +145,7 @@ export class Router {
 
   /** What was found for the message prepared last, to be kept for {@link prepareAgain}. */
   prepared(address: LiveAddress): PreparedSend {
-    return { address, targets: [...this.#targets] };
+    return { address, targets: [...this.#targets], expirationMs: this.#plan.expirationMs };
   }
 
   /** Whether all queues of what was prepared are in memory only. */
@@ -283,6 +296,27 @@ export class Router {
     const { idOffset, epoch, sequence } = this.#identity;
     if (idOffset >= 0) plan.setProducerMark(bytes, idOffset, epoch, sequence);
     this.#targets.length = 0;
+  }
+
+  /** Says when the message expires, to its consumers as well. */
+  #setExpiration(expirationMs: number): void {
+    if (expirationMs === this.#plan.expirationMs) return;
+    this.#plan.setExpiration(expirationMs, this.scan.propertiesStart - expirationBeforeProperties);
+  }
+
+  /** No queue takes the message: it goes to the dead letters, where it does not expire. */
+  #routeToDeadLetters(
+    address: LiveAddress,
+    bytes: Uint8Array,
+    view: DataView,
+    start: number,
+    end: number,
+  ): void {
+    const message = { bytes, view, offset: start, length: end - start };
+    const found = this.#engine.redelivery.sinks.find(address, "", unrouted, message);
+    if (typeof found === "string") return;
+    for (const queue of found) this.#addTarget(queue);
+    this.#setExpiration(0);
   }
 
   /** @throws EverholdError EVH_REJECTED for more targets than a record can name, EVH_ADDRESS_FULL */

@@ -68,15 +68,15 @@ export function changePriority(
 }
 
 /** What `sendToDeadLetters` has to know first. @throws EverholdError EVH_REJECTED when there is no such place */
-export function checkDeadLetterAddress({ queue }: ManagedQueue): string {
+export function checkDeadLetterAddress({ queue }: ManagedQueue): void {
   const { deadLetterAddress } = queue.address.settings;
-  return checkSink(queue, deadLetterAddress, "dead-letter");
+  checkSink(queue, deadLetterAddress, "dead-letter");
 }
 
 /** As {@link checkDeadLetterAddress} for expired messages. @throws EverholdError EVH_REJECTED */
-export function checkExpiryAddress({ queue }: ManagedQueue): string {
+export function checkExpiryAddress({ queue }: ManagedQueue): void {
   const { expiryAddress } = queue.address.settings;
-  return checkSink(queue, expiryAddress, "expiry");
+  checkSink(queue, expiryAddress, "expiry");
 }
 
 /**
@@ -100,7 +100,7 @@ function noTarget(name: string): EverholdError {
 }
 
 /** Sends what nobody may drop by mistake somewhere, or not at all. */
-function checkSink(queue: LiveQueue, addressName: string | undefined, what: string): string {
+function checkSink(queue: LiveQueue, addressName: string | undefined, what: string): void {
   if (addressName === undefined) {
     throw new EverholdError(
       "EVH_REJECTED",
@@ -113,7 +113,6 @@ function checkSink(queue: LiveQueue, addressName: string | undefined, what: stri
       `cannot move messages of "${queue.name}": its address is the ${what} address`,
     );
   }
-  return addressName;
 }
 
 /**

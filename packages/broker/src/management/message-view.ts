@@ -1,5 +1,13 @@
-import { ByteReader, propertyNames, readMessage, type TypedValue } from "@everhold/wire";
+import {
+  ByteReader,
+  propertyNames,
+  readMessage,
+  type CoreMessage,
+  type TypedValue,
+} from "@everhold/wire";
 
+import { causeText, causeWord, isDeadLetterCause } from "../engine/departures.ts";
+import type { RowView } from "../state/row-bodies.ts";
 import { limits } from "./limits.ts";
 import type { VisitedMessage } from "./message-walk.ts";
 import type { ManagementValue } from "./operation.ts";
@@ -17,7 +25,7 @@ export function describeMessage({ row, body }: VisitedMessage): ManagementValue 
   for (const [name, value] of message.properties) properties[name] = shownValue(value);
   return {
     ...properties,
-    ...(row.origin === "" ? {} : { [propertyNames.originalQueue]: row.origin }),
+    ...(row.origin === "" ? {} : shownOrigin(row, message)),
     ...(row.dueMs === 0 ? {} : { [propertyNames.scheduledDelivery]: row.dueMs }),
     messageID: row.messageId,
     ...(message.userId === null ? {} : { userID: `ID:${uuidText(message.userId)}` }),
@@ -29,6 +37,20 @@ export function describeMessage({ row, body }: VisitedMessage): ManagementValue 
     priority: row.priority,
     deliveryCount: row.deliveryCount,
     size: row.messageLength,
+  };
+}
+
+/** What a moved message tells of where it came from, and why. */
+function shownOrigin(
+  { origin, cause, messageId }: RowView,
+  { address }: CoreMessage,
+): Record<string, ManagementValue> {
+  return {
+    ...(address === null ? {} : { [propertyNames.originalAddress]: address }),
+    [propertyNames.originalQueue]: origin,
+    [propertyNames.originalMessageId]: messageId,
+    ...(cause === "" ? {} : { [propertyNames.moveCause]: causeWord(cause) }),
+    ...(isDeadLetterCause(cause) ? { [propertyNames.deliveryFailureCause]: causeText(cause) } : {}),
   };
 }
 

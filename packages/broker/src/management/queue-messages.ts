@@ -1,5 +1,6 @@
 import { EverholdError } from "@everhold/base";
 
+import type { Departure } from "../engine/departures.ts";
 import { limits } from "./limits.ts";
 import type { ManagedQueue } from "./managed-broker.ts";
 import { moveMessage, otherQueue, retryMessage } from "./message-moves.ts";
@@ -166,13 +167,12 @@ export function moveMessages(
   );
 }
 
-/** A function that sends messages to the queue of an address, for a reason that is counted. */
+/** A function that sends messages to where the settings say, for a reason that is counted. */
 export function moverTo(
   { broker, queue }: ManagedQueue,
-  addressName: string,
-  reason: "expired" | "attempts",
+  departure: Departure,
 ): (message: VisitedMessage) => void {
-  return ({ key }) => broker.engine.redelivery.moveAway(queue, key, addressName, reason);
+  return ({ key }) => broker.engine.redelivery.moveAway(queue, key, departure);
 }
 
 /** Does something with all messages that a filter selects and no consumer holds; gives how many. */

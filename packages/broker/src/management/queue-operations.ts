@@ -1,3 +1,4 @@
+import { discarded, expired } from "../engine/departures.ts";
 import { consumerRows } from "./client-view.ts";
 import { limits } from "./limits.ts";
 import type { ManagedQueue } from "./managed-broker.ts";
@@ -165,8 +166,8 @@ export const queueOperations: readonly Operation<ManagedQueue>[] = [
     parameters: { messageID: messageId },
     result: "boolean",
     run: (target, args) => {
-      const address = checkExpiryAddress(target);
-      return withMessage(target, args.messageID, moverTo(target, address, "expired"));
+      checkExpiryAddress(target);
+      return withMessage(target, args.messageID, moverTo(target, expired));
     },
   }),
   operation("expireMessages", {
@@ -174,8 +175,8 @@ export const queueOperations: readonly Operation<ManagedQueue>[] = [
     parameters: { filter },
     result: "integer",
     run: (target, args) => {
-      const address = checkExpiryAddress(target);
-      return act(target, args.filter, moverTo(target, address, "expired"));
+      checkExpiryAddress(target);
+      return act(target, args.filter, moverTo(target, expired));
     },
   }),
   operation("sendMessageToDeadLetterAddress", {
@@ -183,8 +184,8 @@ export const queueOperations: readonly Operation<ManagedQueue>[] = [
     parameters: { messageID: messageId },
     result: "boolean",
     run: (target, args) => {
-      const address = checkDeadLetterAddress(target);
-      return withMessage(target, args.messageID, moverTo(target, address, "attempts"));
+      checkDeadLetterAddress(target);
+      return withMessage(target, args.messageID, moverTo(target, discarded));
     },
   }),
   operation("sendMessagesToDeadLetterAddress", {
@@ -192,8 +193,8 @@ export const queueOperations: readonly Operation<ManagedQueue>[] = [
     parameters: { filter },
     result: "integer",
     run: (target, args) => {
-      const address = checkDeadLetterAddress(target);
-      return act(target, args.filter, moverTo(target, address, "attempts"));
+      checkDeadLetterAddress(target);
+      return act(target, args.filter, moverTo(target, discarded));
     },
   }),
   operation("retryMessage", {

@@ -8,6 +8,7 @@ import {
   type TypedValue,
 } from "@everhold/wire";
 
+import { causeText, causeWord, isDeadLetterCause } from "../engine/departures.ts";
 import type { Provenance } from "../engine/provenance.ts";
 import type { SelectorSource } from "./evaluate.ts";
 import { Approximate, opaque, type SelectorValue } from "./expression.ts";
@@ -78,7 +79,13 @@ export class MessageSource implements SelectorSource {
       case propertyNames.routingType:
         return undefined;
       case propertyNames.actualExpiry:
-        return moved.isFinal && expiration !== 0 ? BigInt(expiration) : this.#valueAsSent(name);
+        return moved.isFinal && expiration !== 0 && !isDeadLetterCause(moved.cause)
+          ? BigInt(expiration)
+          : this.#valueAsSent(name);
+      case propertyNames.moveCause:
+        return moved.cause === "" ? this.#valueAsSent(name) : causeWord(moved.cause);
+      case propertyNames.deliveryFailureCause:
+        return isDeadLetterCause(moved.cause) ? causeText(moved.cause) : this.#valueAsSent(name);
       default:
         return this.#valueAsSent(name);
     }

@@ -15,6 +15,7 @@ import { messageBytes, messageOffsetOf, writeMessage } from "./message-record.ts
 import { producerIdBytes, type ProducerMarks } from "./producer-marks.ts";
 import type { ProducerVerdict } from "./producer-verdict.ts";
 import type { QueueDefinition, RoutingType } from "./queue-definition.ts";
+import { originText } from "./origins.ts";
 import { createNewRow, type NewRow, type QueueState } from "./queue-state.ts";
 import type { RecordLog } from "./record-log.ts";
 import {
@@ -436,17 +437,26 @@ export class BrokerState implements RecoverySink, SnapshotSource {
   }
 
   /** Payload bytes of the record that `move` appends at most. */
-  moveRecordBytes(queue: QueueState, targetCount: number): number {
-    return moveFixedBytes + queue.definition.name.length * 3 + targetCount * moveTargetBytes;
+  moveRecordBytes(queue: QueueState, targetCount: number, cause = ""): number {
+    const origin = originText(queue.definition.name, cause);
+    return moveFixedBytes + origin.length * 3 + targetCount * moveTargetBytes;
   }
 
   /**
    * Moves a message to other queues without copying it; none drops it. Its deliveries are counted anew.
    * After too many attempts or expiry (`"attempts"`, `"expired"`) it expires no more, whatever its own
    * header says, and waits for no time; else it stays scheduled. It says where it came from, but for
-   * `"other"`. What is in memory only stays so, in whatever queue.
+   * `"other"`, and there why, which is at most `stateLimits.causeCharsMax` long. What is in memory only stays
+   * so, in whatever queue.
    */
-  move(queue: QueueState, key: number, targets: readonly QueueState[], reason: MoveReason): number {
+  move(
+    queue: QueueState,
+    key: number,
+    targets: readonly QueueState[],
+    reason: MoveReason,
+    cause = "",
+  ): number {
+    assert(cause.length <= stateLimits.causeCharsMax, "a cause is within its limit");
     const view = this.#view;
     const isThere = queue.read(key, view);
     assert(isThere, "a message that is moved is there");
@@ -457,7 +467,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     const isEnd = reason === "attempts" || reason === "expired";
     row.expiryUnits = isEnd ? 0 : this.#tables.expiry.unitsOf(view.expirationMs);
     row.dueMs = isEnd ? 0 : view.dueMs;
-    row.origin = reason === "other" ? "" : queue.definition.name;
+    row.origin = reason === "other" ? "" : originText(queue.definition.name, cause);
     row.group = queue.groupOf(key);
     const lane = laneFor(view.priority, view.isInJournal);
     const stored = view.isInJournal ? targets.filter((target) => target.isStored) : [];
@@ -651,7 +661,11 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     const arena = this.#tables.arena;
     const id = arena.add(plan.bytes, plan.start, plan.end);
     arena.locate(id, this.#body);
-    setI64At(this.#body.view, this.#body.offset + plan.messageIdOffset - plan.start, id);
+    const { view, offset } = this.#body;
+    setI64At(view, offset + plan.messageIdOffset - plan.start, id);
+    if (plan.expirationOffset >= 0) {
+      setI64At(view, offset + plan.expirationOffset - plan.start, plan.expirationMs);
+    }
     return id;
   }
 

@@ -25,6 +25,8 @@ export class MessagePlan {
   isDurable = true;
   /** Milliseconds since 1970; 0 is never. */
   expirationMs = 0;
+  /** Where in `bytes` the expiration is that is set to `expirationMs` in the copy; −1 when it stays. */
+  expirationOffset = -1;
   /** Milliseconds since 1970 before which it is not handed out; 0 is at once. */
   dueMs = 0;
   /** The message group it belongs to, as `groupHash` names it; 0 for none. */
@@ -75,6 +77,7 @@ export class MessagePlan {
     this.priority = 4;
     this.isDurable = true;
     this.expirationMs = 0;
+    this.expirationOffset = -1;
     this.dueMs = 0;
     this.group = 0;
     this.markOffset = -1;
@@ -84,6 +87,12 @@ export class MessagePlan {
     this.#targetCount = 0;
     this.#storedCount = 0;
     this.recordPosition = -1;
+  }
+
+  /** The message expires at another time than it says, at `bytes[offset …]`, or never (0). */
+  setExpiration(expirationMs: number, offset: number): void {
+    this.expirationMs = expirationMs;
+    this.expirationOffset = offset;
   }
 
   /** Adds a queue that gets the message. */

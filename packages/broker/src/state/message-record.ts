@@ -121,6 +121,9 @@ export function writeMessage(
   if (plan.largeBody !== undefined) at = plan.largeBody.write(view, at);
   bytes.set(plan.bytes.subarray(plan.start, plan.end), at);
   setI64At(view, at + plan.messageIdOffset - plan.start, position);
+  if (plan.expirationOffset >= 0) {
+    setI64At(view, at + plan.expirationOffset - plan.start, plan.expirationMs);
+  }
 }
 
 /** A MESSAGE record that was read: offsets into its bytes. One object is reused. */

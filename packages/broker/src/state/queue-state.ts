@@ -40,7 +40,7 @@ export interface NewRow {
   expiryUnits: number;
   /** Milliseconds since 1970 before which it is not handed out; 0 for no such time. */
   dueMs: number;
-  /** Name of the queue from which it was moved; empty for none. */
+  /** The queue from which it was moved, and why, as `originText` writes it; empty for none. */
   origin: string;
   /** The message group it belongs to, as `groupHash` names it; 0 for none. */
   group: number;
@@ -255,7 +255,9 @@ export class QueueState {
     into.deliveryCount = rows.deliveryCount(row);
     into.redelivered = rows.isRedelivered(row);
     into.dueMs = rows.dueMs(row);
-    into.origin = this.#context.origins.nameOf(rows.origin(row));
+    const origin = rows.origin(row);
+    into.origin = origin === 0 ? "" : this.#context.origins.queueNameOf(origin);
+    into.cause = origin === 0 ? "" : this.#context.origins.causeOf(origin);
     into.priority = laneNumber % volatileLaneOffset;
     into.isDurable = isDurable;
     return true;

@@ -142,7 +142,8 @@ export const moveRecord = struct({ ...moved, targets });
 
 /**
  * RELOCATE: one row leaves its queue for others; the bytes of the message stay where they are. `dueMs` is
- * 0 where it waits for no time, `origin` empty where the new rows do not name the queue they came from.
+ * 0 where it waits for no time, `origin` empty where the new rows do not name the queue they came from; behind "::" it may say
+ * why they were moved.
  */
 export const relocateRecord = struct({
   ...moved,

@@ -34,6 +34,8 @@ export interface RowView {
   dueMs: number;
   /** Name of the queue from which it was moved; empty when it was not, or when that is not known. */
   origin: string;
+  /** Why it was moved, where somebody said: a word, and behind a space what else there is to say. */
+  cause: string;
   priority: number;
   isDurable: boolean;
 }
@@ -52,6 +54,7 @@ export function createRowView(): RowView {
     redelivered: false,
     dueMs: 0,
     origin: "",
+    cause: "",
     priority: 0,
     isDurable: false,
   };

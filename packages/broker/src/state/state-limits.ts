@@ -18,6 +18,8 @@ export const stateLimits = {
   refusalsPerProducerMax: 1_024,
   /** Characters of a name in a record; the engine refuses names earlier. More: RangeError. */
   nameCharsMax: 4_096,
+  /** Characters that say why a message was moved. Each different text is in memory once; longer ones are cut. */
+  causeCharsMax: 500,
   /** Characters of a queue's filter in a record; the engine refuses filters earlier. More: RangeError. */
   filterCharsMax: 65_536,
   /** Characters of the settings of one match as JSON; all settings with the longest names fit. More: RangeError. */

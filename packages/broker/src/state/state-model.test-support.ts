@@ -36,6 +36,8 @@ interface ModelRow {
   dueMs: number;
   /** The queue it was moved from. */
   origin: string;
+  /** Why it was moved. */
+  cause: string;
   readonly group: number;
   count: number;
   isReady: boolean;
@@ -331,6 +333,7 @@ export class StateAndModel {
         expirationMs: expected(plan.expirationMs),
         dueMs: plan.dueMs,
         origin: "",
+        cause: "",
         group: plan.group,
         count: 0,
         isReady: plan.dueMs === 0,
@@ -423,9 +426,13 @@ export class StateAndModel {
     const states = targets.map((target) => this.#queue(target.name));
     const keys = states.map((target) => target.nextKey(row.priority + (view.isInJournal ? 0 : 16)));
     const before = this.log.endPosition;
-    const position = this.state.move(queue, row.key, states, reason);
+    const cause = ["", "expired", "rejected because :: and ☂"][c % 3] ?? "";
+    const position = this.state.move(queue, row.key, states, reason, cause);
     const written = this.log.endPosition - before - recordHeaderBytes;
-    if (position >= 0) assert.ok(written <= this.state.moveRecordBytes(queue, targets.length) + 7);
+    if (position >= 0) {
+      const bytesMax = this.state.moveRecordBytes(queue, targets.length, cause);
+      assert.ok(written <= bytesMax + 7);
+    }
     model.rows = model.rows.filter((other) => other !== row);
     this.#arrival += 1;
     const keepsTimes = reason === "admin" || reason === "other";
@@ -440,6 +447,7 @@ export class StateAndModel {
         expirationMs: keepsTimes ? row.expirationMs : 0,
         dueMs,
         origin: reason === "other" ? "" : model.name,
+        cause: reason === "other" ? "" : cause,
         count: 0,
         isReady: dueMs === 0,
         isScheduled: dueMs > 0,
@@ -566,6 +574,7 @@ export class StateAndModel {
     assert.equal(queue.isHolding(row.key), row.holdsOthers);
     assert.equal(view.dueMs, row.dueMs);
     assert.equal(view.origin, row.origin);
+    assert.equal(view.cause, row.cause);
     assert.equal(queue.groupOf(row.key), row.group);
     assert.equal(view.priority, row.priority);
     assert.equal(view.deliveryCount, row.count);
