@@ -129,6 +129,8 @@ export const limits = {
   groupsPerQueueMax: 65_536,
   /** Characters of a group's id that people are shown. The rest is cut off. */
   groupNameCharsMax: 256,
+  /** Milliseconds between two looks for slow consumers of a queue, at least, whatever its settings say. */
+  slowConsumerCheckMsMin: 100,
   /** Requests for credit that wait, one for each session and address. Above: EVH_ADDRESS_FULL for the producer. */
   creditRequestsMax: 100_000,
   /** Milliseconds that granted credit counts which nobody uses, when those who wait for more are served. */

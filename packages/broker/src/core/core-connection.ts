@@ -190,6 +190,16 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#end();
   }
 
+  kill(error: EverholdError): void {
+    if (this.isClosed) return;
+    // Clients before 2.0 do not know it.
+    if (this.version >= 128) {
+      const value = { nodeId: this.#server.nodeId };
+      encodePacket(this.output.begin(256), packets.disconnectConsumerKill, 1, value, this.version);
+    }
+    this.fail(error);
+  }
+
   /** Ends a connection without a session at once, because others have come that need its place. */
   giveWay(): void {
     if (this.isClosed) return;

@@ -28,6 +28,8 @@ export interface ClientLink {
   isHeldBack: boolean;
   /** Ends it, because of what the error says. */
   fail(error: EverholdError): void;
+  /** As {@link fail}, for a consumer that is too slow: its client is told, and does not come back by itself. */
+  kill(error: EverholdError): void;
 }
 
 /** All client connections. */

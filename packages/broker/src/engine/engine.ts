@@ -21,6 +21,7 @@ import { RequestDesk } from "./request-desk.ts";
 import { Retention } from "./retention.ts";
 import { Router } from "./router.ts";
 import { Scheduler } from "./scheduler.ts";
+import { SlowConsumers } from "./slow-consumers.ts";
 import type { Session } from "./session.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -55,6 +56,7 @@ export class Engine implements JournalListener {
   readonly retention: Retention;
   readonly scheduler: Scheduler;
   readonly credits: CreditDesk;
+  readonly slowConsumers: SlowConsumers;
   readonly requests: RequestDesk;
   readonly notifications: Notifications;
   readonly large: LargeDeliveries;
@@ -94,6 +96,8 @@ export class Engine implements JournalListener {
     this.retention = new Retention(this);
     this.scheduler = new Scheduler(this, parts.ports.timers);
     this.credits = new CreditDesk(this);
+    const { timers, monotonicClock } = parts.ports;
+    this.slowConsumers = new SlowConsumers(this, timers, monotonicClock);
     this.requests = new RequestDesk(this);
     this.notifications = new Notifications(this);
     this.large = new LargeDeliveries(this);
@@ -161,6 +165,7 @@ export class Engine implements JournalListener {
   halt(): void {
     this.#isHalted = true;
     this.scheduler.stop();
+    this.slowConsumers.stop();
   }
 
   /** Settles when everything appended so far is committed and answered, or the journal has failed. */
@@ -255,7 +260,10 @@ export class Engine implements JournalListener {
   /** Looks for what nobody asks for: expired messages, unused queues. Called every now and then. */
   scan(): void {
     if (this.#isHalted) return;
-    for (const queue of [...this.catalog.queues()]) this.catalog.deleteIfUnused(queue);
+    for (const queue of [...this.catalog.queues()]) {
+      this.slowConsumers.watch(queue);
+      this.catalog.deleteIfUnused(queue);
+    }
     const expiring = [...this.catalog.queues()].filter((queue) => queue.state.expiringCount > 0);
     this.#expireSlice(expiring, new ScanCursor());
   }

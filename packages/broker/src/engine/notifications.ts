@@ -26,6 +26,7 @@ export type NotificationType =
   | "CONNECTION_DESTROYED"
   | "CONSUMER_CLOSED"
   | "CONSUMER_CREATED"
+  | "CONSUMER_SLOW"
   | "MESSAGE_EXPIRED"
   | "SESSION_CLOSED"
   | "SESSION_CREATED";
@@ -107,6 +108,19 @@ export class Notifications {
       [names.sessionName, text(session.name)],
       [names.clientId, text(session.sink.link.clientId)],
       [names.consumerName, long(consumer.id)],
+    ]);
+  }
+
+  consumerSlow({ id, session, queue }: Consumer): void {
+    if (!this.isWanted) return;
+    const { link } = session.sink;
+    this.#add("CONSUMER_SLOW", [
+      [names.consumerCount, int(queue.consumers.length)],
+      [names.address, text(queue.address.name)],
+      [names.remoteAddress, text(link.peer)],
+      [names.connectionName, text(link.id)],
+      [names.consumerName, long(id)],
+      [names.sessionName, text(session.name)],
     ]);
   }
 

@@ -176,6 +176,7 @@ export class Session {
     });
     this.#consumers.set(consumer.id, consumer);
     queue.addConsumer(consumer);
+    this.engine.slowConsumers.watch(queue);
     this.engine.notifications.consumerChanged("CONSUMER_CREATED", consumer);
     return consumer;
   }
