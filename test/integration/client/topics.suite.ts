@@ -32,6 +32,21 @@ export function topicTests(context: SuiteContext): void {
     await subscription.close();
   });
 
+  context.it("a subscription to a wildcard address hears the addresses it stands for", async () => {
+    const { connection } = context;
+    const all = connection.subscribe("wild.#");
+    const one = connection.subscribe("wild.*.eu");
+    await Promise.all([all.ready(), one.ready()]);
+    for (const address of ["wild", "wild.sport.eu", "wild.sport", "wilder.sport.eu"]) {
+      await connection.producer(address, { routing: "multicast" }).send(`to ${address}`);
+    }
+    assert.deepEqual(await takeTexts(all, 3), ["to wild", "to wild.sport.eu", "to wild.sport"]);
+    assert.deepEqual(await takeTexts(one, 1), ["to wild.sport.eu"]);
+    assert.equal(await one.receive({ timeout: 0 }), null);
+    assert.equal(await all.receive({ timeout: 0 }), null);
+    await Promise.all([all.close(), one.close()]);
+  });
+
   context.it("the queue of a subscription without a name goes with it", async () => {
     const { connection } = context;
     const subscription = connection.subscribe("passing-topic");

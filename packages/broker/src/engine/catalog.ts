@@ -16,6 +16,7 @@ import { isName } from "./broker-addresses.ts";
 import type { ClientLink } from "./client-link.ts";
 import type { Engine } from "./engine.ts";
 import { LiveAddress, LiveQueue } from "./live-queue.ts";
+import { WildcardAddresses } from "./wildcard-addresses.ts";
 
 /** A name taken apart: `address::queue` names both, anything else serves as either. */
 export interface QualifiedName {
@@ -36,6 +37,8 @@ export class Catalog {
   readonly #engine: Engine;
   readonly #addresses = new Map<string, LiveAddress>();
   readonly #queues = new Map<string, LiveQueue>();
+  /** Those that stand for others. */
+  readonly wildcards = new WildcardAddresses<LiveAddress>();
   /** Behind the newest record about addresses and queues: answers about them wait for it. */
   #newestPosition = 0;
 
@@ -47,7 +50,7 @@ export class Catalog {
   load(): void {
     const { state } = this.#engine;
     for (const address of state.addresses()) {
-      this.#addresses.set(address.name, new LiveAddress(address, this.#engine.settings));
+      this.#keep(new LiveAddress(address, this.#engine.settings));
     }
     for (const queue of state.queues()) {
       // Whether it was consumed from in an earlier life is not known; an empty one is not missed.
@@ -111,7 +114,7 @@ export class Catalog {
         isTemporary,
       );
       const address = new LiveAddress(state, this.#engine.settings);
-      this.#addresses.set(name, address);
+      this.#keep(address);
       this.#noteChange();
       this.#engine.notifications.addressChanged("ADDRESS_ADDED", address);
       return address;
@@ -253,6 +256,7 @@ export class Catalog {
   deleteAddress(address: LiveAddress): void {
     address.isDeleted = true;
     this.#addresses.delete(address.name);
+    this.wildcards.remove(address);
     this.#engine.state.deleteAddress(address.state);
     this.#noteChange();
     this.#engine.notifications.addressChanged("ADDRESS_REMOVED", address);
@@ -367,6 +371,11 @@ export class Catalog {
       queue: definition.name,
       attributes: unused.join(" "),
     });
+  }
+
+  #keep(address: LiveAddress): void {
+    this.#addresses.set(address.name, address);
+    this.wildcards.add(address);
   }
 
   #noteChange(): void {

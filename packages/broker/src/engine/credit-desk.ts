@@ -109,6 +109,9 @@ export class CreditDesk {
     }
     this.checkMemory(address);
     this.#limits.check(address);
+    const { wildcards } = this.#engine.catalog;
+    if (wildcards.count === 0) return;
+    for (const wild of address.wildcardsOf(wildcards)) this.#limits.check(wild);
   }
 
   /** Whether the send that was scanned last is taken and goes nowhere, because its address is full. */
@@ -185,7 +188,10 @@ export class CreditDesk {
     if (address === undefined) return true;
     const { addressFullPolicy } = address.settings;
     if (addressFullPolicy === "drop" || addressFullPolicy === "page") return true;
-    return !isAddressFull(address);
+    if (isAddressFull(address)) return false;
+    const { wildcards } = this.#engine.catalog;
+    // What is sent to it goes to these as well.
+    return address.wildcardsOf(wildcards).every((wild) => this.#hasRoom(wild, wild.name));
   }
 
   #find(name: string): LiveAddress | undefined {

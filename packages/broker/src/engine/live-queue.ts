@@ -15,6 +15,7 @@ import type { Provenance } from "./provenance.ts";
 import { QueueCounts } from "./queue-counts.ts";
 import { traitsOf, type QueueTraits } from "./queue-traits.ts";
 import { SubscriptionIndex } from "./subscription-index.ts";
+import type { WildcardAddresses } from "./wildcard-addresses.ts";
 
 /** What the engine keeps of a queue beside its state: who consumes, and what the pump waits for. */
 export class LiveQueue {
@@ -222,6 +223,8 @@ export class LiveAddress {
   readonly #table: SettingsTable;
   #settings: AddressSettings;
   #settingsVersion: number;
+  #wildcards: readonly LiveAddress[] = [];
+  #wildcardsVersion = 0;
   readonly anycast: LiveQueue[] = [];
   readonly multicast: LiveQueue[] = [];
   /** The multicast queues by their selectors; `undefined` while there are few, or none has one. */
@@ -261,6 +264,15 @@ export class LiveAddress {
 
   get name(): string {
     return this.state.name;
+  }
+
+  /** The addresses that stand for this one as well, `news.#` for `news.eu`. Looked up anew only when some changed. */
+  wildcardsOf(all: WildcardAddresses<LiveAddress>): readonly LiveAddress[] {
+    if (this.#wildcardsVersion !== all.version) {
+      this.#wildcardsVersion = all.version;
+      this.#wildcards = all.matching(this.name);
+    }
+    return this.#wildcards;
   }
 
   /** Routes to a queue from now on, as its definition says. */

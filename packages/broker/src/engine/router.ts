@@ -340,9 +340,25 @@ export class Router {
       return;
     }
     const { address } = target;
+    this.#routeTo(address, bytes, view, start, end);
+    const { wildcards } = this.#engine.catalog;
+    if (wildcards.count === 0) return;
+    for (const wild of address.wildcardsOf(wildcards)) {
+      if (!this.#engine.credits.drops(wild)) this.#routeTo(wild, bytes, view, start, end);
+    }
+  }
+
+  /** Adds the queues of one address that take the message. */
+  #routeTo(
+    address: LiveAddress,
+    bytes: Uint8Array,
+    view: DataView,
+    start: number,
+    end: number,
+  ): void {
     const type = this.scan.routingType;
     if (type !== 0 && address.anycast.length > 0) {
-      const queue = this.#chooseAnycast(target, bytes, view, start, end);
+      const queue = this.#chooseAnycast(address, bytes, view, start, end);
       if (queue !== undefined) this.#addTarget(queue);
     }
     if (type === 1 || address.multicast.length === 0) return;
@@ -361,13 +377,12 @@ export class Router {
 
   /** Round robin over the queues that take the message, those with consumers before the others. */
   #chooseAnycast(
-    target: RouteTarget,
+    address: LiveAddress,
     bytes: Uint8Array,
     view: DataView,
     start: number,
     end: number,
   ): LiveQueue | undefined {
-    const { address } = target;
     const queues = address.anycast;
     const count = queues.length;
     let chosen = -1;
