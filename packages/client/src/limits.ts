@@ -23,7 +23,9 @@ export const limits = {
    * larger one is refused by `send()` with EVH_FRAME_TOO_LARGE.
    */
   messageBytesMax: 16 * 1024 * 1024 - 64 * 1024,
-  /** Bytes of a large message that arrives in parts and is put together in memory; more end the connection. */
+  /** Bytes of a body in parts that nobody has read, above which no more are let in beyond the window. */
+  unreadBytesMax: 256 * 1024,
+  /** Bytes of a body in parts that is put together in memory. A larger one is handed out as a stream. */
   largeMessageBytesMax: 256 * 1024 * 1024,
   /** Bytes in the output buffer that are sent at once rather than at the end of the turn. */
   outputFlushBytes: 256 * 1024,

@@ -1,5 +1,6 @@
 import { EverholdError } from "@everhold/base";
 import type { Endpoint, Log } from "@everhold/env";
+import { limits } from "./limits.ts";
 import { applyUrlParameters } from "./url/url-parameters.ts";
 import { parseUrl } from "./url/parse-url.ts";
 import { asyncSends, type AsyncSend } from "./send/send-decision.ts";
@@ -153,6 +154,11 @@ export function checkPrefetch(prefetch: Prefetch): Prefetch {
     if (prefetch.messages !== undefined) between("prefetch.messages", prefetch.messages, 1);
   }
   return prefetch;
+}
+
+/** @throws EverholdError EVH_CONFIG */
+export function checkStreamAbove(bytes: number): number {
+  return between("streamAbove", bytes, 0, limits.largeMessageBytesMax);
 }
 
 /** Milliseconds, `Infinity` for no limit. @throws EverholdError EVH_CONFIG */

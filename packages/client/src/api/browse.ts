@@ -52,6 +52,7 @@ export async function* browseQueue<T>(
       const message = intake.take();
       if (message !== undefined) {
         yield message;
+        message.incoming?.discard();
         continue;
       }
       await waitFor(core.ports, bounds, subject, intake.caughtUp());

@@ -10,6 +10,7 @@ import {
 } from "../core/administration.ts";
 import type { Channel } from "../core/channel.ts";
 import type { ConnectionCore } from "../connection/connection-core.ts";
+import { limits } from "../limits.ts";
 import { encodeMessage } from "../message/encode-message.ts";
 import type { Body } from "../message/body.ts";
 import type { SendOptions } from "../message/send-options.ts";
@@ -170,6 +171,7 @@ export function intakeSettings(
     priority: options.priority ?? 0,
     prefetch: options.prefetch ?? core.options.prefetch,
     settles: !browse && options.ack !== "pre",
+    streamAboveBytes: options.streamAbove ?? limits.largeMessageBytesMax,
   };
 }
 

@@ -2,7 +2,7 @@ import { ClosedError } from "@everhold/base";
 import { listenForAbort } from "../abort-listeners.ts";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import { limits } from "../limits.ts";
-import { checkPrefetch, type Prefetch } from "../options.ts";
+import { checkPrefetch, checkStreamAbove, type Prefetch } from "../options.ts";
 import type { Intake } from "../receive/intake.ts";
 import type { Message } from "../receive/message.ts";
 import type { ReceivedMessage } from "../receive/received-message.ts";
@@ -21,6 +21,11 @@ export interface ConsumerOptions {
   readonly prefetch?: Prefetch;
   /** Among the consumers of a queue, those of higher priority are served first. Default 0. */
   readonly priority?: number;
+  /**
+   * Bytes of a body above which a large message is handed out when its headers have come, and its body is
+   * read with `bodyStream()`. Default 256 MiB, the most that is put together in memory; 0 for all large ones.
+   */
+  readonly streamAbove?: number;
   /** Where `reject()` sends copies. Default `DLQ`. */
   readonly deadLetterAddress?: string;
 }
@@ -99,6 +104,7 @@ export class IntakeConsumer<T> implements Consumer<T> {
     onClose: (consumer: IntakeConsumer<T>) => void,
   ) {
     if (options.prefetch !== undefined) checkPrefetch(options.prefetch);
+    if (options.streamAbove !== undefined) checkStreamAbove(options.streamAbove);
     this.queue = source.queue;
     this.#core = core;
     this.#source = source;

@@ -16,7 +16,7 @@ import {
   type ValueOf,
 } from "@everhold/wire";
 import { Deque } from "../deque.ts";
-import { LargeMessages } from "./large-messages.ts";
+import { LargeMessages, type LargeHead, type LargePart } from "./large-messages.ts";
 import { refusalError } from "./refusal.ts";
 import type { ChannelHandler, Transport } from "./transport.ts";
 
@@ -26,6 +26,18 @@ export interface ChannelListener {
   onMessage(frame: ReceiveFrame, bytes: Uint8Array, view: DataView, frameBytes: number): void;
   /** A part of a large message, not the last, took this many bytes of a consumer's credit. */
   onPart(consumerId: number, frameBytes: number): void;
+  /** Up to which size a consumer wants the bodies of large messages put together. */
+  wholeBytesMax(consumerId: number): number;
+  /** A large message has begun whose body, of `size` bytes, follows part by part; else as `onMessage`. */
+  onStream(
+    frame: ReceiveFrame,
+    bytes: Uint8Array,
+    view: DataView,
+    frameBytes: number,
+    size: number,
+  ): void;
+  /** A part of that body, in memory of its own. */
+  onStreamPart(consumerId: number, part: Uint8Array, isLast: boolean, frameBytes: number): void;
   onCredits(address: string, credits: number, failed: boolean): void;
   /** The broker has a send safe, or refused it. */
   onSendSettled(correlationId: number, error: EverholdError | undefined): void;
@@ -213,8 +225,7 @@ export class Channel implements ChannelHandler {
         return;
       }
       case packets.receiveLarge.id:
-        this.#listener.onPart(this.#large.begin(reader, this.version), frameBytes);
-        return;
+        return this.#onLarge(reader, frameBytes);
       case packets.receiveContinuation.id:
         return this.#onContinuation(reader, frameBytes);
       case packets.packetsConfirmed.id:
@@ -226,16 +237,34 @@ export class Channel implements ChannelHandler {
     }
   }
 
+  #onLarge(reader: ByteReader, frameBytes: number): void {
+    const large = this.#large.begin(reader, this.version, (id) => this.#listener.wholeBytesMax(id));
+    const { message } = large;
+    if (message === undefined) return this.#listener.onPart(large.consumerId, frameBytes);
+    const view = this.#frameLarge(large, message);
+    this.#listener.onStream(receiveFrame, message, view, frameBytes, large.size);
+  }
+
   #onContinuation(reader: ByteReader, frameBytes: number): void {
     const large = this.#large.append(reader, this.version);
-    if (large.message === undefined) return this.#listener.onPart(large.consumerId, frameBytes);
+    const { consumerId, part, isLast, message } = large;
+    if (part !== undefined) {
+      this.#listener.onStreamPart(consumerId, part, isLast, frameBytes);
+      return;
+    }
+    if (message === undefined) return this.#listener.onPart(consumerId, frameBytes);
+    const view = this.#frameLarge(large, message);
+    this.#listener.onMessage(receiveFrame, message, view, frameBytes);
+  }
+
+  /** Lets a large message look like one that came in one frame. */
+  #frameLarge(large: LargeHead | LargePart, message: Uint8Array): DataView {
     receiveFrame.channelId = this.id;
     receiveFrame.consumerId = large.consumerId;
     receiveFrame.deliveryCount = large.deliveryCount;
     receiveFrame.messageStart = 0;
-    receiveFrame.messageEnd = large.message.length;
-    const view = new DataView(large.message.buffer, large.message.byteOffset, large.message.length);
-    this.#listener.onMessage(receiveFrame, large.message, view, frameBytes);
+    receiveFrame.messageEnd = message.length;
+    return new DataView(message.buffer, message.byteOffset, message.length);
   }
 
   #onNullResponse(id: number, reader: ByteReader): void {

@@ -3,36 +3,63 @@ import { decodePacket, packets, type ByteReader } from "@everhold/wire";
 import { limits } from "../limits.ts";
 import { bodyLengthOffset } from "../message/layout.ts";
 
-/** A part that was taken in; `message` when it was the last one. */
+/** A large message has begun. */
+export interface LargeHead {
+  readonly consumerId: number;
+  readonly deliveryCount: number;
+  /** Bytes of the body that follows. */
+  readonly size: number;
+  /** The message without its body, where that is handed on part by part; else `undefined`. */
+  readonly message: Uint8Array | undefined;
+}
+
+/** A part that was taken in. */
 export interface LargePart {
   readonly consumerId: number;
   readonly deliveryCount: number;
-  /** The whole message in the form of any other: body length, body, headers. */
+  readonly isLast: boolean;
+  /** The part, in memory of its own, where the body is handed on part by part. */
+  readonly part: Uint8Array | undefined;
+  /** The whole message in the form of any other, body length, body, headers, when this was its last part. */
   readonly message: Uint8Array | undefined;
 }
 
 interface Assembly {
   readonly deliveryCount: number;
   readonly headers: Uint8Array;
-  readonly parts: Uint8Array[];
+  /** `undefined` where nothing is put together. */
+  readonly parts: Uint8Array[] | undefined;
   bytes: number;
 }
 
-/** Puts the large messages of one channel together in memory. One a consumer at a time. */
+/**
+ * The large messages of one channel: puts small ones together in memory, hands the parts of others on.
+ * One a consumer at a time; a broker that gives one up begins another.
+ */
 export class LargeMessages {
   readonly #assemblies = new Map<number, Assembly>();
 
-  /** Takes SESS_RECEIVE_LARGE_MSG; returns its consumer. @throws ProtocolError EVH_FRAME_TOO_LARGE */
-  begin(reader: ByteReader, version: number): number {
+  /**
+   * Takes SESS_RECEIVE_LARGE_MSG. `wholeBytesMax` says up to which size a consumer wants bodies put together.
+   * @throws ProtocolError EVH_PROTOCOL
+   */
+  begin(
+    reader: ByteReader,
+    version: number,
+    wholeBytesMax: (consumerId: number) => number,
+  ): LargeHead {
     const start = decodePacket(packets.receiveLarge, reader, version);
-    refuseBeyondLimit(start.largeMessageSize);
-    this.#assemblies.set(start.consumerId, {
-      deliveryCount: start.deliveryCount,
+    const { consumerId, deliveryCount, largeMessageSize } = start;
+    const isStream = largeMessageSize > wholeBytesMax(consumerId);
+    const assembly: Assembly = {
+      deliveryCount,
       headers: start.headers.slice(),
-      parts: [],
+      parts: isStream ? undefined : [],
       bytes: 0,
-    });
-    return start.consumerId;
+    };
+    this.#assemblies.set(consumerId, assembly);
+    const message = isStream ? join(assembly) : undefined;
+    return { consumerId, deliveryCount, size: largeMessageSize, message };
   }
 
   /** The consumer is closed: what has come of its message is nobody's. */
@@ -54,17 +81,22 @@ export class LargeMessages {
         `Cannot read a large message: found a part for consumer ${consumerId}, which has none under way`,
       );
     }
-    assembly.parts.push(part.slice());
-    assembly.bytes += part.length;
+    const { deliveryCount, parts } = assembly;
+    const isLast = !continues;
+    if (isLast) this.#assemblies.delete(consumerId);
+    const copy = part.slice();
+    if (parts === undefined) {
+      return { consumerId, deliveryCount, isLast, part: copy, message: undefined };
+    }
+    parts.push(copy);
+    assembly.bytes += copy.length;
     refuseBeyondLimit(assembly.bytes);
-    const { deliveryCount } = assembly;
-    if (continues) return { consumerId, deliveryCount, message: undefined };
-    this.#assemblies.delete(consumerId);
-    return { consumerId, deliveryCount, message: join(assembly) };
+    const message = isLast ? join(assembly) : undefined;
+    return { consumerId, deliveryCount, isLast, part: undefined, message };
   }
 }
 
-function join({ headers, parts, bytes }: Assembly): Uint8Array {
+function join({ headers, parts = [], bytes }: Assembly): Uint8Array {
   const message = new Uint8Array(4 + bytes + headers.length);
   new DataView(message.buffer).setUint32(0, bytes + bodyLengthOffset);
   let offset = 4;
@@ -80,6 +112,6 @@ function refuseBeyondLimit(bytes: number): void {
   if (bytes <= limits.largeMessageBytesMax) return;
   throw new ProtocolError(
     "EVH_FRAME_TOO_LARGE",
-    `Cannot receive a large message: found ${bytes} bytes, at most ${limits.largeMessageBytesMax} are allowed`,
+    `Cannot receive a large message: found ${bytes} bytes, at most ${limits.largeMessageBytesMax} are put together`,
   );
 }

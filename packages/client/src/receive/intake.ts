@@ -17,6 +17,7 @@ import { bodyLengthOffset } from "../message/layout.ts";
 import type { Prefetch } from "../options.ts";
 import { ConsumerCredit } from "./consumer-credit.ts";
 import { ForcedDeliveries } from "./forced-deliveries.ts";
+import { IncomingBody } from "./incoming-body.ts";
 import { ReceivedMessage } from "./received-message.ts";
 import { Settlement, type SettlementHost } from "./settlement.ts";
 
@@ -33,6 +34,8 @@ export interface IntakeSettings {
   readonly settles: boolean;
   /** Whether acknowledgements belong to a transaction. */
   readonly transacted: boolean;
+  /** Bytes of a large body above which its message is handed out before the body has come. */
+  readonly streamAboveBytes: number;
 }
 
 /** What an intake needs of its session. */
@@ -77,6 +80,8 @@ export class Intake {
   #bufferedBytes = 0;
   /** Bytes of the parts that have come of a large message which is not whole yet. */
   #partBytes = 0;
+  /** The message whose body is coming, part by part; `undefined` in it where a held one comes again. */
+  #streaming: { readonly message: ReceivedMessage | undefined } | undefined;
   /** What to do once it is whole. */
   readonly #wholeWaiters: (() => void)[] = [];
   /** Whether a large message has come since the last marker. */
@@ -103,7 +108,10 @@ export class Intake {
       onWork: host.onWork,
       onError: host.onError,
       compression: host.compression,
-      onRoom: () => this.#replenish(),
+      onRoom: () => {
+        this.#dropUnwantedBody();
+        this.#replenish();
+      },
       onReturned: () => this.#dropBuffer(),
       onResumed: () => this.#resume(),
     });
@@ -173,6 +181,7 @@ export class Intake {
   /** The connection is gone: the broker takes everything back. */
   detach(): void {
     this.#channel = undefined;
+    this.#loseStreaming(brokenBodyError(this.queue));
     this.#dropBuffer();
     this.settlement.detach();
     this.#forced.clear();
@@ -183,6 +192,8 @@ export class Intake {
     const channel = this.#channel;
     if (channel === undefined) return;
     const { callTimeoutMs } = channel.transport.settings;
+    // The answer waits behind a large message, which comes as fast as it is read.
+    if (this.#isMidLarge) return;
     if (nowMs - this.#forced.oldestAskedMs <= callTimeoutMs) return;
     channel.transport.fail(
       new ConnectionError(
@@ -276,7 +287,7 @@ export class Intake {
     this.#partBytes = 0;
     const messageId = messageIdAt(view, frame.messageStart, frame.messageEnd);
     if (!this.settlement.takeRedelivered(messageId, frame, bytes)) {
-      this.#addFresh(messageId, frame, bytes, heldBytes);
+      this.#add(this.#newMessage(messageId, frame, bytes, heldBytes));
     }
     this.#onWhole();
     this.#replenish();
@@ -286,15 +297,88 @@ export class Intake {
   onPart(frameBytes: number): void {
     this.#partBytes += frameBytes;
     this.#credit.spend(frameBytes);
+    this.#payPart(frameBytes);
     this.#replenish();
+  }
+
+  /** A message has begun whose body follows part by part. */
+  onStream(
+    frame: ReceiveFrame,
+    bytes: Uint8Array,
+    view: DataView,
+    frameBytes: number,
+    size: number,
+  ): void {
+    this.#credit.spend(frameBytes);
+    // The broker began anew: whatever it had begun before was given back.
+    this.#loseStreaming(brokenBodyError(this.queue));
+    this.#followsLarge = true;
+    const messageId = messageIdAt(view, frame.messageStart, frame.messageEnd);
+    if (this.settlement.takeRedelivered(messageId, frame, bytes)) {
+      this.#streaming = { message: undefined };
+    } else {
+      const body = new IncomingBody(size, () => this.#replenish());
+      // Before it is handed out: whoever gets it may ask for the next one at once.
+      const message = this.#newMessage(messageId, frame, bytes, frameBytes, body);
+      this.#streaming = { message };
+      this.#add(message);
+    }
+    this.#payPart(frameBytes);
+    this.#replenish();
+  }
+
+  /** A part of that body. */
+  onStreamPart(part: Uint8Array, isLast: boolean, frameBytes: number): void {
+    this.#credit.spend(frameBytes);
+    const body = this.#streaming?.message?.incoming;
+    if (isLast) this.#streaming = undefined;
+    else this.#payPart(frameBytes);
+    body?.push(part, isLast);
+    if (isLast) this.#onWhole();
+    this.#replenish();
+  }
+
+  get #isMidLarge(): boolean {
+    return this.#partBytes > 0 || this.#streaming !== undefined;
+  }
+
+  /** Whether a body is coming that the application has not finished reading. */
+  get #awaitsReader(): boolean {
+    return this.#streaming?.message?.incoming?.isOver === false;
+  }
+
+  /** What was granted may have been taken back before the rest of a large message: it needs credit. */
+  #payPart(frameBytes: number): void {
+    if (this.#withdrawing && this.#channel !== undefined) {
+      this.#sendToken(this.#channel, frameBytes + 1);
+    }
+  }
+
+  /** A message that was settled unread keeps no others waiting. */
+  #dropUnwantedBody(): void {
+    const message = this.#streaming?.message;
+    if (message === undefined || isOpen(message)) return;
+    if (message.incoming?.isTaken === false) message.incoming.discard();
+  }
+
+  /** The rest of the body does not come on this life: half a message is none. */
+  #loseStreaming(error: EverholdError): void {
+    const message = this.#streaming?.message;
+    this.#streaming = undefined;
+    if (message?.incoming === undefined || message.incoming.isWhole) return;
+    message.incoming.fail(error);
+    // An acknowledgement that is under way is for the whole of it, read or not.
+    if (isOpen(message)) message.state = "lost";
   }
 
   /** Calls `done` when everything that could be delivered has been, or when nobody can tell any more. */
   #ask(channel: Channel, done: () => void): void {
+    // Nothing comes before its reader is done, and that may be the one who asks.
+    if (this.#awaitsReader) return done();
     this.#forced.ask(channel, () => {
       // The marker may overtake the rest of a large message that began before it, and, when it was asked
       // for as one ended, what follows that one. Source: Artemis, `ServerConsumerImpl.promptDelivery`.
-      if (this.#partBytes > 0) return void this.#wholeWaiters.push(done);
+      if (this.#isMidLarge) return void this.#wholeWaiters.push(done);
       if (!this.#followsLarge || this.#channel !== channel) return done();
       this.#followsLarge = false;
       this.#ask(channel, done);
@@ -305,21 +389,28 @@ export class Intake {
     for (const done of this.#wholeWaiters.splice(0)) done();
   }
 
-  #addFresh(messageId: number, frame: ReceiveFrame, bytes: Uint8Array, frameBytes: number): void {
-    this.#freshCount += 1;
-    const message = new ReceivedMessage(
+  #newMessage(
+    messageId: number,
+    frame: ReceiveFrame,
+    bytes: Uint8Array,
+    frameBytes: number,
+    incoming?: IncomingBody,
+  ): ReceivedMessage {
+    const { deliveryCount, messageStart, messageEnd } = frame;
+    const { incarnation } = this.settlement;
+    return new ReceivedMessage(
       this.settlement,
-      bytes.slice(frame.messageStart, frame.messageEnd),
-      {
-        messageId,
-        deliveryCount: frame.deliveryCount,
-        frameBytes,
-        incarnation: this.settlement.incarnation,
-      },
+      bytes.slice(messageStart, messageEnd),
+      { messageId, deliveryCount, frameBytes, incarnation },
+      incoming,
     );
+  }
+
+  #add(message: ReceivedMessage): void {
+    this.#freshCount += 1;
     if (this.settings.settles) this.settlement.onDelivered(message);
     this.#buffer.push(message);
-    this.#bufferedBytes += frameBytes;
+    this.#bufferedBytes += message.frameBytes;
     this.#feed();
   }
 
@@ -357,7 +448,7 @@ export class Intake {
   /** Takes back what the broker may still deliver; the marker is behind all that it had delivered. */
   #withdraw(done: () => void): void {
     const channel = this.#channel;
-    if (channel === undefined || !this.#credit.isOpen) return done();
+    if (channel === undefined || !this.#credit.isOpen || this.#awaitsReader) return done();
     this.#withdrawing = true;
     this.#sendToken(channel, 0);
     this.#ask(channel, () => {
@@ -374,6 +465,7 @@ export class Intake {
     const expiresAtMs = message.expirationMs();
     if (expiresAtMs === 0 || this.#host.wallClock.nowMs() < expiresAtMs) return false;
     message.state = "settled";
+    message.incoming?.discard();
     if (!this.settings.settles) return true;
     const { consumerId } = this.settings;
     this.#channel?.send(packets.expired, { consumerId, messageId: message.messageId });
@@ -384,6 +476,7 @@ export class Intake {
     this.#buffer.drain();
     this.#bufferedBytes = 0;
     this.#partBytes = 0;
+    this.#loseStreaming(returnedBodyError(this.queue));
     this.#onWhole();
   }
 
@@ -392,11 +485,13 @@ export class Intake {
     if (channel === undefined || this.#withdrawing) return;
     const { takenCount, heldCount } = this.settlement;
     const messageCount = this.#buffer.length + takenCount;
+    const unreadBytes = this.#streaming?.message?.incoming?.unreadBytes ?? 0;
     this.#tellIfFull(messageCount);
     const credits = this.#credit.due({
       messageCount,
-      bufferedBytes: this.#bufferedBytes,
-      isMidMessage: this.#partBytes > 0,
+      bufferedBytes: this.#bufferedBytes + unreadBytes,
+      // What nobody reads does not go on; what is put together does, whatever else is held.
+      isMidMessage: this.#isMidLarge && unreadBytes < limits.unreadBytesMax,
       // Those in hand are recognised only when they come again.
       takerCount: Math.max(this.#takers.length, heldCount > 0 ? 1 : 0) - this.#buffer.length,
     });
@@ -436,6 +531,25 @@ export function readQueueDescription(
 ): PacketOf<typeof packets.queueQueryResponseV3> | undefined {
   if (id !== packets.queueQueryResponseV3.id) return undefined;
   return decodePacket(packets.queueQueryResponseV3, reader, version);
+}
+
+/** Whether the application may still settle it, and so has to have all of it. */
+function isOpen({ state }: ReceivedMessage): boolean {
+  return state === "buffered" || state === "taken" || state === "rejecting";
+}
+
+function brokenBodyError(queue: string): EverholdError {
+  return new ConnectionError(
+    "EVH_UNBLOCKED",
+    `Cannot read on: the connection broke before the body had come; the message from ${queue} comes again`,
+  );
+}
+
+function returnedBodyError(queue: string): EverholdError {
+  return new EverholdError(
+    "EVH_ILLEGAL_STATE",
+    `Cannot read on: the message went back to ${queue} before its body had come`,
+  );
 }
 
 function messageIdAt(view: DataView, start: number, end: number): number {

@@ -16,8 +16,23 @@ export interface Message<T = unknown> {
   readonly address: string;
   /** Where it waited. */
   readonly queue: string;
-  /** The body's bytes as they are on the wire; see `text()`, `json()` and `map()` for what they mean. */
+  /**
+   * The body's bytes as they are on the wire; see `text()`, `json()` and `map()` for what they mean.
+   * @throws EverholdError EVH_ILLEGAL_STATE where it comes as a stream
+   */
   readonly body: Uint8Array;
+  /** Bytes of the body. */
+  readonly bodySize: number;
+  /** Whether the body comes part by part, and is read with `bodyStream()` only: see `streamAbove`. */
+  readonly isStreamed: boolean;
+  /**
+   * The body in parts, so that its size does not matter to memory. Where the message {@link isStreamed} they
+   * are read once, as they come; the next message comes when all are read, when the loop is left, or when
+   * the message is settled before. A part belongs to whoever reads it.
+   * @throws EverholdError while it is read: EVH_UNBLOCKED when the connection breaks before the end, and
+   * the message comes again; EVH_ILLEGAL_STATE when it was read before, or was given back
+   */
+  bodyStream(): AsyncIterableIterator<Uint8Array>;
   /** What its sender made it, whatever else it can be read as. */
   readonly bodyKind: BodyKind;
   readonly properties: Readonly<Record<string, ReceivedValue>>;

@@ -24,6 +24,8 @@ import {
 } from "../message/properties.ts";
 import type { SendOptions } from "../message/send-options.ts";
 import { formatUuid } from "../message/user-ids.ts";
+import type { IncomingBody } from "./incoming-body.ts";
+import { inflateParts } from "./inflate-parts.ts";
 import type { BodyKind, Message } from "./message.ts";
 
 /**
@@ -78,6 +80,8 @@ export class ReceivedMessage implements Message {
   readonly frameBytes: number;
   /** The message as it came, `MSG` of PROTOCOL.md. */
   readonly bytes: Uint8Array;
+  /** The body where it comes part by part; `undefined` where it is in `bytes`. */
+  readonly incoming: IncomingBody | undefined;
   state: DeliveryState = "buffered";
   /** Which life of the consumer delivered it last: acknowledgements name deliveries of this one only. */
   incarnation: number;
@@ -98,7 +102,9 @@ export class ReceivedMessage implements Message {
     settler: Settler,
     bytes: Uint8Array,
     delivery: { messageId: number; deliveryCount: number; frameBytes: number; incarnation: number },
+    incoming?: IncomingBody,
   ) {
+    this.incoming = incoming;
     this.#settler = settler;
     this.bytes = bytes;
     this.messageId = delivery.messageId;
@@ -121,10 +127,28 @@ export class ReceivedMessage implements Message {
   }
 
   get body(): Uint8Array {
+    if (this.incoming !== undefined) throw streamedError(this.incoming.size);
     const { core } = this;
     if (core.properties.get(propertyNames.largeCompressed)?.value !== true) return core.body;
     this.#inflated ??= this.#settler.inflate(core.body);
     return this.#inflated;
+  }
+
+  get bodySize(): number {
+    const size = this.core.properties.get(propertyNames.largeSize)?.value;
+    return typeof size === "number" ? size : (this.incoming?.size ?? this.core.body.length);
+  }
+
+  get isStreamed(): boolean {
+    return this.incoming !== undefined;
+  }
+
+  bodyStream(): AsyncIterableIterator<Uint8Array> {
+    const { incoming } = this;
+    if (incoming === undefined) return once(() => this.body);
+    const parts = incoming.read();
+    const isCompressed = this.core.properties.get(propertyNames.largeCompressed)?.value === true;
+    return isCompressed ? inflateParts(parts) : parts;
   }
 
   get bodyKind(): BodyKind {
@@ -288,6 +312,19 @@ export class ReceivedMessage implements Message {
       `Cannot read the body as ${wanted}: found a message of type ${this.core.type}`,
     );
   }
+}
+
+/** A body that is here, as a stream of one part; of none when it is empty. */
+async function* once(body: () => Uint8Array): AsyncIterableIterator<Uint8Array> {
+  const bytes = body();
+  if (bytes.length > 0) yield await Promise.resolve(bytes);
+}
+
+function streamedError(size: number): EverholdError {
+  return new EverholdError(
+    "EVH_ILLEGAL_STATE",
+    `Cannot read the body as a whole: it has ${size} bytes and came as a stream; read it with bodyStream()`,
+  );
 }
 
 function decodeUtf8(bytes: Uint8Array): string {

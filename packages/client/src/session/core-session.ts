@@ -227,6 +227,25 @@ export class CoreSession implements ChannelListener {
     this.#intakes.get(consumerId)?.intake.onPart(frameBytes);
   }
 
+  wholeBytesMax(consumerId: number): number {
+    // What comes for a consumer that is gone is dropped part by part.
+    return this.#intakes.get(consumerId)?.intake.settings.streamAboveBytes ?? 0;
+  }
+
+  onStream(
+    frame: ReceiveFrame,
+    bytes: Uint8Array,
+    view: DataView,
+    frameBytes: number,
+    size: number,
+  ): void {
+    this.#intakes.get(frame.consumerId)?.intake.onStream(frame, bytes, view, frameBytes, size);
+  }
+
+  onStreamPart(consumerId: number, part: Uint8Array, isLast: boolean, frameBytes: number): void {
+    this.#intakes.get(consumerId)?.intake.onStreamPart(part, isLast, frameBytes);
+  }
+
   onCredits(address: string, credits: number, failed: boolean): void {
     this.outbox.onCredits(address, credits, failed);
   }
@@ -347,6 +366,9 @@ function ignore(): void {
 const deafListener: ChannelListener = {
   onMessage: ignore,
   onPart: ignore,
+  wholeBytesMax: () => 0,
+  onStream: ignore,
+  onStreamPart: ignore,
   onCredits: ignore,
   onSendSettled: ignore,
   onConsumerClosed: ignore,

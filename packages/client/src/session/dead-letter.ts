@@ -1,3 +1,4 @@
+import { EverholdError } from "@everhold/base";
 import { ByteWriter, propertyNames, writeMessage, type TypedValue } from "@everhold/wire";
 import { checkSize, type EncodedMessage } from "../message/encode-message.ts";
 import type { ReceivedMessage } from "../receive/received-message.ts";
@@ -26,6 +27,12 @@ export function deadLetterCopy(
   reason: string | undefined,
 ): EncodedMessage {
   const { core, queue, messageId } = message;
+  if (message.isStreamed) {
+    throw new EverholdError(
+      "EVH_ILLEGAL_STATE",
+      "Cannot reject the message: its body is a stream, of which the client keeps no copy; release it",
+    );
+  }
   const properties = new Map<string, TypedValue>(core.properties);
   const originalRouting = core.properties.get(propertyNames.routingType);
   for (const name of dropped) properties.delete(name);
