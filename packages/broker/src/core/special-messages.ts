@@ -1,4 +1,11 @@
-import { ByteReader, ByteWriter, propertyNames, readMessage, writeMessage } from "@everhold/wire";
+import {
+  ByteReader,
+  ByteWriter,
+  propertyNames,
+  readMessage,
+  writeMessage,
+  type CoreMessage,
+} from "@everhold/wire";
 
 import { causeText, causeWord, isDeadLetterCause } from "../engine/departures.ts";
 import type { Provenance } from "../engine/provenance.ts";
@@ -27,20 +34,22 @@ export function forcedDeliveryMarker(queueName: string, sequence: number): Uint8
 /**
  * A message as it is delivered from a queue to which it was moved: it says where it came from, and expires
  * no more if that is so. The journal keeps the producer's bytes; only what is delivered differs.
- * `undefined` when the message was sent to the address itself, or has no room for more properties.
+ * One that has no room for more properties says its id only. `undefined` when the message was sent to the
+ * address itself.
  * Source: Artemis, `Message#referenceOriginalMessage`.
  */
 export function movedMessage(
   bytes: Uint8Array,
   start: number,
   end: number,
-  { addressName, originQueue, cause, isFinal }: Provenance,
+  { addressName, messageId, originQueue, cause, isFinal }: Provenance,
 ): Uint8Array | undefined {
   const message = readMessage(new ByteReader(bytes.subarray(start, end)));
-  if (message.address === null) return undefined;
   if (originQueue === "" && message.address === addressName) return undefined;
   const properties = new Map(message.properties);
-  if (properties.size > limits.propertiesMax) return undefined;
+  if (message.address === null || properties.size > limits.propertiesMax) {
+    return originQueue === "" ? undefined : withId(message, messageId, end - start);
+  }
   properties.set(propertyNames.originalAddress, { type: "string", value: message.address });
   if (originQueue !== "") {
     properties.set(propertyNames.originalQueue, { type: "string", value: originQueue });
@@ -65,9 +74,17 @@ export function movedMessage(
   const writer = new ByteWriter(end - start + 256);
   writeMessage(writer, {
     ...message,
+    messageId,
     address: addressName,
     expiration: isFinal ? 0 : message.expiration,
     properties,
   });
+  return writer.written();
+}
+
+/** Consumers settle a message by its id, whatever else it can say. */
+function withId(message: CoreMessage, messageId: number, messageBytes: number): Uint8Array {
+  const writer = new ByteWriter(messageBytes + 16);
+  writeMessage(writer, { ...message, messageId });
   return writer.written();
 }

@@ -27,25 +27,30 @@ function counts(broker: Broker): Record<string, number> {
   return Object.fromEntries(broker.queues().map((queue) => [queue.name, queue.messageCount]));
 }
 
-/** Sends a message, takes it, and breaks the connection. */
+/** Sends a message, takes it, and breaks the connection. @returns its id */
 async function failOn(
   world: ManualWorld,
   address: string,
   text: string,
   choices: MessageChoices = {},
-): Promise<void> {
+): Promise<number | undefined> {
   const client = await TestClient.open(world);
   await client.publish(address, text, choices);
-  await take(world, address, client);
+  return take(world, address, client);
 }
 
-/** Takes what is in a queue, and breaks the connection. */
-async function take(world: ManualWorld, queue: string, by?: TestClient): Promise<void> {
+/** Takes what is in a queue, and breaks the connection. @returns the id of the first message */
+async function take(
+  world: ManualWorld,
+  queue: string,
+  by?: TestClient,
+): Promise<number | undefined> {
   const client = by ?? (await TestClient.open(world));
   await client.consume(queue);
-  await client.deliveries();
+  const [first] = await client.deliveries();
   client.socket.close();
   await world.settle();
+  return first?.messageId;
 }
 
 async function browse(world: ManualWorld, queue: string, filter?: string): Promise<Delivery[]> {
@@ -63,7 +68,7 @@ function property(delivery: Delivery | undefined, name: string): unknown {
 
 test("a dead letter says why it is one, to consumers, filters and those who list it, also after a crash", async () => {
   const { world } = await startBroker({ addressSettings: { "#": once } });
-  await failOn(world, "q", "poison", { expiration: world.nowMs + 60_000 });
+  const sentId = await failOn(world, "q", "poison", { expiration: world.nowMs + 60_000 });
   const broker = await crashAndRestart(world, { addressSettings: { "#": once } });
   const [letter] = await browse(world, "DLQ", "_EVH_CAUSE = 'attempts'");
   assert.equal(property(letter, "_EVH_CAUSE"), "attempts");
@@ -71,13 +76,36 @@ test("a dead letter says why it is one, to consumers, filters and those who list
   assert.equal(property(letter, "dlqDeliveryFailureCause"), text);
   assert.equal(property(letter, "_AMQ_ORIG_QUEUE"), "q");
   assert.equal(property(letter, "_AMQ_ORIG_ADDRESS"), "q");
-  assert.equal(property(letter, "_AMQ_ORIG_MESSAGE_ID"), letter?.messageId);
+  assert.equal(property(letter, "_AMQ_ORIG_MESSAGE_ID"), sentId);
+  assert.notEqual(letter?.messageId, sentId, "it has an id of its own");
   assert.equal(property(letter, "_AMQ_ACTUAL_EXPIRY"), undefined);
   const { value } = broker.management.invoke("queue.DLQ", "listMessages", [""]);
   const [listed] = (await runUntil(world, Promise.resolve(value))) as Record<string, unknown>[];
   assert.equal(listed?.["_EVH_CAUSE"], "attempts");
   assert.equal(listed?.["dlqDeliveryFailureCause"], text);
   assert.equal(listed?.["_AMQ_ORIG_ADDRESS"], "q");
+});
+
+test("a message that expires in two queues is two messages where both go, each settled for itself", async () => {
+  const { world, broker } = await startBroker();
+  const client = await TestClient.open(world);
+  for (const name of ["all", "some"]) {
+    await client.createQueue({ queueName: name, address: "news", routingType: 0 });
+  }
+  const expiration = world.nowMs + 1000;
+  await client.publish("news", "short", { expiration, routing: 0 });
+  await world.pass(31_000);
+  await client.consume("ExpiryQueue");
+  const found = await client.deliveries();
+  assert.equal(found.length, 2);
+  const [first, second] = found;
+  assert.notEqual(first?.messageId, second?.messageId);
+  client.acknowledge(first?.messageId ?? 0);
+  await world.settle();
+  assert.equal(counts(broker)["ExpiryQueue"], 1);
+  client.acknowledge(second?.messageId ?? 0);
+  await world.settle();
+  assert.equal(counts(broker)["ExpiryQueue"], 0);
 });
 
 test("an expired message says that it is one, and no cause of a dead letter", async () => {

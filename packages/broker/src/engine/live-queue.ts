@@ -180,8 +180,8 @@ export class LiveQueue {
   provenanceOf(row: RowView): Provenance | undefined {
     const isFinal = row.expirationMs === 0;
     if (row.origin === "" && !(this.mayHoldMoved && isFinal)) return undefined;
-    const { origin, cause } = row;
-    return { addressName: this.address.name, originQueue: origin, cause, isFinal };
+    const { messageId, origin, cause } = row;
+    return { addressName: this.address.name, messageId, originQueue: origin, cause, isFinal };
   }
 
   /** Removes a consumer, if it is still there. */

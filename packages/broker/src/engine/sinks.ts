@@ -140,6 +140,13 @@ function takesMessage(
   if (origin !== undefined) return origin.replaceAll("''", "'") === addressName;
   if (message === undefined) return "unread";
   const { bytes, view, offset, length } = message;
-  const moved = { addressName: queue.address.name, originQueue, cause, isFinal: true };
+  // No selector asks for the id that it is going to have.
+  const moved = {
+    addressName: queue.address.name,
+    messageId: 0,
+    originQueue,
+    cause,
+    isFinal: true,
+  };
   return selector.matches(bytes, view, offset, offset + length, moved);
 }

@@ -42,8 +42,8 @@ export function describeMessage({ row, body }: VisitedMessage): ManagementValue 
 
 /** What a moved message tells of where it came from, and why. */
 function shownOrigin(
-  { origin, cause, messageId }: RowView,
-  { address }: CoreMessage,
+  { origin, cause }: RowView,
+  { address, messageId }: CoreMessage,
 ): Record<string, ManagementValue> {
   return {
     ...(address === null ? {} : { [propertyNames.originalAddress]: address }),

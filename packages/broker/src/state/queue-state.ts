@@ -10,6 +10,7 @@ import {
   isLane,
   laneCountMax,
   laneOfKey,
+  movedIdBase,
   priorityMax,
   rowKey,
   sequenceOfKey,
@@ -246,7 +247,6 @@ export class QueueState {
     const position = rows.position(row);
     const isDurable = laneNumber < volatileLaneOffset;
     into.position = position;
-    into.messageId = position;
     into.messageOffset = isDurable ? rows.messageOffset(row) : 0;
     into.messageLength = rows.messageLength(row);
     into.largeBytes = rows.isLarge(row) ? this.#context.bodies.largeBytes(position) : 0;
@@ -256,6 +256,7 @@ export class QueueState {
     into.redelivered = rows.isRedelivered(row);
     into.dueMs = rows.dueMs(row);
     const origin = rows.origin(row);
+    into.messageId = origin === 0 ? position : movedIdBase + key;
     into.origin = origin === 0 ? "" : this.#context.origins.queueNameOf(origin);
     into.cause = origin === 0 ? "" : this.#context.origins.causeOf(origin);
     into.priority = laneNumber % volatileLaneOffset;

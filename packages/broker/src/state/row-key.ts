@@ -16,6 +16,12 @@ export const sequenceMax = 2 ** 48 - 1;
  */
 export const volatileBase = 2 ** 52;
 
+/**
+ * Ids of messages that were moved begin here: the key of their row is added. Two queues may have sent the same
+ * message to one, and there it is two.
+ */
+export const movedIdBase = 2 ** 51;
+
 /** Names a row inside its queue for as long as it lives; never used again. */
 export function rowKey(sequence: number, lane: number): number {
   return sequence * laneCountMax + lane;

@@ -12,7 +12,7 @@ import type { QueueState } from "./queue-state.ts";
 import type { DivertDefinition } from "./rules.ts";
 import { moveReasons } from "./records.ts";
 import { createRowView } from "./row-bodies.ts";
-import { isLane, laneOfKey } from "./row-key.ts";
+import { isLane, laneOfKey, movedIdBase } from "./row-key.ts";
 
 /** One step of a test: what to do, and numbers to choose by. */
 export interface Step {
@@ -588,7 +588,9 @@ export class StateAndModel {
     } else this.state.arena.locate(view.position, place);
     assert.equal(place.view.getUint32(place.offset), row.serial);
     const id = place.view.getBigInt64(place.offset + messageIdAt - 4);
-    assert.equal(id, BigInt(view.messageId));
+    assert.equal(id, BigInt(view.position));
+    // Two that were the same message once are two in the queue to which both were moved.
+    assert.equal(view.messageId, row.origin === "" ? view.position : movedIdBase + row.key);
   }
 
   #checkParts(position: number, bytes: number, parts: readonly number[]): void {
