@@ -1,7 +1,7 @@
 import { assert, type EverholdError } from "@everhold/base";
 import { sealBatch, type BatchSegment } from "./batch-format.ts";
 import { Chain } from "./chain.ts";
-import { diskError, noProgress } from "./disk-io.ts";
+import { diskError, isDiskFull, noProgress } from "./disk-io.ts";
 import type { JournalPorts } from "./journal-api.ts";
 import type { SegmentSpace } from "./segment-space.ts";
 import type { ClosedBatch, Staging } from "./staging.ts";
@@ -39,6 +39,7 @@ export class BatchWriter {
   #writtenBytes = 0;
   #commitPosition = 0;
   #isStopped = false;
+  #isStalled = false;
 
   constructor(
     ports: JournalPorts,
@@ -60,6 +61,11 @@ export class BatchWriter {
   /** The chain value up to the commit position. */
   get commitChain(): Chain {
     return this.#commitChain;
+  }
+
+  /** Whether a batch found no room on the disk and is to be written again. */
+  get isStalled(): boolean {
+    return this.#isStalled;
   }
 
   /** Whether a write is under way. */
@@ -86,7 +92,11 @@ export class BatchWriter {
 
   /** Starts a write if none is under way and there is something to write that somebody waits for. */
   pump(): void {
-    if (this.#isStopped || this.#batch !== undefined) return;
+    if (this.#isStopped) return;
+    if (this.#batch !== undefined) {
+      if (this.#isStalled) this.#writeAgain(this.#batch);
+      return;
+    }
     if (!this.#surroundings.isDueBeyond(this.#commitPosition)) return;
     const batch = this.#staging.peekBatch();
     if (batch === undefined) return;
@@ -102,6 +112,15 @@ export class BatchWriter {
     this.#batch = batch;
     this.#writtenBytes = 0;
     this.#seal(batch, active);
+    this.#write(batch);
+  }
+
+  /** All of it: what an interrupted write left on the disk is no evidence of anything. */
+  #writeAgain(batch: ClosedBatch): void {
+    const offset = batch.position - this.#space.active.base;
+    if (!this.#space.beginWrite(offset, offset + batch.lengthBytes)) return;
+    this.#isStalled = false;
+    this.#writtenBytes = 0;
     this.#write(batch);
   }
 
@@ -146,6 +165,13 @@ export class BatchWriter {
       return;
     }
     const { active } = this.#space;
+    if (error !== undefined && isDiskFull(error)) {
+      // Nothing of it counts as written, so nothing is lost by waiting for room: only time.
+      this.#isStalled = true;
+      const offset = batch.position - active.base;
+      this.#space.onNoRoom(offset, offset + batch.lengthBytes);
+      return;
+    }
     if (error !== undefined || count <= 0) {
       this.#batch = undefined;
       const at = batch.position - active.base;

@@ -133,6 +133,8 @@ export interface JournalListener {
   onCommitted(commitPosition: number): void;
   /** A write or a sync failed. Once and last: nothing is committed any more, and `append` throws. */
   onFailed(error: EverholdError): void;
+  /** The disk has no room for what was appended; called about every second while that is so. */
+  onStuck?(): void;
 }
 
 /** One append-only log in one folder. Made by {@link createJournal}, empty until `open`. */
@@ -154,6 +156,8 @@ export interface Journal {
   readonly stagedBytes: number;
   /** The disk has no room for new segments: take no new messages, acknowledgements still fit. */
   readonly diskFull: boolean;
+  /** The disk has not even room for what was appended: nothing is committed until there is some. */
+  readonly isStuck: boolean;
   /** Set when the journal has failed. */
   readonly failure: EverholdError | undefined;
 

@@ -135,6 +135,10 @@ class DiskJournal
     return this.#space.isFull;
   }
 
+  get isStuck(): boolean {
+    return this.#writer.isStalled || this.#space.isStuck;
+  }
+
   get bytes(): Uint8Array {
     return this.#staging.bytes;
   }
@@ -252,6 +256,7 @@ class DiskJournal
   }
 
   onDiskFull(): void {
+    if (this.isStuck) this.#onStuck();
     this.#relieve().catch((error: unknown) => {
       this.onFailed(diskError(error, "make room on a full disk"));
     });
@@ -381,17 +386,39 @@ class DiskJournal
     }
   }
 
+  #onStuck(): void {
+    this.#listener?.onStuck?.();
+    if (this.#life !== "closing") return;
+    // Nobody was told that it is durable, and nobody will be.
+    const error = new EverholdError(
+      "EVH_DISK_FULL",
+      `cannot write what was appended: the disk of ${this.#ports.disk.location} is full`,
+      { outcome: "unknown" },
+    );
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+  }
+
   async #relieve(): Promise<void> {
     if (this.#isRelieving || !this.#isWritable) return;
     this.#isRelieving = true;
     try {
       await this.#snapshots.relieve();
-      if (this.#table.hasRowless()) await this.#snapshots.write();
+      if (this.#table.hasRowless()) await this.#writeSnapshotSomehow();
     } catch (error) {
       // No room for a snapshot either: the next look at the disk tries again. A stopped journal needs none.
       if (!isDiskFull(error) && !EverholdError.is(error, "EVH_CLOSED")) throw error;
     } finally {
       this.#isRelieving = false;
+    }
+  }
+
+  /** A snapshot lets segments go; where there is no room for it, a segment made in advance is worth less. */
+  async #writeSnapshotSomehow(): Promise<void> {
+    try {
+      await this.#snapshots.write();
+    } catch (error) {
+      if (!isDiskFull(error) || !(await this.#space.giveUpSpare())) throw error;
+      await this.#snapshots.write();
     }
   }
 

@@ -49,6 +49,8 @@ export const limits = {
    * acknowledgements live on when the disk is full.
    */
   prepareAheadBytesMin: 8 * 1024 * 1024,
+  /** One write of zeros on a full disk, when nothing else is left. */
+  emergencyExtentBytes: 64 * 1024,
   /** One write of zeros: short, because a log write that comes meanwhile waits for the disk. */
   prepareExtentBytes: 1024 * 1024,
   /** Free space of the disk that is left for snapshots. Below it the disk counts as full. */

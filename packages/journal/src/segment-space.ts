@@ -62,6 +62,12 @@ export class SegmentSpace {
   #fillEnd = 0;
   #roll: RollValues | undefined = undefined;
   #isRolling = false;
+  /** The next segment could not be made for lack of room. */
+  #isRollStuck = false;
+  /** Up to here the writer wants to write on a full disk; an offset in the active file. */
+  #neededEnd = 0;
+  /** What was prepared before the write under way. */
+  #preparedBefore = 0;
   #isBusy = false;
   #isStopped = false;
   #isFull = false;
@@ -85,6 +91,11 @@ export class SegmentSpace {
   /** See `Journal.diskFull`. */
   get isFull(): boolean {
     return this.#isFull;
+  }
+
+  /** Whether the writer waits for room: then nothing is committed until there is some. */
+  get isStuck(): boolean {
+    return this.#isRollStuck || this.#neededEnd > this.#preparedEnd;
   }
 
   /** The segment that is written; there is always one after `open`. */
@@ -132,7 +143,13 @@ export class SegmentSpace {
       },
       this.#ports.hash,
     );
-    await writeFully(spare.file, block, 0);
+    try {
+      await writeFully(spare.file, block, 0);
+    } catch (error) {
+      // A disk without room may have some later, and the file is as good as before.
+      this.#spares.unshift(spare);
+      throw error;
+    }
     const name = segmentName(values.base);
     await this.#ports.disk.rename(spare.name, name);
     const before = this.#active;
@@ -140,6 +157,7 @@ export class SegmentSpace {
     const header = decodeSegmentHeader(block, name, values.base, this.#ports.hash);
     this.#active = { file: spare.file, segment: this.#table.add(header) };
     this.#writtenEnd = block.length;
+    this.#neededEnd = 0;
     this.#preparedEnd = Math.max(spare.preparedBytes, block.length);
     this.#table.mayHaveDead = true;
     await before?.file.close();
@@ -155,9 +173,41 @@ export class SegmentSpace {
   /** Whether the writer may write up to `end` now; if not, `onSpace` follows. Offsets in the active file. */
   beginWrite(start: number, end: number): boolean {
     if (start < this.#fillEnd && end > this.#fillStart) return false;
+    if (this.#isFull && end > this.#preparedEnd) {
+      // Only what is prepared is sure to be there.
+      this.#neededEnd = end;
+      this.wake();
+      return false;
+    }
+    this.#preparedBefore = this.#preparedEnd;
     this.#writtenEnd = end;
+    this.#neededEnd = 0;
     this.#preparedEnd = Math.max(this.#preparedEnd, end);
     return true;
+  }
+
+  /** The write from `start` to `end` found no room, and is to be begun again: `onSpace` follows. */
+  onNoRoom(start: number, end: number): void {
+    this.#writtenEnd = start;
+    this.#preparedEnd = Math.max(start, this.#preparedBefore);
+    // Prepared or not: the system says that there is no room even for these bytes.
+    this.#neededEnd = end;
+    this.#preparedEnd = Math.min(this.#preparedEnd, end - 1);
+    this.#becomeFull();
+    this.wake();
+  }
+
+  /**
+   * Gives up a file that waits to become a segment, so that a snapshot has its room: what that frees is
+   * worth more. Whether there was one.
+   */
+  async giveUpSpare(): Promise<boolean> {
+    if (this.#isBusy || this.#isStopped) return false;
+    const spare = this.#spares.pop();
+    if (spare === undefined) return false;
+    await spare.file.close();
+    await this.#ports.disk.remove(spare.name);
+    return spare.preparedBytes > 0;
   }
 
   /** Looks for work. Cheap when there is none. */
@@ -171,8 +221,11 @@ export class SegmentSpace {
       (error: unknown) => {
         this.#fillStart = 0;
         this.#fillEnd = 0;
-        if (isDiskFull(error) && !this.#isRolling) this.#lackRoom();
-        else this.#fail(diskError(error, "prepare a segment"));
+        if (isDiskFull(error)) {
+          if (this.#isRolling) this.#isRollStuck = true;
+          this.#isRolling = false;
+          this.#lackRoom();
+        } else this.#fail(diskError(error, "prepare a segment"));
         this.#endStep();
       },
     );
@@ -202,7 +255,7 @@ export class SegmentSpace {
 
   #nextStep(): Promise<void> | undefined {
     const roll = this.#roll;
-    if (roll !== undefined) return this.#runRoll(roll);
+    if (roll !== undefined && !this.#isRollStuck) return this.#runRoll(roll);
     if (this.#table.mayHaveDead) {
       const dead = this.#table.takeDead(this.#surroundings.snapshotFloor);
       if (dead !== undefined) return this.#reclaim(dead);
@@ -212,10 +265,11 @@ export class SegmentSpace {
       if (total < this.#reserveBytes) this.#becomeFull();
       return undefined;
     }
+    if (this.#neededEnd > this.#preparedEnd) return this.#fillNeeded();
     const ahead = this.#preparedEnd - this.#writtenEnd;
     const wanted = this.#wantedBytes();
     if (this.#preparedEnd < this.active.sizeBytes && ahead < wanted) return this.#fillActive();
-    if (total < wanted) return this.#fillSpare();
+    if (total < wanted || this.#lacksSpare()) return this.#fillSpare();
     this.#leaveFull();
     return undefined;
   }
@@ -238,11 +292,35 @@ export class SegmentSpace {
     return total;
   }
 
+  /**
+   * Whether the next segment has not been begun in advance: on a full disk there must be one to go on
+   * with, or to give up.
+   */
+  #lacksSpare(): boolean {
+    const spareBytes = this.#spares.reduce((sum, { preparedBytes }) => sum + preparedBytes, 0);
+    return spareBytes < this.#reserveBytes;
+  }
+
   async #runRoll(values: RollValues): Promise<void> {
     this.#isRolling = true;
     await this.begin(values);
     this.#isRolling = false;
     this.#roll = undefined;
+  }
+
+  /**
+   * On a full disk the writer has come to the end of what was prepared: what it writes now are
+   * acknowledgements, which come before the room that is left for snapshots.
+   */
+  async #fillNeeded(): Promise<void> {
+    const start = this.#preparedEnd;
+    const end = Math.min(this.active.sizeBytes, start + limits.emergencyExtentBytes);
+    this.#fillStart = start;
+    this.#fillEnd = end;
+    await writeFully(this.activeFile, this.#zeros.subarray(0, end - start), start);
+    this.#fillStart = 0;
+    this.#fillEnd = 0;
+    this.#preparedEnd = end;
   }
 
   async #fillActive(): Promise<void> {
@@ -293,6 +371,7 @@ export class SegmentSpace {
     } else {
       await disk.remove(segment.name);
     }
+    this.#isRollStuck = false;
     log.debug("a journal segment without messages was taken back", {
       segment: segment.name,
       kept: isKept,
@@ -317,13 +396,14 @@ export class SegmentSpace {
 
   /** No more space can be prepared for now; the disk is full once the reserve is all there is. */
   #lackRoom(): void {
-    if (this.#totalAheadBytes() < this.#reserveBytes) this.#becomeFull();
+    if (this.isStuck || this.#totalAheadBytes() < this.#reserveBytes) this.#becomeFull();
     // Again at each retry: what could not be given up before may have been consumed since.
     if (this.#isFull) this.#surroundings.onDiskFull();
     if (this.#retryAsked) return;
     this.#retryAsked = true;
     this.#ports.timers.after(limits.diskFullRetryMs, () => {
       this.#retryAsked = false;
+      this.#isRollStuck = false;
       this.wake();
     });
   }

@@ -34,7 +34,7 @@ async function answer(client: TestClient, message: Uint8Array): Promise<string> 
 }
 
 const body = new Uint8Array(1000);
-const one = messageOf("q", { body });
+const kilobyte = messageOf("q", { body });
 
 describe("a full address", () => {
   it("takes and drops what is sent to it with the policy drop, and says so once", async () => {
@@ -43,7 +43,7 @@ describe("a full address", () => {
       addressFullPolicy: "drop",
     });
     for (let index = 0; index < 5; index += 1) {
-      assert.equal(await answer(client, one), "NULL_RESPONSE");
+      assert.equal(await answer(client, kilobyte), "NULL_RESPONSE");
     }
     assert.equal(depth(broker), 2);
     assert.equal(warnings(world).length, 1);
@@ -54,7 +54,7 @@ describe("a full address", () => {
     const deliveries = await client.deliveries();
     for (const { messageId } of deliveries) client.acknowledge(messageId, 0, false);
     await client.settle();
-    for (let index = 0; index < 4; index += 1) await answer(client, one);
+    for (let index = 0; index < 4; index += 1) await answer(client, kilobyte);
     assert.equal(depth(broker), 2);
     assert.equal(warnings(world).length, 2);
   });
@@ -73,7 +73,7 @@ describe("a full address", () => {
   it("refuses sends with the policy fail, counted in messages too", async () => {
     const { broker, client } = await setUp({ maxSizeMessages: 2, addressFullPolicy: "fail" });
     const answers: string[] = [];
-    for (let index = 0; index < 3; index += 1) answers.push(await answer(client, one));
+    for (let index = 0; index < 3; index += 1) answers.push(await answer(client, kilobyte));
     assert.deepEqual(answers, ["NULL_RESPONSE", "NULL_RESPONSE", "EXCEPTION 210"]);
     assert.equal(depth(broker), 2);
   });
@@ -81,7 +81,7 @@ describe("a full address", () => {
   it("gives no credit with the policy block, and refuses sends only above its threshold", async () => {
     const { client } = await setUp({ maxSizeBytes: 500, maxSizeBytesRejectThreshold: 2500 });
     const answers: string[] = [];
-    for (let index = 0; index < 4; index += 1) answers.push(await answer(client, one));
+    for (let index = 0; index < 4; index += 1) answers.push(await answer(client, kilobyte));
     assert.deepEqual(answers, ["NULL_RESPONSE", "NULL_RESPONSE", "NULL_RESPONSE", "EXCEPTION 210"]);
     client.send(packets.producerRequestCredits, 10, { credits: 1000, address: "q" });
     assert.deepEqual(await client.names(), []);
@@ -90,7 +90,7 @@ describe("a full address", () => {
   it("goes on as if nothing were with the policy page", async () => {
     const { broker, client } = await setUp({ maxSizeBytes: 100, addressFullPolicy: "page" });
     for (let index = 0; index < 3; index += 1) {
-      assert.equal(await answer(client, one), "NULL_RESPONSE");
+      assert.equal(await answer(client, kilobyte), "NULL_RESPONSE");
     }
     client.send(packets.producerRequestCredits, 10, { credits: 1000, address: "q" });
     await client.expect(packets.producerCredits);
@@ -102,8 +102,8 @@ describe("a full address", () => {
       const { world, broker, client } = await setUp({ maxSizeMessages: 1, addressFullPolicy });
       await client.publish("q", "fills it");
       const transacted = await TestClient.open(world, { autoCommitSends: false });
-      transacted.post(one);
-      transacted.post(one, 2);
+      transacted.post(kilobyte);
+      transacted.post(kilobyte, 2);
       transacted.send(packets.commit, 10, { correlationId: 3 });
       await transacted.settle();
       const last = transacted.frames.at(-1);

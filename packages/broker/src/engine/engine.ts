@@ -232,6 +232,11 @@ export class Engine implements JournalListener {
     if (commitPosition >= this.journal.endPosition) this.#wakeDrained();
   }
 
+  /** The disk has no room for what was appended: who waits for the end of the work need not wait for it. */
+  onStuck(): void {
+    this.#wakeDrained();
+  }
+
   onFailed(error: EverholdError): void {
     this.halt();
     this.onFailure(error);

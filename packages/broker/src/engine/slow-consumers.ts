@@ -51,7 +51,8 @@ export class SlowConsumers {
     if (queue.address.settings.slowConsumerThreshold < 0 || this.#isStopped) return;
     if (queue.takerCount === 0 || queue.isDeleted || this.#watched.has(queue)) return;
     const checkedMs = this.#clock.nowMs();
-    const watch = { checkedMs, addedCount: queue.counts.addedTotal, consumers: new Map() };
+    const consumers: Watch["consumers"] = new Map();
+    const watch = { checkedMs, addedCount: queue.counts.addedTotal, consumers };
     this.#watched.set(queue, watch);
     this.#arm(checkedMs + periodMs(queue.address.settings));
   }
