@@ -45,6 +45,8 @@ export const limits = {
   dueRowsPerStep: 2_000,
   /** Milliseconds between two looks at the time of day while something is scheduled: it may have been set. */
   scheduleCheckMs: 1_000,
+  /** Milliseconds that a release may ask for: a year. Above: EVH_REJECTED for the release. */
+  releaseDelayMsMax: 365 * 86_400_000,
   /** Milliseconds until a dead letter or an expired message is tried again whose queue could not be made. */
   sinkRetryMs: 30_000,
   /** Rows that one record of a purge settles, so that it fits whatever the gaps between them. More: more records. */

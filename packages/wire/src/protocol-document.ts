@@ -5,6 +5,7 @@ import { limits } from "./limits.ts";
 import { frameHeaderBytes, type PacketDefinition } from "./packet.ts";
 import { administrationPackets } from "./packets/administration-packets.ts";
 import { connectionPackets } from "./packets/connection-packets.ts";
+import { everholdPackets } from "./packets/everhold-packets.ts";
 import { messagePackets } from "./packets/message-packets.ts";
 import { reservedPackets } from "./packets/packets.ts";
 import { transactionPackets } from "./packets/transaction-packets.ts";
@@ -55,6 +56,7 @@ export function protocolDocument(): string {
     renderGroup("Addresses, queues, sessions", administrationPackets),
     renderGroup("Messages", messagePackets),
     renderGroup("Transactions", transactionPackets),
+    renderGroup("Between Everhold and Everhold", everholdPackets),
     renderMessage(),
     renderReserved(),
     `## Fingerprint\n\n\`${protocolFingerprint()}\` stands for all of the layouts above.\n`,

@@ -75,6 +75,8 @@ export function handleRequest(
       return forceDelivery(request);
     case packets.expired.id:
       return expire(request);
+    case packets.settle.id:
+      return settle(request);
     case packets.sessionStart.id:
       session.session.start();
       return session.handled(request.counted("start"), 0);
@@ -209,6 +211,26 @@ function expire(request: Request): void {
   request.session.session.expire(consumerId, messageId);
   const position = journal.endPosition === before ? 0 : journal.endPosition;
   request.session.handled(request.counted(), position);
+}
+
+function settle(request: Request): void {
+  const { session } = request;
+  const asked = request.read(packets.settle);
+  const counted = request.counted();
+  const { journal } = session.session.engine;
+  const before = journal.endPosition;
+  attempt(
+    request,
+    counted,
+    asked.requiresResponse,
+    () => {
+      session.session.settleExactly(asked.consumerId, asked);
+      const position = journal.endPosition === before ? 0 : journal.endPosition;
+      if (asked.requiresResponse) session.answerNull(asked.correlationId, counted, position);
+      else session.handled(counted, position);
+    },
+    asked.correlationId,
+  );
 }
 
 function closeSession(request: Request): void {

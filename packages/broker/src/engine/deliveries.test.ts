@@ -54,3 +54,21 @@ test("any mix of deliveries and settlements behaves as a plain list", () => {
     { numRuns: 300 },
   );
 });
+
+test("cutting takes out a delivery and all that came after it, those settled in between left out", () => {
+  const deliveries = new Deliveries();
+  for (let index = 0; index < 40; index += 1) deliveries.push(1000 + index, index);
+  for (let index = 0; index < 10; index += 1) deliveries.shift();
+  deliveries.remove(1020);
+  deliveries.remove(1039);
+  assert.deepEqual(deliveries.cutFrom(1005), []);
+  assert.deepEqual(deliveries.cutFrom(1020), []);
+  assert.deepEqual(
+    deliveries.cutFrom(1018),
+    [18, 19, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38],
+  );
+  assert.deepEqual([...deliveries.keys()], [10, 11, 12, 13, 14, 15, 16, 17]);
+  deliveries.push(2000, 50);
+  assert.deepEqual(deliveries.cutFrom(1010), [10, 11, 12, 13, 14, 15, 16, 17, 50]);
+  assert.equal(deliveries.count, 0);
+});

@@ -80,6 +80,24 @@ export class Deliveries {
     return key;
   }
 
+  /** Takes out the delivery of `messageId` and all after it; gives their row keys, none when it is not in flight. */
+  cutFrom(messageId: number): number[] {
+    const keys: number[] = [];
+    const index = this.#indexOf(messageId);
+    if (index < 0) return keys;
+    const mask = this.#keys.length - 1;
+    for (let at = index; at < this.#span; at += 1) {
+      const key = this.#keys[(this.#head + at) & mask] ?? removed;
+      if (key !== removed) keys.push(key);
+    }
+    // From the end on, so that no slot is visited twice.
+    for (let at = this.#span - 1; at >= index; at -= 1) {
+      const slot = (this.#head + at) & mask;
+      if (this.#keys[slot] !== removed) this.#removeAt(slot, at);
+    }
+    return keys;
+  }
+
   /** The row keys of all deliveries, in their order. */
   *keys(): Generator<number> {
     const mask = this.#keys.length - 1;

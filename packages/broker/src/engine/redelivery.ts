@@ -61,11 +61,26 @@ export class Redelivery {
   /**
    * Takes back a delivery that is in flight. `isAttempt` says whether it counts: a graceful return of
    * what was only buffered does not. A message that was tried too often goes
-   * to the dead-letter address instead.
+   * to the dead-letter address instead. One that counts comes again after `delayMs`, below 0 as its address is set.
    */
-  giveBack(queue: LiveQueue, key: number, isAttempt: boolean): void {
+  giveBack(queue: LiveQueue, key: number, isAttempt: boolean, delayMs = -1): void {
     if (queue.isDeleted) return;
-    if (isAttempt && this.#countAttempt(queue, key)) return;
+    if (isAttempt && this.#countAttempt(queue, key, delayMs)) return;
+    this.#putBack(queue, key);
+  }
+
+  /** A consumer that holds the message refuses it for good. A dead letter stays where it is, counted. */
+  reject(queue: LiveQueue, key: number, departure: Departure): void {
+    const attempts = this.#attemptsOf(queue, key);
+    if (this.#mayBecomeDeadLetter(queue)) {
+      this.moveAway(queue, key, departure);
+      return;
+    }
+    this.#engine.state.setDeliveryCount(queue.state, key, attempts);
+    if (!queue.state.isReady(key)) this.#putBack(queue, key);
+  }
+
+  #putBack(queue: LiveQueue, key: number): void {
     queue.state.giveBack(key);
     if (queue.limitsItself) this.#engine.retention.returned(queue, key);
     this.#offerAgain(queue, key);
@@ -266,13 +281,16 @@ export class Redelivery {
   }
 
   /** Notes one more attempt; true when the message has gone after the last one, or waits for the next. */
-  #countAttempt(queue: LiveQueue, key: number): boolean {
+  #countAttempt(queue: LiveQueue, key: number, askedDelayMs: number): boolean {
     const attempts = this.#attemptsOf(queue, key);
     if (this.#isLast(queue, attempts)) {
       this.moveAway(queue, key, triedTooOften(attempts));
       return true;
     }
-    const delayMs = redeliveryDelayMs(queue.address.settings, attempts, this.#random);
+    const delayMs =
+      askedDelayMs < 0
+        ? redeliveryDelayMs(queue.address.settings, attempts, this.#random)
+        : askedDelayMs;
     if (delayMs > 0) {
       this.#delay(queue, key, attempts, delayMs);
       return true;
@@ -287,14 +305,16 @@ export class Redelivery {
     return this.#row.deliveryCount + 1;
   }
 
-  /**
-   * Whether the message that was read last has had all its attempts. A dead letter is never one again: it
-   * would go from place to place, or round in a circle.
-   */
+  /** Whether the message that was read last has had all its attempts, and is to be a dead letter. */
   #isLast(queue: LiveQueue, attempts: number): boolean {
-    const { maxDeliveryAttempts, deadLetterAddress } = queue.address.settings;
+    const { maxDeliveryAttempts } = queue.address.settings;
     if (maxDeliveryAttempts <= 0 || attempts < maxDeliveryAttempts) return false;
-    const isThere = queue.address.name === deadLetterAddress;
+    return this.#mayBecomeDeadLetter(queue);
+  }
+
+  /** A dead letter is never one again: it would go from place to place, or round in a circle. */
+  #mayBecomeDeadLetter(queue: LiveQueue): boolean {
+    const isThere = queue.address.name === queue.address.settings.deadLetterAddress;
     if (!isThere && !isDeadLetterCause(this.#row.cause)) return true;
     this.#warnOnce(queue, "A dead letter fails again and again; it stays where it is");
     return false;

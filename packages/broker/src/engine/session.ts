@@ -14,6 +14,7 @@ import type { LargeBody } from "../state/large-body.ts";
 import type { SessionSink } from "./client-link.ts";
 import { Consumer } from "./consumer.ts";
 import type { Engine } from "./engine.ts";
+import { settleExactly, type SettleRequest } from "./exact-settlement.ts";
 import type { LiveQueue } from "./live-queue.ts";
 import { SessionProducers } from "./session-producers.ts";
 import { Transaction } from "./transaction.ts";
@@ -251,6 +252,16 @@ export class Session {
     consumer.acknowledgedCount += 1;
     if (consumer.readsOnly) return this.#noteRead(consumer, keys.subarray(0, 1));
     this.#settle(consumer.queue, keys, 1, canWait);
+  }
+
+  /**
+   * Settles exactly one delivery, in a transaction as well as outside of one.
+   * @throws EverholdError EVH_ILLEGAL_STATE for a message that it does not have, EVH_REJECTED
+   */
+  settleExactly(consumerId: number, request: SettleRequest): void {
+    const consumer = this.#consumers.get(consumerId);
+    if (consumer?.isBrowser === true || this.isPreAcknowledged) return;
+    settleExactly(this.engine, consumer, request, !this.#autoCommitAcks);
   }
 
   /** The client found the message expired. Unknown ones are ignored: nobody waits for an answer. */

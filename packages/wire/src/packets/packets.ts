@@ -1,15 +1,17 @@
 import type { PacketDefinition } from "../packet.ts";
 import { administrationPackets } from "./administration-packets.ts";
 import { connectionPackets } from "./connection-packets.ts";
+import { everholdPackets } from "./everhold-packets.ts";
 import { messagePackets } from "./message-packets.ts";
 import { transactionPackets } from "./transaction-packets.ts";
 
-/** Every packet between client and broker, by name. Source: Artemis, `PacketImpl`, `PacketDecoder`. */
+/** Every packet between client and broker, by name, ours last. Source: Artemis, `PacketImpl`, `PacketDecoder`. */
 export const packets = {
   ...connectionPackets,
   ...administrationPackets,
   ...messagePackets,
   ...transactionPackets,
+  ...everholdPackets,
 } as const;
 
 /** The name of a packet in {@link packets}. */
@@ -24,7 +26,6 @@ export const reservedPackets = [
   { id: 0xa1, name: "RESUMED" },
   { id: 0xa2, name: "OUTCOME_QUERY" },
   { id: 0xa3, name: "OUTCOME" },
-  { id: 0xa4, name: "SETTLE" },
   { id: 0xa5, name: "COMMIT_AS" },
 ] as const;
 
