@@ -310,7 +310,9 @@ export class BrokerState implements RecoverySink, SnapshotSource {
       row.messageOffset = 0;
     }
     if (plan.largeBody !== undefined) this.#tables.large.define(row.position, plan.largeBody);
+    const { diversions } = plan;
     for (let index = 0; index < targetCount; index += 1) {
+      if (!diversions.isEmpty) row.origin = diversions.originOf(index);
       plan.target(index).addRow(plan.keys[index] ?? 0, row);
     }
     return row.position;

@@ -1,5 +1,6 @@
 import { assert } from "@everhold/base";
 import type { AddressState } from "./address-state.ts";
+import { Diversions } from "./diversions.ts";
 import type { LargeBody } from "./large-body.ts";
 import { laneFor } from "./row-key.ts";
 import type { QueueState } from "./queue-state.ts";
@@ -48,6 +49,8 @@ export class MessagePlan {
    */
   transaction = -1;
 
+  /** Which targets came by diverts. */
+  readonly diversions = new Diversions();
   readonly #targets: QueueState[] = [];
   #address: AddressState | undefined;
   #targetCount = 0;
@@ -84,6 +87,7 @@ export class MessagePlan {
     this.duplicateStart = -1;
     this.largeBody = undefined;
     this.transaction = -1;
+    this.diversions.clear();
     this.#targetCount = 0;
     this.#storedCount = 0;
     this.recordPosition = -1;
@@ -100,6 +104,11 @@ export class MessagePlan {
     this.#targets[this.#targetCount] = queue;
     this.#targetCount += 1;
     if (queue.isStored) this.#storedCount += 1;
+  }
+
+  /** Targets from here on come by way of a divert: their rows have this origin; empty for none. */
+  divert(origin: string): void {
+    this.diversions.begin(this.#targetCount, this.#storedCount, origin);
   }
 
   /** Says which producer sent it, and as which of its sends. The id is `bytes[offset … offset + 16)`. */

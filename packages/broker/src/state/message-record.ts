@@ -1,6 +1,7 @@
-import { assert } from "@everhold/base";
+import { assert, EverholdError } from "@everhold/base";
 import { recordHeaderBytes } from "@everhold/journal";
 import { setI64At } from "@everhold/wire";
+import { readDiversions, type OriginOf } from "./diversions.ts";
 import { keyAt, setKeyAt } from "./key-codec.ts";
 import { largeListBytes } from "./large-body.ts";
 import type { MessagePlan } from "./message-plan.ts";
@@ -14,7 +15,7 @@ import { stateLimits } from "./state-limits.ts";
  *
  *    0  u8   flags: 1 mark, 2 duplicate id, 4 expiration, 8 due time, 16 body in parts, 32 group,
  *            64 piece of a transaction
- *    1  u8   0
+ *    1  u8   more flags: 1 diverts
  *    2  u16  bytes of the duplicate id
  *    4  u32  count of targets
  *    8  u32  offset of the message from the beginning of the record
@@ -26,6 +27,7 @@ import { stateLimits } from "./state-limits.ts";
  *            group: u32, as `groupHash` names it
  *            transaction: u64 position of its first record, 0 when that is this one; the row keys of the
  *            targets are the numbers of their lanes then, for there are no rows yet
+ *            diverts: u32 bytes, and which targets came by which: `diversions.ts`
  *            duplicate id
  *            parts of the body: `large-body.ts`
  *            message, as in SESS_SEND, its message id being the record's position
@@ -43,6 +45,7 @@ const dueFlag = 8;
 const largeFlag = 16;
 const groupFlag = 32;
 const transactionFlag = 64;
+const divertFlag = 1;
 const knownFlags =
   markFlag | duplicateFlag | expirationFlag | dueFlag | largeFlag | groupFlag | transactionFlag;
 
@@ -82,7 +85,8 @@ export function writeMessage(
       (hasGroup ? groupFlag : 0) |
       (isPiece ? transactionFlag : 0),
   );
-  view.setUint8(offset + 1, 0);
+  const hasDiverts = divertBytes(plan) > 0;
+  view.setUint8(offset + 1, hasDiverts ? divertFlag : 0);
   view.setUint16(offset + 2, duplicateLength);
   view.setUint32(offset + 4, plan.storedTargetCount);
   view.setUint32(offset + 8, messageOffsetOf(plan));
@@ -112,6 +116,12 @@ export function writeMessage(
   if (isPiece) {
     setKeyAt(view, at, plan.transaction);
     at += transactionBytes;
+  }
+  if (hasDiverts) {
+    const encoded = plan.diversions.encoded();
+    view.setUint32(at, encoded.length);
+    bytes.set(encoded, at + 4);
+    at += 4 + encoded.length;
   }
   for (let index = 0; index < duplicateLength; index += 1) {
     bytes[at + index] = plan.duplicateBytes[plan.duplicateStart + index] ?? 0;
@@ -143,6 +153,9 @@ export interface MessageRecordView {
   group: number;
   /** Position of the first record of the transaction it is a piece of, 0 for its own; −1 for none. */
   transaction: number;
+  /** Where {@link Diversions} begin, −1 when none of its targets came by a divert. */
+  divertsStart: number;
+  divertsEnd: number;
   /** −1 when there is no duplicate id. */
   duplicateStart: number;
   duplicateEnd: number;
@@ -165,6 +178,8 @@ export function createMessageRecordView(): MessageRecordView {
     dueMs: 0,
     group: 0,
     transaction: -1,
+    divertsStart: -1,
+    divertsEnd: -1,
     duplicateStart: -1,
     duplicateEnd: -1,
     partsAt: -1,
@@ -189,7 +204,8 @@ export function readMessage(
     throw corrupt(position, `found ${end - start} bytes, expected at least ${fixedBytes}`);
   }
   const flags = view.getUint8(start);
-  if ((flags & ~knownFlags) !== 0 || view.getUint8(start + 1) !== 0) {
+  const moreFlags = view.getUint8(start + 1);
+  if ((flags & ~knownFlags) !== 0 || (moreFlags & ~divertFlag) !== 0) {
     throw corrupt(position, `found flags ${flags}, expected at most ${knownFlags}`);
   }
   const duplicateLength = view.getUint16(start + 2);
@@ -204,14 +220,18 @@ export function readMessage(
   const hasGroup = (flags & groupFlag) !== 0;
   const isPiece = (flags & transactionFlag) !== 0;
   const hasDuplicateId = (flags & duplicateFlag) !== 0;
-  const partsAt =
+  const divertsAt =
     at +
     (hasMark ? markBytes : 0) +
     (hasExpiration ? timeBytes : 0) +
     (hasDue ? timeBytes : 0) +
     (hasGroup ? groupBytes : 0) +
-    (isPiece ? transactionBytes : 0) +
-    duplicateLength;
+    (isPiece ? transactionBytes : 0);
+  const duplicateAt = moreFlags === 0 ? divertsAt : skipDiverts(view, divertsAt, end);
+  if (duplicateAt < 0) throw corrupt(position, "found diverts that are longer than the record");
+  into.divertsStart = moreFlags === 0 ? -1 : divertsAt + 4;
+  into.divertsEnd = duplicateAt;
+  const partsAt = duplicateAt + duplicateLength;
   const hasParts = (flags & largeFlag) !== 0;
   const listBytes = hasParts ? largeListBytes(view, partsAt, end) : 0;
   if (listBytes < 0)
@@ -250,7 +270,6 @@ export function readMessage(
   into.transaction = -1;
   if (isPiece) {
     into.transaction = safe(position, keyAt(view, at));
-    at += transactionBytes;
   }
   if (
     duplicateLength > stateLimits.duplicateIdBytesMax ||
@@ -258,8 +277,27 @@ export function readMessage(
   ) {
     throw corrupt(position, `found a duplicate id of ${duplicateLength} bytes`);
   }
-  into.duplicateStart = hasDuplicateId ? at : -1;
-  into.duplicateEnd = hasDuplicateId ? at + duplicateLength : -1;
+  into.duplicateStart = hasDuplicateId ? duplicateAt : -1;
+  into.duplicateEnd = hasDuplicateId ? duplicateAt + duplicateLength : -1;
+}
+
+/**
+ * Where the targets come from, by their indexes; `undefined` when none came by a divert.
+ * @throws EverholdError EVH_DATA_CORRUPT
+ */
+export function originsOf(
+  record: MessageRecordView,
+  bytes: Uint8Array,
+  position: number,
+): OriginOf | undefined {
+  if (record.divertsStart < 0) return undefined;
+  try {
+    return readDiversions(bytes, record.divertsStart, record.divertsEnd);
+  } catch (error) {
+    throw new EverholdError("EVH_DATA_CORRUPT", `cannot read the diverts at position ${position}`, {
+      cause: error,
+    });
+  }
 }
 
 /** The queue id of a target. */
@@ -303,9 +341,22 @@ function bytesBeforeMessage(plan: MessagePlan): number {
     (plan.dueMs > 0 ? timeBytes : 0) +
     (plan.group !== 0 ? groupBytes : 0) +
     (plan.transaction >= 0 ? transactionBytes : 0) +
+    divertBytes(plan) +
     (plan.hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0) +
     partsBytes(plan)
   );
+}
+
+function divertBytes(plan: MessagePlan): number {
+  if (plan.diversions.isEmpty || plan.storedTargetCount === 0) return 0;
+  return 4 + plan.diversions.encoded().length;
+}
+
+/** Where what follows the diverts begins; −1 when they are longer than the record. */
+function skipDiverts(view: DataView, at: number, end: number): number {
+  if (at + 4 > end) return -1;
+  const next = at + 4 + view.getUint32(at);
+  return next > end ? -1 : next;
 }
 
 function partsBytes(plan: MessagePlan): number {

@@ -10,6 +10,7 @@ import {
   createMessageRecordView,
   messageBytes,
   messageOffsetOf,
+  originsOf,
   readMessage,
   targetKey,
   targetQueueId,
@@ -46,11 +47,16 @@ const messageInput = fc
     mark: fc.option(fc.tuple(fc.uint8Array({ minLength: 16, maxLength: 16 }), fc.maxSafeNat())),
     duplicateId: fc.option(fc.uint8Array({ maxLength: 60 })),
     priority: fc.integer({ min: 0, max: 9 }),
+    origins: fc.array(fc.constantFrom("", "divert", "other divert"), { maxLength: 10 }),
   })
   // Without any of these there is no record.
   .filter(
     ({ targets, mark, duplicateId }) => targets.length > 0 || mark !== null || duplicateId !== null,
   );
+
+function originOf({ origins }: { readonly origins: readonly string[] }, index: number): string {
+  return origins[index] ?? "";
+}
 
 /** A plan like the input, and its record's payload with padding. */
 function writeOne(input: typeof messageInput extends fc.Arbitrary<infer T> ? T : never): {
@@ -68,7 +74,10 @@ function writeOne(input: typeof messageInput extends fc.Arbitrary<infer T> ? T :
   if (mark !== null) plan.setProducerMark(mark[0], 0, 7, mark[1]);
   if (duplicateId !== null) plan.setDuplicateId(duplicateId, 0, duplicateId.length);
   const definition = defaultQueueDefinition("q", "a", "anycast");
-  for (const id of input.targets) plan.addTarget(new QueueState(tables, id, definition, true));
+  input.targets.forEach((id, index) => {
+    plan.divert(originOf(input, index));
+    plan.addTarget(new QueueState(tables, id, definition, true));
+  });
   plan.prepareKeys();
   input.targets.forEach((_, index) => {
     plan.keys[index] = rowKey(input.sequence + index, input.priority);
@@ -90,6 +99,9 @@ describe("MESSAGE records", () => {
         input.targets.forEach((id, index) => {
           assert.equal(targetQueueId(view, data, index), id);
           assert.equal(targetKey(view, data, index, position), plan.keys[index]);
+          assert.equal(plan.diversions.originOf(index), originOf(input, index));
+          const found = originsOf(view, bytes, position);
+          assert.equal(found?.(index) ?? "", originOf(input, index));
         });
         assert.equal(view.expirationMs, input.expirationMs);
         assert.equal(view.dueMs, input.dueMs);
@@ -128,6 +140,7 @@ describe("MESSAGE records", () => {
       mark: [new Uint8Array(16), 9] as [Uint8Array<ArrayBuffer>, number],
       duplicateId: new Uint8Array(5).fill(1),
       priority: 4,
+      origins: ["" as const, "divert" as const],
     };
     const { plan, bytes } = writeOne(input);
     const data = new DataView(bytes.buffer);

@@ -88,11 +88,13 @@ function describeTransactions(tables: StateTables, emit: (line: string) => void)
     emit(`prepared ${transaction.id} xid=${xid === undefined ? "" : xidKey(xid)} at=${createdMs}`);
     for (let index = 0; index < transaction.messageCount; index += 1) {
       transaction.readMessage(index, message);
-      const targets: number[] = [];
+      const targets: string[] = [];
       const end = transaction.targetsEnd(index);
       for (let place = transaction.targetsBegin(index); place < end; place += 1) {
         const id = transaction.targetAt(place);
-        if (isStored(id)) targets.push(id);
+        if (!isStored(id)) continue;
+        const origin = transaction.originAt(place);
+        targets.push(origin === "" ? String(id) : `${id} from=${JSON.stringify(origin)}`);
       }
       emit(`  message ${JSON.stringify(message)} for ${targets.join(",")}`);
     }

@@ -318,7 +318,15 @@ export class StateAndModel {
     const targets = [...this.queues.values()].filter(
       (queue, index) => queue.addressName === addressName && ((b >> index) & 1) === 0,
     );
-    for (const { name } of targets) plan.addTarget(this.#queue(name));
+    // From some target on they come by diverts.
+    const originOf = (index: number): string => {
+      if (c % 6 !== 0 || index < b % 3) return "";
+      return index % 2 === 0 ? "divert" : `other divert ${b % 5}`;
+    };
+    targets.forEach(({ name }, index) => {
+      plan.divert(originOf(index));
+      plan.addTarget(this.#queue(name));
+    });
     this.#checkSizes();
     upload?.body.release();
     this.#arrival += 1;
@@ -332,7 +340,7 @@ export class StateAndModel {
         arrival: this.#arrival,
         expirationMs: expected(plan.expirationMs),
         dueMs: plan.dueMs,
-        origin: "",
+        origin: originOf(index),
         cause: "",
         group: plan.group,
         count: 0,

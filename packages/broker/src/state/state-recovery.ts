@@ -4,6 +4,7 @@ import { readAcknowledge } from "./acknowledge-record.ts";
 import { volatileIdBase } from "./address-state.ts";
 import {
   createMessageRecordView,
+  originsOf,
   readMessage,
   targetKey,
   targetQueueId,
@@ -242,8 +243,10 @@ export class StateRecovery {
     row.dueMs = message.dueMs;
     row.origin = "";
     row.group = message.group;
+    const originOf = originsOf(message, bytes, position);
     for (let index = 0; index < message.targetCount; index += 1) {
       const key = targetKey(message, view, index, position);
+      if (originOf !== undefined) row.origin = originOf(index);
       this.#addRow(targetQueueId(message, view, index), key, position);
     }
     if (message.markAt >= 0) {

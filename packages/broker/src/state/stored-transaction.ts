@@ -1,4 +1,5 @@
 import { assert } from "@everhold/base";
+import type { OriginOf } from "./diversions.ts";
 import type { Xid } from "./xid.ts";
 
 /**
@@ -75,6 +76,8 @@ export class StoredTransaction {
   #columns = new Float64Array(0);
   #messageCount = 0;
   readonly #targets: number[] = [];
+  /** By the place of a target. */
+  #origins: Map<number, string> | undefined;
 
   get messageCount(): number {
     return this.#messageCount;
@@ -92,12 +95,14 @@ export class StoredTransaction {
   }
 
   /** Adds a message for some queues, by their ids. Records come in the order of the log. */
-  addMessage(message: PendingMessage, queueIds: Iterable<number>): void {
+  addMessage(message: PendingMessage, queueIds: Iterable<number>, originOf?: OriginOf): void {
     assert(message.position > this.lastMessagePosition, "pieces come in the order of the log");
     this.lastMessagePosition = message.position;
+    const begin = this.#targets.length;
     const at = this.#messageCount * stride;
     if (at === this.#columns.length) this.#grow();
     for (const id of queueIds) this.#targets.push(id);
+    if (originOf !== undefined) this.#noteOrigins(begin, originOf);
     const columns = this.#columns;
     columns[at] = message.position;
     columns[at + 1] = message.messageOffset;
@@ -139,6 +144,22 @@ export class StoredTransaction {
     return this.#targets[place] ?? 0;
   }
 
+  /** The divert by which a target came, as rows name it; empty for none. */
+  originAt(place: number): string {
+    return this.#origins?.get(place) ?? "";
+  }
+
+  /** Whether any target came by a divert. */
+  get hasOrigins(): boolean {
+    return this.#origins !== undefined;
+  }
+
+  /** The target at `place` came by a divert. */
+  setOrigin(place: number, origin: string): void {
+    this.#origins ??= new Map();
+    this.#origins.set(place, origin);
+  }
+
   /** Notes that the producer's sequences are used up to this one. */
   addMark(
     bytes: Uint8Array,
@@ -162,6 +183,13 @@ export class StoredTransaction {
       this.acknowledged.set(queueId, known);
     }
     for (const key of keys) known.push(key);
+  }
+
+  #noteOrigins(begin: number, originOf: OriginOf): void {
+    for (let place = begin; place < this.#targets.length; place += 1) {
+      const origin = originOf(place - begin);
+      if (origin !== "") this.setOrigin(place, origin);
+    }
   }
 
   #grow(): void {

@@ -115,7 +115,9 @@ export class TransactionLog {
     // Where nothing is stored there is no body here either.
     const targetCount = isStored ? plan.targetCount : 0;
     for (let index = 0; index < targetCount; index += 1) targets.push(plan.target(index).id);
-    transaction.addMessage(message, targets);
+    const { diversions } = plan;
+    const originOf = (index: number): string => diversions.originOf(index);
+    transaction.addMessage(message, targets, diversions.isEmpty ? undefined : originOf);
     this.#table.messageAdded(transaction);
     if (plan.hasMark) {
       const { markBytes, markOffset, markEpoch, markSequence } = plan;
@@ -239,6 +241,7 @@ export class TransactionLog {
       for (let place = transaction.targetsBegin(index); place < end; place += 1) {
         const run = added.get(runKeyOf(transaction.targetAt(place), message.lane));
         if (run === undefined) continue;
+        row.origin = transaction.originAt(place);
         run.queue.addRow(run.next, row);
         // It hides all that follow as well.
         if (run.next === run.key) {

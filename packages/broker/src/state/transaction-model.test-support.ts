@@ -185,7 +185,10 @@ export class TransactionModel {
     const targets = [...this.#queues.values()].filter(
       ({ state }, index) => state.address === address && ((b >> index) & 1) === 0,
     );
-    for (const { state } of targets) plan.addTarget(state);
+    targets.forEach(({ state }, index) => {
+      plan.divert(c % 3 === 0 && index > 0 ? `divert ${b % 4}` : "");
+      plan.addTarget(state);
+    });
     if (c % 5 === 0) this.#setDuplicate(plan, one, addressName);
     const queues = targets.map(({ name }) => name);
     if (one === undefined) {

@@ -3,6 +3,7 @@ import { keyAt } from "./key-codec.ts";
 import { readLargeList } from "./large-body.ts";
 import {
   createMessageRecordView,
+  originsOf,
   readMessage,
   targetKey,
   targetQueueId,
@@ -108,7 +109,7 @@ export class TransactionRecovery {
       targets.push(targetQueueId(record, view, index));
       message.lane = laneOfKey(targetKey(record, view, index, position));
     }
-    transaction.addMessage(message, targets);
+    transaction.addMessage(message, targets, originsOf(record, bytes, position));
     this.#tables.transactions.messageAdded(transaction);
     if (record.markAt >= 0) {
       const { markAt, markEpoch, markSequence } = record;
@@ -211,6 +212,7 @@ export class TransactionRecovery {
         if (run === undefined) continue;
         const queue = this.#tables.queues.get(queueId);
         // A queue that the snapshot does not have any more was deleted while it was written.
+        row.origin = transaction.originAt(place);
         if (queue !== undefined) this.#actions.addRow(queue, run.next, row, position);
         run.next += laneCountMax;
         run.left -= 1;

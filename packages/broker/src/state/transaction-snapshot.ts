@@ -4,7 +4,7 @@ import { acknowledgeBytes, readAcknowledge, writeAcknowledge } from "./acknowled
 import { volatileIdBase } from "./address-state.ts";
 import { keyAt, setKeyAt } from "./key-codec.ts";
 import { producerIdBytes } from "./producer-marks.ts";
-import { sectionTags } from "./section-entries.ts";
+import { originName, sectionTags } from "./section-entries.ts";
 import { createPendingMessage, StoredTransaction } from "./stored-transaction.ts";
 import { outcomesEntry, transactionEntry } from "./transaction-records.ts";
 import type { TransactionTable } from "./transaction-table.ts";
@@ -13,8 +13,9 @@ import { copyXid } from "./xid.ts";
 /*
  * A message: u64 position, u32 offset, u32 length, u32 expiry units, u64 due time, u32 lane, u32 group, u64
  * bytes of a body in parts, u32 count of targets, and u32 queue id for each. A queue: u32 id, u32 bytes, and its keys as in an ACKNOWLEDGE record.
- * The last part ends with the duplicate ids (u32 count; u32 address id, u32 bytes, bytes) and the marks
- * (u32 count; 16 bytes id, u32 epoch, u64 sequence).
+ * The last part ends with the duplicate ids (u32 count; u32 address id, u32 bytes, bytes), the marks
+ * (u32 count; 16 bytes id, u32 epoch, u64 sequence), and the targets that came by diverts (u32 count; u32 number
+ * of the target among all of them, string origin).
  */
 const messageBytes = 48;
 
@@ -84,6 +85,7 @@ export class TransactionSnapshot {
       head.acknowledgedBefore = transaction.lastAcknowledgePosition + 1;
       head.queueCount = this.#writeAcknowledgements(transaction);
       this.#writeMemory(transaction);
+      this.#writeOrigins(transaction);
     }
     const end = writer.offset;
     writer.offset = start;
@@ -149,6 +151,24 @@ export class TransactionSnapshot {
     }
   }
 
+  #writeOrigins(transaction: StoredTransaction): void {
+    const found: { readonly number: number; readonly origin: string }[] = [];
+    let number = 0;
+    const end = transaction.hasOrigins ? transaction.targetsEnd(transaction.messageCount - 1) : 0;
+    for (let place = 0; place < end; place += 1) {
+      // Numbered as they are written.
+      if (transaction.targetAt(place) >= volatileIdBase) continue;
+      const origin = transaction.originAt(place);
+      if (origin !== "") found.push({ number, origin });
+      number += 1;
+    }
+    this.#writer.u32(found.length);
+    for (const one of found) {
+      this.#writer.u32(one.number);
+      originName.write(this.#writer, one.origin, 0);
+    }
+  }
+
   #writeOutcomes(): void {
     this.#writer.u8(sectionTags.outcomes);
     const { heuristics, decided } = this.#table;
@@ -185,6 +205,10 @@ export function restoreTransaction(
       transaction.addAcknowledgements(queueId, keys);
     }
     restoreMemory(transaction, reader);
+    const originCount = reader.u32();
+    for (let index = 0; index < originCount; index += 1) {
+      transaction.setOrigin(reader.u32(), originName.read(reader, 0));
+    }
   }
   // Only now: it takes the duplicate ids.
   if (head.xid !== null && !transaction.isPrepared) {
