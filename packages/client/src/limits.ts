@@ -52,6 +52,8 @@ export const limits = {
   unconfirmedSendCountByIdMax: 10_000,
   /** Addresses that one session keeps open for sending; the longest idle one is forgotten (Artemis: 1000). */
   addressCountMax: 1000,
+  /** Characters of a name that CORE can carry. Above: EVH_INVALID_QUEUE. */
+  nameCharsMax: 4_096,
   /** Sessions of one connection: one for each consumer, session and transaction under way. More are refused with EVH_OVERLOADED. */
   sessionCountMax: 1000,
   /** Transacted sessions kept for the next `transaction()`; further ones are closed after use. */

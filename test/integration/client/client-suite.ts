@@ -1,6 +1,7 @@
 /** The client's integration suite: the same assertions for every broker that the client speaks to. */
 import { after, before, describe } from "node:test";
 
+import { deliveryTests } from "../delivery/delivery-suite.ts";
 import { SuiteContext, type BrokerUnderTest } from "./broker-under-test.ts";
 import { closingTests } from "./closing.suite.ts";
 import { flowTests } from "./flow.suite.ts";
@@ -30,5 +31,6 @@ export function clientSuite(target: BrokerUnderTest): void {
     describe("flow control and sizes", () => flowTests(context));
     describe("closing and giving up", () => closingTests(context));
     describe("outages", () => outageTests(context));
+    describe("rules of delivery", () => deliveryTests(context));
   });
 }

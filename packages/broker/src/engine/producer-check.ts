@@ -31,7 +31,7 @@ export class MessageIdentity {
    * where the application uses the former for itself. Unless the client sends marks (`sendsMarks`), one is
    * of somebody else, whose message is passed on, and says nothing of this send.
    *
-   * @throws EverholdError EVH_PROTOCOL for a mark that cannot be one, EVH_REJECTED for too long an id
+   * @throws EverholdError EVH_PROTOCOL for a mark that cannot be one
    */
   read(bytes: Uint8Array, view: DataView, scan: MessageScan, sendsMarks: boolean): void {
     this.clear();
@@ -48,10 +48,25 @@ export class MessageIdentity {
     this.#setDuplicateId(bytes, start, end);
   }
 
-  /** Takes the id that a bridge gave a message. @throws EverholdError EVH_REJECTED for too long an id */
+  /** Takes the id that a bridge gave a message. */
   readBridged(id: Uint8Array): void {
     this.clear();
     this.#setDuplicateId(id, 0, id.length);
+  }
+
+  /**
+   * Refuses too long a duplicate id. Not while reading: a refusal is recorded under the producer's mark, else
+   * its next send would skip a number.
+   *
+   * @throws EverholdError EVH_REJECTED
+   */
+  checkDuplicateId(): void {
+    const length = this.duplicateEnd - this.duplicateStart;
+    if (length <= stateLimits.duplicateIdBytesMax) return;
+    throw new EverholdError(
+      "EVH_REJECTED",
+      `the duplicate id has ${length} bytes, at most ${stateLimits.duplicateIdBytesMax} are allowed`,
+    );
   }
 
   /** It says nothing. */
@@ -63,12 +78,6 @@ export class MessageIdentity {
   }
 
   #setDuplicateId(bytes: Uint8Array, start: number, end: number): void {
-    if (end - start > stateLimits.duplicateIdBytesMax) {
-      throw new EverholdError(
-        "EVH_REJECTED",
-        `the duplicate id has ${end - start} bytes, at most ${stateLimits.duplicateIdBytesMax} are allowed`,
-      );
-    }
     this.duplicateBytes = bytes;
     this.duplicateStart = start;
     this.duplicateEnd = end;

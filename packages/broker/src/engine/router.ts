@@ -74,6 +74,7 @@ export class Router {
     const position = this.#engine.journal.endPosition;
     if (!this.#isNewSequence(bytes)) return true;
     try {
+      this.#identity.checkDuplicateId();
       this.checkSize(end - start);
       const target = this.targetOf(session, bytes);
       this.#engine.credits.checkRoom(target.address);
@@ -245,6 +246,7 @@ export class Router {
    */
   identify(bytes: Uint8Array, view: DataView, sendsMarks: boolean): void {
     this.#identity.read(bytes, view, this.scan, sendsMarks);
+    this.#identity.checkDuplicateId();
   }
 
   /** Where the message that was scanned last goes: its address, else the session's default one. */

@@ -232,6 +232,23 @@ test("an application's duplicate id and a producer's mark go together", async ()
   assert.deepEqual(await client.texts(), ["first", "third"]);
 });
 
+test("a send refused for too long a duplicate id uses up its producer's number", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.openMarking(world);
+  await client.createQueue();
+  const tooLong: Readonly<Record<string, TypedValue>> = {
+    _AMQ_DUPL_ID: { type: "string", value: "x".repeat(600) },
+    _EVH_SEQ: marked(1)["_AMQ_DUPL_ID"] ?? { type: "null", value: null },
+  };
+  for (let count = 0; count < 2; count += 1) {
+    client.post(messageOf("q", { properties: tooLong }));
+    assert.equal((await client.expect(packets.exception)).code, 999);
+  }
+  await client.publish("q", "next", { properties: marked(2) });
+  await client.consume("q");
+  assert.deepEqual(await client.texts(), ["next"]);
+});
+
 test("marks and bridges' ids that come with a message passed on are no concern of its new send", async () => {
   const { world } = await startBroker();
   const producer = await TestClient.openMarking(world);

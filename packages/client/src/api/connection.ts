@@ -14,6 +14,7 @@ import type { Message } from "../receive/message.ts";
 import { flavours } from "../session/core-session.ts";
 import { checkTimeout, deadlineIn, waitFor, type WaitOptions } from "../waiting.ts";
 import { AnyProducer, type SendToOptions } from "./any-producer.ts";
+import { checkName, checkNewQueue } from "./check-options.ts";
 import { browseQueue, type BrowseOptions } from "./browse.ts";
 import { IntakeConsumer, type Consumer, type ConsumerOptions } from "./consumer.ts";
 import {
@@ -168,6 +169,8 @@ export class Connection implements AsyncDisposable {
 
   /** Creates a queue, with its address; one of this name that exists is left as it is. */
   async createQueue(name: string, queue: NewQueue = {}, wait: WaitOptions = {}): Promise<void> {
+    checkName("create the queue", name);
+    checkNewQueue(queue);
     await this.#core.query(wait, `create the queue ${name}`, (channel) =>
       createQueueAndAddress(channel, {
         address: queue.address ?? name,

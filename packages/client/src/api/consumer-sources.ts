@@ -20,6 +20,7 @@ import type { ReceivedMessage } from "../receive/received-message.ts";
 import { flavours, type CoreSession } from "../session/core-session.ts";
 import { deadLetterCopy } from "../session/dead-letter.ts";
 import { waitFor } from "../waiting.ts";
+import { checkName } from "./check-options.ts";
 import type { ConsumerOptions, IntakeSource } from "./consumer.ts";
 
 /** How a topic is subscribed to. */
@@ -48,6 +49,7 @@ interface Target {
 
 /** The target of `consumer(queue)`. */
 export function queueTarget(queue: string, options: ConsumerOptions): Target {
+  checkName("consume from", queue);
   return {
     queue,
     filter: options.filter ?? null,
@@ -63,6 +65,8 @@ export function topicTarget(
   options: SubscribeOptions,
 ): Target {
   const { name } = options;
+  checkName("subscribe to", topic);
+  if (name !== undefined) checkName("subscribe as", name);
   const durable = options.durable ?? name !== undefined;
   const shared = options.shared ?? false;
   if (name === undefined && (durable || shared)) {

@@ -2,11 +2,12 @@ import { ClosedError } from "@everhold/base";
 import { listenForAbort } from "../abort-listeners.ts";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import { limits } from "../limits.ts";
-import { checkPrefetch, checkStreamAbove, type Prefetch } from "../options.ts";
+import type { Prefetch } from "../options.ts";
 import type { Intake } from "../receive/intake.ts";
 import type { Message } from "../receive/message.ts";
 import type { ReceivedMessage } from "../receive/received-message.ts";
 import { checkTimeout, deadlineIn, onWaitEnd, waitFor, type WaitOptions } from "../waiting.ts";
+import { checkConsumerOptions } from "./check-options.ts";
 
 /** How messages are consumed. */
 export interface ConsumerOptions {
@@ -103,8 +104,7 @@ export class IntakeConsumer<T> implements Consumer<T> {
     options: ConsumerOptions,
     onClose: (consumer: IntakeConsumer<T>) => void,
   ) {
-    if (options.prefetch !== undefined) checkPrefetch(options.prefetch);
-    if (options.streamAbove !== undefined) checkStreamAbove(options.streamAbove);
+    checkConsumerOptions(options);
     this.queue = source.queue;
     this.#core = core;
     this.#source = source;

@@ -8,7 +8,8 @@ import { encodeMessage } from "../message/encode-message.ts";
 import type { Body } from "../message/body.ts";
 import type { MessageOptions, Routing, SendOptions, SendTarget } from "../message/send-options.ts";
 import type { CoreSession } from "../session/core-session.ts";
-import type { WaitOptions } from "../waiting.ts";
+import { checkTimeout, type WaitOptions } from "../waiting.ts";
+import { checkName } from "./check-options.ts";
 
 /** How a producer sends; what it says of messages is the default of each. */
 export interface ProducerOptions extends MessageOptions {
@@ -70,6 +71,7 @@ export class SessionProducer implements Producer {
     if (typeof address !== "string" || address === "") {
       throw new TypeError("The address of a producer is a string that is not empty");
     }
+    checkName("send to", address);
     const { routing, asyncSend, asyncSendWindow, sendTimeout, ...defaults } = options;
     const byDefault = core.options;
     this.#asyncSend = asyncSend === undefined ? byDefault.asyncSend : checkAsyncSend(asyncSend);
@@ -95,6 +97,7 @@ export class SessionProducer implements Producer {
     const { outbox, transaction } = this.#session;
     let sent: Promise<void>;
     try {
+      if (options?.timeout !== undefined) checkTimeout(options.timeout, Infinity);
       const merged = options === undefined ? this.#defaults : { ...this.#defaults, ...options };
       const message = encodeMessage(
         this.#core.origin,

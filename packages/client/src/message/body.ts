@@ -41,7 +41,7 @@ export function bodyType(body: Body): number {
   if (body instanceof Uint8Array) return messageTypes.bytes;
   if (typeof body === "object" && body !== null) {
     if ("json" in body) return messageTypes.text;
-    if ("map" in body) return messageTypes.map;
+    if ("map" in body && typeof body.map === "object" && body.map !== null) return messageTypes.map;
     if ("stream" in body && Array.isArray(body.stream)) return messageTypes.stream;
     if ("object" in body && (body.object === null || body.object instanceof Uint8Array)) {
       return messageTypes.object;

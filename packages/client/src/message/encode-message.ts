@@ -86,7 +86,7 @@ export function encodeMessage(
   options: MessageOptions,
 ): EncodedMessage {
   const writer = scratch;
-  const durable = options.durable ?? true;
+  const durable = durableOf(options);
   const nowMs = origin.wallClock.nowMs();
   const type = bodyType(body);
   const properties = messageProperties(origin, target, body, options, nowMs);
@@ -164,6 +164,9 @@ function messageProperties(
   setText(properties, propertyNames.replyTo, replyAddress(options.replyTo));
   setText(properties, propertyNames.jmsType, options.type);
   if (options.properties === undefined) return properties;
+  if (typeof options.properties !== "object" || options.properties === null) {
+    throw formatError(`found properties of type ${typeof options.properties}, expected an object`);
+  }
   for (const name of Object.keys(options.properties)) {
     const value = options.properties[name];
     if (value === undefined) continue;
@@ -205,8 +208,14 @@ function setText(
 
 /** JMS reads a destination only with its kind before it. */
 function replyAddress(replyTo: string | undefined): string | undefined {
-  if (replyTo === undefined || replyTo.includes("://")) return replyTo;
+  if (typeof replyTo !== "string" || replyTo.includes("://")) return replyTo;
   return `queue://${replyTo}`;
+}
+
+function durableOf(options: MessageOptions): boolean {
+  const durable = options.durable ?? true;
+  if (typeof durable === "boolean") return durable;
+  throw formatError(`found durable of type ${typeof durable}, expected a boolean`);
 }
 
 function priorityOf(options: MessageOptions): number {
