@@ -99,6 +99,12 @@ const sections: Readonly<Record<string, readonly KnownDifference[]>> = {
       steps: /below zero/,
     },
     {
+      what: "Consumers of a non-destructive queue are told how often each of them got a message; in Artemis how often all of them together.",
+      why: "A count above 1 says that this consumer may have seen it before.",
+      programs: /not emptied by consumers/,
+      paths: /deliveryCount/,
+    },
+    {
       what: "Properties that Artemis brokers use among themselves (`_AMQ_ROUTE_TO*`, `_AMQ_ACK_ROUTE_TO*`, `_AMQ_SCALEDOWN_TO`) are left as they are; Artemis takes them away or fails over their types.",
       why: "They mean nothing here.",
       programs: /^properties that only brokers set/,
@@ -251,11 +257,6 @@ const sections: Readonly<Record<string, readonly KnownDifference[]>> = {
     },
   ],
   "Not there yet": [
-    {
-      what: "A last-value queue is an attribute that is reported back and has no effect.",
-      why: "Not built yet. The log names it when the queue is created.",
-      programs: /^a last-value queue/,
-    },
     {
       what: "XA transactions are refused with code 213.",
       why: "Not built yet.",

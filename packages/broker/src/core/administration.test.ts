@@ -36,7 +36,7 @@ test("a queue is described with every attribute that it was created with, after 
   const warnings = client.world.log.filter((line) => line.level === "warn");
   assert.deepEqual(
     warnings.map((line) => line.fields["attributes"]),
-    ["lastValueKey autoDeleteDelay"],
+    ["autoDeleteDelay"],
   );
   await crashAndRestart(client.world);
   const other = await TestClient.open(client.world);

@@ -85,7 +85,7 @@ export function describeQueue(engine: Engine, name: string): QueueDescription {
     address: addressName,
     // Browsers do not count: a client that asks whether a subscription is in use means consumers.
     consumerCount: queue.takerCount,
-    messageCount: queue.state.messageCount,
+    messageCount: queue.messageCount,
     autoCreateQueues: settings.autoCreateQueues,
     routingType: routingTypes[routingType],
     defaultConsumerWindowSize: settings.defaultConsumerWindowSize,

@@ -57,6 +57,7 @@ export class Catalog {
       const live = this.#adopt(queue, undefined);
       live.wasConsumed = true;
       this.#engine.redelivery.restoreHolds(live);
+      this.#engine.retention.restore(live);
     }
   }
 
@@ -364,7 +365,7 @@ export class Catalog {
   #warnOfUnused(definition: QueueDefinition): void {
     const unused = unusedAttributes.filter((name) => {
       const value = definition[name];
-      return value !== null && value !== false && value !== -1 && value !== 0;
+      return value !== null && value !== -1 && value !== 0;
     });
     if (unused.length === 0) return;
     this.#engine.log.warn("A queue has attributes that this broker keeps but does not act on", {
@@ -398,8 +399,6 @@ function checkCount(what: string, count: number, max: number): void {
 }
 
 const unusedAttributes = [
-  "lastValue",
-  "lastValueKey",
   "autoDeleteDelay",
   "autoDeleteMessageCount",
 ] as const satisfies readonly (keyof QueueDefinition)[];

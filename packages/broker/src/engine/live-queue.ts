@@ -105,9 +105,15 @@ export class LiveQueue {
     return enabled === false || (this.takerCount === 0 && purgeOnNoConsumers);
   }
 
+  /** Messages as people are shown it: of a last-value queue without those in consumers' hands. As in Artemis. */
+  get messageCount(): number {
+    const { messageCount, inFlightCount } = this.state;
+    return this.traits.lastValueKey === undefined ? messageCount : messageCount - inFlightCount;
+  }
+
   /** Whether messages have to go when others come. */
   get limitsItself(): boolean {
-    return this.traits.ringSize >= 0;
+    return this.traits.ringSize >= 0 || this.traits.lastValueKey !== undefined;
   }
 
   /** Its attributes have changed. Consumers that are there stay as they are. */

@@ -1,3 +1,5 @@
+import { propertyNames } from "@everhold/wire";
+
 import type { QueueDefinition } from "../state/queue-definition.ts";
 
 /** What kind of queue it is: its attributes as they are in effect, those that nobody said included. */
@@ -6,6 +8,8 @@ export interface QueueTraits {
   readonly isExclusive: boolean;
   /** What consumers acknowledge stays: each of them sees all messages. */
   readonly isNonDestructive: boolean;
+  /** Of messages with the same value of this property only the newest stays; `undefined` for all. */
+  readonly lastValueKey: string | undefined;
   /** Messages that may wait here; the oldest go when more come. −1 for any number. */
   readonly ringSize: number;
   /** How many message groups are told apart: −1 each of them, 0 none, else they share so many buckets. */
@@ -31,6 +35,7 @@ export function traitsOf(definition: QueueDefinition): QueueTraits {
   return {
     isExclusive: definition.exclusive ?? false,
     isNonDestructive: definition.nonDestructive ?? false,
+    lastValueKey: lastValueKeyOf(definition),
     ringSize: ringSize === null || ringSize < 0 ? -1 : ringSize,
     groupBuckets: definition.groupBuckets ?? -1,
     rebalancesGroups: definition.groupRebalance ?? false,
@@ -39,4 +44,10 @@ export function traitsOf(definition: QueueDefinition): QueueTraits {
     consumersBeforeDispatch: definition.consumersBeforeDispatch ?? 0,
     delayBeforeDispatchMs: definition.delayBeforeDispatch ?? -1,
   };
+}
+
+/** Source: Artemis, `QueueFactoryImpl#lastValueKey`. */
+function lastValueKeyOf({ lastValue, lastValueKey }: QueueDefinition): string | undefined {
+  if (lastValueKey !== null && lastValueKey !== "") return lastValueKey;
+  return lastValue === true ? propertyNames.lastValueName : undefined;
 }

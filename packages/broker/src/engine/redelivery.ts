@@ -4,6 +4,7 @@ import type { RecordView } from "@everhold/journal";
 import { limits } from "../limits.ts";
 import type { MoveReason } from "../state/records.ts";
 import { createRowView, type RowView } from "../state/row-bodies.ts";
+import { laneCountMax, laneFor } from "../state/row-key.ts";
 import { ScanCursor } from "../state/scan-cursor.ts";
 import type { Consumer } from "./consumer.ts";
 import { expired, isDeadLetterCause, triedTooOften, type Departure } from "./departures.ts";
@@ -103,6 +104,7 @@ export class Redelivery {
     const isBlocking = queue.address.settings.redeliveryMode === "blocking";
     this.#engine.state.redeliverLater(queue.state, key, count, dueMs, isBlocking);
     if (isBlocking) queue.hold(key);
+    if (queue.limitsItself) this.#engine.retention.returned(queue, key);
     // Consumers have passed it, and look for it at its place when it is due.
     this.#engine.touch(queue);
   }
@@ -152,11 +154,16 @@ export class Redelivery {
   ): void {
     this.#note(queue, key, reason);
     this.mayRelease(queue);
+    queue.state.read(key, this.#row);
+    const lane = laneFor(this.#row.priority, this.#row.isInJournal);
     const states = targets.map((target) => target.state);
     const position = this.#engine.state.move(queue.state, key, states, reason, cause);
     for (const target of targets) {
       target.counts.addedTotal += 1;
-      if (target.limitsItself) this.#engine.retention.added(target);
+      if (target.limitsItself) {
+        const newest = target.state.nextKey(lane) - laneCountMax;
+        this.#engine.retention.addedUnread(target, newest);
+      }
       // What is in no journal waits for no commit, and perhaps none comes.
       if (position >= 0) this.#engine.rowAdded(target);
       else this.#engine.touch(target);

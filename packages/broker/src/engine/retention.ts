@@ -1,19 +1,57 @@
+import { EverholdError } from "@everhold/base";
+import type { RecordView } from "@everhold/journal";
+
+import { createRowView } from "../state/row-bodies.ts";
+import { ScanCursor } from "../state/scan-cursor.ts";
 import type { Engine } from "./engine.ts";
+import { lastValueIn } from "./last-value-reader.ts";
 import type { LiveQueue } from "./live-queue.ts";
 
+/** A message of a last-value queue whose value is not known yet. */
+interface Unread {
+  readonly queue: LiveQueue;
+  readonly key: number;
+  /** The position as of which it has its value last. */
+  readonly since: number;
+}
+
 /**
- * Lets old messages go where new ones come: of ring queues. Whoever adds a row to such a queue says so;
- * at the end of the step what is too much goes, in the same write as what came.
+ * Lets old messages go where new ones come: of ring queues, and of last-value queues. Whoever adds a row
+ * to such a queue says so; at the end of the step what is too much goes, in the same write as what came.
  *
- * What consumers hold, and what waits for its time, does not count and does not go. When it comes back to
- * a full ring, it goes itself. Source: Artemis, `QueueImpl#enforceRing`.
+ * What consumers hold does not go; when it comes back and is too much by then, it goes itself. Source:
+ * Artemis, `QueueImpl#enforceRing`, `LastValueQueue`.
+ *
+ * The key of a value is read when a message is routed. Of messages that came by another way, by a move or
+ * with a large transaction, it is read from their bodies then, or after a restart.
  */
 export class Retention {
   readonly #engine: Engine;
+  readonly #row = createRowView();
+  readonly #body: RecordView;
   #changed: LiveQueue[] = [];
+  #unread: Unread[] = [];
+  #isReading = false;
 
   constructor(engine: Engine) {
     this.#engine = engine;
+    const bytes = new Uint8Array(0);
+    this.#body = { bytes, view: new DataView(bytes.buffer), offset: 0 };
+  }
+
+  /** A queue was found by recovery: what a crash kept from going goes now. */
+  restore(queue: LiveQueue): void {
+    if (!queue.limitsItself) return;
+    this.added(queue);
+    if (queue.traits.lastValueKey === undefined) return;
+    const cursor = new ScanCursor();
+    const { endPosition } = this.#engine.journal;
+    for (;;) {
+      const key = queue.state.scanResting(cursor, endPosition);
+      if (key < 0) return;
+      if (queue.state.lastValueOf(key) !== undefined) continue;
+      this.#unread.push({ queue, key, since: 0 });
+    }
   }
 
   /** The queue, of which `limitsItself` is true, has a message more. */
@@ -21,6 +59,13 @@ export class Retention {
     if (queue.isOverfull) return;
     queue.isOverfull = true;
     this.#changed.push(queue);
+  }
+
+  /** As `added`, for the message `key`, which was not routed: its value has to be found. */
+  addedUnread(queue: LiveQueue, key: number): void {
+    this.added(queue);
+    if (queue.traits.lastValueKey === undefined) return;
+    this.#unread.push({ queue, key, since: this.#engine.journal.endPosition });
   }
 
   /** The message came back from a consumer, or its time has come: it gives way before others do. */
@@ -31,14 +76,30 @@ export class Retention {
 
   /** Lets go what is too much. Called at the end of a step. */
   enforce(): void {
+    if (this.#unread.length > 0 && !this.#isReading) this.#readValues();
     while (this.#changed.length > 0) {
       const changed = this.#changed;
       this.#changed = [];
       for (const queue of changed) {
         queue.isOverfull = false;
-        if (!queue.isDeleted) this.#trimRing(queue);
+        if (!queue.isDeleted) {
+          this.#dropSuperseded(queue);
+          this.#trimRing(queue);
+        }
         queue.returnedKeys.length = 0;
       }
+    }
+  }
+
+  /** Of messages with one value that nobody holds, the newest stays. */
+  #dropSuperseded(queue: LiveQueue): void {
+    const { state } = queue;
+    const found = [...state.takeSuperseded(), ...queue.returnedKeys];
+    // The newest first: where the last message of a value has gone, it takes its place.
+    for (let index = found.length - 1; index >= 0; index -= 1) {
+      const key = found[index] ?? 0;
+      const isResting = state.isReady(key) || state.isScheduled(key);
+      if (isResting && !state.keepsValue(key)) this.#drop(queue, key);
     }
   }
 
@@ -58,5 +119,59 @@ export class Retention {
   #drop(queue: LiveQueue, key: number): void {
     queue.counts.replacedTotal += 1;
     this.#engine.acknowledgeOne(queue, key);
+  }
+
+  /** Finds the values of messages one by one; goes on when the disk has answered. */
+  #readValues(): void {
+    const { journal, state } = this.#engine;
+    const unread = this.#unread;
+    this.#unread = [];
+    for (let index = 0; index < unread.length; index += 1) {
+      const one = unread[index];
+      if (one === undefined || !this.#isThere(one)) continue;
+      const { position, messageOffset, messageLength, isInJournal } = this.#row;
+      const body = this.#body;
+      if (!isInJournal) state.arena.locate(position, body);
+      else if (!journal.locate(position + messageOffset, messageLength, body)) {
+        this.#unread = unread.slice(index + 1);
+        this.#readOne(one, position + messageOffset, messageLength);
+        return;
+      }
+      this.#setValue(one, body.bytes, body.view, body.offset, messageLength);
+    }
+  }
+
+  #readOne(one: Unread, position: number, length: number): void {
+    this.#isReading = true;
+    this.#engine.journal.read(position, length, (error, bytes, view, offset) => {
+      this.#isReading = false;
+      if (this.#engine.isHalted) return;
+      // What cannot be read is left to whoever wants to deliver it.
+      if (error === undefined && this.#isThere(one)) {
+        this.#setValue(one, bytes, view, offset, length);
+      }
+      this.#engine.endStep();
+    });
+  }
+
+  /** Reads the row; false when the message has gone, or its value is known. */
+  #isThere({ queue, key }: Unread): boolean {
+    if (queue.isDeleted || !queue.state.read(key, this.#row)) return false;
+    return queue.state.lastValueOf(key) === undefined;
+  }
+
+  #setValue(one: Unread, bytes: Uint8Array, view: DataView, offset: number, length: number): void {
+    const { queue, key, since } = one;
+    const { lastValueKey } = queue.traits;
+    if (lastValueKey === undefined) return;
+    try {
+      const lastValue = lastValueIn(bytes, view, offset, offset + length, lastValueKey);
+      if (lastValue === undefined) return;
+      this.#engine.state.setLastValue(queue.state, key, lastValue, since);
+      this.added(queue);
+    } catch (error) {
+      // A key that is too long is refused where messages are sent; what came otherwise stays without one.
+      if (!EverholdError.is(error, "EVH_REJECTED")) throw error;
+    }
   }
 }

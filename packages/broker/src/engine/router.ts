@@ -13,6 +13,7 @@ import { unrouted } from "./departures.ts";
 import type { Engine } from "./engine.ts";
 import { expirationOf } from "./expiry-rule.ts";
 import type { LiveAddress, LiveQueue } from "./live-queue.ts";
+import { lastValueIn } from "./last-value-reader.ts";
 import { MessageIdentity, producerError } from "./producer-check.ts";
 import type { Session } from "./session.ts";
 
@@ -405,7 +406,14 @@ export class Router {
   #addTarget(queue: LiveQueue): void {
     if (queue.keepsNothing || this.#isDropped) return;
     this.#targets.push(queue);
-    this.#plan.addTarget(queue.state);
+    const { lastValueKey } = queue.traits;
+    if (lastValueKey === undefined) this.#plan.addTarget(queue.state);
+    else this.#addLastValue(queue, lastValueKey);
+  }
+
+  #addLastValue(queue: LiveQueue, property: string): void {
+    const { bytes, view, start, end } = this.#plan;
+    this.#plan.addTarget(queue.state, lastValueIn(bytes, view, start, end, property));
   }
 
   /** False when the sequence was applied before. @throws EverholdError when it may not be accepted */

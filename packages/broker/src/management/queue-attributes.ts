@@ -76,7 +76,7 @@ export const queueAttributes: readonly Attribute<ManagedQueue>[] = [
   },
   {
     name: "LastValue",
-    doc: "Whether it was created as a last-value queue, which has no effect",
+    doc: "Whether it keeps only the newest of messages with the same value",
     result: "boolean",
     read: ({ queue }) => queue.state.definition.lastValue ?? false,
   },
@@ -102,7 +102,7 @@ export const queueAttributes: readonly Attribute<ManagedQueue>[] = [
     name: "MessageCount",
     doc: "Messages in it, those in flight and the scheduled ones included",
     result: "integer",
-    read: ({ queue }) => queue.state.messageCount,
+    read: ({ queue }) => queue.messageCount,
   },
   {
     name: "DeliveringCount",

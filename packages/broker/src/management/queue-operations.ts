@@ -124,7 +124,7 @@ export const queueOperations: readonly Operation<ManagedQueue>[] = [
   operation("countMessages", {
     doc: "How many messages there are",
     result: "integer",
-    run: ({ queue }) => queue.state.messageCount,
+    run: ({ queue }) => queue.messageCount,
   }),
   operation("countMessages", {
     doc: "How many of the messages that could be handed out a filter selects",

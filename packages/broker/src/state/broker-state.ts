@@ -24,6 +24,7 @@ import {
   deliveryCountRecord,
   dispatchLimitRecord,
   emptyRecord,
+  lastValueRecord,
   moveReasons,
   producerForgetRecord,
   producerRecord,
@@ -31,7 +32,7 @@ import {
   queueRecord,
   recordTypes,
   redeliverLaterRecord,
-  relocateKeyedRecord,
+  relocateGroupedRecord,
   relocateRecord,
   type MoveReason,
 } from "./records.ts";
@@ -45,9 +46,9 @@ import { StateSnapshot } from "./state-snapshot.ts";
 import { StateTables } from "./state-tables.ts";
 import { TransactionLog } from "./transaction-log.ts";
 
-/** What is fixed in a RELOCATE_KEYED record, the longer of both, before the origin's name and the list of targets. */
+/** What is fixed in a RELOCATE_GROUPED record, the longer of both, before the origin's name and the list of targets. */
 const moveFixedBytes = 53;
-const moveTargetBytes = 13;
+const moveTargetBytes = 12;
 const nothing = new Uint8Array(0);
 const oneByte = new Uint8Array(1);
 
@@ -311,10 +312,15 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     }
     if (plan.largeBody !== undefined) this.#tables.large.define(row.position, plan.largeBody);
     const { diversions } = plan;
+    const since = plan.storedTargetCount > 0 ? plan.recordPosition : this.#log.endPosition;
     for (let index = 0; index < targetCount; index += 1) {
+      const target = plan.target(index);
       if (!diversions.isEmpty) row.origin = diversions.originOf(index);
-      plan.target(index).addRow(plan.keys[index] ?? 0, row);
+      row.lastValue = plan.lastValues.get(target);
+      row.lastSince = row.dueMs > 0 ? -1 : since;
+      target.addRow(plan.keys[index] ?? 0, row);
     }
+    row.lastValue = undefined;
     return row.position;
   }
 
@@ -434,7 +440,16 @@ export class BrokerState implements RecoverySink, SnapshotSource {
       position = this.#log.append(recordTypes.due, queue.id, bytes);
       writeAcknowledge(this.#log.view, this.#log.payloadOffset, keys, keys.length);
     }
-    for (const key of keys) queue.fallDue(key);
+    for (const key of keys) queue.fallDue(key, position < 0 ? this.#log.endPosition : position);
+    return position;
+  }
+
+  /** Says what the key of a message's value is, which it has last as of the position `since`. */
+  setLastValue(queue: QueueState, key: number, lastValue: string, since: number): number {
+    const position = isRecorded(queue, key)
+      ? this.#append(recordTypes.lastValue, queue.id, lastValueRecord, { key, lastValue, since })
+      : -1;
+    queue.setLastValue(key, lastValue, queue.isScheduled(key) ? -1 : since);
     return position;
   }
 
@@ -506,10 +521,10 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     if (group === 0) {
       return this.#append(recordTypes.relocate, queue.id, relocateRecord, { ...moved, targets });
     }
-    return this.#append(recordTypes.relocateKeyed, queue.id, relocateKeyedRecord, {
+    return this.#append(recordTypes.relocateGrouped, queue.id, relocateGroupedRecord, {
       ...moved,
       group,
-      targets: targets.map((target) => ({ ...target, lastValue: null })),
+      targets,
     });
   }
 

@@ -55,6 +55,8 @@ export class MessagePlan {
   #address: AddressState | undefined;
   #targetCount = 0;
   #storedCount = 0;
+  /** Keys of values, for targets that are last-value queues. */
+  readonly #lastValues = new Map<QueueState, string>();
 
   /** Set by `addMessage`: the row key given in target i. */
   keys: Float64Array = new Float64Array(16);
@@ -90,6 +92,7 @@ export class MessagePlan {
     this.diversions.clear();
     this.#targetCount = 0;
     this.#storedCount = 0;
+    if (this.#lastValues.size > 0) this.#lastValues.clear();
     this.recordPosition = -1;
   }
 
@@ -99,8 +102,9 @@ export class MessagePlan {
     this.expirationOffset = offset;
   }
 
-  /** Adds a queue that gets the message. */
-  addTarget(queue: QueueState): void {
+  /** Adds a queue that gets the message; a last-value queue with the key of the message's value. */
+  addTarget(queue: QueueState, lastValue?: string): void {
+    if (lastValue !== undefined) this.#lastValues.set(queue, lastValue);
     this.#targets[this.#targetCount] = queue;
     this.#targetCount += 1;
     if (queue.isStored) this.#storedCount += 1;
@@ -140,6 +144,11 @@ export class MessagePlan {
     const queue = index < this.#targetCount ? this.#targets[index] : undefined;
     if (queue === undefined) throw new Error("a target was asked for that the plan does not have");
     return queue;
+  }
+
+  /** The keys of values by the queues that have them. */
+  get lastValues(): ReadonlyMap<QueueState, string> {
+    return this.#lastValues;
   }
 
   /** Targets that the record names. */

@@ -1,6 +1,6 @@
 import { assert, EverholdError } from "@everhold/base";
 import { recordHeaderBytes } from "@everhold/journal";
-import { setI64At } from "@everhold/wire";
+import { decodeSimpleString, setI64At } from "@everhold/wire";
 import { readDiversions, type OriginOf } from "./diversions.ts";
 import { keyAt, setKeyAt } from "./key-codec.ts";
 import { largeListBytes } from "./large-body.ts";
@@ -14,7 +14,7 @@ import { stateLimits } from "./state-limits.ts";
  * MESSAGE and TRANSACTION_MESSAGE, offsets from the beginning of the payload:
  *
  *    0  u8   flags: 1 mark, 2 duplicate id, 4 expiration, 8 due time, 16 body in parts, 32 group,
- *            64 piece of a transaction
+ *            64 piece of a transaction, 128 last values
  *    1  u8   more flags: 1 diverts
  *    2  u16  bytes of the duplicate id
  *    4  u32  count of targets
@@ -28,6 +28,8 @@ import { stateLimits } from "./state-limits.ts";
  *            transaction: u64 position of its first record, 0 when that is this one; the row keys of the
  *            targets are the numbers of their lanes then, for there are no rows yet
  *            diverts: u32 bytes, and which targets came by which: `diversions.ts`
+ *            last values: u32 bytes of what follows; then, for each target that is a last-value queue, u32
+ *            queue id, u16 bytes of the key of its value, and that key, UTF-16LE
  *            duplicate id
  *            parts of the body: `large-body.ts`
  *            message, as in SESS_SEND, its message id being the record's position
@@ -37,6 +39,8 @@ const targetBytes = 12;
 const markBytes = producerIdBytes + 12;
 const timeBytes = 8;
 const groupBytes = 4;
+const lastValuesHeadBytes = 4;
+const lastValueHeadBytes = 6;
 const transactionBytes = 8;
 const markFlag = 1;
 const duplicateFlag = 2;
@@ -45,9 +49,8 @@ const dueFlag = 8;
 const largeFlag = 16;
 const groupFlag = 32;
 const transactionFlag = 64;
+const lastValuesFlag = 128;
 const divertFlag = 1;
-const knownFlags =
-  markFlag | duplicateFlag | expirationFlag | dueFlag | largeFlag | groupFlag | transactionFlag;
 
 /** Payload bytes of the record for a plan. 0 when it needs none. */
 export function messageBytes(plan: MessagePlan): number {
@@ -72,6 +75,7 @@ export function writeMessage(
   const hasDue = plan.dueMs > 0;
   const hasGroup = plan.group !== 0;
   const isPiece = plan.transaction >= 0;
+  const valuesBytes = lastValuesBytes(plan);
   const duplicateLength = hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0;
   assert(duplicateLength <= stateLimits.duplicateIdBytesMax, "a duplicate id is within its limit");
   const length = storedLength(plan);
@@ -83,7 +87,8 @@ export function writeMessage(
       (hasDue ? dueFlag : 0) |
       (partsBytes(plan) > 0 ? largeFlag : 0) |
       (hasGroup ? groupFlag : 0) |
-      (isPiece ? transactionFlag : 0),
+      (isPiece ? transactionFlag : 0) |
+      (valuesBytes > 0 ? lastValuesFlag : 0),
   );
   const hasDiverts = divertBytes(plan) > 0;
   view.setUint8(offset + 1, hasDiverts ? divertFlag : 0);
@@ -123,6 +128,7 @@ export function writeMessage(
     bytes.set(encoded, at + 4);
     at += 4 + encoded.length;
   }
+  if (valuesBytes > 0) at = writeLastValues(plan, view, at, valuesBytes);
   for (let index = 0; index < duplicateLength; index += 1) {
     bytes[at + index] = plan.duplicateBytes[plan.duplicateStart + index] ?? 0;
   }
@@ -151,6 +157,9 @@ export interface MessageRecordView {
   dueMs: number;
   /** 0 is none. */
   group: number;
+  /** The list of last values, for {@link readLastValues}; both the same when there is none. */
+  lastValuesStart: number;
+  lastValuesEnd: number;
   /** Position of the first record of the transaction it is a piece of, 0 for its own; −1 for none. */
   transaction: number;
   /** Where {@link Diversions} begin, −1 when none of its targets came by a divert. */
@@ -177,6 +186,8 @@ export function createMessageRecordView(): MessageRecordView {
     expirationMs: 0,
     dueMs: 0,
     group: 0,
+    lastValuesStart: 0,
+    lastValuesEnd: 0,
     transaction: -1,
     divertsStart: -1,
     divertsEnd: -1,
@@ -205,8 +216,8 @@ export function readMessage(
   }
   const flags = view.getUint8(start);
   const moreFlags = view.getUint8(start + 1);
-  if ((flags & ~knownFlags) !== 0 || (moreFlags & ~divertFlag) !== 0) {
-    throw corrupt(position, `found flags ${flags}, expected at most ${knownFlags}`);
+  if ((moreFlags & ~divertFlag) !== 0) {
+    throw corrupt(position, `found more flags ${moreFlags}, expected at most ${divertFlag}`);
   }
   const duplicateLength = view.getUint16(start + 2);
   into.targetCount = view.getUint32(start + 4);
@@ -220,6 +231,7 @@ export function readMessage(
   const hasGroup = (flags & groupFlag) !== 0;
   const isPiece = (flags & transactionFlag) !== 0;
   const hasDuplicateId = (flags & duplicateFlag) !== 0;
+  const hasLastValues = (flags & lastValuesFlag) !== 0;
   const divertsAt =
     at +
     (hasMark ? markBytes : 0) +
@@ -227,11 +239,16 @@ export function readMessage(
     (hasDue ? timeBytes : 0) +
     (hasGroup ? groupBytes : 0) +
     (isPiece ? transactionBytes : 0);
-  const duplicateAt = moreFlags === 0 ? divertsAt : skipDiverts(view, divertsAt, end);
-  if (duplicateAt < 0) throw corrupt(position, "found diverts that are longer than the record");
+  const valuesAt = moreFlags === 0 ? divertsAt : skipList(view, divertsAt, end);
+  if (valuesAt < 0) throw corrupt(position, "found diverts that are longer than the record");
   into.divertsStart = moreFlags === 0 ? -1 : divertsAt + 4;
-  into.divertsEnd = duplicateAt;
+  into.divertsEnd = valuesAt;
+  const duplicateAt = hasLastValues ? skipList(view, valuesAt, end) : valuesAt;
+  if (duplicateAt < 0) throw corrupt(position, "found last values longer than the record");
+  into.lastValuesStart = hasLastValues ? valuesAt + lastValuesHeadBytes : duplicateAt;
+  into.lastValuesEnd = duplicateAt;
   const partsAt = duplicateAt + duplicateLength;
+  if (partsAt > end) throw corrupt(position, "found more than the record has bytes for");
   const hasParts = (flags & largeFlag) !== 0;
   const listBytes = hasParts ? largeListBytes(view, partsAt, end) : 0;
   if (listBytes < 0)
@@ -300,6 +317,29 @@ export function originsOf(
   }
 }
 
+/**
+ * Calls `onValue` for each last value of a record: the queue's id, and the key of its value.
+ * @throws EverholdError EVH_DATA_CORRUPT
+ */
+export function readLastValues(
+  record: MessageRecordView,
+  position: number,
+  bytes: Uint8Array,
+  view: DataView,
+  onValue: (queueId: number, lastValue: string) => void,
+): void {
+  const { lastValuesEnd } = record;
+  for (let at = record.lastValuesStart; at < lastValuesEnd;) {
+    const start = at + lastValueHeadBytes;
+    const length = start <= lastValuesEnd ? view.getUint16(at + 4) : 1;
+    if (length % 2 !== 0 || start + length > lastValuesEnd) {
+      throw corrupt(position, "found a last value that does not end within its list");
+    }
+    onValue(view.getUint32(at), decodeSimpleString(bytes, start, start + length));
+    at = start + length;
+  }
+}
+
 /** The queue id of a target. */
 export function targetQueueId(record: MessageRecordView, view: DataView, index: number): number {
   return view.getUint32(record.targetsAt + index * targetBytes);
@@ -342,6 +382,7 @@ function bytesBeforeMessage(plan: MessagePlan): number {
     (plan.group !== 0 ? groupBytes : 0) +
     (plan.transaction >= 0 ? transactionBytes : 0) +
     divertBytes(plan) +
+    lastValuesBytes(plan) +
     (plan.hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0) +
     partsBytes(plan)
   );
@@ -352,11 +393,37 @@ function divertBytes(plan: MessagePlan): number {
   return 4 + plan.diversions.encoded().length;
 }
 
-/** Where what follows the diverts begins; −1 when they are longer than the record. */
-function skipDiverts(view: DataView, at: number, end: number): number {
+/** Where what follows a list begins, whose bytes are counted at its head; −1 when it is longer than the record. */
+function skipList(view: DataView, at: number, end: number): number {
   if (at + 4 > end) return -1;
   const next = at + 4 + view.getUint32(at);
   return next > end ? -1 : next;
+}
+
+/** Values of a piece of a transaction are found when it is committed: others may be newer by then. */
+function lastValuesBytes(plan: MessagePlan): number {
+  if (plan.lastValues.size === 0 || plan.storedTargetCount === 0 || plan.transaction >= 0) return 0;
+  let bytes = 0;
+  for (const [queue, lastValue] of plan.lastValues) {
+    if (queue.isStored) bytes += lastValueHeadBytes + lastValue.length * 2;
+  }
+  return bytes === 0 ? 0 : lastValuesHeadBytes + bytes;
+}
+
+function writeLastValues(plan: MessagePlan, view: DataView, offset: number, bytes: number): number {
+  view.setUint32(offset, bytes - lastValuesHeadBytes);
+  let at = offset + lastValuesHeadBytes;
+  for (const [queue, lastValue] of plan.lastValues) {
+    if (!queue.isStored) continue;
+    view.setUint32(at, queue.id);
+    view.setUint16(at + 4, lastValue.length * 2);
+    at += lastValueHeadBytes;
+    for (let index = 0; index < lastValue.length; index += 1) {
+      view.setUint16(at, lastValue.charCodeAt(index), true);
+      at += 2;
+    }
+  }
+  return at;
 }
 
 function partsBytes(plan: MessagePlan): number {

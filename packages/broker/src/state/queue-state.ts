@@ -3,6 +3,7 @@ import type { AddressState } from "./address-state.ts";
 import { DispatchLimit } from "./dispatch-limit.ts";
 import type { ExpiryScale } from "./expiry-scale.ts";
 import { Lane } from "./lane.ts";
+import { LastValues } from "./last-values.ts";
 import type { Origins } from "./origins.ts";
 import type { QueueDefinition } from "./queue-definition.ts";
 import type { RowBodies, RowView } from "./row-bodies.ts";
@@ -45,6 +46,10 @@ export interface NewRow {
   origin: string;
   /** The message group it belongs to, as `groupHash` names it; 0 for none. */
   group: number;
+  /** The key of its value, where the queue is a last-value queue that found one. */
+  lastValue: string | undefined;
+  /** The position as of which it has that value last; −1 when it does not, or not yet. */
+  lastSince: number;
 }
 
 /** An empty {@link NewRow} to fill. */
@@ -57,6 +62,8 @@ export function createNewRow(): NewRow {
     dueMs: 0,
     origin: "",
     group: 0,
+    lastValue: undefined,
+    lastSince: -1,
   };
 }
 
@@ -89,6 +96,8 @@ export class QueueState {
   #bytes = 0;
   #expiringCount = 0;
   #groupedCount = 0;
+  /** Made for the first row that has a value. */
+  #lastValues: LastValues | undefined;
 
   constructor(context: QueueContext, id: number, definition: QueueDefinition, isStored: boolean) {
     this.#context = context;
@@ -145,6 +154,27 @@ export class QueueState {
   /** The message group of a message that is there; 0 for none. */
   groupOf(key: number): number {
     return this.#context.rows.group(this.findRow(key));
+  }
+
+  /** The key of a message's value, where the queue is a last-value queue; `undefined` for none. */
+  lastValueOf(key: number): string | undefined {
+    return this.#lastValues?.nameOf(this.#context.rows.value(this.findRow(key)));
+  }
+
+  /** Since which position (see `LastValues`) the message has its value last; −1 when it does not. */
+  lastSinceOf(key: number): number {
+    return this.#lastValues?.sinceOf(this.#context.rows.value(this.findRow(key)), key) ?? none;
+  }
+
+  /** Messages that may have to go, because later ones have their values; each is said once. */
+  takeSuperseded(): number[] {
+    return this.#lastValues?.takeCandidates() ?? [];
+  }
+
+  /** Whether a message that is in nobody's hands stays, as the last one of its value or without one. */
+  keepsValue(key: number): boolean {
+    const number = this.#context.rows.value(this.findRow(key));
+    return number === 0 || this.#lastValues?.keeps(number, key) !== false;
   }
 
   /** The key of the message to hand out next: by priority, returned ones first. −1 when there is none. */
@@ -347,6 +377,7 @@ export class QueueState {
       rows.setGroup(row, from.group);
       this.#groupedCount += 1;
     }
+    if (from.lastValue !== undefined) this.setLastValue(key, from.lastValue, from.lastSince);
     if (dueMs > 0) {
       rows.setScheduled(row, true);
       rows.setDueMs(row, dueMs);
@@ -374,11 +405,35 @@ export class QueueState {
     this.#scheduledCount += 1;
   }
 
-  /** Notes that the time of a scheduled message has come; `showDue` follows. */
-  fallDue(key: number): void {
+  /**
+   * Gives a message its value, which it has last as of the position `since`. With −1 it does not: it waits
+   * for its time, or a later one has the value.
+   */
+  setLastValue(key: number, lastValue: string, since: number): void {
+    const row = this.findRow(key);
+    assert(row !== none, "a message that gets a value is there");
+    const { rows } = this.#context;
+    this.#lastValues ??= new LastValues();
+    const before = rows.value(row);
+    if (before !== 0) this.#lastValues.release(before, key);
+    const number = this.#lastValues.retain(lastValue);
+    rows.setValue(row, number);
+    if (since >= 0) this.#lastValues.setLast(number, key, since);
+  }
+
+  /** A later message than this one has its value. */
+  supersede(key: number): void {
+    this.#lastValues?.supersede(key);
+  }
+
+  /** Notes that the time of a scheduled message has come, as of a position; `showDue` follows. */
+  fallDue(key: number, position: number): void {
     const row = this.findRow(key);
     assert(row !== none, "a message that falls due is there");
     assert(this.#context.rows.dueMs(row) > 0, "a message falls due once");
+    const number = this.#context.rows.value(row);
+    const values = this.#lastValues;
+    if (number !== 0 && values?.isSuperseded(key) === false) values.setLast(number, key, position);
     this.#context.rows.setDueMs(row, 0);
     this.#context.schedule.forgetOne();
   }
@@ -406,7 +461,7 @@ export class QueueState {
     const sequence = sequenceOfKey(key);
     const row = lane.find(sequence);
     assert(row !== none, "a message that is removed is there");
-    this.#forget(laneNumber, row);
+    this.#forget(laneNumber, row, key);
     if (lane.remove(sequence)) {
       this.#readyCount -= 1;
       if (lane.readyCount === 0) this.#readyLanes &= ~(1 << laneNumber);
@@ -416,8 +471,8 @@ export class QueueState {
   /** Removes all messages. */
   clear(): void {
     for (let laneNumber = 0; laneNumber < laneCountMax; laneNumber += 1) {
-      this.#lanes[laneNumber]?.clear((row) => {
-        this.#forget(laneNumber, row);
+      this.#lanes[laneNumber]?.clear((row, sequence) => {
+        this.#forget(laneNumber, row, rowKey(sequence, laneNumber));
       });
     }
     this.#readyCount = 0;
@@ -482,6 +537,7 @@ export class QueueState {
     assert(ready === this.#readyCount, "ready messages are counted");
     assert(scheduled === this.#scheduledCount, "scheduled messages are counted");
     assert(grouped === this.#groupedCount, "messages of groups are counted");
+    this.#lastValues?.assertInvariants((key) => this.has(key));
     assert(this.#bytes >= 0, "bytes are not negative");
     assert(this.#expiringCount <= messages, "only messages expire");
   }
@@ -524,7 +580,7 @@ export class QueueState {
     return (this.#lanes[laneNumber - volatileLaneOffset]?.nextSequence ?? 0) >>> 0;
   }
 
-  #forget(laneNumber: number, row: number): void {
+  #forget(laneNumber: number, row: number, key: number): void {
     const { rows, schedule, origins } = this.#context;
     const isDurable = laneNumber < volatileLaneOffset;
     const length = rows.messageLength(row);
@@ -532,6 +588,8 @@ export class QueueState {
     if (rows.dueMs(row) > 0) schedule.forgetOne();
     origins.release(rows.origin(row));
     if (rows.group(row) !== 0) this.#groupedCount -= 1;
+    const value = rows.value(row);
+    if (value !== 0) this.#lastValues?.release(value, key);
     const largeBytes = this.#context.bodies.releaseBody(
       rows.position(row),
       isDurable ? rows.messageOffset(row) : 0,

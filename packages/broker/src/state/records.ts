@@ -5,7 +5,6 @@ import {
   counter,
   flag,
   list,
-  nullable,
   string,
   struct,
   u16,
@@ -43,7 +42,8 @@ import { stateLimits } from "./state-limits.ts";
  * | 46   | REDELIVER_LATER  | queue id     | row key, count, due time, whether others wait for it |
  * | 44   | SETTINGS         | 0            | what is said of the addresses of a match             |
  * | 45   | DIVERT           | 0            | a divert, or that it is no more                      |
- * | 47   | RELOCATE_KEYED   | queue id     | as RELOCATE, of a row with a group or a value's key  |
+ * | 47   | RELOCATE_GROUPED | queue id     | as RELOCATE, of a row with a message group           |
+ * | 48   | LAST_VALUE       | queue id     | row key, the key of its value, since which position  |
  * | 33   | PREPARED         | 0            | `transaction-records.ts`, as the next two            |
  * | 34   | COMMITTED        | 0            | which rows the messages of a transaction become      |
  * | 35   | ROLLED_BACK      | 0            | a transaction is dropped, or forgotten               |
@@ -72,7 +72,8 @@ export const recordTypes = {
   redeliverLater: 46,
   settings: 44,
   divert: 45,
-  relocateKeyed: 47,
+  relocateGrouped: 47,
+  lastValue: 48,
   prepared: 33,
   committed: 34,
   rolledBack: 35,
@@ -152,23 +153,20 @@ export const relocateRecord = struct({
   targets,
 });
 
-/**
- * RELOCATE_KEYED: as {@link relocateRecord}, with the row's message group (0 for none), and in each target
- * that is a last-value queue the key of its value.
- */
-export const relocateKeyedRecord = struct({
+/** RELOCATE_GROUPED: as {@link relocateRecord}, of a row with a message group. */
+export const relocateGroupedRecord = struct({
   ...moved,
   dueMs: counter,
   origin: string(stateLimits.nameCharsMax),
   group: u32,
-  targets: list(
-    struct({
-      queueId: u32,
-      key: counter,
-      lastValue: nullable(string(stateLimits.lastValueCharsMax)),
-    }),
-    stateLimits.messageTargetsMax,
-  ),
+  targets,
+});
+
+/** LAST_VALUE: the key of a row's value, found after the row came; it has it last as of `since`. */
+export const lastValueRecord = struct({
+  key: counter,
+  lastValue: string(stateLimits.lastValueCharsMax),
+  since: counter,
 });
 
 const producerId = bytes(producerIdBytes);

@@ -43,8 +43,9 @@ class RowSlab {
   /** What few rows have, made for the first one that has it: when it is due; where it was moved from. */
   dues: Float64Array | undefined;
   origins: Uint32Array | undefined;
-  /** And the message groups that rows belong to. */
+  /** And the message groups that rows belong to, and their values in last-value queues. */
   groups: Uint32Array | undefined;
+  values: Uint32Array | undefined;
 
   constructor(shift: number) {
     this.shift = shift;
@@ -142,7 +143,7 @@ export class RowStore {
     this.#setWord(block, 1, bits);
   }
 
-  /** Sets all of a new row: no deliveries, no flags, not scheduled, no origin, no group. */
+  /** Sets all of a new row: no deliveries, no flags, not scheduled, no origin, group or value. */
   writeRow(
     row: number,
     position: number,
@@ -151,10 +152,11 @@ export class RowStore {
     expiryUnits: number,
   ): void {
     const slab = this.#slab(row);
-    const { view, dues, origins, groups } = slab;
+    const { view, dues, origins, groups, values } = slab;
     if (dues !== undefined) dues[row & rowMask] = 0;
     if (origins !== undefined) origins[row & rowMask] = 0;
     if (groups !== undefined) groups[row & rowMask] = 0;
+    if (values !== undefined) values[row & rowMask] = 0;
     const at = (row & rowMask) * rowBytes;
     view.setFloat64(at, position);
     view.setUint32(at + lengthAt, messageLength);
@@ -266,6 +268,17 @@ export class RowStore {
     slab.groups[row & rowMask] = group;
   }
 
+  /** Which value the row has in its last-value queue, by the queue's own number; 0 for none. */
+  value(row: number): number {
+    return this.#slab(row).values?.[row & rowMask] ?? 0;
+  }
+
+  setValue(row: number, value: number): void {
+    const slab = this.#slab(row);
+    slab.values ??= new Uint32Array(rowsPerSlab);
+    slab.values[row & rowMask] = value;
+  }
+
   /** Memory that the rows take, used or not, in bytes. */
   get allocatedBytes(): number {
     let bytes = 0;
@@ -273,7 +286,7 @@ export class RowStore {
       if (slab === undefined) continue;
       bytes += slab.view.byteLength + slab.words.byteLength;
       bytes += (slab.dues?.byteLength ?? 0) + (slab.origins?.byteLength ?? 0);
-      bytes += slab.groups?.byteLength ?? 0;
+      bytes += (slab.groups?.byteLength ?? 0) + (slab.values?.byteLength ?? 0);
     }
     return bytes;
   }

@@ -78,7 +78,14 @@ export const rowFlags = {
 export const rowKeys = {
   /** u32: its message group. */
   group: 1,
+  /** The key of its value, a string. */
+  lastValue: 2,
+  /** u64: the position as of which it has that value last. */
+  lastSince: 4,
 } as const;
+
+/** The key of a row's value in a last-value queue. */
+export const lastValueName = string(stateLimits.lastValueCharsMax);
 
 /** The name of the queue that a row was moved from. */
 export const originName = string(stateLimits.nameCharsMax);

@@ -10,6 +10,7 @@ import {
   addressEntry,
   catalogEntry,
   largeMessageEntry,
+  lastValueName,
   originName,
   producerEntry,
   queueEndEntry,
@@ -271,13 +272,22 @@ export class SnapshotRestorer {
       this.#tables.large.expect(position, largeBytes);
     }
     row.group = 0;
+    row.lastValue = undefined;
+    row.lastSince = -1;
     if ((flags & keyed) !== 0) this.#readKeys(asOf, reader);
   }
 
   #readKeys(asOf: number, reader: ByteReader): void {
     const keys = reader.u8();
-    this.#check((keys & ~rowKeys.group) === 0, asOf, "a row's keys are known");
-    if ((keys & rowKeys.group) !== 0) this.#row.group = reader.u32();
+    const row = this.#row;
+    const known = rowKeys.group | rowKeys.lastValue | rowKeys.lastSince;
+    this.#check((keys & ~known) === 0, asOf, "a row's keys are known");
+    if ((keys & rowKeys.group) !== 0) row.group = reader.u32();
+    if ((keys & rowKeys.lastValue) !== 0) row.lastValue = lastValueName.read(reader, 0);
+    if ((keys & rowKeys.lastSince) === 0) return;
+    row.lastSince = keyAt(reader.view, reader.take(8, "position"));
+    this.#check(Number.isSafeInteger(row.lastSince), asOf, "a position is a safe integer");
+    this.#check(row.lastValue !== undefined, asOf, "what comes last has a value");
   }
 
   #restoreRow(queue: QueueState, key: number, view: DataView, at: number): void {
@@ -287,6 +297,8 @@ export class SnapshotRestorer {
     row.messageLength = view.getUint32(at + 20);
     row.expiryUnits = view.getUint32(at + 24);
     queue.addRow(key, row);
+    const isSuperseded = row.lastValue !== undefined && row.lastSince < 0 && row.dueMs === 0;
+    if (isSuperseded) queue.supersede(key);
     const count = view.getUint16(at + 30);
     if (count > 0) this.#tables.rows.setDeliveryCount(queue.findRow(key), count);
     const isHolding = (view.getUint16(at + 28) & rowFlags.holding) !== 0;

@@ -59,10 +59,12 @@ function describeQueue(tables: StateTables, queue: QueueState, emit: (line: stri
       const origin = origins.nameOf(rows.origin(row));
       const group = rows.group(row) === 0 ? "" : ` group=${rows.group(row)}`;
       const hold = rows.isHolding(row) ? " holds" : "";
+      const value = queue.lastValueOf(rowKey(next, number));
+      const named = value === undefined ? "" : ` value=${JSON.stringify(value)}`;
       const times = due > 0 ? `expires=${expires} due=${due}${hold}` : `expires=${expires}`;
       const from = origin === "" ? "" : ` from=${JSON.stringify(origin)}`;
       const large = rows.isLarge(row) ? ` large=${partsOf(tables, rows.position(row))}` : "";
-      const rest = `${from}${group}${large}`;
+      const rest = `${from}${group}${named}${large}`;
       emit(`    row ${rowKey(next, number)} at ${place} ${times} count=${count}${rest}`);
     }
   }

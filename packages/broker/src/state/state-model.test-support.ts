@@ -39,6 +39,8 @@ interface ModelRow {
   /** Why it was moved. */
   cause: string;
   readonly group: number;
+  /** The key of its value, in a last-value queue. */
+  value: string | undefined;
   count: number;
   isReady: boolean;
   /** Waits for its time, or for the commit of the record that says that it is due. */
@@ -92,6 +94,8 @@ export class StateAndModel {
   #clockMs = nowMs;
   #due: DueRow[] = [];
   #uploads: ModelUpload[] = [];
+  /** Keys of rows that came back, of all queues. */
+  readonly #returned: number[] = [];
   #serial = 0;
   #arrival = 0;
 
@@ -214,6 +218,7 @@ export class StateAndModel {
     const queue = this.#queue(model.name);
     const row = model.rows[b % Math.max(1, model.rows.length)];
     if (kind === "take") this.#take(model, queue);
+    else if (kind === "trim") this.#trim(model, queue);
     else if (kind === "acknowledge") this.#acknowledge(model, queue, b, c);
     else if (kind === "updateQueue") {
       this.state.updateQueue(queue, { ...queue.definition, maxConsumers: c });
@@ -225,6 +230,7 @@ export class StateAndModel {
     else if (kind === "giveBack") {
       if (row.isReady || row.isScheduled) return;
       queue.giveBack(row.key);
+      this.#returned.push(row.key);
       row.isReady = true;
     } else if (kind === "delay") {
       // What came back to wait: handed out before, or refused by an administrator while it was ready.
@@ -239,6 +245,10 @@ export class StateAndModel {
     } else if (kind === "setCount") {
       this.state.setDeliveryCount(queue, row.key, c);
       row.count = c;
+    } else if (kind === "name") {
+      if (valueFor(model.name, c) === undefined || row.value !== undefined) return;
+      row.value = `v${c % 4}`;
+      this.state.setLastValue(queue, row.key, row.value, this.log.endPosition);
     } else this.#move(model, queue, row, b, c);
   }
 
@@ -325,7 +335,7 @@ export class StateAndModel {
     };
     targets.forEach(({ name }, index) => {
       plan.divert(originOf(index));
-      plan.addTarget(this.#queue(name));
+      plan.addTarget(this.#queue(name), valueFor(name, b));
     });
     this.#checkSizes();
     upload?.body.release();
@@ -343,6 +353,7 @@ export class StateAndModel {
         origin: originOf(index),
         cause: "",
         group: plan.group,
+        value: valueFor(model.name, b),
         count: 0,
         isReady: plan.dueMs === 0,
         isScheduled: plan.dueMs > 0,
@@ -413,6 +424,19 @@ export class StateAndModel {
     row.wasHandedOut = true;
   }
 
+  /** Lets go what gave way to newer messages of the same value: of each value at most one rests. */
+  #trim(model: ModelQueue, queue: QueueState): void {
+    // Keys of other queues as well: what does not live, or stays, is passed over.
+    for (const key of [...queue.takeSuperseded(), ...this.#returned].reverse()) {
+      const row = model.rows.find((one) => one.key === key);
+      if (row === undefined || !(row.isReady || row.isScheduled) || queue.keepsValue(key)) continue;
+      this.state.acknowledge(queue, [key], 1);
+      model.rows = model.rows.filter((one) => one !== row);
+    }
+    const values = model.rows.filter((row) => row.isReady && row.value !== undefined);
+    assert.equal(new Set(values.map((row) => row.value)).size, values.length);
+  }
+
   #acknowledge(model: ModelQueue, queue: QueueState, b: number, c: number): void {
     const from = b % Math.max(1, model.rows.length);
     const gone = model.rows.slice(from, from + 1 + (c % 5));
@@ -456,6 +480,7 @@ export class StateAndModel {
         dueMs,
         origin: reason === "other" ? "" : model.name,
         cause: reason === "other" ? "" : cause,
+        value: undefined,
         count: 0,
         isReady: dueMs === 0,
         isScheduled: dueMs > 0,
@@ -584,6 +609,7 @@ export class StateAndModel {
     assert.equal(view.origin, row.origin);
     assert.equal(view.cause, row.cause);
     assert.equal(queue.groupOf(row.key), row.group);
+    assert.equal(queue.lastValueOf(row.key), row.value);
     assert.equal(view.priority, row.priority);
     assert.equal(view.deliveryCount, row.count);
     assert.equal(view.expirationMs, row.expirationMs);
@@ -647,6 +673,11 @@ export class StateAndModel {
     assert.ok(address !== undefined, `address ${name} is there`);
     return address;
   }
+}
+
+/** The key of a message's value in a queue, every other of which is a last-value queue. */
+function valueFor(queueName: string, b: number): string | undefined {
+  return Number(queueName.at(-1)) % 2 === 0 && b % 5 > 0 ? `v${b % 4}` : undefined;
 }
 
 function byOrder(left: ModelRow, right: ModelRow): number {

@@ -5,6 +5,7 @@ import { volatileIdBase } from "./address-state.ts";
 import {
   createMessageRecordView,
   originsOf,
+  readLastValues,
   readMessage,
   targetKey,
   targetQueueId,
@@ -18,6 +19,7 @@ import {
   deliveryCountRecord,
   dispatchLimitRecord,
   emptyRecord,
+  lastValueRecord,
   moveReasons,
   moveRecord,
   producerForgetRecord,
@@ -27,7 +29,7 @@ import {
   readRecord,
   recordTypes,
   redeliverLaterRecord,
-  relocateKeyedRecord,
+  relocateGroupedRecord,
   relocateRecord,
 } from "./records.ts";
 import { isLane, laneOfKey, rowKey, volatileLaneOffset } from "./row-key.ts";
@@ -187,11 +189,14 @@ export class StateRecovery {
           group: 0,
         });
         return;
-      case recordTypes.relocateKeyed:
-        this.#applyMove(reference, payload, this.#read(relocateKeyedRecord, payload));
+      case recordTypes.relocateGrouped:
+        this.#applyMove(reference, payload, this.#read(relocateGroupedRecord, payload));
         return;
       case recordTypes.part:
         // The record of its message names it. Where there is none, the upload was not finished.
+        return;
+      case recordTypes.lastValue:
+        this.#applyLastValue(reference, payload);
         return;
       case recordTypes.due:
         this.#applyDue(reference, payload);
@@ -244,11 +249,16 @@ export class StateRecovery {
     row.origin = "";
     row.group = message.group;
     const originOf = originsOf(message, bytes, position);
+    const lastValues = this.#lastValuesOf(payload);
     for (let index = 0; index < message.targetCount; index += 1) {
       const key = targetKey(message, view, index, position);
+      const queueId = targetQueueId(message, view, index);
       if (originOf !== undefined) row.origin = originOf(index);
-      this.#addRow(targetQueueId(message, view, index), key, position);
+      row.lastValue = lastValues?.get(queueId);
+      row.lastSince = row.dueMs > 0 ? -1 : position;
+      this.#addRow(queueId, key, position);
     }
+    row.lastValue = undefined;
     if (message.markAt >= 0) {
       this.#advance(bytes, message.markAt, message.markEpoch, message.markSequence, position);
     }
@@ -264,6 +274,17 @@ export class StateRecovery {
     const body = readLargeList(this.#tables.log, view, partsAt, position);
     if (body === undefined) throw corrupt(position, "found a list of parts that cannot be one");
     this.#tables.large.define(position, body);
+  }
+
+  /** The keys of values by queue; `undefined` when the message has none. */
+  #lastValuesOf({ position, bytes, view }: Payload): Map<number, string> | undefined {
+    const message = this.#message;
+    if (message.lastValuesStart >= message.lastValuesEnd) return undefined;
+    const found = new Map<number, string>();
+    readLastValues(message, position, bytes, view, (queueId, lastValue) => {
+      found.set(queueId, lastValue);
+    });
+    return found;
   }
 
   #applyAcknowledge(queueId: number, payload: Payload): void {
@@ -356,6 +377,16 @@ export class StateRecovery {
     queue.delay(key, dueMs, holdsOthers);
   }
 
+  #applyLastValue(queueId: number, payload: Payload): void {
+    const { key, lastValue, since } = this.#read(lastValueRecord, payload);
+    const queue = this.#queue(queueId, payload.position);
+    if (queue === undefined || this.#restored.coversRow(queueId, key, payload.position)) return;
+    if (!queue.has(key)) {
+      throw corrupt(payload.position, `found row key ${key}, which is not there`);
+    }
+    queue.setLastValue(key, lastValue, queue.isScheduled(key) ? -1 : since);
+  }
+
   #applyDue(queueId: number, payload: Payload): void {
     const { position, bytes, view, start, end } = payload;
     const queue = this.#queue(queueId, position);
@@ -367,7 +398,7 @@ export class StateRecovery {
       if (this.#tables.rows.dueMs(row) === 0) {
         throw corrupt(position, `found row key ${key}, which waits for no time`);
       }
-      queue.fallDue(key);
+      queue.fallDue(key, position);
       queue.showDue(key);
     });
   }

@@ -4,12 +4,13 @@ import { ByteWriter } from "@everhold/wire";
 import { setKeyAt } from "./key-codec.ts";
 import type { Lane } from "./lane.ts";
 import type { QueueState } from "./queue-state.ts";
-import { volatileLaneOffset } from "./row-key.ts";
+import { rowKey, volatileLaneOffset } from "./row-key.ts";
 import { divertEntry, settingsEntry } from "./rules.ts";
 import {
   addressEntry,
   catalogEntry,
   largeMessageEntry,
+  lastValueName,
   originName,
   producerEntry,
   queueEndEntry,
@@ -231,7 +232,7 @@ export class StateSnapshot {
     this.#origin = 0;
     let sequence = lane.liveFrom(this.#sequence);
     while (sequence >= 0 && !this.#isFull()) {
-      this.#writeRow(lane.find(sequence), sequence);
+      this.#writeRow(queue, lane.find(sequence), sequence);
       head.count += 1;
       sequence = lane.liveFrom(sequence + 1);
     }
@@ -244,7 +245,7 @@ export class StateSnapshot {
     return sequence < 0;
   }
 
-  #writeRow(row: number, sequence: number): void {
+  #writeRow(queue: QueueState, row: number, sequence: number): void {
     const writer = this.#writer;
     const at = writer.reserve(rowEntryBytes);
     const { view } = writer;
@@ -261,7 +262,7 @@ export class StateSnapshot {
     view.setUint32(at + 24, rows.expiryUnits(row));
     const largeFlag = largeBytes > 0 ? rowFlags.large : 0;
     const group = rows.group(row);
-    const keyedFlag = group === 0 ? 0 : rowFlags.keyed;
+    const keyedFlag = group === 0 && rows.value(row) === 0 ? 0 : rowFlags.keyed;
     const dueFlags = dueMs === 0 ? 0 : rowFlags.due | (rows.isHolding(row) ? rowFlags.holding : 0);
     view.setUint16(at + 28, dueFlags | originFlag | largeFlag | keyedFlag);
     view.setUint16(at + 30, rows.deliveryCount(row));
@@ -275,9 +276,21 @@ export class StateSnapshot {
       setKeyAt(writer.view, largeAt, largeBytes);
     }
     this.#origin = origin;
-    if (keyedFlag === 0) return;
-    writer.u8(rowKeys.group);
-    writer.u32(group);
+    if (keyedFlag !== 0) this.#writeKeys(queue, rowKey(sequence, this.#lane), group);
+  }
+
+  #writeKeys(queue: QueueState, key: number, group: number): void {
+    const writer = this.#writer;
+    const lastValue = queue.lastValueOf(key);
+    const since = queue.lastSinceOf(key);
+    const groupFlag = group === 0 ? 0 : rowKeys.group;
+    const valueFlag = lastValue === undefined ? 0 : rowKeys.lastValue;
+    writer.u8(groupFlag | valueFlag | (since < 0 ? 0 : rowKeys.lastSince));
+    if (group !== 0) writer.u32(group);
+    if (lastValue !== undefined) lastValueName.write(writer, lastValue, 0);
+    if (since < 0) return;
+    const sinceAt = writer.reserve(8);
+    setKeyAt(writer.view, sinceAt, since);
   }
 
   #writeProducer(slot: number): void {

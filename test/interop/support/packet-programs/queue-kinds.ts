@@ -10,6 +10,10 @@ function ofGroup(group: string, sequence = 0): { properties: Record<string, Type
   return { properties };
 }
 
+function ofValue(value: string): { properties: Record<string, TypedValue> } {
+  return { properties: { _AMQ_LVQ_NAME: { type: "string", value } } };
+}
+
 /** Groups, exclusive, last-value, ring and non-destructive queues, and queues that wait for consumers. */
 export const queueKindPrograms: readonly PacketProgram[] = [
   {
@@ -87,11 +91,58 @@ export const queueKindPrograms: readonly PacketProgram[] = [
     build: (script) => {
       const session = script.session();
       session.createQueue("q", { lastValue: true });
-      for (const text of ["old", "new"]) {
-        session.publish("q", text, {
-          properties: { _AMQ_LVQ_NAME: { type: "string", value: "key" } },
-        });
-      }
+      for (const text of ["old", "new"]) session.publish("q", text, ofValue("key"));
+      session.query("q");
+      session.publish("q", "other", ofValue("other"));
+      session.publish("q", "none");
+      session.query("q");
+      session.consume(0, "q");
+      session.start();
+    },
+  },
+  {
+    name: "a last-value queue with a key of its own",
+    build: (script) => {
+      const session = script.session();
+      session.createQueue("q", { lastValueKey: "code" });
+      const code = (value: number): { properties: Record<string, TypedValue> } => ({
+        properties: { code: { type: "int", value } },
+      });
+      session.publish("q", "one", code(7));
+      session.publish("q", "two", { properties: { code: { type: "string", value: "7" } } });
+      session.publish("q", "three", ofValue("7"));
+      session.publish("q", "four", code(8));
+      session.query("q");
+      session.consume(0, "q", { browseOnly: true });
+    },
+  },
+  {
+    name: "a last-value queue whose consumer gives back an older message",
+    build: (script) => {
+      const session = script.session();
+      session.createQueue("q", { lastValue: true });
+      session.publish("q", "old", ofValue("key"));
+      session.consumer(0, "q");
+      session.credits(0, 1);
+      session.start();
+      session.publish("q", "new", ofValue("key"));
+      session.query("q");
+      session.closeConsumer(0);
+      session.query("q");
+      session.consume(1, "q");
+    },
+  },
+  {
+    name: "a last-value queue that is not emptied by consumers",
+    build: (script) => {
+      const session = script.session();
+      session.createQueue("q", { lastValue: true, nonDestructive: true });
+      for (const text of ["a", "b"]) session.publish("q", `${text}1`, ofValue(text));
+      session.consume(0, "q");
+      session.start();
+      session.acknowledge(0, -1);
+      session.publish("q", "a2", ofValue("a"));
+      session.acknowledge(0, -1);
       session.query("q");
     },
   },
