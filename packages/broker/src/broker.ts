@@ -104,6 +104,7 @@ export class Broker {
       state.afterRecovery(ports.wallClock.nowMs());
       engine.runtimeSettings.load();
       engine.catalog.load();
+      engine.branches.load();
       // Something may be scheduled, or have fallen due meanwhile.
       engine.endStep();
     } catch (error) {

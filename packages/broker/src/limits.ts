@@ -111,12 +111,32 @@ export const limits = {
   stagedHighBytes: 16 * 1024 * 1024,
   /** The same for connections that send a message in parts: others' small ones wait behind at most so much. */
   uploadStagedHighBytes: 4 * 1024 * 1024,
-  /** Messages sent in one local transaction. Above: it becomes rollback-only with EVH_REJECTED. */
-  transactionSendsMax: 100_000,
-  /** Acknowledgements in one local transaction. Above: it becomes rollback-only with EVH_REJECTED. */
+  /** Messages sent in one transaction; each takes 72 bytes of memory until it ends. Above: it can only be rolled back, EVH_REJECTED. */
+  transactionSendsMax: 1_000_000,
+  /** Acknowledgements in one transaction, 8 bytes of memory each. Above: the same. */
   transactionAcksMax: 1_000_000,
-  /** Bytes sent in one local transaction, for it lies in one batch of the journal. Above: the same. */
-  transactionBytesMax: 64 * 1024 * 1024,
+  /** Bytes sent in one transaction; what is not in memory lies in the journal. Above: the same. */
+  transactionBytesMax: 16 * 1024 * 1024 * 1024,
+  /** Bytes that one transaction may hold in memory for queues that are there only. Above: the same. */
+  transactionMemoryBytesMax: 64 * 1024 * 1024,
+  /** Bytes of duplicate ids and producers' marks of one transaction, which are in memory. Above: the same. */
+  transactionIdBytesMax: 2 * 1024 * 1024,
+  /** Bytes that one transaction holds in memory. Above: they go into the journal in pieces. */
+  transactionHeldBytesMax: 8 * 1024 * 1024,
+  /** Messages that one transaction holds in memory. Above: the same. */
+  transactionHeldSendsMax: 50_000,
+  /** Bytes that all open transactions hold together. Above: the same, for each above the next limit. */
+  transactionsHeldBytesMax: 64 * 1024 * 1024,
+  /** Bytes that a transaction may hold however many there are, so that pieces are worth their records. Above: the same. */
+  transactionHeldBytesMin: 64 * 1024,
+  /** Acknowledgements in one record of a transaction in pieces. More: more records. */
+  transactionAcksPerRecord: 10_000,
+  /** Branches of distributed transactions that are not decided. Above: XAER_RMERR for the next one. */
+  branchesMax: 100_000,
+  /** Milliseconds that a branch may last before it is prepared, as in Artemis. Then it is rolled back. */
+  branchTimeoutMs: 300_000,
+  /** Milliseconds between two looks for such branches, as in Artemis. */
+  branchCheckMs: 1_000,
   /** Management requests in one local transaction, for their replies wait for its end. Above: the same. */
   transactionRequestsMax: 1_000,
   /** Addresses that one connection finds by the bytes of their name. Above: the table starts anew. */
@@ -152,3 +172,11 @@ assert(
 assert(limits.largePartBytesMin < limits.largePartBytesMax, "what is gathered fits into a part");
 assert(limits.messageBytesMax < limits.frameBytesMax, "a message fits into a frame");
 assert(limits.messageBytesMax <= limits.transactionBytesMax, "one message fits into a transaction");
+assert(
+  limits.transactionHeldBytesMin < limits.transactionHeldBytesMax,
+  "a crowd of transactions holds less than one",
+);
+assert(
+  limits.transactionAcksMax * 12 + limits.transactionIdBytesMax < 15 * 1024 * 1024,
+  "what a transaction holds in memory fits into one snapshot section of 16 MiB",
+);

@@ -28,6 +28,36 @@ export function isCoveredBy(known: KnownDifference, found: StepDifference): bool
 const sections: Readonly<Record<string, readonly KnownDifference[]>> = {
   "Safer, or clearer": [
     {
+      what: "A branch of a distributed transaction that did nothing is prepared as read-only (3); Artemis answers 0 and waits for the second phase.",
+      why: "There is nothing to decide, so neither side has to remember it.",
+      programs: /^a branch that did nothing/,
+    },
+    {
+      what: "A branch that can only be rolled back answers its first phase with the code for that (100 to 106); Artemis answers with an exception, which its client reports as a failure of the broker.",
+      why: "The manager learns what has happened, and rolls the others back.",
+      programs: /^a branch that can only be rolled back/,
+    },
+    {
+      what: "A branch whose work failed (`TMFAIL`) is not prepared; Artemis prepares it.",
+      why: "JTA: the branch is marked as rollback-only.",
+      programs: /^a branch whose work failed/,
+    },
+    {
+      what: "A branch in the wrong phase is refused with XAER_PROTO and stays; Artemis answers with an exception and forgets it.",
+      why: "Nothing that was sent may be lost because of a mistake.",
+      programs: /^a branch in the wrong phase/,
+    },
+    {
+      what: "A second phase that is repeated is answered as the first time, also after a restart; Artemis answers XAER_NOTA.",
+      why: "A manager that missed the answer asks again.",
+      programs: /^a branch that is committed twice|^a branch that is rolled back/,
+    },
+    {
+      what: "The time limit of branches is the one that was set; Artemis always reports its default.",
+      why: "JTA: `getTransactionTimeout` gives what was set.",
+      programs: /^time limits of branches/,
+    },
+    {
       what: "A packet that is not for its channel, or that no client sends, ends the connection with a line in the log; Artemis ignores many of them.",
       why: "Such a client is broken, and what it meant is lost either way.",
       programs:
@@ -257,11 +287,6 @@ const sections: Readonly<Record<string, readonly KnownDifference[]>> = {
     },
   ],
   "Not there yet": [
-    {
-      what: "XA transactions are refused with code 213.",
-      why: "Not built yet.",
-      programs: /XA transactions/,
-    },
     {
       what: "A session with a confirmation window ends with its connection, and is not reattached; the client creates it anew. Artemis keeps it until the time to live of the connection is over.",
       why: "Not built yet.",

@@ -352,6 +352,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
       name: request.name,
       user: request.username,
       channelId: request.sessionChannelId,
+      isXa: request.xa,
       autoCommitSends: request.autoCommitSends,
       autoCommitAcks: request.autoCommitAcks,
       preAcknowledge: request.preAcknowledge,
@@ -368,7 +369,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#write(packets.createSessionResponse, 1, { serverVersion: versionNewest });
   }
 
-  /** @throws EverholdError EVH_VERSION, EVH_SECURITY, EVH_ILLEGAL_STATE, EVH_NOT_IMPLEMENTED */
+  /** @throws EverholdError EVH_VERSION, EVH_SECURITY, EVH_ILLEGAL_STATE */
   #checkSession(request: PacketOf<typeof packets.createSession>): void {
     const { version, sessionChannelId, username, password } = request;
     if (!isSupportedVersion(version)) {
@@ -380,9 +381,6 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     if (!isKnownUser(this.engine.config, username, password)) {
       this.#server.refusedLogin(this.peer, username ?? "");
       throw new EverholdError("EVH_SECURITY", "the user name or the password is wrong");
-    }
-    if (request.xa) {
-      throw new EverholdError("EVH_NOT_IMPLEMENTED", "this broker has no XA transactions");
     }
     if (this.#sessions.size >= limits.sessionsPerConnectionMax) {
       throw new EverholdError(

@@ -26,6 +26,7 @@ import {
   sharedQueueDefinitionOf,
   featuresAddress,
 } from "./descriptions.ts";
+import { handleXaRequest } from "./xa-requests.ts";
 import { LargeUpload, type FinishedUpload } from "./large-upload.ts";
 
 /** One request under way: whose it is, and how large its frame was. */
@@ -155,10 +156,8 @@ function handleAdministration(request: Request, id: number): void {
       const { key, data } = request.read(packets.addUniqueMetadata);
       return addMetadata(request, key, data, { isUnique: true, isAnswered: true, isCounted: true });
     }
-    case packets.xaFailed.id:
-      // Never answered. There is no branch that could be marked.
-      return session.handled(request.counted("transactionFailed"), 0);
     default:
+      if (handleXaRequest(request, id)) return;
       return session.answerError(notImplemented(id), noCorrelation, request.counted());
   }
 }

@@ -235,7 +235,8 @@ export class Catalog {
    */
   deleteIfUnused(queue: LiveQueue): void {
     if (!this.mayDeleteAutomatically(queue) || !queue.wasConsumed) return;
-    if (queue.consumers.length > 0 || queue.state.messageCount > 0) {
+    const { messageCount, pendingCount } = queue.state;
+    if (queue.consumers.length > 0 || messageCount > 0 || pendingCount > 0) {
       queue.isUnused = false;
       return;
     }

@@ -24,6 +24,7 @@ import { Scheduler } from "./scheduler.ts";
 import { SlowConsumers } from "./slow-consumers.ts";
 import type { Session } from "./session.ts";
 import { Waiters } from "./waiters.ts";
+import { Branches } from "./xa/branches.ts";
 
 /** What the engine is made of. */
 export interface EngineParts {
@@ -59,7 +60,11 @@ export class Engine implements JournalListener {
   readonly slowConsumers: SlowConsumers;
   readonly requests: RequestDesk;
   readonly notifications: Notifications;
+  /** Branches of distributed transactions. */
+  readonly branches: Branches;
   readonly large: LargeDeliveries;
+  /** Bytes of messages that open transactions hold in memory. */
+  transactionBytes = 0;
   /** Sessions by what must be unique among them, such as a client id. */
   readonly uniqueMetadata = new Map<string, Session>();
   /** Called after each commit, when paused producers may go on. */
@@ -100,6 +105,7 @@ export class Engine implements JournalListener {
     this.slowConsumers = new SlowConsumers(this, timers, monotonicClock);
     this.requests = new RequestDesk(this);
     this.notifications = new Notifications(this);
+    this.branches = new Branches(this, parts.ports.timers, parts.ports.monotonicClock);
     this.large = new LargeDeliveries(this);
     this.#dispatcher = new Dispatcher(this);
   }
@@ -166,6 +172,7 @@ export class Engine implements JournalListener {
     this.#isHalted = true;
     this.scheduler.stop();
     this.slowConsumers.stop();
+    this.branches.stop();
   }
 
   /** Settles when everything appended so far is committed and answered, or the journal has failed. */

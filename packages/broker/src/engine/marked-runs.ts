@@ -16,6 +16,13 @@ export class MarkedRuns {
     return this.#runs;
   }
 
+  /** The same runs, which go on by themselves. */
+  copy(): MarkedRuns {
+    const copy = new MarkedRuns();
+    for (const run of this.#runs) copy.#runs.push({ ...run });
+    return copy;
+  }
+
   /** Adds a sequence. False when it begins a run, so that it must be judged by itself. */
   add(bytes: Uint8Array, idOffset: number, epoch: number, sequence: number): boolean {
     for (let index = this.#runs.length - 1; index >= 0; index -= 1) {

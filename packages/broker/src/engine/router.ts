@@ -8,6 +8,7 @@ import type { LargeBody } from "../state/large-body.ts";
 import { MessagePlan } from "../state/message-plan.ts";
 import type { RoutingType } from "../state/queue-definition.ts";
 import { stateLimits } from "../state/state-limits.ts";
+import type { StoredTransaction } from "../state/stored-transaction.ts";
 import type { RouteTarget } from "./address-cache.ts";
 import { unrouted } from "./departures.ts";
 import type { Engine } from "./engine.ts";
@@ -111,6 +112,7 @@ export class Router {
       if (state.isDuplicate(address, duplicateBytes, duplicateStart, duplicateEnd)) {
         return "duplicate";
       }
+      this.#checkReserved(target.address);
       this.#plan.setDuplicateId(duplicateBytes, duplicateStart, duplicateEnd);
     }
     this.#isDropped = this.#engine.credits.drops(target.address);
@@ -158,6 +160,11 @@ export class Router {
   /** Records only the mark and the duplicate id of what was prepared. */
   note(): void {
     this.#engine.state.addMessage(this.#plan);
+  }
+
+  /** Puts what was prepared into the journal as a piece of a transaction. */
+  addPiece(transaction: StoredTransaction): void {
+    this.#engine.state.transactions.addMessage(transaction, this.#plan);
   }
 
   /** Payload bytes of the record that {@link add} would write for what was prepared; 0 for none. */
@@ -414,6 +421,21 @@ export class Router {
   #addLastValue(queue: LiveQueue, property: string): void {
     const { bytes, view, start, end } = this.#plan;
     this.#plan.addTarget(queue.state, lastValueIn(bytes, view, start, end, property));
+  }
+
+  /**
+   * Nobody can say yet whether the duplicate id of a prepared transaction will have been used.
+   * @throws EverholdError EVH_DUPLICATE_ID
+   */
+  #checkReserved(address: LiveAddress): void {
+    const { duplicateBytes, duplicateStart, duplicateEnd } = this.#identity;
+    const { transactions } = this.#engine.state;
+    const id = address.state.id;
+    if (!transactions.isReserved(id, duplicateBytes, duplicateStart, duplicateEnd)) return;
+    throw new EverholdError(
+      "EVH_DUPLICATE_ID",
+      `cannot send to "${address.name}": a prepared transaction holds a message of the same duplicate id`,
+    );
   }
 
   /** False when the sequence was applied before. @throws EverholdError when it may not be accepted */

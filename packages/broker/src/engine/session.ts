@@ -19,12 +19,15 @@ import type { LiveQueue } from "./live-queue.ts";
 import { SessionProducers } from "./session-producers.ts";
 import { Transaction } from "./transaction.ts";
 import type { DeferredWork } from "./waiters.ts";
+import type { Branch } from "./xa/branch.ts";
 
 /** How a session was created. */
 export interface SessionOptions {
   readonly name: string;
   /** Who logged in; `null` for nobody. */
   readonly user: string | null;
+  /** Whether it works for branches of distributed transactions; outside of one it commits at once. */
+  readonly isXa: boolean;
   readonly autoCommitSends: boolean;
   readonly autoCommitAcks: boolean;
   readonly preAcknowledge: boolean;
@@ -60,6 +63,11 @@ export class Session {
   defaultAddress: string | undefined;
   isStarted = false;
   isClosed = false;
+  /** The branch of a distributed transaction that it works for. */
+  branch: Branch | undefined;
+  /** For how long the branches that it begins may last before they are prepared. */
+  branchTimeoutMs: number = limits.branchTimeoutMs;
+  readonly #isXa: boolean;
   readonly #autoCommitSends: boolean;
   readonly #autoCommitAcks: boolean;
   readonly #consumers = new Map<number, Consumer>();
@@ -75,6 +83,7 @@ export class Session {
     this.createdMs = engine.nowMs();
     this.isPreAcknowledged = options.preAcknowledge;
     this.defaultAddress = options.defaultAddress;
+    this.#isXa = options.isXa;
     this.#autoCommitSends = options.autoCommitSends;
     this.#autoCommitAcks = options.autoCommitAcks;
   }
@@ -98,14 +107,15 @@ export class Session {
       return this.send(addressed, itsView, 0, addressed.length);
     }
     if (requests.isRequest(router.scan, bytes)) return requests.receive(this, bytes, start, end);
-    if (this.#autoCommitSends && router.scan.bridgeIdStart >= 0) {
+    const isTransacted = this.#transactsSends;
+    if (!isTransacted && router.scan.bridgeIdStart >= 0) {
       const id = bytes.slice(router.scan.bridgeIdStart, router.scan.bridgeIdEnd);
       const bare = withoutBridgeId(bytes, start, end);
       const itsView = new DataView(bare.buffer, bare.byteOffset, bare.length);
       scanMessage(itsView, 0, bare.length, router.scan);
       return router.sendBridged(this, id, bare, itsView);
     }
-    if (this.#autoCommitSends) return this.engine.router.send(this, bytes, view, start, end);
+    if (!isTransacted) return this.engine.router.send(this, bytes, view, start, end);
     this.#currentTransaction().addSend(bytes, view, start, end);
     return false;
   }
@@ -127,13 +137,13 @@ export class Session {
    * transacted. What is rolled back is not run.
    */
   afterCommit(work: DeferredWork): void {
-    if (this.#autoCommitSends) this.sink.afterCommit(work);
+    if (!this.#transactsSends) this.sink.afterCommit(work);
     else this.#currentTransaction().addWork(work);
   }
 
   /** A message was refused before it was whole. */
   refuseHeaders(headers: Uint8Array, error: EverholdError): void {
-    if (this.#autoCommitSends) this.engine.router.refuseHeaders(this, headers, error);
+    if (!this.#transactsSends) this.engine.router.refuseHeaders(this, headers, error);
     else this.failTransaction(error);
   }
 
@@ -261,7 +271,7 @@ export class Session {
   settleExactly(consumerId: number, request: SettleRequest): void {
     const consumer = this.#consumers.get(consumerId);
     if (consumer?.isBrowser === true || this.isPreAcknowledged) return;
-    settleExactly(this.engine, consumer, request, !this.#autoCommitAcks);
+    settleExactly(this.engine, consumer, request, this.#transactsAcks);
   }
 
   /** The client found the message expired. Unknown ones are ignored: nobody waits for an answer. */
@@ -291,6 +301,12 @@ export class Session {
    * @throws EverholdError with the reason for which it was rolled back instead
    */
   commit(): void {
+    if (this.branch !== undefined) {
+      throw new EverholdError(
+        "EVH_ILLEGAL_STATE",
+        "cannot commit: the session works for a branch, which its transaction manager decides",
+      );
+    }
     const transaction = this.#transaction;
     this.#read.clear();
     if (transaction === undefined) return;
@@ -305,6 +321,21 @@ export class Session {
   rollback(countsFirstDelivery: boolean): void {
     this.#transaction?.rollback();
     this.#transaction = undefined;
+    if (this.branch !== undefined && !this.branch.isRolledBack) {
+      const why = "the session rolled back while it worked for the branch";
+      this.branch.transaction?.fail(new EverholdError("EVH_TRANSACTION_ROLLED_BACK", why));
+      this.branch.transaction?.rollback();
+    }
+    this.giveBackDeliveries(countsFirstDelivery);
+  }
+
+  /** What consumers that take nothing away have read stays so: the branch that it belongs to is committed. */
+  keepRead(): void {
+    this.#read.clear();
+  }
+
+  /** Gives back what was delivered and not acknowledged. */
+  giveBackDeliveries(countsFirstDelivery: boolean): void {
     for (const consumer of this.#consumers.values()) {
       this.engine.large.abort(consumer);
       let isAttempt = countsFirstDelivery;
@@ -321,7 +352,8 @@ export class Session {
 
   /** A request of the open transaction failed: COMMIT will roll back and say why. */
   failTransaction(error: EverholdError): void {
-    if (!this.#autoCommitSends || !this.#autoCommitAcks) this.#currentTransaction().fail(error);
+    if (this.branch !== undefined) this.branch.transaction?.fail(error);
+    else if (this.#transactsSends || this.#transactsAcks) this.#currentTransaction().fail(error);
   }
 
   /** Ends the session. After a failure of the connection, what was in flight counts as attempted. */
@@ -331,6 +363,7 @@ export class Session {
     this.isStarted = false;
     this.#transaction?.rollback();
     this.#transaction = undefined;
+    this.engine.branches.sessionClosed(this, isFailure);
     for (const consumer of [...this.#consumers.values()]) this.#endConsumer(consumer, isFailure);
     for (const [key, value] of this.metadata) this.#releaseMetadata(key, value);
     this.engine.credits.forget(this);
@@ -372,7 +405,7 @@ export class Session {
 
   /** A consumer that takes nothing away is through with some messages, for good once that is committed. */
   #noteRead(consumer: Consumer, keys: Float64Array): void {
-    if (this.#autoCommitAcks) return;
+    if (!this.#transactsAcks) return;
     const read = this.#read.get(consumer) ?? [];
     for (const key of keys) read.push(key);
     this.#read.set(consumer, read);
@@ -396,8 +429,10 @@ export class Session {
   #settle(queue: LiveQueue, keys: Float64Array, count: number, canWait: boolean): void {
     if (queue.isDeleted) return;
     if (queue.gate !== undefined) this.engine.touch(queue);
-    if (this.#autoCommitAcks) this.engine.state.acknowledge(queue.state, keys, count, canWait);
-    else this.#currentTransaction().addAcknowledgements(queue, keys, count);
+    if (!this.#transactsAcks) this.engine.state.acknowledge(queue.state, keys, count, canWait);
+    else if (this.branch?.isRolledBack === true) {
+      for (const key of keys.slice(0, count)) this.engine.redelivery.giveBack(queue, key, true);
+    } else this.#currentTransaction().addAcknowledgements(queue, keys, count);
   }
 
   /** The consumer whose delivery is settled; `undefined` where settling means nothing. */
@@ -416,7 +451,24 @@ export class Session {
     return error;
   }
 
+  get #transactsSends(): boolean {
+    return !this.#autoCommitSends && (!this.#isXa || this.branch !== undefined);
+  }
+
+  get #transactsAcks(): boolean {
+    return !this.#autoCommitAcks && (!this.#isXa || this.branch !== undefined);
+  }
+
+  /** @throws EverholdError EVH_TRANSACTION_ROLLED_BACK when the branch that it worked for is */
   #currentTransaction(): Transaction {
+    const { branch } = this;
+    if (branch?.isRolledBack === true) {
+      throw new EverholdError(
+        "EVH_TRANSACTION_ROLLED_BACK",
+        "the branch that the session works for was rolled back",
+      );
+    }
+    if (branch?.transaction !== undefined) return branch.transaction;
     this.#transaction ??= new Transaction(this);
     return this.#transaction;
   }

@@ -205,13 +205,22 @@ test("a send that is refused inside a transaction comes out at the commit", asyn
   assert.equal((await client.expect(packets.exception)).code, 999);
 });
 
-test("a transaction larger than the journal's groups is refused as a whole", async () => {
-  const { broker, client } = await transactedClient();
+test("a transaction larger than the journal's groups is in it in pieces, and still one", async () => {
+  const { world, broker, client } = await transactedClient();
   const body = new Uint8Array(200_000);
   for (let count = 0; count < 6; count += 1) client.post(messageOf("out", { body }), 0, false);
+  await client.settle();
+  world.disk.holdsWrites = true;
   client.send(packets.commit, 10, { correlationId: 1 });
-  assert.equal((await client.expect(packets.exception)).code, 999);
-  assert.deepEqual(counts(broker), [0, 0]);
+  await client.settle();
+  assert.deepEqual(counts(broker), [0, 6]);
+  const again = await crashAndRestart(world);
+  assert.deepEqual(counts(again), [0, 0]);
+  const other = await TestClient.openMarking(world, transacted);
+  for (let count = 0; count < 6; count += 1) other.post(messageOf("out", { body }), 0, false);
+  await commit(other);
+  assert.deepEqual(counts(again), [0, 6]);
+  assert.deepEqual(counts(await crashAndRestart(world)), [0, 6]);
 });
 
 test("non-durable messages of a transaction are seen no sooner than its durable ones", async () => {

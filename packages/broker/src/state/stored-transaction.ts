@@ -75,6 +75,7 @@ export class StoredTransaction {
   lastAcknowledgePosition = -1;
   #columns = new Float64Array(0);
   #messageCount = 0;
+  #memoryBytes = 0;
   readonly #targets: number[] = [];
   /** By the place of a target. */
   #origins: Map<number, string> | undefined;
@@ -85,6 +86,11 @@ export class StoredTransaction {
 
   get isPrepared(): boolean {
     return this.xid !== undefined;
+  }
+
+  /** Bytes of duplicate ids and marks, which are in memory. */
+  get memoryBytes(): number {
+    return this.#memoryBytes;
   }
 
   /** Acknowledgements of all queues. */
@@ -160,6 +166,12 @@ export class StoredTransaction {
     this.#origins.set(place, origin);
   }
 
+  /** Adds a duplicate id that an address is to remember. */
+  addDuplicate(addressId: number, id: Uint8Array): void {
+    this.duplicates.push({ addressId, id });
+    this.#memoryBytes += id.length + 8;
+  }
+
   /** Notes that the producer's sequences are used up to this one. */
   addMark(
     bytes: Uint8Array,
@@ -172,7 +184,10 @@ export class StoredTransaction {
     const last = this.marks.at(-1);
     if (last !== undefined && last.epoch === epoch && isSame(last.id, id)) {
       last.sequence = Math.max(last.sequence, sequence);
-    } else this.marks.push({ id, epoch, sequence });
+    } else {
+      this.marks.push({ id, epoch, sequence });
+      this.#memoryBytes += id.length + 12;
+    }
   }
 
   /** Adds rows of a queue that are settled when it is committed. */

@@ -86,6 +86,17 @@ export class TransactionLog {
     return this.#table.isReserved(addressId, bytes, start, end);
   }
 
+  /** Whether somebody has used one of its duplicate ids since, or holds it in a prepared transaction. */
+  hasUsedDuplicate(transaction: StoredTransaction): boolean {
+    return transaction.duplicates.some(({ addressId, id }) => {
+      const address = this.#tables.addresses.get(addressId);
+      if (address === undefined) return false;
+      return (
+        address.duplicates.has(id, 0, id.length) || this.isReserved(addressId, id, 0, id.length)
+      );
+    });
+  }
+
   /** Adds the message of a plan, which goes to its targets when the transaction is committed. */
   addMessage(transaction: StoredTransaction, plan: MessagePlan): void {
     const log = this.#log;
@@ -125,7 +136,7 @@ export class TransactionLog {
     }
     if (plan.hasDuplicateId) {
       const id = plan.duplicateBytes.slice(plan.duplicateStart, plan.duplicateEnd);
-      transaction.duplicates.push({ addressId: address.id, id });
+      transaction.addDuplicate(address.id, id);
     }
   }
 
@@ -162,6 +173,11 @@ export class TransactionLog {
    * Returns what was added where.
    */
   commit(transaction: StoredTransaction, isHeuristic: boolean): readonly AddedRows[] {
+    if (transaction.id < 0) {
+      // It touched only what is in memory, so there is nothing to decide in the journal.
+      this.#settle(transaction);
+      return [];
+    }
     const added = this.#planRows(transaction);
     const runs = [...added.values()]
       .filter(({ queue }) => queue.isStored)
@@ -172,11 +188,7 @@ export class TransactionLog {
       runs,
     });
     this.#addRows(transaction, added, position);
-    for (const [queueId, keys] of transaction.acknowledged) {
-      const queue = this.#tables.queues.get(queueId);
-      if (queue === undefined) continue;
-      for (const key of keys) if (queue.has(key)) queue.removeRow(key);
-    }
+    this.#settle(transaction);
     for (const { addressId, id } of transaction.duplicates) {
       this.#tables.addresses.get(addressId)?.duplicates.add(id, 0, id.length);
     }
@@ -187,6 +199,7 @@ export class TransactionLog {
 
   /** Drops its messages. The rows that it acknowledged are for the caller to give back. */
   rollback(transaction: StoredTransaction, isHeuristic: boolean): void {
+    if (transaction.id < 0) return;
     const ending: Ending = isHeuristic ? "rolledBackByHand" : "rolledBack";
     const value = { transaction: transaction.id, hasXid: false, xid: null };
     const position = this.#appendEnd(ending, value);
@@ -249,6 +262,14 @@ export class TransactionLog {
         }
         run.next += laneCountMax;
       }
+    }
+  }
+
+  #settle(transaction: StoredTransaction): void {
+    for (const [queueId, keys] of transaction.acknowledged) {
+      const queue = this.#tables.queues.get(queueId);
+      if (queue === undefined) continue;
+      for (const key of keys) if (queue.has(key)) queue.removeRow(key);
     }
   }
 

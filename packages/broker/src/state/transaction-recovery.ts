@@ -117,7 +117,7 @@ export class TransactionRecovery {
     }
     if (record.duplicateStart >= 0) {
       const id = bytes.slice(record.duplicateStart, record.duplicateEnd);
-      transaction.duplicates.push({ addressId, id });
+      transaction.addDuplicate(addressId, id);
     }
   }
 

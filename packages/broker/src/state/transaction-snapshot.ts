@@ -262,7 +262,7 @@ function restoreMemory(transaction: StoredTransaction, reader: ByteReader): void
     const addressId = reader.u32();
     const length = reader.u32();
     const start = reader.take(length, "duplicate id");
-    transaction.duplicates.push({ addressId, id: reader.bytes.slice(start, start + length) });
+    transaction.addDuplicate(addressId, reader.bytes.slice(start, start + length));
   }
   const markCount = reader.u32();
   for (let index = 0; index < markCount; index += 1) {

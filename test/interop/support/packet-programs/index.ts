@@ -1,7 +1,7 @@
 import { administrationPrograms } from "./administration.ts";
 import { connectionPrograms } from "./connections.ts";
 import { consumingPrograms } from "./consuming.ts";
-import { missingFeaturePrograms } from "./missing-features.ts";
+import { distributedPrograms } from "./distributed.ts";
 import { queueKindPrograms } from "./queue-kinds.ts";
 import { sendingPrograms } from "./sending.ts";
 import { settlingPrograms } from "./settling.ts";
@@ -14,7 +14,7 @@ export const writtenPrograms = {
   settling: settlingPrograms,
   sending: sendingPrograms,
   "queues of every kind": queueKindPrograms,
-  "not there yet": missingFeaturePrograms,
+  "branches of distributed transactions": distributedPrograms,
 } as const;
 
 export { restrictedArtemis, restrictedEverhold, restrictedPrograms } from "./restricted.ts";

@@ -1,0 +1,39 @@
+import type { StoredTransaction } from "../state/stored-transaction.ts";
+import type { Engine } from "./engine.ts";
+import type { LiveAddress } from "./live-queue.ts";
+
+/** Commits a transaction that is in the journal in pieces, and wakes the queues that it adds to. */
+export function commitStored(
+  engine: Engine,
+  stored: StoredTransaction,
+  isHeuristic: boolean,
+): void {
+  const added = engine.state.transactions.commit(stored, isHeuristic);
+  const routed = new Map<LiveAddress, number>();
+  for (const { queue: state, count } of added) {
+    const queue = engine.catalog.findQueue(state.definition.name);
+    if (queue === undefined) continue;
+    queue.counts.addedTotal += count;
+    engine.rowAdded(queue);
+    const { address } = queue;
+    routed.set(address, Math.max(count, routed.get(address) ?? 0));
+  }
+  for (const [address, count] of routed) address.routedCount += count;
+}
+
+/** Rolls one back: what it acknowledged is given back, and counted as an attempt. */
+export function rollbackStored(
+  engine: Engine,
+  stored: StoredTransaction,
+  isHeuristic: boolean,
+): void {
+  engine.state.transactions.rollback(stored, isHeuristic);
+  for (const [queueId, keys] of stored.acknowledged) {
+    const state = engine.state.queueById(queueId);
+    const queue = state && engine.catalog.findQueue(state.definition.name);
+    if (queue === undefined) continue;
+    for (const key of keys) {
+      if (queue.state.has(key)) engine.redelivery.giveBack(queue, key, true);
+    }
+  }
+}
