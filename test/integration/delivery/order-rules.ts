@@ -135,6 +135,8 @@ export const duplicateRules: RuleGroup = {
           "an application's duplicate id keeps a message single",
           "a duplicate id that was used rolls the whole transaction back",
           "the same duplicate id twice in one transaction fails it, and the id stays free",
+          "of two open transactions with one duplicate id exactly one commits",
+          "a prepared branch keeps its duplicate id for itself, as long as it is prepared",
         ],
       },
     ),
@@ -145,7 +147,12 @@ export const duplicateRules: RuleGroup = {
         "A transaction that is rolled back releases its ids.",
         "An id is recorded with the commit only.",
       ],
-      { tests: ["the same duplicate id twice in one transaction fails it, and the id stays free"] },
+      {
+        tests: [
+          "a transaction that was rolled back leaves its duplicate id to the next one",
+          "a branch that was rolled back after it was prepared leaves its duplicate id to others",
+        ],
+      },
     ),
   ],
 };

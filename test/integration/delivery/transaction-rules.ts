@@ -108,11 +108,12 @@ export const transactionRules: RuleGroup = {
       "wire",
       [
         "A broker limits what a transaction may hold; beyond, it is rolled back with an error and nothing of it is ever seen.",
-        "Bounded by limits of LIMITS.md; beyond, the commit is refused as a whole.",
+        "Bounded by limits of LIMITS.md; beyond, the commit is refused as a whole. Above 8 MiB a transaction lies in the journal until it is decided, so memory is no bound.",
       ],
       {
         tests: [
-          "a transaction larger than the journal's groups is refused as a whole",
+          "a transaction larger than it may hold in memory is seen as a whole, after its commit only",
+          "thousands of transactions are open at one time, and each is whole or not at all",
           "one transaction holds 5,000 messages",
         ],
       },
@@ -180,33 +181,90 @@ export const xaRules: RuleGroup = {
   id: "A5",
   title: "XA",
   rules: [
-    rule("A5.1", "wire", [
-      "`start` associates a session with a branch and fails with PROTO where another one is; `end` dissociates; prepare, commit, rollback and forget may come from anywhere; prepare of an associated branch fails with PROTO.",
-      "As said, with one map of branches for the whole broker.",
-    ]),
-    rule("A5.2", "wire", [
-      "Prepare of a branch without work answers RDONLY and forgets it.",
-      "The same.",
-    ]),
-    rule("A5.3", "wire", [
-      "A branch that may only be rolled back fails its prepare or commit: RBINTEGRITY in ActiveMQ, RMFAIL in Artemis.",
-      "As Artemis.",
-    ]),
-    rule("A5.4", "wire", [
-      "After prepare only the transaction manager decides. A commit that a failure interrupts is repeated; committing what is committed is fine.",
-      "A prepared branch is in the journal and ends with a commit, a rollback or a heuristic decision of an operator.",
-    ]),
-    rule("A5.5", "wire", [
-      "`recover` with TMSTARTRSCAN lists all prepared branches, the next call nothing.",
-      "The same, over every session.",
-    ]),
-    rule("A5.6", "wire", [
-      "What a prepared branch has acknowledged stays hidden from others, what it has sent stays unseen, over restarts too; a rollback brings the one back, marked.",
-      "The same: both are in the journal before the answer to prepare.",
-    ]),
-    rule("A5.7", "option", [
-      "JTA belongs to Java; elsewhere the same cycle needs an interface of its own.",
-      "Our client offers the two phases explicitly.",
-    ]),
-  ].map((one) => ({ ...one, open: "XA is not there yet: EVH_NOT_IMPLEMENTED." })),
+    rule(
+      "A5.1",
+      "wire",
+      [
+        "`start` associates a session with a branch and fails with PROTO where another one is; `end` dissociates; prepare, commit, rollback and forget may come from anywhere; prepare of an associated branch fails with PROTO.",
+        "One map of branches for the whole broker. `start` in a session that works for another branch rolls that one back, as in Artemis: nobody ended it.",
+      ],
+      {
+        tests: [
+          "are answered with XAER_PROTO while the session works for the branch",
+          "are answered with XAER_PROTO while the branch is suspended",
+          "are answered with XAER_NOTA when the branch is not known",
+          "are answered with XAER_DUPID for a branch that exists",
+          "are decided by any session of any connection",
+        ],
+      },
+    ),
+    rule(
+      "A5.2",
+      "wire",
+      ["Prepare of a branch without work answers RDONLY and forgets it.", "The same."],
+      { tests: ["that did nothing are read-only, and need no decision"] },
+    ),
+    rule(
+      "A5.3",
+      "wire",
+      [
+        "A branch that may only be rolled back fails its prepare or commit: RBINTEGRITY in ActiveMQ, RMFAIL in Artemis.",
+        "It answers what happened: RBINTEGRITY for a duplicate id, RBTIMEOUT, else RBROLLBACK or RBOTHER.",
+      ],
+      {
+        tests: [
+          "that failed at their end are not prepared",
+          "are rolled back when their time is over, unless they are prepared",
+          "a prepared branch keeps its duplicate id for itself, after a crash",
+        ],
+      },
+    ),
+    rule(
+      "A5.4",
+      "wire",
+      [
+        "After prepare only the transaction manager decides. A commit that a failure interrupts is repeated; committing what is committed is fine.",
+        "A prepared branch is in the journal and ends with a commit, a rollback or a heuristic decision of an operator. How 4,096 branches ended is remembered.",
+      ],
+      {
+        tests: [
+          "answer a repeated decision as the first, also after a crash, and no other one",
+          "whose second phase was not written are in doubt again",
+        ],
+      },
+    ),
+    rule(
+      "A5.5",
+      "wire",
+      [
+        "`recover` with TMSTARTRSCAN lists all prepared branches, the next call nothing.",
+        "The same, over every session; branches that were decided by hand come with them, until they are forgotten.",
+      ],
+      { tests: ["are decided by any session of any connection"] },
+    ),
+    rule(
+      "A5.6",
+      "wire",
+      [
+        "What a prepared branch has acknowledged stays hidden from others, what it has sent stays unseen, over restarts too; a rollback brings the one back, marked.",
+        "The same: both are in the journal before the answer to prepare.",
+      ],
+      {
+        tests: [
+          "show what they sent and acknowledged after the second phase, not after the first",
+          "are rolled back after a restart, and what they held comes again as redelivered",
+          "are the same after a crash at any record, with or without a snapshot that was written meanwhile",
+        ],
+      },
+    ),
+    rule(
+      "A5.7",
+      "option",
+      [
+        "JTA belongs to Java; elsewhere the same cycle needs an interface of its own.",
+        "Our client offers the two phases explicitly.",
+      ],
+      { open: "not there yet." },
+    ),
+  ],
 };

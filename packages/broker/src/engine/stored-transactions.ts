@@ -14,6 +14,7 @@ export function commitStored(
     const queue = engine.catalog.findQueue(state.definition.name);
     if (queue === undefined) continue;
     queue.counts.addedTotal += count;
+    if (queue.limitsItself) engine.retention.added(queue);
     engine.rowAdded(queue);
     const { address } = queue;
     routed.set(address, Math.max(count, routed.get(address) ?? 0));

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { packets, type TypedValue } from "@everhold/wire";
+
+import type { Broker } from "../broker.ts";
+import { crashAndRestart, startBroker } from "../testing/test-broker.test-support.ts";
+import { messageOf, TestClient } from "../testing/test-client.test-support.ts";
+import { XaClient } from "../testing/xa-client.test-support.ts";
+
+const transacted = { autoCommitSends: false, autoCommitAcks: false } as const;
+const sameId = 113;
+
+function withId(value: string): { properties: Record<string, TypedValue> } {
+  return { properties: { _AMQ_DUPL_ID: { type: "string", value } } };
+}
+
+function messageCount(broker: Broker): number | undefined {
+  return broker.queues().find((queue) => queue.name === "q")?.messageCount;
+}
+
+async function commitCode(client: TestClient): Promise<number> {
+  client.send(packets.commit, 10, { correlationId: 1 });
+  await client.settle();
+  const [frame] = client.frames.splice(0);
+  assert.ok(frame !== undefined);
+  return frame.name === "EXCEPTION" ? client.decode(packets.exception, frame).code : 0;
+}
+
+test("of two open transactions with one duplicate id exactly one commits", async () => {
+  const { world, broker } = await startBroker();
+  const first = await TestClient.open(world, transacted);
+  const second = await TestClient.open(world, transacted);
+  await first.createQueue();
+  for (const client of [first, second]) client.post(messageOf("q", withId("a")), 0, false);
+  assert.equal(await commitCode(second), 0);
+  assert.equal(await commitCode(first), sameId);
+  assert.equal(messageCount(broker), 1);
+});
+
+test("a send at once wins over an open transaction with its duplicate id", async () => {
+  const { world, broker } = await startBroker();
+  const open = await TestClient.open(world, transacted);
+  const plain = await TestClient.open(world);
+  await open.createQueue();
+  open.post(messageOf("q", withId("a")), 0, false);
+  await plain.publish("q", "at once", withId("a"));
+  assert.equal(await commitCode(open), sameId);
+  assert.equal(messageCount(broker), 1);
+});
+
+test("a transaction that was rolled back leaves its duplicate id to the next one", async () => {
+  const { world, broker } = await startBroker();
+  const client = await TestClient.open(world, transacted);
+  await client.createQueue();
+  client.post(messageOf("q", withId("a")), 0, false);
+  client.send(packets.rollback, 10, { considerLastMessageAsDelivered: false });
+  await client.expect(packets.nullResponse);
+  client.post(messageOf("q", withId("a")), 0, false);
+  assert.equal(await commitCode(client), 0);
+  assert.equal(messageCount(broker), 1);
+});
+
+test("a prepared branch keeps its duplicate id for itself, as long as it is prepared", () =>
+  checkReserved(false));
+
+test("a prepared branch keeps its duplicate id for itself, after a crash", () =>
+  checkReserved(true));
+
+async function checkReserved(isRestarted: boolean): Promise<void> {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  const xa = await XaClient.open(world);
+  await xa.start(1);
+  xa.post("q", "prepared", withId("a"));
+  await xa.end(1);
+  assert.equal(await xa.prepare(1), 0);
+  const broker = isRestarted ? await crashAndRestart(world) : undefined;
+  const plain = await TestClient.open(world);
+  const open = await TestClient.open(world, transacted);
+  const other = await XaClient.open(world);
+  plain.post(messageOf("q", withId("a")));
+  assert.equal((await plain.expect(packets.exception)).code, sameId);
+  open.post(messageOf("q", withId("a")), 0, false);
+  assert.equal(await commitCode(open), sameId);
+  await other.start(2);
+  other.post("q", "second", withId("a"));
+  await other.end(2);
+  assert.equal(await other.prepare(2), 103);
+  assert.equal(await other.commit(1), 0);
+  await plain.publish("q", "repeated", withId("a"));
+  if (broker !== undefined) assert.equal(messageCount(broker), 1);
+}
+
+test("a branch that was rolled back after it was prepared leaves its duplicate id to others", async () => {
+  const { world, broker } = await startBroker();
+  const plain = await TestClient.open(world);
+  await plain.createQueue();
+  const xa = await XaClient.open(world);
+  await xa.start(1);
+  xa.post("q", "prepared", withId("a"));
+  await xa.end(1);
+  await xa.prepare(1);
+  assert.equal(await xa.rollback(1), 0);
+  await plain.publish("q", "later", withId("a"));
+  assert.equal(messageCount(broker), 1);
+  await plain.publish("q", "later", withId("a"));
+  assert.equal(messageCount(broker), 1);
+});
