@@ -103,7 +103,7 @@ export const selectorRules: RuleGroup = {
       "JMS has none: `/*` is refused, and `--` is two signs.",
     ]),
     rule("A13.10", "wire", [
-      "Divergence 5: there names are ASCII.",
+      "Divergence 5: there names are ASCII. Java's client reads a selector itself before it sends it, so it refuses others whatever the broker takes.",
       "Names are Java's: letters of every script. As in Artemis a name in double quotes may hold anything.",
     ]),
     rule("A13.11", "wire", [
