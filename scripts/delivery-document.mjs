@@ -70,16 +70,19 @@ function ruleLines({ id, rule, here, open }, kind, tests) {
     `**Here:** ${here}`,
     ...(open === undefined ? [] : ["", `**Not yet:** ${open}`]),
     ...(tests.length === 0 ? [] : [""]),
-    ...tests.map(({ name, file }) => `- ${name.replaceAll(/\$\{.*\}/g, "…")} (${file})`),
+    ...tests.map(({ name, place }) => {
+      const subject = place.subject === "" ? "" : `${place.subject}: `;
+      return `- ${(subject + name).replaceAll(/\$\{.*?\}/g, "…")} (${place.file})`;
+    }),
   ];
 }
 
 /** Those that the rule names, then those that are named after it. */
 function testsOf({ id, kind, tests, open }, named, known) {
   const found = tests.map((name) => {
-    const file = known.get(name);
-    if (file === undefined) throw new Error(`rule ${id} names a test that is not there: ${name}`);
-    return { name, file };
+    const place = known.get(name);
+    if (place === undefined) throw new Error(`rule ${id} names a test that is not there: ${name}`);
+    return { name, place };
   });
   found.push(...(named.get(id) ?? []));
   if (found.length === 0 && open === undefined && kind !== "openWire") {
@@ -90,17 +93,17 @@ function testsOf({ id, kind, tests, open }, named, known) {
 
 function testsByRule(tests) {
   const named = new Map();
-  for (const [whole, file] of tests) {
+  for (const [whole, place] of tests) {
     const [, ids, name] = ruleName.exec(whole) ?? [];
     for (const id of ids?.split(", ") ?? []) {
       if (!named.has(id)) named.set(id, []);
-      named.get(id).push({ name, file });
+      named.get(id).push({ name, place });
     }
   }
   return named;
 }
 
-/** Every text in quotes in a file of tests, and the first file that has it. */
+/** Every text in quotes in a file of tests, the first file that has it, and what that describes there. */
 function testNames(root) {
   const names = new Map();
   for (const folder of ["packages", "test"]) {
@@ -109,8 +112,8 @@ function testNames(root) {
       if (!/\.(test|suite|interop)\.ts$|\/java\/src\/.*\.java$/.test(path)) continue;
       if (/(^|\/)(dist|node_modules|\.cache)\//.test(path)) continue;
       const file = `${folder}/${path}`;
-      for (const name of textsOf(readFileSync(join(root, file), "utf8"))) {
-        if (!names.has(name)) names.set(name, file);
+      for (const { name, subject } of textsOf(readFileSync(join(root, file), "utf8"))) {
+        if (!names.has(name)) names.set(name, { file, subject });
       }
     }
   }
@@ -118,6 +121,13 @@ function testNames(root) {
 }
 
 function textsOf(source) {
-  const texts = source.matchAll(/"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\\n]|\\.)*)`/g);
-  return [...texts].map(([, quoted, template]) => (quoted ?? template).replaceAll(/\\(.)/g, "$1"));
+  const texts = [];
+  let subject = "";
+  const quoted = /(describe\(\s*)?(?:"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\\n]|\\.)*)`)/g;
+  for (const [, describes, plain, template] of source.matchAll(quoted)) {
+    const name = (plain ?? template).replaceAll(/\\(.)/g, "$1");
+    if (describes !== undefined) subject = name;
+    texts.push({ name, subject });
+  }
+  return texts;
 }

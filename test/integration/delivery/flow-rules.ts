@@ -111,7 +111,12 @@ export const slowConsumerRules: RuleGroup = {
         "ActiveMQ bounds what waits for a topic's non-durable subscriber and drops the oldest.",
         "A subscription is a queue: `ringSize` bounds it.",
       ],
-      { open: "ring queues are not there yet." },
+      {
+        tests: [
+          "a ring keeps the newest messages, also after a restart",
+          "what a consumer holds counts for no ring, and gives way when it comes back",
+        ],
+      },
     ),
     rule(
       "A11.3",
@@ -120,7 +125,14 @@ export const slowConsumerRules: RuleGroup = {
         "Artemis: a rate below which a consumer is slow, how often to look, and whether to tell (NOTIFY) or to close its connection (KILL).",
         "The same settings; only consumers with a backlog count.",
       ],
-      { open: "the settings are read and have no effect." },
+      {
+        tests: [
+          "is told of at each look while it is slow, with who it is",
+          "loses its connection with the policy kill, and others get what it held, counted",
+          "who waits for messages, or whose filter matches none",
+          "is measured in the unit of the settings",
+        ],
+      },
     ),
   ],
 };
@@ -137,7 +149,14 @@ export const groupRules: RuleGroup = {
         "A group belongs to the consumer that got its first message, until that leaves or the group is closed by its sequence: ActiveMQ by any negative one, Artemis by −1.",
         "As Artemis.",
       ],
-      { open: "groups are ignored." },
+      {
+        tests: [
+          "each group goes to one consumer, new groups to the consumers in turn",
+          "when an owner closes, the next one gets what it held and the rest of its groups, in order",
+          "the sequence −1 ends a group: its next message may go to another consumer",
+          "groups hold after a restart",
+        ],
+      },
     ),
     rule(
       "A12.2",
@@ -146,7 +165,11 @@ export const groupRules: RuleGroup = {
         "The first message of a group for its owner is marked: always in ActiveMQ, under `group-first-key` in Artemis.",
         "As Artemis.",
       ],
-      { open: "groups are ignored." },
+      {
+        tests: [
+          "the first message for an owner has the property that the queue names, also after a change",
+        ],
+      },
     ),
     rule(
       "A12.3",
@@ -155,7 +178,14 @@ export const groupRules: RuleGroup = {
         "ActiveMQ keeps an LRU of groups; Artemis a map, buckets, or nothing; a new consumer may make it deal anew.",
         "`groupBuckets`, `groupRebalance`, `groupRebalancePauseDispatch`; the map is bounded.",
       ],
-      { open: "groups are ignored." },
+      {
+        tests: [
+          "groups of one bucket share a consumer",
+          "without buckets there are no groups",
+          "groups are dealt out anew when a consumer comes, if the queue rebalances",
+          "a queue that pauses to rebalance hands out nothing before all is settled",
+        ],
+      },
     ),
     rule(
       "A12.4",
@@ -164,7 +194,7 @@ export const groupRules: RuleGroup = {
         "An owner without credit blocks its group's messages: ActiveMQ goes on with others, Artemis stops.",
         "Only the group waits.",
       ],
-      { open: "groups are ignored." },
+      { tests: ["a consumer that takes nothing more holds up its own groups and no others"] },
     ),
     rule(
       "A12.5",
@@ -177,6 +207,7 @@ export const groupRules: RuleGroup = {
         tests: [
           "only the first consumer of an exclusive queue gets messages, until it leaves",
           "a consumer of a higher priority does not take an exclusive queue over",
+          "an exclusive queue says which message is its consumer's first",
         ],
       },
     ),

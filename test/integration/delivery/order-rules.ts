@@ -54,7 +54,12 @@ export const orderRules: RuleGroup = {
         "What is given back goes to the head in its order; another consumer may get it. Only an exclusive consumer or a group keeps the order of all.",
         "The same: a row keeps its place.",
       ],
-      { tests: ["a message that comes back is found by those with a filter among many without"] },
+      {
+        tests: [
+          "a message that comes back is found by those with a filter among many without",
+          "when an owner closes, the next one gets what it held and the rest of its groups, in order",
+        ],
+      },
     ),
     rule(
       "A8.5",
@@ -128,7 +133,7 @@ export const duplicateRules: RuleGroup = {
       "wire",
       [
         "An application's id keeps a message single: outside a transaction a repeat is confirmed and dropped, inside one it fails the commit. Artemis lets two open transactions with one id both pass.",
-        "`duplicateId`, or `_AMQ_DUPL_ID` from anybody.",
+        "`duplicateId`, or `_AMQ_DUPL_ID` from anybody. Of two open transactions with one id exactly one commits; a prepared branch keeps its ids for itself.",
       ],
       {
         tests: [
@@ -136,6 +141,9 @@ export const duplicateRules: RuleGroup = {
           "a duplicate id that was used rolls the whole transaction back",
           "the same duplicate id twice in one transaction fails it, and the id stays free",
           "of two open transactions with one duplicate id exactly one commits",
+          "a prepared branch keeps its duplicate id for itself, as long as it is prepared",
+          "of two open transactions with one duplicate id exactly one commits",
+          "a send at once wins over an open transaction with its duplicate id",
           "a prepared branch keeps its duplicate id for itself, as long as it is prepared",
         ],
       },
@@ -149,6 +157,8 @@ export const duplicateRules: RuleGroup = {
       ],
       {
         tests: [
+          "a transaction that was rolled back leaves its duplicate id to the next one",
+          "a branch that was rolled back after it was prepared leaves its duplicate id to others",
           "a transaction that was rolled back leaves its duplicate id to the next one",
           "a branch that was rolled back after it was prepared leaves its duplicate id to others",
         ],

@@ -71,6 +71,7 @@ export const redeliveryRules: RuleGroup = {
         tests: [
           "several messages that failed together come again in their order, also with blocking",
           "count, time and order of a redelivery survive a crash (${mode})",
+          "a message that is released with a delay comes again then, over a crash as well",
         ],
       },
     ),
@@ -99,6 +100,7 @@ export const redeliveryRules: RuleGroup = {
         tests: [
           "a released message comes again in its place, counted",
           "the delivery count grows with every rollback",
+          "each message that is released counts by itself, and those still held stay",
         ],
       },
     ),
@@ -122,6 +124,7 @@ export const redeliveryRules: RuleGroup = {
         tests: [
           "after ten attempts a message is a dead letter",
           "after ten failures of a listener a message is a dead letter",
+          "a message that is released too often becomes a dead letter",
         ],
       },
     ),
@@ -153,6 +156,8 @@ export const deadLetterRules: RuleGroup = {
         tests: [
           "a message tried too often goes to the dead-letter address",
           "a dead letter that is in memory only reaches a consumer that waits for it",
+          "each address has a queue of its own for dead letters and for expired messages, where that is set",
+          "dead letters are kept when the sink has no queue and another address has one of its name",
         ],
       },
     ),
@@ -170,12 +175,14 @@ export const deadLetterRules: RuleGroup = {
       "wire",
       [
         "ActiveMQ keeps id, body, properties, priority and timestamp, and adds the origin, the cause and the original expiration.",
-        "All of the message stays as it was sent, its id included; origin and cause are added, and it expires no more.",
+        "All of the message stays as its sender made it; origin and cause are added (`_EVH_CAUSE`, and `dlqDeliveryFailureCause` for those who look for that), and it expires no more. Only the broker's own number of it is a new one, as in Artemis: one that expires in two subscriptions is two messages.",
       ],
       {
         tests: [
           "a dead letter says where it came from, and stays however often it is tried",
           "a rejected message goes to the dead-letter address with its reason",
+          "a dead letter says why it is one, to consumers, filters and those who list it, also after a crash",
+          "a message that expires in two queues is two messages where both go, each settled for itself",
         ],
       },
     ),
@@ -184,7 +191,7 @@ export const deadLetterRules: RuleGroup = {
       "wire",
       [
         "Artemis adds `_AMQ_ORIG_ADDRESS`, `_AMQ_ORIG_QUEUE`, `_AMQ_ORIG_MESSAGE_ID`, the original routing type and `_AMQ_ACTUAL_EXPIRY`; a message moved again keeps the last origin.",
-        "The same names; the id stays, where Artemis gives a new one.",
+        "The same names.",
       ],
       {
         tests: [
@@ -204,6 +211,9 @@ export const deadLetterRules: RuleGroup = {
         tests: [
           "a dead letter says where it came from, and stays however often it is tried",
           "without a dead-letter address a message tried too often is dropped",
+          "two addresses that are each other's sink do not pass a dead letter to and fro",
+          "a dead letter that is rejected stays where it is, counted",
+          "without a dead-letter address messages are dropped and counted, and the log says so once",
         ],
       },
     ),
@@ -230,7 +240,12 @@ export const deadLetterRules: RuleGroup = {
         "Artemis: `no-expiry` goes before `expiry-delay` (for messages without a time), which goes before the range of `min-` and `max-expiry-delay`.",
         "The same settings with the same precedence.",
       ],
-      { open: "the settings are read and have no effect." },
+      {
+        tests: [
+          "${name} gets ${gets} with ${JSON.stringify(said)}",
+          "a message expires when the settings of its address say so, and says that to its consumers",
+        ],
+      },
     ),
     rule(
       "A7.8",
@@ -242,6 +257,7 @@ export const deadLetterRules: RuleGroup = {
       {
         tests: [
           "nothing confirmed is lost and nothing settled comes again over crashes, seed ${seed}",
+          "a message that is rejected goes to the dead letters with the reason, exactly once",
         ],
       },
     ),
@@ -256,6 +272,8 @@ export const deadLetterRules: RuleGroup = {
         tests: [
           "a topic without subscriptions keeps nothing",
           "a send to an address without queues succeeds and is dropped",
+          "a message that no queue takes goes to the dead letters where that is set, and expires no more",
+          "a transaction sends what no queue takes to the dead letters of each address",
         ],
       },
     ),

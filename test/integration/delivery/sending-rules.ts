@@ -25,7 +25,7 @@ export const sendingRules: RuleGroup = {
       "option",
       [
         "The producer window bounds the bytes of sends that nobody waits for; a send that is waited for does not use it, and one message may exceed it.",
-        "`producerWindow` of a connection or producer; it opens again with the broker's answers.",
+        "`asyncSendWindow` of a connection or producer, in bytes, 0 for none; it opens again with the broker's answers. CORE's own window, credit of the address, is `producerWindow`.",
       ],
       {
         tests: [
@@ -130,6 +130,10 @@ export const sendingRules: RuleGroup = {
           "messages in memory are bounded: first credits stop, then sends are refused",
           "credits for a full address come when there is room again",
           "waits for credit, and leaves in order when it comes",
+          "takes and drops what is sent to it with the policy drop, and says so once",
+          "refuses sends with the policy fail, counted in messages too",
+          "gives no credit with the policy block, and refuses sends only above its threshold",
+          "get credit in the order in which they asked, as much as there is room for, a thousand of them",
         ],
       },
     ),
@@ -145,6 +149,8 @@ export const sendingRules: RuleGroup = {
           "with the policy fail a full address refuses credits and sends",
           "a full disk refuses sends and still takes acknowledgements",
           "a producer with a small window sends everything",
+          "goes on as if nothing were with the policy page",
+          "fails or drops what a transaction sends as its policy says",
         ],
       },
     ),

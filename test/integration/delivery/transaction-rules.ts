@@ -47,7 +47,12 @@ export const transactionRules: RuleGroup = {
         "A commit with acknowledgements of a consumer that the broker no longer has is rolled back instead.",
         "The acknowledgement is refused, and the commit fails with its code.",
       ],
-      { tests: ["a wrong acknowledgement fails the transaction with the original code"] },
+      {
+        tests: [
+          "a wrong acknowledgement fails the transaction with the original code",
+          "go on without the queues that were deleted while they were prepared",
+        ],
+      },
     ),
     rule(
       "A4.5",
@@ -108,11 +113,12 @@ export const transactionRules: RuleGroup = {
       "wire",
       [
         "A broker limits what a transaction may hold; beyond, it is rolled back with an error and nothing of it is ever seen.",
-        "Bounded by limits of LIMITS.md; beyond, the commit is refused as a whole. Above 8 MiB a transaction lies in the journal until it is decided, so memory is no bound.",
+        "Above 8 MiB a transaction lies in the journal in pieces until it is decided, so that it may be larger than memory; beyond the limits of LIMITS.md the commit is refused as a whole.",
       ],
       {
         tests: [
           "a transaction larger than it may hold in memory is seen as a whole, after its commit only",
+          "a large transaction that is rolled back leaves nothing but its used sequences",
           "thousands of transactions are open at one time, and each is whole or not at all",
           "one transaction holds 5,000 messages",
         ],
@@ -129,6 +135,7 @@ export const transactionRules: RuleGroup = {
         tests: [
           "a connection that breaks rolls back",
           "a connection is closed in the middle of a transaction",
+          "that are not prepared are rolled back when their connection breaks",
         ],
       },
     ),
@@ -190,11 +197,13 @@ export const xaRules: RuleGroup = {
       ],
       {
         tests: [
-          "are answered with XAER_PROTO while the session works for the branch",
-          "are answered with XAER_PROTO while the branch is suspended",
-          "are answered with XAER_NOTA when the branch is not known",
-          "are answered with XAER_DUPID for a branch that exists",
           "are decided by any session of any connection",
+          "take messages from several sessions that join them",
+          "rest while they are suspended, and others are worked for meanwhile",
+          "are answered with XAER_PROTO while the session works for the branch",
+          "are answered with XAER_PROTO when the phase is the wrong one",
+          "are answered with XAER_DUPID for a branch that exists",
+          "are answered with XAER_NOTA when the branch is not known",
         ],
       },
     ),
@@ -209,13 +218,12 @@ export const xaRules: RuleGroup = {
       "wire",
       [
         "A branch that may only be rolled back fails its prepare or commit: RBINTEGRITY in ActiveMQ, RMFAIL in Artemis.",
-        "It answers what happened: RBINTEGRITY for a duplicate id, RBTIMEOUT, else RBROLLBACK or RBOTHER.",
+        "A branch that failed at its end, or whose time is over, is rolled back and cannot be prepared.",
       ],
       {
         tests: [
           "that failed at their end are not prepared",
           "are rolled back when their time is over, unless they are prepared",
-          "a prepared branch keeps its duplicate id for itself, after a crash",
         ],
       },
     ),
@@ -230,6 +238,7 @@ export const xaRules: RuleGroup = {
         tests: [
           "answer a repeated decision as the first, also after a crash, and no other one",
           "whose second phase was not written are in doubt again",
+          "are committed in one phase like a local transaction",
         ],
       },
     ),
@@ -240,7 +249,7 @@ export const xaRules: RuleGroup = {
         "`recover` with TMSTARTRSCAN lists all prepared branches, the next call nothing.",
         "The same, over every session; branches that were decided by hand come with them, until they are forgotten.",
       ],
-      { tests: ["are decided by any session of any connection"] },
+      { tests: ["survive prepared: ${how}"] },
     ),
     rule(
       "A5.6",
@@ -251,9 +260,11 @@ export const xaRules: RuleGroup = {
       ],
       {
         tests: [
+          "survive prepared: ${how}",
           "show what they sent and acknowledged after the second phase, not after the first",
+          "give back what they acknowledged when they are rolled back after being prepared",
           "are rolled back after a restart, and what they held comes again as redelivered",
-          "are the same after a crash at any record, with or without a snapshot that was written meanwhile",
+          "whose first phase was not written are gone",
         ],
       },
     ),
@@ -264,7 +275,7 @@ export const xaRules: RuleGroup = {
         "JTA belongs to Java; elsewhere the same cycle needs an interface of its own.",
         "Our client offers the two phases explicitly.",
       ],
-      { open: "not there yet." },
+      { open: "the client's interface for it is not there yet; Java's clients have theirs." },
     ),
   ],
 };
