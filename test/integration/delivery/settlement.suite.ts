@@ -48,12 +48,12 @@ export function deliverySettlementTests(context: SuiteContext): void {
     "A1.4, A2.3 an `auto` loop over breaking connections does no work twice, and nothing becomes a dead letter",
     async () => {
       const { connection } = context;
-      const count = 500;
+      const count = 300;
       await connection.producer("a1-4").sendBatch(numbered(count));
       const prng = new Prng(4);
       // Fewer than the ten attempts after which a message goes to the dead letters: all that a window held
       // counts as delivered.
-      const cuts = Array.from({ length: 7 }, () => prng.integer(2_000, 30_000));
+      const cuts = Array.from({ length: 5 }, () => prng.integer(2_000, 30_000));
       const proxy = await CuttingProxy.start(context.broker.port, cuts);
       const reconnect = { initialAttempts: 50, initialDelay: 1, maxDelay: 50 };
       const cut = await context.connect({ reconnect }, proxy.url);

@@ -111,6 +111,7 @@ const truthTable: readonly (readonly [selector: string, expected: boolean | unde
   ["-bottom = bottom", true],
   ["0 - five = -5", true],
   ["top * 65537 = 2147418111", true],
+  ["top * top = 1", true],
   ["tenth + tenth = 0.2f", true],
   ["tenth * 1.0 = 0.1f", true],
   ["tenth * 3 = 0.3f", true],
