@@ -27,28 +27,46 @@ export interface Holding {
   readonly socketCount: number;
 }
 
+/** How a broker is started. */
+export interface BrokerLoadOptions {
+  readonly folder?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
 /** A broker in a process of its own, started by the command line as users start it, and looked at from outside. */
 export class BrokerUnderLoad implements AsyncDisposable {
   readonly port: number;
   /** Lines of its log, warnings and errors. */
   readonly logLines: string[];
   readonly #child: ChildProcess;
-  readonly #folder: string;
+  /** What goes with it. */
+  readonly #ownFolder: string | undefined;
 
-  private constructor(child: ChildProcess, port: number, folder: string, logLines: string[]) {
+  private constructor(
+    child: ChildProcess,
+    port: number,
+    ownFolder: string | undefined,
+    logLines: string[],
+  ) {
     this.#child = child;
     this.port = port;
-    this.#folder = folder;
+    this.#ownFolder = ownFolder;
     this.logLines = logLines;
   }
 
-  static async start(): Promise<BrokerUnderLoad> {
-    const folder = mkdtempSync(join(tmpdir(), "everhold-many-"));
+  /** On the data in `folder`, without one on a fresh folder that goes with it. */
+  static async start(options: BrokerLoadOptions = {}): Promise<BrokerUnderLoad> {
+    const ownFolder =
+      options.folder === undefined ? mkdtempSync(join(tmpdir(), "everhold-many-")) : undefined;
+    const folder = options.folder ?? ownFolder ?? "";
     const runArguments = ["run", "--json", "--log-level", "warn", "--data", folder, "--port", "0"];
     const child = spawn(
       process.execPath,
       ["--expose-gc", "--import", probe, program, ...runArguments],
-      { stdio: ["ignore", "pipe", "pipe", "ipc"], env: brokerEnvironment(process.env) },
+      {
+        stdio: ["ignore", "pipe", "pipe", "ipc"],
+        env: { ...brokerEnvironment(process.env), ...options.environment },
+      },
     );
     const { stdout, stderr } = child;
     if (stdout === null || stderr === null) throw new Error("the broker's output is not there");
@@ -58,7 +76,7 @@ export class BrokerUnderLoad implements AsyncDisposable {
       const port = /"url":"tcp:\/\/127\.0\.0\.1:(\d+)"/.exec(line)?.[1];
       if (port === undefined) continue;
       stdout.resume();
-      return new BrokerUnderLoad(child, Number(port), folder, logLines);
+      return new BrokerUnderLoad(child, Number(port), ownFolder, logLines);
     }
     throw new Error(`the broker ended before it served: ${logLines.join("\n")}`);
   }
@@ -87,19 +105,38 @@ export class BrokerUnderLoad implements AsyncDisposable {
     await pause(sweepCount * sweepIntervalMs);
     const memory = await this.#memory();
     return {
-      rssBytes: this.#rssBytes(),
+      rssBytes: this.rssBytes,
       heapBytes: memory.get("liveBytes"),
       socketCount: this.socketCount,
     };
   }
 
+  /** Whether its process still runs. */
+  get isAlive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Resident memory, as the system counts it. */
+  get rssBytes(): number {
+    const status = readFileSync(`/proc/${this.#child.pid}/status`, "utf8");
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
+  }
+
+  /** Ends it at once, without a chance to write anything. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      const exit = once(this.#child, "exit");
-      this.#child.kill("SIGTERM");
-      await exit;
-    }
-    rmSync(this.#folder, { recursive: true, force: true });
+    await this.#end("SIGTERM");
+    if (this.#ownFolder !== undefined) rmSync(this.#ownFolder, { recursive: true, force: true });
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    if (!this.isAlive) return;
+    const exit = once(this.#child, "exit");
+    this.#child.kill(signal);
+    await exit;
   }
 
   /** What the probe in the broker's process says. */
@@ -108,11 +145,6 @@ export class BrokerUnderLoad implements AsyncDisposable {
       this.#child.once("message", (words) => resolve(new Figures(words)));
       this.#child.send("memory");
     });
-  }
-
-  #rssBytes(): number {
-    const status = readFileSync(`/proc/${this.#child.pid}/status`, "utf8");
-    return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
   }
 }
 

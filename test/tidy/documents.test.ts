@@ -31,7 +31,7 @@ describe("documents", () => {
     const wrong = repositoryFiles()
       .filter((file) => file.endsWith(".md"))
       .flatMap((file) =>
-        [...readText(file).matchAll(/\bnpm run ([a-z]+)/g)]
+        [...readText(file).matchAll(/\bnpm run ([a-z][a-z-]*)/g)]
           .map((match) => match[1] ?? "")
           .filter((name) => !Object.hasOwn(scripts, name))
           .map((name) => `${file}: npm run ${name}`),

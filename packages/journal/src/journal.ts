@@ -232,7 +232,7 @@ class DiskJournal
   }
 
   get snapshotFloor(): number {
-    return this.#snapshots.floor(this.diskFull);
+    return this.#snapshots.floor(this.#space.isShort);
   }
 
   get isWriting(): boolean {
@@ -255,7 +255,7 @@ class DiskJournal
     this.#writer.pump();
   }
 
-  onDiskFull(): void {
+  onLackOfRoom(): void {
     if (this.isStuck) this.#onStuck();
     this.#relieve().catch((error: unknown) => {
       this.onFailed(diskError(error, "make room on a full disk"));

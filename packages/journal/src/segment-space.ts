@@ -26,8 +26,8 @@ export interface SpaceSurroundings {
   readonly isWriting: boolean;
   /** A roll has ended, or a write that had to wait may be tried again. */
   onSpace(): void;
-  /** The disk is full: whatever can be given up should be. */
-  onDiskFull(): void;
+  /** There is no room to prepare more: whatever can be given up should be. */
+  onLackOfRoom(): void;
   /** The segment is no more. */
   onRemoved(segment: Segment): Promise<void>;
   onFailed(error: EverholdError): void;
@@ -91,6 +91,11 @@ export class SegmentSpace {
   /** See `Journal.diskFull`. */
   get isFull(): boolean {
     return this.#isFull;
+  }
+
+  /** Whether there was no room at the last look. */
+  get isShort(): boolean {
+    return this.#isFull || this.#retryAsked;
   }
 
   /** Whether the writer waits for room: then nothing is committed until there is some. */
@@ -370,6 +375,8 @@ export class SegmentSpace {
       this.#spares.push({ name, file, preparedBytes: Math.min(file.sizeBytes, segmentBytes) });
     } else {
       await disk.remove(segment.name);
+      // There is room, which need not wait for the next look.
+      this.#retryAsked = false;
     }
     this.#isRollStuck = false;
     log.debug("a journal segment without messages was taken back", {
@@ -397,8 +404,8 @@ export class SegmentSpace {
   /** No more space can be prepared for now; the disk is full once the reserve is all there is. */
   #lackRoom(): void {
     if (this.isStuck || this.#totalAheadBytes() < this.#reserveBytes) this.#becomeFull();
-    // Again at each retry: what could not be given up before may have been consumed since.
-    if (this.#isFull) this.#surroundings.onDiskFull();
+    // Before the disk is full, so that what was consumed is given back first; and again at each retry.
+    this.#surroundings.onLackOfRoom();
     if (this.#retryAsked) return;
     this.#retryAsked = true;
     this.#ports.timers.after(limits.diskFullRetryMs, () => {

@@ -54,7 +54,7 @@ describe("the lock of a folder", () => {
       );
       assert.equal(attempts.filter((attempt) => attempt.status === "fulfilled").length, 1);
       const files = await readdir(folder);
-      assert.deepEqual(files, ["everhold.lock.8"], "no drafts and no relics stay behind");
+      assert.deepEqual(files, ["everhold.lock.8", "everhold.lock.room"], "no drafts, no relics");
     }));
 
   it("whose file was cut off by a power failure belongs to nobody", () =>

@@ -12,6 +12,10 @@ import { systemCodeOf } from "./system-error.ts";
 /** Files of the lock begin with this; they are not files of the disk. */
 export const lockFilePrefix = "everhold.lock";
 
+/** Bytes for the next lock's text, kept for a disk that is full then. */
+const roomName = `${lockFilePrefix}.room`;
+const roomBytes = 1024;
+
 /**
  * Takes a folder for this process alone.
  *
@@ -55,6 +59,7 @@ async function takeLock(folder: string): Promise<DiskLock> {
       continue;
     }
     await removeOlder(folder, number);
+    await keepRoom(folder);
     return new FolderLock(folder, path, own);
   }
   throw lockedError(folder, last);
@@ -163,8 +168,39 @@ async function makeExclusively(folder: string, path: string, own: LockHolder): P
 
 async function writeDraft(folder: string, holder: LockHolder): Promise<string> {
   const draft = join(folder, `${lockFilePrefix}.${randomUUID()}.draft`);
-  await fs.writeFile(draft, `${JSON.stringify(holder)}\n`, { flag: "wx", mode: 0o640 });
+  const text = `${JSON.stringify(holder)}\n`;
+  try {
+    await fs.writeFile(draft, text, { flag: "wx", mode: 0o640 });
+  } catch (error) {
+    await fs.rm(draft, { force: true });
+    if (systemCodeOf(error) !== "ENOSPC") throw error;
+    await useRoom(folder, draft, text, error);
+  }
   return draft;
+}
+
+/** Whoever makes room on a full disk has to start a broker on it first: its lock's file is kept in advance. */
+async function keepRoom(folder: string): Promise<void> {
+  try {
+    await fs.writeFile(join(folder, roomName), " ".repeat(roomBytes), { mode: 0o640 });
+  } catch {
+    // There is none to keep; the next start will find out whether there is some by then.
+  }
+}
+
+/** Writes into the file that was kept. Only one can take it: it has its new name at once. */
+async function useRoom(folder: string, draft: string, text: string, error: unknown): Promise<void> {
+  try {
+    await fs.rename(join(folder, roomName), draft);
+  } catch {
+    throw error;
+  }
+  const file = await fs.open(draft, "r+");
+  try {
+    await file.write(text.padEnd(roomBytes));
+  } finally {
+    await file.close();
+  }
 }
 
 function lockPath(folder: string, number: number): string {
