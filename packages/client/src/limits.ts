@@ -62,6 +62,8 @@ export const limits = {
   pendingRequestCountMax: 100_000,
   /** Status events that a reader of `status()` may leave unread; the oldest is dropped. */
   statusEventCountMax: 256,
+  /** Milliseconds that a release may ask for, a year, as for brokers. More are a RangeError. */
+  releaseDelayMsMax: 365 * 86_400_000,
   /** Concurrent handlers of one `run()`. More are a RangeError. */
   concurrencyMax: 10_000,
   /** Milliseconds that a connection must have lasted for the back-off to start anew. */

@@ -7,6 +7,7 @@ export const artemisLacks = [
   "redelivered-after-kill",
   "reserved-duplicate-ids",
   "duplicate-id-limit",
+  "settle",
 ] as const;
 
 /** The name of one thing that Artemis can't do. */

@@ -90,6 +90,77 @@ export function settlementTests(context: SuiteContext): void {
     await Promise.all([consumer.close(), dead.close()]);
   });
 
+  context.it("a message released with a delay comes again, and others overtake it", async () => {
+    const { connection } = context;
+    await connection.producer("delayed").sendBatch([{ body: "a" }, { body: "b" }]);
+    const consumer = connection.consumer("delayed");
+    await (await next(consumer)).release({ delay: 300 });
+    assert.deepEqual(await takeTexts(consumer, 2), ["b", "a"]);
+    assert.equal(await countOf(connection, "delayed"), 0);
+    await consumer.close();
+  });
+
+  context.itUnless(
+    "settle",
+    "each released message counts by itself, others in hand stay",
+    async () => {
+      const { connection } = context;
+      await connection.producer("counted").sendBatch(numbered(4));
+      const consumer = connection.consumer("counted");
+      const taken = [];
+      for (let count = 0; count < 3; count += 1) taken.push(await next(consumer));
+      await Promise.all([taken[0]?.release(), taken[2]?.release()]);
+      const again = [await next(consumer), await next(consumer), await next(consumer)];
+      assert.deepEqual(
+        again.map((message) => `${message.text()} ${message.deliveryCount}`),
+        ["m0 2", "m2 2", "m3 1"],
+      );
+      await Promise.all([taken[1]?.ack(), ...again.map((message) => message.ack())]);
+      assert.equal(await countOf(connection, "counted"), 0);
+      await consumer.close();
+    },
+  );
+
+  context.itUnless(
+    "settle",
+    "what is in hand when a consumer closes counts as delivered",
+    async () => {
+      const { connection } = context;
+      await connection.producer("in-hand").sendBatch(numbered(3));
+      const first = connection.consumer("in-hand");
+      await next(first);
+      await next(first);
+      await first.close();
+      const second = connection.consumer("in-hand");
+      const counts = [];
+      for (let count = 0; count < 3; count += 1) {
+        const message = await next(second);
+        counts.push(message.deliveryCount);
+        await message.ack();
+      }
+      assert.deepEqual(counts, [2, 2, 1]);
+      await second.close();
+    },
+  );
+
+  context.itUnless(
+    "settle",
+    "a release with a delay keeps the message's id and count",
+    async () => {
+      const { connection } = context;
+      await connection.producer("kept").send("a");
+      const consumer = connection.consumer("kept");
+      const message = await next(consumer);
+      await message.release({ delay: 100 });
+      const again = await next(consumer);
+      assert.deepEqual([again.id, again.deliveryCount], [message.id, 2]);
+      await again.reject("enough");
+      const dead = connection.consumer("DLQ", { filter: "_AMQ_ORIG_QUEUE = 'kept'" });
+      assert.equal((await next(dead)).id, message.id);
+      await Promise.all([consumer.close(), dead.close()]);
+    },
+  );
+
   context.it("a rejected message goes to the dead-letter address with its reason", async () => {
     const { connection } = context;
     await connection.producer("rejected").send("bad", { properties: { n: 1 } });
@@ -100,7 +171,8 @@ export function settlementTests(context: SuiteContext): void {
     assert.equal(copy.text(), "bad");
     assert.equal(copy.properties["_AMQ_ORIG_QUEUE"], "rejected");
     assert.equal(copy.properties["_AMQ_ORIG_ADDRESS"], "rejected");
-    assert.equal(copy.properties["_EVH_REJECT_REASON"], "no use");
+    assert.equal(copy.properties["dlqDeliveryFailureCause"], "no use");
+    assert.equal(copy.properties["_EVH_CAUSE"], "rejected");
     assert.equal(copy.properties["n"], 1);
     await copy.ack();
     await Promise.all([consumer.close(), dead.close()]);

@@ -18,7 +18,8 @@ import { randomUuid } from "../message/user-ids.ts";
 import type { Intake, IntakeHost, IntakeSettings } from "../receive/intake.ts";
 import type { ReceivedMessage } from "../receive/received-message.ts";
 import { flavours, type CoreSession } from "../session/core-session.ts";
-import { deadLetterCopy } from "../session/dead-letter.ts";
+import { deadLetterCopy, delayedCopy } from "../session/dead-letter.ts";
+import { settleFeature } from "../receive/settle-packets.ts";
 import { waitFor } from "../waiting.ts";
 import { checkName } from "./check-options.ts";
 import type { ConsumerOptions, IntakeSource } from "./consumer.ts";
@@ -193,6 +194,13 @@ export function intakeHost(
     async prepare(channel) {
       await target.prepare(channel, isFirst);
       isFirst = false;
+    },
+    settlesExactly: () => core.features?.has(settleFeature) === true,
+    hasOwnDeadLetters: options.deadLetterAddress !== undefined,
+    async delay(message, delayMs) {
+      const dueMs = core.ports.wallClock.nowMs() + delayMs;
+      const delayed = delayedCopy(message, dueMs);
+      await session.outbox.send(delayed.target, delayed.copy);
     },
     async deadLetter(message, reason) {
       const address = options.deadLetterAddress ?? defaultDeadLetterAddress;

@@ -80,6 +80,28 @@ export class AckQueue {
     return this.#deliveries.drain();
   }
 
+  /** The broker takes this one delivery back, or has it settled: acknowledgements that follow pass over it. */
+  forget(message: ReceivedMessage): void {
+    this.#deliveries.remove(message);
+  }
+
+  /** Takes out the deliveries behind the last one that somebody took, and gives them in order. */
+  cutUntaken(): ReceivedMessage[] {
+    const all = this.#deliveries.drain();
+    let end = all.length;
+    while (all[end - 1]?.state === "buffered") end -= 1;
+    for (const message of all.slice(0, end)) this.#deliveries.push(message);
+    return all.slice(end);
+  }
+
+  /** The deliveries, in their order. */
+  *deliveries(): IterableIterator<ReceivedMessage> {
+    for (let index = 0; index < this.#deliveries.length; index += 1) {
+      const message = this.#deliveries.at(index);
+      if (message !== undefined) yield message;
+    }
+  }
+
   /** Takes the deliveries from the first on that are done; returns the last of them that needs telling. */
   #takeDonePrefix(): ReceivedMessage | undefined {
     let last: ReceivedMessage | undefined;

@@ -41,7 +41,14 @@ export interface IntakeSettings {
 /** What an intake needs of its session. */
 export interface IntakeHost extends Pick<
   SettlementHost,
-  "deadLetter" | "reply" | "onWork" | "onError" | "compression"
+  | "deadLetter"
+  | "delay"
+  | "settlesExactly"
+  | "hasOwnDeadLetters"
+  | "reply"
+  | "onWork"
+  | "onError"
+  | "compression"
 > {
   readonly wallClock: WallClock;
   /** Makes sure that the queue exists. @throws EverholdError the broker's refusal */
@@ -104,6 +111,9 @@ export class Intake {
       queue: settings.queue,
       transacted: settings.transacted,
       deadLetter: host.deadLetter,
+      delay: host.delay,
+      settlesExactly: host.settlesExactly,
+      hasOwnDeadLetters: host.hasOwnDeadLetters,
       reply: host.reply,
       onWork: host.onWork,
       onError: host.onError,
@@ -112,7 +122,7 @@ export class Intake {
         this.#dropUnwantedBody();
         this.#replenish();
       },
-      onReturned: () => this.#dropBuffer(),
+      onReturned: (count) => this.#dropBuffer(count),
       onResumed: () => this.#resume(),
     });
   }
@@ -472,9 +482,15 @@ export class Intake {
     return true;
   }
 
-  #dropBuffer(): void {
-    this.#buffer.drain();
+  /** Forgets what nobody has taken, or the last `count` of it. */
+  #dropBuffer(count = this.#buffer.length): void {
+    const kept = this.#buffer.drain();
+    kept.splice(kept.length - count, count);
     this.#bufferedBytes = 0;
+    for (const message of kept) {
+      this.#buffer.push(message);
+      this.#bufferedBytes += message.frameBytes;
+    }
     this.#partBytes = 0;
     this.#loseStreaming(returnedBodyError(this.queue));
     this.#onWhole();

@@ -8,6 +8,15 @@ import type { SendOptions } from "../message/send-options.ts";
  */
 export type BodyKind = "text" | "bytes" | "map" | "stream" | "object" | "other";
 
+/** How a message is given back. */
+export interface ReleaseOptions {
+  /**
+   * Milliseconds until it may be delivered again, at most a year; others overtake it meanwhile. 0: at
+   * once. Default: as the settings of its address say (`redeliveryDelay`).
+   */
+  readonly delay?: number;
+}
+
 /** A message that a consumer received. `T` is what `json()` is taken for; nobody checks it. */
 export interface Message<T = unknown> {
   /** JMSMessageID, as its sender set it. */
@@ -75,16 +84,24 @@ export interface Message<T = unknown> {
    */
   ack(): Promise<void>;
   /**
-   * Gives it back; it is delivered again, with a higher `deliveryCount`, here or elsewhere. CORE gives
-   * back all of a session at once, so the broker gets it as soon as the messages taken at the same time
-   * are settled too; until then this consumer hands out no more. Where several are given back at once,
-   * CORE counts the attempt for the first of them only: the others come again unmarked. Never has to be
-   * awaited.
+   * Gives it back; it is delivered again, with a higher `deliveryCount`, here or elsewhere: at its place in
+   * the queue, or after `delay`. Never has to be awaited; settles when the broker has taken it back.
+   *
+   * On Artemis: CORE gives back all of a session at once, so the broker gets it when the messages taken at
+   * the same time are settled too, and until then this consumer hands out no more; where several are given
+   * back at once, the attempt is counted for the first of them only. With `delay` a copy is sent that
+   * is due then, and the message is acknowledged: its id and its count begin anew.
+   *
+   * @throws EverholdError EVH_ILLEGAL_STATE, EVH_CLOSED, EVH_REJECTED
    */
-  release(): Promise<void>;
+  release(options?: ReleaseOptions): Promise<void>;
   /**
-   * Refuses it for good: a copy goes to the dead-letter address, then it is settled. The copy carries a
-   * duplicate id, so that a refusal that is repeated after a broken connection leaves one copy.
+   * Refuses it for good: it goes to the dead letters, and says there why. The broker moves it to where its
+   * settings say. On Artemis, in a transaction, and with a `deadLetterAddress` of the consumer's, a copy is
+   * sent there and the message acknowledged; the copy carries a duplicate id, so that a refusal that is
+   * repeated after a broken connection leaves one copy.
+   *
+   * @throws EverholdError EVH_ILLEGAL_STATE, EVH_CLOSED, EVH_UNBLOCKED
    */
   reject(reason?: string): Promise<void>;
   /** Answers it: sends to its `replyTo`, with its correlation id, or else its id, as correlation id. */

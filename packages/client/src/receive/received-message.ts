@@ -26,7 +26,7 @@ import type { SendOptions } from "../message/send-options.ts";
 import { formatUuid } from "../message/user-ids.ts";
 import type { IncomingBody } from "./incoming-body.ts";
 import { inflateParts } from "./inflate-parts.ts";
-import type { BodyKind, Message } from "./message.ts";
+import type { BodyKind, Message, ReleaseOptions } from "./message.ts";
 
 /**
  * Where a delivery stands.
@@ -53,7 +53,7 @@ export type AckProgress = "none" | "due" | "single" | "cumulative";
 export interface Settler {
   readonly queue: string;
   acknowledge(message: ReceivedMessage): Promise<void>;
-  release(message: ReceivedMessage): Promise<void>;
+  release(message: ReceivedMessage, options: ReleaseOptions): Promise<void>;
   reject(message: ReceivedMessage, reason: string | undefined): Promise<void>;
   reply(message: ReceivedMessage, body: Body, options: SendOptions | undefined): Promise<void>;
   /** The body that a sender compressed. @throws EverholdError */
@@ -91,6 +91,8 @@ export class ReceivedMessage implements Message {
   ackSent = false;
   /** The end of `ack()`, once somebody waits for it. */
   ackPromise: Promise<void> | undefined;
+  /** What the broker is to be told instead of the acknowledgement: that the message is refused. */
+  rejection: { readonly reason: string | undefined } | undefined;
   resolveAck: (() => void) | undefined;
   rejectAck: ((error: unknown) => void) | undefined;
   readonly #settler: Settler;
@@ -286,8 +288,8 @@ export class ReceivedMessage implements Message {
     return this.#settler.acknowledge(this);
   }
 
-  release(): Promise<void> {
-    const released = this.#settler.release(this);
+  release(options: ReleaseOptions = {}): Promise<void> {
+    const released = this.#settler.release(this, options);
     // It never has to be awaited, so nobody may be there to hear why it was refused.
     released.catch(() => undefined);
     return released;

@@ -569,7 +569,7 @@ describe("a rejection", () => {
     const copy = await next(setup, connection.consumer("DLQ"));
     assert.equal(copy.properties["_AMQ_ORIG_ADDRESS"], "q");
     assert.equal(copy.properties["_AMQ_ORIG_QUEUE"], "q");
-    assert.equal(copy.properties["_EVH_REJECT_REASON"], "it is bad");
+    assert.equal(copy.properties["dlqDeliveryFailureCause"], "it is bad");
   });
 
   it("that is repeated leaves one copy", async () => {

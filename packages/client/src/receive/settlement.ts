@@ -1,13 +1,22 @@
-import { ClosedError, ConnectionError, type EverholdError } from "@everhold/base";
+import {
+  ClosedError,
+  ConnectionError,
+  deferred,
+  EverholdError,
+  type Deferred,
+} from "@everhold/base";
 import type { Compression } from "@everhold/env";
-import { packets, type ReceiveFrame } from "@everhold/wire";
+import { packets, unsaidDelay, type ReceiveFrame } from "@everhold/wire";
 import { readNull, type Channel } from "../core/channel.ts";
+import { limits } from "../limits.ts";
 import type { Body } from "../message/body.ts";
 import type { SendOptions } from "../message/send-options.ts";
 import { AckQueue, type AckListener } from "./ack-queue.ts";
 import { HeldMessages } from "./held-messages.ts";
 import { inflateBody } from "./inflate-body.ts";
+import type { ReleaseOptions } from "./message.ts";
 import type { ReceivedMessage, Settler } from "./received-message.ts";
+import { sendGiveBack, sendQuietRelease, sendReject, sendRelease } from "./settle-packets.ts";
 import { lostAckError, lostError, stateError, transactedError } from "./settle-errors.ts";
 
 /** What the settlement of one consumer's deliveries needs. */
@@ -18,6 +27,12 @@ export interface SettlementHost {
   readonly transacted: boolean;
   /** Sends a copy of a refused message to the dead-letter address. */
   readonly deadLetter: (message: ReceivedMessage, reason: string | undefined) => Promise<void>;
+  /** Sends a copy of a message to its queue that is due in so many milliseconds. */
+  readonly delay: (message: ReceivedMessage, delayMs: number) => Promise<void>;
+  /** Whether the broker of this connection settles exactly one delivery, as Everhold does. */
+  readonly settlesExactly: () => boolean;
+  /** Whether the application says itself where refused messages go. */
+  readonly hasOwnDeadLetters: boolean;
   readonly reply: (
     message: ReceivedMessage,
     body: Body,
@@ -29,8 +44,8 @@ export interface SettlementHost {
   readonly compression: Compression | undefined;
   /** A message left the application's hands, so there is room for another. */
   readonly onRoom: () => void;
-  /** What nobody had taken went back to the queue as well. */
-  readonly onReturned: () => void;
+  /** What nobody had taken goes back to the queue as well: all of it, or the last so many messages. */
+  readonly onReturned: (count?: number) => void;
   /** Deliveries begin again. */
   readonly onResumed: () => void;
 }
@@ -58,6 +73,8 @@ export class Settlement implements Settler, AckListener {
   /** Whether a message was released, and the broker has not taken it back yet. */
   #releasing = false;
   #rollingBack: Promise<void> | undefined;
+  /** Released messages that wait for the session to stand still, and who waits for them. */
+  #returning: Returning[] = [];
   #ended = false;
 
   constructor(host: SettlementHost) {
@@ -100,6 +117,8 @@ export class Settlement implements Settler, AckListener {
     this.#releasing = false;
     this.#rollingBack = undefined;
     this.#ackFlushAsked = false;
+    // The broker took these back by itself.
+    for (const { done } of this.#returning.splice(0)) done.resolve();
     for (const message of this.#acks.clear()) if (isInHand(message)) this.#held.add(message);
     this.#takenCount = 0;
     if (this.#host.transacted) this.loseHeld();
@@ -175,9 +194,16 @@ export class Settlement implements Settler, AckListener {
     this.#acks.flush(channel, this.#host.consumerId, !this.#host.transacted);
   }
 
-  /** Gives released messages back before the consumer closes, whatever else is in hand. */
+  /** Gives released messages back before the consumer closes, and what is in hand, which counts as delivered. */
   async finishRelease(): Promise<void> {
     if (this.#releasing) await this.#rollBack();
+    const channel = this.#channel;
+    if (channel === undefined || !this.#isExact()) return;
+    this.flushAcks();
+    const { consumerId } = this.#host;
+    for (const message of this.#acks.deliveries()) {
+      if (message.state === "taken") sendQuietRelease({ channel, consumerId, message });
+    }
   }
 
   acknowledge(message: ReceivedMessage): Promise<void> {
@@ -206,28 +232,67 @@ export class Settlement implements Settler, AckListener {
     }
   }
 
-  release(message: ReceivedMessage): Promise<void> {
-    if (message.state === "released" || message.state === "lost") return Promise.resolve();
-    if (this.#host.transacted) return Promise.reject(transactedError("release"));
+  async release(message: ReceivedMessage, options: ReleaseOptions): Promise<void> {
+    const delayMs = checkDelay(options.delay);
+    if (message.state === "released" || message.state === "lost") return;
+    if (this.#host.transacted) throw transactedError("release");
     const refusal = this.#refusal(message, "release");
-    if (refusal !== undefined) return Promise.reject(refusal);
-    if (message.state !== "taken") return Promise.reject(stateError(message, "release"));
-    message.state = "released";
-    if (this.#isCurrent(message)) {
-      this.#takenCount -= 1;
-      this.#releasing = true;
-    } else {
+    if (refusal !== undefined) throw refusal;
+    if (message.state !== "taken") throw stateError(message, "release");
+    if (!this.#isCurrent(message)) {
       // The broker took it back when the connection broke.
+      message.state = "released";
       this.#held.remove(message);
+      this.#advance();
+      return;
     }
+    if (delayMs > 0 && !this.#isExact()) return this.#replace(message, delayMs);
+    message.state = "released";
+    this.#takenCount -= 1;
+    if (delayMs > 0) return this.#releaseLater(message, delayMs);
+    this.#releasing = true;
+    const done = deferred<void>();
+    if (this.#isExact()) this.#returning.push({ message, delayMs, done });
+    else done.resolve();
     this.#advance();
-    return Promise.resolve();
+    return done.promise;
   }
 
   async reject(message: ReceivedMessage, reason: string | undefined): Promise<void> {
     const refusal = this.#refusal(message, "reject");
     if (refusal !== undefined) throw refusal;
     if (message.state !== "taken") throw stateError(message, "reject");
+    if (this.#rejectsExactly()) {
+      message.rejection = { reason };
+      return this.acknowledge(message);
+    }
+    return this.#rejectByCopy(message, reason);
+  }
+
+  /** Puts a copy into the message's place that is due later. */
+  async #replace(message: ReceivedMessage, delayMs: number): Promise<void> {
+    message.state = "rejecting";
+    try {
+      await this.#host.delay(message, delayMs);
+    } finally {
+      if (message.state === "rejecting") message.state = "taken";
+    }
+    await this.acknowledge(message);
+  }
+
+  /** What comes again later leaves the others as they are. */
+  async #releaseLater(message: ReceivedMessage, delayMs: number): Promise<void> {
+    const channel = this.#channel;
+    if (channel === undefined) return;
+    const { consumerId } = this.#host;
+    const answer = sendRelease({ channel, consumerId, message }, delayMs);
+    this.#acks.forget(message);
+    this.#host.onRoom();
+    this.#advance();
+    await ignoringLoss(channel, answer);
+  }
+
+  async #rejectByCopy(message: ReceivedMessage, reason: string | undefined): Promise<void> {
     message.state = "rejecting";
     try {
       await this.#host.deadLetter(message, reason);
@@ -281,6 +346,7 @@ export class Settlement implements Settler, AckListener {
 
   /** All acknowledgements of a turn leave together. */
   #requestAck(message: ReceivedMessage): void {
+    if (message.rejection !== undefined) return this.#requestRejection(message, message.rejection);
     this.#acks.request(message);
     const channel = this.#channel;
     if (this.#ackFlushAsked || channel === undefined) return;
@@ -293,9 +359,43 @@ export class Settlement implements Settler, AckListener {
     });
   }
 
+  /** As an acknowledgement, so that after a broken connection it is found out what became of it. */
+  #requestRejection(message: ReceivedMessage, { reason }: { reason: string | undefined }): void {
+    const channel = this.#channel;
+    if (channel === undefined) return;
+    if (!this.#isExact()) {
+      // Another broker than the one that was asked first.
+      message.rejection = undefined;
+      this.#host.deadLetter(message, reason).then(
+        () => this.#requestAck(message),
+        (error: unknown) => this.onAckRefused(message, asEverholdError(error)),
+      );
+      return;
+    }
+    const { consumerId } = this.#host;
+    message.ackSent = true;
+    sendReject({ channel, consumerId, message }, reason).then(
+      () => this.onAcknowledged(message),
+      (error: unknown) => {
+        if (channel.lostError !== undefined) this.onAckInDoubt(message);
+        else this.onAckRefused(message, asEverholdError(error));
+      },
+    );
+    this.#acks.forget(message);
+  }
+
+  /** Whether the broker has a packet for one delivery, and this consumer's deliveries are in no transaction. */
+  #isExact(): boolean {
+    return !this.#host.transacted && this.#host.settlesExactly();
+  }
+
+  #rejectsExactly(): boolean {
+    return this.#isExact() && !this.#host.hasOwnDeadLetters;
+  }
+
   /** Looks at the whole state and does what has become possible. */
   #advance(): void {
-    const mayRollBack = this.#releasing && this.#takenCount === 0;
+    const mayRollBack = this.#releasing && (this.#takenCount === 0 || this.#isExact());
     if (mayRollBack && this.#rollingBack === undefined) this.#rollBack().catch(this.#host.onError);
     if (this.#ackingCount === 0) for (const done of this.#ackWaiters.splice(0)) done();
     if (this.#settledWaiters.length === 0 || this.#openCount() > 0) return;
@@ -307,8 +407,52 @@ export class Settlement implements Settler, AckListener {
   }
 
   #rollBack(): Promise<void> {
-    this.#rollingBack ??= this.#rollBackOnce();
+    this.#rollingBack ??= this.#isExact() ? this.#returnOnce() : this.#rollBackOnce();
     return this.#rollingBack;
+  }
+
+  /**
+   * Gives the released messages back, each counted, and uncounted what nobody has taken, so that all of it
+   * comes again in its order. What is in hand stays there. It takes a standstill: what was on its way when the
+   * broker heard of it would look like what is delivered again.
+   */
+  async #returnOnce(): Promise<void> {
+    const channel = this.#channel;
+    if (channel === undefined) return;
+    const { consumerId } = this.#host;
+    try {
+      await channel.call(packets.sessionStop, {}, `release to ${this.queue}`, readNull);
+    } catch {
+      // The connection is gone, and the broker took everything back.
+      return;
+    }
+    if (this.#channel !== channel) return;
+    this.flushAcks();
+    const untaken = this.#acks.cutUntaken();
+    const first = untaken[0];
+    for (const message of untaken) message.state = "lost";
+    if (first !== undefined) {
+      this.#host.onReturned(untaken.length);
+      this.#report(channel, sendGiveBack({ channel, consumerId, message: first }));
+    }
+    for (const { message, delayMs, done } of this.#returning.splice(0)) {
+      const answer = sendRelease({ channel, consumerId, message }, delayMs);
+      ignoringLoss(channel, answer).then(
+        () => done.resolve(),
+        (error: unknown) => done.reject(error),
+      );
+      this.#acks.forget(message);
+    }
+    this.#releasing = false;
+    this.#rollingBack = undefined;
+    channel.send(packets.sessionStart, {});
+    this.#host.onResumed();
+    this.#advance();
+  }
+
+  /** What nobody waits for. */
+  #report(channel: Channel, answer: Promise<unknown>): void {
+    ignoringLoss(channel, answer).catch(this.#host.onError);
   }
 
   /**
@@ -357,6 +501,36 @@ export class Settlement implements Settler, AckListener {
       `Cannot ${verb} the message ${message.messageId}: its consumer is closed`,
     );
   }
+}
+
+/** A released message whose return somebody may wait for. */
+interface Returning {
+  readonly message: ReceivedMessage;
+  readonly delayMs: number;
+  readonly done: Deferred<void>;
+}
+
+/** The delay in milliseconds; −1 for none said. @throws RangeError */
+function checkDelay(delay: number | undefined): number {
+  if (delay === undefined) return unsaidDelay;
+  if (Number.isInteger(delay) && delay >= 0 && delay <= limits.releaseDelayMsMax) return delay;
+  throw new RangeError(
+    `delay is ${delay}, expected a whole number from 0 to ${limits.releaseDelayMsMax}`,
+  );
+}
+
+/** What is given back when the connection breaks is back, whether the broker heard of it or not. */
+async function ignoringLoss(channel: Channel, answer: Promise<unknown>): Promise<void> {
+  try {
+    await answer;
+  } catch (error) {
+    if (channel.lostError === undefined) throw error;
+  }
+}
+
+function asEverholdError(error: unknown): EverholdError {
+  if (EverholdError.is(error)) return error;
+  return new EverholdError("EVH_REJECTED", "Cannot settle the message", { cause: error });
 }
 
 function isInHand({ state }: ReceivedMessage): boolean {

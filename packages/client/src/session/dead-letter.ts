@@ -1,10 +1,14 @@
 import { EverholdError } from "@everhold/base";
-import { ByteWriter, propertyNames, writeMessage, type TypedValue } from "@everhold/wire";
+import {
+  ByteWriter,
+  propertyNames,
+  writeMessage,
+  type CoreMessage,
+  type TypedValue,
+} from "@everhold/wire";
 import { checkSize, type EncodedMessage } from "../message/encode-message.ts";
+import type { SendTarget } from "../message/send-options.ts";
 import type { ReceivedMessage } from "../receive/received-message.ts";
-
-/** The property that says why a message was rejected. */
-export const rejectReasonName = "_EVH_REJECT_REASON";
 
 /** What described the original's way and must not describe the copy's. */
 const dropped: readonly string[] = [
@@ -27,12 +31,7 @@ export function deadLetterCopy(
   reason: string | undefined,
 ): EncodedMessage {
   const { core, queue, messageId } = message;
-  if (message.isStreamed) {
-    throw new EverholdError(
-      "EVH_ILLEGAL_STATE",
-      "Cannot reject the message: its body is a stream, of which the client keeps no copy; release it",
-    );
-  }
+  refuseStreamed(message, "reject");
   const properties = new Map<string, TypedValue>(core.properties);
   const originalRouting = core.properties.get(propertyNames.routingType);
   for (const name of dropped) properties.delete(name);
@@ -44,22 +43,57 @@ export function deadLetterCopy(
   if (originalRouting !== undefined) {
     properties.set(propertyNames.originalRoutingType, originalRouting);
   }
-  if (reason !== undefined) text(rejectReasonName, reason);
+  text(propertyNames.moveCause, "rejected");
+  const isSaid = reason !== undefined && reason !== "";
+  text(propertyNames.deliveryFailureCause, isSaid ? reason : "rejected by its consumer");
   text(propertyNames.duplicateId, `rejected:${queue}:${messageId}:${message.id}`);
   properties.set(propertyNames.routingType, { type: "byte", value: 1 });
+  return encoded(message, { ...core, address: deadLetterAddress, expiration: 0, properties });
+}
+
+/** A copy, and where it is to be sent. */
+export interface DelayedCopy {
+  readonly target: SendTarget;
+  readonly copy: EncodedMessage;
+}
+
+/**
+ * The copy of a message for its own queue, and for no other one of its address, that is due at `dueMs`
+ * (ms since 1970). Its duplicate id is made of queue, message id and delivery, so that it comes once.
+ *
+ * @throws EverholdError EVH_ILLEGAL_STATE, EVH_FRAME_TOO_LARGE
+ */
+export function delayedCopy(message: ReceivedMessage, dueMs: number): DelayedCopy {
+  const { core, queue, messageId, deliveryCount } = message;
+  refuseStreamed(message, "release with a delay");
+  const [addressName = queue] = message.address.split("::");
+  const address = addressName === queue ? queue : `${addressName}::${queue}`;
+  const routingType = core.properties.get(propertyNames.routingType);
+  const routing = routingType?.value === 0 ? "multicast" : "anycast";
+  const properties = new Map<string, TypedValue>(core.properties);
+  properties.delete(propertyNames.producerMark);
+  properties.set(propertyNames.scheduledDelivery, { type: "long", value: dueMs });
+  const id = `delayed:${queue}:${messageId}:${deliveryCount}:${message.id}`;
+  properties.set(propertyNames.duplicateId, { type: "string", value: id });
+  return { target: { address, routing }, copy: encoded(message, { ...core, address, properties }) };
+}
+
+function encoded(message: ReceivedMessage, copy: CoreMessage): EncodedMessage {
   const writer = new ByteWriter(message.bytes.length + 512);
-  writeMessage(writer, {
-    ...core,
-    messageId: 0,
-    address: deadLetterAddress,
-    expiration: 0,
-    properties,
-  });
+  writeMessage(writer, { ...copy, messageId: 0 });
   checkSize(writer.offset);
   return {
     bytes: writer.toBytes(),
-    durable: core.durable,
+    durable: copy.durable,
     hasDuplicateId: true,
     sequenceAt: -1,
   };
+}
+
+function refuseStreamed(message: ReceivedMessage, verb: string): void {
+  if (!message.isStreamed) return;
+  throw new EverholdError(
+    "EVH_ILLEGAL_STATE",
+    `Cannot ${verb} the message: its body is a stream, of which the client keeps no copy; release it`,
+  );
 }

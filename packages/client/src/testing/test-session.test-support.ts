@@ -7,6 +7,7 @@ import {
   readMessage,
   receiveFrameBytes,
   setI64At,
+  settleActions,
   writeMessage,
   type TypedValue,
 } from "@everhold/wire";
@@ -93,6 +94,8 @@ export class TestSession {
       case "SESS_ACKNOWLEDGE":
       case "SESS_INDIVIDUAL_ACKNOWLEDGE":
         return this.#onAcknowledge(name === "SESS_INDIVIDUAL_ACKNOWLEDGE", value);
+      case "EVERHOLD_SETTLE":
+        return this.#onSettle(value);
       case "SESS_CONSUMER_CLOSE":
         return this.#onConsumerClose(Number(value["consumerId"]));
       case "SESS_START":
@@ -332,6 +335,28 @@ export class TestSession {
     const acked = consumer.inFlight.splice(first, index - first + 1);
     if (this.#transacted) for (const message of acked) this.#acked.push({ consumer, message });
     if (value["requiresResponse"] === true) this.#done();
+  }
+
+  /** Delays are not kept here: what is released comes again at once. */
+  #onSettle(value: Readonly<Record<string, unknown>>): void {
+    const consumer = this.consumers.get(Number(value["consumerId"]));
+    const index = consumer?.inFlight.findIndex(({ id }) => id === value["messageId"]) ?? -1;
+    if (consumer === undefined || index < 0) return this.#refuse(104);
+    const { messages } = consumer.queue;
+    if (value["action"] === settleActions.giveBack) {
+      const returned = consumer.inFlight.splice(index);
+      for (const message of returned) message.deliveryCount -= 1;
+      messages.unshift(...returned);
+    } else {
+      const [message] = consumer.inFlight.splice(index, 1);
+      if (message === undefined) return;
+      const isRejected = value["action"] === settleActions.reject;
+      if (isRejected) this.#broker.queue("DLQ").messages.push(message);
+      else messages.unshift(message);
+      messages.sort((one, other) => one.id - other.id);
+    }
+    if (value["requiresResponse"] === true) this.#done();
+    this.#broker.deliverAll();
   }
 
   #onConsumerClose(consumerId: number): void {
