@@ -94,7 +94,7 @@ export const redeliveryRules: RuleGroup = {
       "wire",
       [
         "A message that is marked as redelivered has a count of 2 or more, the first delivery has 1 (JMS 3.5.11).",
-        "The same: the mark is the count.",
+        "The same: the mark is the count, and a consumer's selector may ask for `JMSXDeliveryCount`.",
       ],
       {
         tests: [

@@ -261,7 +261,7 @@ const sections: Readonly<Record<string, readonly KnownDifference[]>> = {
   ],
   Selectors: [
     {
-      what: "`JMSPriority` and the other names of JMS work in selectors as `AMQPriority` and its like do; in Artemis only clients translate them.",
+      what: "`JMSPriority` and the other names of JMS work in selectors as `AMQPriority` and its like do, `JMSXDeliveryCount` too; in Artemis only clients translate them.",
       why: "A client that is not Java need not know the other names.",
       steps: /"filter":"JMSPriority/,
     },

@@ -218,6 +218,22 @@ test("a filtered message that comes back is delivered again", async () => {
   assert.deepEqual(await client.names(), ["NULL_RESPONSE", "SESS_RECEIVE_MSG"]);
 });
 
+test("A6.6 a filter may ask how often a message was delivered", async () => {
+  const { world } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  for (const text of ["1", "2"]) await client.publish("q", text);
+  await client.consume("q", { filter: "JMSXDeliveryCount = 1 AND JMSXDeliveryCount < 2" });
+  assert.deepEqual(await client.texts(), ["1", "2"]);
+  const other = await TestClient.open(world);
+  await other.consume("q", { filter: "JMSXDeliveryCount > 1" });
+  assert.deepEqual(await other.texts(), []);
+  // What a broken connection held counts as delivered.
+  client.socket.close();
+  await other.settle();
+  assert.deepEqual(await other.texts(), ["1", "2"]);
+});
+
 test("an invalid filter is refused with its code", async () => {
   const client = await brokerWith([]);
   client.send(packets.createConsumer, 10, {

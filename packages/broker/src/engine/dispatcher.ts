@@ -157,10 +157,7 @@ export class Dispatcher {
     const body = this.#body;
     const session = consumer.session;
     if (!consumer.isBrowser) this.#claimGroup(queue, consumer, key);
-    const counted = row.deliveryCount + (consumer.isBrowser ? 0 : 1);
-    // A browser is told how often a message was delivered before, which may be never.
-    const least = row.redelivered ? 2 : consumer.isBrowser ? 0 : 1;
-    const count = counted < least ? least : counted;
+    const count = toldCount(consumer, row);
     const end = body.offset + row.messageLength;
     const provenance = queue.provenanceOf(row);
     let frameBytes: number;
@@ -264,7 +261,9 @@ export class Dispatcher {
       }
       const { bytes, view, offset } = this.#body;
       const moved = queue.provenanceOf(row);
-      if (selector.matches(bytes, view, offset, offset + row.messageLength, moved)) return key;
+      const end = offset + row.messageLength;
+      const count = toldCount(consumer, row);
+      if (selector.matches(bytes, view, offset, end, moved, count)) return key;
     }
     consumer.isScanUnfinished = true;
     this.#engine.touchLater(queue);
@@ -363,4 +362,11 @@ function nextRecalled(queue: LiveQueue, consumer: Consumer): number {
 /** Whether a consumer would take a message at once. */
 function isWaiting(consumer: Consumer): boolean {
   return !consumer.isBrowser && consumer.isReady && consumer.session.sink.link.isWritable;
+}
+
+/** The delivery count that a consumer is told; a browser how often a message was delivered before, which may be never. */
+function toldCount(consumer: Consumer, row: RowView): number {
+  const counted = row.deliveryCount + (consumer.isBrowser ? 0 : 1);
+  const least = row.redelivered ? 2 : consumer.isBrowser ? 0 : 1;
+  return counted < least ? least : counted;
 }

@@ -36,6 +36,8 @@ export class MessageSource implements SelectorSource {
   readonly #known = new Map<string, SelectorValue | typeof missing>();
   #properties: ReadonlyMap<string, TypedValue> | undefined;
   #moved: Provenance | undefined;
+  /** What `JMSXDeliveryCount` is; 0 where nobody is told one. */
+  deliveryCount = 0;
 
   /** Points the source at the message at `bytes[start … end)`, which may have been `moved`. */
   reset(bytes: Uint8Array, view: DataView, start: number, end: number, moved?: Provenance): this {
@@ -45,6 +47,7 @@ export class MessageSource implements SelectorSource {
     this.#end = end;
     if (this.#known.size > 0) this.#known.clear();
     this.#properties = undefined;
+    this.deliveryCount = 0;
     scanMessage(view, start, end, this.#scan);
     this.#moved = moved === undefined || this.#isAsSent(moved) ? undefined : moved;
     return this;
@@ -119,6 +122,8 @@ export class MessageSource implements SelectorSource {
         return this.#text(scan.groupIdStart, scan.groupIdEnd);
       case "JMSXGroupSeq":
         return selectorValue(this.#property(propertyNames.groupSequence));
+      case "JMSXDeliveryCount":
+        return this.deliveryCount === 0 ? undefined : this.deliveryCount;
       case "JMSXUserID":
         return selectorValue(this.#property(propertyNames.validatedUser));
       default:

@@ -24,7 +24,8 @@ export class Selector {
 
   /**
    * Whether it selects the message `MSG` at `bytes[start … end)`, which is valid. One that was `moved` is
-   * judged by what a consumer is shown.
+   * judged by what a consumer is shown. `deliveryCount` is what a consumer would be told, 0 for a message that
+   * is not being delivered: then there is none.
    */
   matches(
     bytes: Uint8Array,
@@ -32,8 +33,11 @@ export class Selector {
     start: number,
     end: number,
     moved?: Provenance,
+    deliveryCount = 0,
   ): boolean {
-    return this.isTrueFor(source.reset(bytes, view, start, end, moved));
+    const message = source.reset(bytes, view, start, end, moved);
+    message.deliveryCount = deliveryCount;
+    return this.isTrueFor(message);
   }
 
   /** As {@link matches}, for one message after which several selectors are asked. */
