@@ -103,6 +103,7 @@ export class Broker {
       recovery = await journal.open(state, engine);
       state.afterRecovery(ports.wallClock.nowMs());
       engine.runtimeSettings.load();
+      engine.diverts.load();
       engine.catalog.load();
       engine.branches.load();
       // Something may be scheduled, or have fallen due meanwhile.

@@ -3,6 +3,7 @@ import type { Endpoint } from "@everhold/env";
 import type { JournalOptions } from "@everhold/journal";
 
 import { limits } from "./limits.ts";
+import { divertDefinitionOf, type DivertsByName } from "./settings/divert-options.ts";
 import { checkSettings, type SettingsByMatch } from "./settings/settings-by-match.ts";
 
 /** Somebody who may connect. */
@@ -25,6 +26,8 @@ export interface BrokerConfig {
    * setting by setting. Default none: what `settingTable` says holds for all.
    */
   readonly addressSettings: SettingsByMatch;
+  /** Rules by which messages for one address go to others, by name. Default none. */
+  readonly diverts: DivertsByName;
   /** Larger frames end the connection. Default `limits.frameBytesMax`. */
   readonly frameBytesMax: number;
   /** Larger messages are refused with EVH_REJECTED, unless they come in parts. Default `limits.messageBytesMax`. */
@@ -73,6 +76,7 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
     name: options.name ?? "everhold",
     endpoints: options.endpoints ?? [{ host: "127.0.0.1", port: 61616 }],
     addressSettings: options.addressSettings ?? {},
+    diverts: options.diverts ?? {},
     frameBytesMax: options.frameBytesMax ?? limits.frameBytesMax,
     messageBytesMax: options.messageBytesMax ?? limits.messageBytesMax,
     largeMessageBytesMax: options.largeMessageBytesMax ?? limits.largeMessageBytesMax,
@@ -98,6 +102,10 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
   checkRange("connectionCountMax", config.connectionCountMax, 1, limits.connectionCountMax);
   checkRange("strangerCountMax", config.strangerCountMax, 1, limits.connectionCountMax);
   checkRange("connectionTtlMs", config.connectionTtlMs, 1, 86_400_000);
+  checkRange("the number of diverts", Object.keys(config.diverts).length, 0, limits.divertsMax);
+  for (const [name, divert] of Object.entries(config.diverts)) {
+    divertDefinitionOf(name, divert, "EVH_CONFIG");
+  }
   for (const [match, settings] of Object.entries(config.addressSettings)) {
     checkSettings(match, settings);
   }

@@ -11,6 +11,8 @@ export { limits } from "./limits.ts";
 export type { AddressSettings, SettingName, SomeSettings } from "./settings/setting-table.ts";
 export { settingNames, settingTable } from "./settings/setting-table.ts";
 export { settingsDocument } from "./settings/settings-document.ts";
+export type { DivertOptions, DivertsByName } from "./settings/divert-options.ts";
+export { divertRoutings, type DivertRouting } from "./state/rules.ts";
 export { isMatch } from "./settings/address-match.ts";
 export { isSomeSettings, type SettingsByMatch } from "./settings/settings-by-match.ts";
 export { managementDocument } from "./management/document.ts";

@@ -75,6 +75,12 @@ export const limits = {
   queueCountMax: 1_000_000,
   /** Matches that address settings may name; each takes part in the creation of an address. Above: EVH_CONFIG. */
   settingsMatchesMax: 10_000,
+  /** Diverts, configured ones and those made at run time. Above: EVH_CONFIG or EVH_REJECTED. */
+  divertsMax: 1_000,
+  /** Addresses that one divert forwards to. Above: EVH_CONFIG or EVH_REJECTED. */
+  divertTargetsMax: 64,
+  /** Diverts that lead one message to queues, one after the other. Above: EVH_REJECTED for the send. */
+  divertsFollowedMax: 100,
   /** Matches for which settings are given at run time; all are said anew with each change. Above: EVH_CONFIG. */
   runtimeSettingsMax: 1_000,
   /** Sets of address settings that addresses share. Above: the table starts anew, and later ones share anew. */

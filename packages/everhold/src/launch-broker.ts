@@ -4,6 +4,7 @@ import { NodeLog, nodePorts } from "@everhold/node";
 
 import { formatAcceptorUrl, isLoopbackHost } from "./config/acceptor-url.ts";
 import { settingsByMatch } from "./config/address-settings.ts";
+import { divertsByName } from "./config/diverts.ts";
 import { loadConfig, type ResolvedConfig } from "./config/load-config.ts";
 import { HeldLog } from "./held-log.ts";
 import type { RunningBroker, StartOptions } from "./start-broker.ts";
@@ -81,6 +82,7 @@ function brokerOptions({ document, acceptors }: ResolvedConfig): BrokerOptions {
     ...(connectionTtlOverride === undefined
       ? {}
       : { connectionTtlOverrideMs: connectionTtlOverride }),
+    diverts: divertsByName(document.diverts ?? {}),
     addressSettings: settingsByMatch(document.addressSettings ?? {}),
     users: Object.entries(security?.users ?? {}).map(([user, { password }]) => ({
       user,

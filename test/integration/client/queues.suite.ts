@@ -177,6 +177,30 @@ export function queueTests(context: SuiteContext): void {
     assert.ok((await connection.queueNames()).includes("listed"));
   });
 
+  context.it("a divert gives messages to another address, from its making to its end", async () => {
+    const { connection } = context;
+    const { management } = connection;
+    for (const name of ["diverted", "copies"]) await connection.createQueue(name);
+    const rule = ["spy", "spy", "diverted", "copies", false, "color = 'red'", null, "PASS"];
+    await management.invoke("broker", "createDivert", rule);
+    const producer = connection.producer("diverted");
+    await producer.send("sky", { properties: { color: "blue" } });
+    await producer.send("rose", { properties: { color: "red" } });
+    await management.invoke("broker", "destroyDivert", ["spy"]);
+    await producer.send("poppy", { properties: { color: "red" } });
+    const originals = connection.consumer("diverted");
+    assert.deepEqual(await takeTexts(originals, 3), ["sky", "rose", "poppy"]);
+    const copies = connection.consumer("copies");
+    const copy = await next(copies);
+    assert.equal(copy.text(), "rose");
+    assert.equal(copy.address, "copies");
+    assert.equal(copy.properties["_AMQ_ORIG_ADDRESS"], "diverted");
+    assert.equal(copy.properties["_AMQ_ORIG_QUEUE"], "spy");
+    await copy.ack();
+    assert.equal(await copies.receive({ timeout: 0 }), null);
+    await Promise.all([originals.close(), copies.close()]);
+  });
+
   context.it("a queue is paused, counted and resumed by management", async () => {
     const { connection } = context;
     const { management } = connection;

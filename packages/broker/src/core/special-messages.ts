@@ -5,11 +5,14 @@ import {
   readMessage,
   writeMessage,
   type CoreMessage,
+  type TypedValue,
 } from "@everhold/wire";
 
 import { causeText, causeWord, isDeadLetterCause } from "../engine/departures.ts";
+import { diversionOf } from "../engine/diversion.ts";
 import type { Provenance } from "../engine/provenance.ts";
 import { limits } from "../limits.ts";
+import type { DivertRouting } from "../state/rules.ts";
 
 /** The marker that answers a forced delivery: shape as it was seen to work. */
 export function forcedDeliveryMarker(queueName: string, sequence: number): Uint8Array {
@@ -61,7 +64,9 @@ export function movedMessage(
     // It was for the address that the message was sent to, and would be wrong beside this one.
     properties.delete(propertyNames.routingType);
   }
-  if (cause !== "") {
+  const diversion = diversionOf(cause);
+  if (diversion !== undefined) setRoutingType(properties, diversion.routing, routingType);
+  else if (cause !== "") {
     properties.set(propertyNames.moveCause, { type: "string", value: causeWord(cause) });
     if (isDeadLetterCause(cause)) {
       const value = causeText(cause);
@@ -80,6 +85,18 @@ export function movedMessage(
     properties,
   });
   return writer.written();
+}
+
+/** What a divert says of the routing type. Source: Artemis, `DivertImpl.route`. */
+function setRoutingType(
+  properties: Map<string, TypedValue>,
+  routing: DivertRouting,
+  before: TypedValue | undefined,
+): void {
+  const { routingType } = propertyNames;
+  if (routing === "pass" && before !== undefined) properties.set(routingType, before);
+  if (routing === "anycast") properties.set(routingType, { type: "byte", value: 1 });
+  if (routing === "multicast") properties.set(routingType, { type: "byte", value: 0 });
 }
 
 /** Consumers settle a message by its id, whatever else it can say. */

@@ -11,6 +11,7 @@ import { Catalog } from "./catalog.ts";
 import { CreditDesk } from "./credit-desk.ts";
 import { expired } from "./departures.ts";
 import { Dispatcher } from "./dispatcher.ts";
+import { Diverts } from "./diverts.ts";
 import { LargeDeliveries } from "./large-deliveries.ts";
 import type { LiveQueue } from "./live-queue.ts";
 import { Notifications } from "./notifications.ts";
@@ -52,6 +53,7 @@ export class Engine implements JournalListener {
   readonly settings: SettingsTable;
   readonly runtimeSettings: RuntimeSettings;
   readonly catalog: Catalog;
+  readonly diverts: Diverts;
   readonly router: Router;
   readonly redelivery: Redelivery;
   readonly retention: Retention;
@@ -96,6 +98,7 @@ export class Engine implements JournalListener {
     this.settings = new SettingsTable(parts.config.addressSettings);
     this.runtimeSettings = new RuntimeSettings(this);
     this.catalog = new Catalog(this);
+    this.diverts = new Diverts(this);
     this.router = new Router(this);
     this.redelivery = new Redelivery(this, parts.ports.random);
     this.retention = new Retention(this);

@@ -11,6 +11,8 @@ import type { Consumer } from "./consumer.ts";
 import { DispatchGate } from "./dispatch-gate.ts";
 import { Holds } from "./holds.ts";
 import { MessageGroups } from "./message-groups.ts";
+import { diversionOf } from "./diversion.ts";
+import type { Divert, Diverts } from "./diverts.ts";
 import type { Provenance } from "./provenance.ts";
 import { QueueCounts } from "./queue-counts.ts";
 import { traitsOf, type QueueTraits } from "./queue-traits.ts";
@@ -187,7 +189,8 @@ export class LiveQueue {
     const isFinal = row.expirationMs === 0;
     if (row.origin === "" && !(this.mayHoldMoved && isFinal)) return undefined;
     const { messageId, origin, cause } = row;
-    return { addressName: this.address.name, messageId, originQueue: origin, cause, isFinal };
+    const addressName = diversionOf(cause)?.address ?? this.address.name;
+    return { addressName, messageId, originQueue: origin, cause, isFinal };
   }
 
   /** Removes a consumer, if it is still there. */
@@ -231,6 +234,8 @@ export class LiveAddress {
   #settingsVersion: number;
   #wildcards: readonly LiveAddress[] = [];
   #wildcardsVersion = 0;
+  #diverts: readonly Divert[] = [];
+  #divertsVersion = 0;
   readonly anycast: LiveQueue[] = [];
   readonly multicast: LiveQueue[] = [];
   /** The multicast queues by their selectors; `undefined` while there are few, or none has one. */
@@ -279,6 +284,15 @@ export class LiveAddress {
       this.#wildcards = all.matching(this.name);
     }
     return this.#wildcards;
+  }
+
+  /** Its diverts, exclusive ones first. Looked up anew only when some changed. */
+  divertsOf(all: Diverts): readonly Divert[] {
+    if (this.#divertsVersion !== all.version) {
+      this.#divertsVersion = all.version;
+      this.#diverts = all.of(this.name);
+    }
+    return this.#diverts;
   }
 
   /** Routes to a queue from now on, as its definition says. */

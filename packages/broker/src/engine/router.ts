@@ -7,10 +7,12 @@ import { groupHash } from "../state/group-hash.ts";
 import type { LargeBody } from "../state/large-body.ts";
 import { MessagePlan } from "../state/message-plan.ts";
 import type { RoutingType } from "../state/queue-definition.ts";
+import type { DivertRouting } from "../state/rules.ts";
 import { stateLimits } from "../state/state-limits.ts";
 import type { StoredTransaction } from "../state/stored-transaction.ts";
 import type { RouteTarget } from "./address-cache.ts";
 import { unrouted } from "./departures.ts";
+import type { Divert } from "./diverts.ts";
 import type { Engine } from "./engine.ts";
 import { expirationOf } from "./expiry-rule.ts";
 import type { LiveAddress, LiveQueue } from "./live-queue.ts";
@@ -28,6 +30,8 @@ export type RouteVerdict = "new" | "duplicate";
 export interface PreparedSend {
   readonly address: LiveAddress;
   readonly targets: readonly LiveQueue[];
+  /** Of each target the divert by which it was found, as rows name it; left out when none was. */
+  readonly origins?: readonly string[];
   /** When it expires, in ms since 1970, 0 for never; as it says itself where this is left out. */
   readonly expirationMs?: number;
 }
@@ -43,6 +47,14 @@ export class Router {
   readonly #targets: LiveQueue[] = [];
   /** Of the message that was prepared last. */
   #address: LiveAddress | undefined;
+  /** The routing type by which it is routed now; a divert may change it. */
+  #type = -1;
+  /** The divert by which targets are found now, as rows name it; empty for none. */
+  #origin = "";
+  /** The diverts that were followed for it. */
+  readonly #followed: Divert[] = [];
+  /** The queues found so far, once a divert was followed. */
+  #reached: Set<LiveQueue> | undefined;
   /** It goes nowhere: its address is full. */
   #isDropped = false;
   /** The message that was scanned last. */
@@ -142,14 +154,20 @@ export class Router {
     if (duplicateStart >= 0) {
       this.#plan.setDuplicateId(duplicateBytes, duplicateStart, duplicateEnd);
     }
-    for (const queue of found.targets) {
-      if (!queue.isDeleted) this.#addTarget(queue);
+    for (const [index, queue] of found.targets.entries()) {
+      if (queue.isDeleted) continue;
+      if (found.origins !== undefined) this.#plan.divert(found.origins[index] ?? "");
+      this.#addTarget(queue);
     }
   }
 
   /** What was found for the message prepared last, to be kept for {@link prepareAgain}. */
   prepared(address: LiveAddress): PreparedSend {
-    return { address, targets: [...this.#targets], expirationMs: this.#plan.expirationMs };
+    const { expirationMs, diversions } = this.#plan;
+    const targets = [...this.#targets];
+    if (diversions.isEmpty) return { address, targets, expirationMs };
+    const origins = targets.map((_, index) => diversions.originOf(index));
+    return { address, targets, expirationMs, origins };
   }
 
   /** Whether all queues of what was prepared are in memory only. */
@@ -296,6 +314,9 @@ export class Router {
     const plan = this.#plan;
     this.#address = address;
     this.#isDropped = false;
+    this.#followed.length = 0;
+    this.#reached = undefined;
+    this.#origin = "";
     plan.begin(address.state, bytes, view, start, end, scan.messageIdOffset);
     plan.largeBody = this.largeBody;
     plan.priority = scan.priority;
@@ -325,6 +346,8 @@ export class Router {
     const message = { bytes, view, offset: start, length: end - start };
     const found = this.#engine.redelivery.sinks.find(address, "", unrouted, message);
     if (typeof found === "string") return;
+    // It never was where a divert would have led it.
+    this.#origin = "";
     for (const queue of found) this.#addTarget(queue);
     this.#setExpiration(0);
   }
@@ -343,6 +366,79 @@ export class Router {
   }
 
   #route(target: RouteTarget, bytes: Uint8Array, view: DataView, start: number, end: number): void {
+    this.#type = this.scan.routingType;
+    const { diverts } = this.#engine;
+    if (diverts.count === 0 || target.address.divertsOf(diverts).length === 0) {
+      this.#routeUndiverted(target, bytes, view, start, end);
+      return;
+    }
+    this.#routeDiverted(target, bytes, view, start, end);
+  }
+
+  /**
+   * Routes to an address that has diverts. Exclusive ones come first; where one takes the message, nobody else gets
+   * it. What is sent to a queue by its full name, only these take. Source: Artemis, `BindingsImpl.route`.
+   */
+  #routeDiverted(
+    target: RouteTarget,
+    bytes: Uint8Array,
+    view: DataView,
+    start: number,
+    end: number,
+  ): void {
+    const diverts = target.address.divertsOf(this.#engine.diverts);
+    const takes = (divert: Divert): boolean =>
+      !this.#followed.includes(divert) &&
+      divert.selector?.matches(bytes, view, start, end) !== false;
+    let isTaken = false;
+    for (const divert of diverts) {
+      if (!divert.definition.exclusive) break;
+      if (!takes(divert)) continue;
+      isTaken = true;
+      this.#follow(divert, bytes, view, start, end);
+    }
+    if (isTaken) return;
+    this.#routeUndiverted(target, bytes, view, start, end);
+    if (target.queue !== undefined) return;
+    for (const divert of diverts) {
+      if (divert.definition.exclusive || !takes(divert)) continue;
+      this.#follow(divert, bytes, view, start, end);
+    }
+  }
+
+  /** As a send to each address that a divert forwards to, but for the duplicate id, which was judged. */
+  #follow(divert: Divert, bytes: Uint8Array, view: DataView, start: number, end: number): void {
+    if (this.#followed.length >= limits.divertsFollowedMax) {
+      throw new EverholdError(
+        "EVH_REJECTED",
+        `cannot send: ${limits.divertsFollowedMax} diverts lead the message on, which is the limit`,
+      );
+    }
+    this.#followed.push(divert);
+    this.#reached ??= new Set(this.#targets);
+    const { catalog, credits } = this.#engine;
+    const type = this.#type;
+    const origin = this.#origin;
+    for (const forward of divert.targets) {
+      this.#type = divertedType(divert.routing, type);
+      const target = catalog.resolve(forward.address, routingTypeOf(this.#type));
+      credits.checkRoom(target.address);
+      if (credits.drops(target.address)) continue;
+      this.#origin = forward.origin;
+      this.#routeDiverted(target, bytes, view, start, end);
+    }
+    this.#type = type;
+    this.#origin = origin;
+  }
+
+  /** Adds the queues of a target and of the wildcard addresses that stand for it. */
+  #routeUndiverted(
+    target: RouteTarget,
+    bytes: Uint8Array,
+    view: DataView,
+    start: number,
+    end: number,
+  ): void {
     if (target.queue !== undefined) {
       // What a subscription filters out does not come in by its full name either.
       const isWanted = target.queue.selector?.matches(bytes, view, start, end) !== false;
@@ -366,7 +462,7 @@ export class Router {
     start: number,
     end: number,
   ): void {
-    const type = this.scan.routingType;
+    const type = this.#type;
     if (type !== 0 && address.anycast.length > 0) {
       const queue = this.#chooseAnycast(address, bytes, view, start, end);
       if (queue !== undefined) this.#addTarget(queue);
@@ -412,6 +508,12 @@ export class Router {
 
   #addTarget(queue: LiveQueue): void {
     if (queue.keepsNothing || this.#isDropped) return;
+    if (this.#reached !== undefined) {
+      // Several ways may lead to one queue: it gets the message once.
+      if (this.#reached.has(queue)) return;
+      this.#reached.add(queue);
+      this.#plan.divert(this.#origin);
+    }
     this.#targets.push(queue);
     const { lastValueKey } = queue.traits;
     if (lastValueKey === undefined) this.#plan.addTarget(queue.state);
@@ -460,6 +562,13 @@ export class Router {
 function routingTypeOf(code: number): RoutingType | undefined {
   if (code === 1) return "anycast";
   return code === 0 ? "multicast" : undefined;
+}
+
+/** The routing type that a message has behind a divert; −1 for none. */
+function divertedType(routing: DivertRouting, before: number): number {
+  if (routing === "pass") return before;
+  if (routing === "strip") return -1;
+  return routing === "anycast" ? 1 : 0;
 }
 
 /** Whether nothing has to be made before a message of this routing type may go to the target. */

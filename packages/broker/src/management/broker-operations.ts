@@ -9,6 +9,7 @@ import {
   sessionColumns,
   sessionsOf,
 } from "./client-view.ts";
+import { divertOperations } from "./divert-operations.ts";
 import { listPage } from "./listing.ts";
 import type { ManagedBroker } from "./managed-broker.ts";
 import { integer, operationsOf, optionalText, text, type Operation } from "./operation.ts";
@@ -93,4 +94,5 @@ export const brokerOperations: readonly Operation<ManagedBroker>[] = [
   ...listings,
   ...clientOperations,
   ...settingsOperations,
+  ...divertOperations,
 ];

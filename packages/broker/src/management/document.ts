@@ -4,17 +4,19 @@ const about = {
   broker: "`broker`",
   address: "`address.NAME`",
   queue: "`queue.NAME`",
+  divert: "`divert.NAME`",
   acceptor: "`acceptor.NAME`; acceptors are named `core`, `core-2`, and so on",
 } as const satisfies Readonly<Record<keyof typeof managementTable, string>>;
 
 /** Everything that management offers, as Markdown. */
 export function managementDocument(): string {
-  const { broker, address, queue, acceptor } = managementTable;
+  const { broker, address, queue, divert, acceptor } = managementTable;
   return [
     introduction,
     ...section("broker", broker),
     ...section("address", address),
     ...section("queue", queue),
+    ...section("divert", divert),
     ...section("acceptor", acceptor),
   ].join("\n");
 }

@@ -1,6 +1,7 @@
 import type { Endpoint, Ports } from "@everhold/env";
 
 import type { ClientDirectory } from "../engine/client-link.ts";
+import type { Divert } from "../engine/diverts.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { LiveAddress, LiveQueue } from "../engine/live-queue.ts";
 
@@ -26,6 +27,12 @@ export interface ManagedQueue {
 export interface ManagedAddress {
   readonly broker: ManagedBroker;
   readonly address: LiveAddress;
+}
+
+/** One divert of a broker. */
+export interface ManagedDivert {
+  readonly broker: ManagedBroker;
+  readonly divert: Divert;
 }
 
 /** One of the places where a broker listens. */

@@ -3,12 +3,14 @@ import { EverholdError } from "@everhold/base";
 import { addressAttributes, addressOperations } from "./address-operations.ts";
 import { acceptorAttributes, brokerAttributes } from "./broker-attributes.ts";
 import { brokerOperations } from "./broker-operations.ts";
+import { divertAttributes } from "./divert-operations.ts";
 import { limits } from "./limits.ts";
 import {
   acceptorsOf,
   type ManagedAcceptor,
   type ManagedAddress,
   type ManagedBroker,
+  type ManagedDivert,
   type ManagedQueue,
 } from "./managed-broker.ts";
 import {
@@ -33,11 +35,13 @@ export const managementTable: {
   readonly broker: ResourceTable<ManagedBroker>;
   readonly address: ResourceTable<ManagedAddress>;
   readonly queue: ResourceTable<ManagedQueue>;
+  readonly divert: ResourceTable<ManagedDivert>;
   readonly acceptor: ResourceTable<ManagedAcceptor>;
 } = {
   broker: { attributes: brokerAttributes, operations: brokerOperations },
   address: { attributes: addressAttributes, operations: addressOperations },
   queue: { attributes: queueAttributes, operations: queueOperations },
+  divert: { attributes: divertAttributes, operations: [] },
   acceptor: { attributes: acceptorAttributes, operations: [] },
 };
 
@@ -48,7 +52,8 @@ export interface ManagementAnswer {
 }
 
 /**
- * Does what is asked of resources by their names: `broker`, `queue.NAME`, `address.NAME`, `acceptor.NAME`.
+ * Does what is asked of resources by their names: `broker`, `queue.NAME`, `address.NAME`, `divert.NAME`,
+ * `acceptor.NAME`.
  * Knows no protocol. What a request changes is committed when everything is that is in the journal at its
  * end.
  */
@@ -127,6 +132,11 @@ export class Management {
         if (address !== undefined) return bind(name, managementTable.address, { broker, address });
         break;
       }
+      case "divert": {
+        const divert = broker.engine.diverts.find(rest);
+        if (divert !== undefined) return bind(name, managementTable.divert, { broker, divert });
+        break;
+      }
       case "acceptor": {
         const acceptor = acceptorsOf(broker).find((each) => each.name === rest);
         if (acceptor !== undefined) return bind(name, managementTable.acceptor, acceptor);
@@ -135,7 +145,7 @@ export class Management {
       default:
         throw new EverholdError(
           "EVH_UNSUPPORTED",
-          `there is no resource "${name}": expected broker, queue.NAME, address.NAME or acceptor.NAME`,
+          `there is no resource "${name}": expected broker, queue.NAME, address.NAME, divert.NAME or acceptor.NAME`,
         );
     }
     throw new EverholdError("EVH_UNSUPPORTED", `there is no ${kind} of the name "${rest}"`);

@@ -25,7 +25,7 @@ export const stateLimits = {
   /** Characters of the settings of one match as JSON; all settings with the longest names fit. More: RangeError. */
   settingsCharsMax: 65_536,
   /** Ways by diverts that lead one message to queues. The engine refuses sends with more with EVH_REJECTED. */
-  diversionsMax: 1_024,
+  diversionsMax: 16_384,
   /** Addresses that one divert forwards to. The engine refuses more with EVH_REJECTED. */
   divertTargetsMax: 64,
   /** Characters of the key of a value in a last-value queue; keys are in memory. More: EVH_REJECTED. */

@@ -26,6 +26,14 @@ export function integer(range: Range): z.ZodType<number> {
   });
 }
 
+/** True or false, or a text of one. */
+export function flag(): z.ZodType<boolean> {
+  return leaf("true or false", (value) => {
+    if (typeof value === "boolean") return value;
+    return value === "true" ? true : value === "false" ? false : undefined;
+  });
+}
+
 /** One of a few words. */
 export function choice<const Word extends string>(words: readonly Word[]): z.ZodType<Word> {
   return leaf(`one of ${words.join(", ")}`, (value) => words.find((word) => word === value));

@@ -7,6 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { EverholdError } from "@everhold/base";
 import { brokerConfig } from "@everhold/broker";
 
+import { divertsByName } from "./diverts.ts";
 import { settingsByMatch } from "./address-settings.ts";
 import { loadConfig, type ConfigSources, type ResolvedConfig } from "./load-config.ts";
 
@@ -144,6 +145,36 @@ addressSettings:
     );
     assert.match(wrong("'a*': {}"), /"a\*" is no match/);
     assert.match(wrong("'': {}"), /"" is no match/);
+  });
+
+  test("diverts are read, with one address to forward to or several", () => {
+    const { document } = load(`
+diverts:
+  spy: { address: "orders.#", forwardingAddress: spies }
+  split: { address: a, forwardingAddress: [b, c], exclusive: true, filter: "x = 1", routingType: pass }
+`);
+    assert.deepEqual(divertsByName(document.diverts ?? {}), {
+      spy: { address: "orders.#", forwardingAddress: ["spies"] },
+      split: {
+        address: "a",
+        forwardingAddress: ["b", "c"],
+        exclusive: true,
+        filter: "x = 1",
+        routingType: "pass",
+      },
+    });
+    assert.match(
+      problem("diverts: { spy: { address: a, forwardingAddress: [1] } }"),
+      /^everhold\.yaml:1:\d+: diverts\.spy\.forwardingAddress: found .*, expected the name of an address, or a list of names$/,
+    );
+    assert.match(
+      problem("diverts: { spy: { address: a, forwardingAddres: b } }"),
+      /unknown key forwardingAddres in diverts\.spy; did you mean forwardingAddress\?/,
+    );
+    assert.match(
+      problem("diverts: { spy: { address: a, forwardingAddress: b, routingType: any } }"),
+      /found "any", expected one of multicast, anycast, pass, strip$/,
+    );
   });
 
   test("JSON, indented with tabs, is read too", () => {

@@ -3,6 +3,7 @@ import { z } from "zod";
 
 import { acceptorUrlForms, parseAcceptorUrl } from "./acceptor-url.ts";
 import { addressSettings } from "./address-settings.ts";
+import { diverts } from "./diverts.ts";
 import { choice, duration, integer, leaf, size, text } from "./leaves.ts";
 import type { ConfigPath } from "./located-tree.ts";
 
@@ -53,6 +54,7 @@ export const configSchema = z.strictObject({
     .optional(),
   /** What holds for addresses, by match: `#`, `orders.*`. */
   addressSettings: addressSettings.optional(),
+  diverts: diverts.optional(),
   security: z.strictObject({ users: z.record(z.string(), user).optional() }).optional(),
   log: z
     .strictObject({
