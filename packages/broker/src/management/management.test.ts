@@ -128,10 +128,13 @@ describe("a request that cannot be done", () => {
   it("says which resources there are", async () => {
     const { broker } = await Managed.start();
     const { management } = broker;
-    for (const name of ["", "brokers", "core.server", "queue", ".", "divert.x"]) {
+    for (const name of ["", "brokers", "core.server", "queue", ".", "diverts.x"]) {
       assert.throws(
         () => management.invoke(name, "pause", []),
-        refusal("EVH_UNSUPPORTED", /expected broker, queue\.NAME, address\.NAME or acceptor\.NAME/),
+        refusal(
+          "EVH_UNSUPPORTED",
+          /expected broker, queue\.NAME, address\.NAME, divert\.NAME or acceptor\.NAME/,
+        ),
       );
     }
     assert.throws(
