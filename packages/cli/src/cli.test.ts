@@ -289,6 +289,28 @@ describe("the command line with a broker", { concurrency: 2 }, () => {
     );
   });
 
+  test("queue create makes queues of every kind", async () => {
+    const ring = await broker.cli([
+      "queue",
+      "create",
+      "ring",
+      "--ring-size",
+      "2",
+      "--address",
+      "rings",
+    ]);
+    assert.deepEqual([ring.code, ring.stdout, ring.stderr], [0, "", ""]);
+    await broker.cli(["send", "rings", "x", "--count", "5"]);
+    const stat = await broker.cli(["queue", "stat", "ring", "--json"]);
+    assert.deepEqual(
+      jsonLines(stat.stdout).map((line) => [line["address"], line["messageCount"]]),
+      [["rings", 2]],
+    );
+    const wrong = await broker.cli(["queue", "create", "ring", "--ring-size", "few"]);
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.stderr, /ring-size.*expected a whole number/);
+  });
+
   test("a selector that is none is one line with an example", async () => {
     await broker.cli(["send", "selected", "x"]);
     const { code, stderr } = await broker.cli([

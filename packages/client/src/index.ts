@@ -12,6 +12,7 @@ export type { Session, SessionOptions, Transaction } from "./api/session.ts";
 export { connect } from "./connect.ts";
 export type { ConnectionState } from "./connection/connection-core.ts";
 export type { AddressDescription } from "./core/administration.ts";
+export type { QueueKind } from "./core/queue-kind.ts";
 export type { ConnectionEvent, ConnectionEventOf, ConnectionEvents } from "./events.ts";
 export { limits as clientLimits } from "./limits.ts";
 export type { Body } from "./message/body.ts";

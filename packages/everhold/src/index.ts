@@ -48,6 +48,7 @@ export {
   type Properties,
   type PropertyValue,
   type QueueInfo,
+  type QueueKind,
   type ReceivedValue,
   type ReconnectOptions,
   type RequestOptions,

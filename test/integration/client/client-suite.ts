@@ -8,6 +8,7 @@ import { flowTests } from "./flow.suite.ts";
 import { messageTests } from "./messages.suite.ts";
 import { outageTests } from "./outages.suite.ts";
 import { queueTests } from "./queues.suite.ts";
+import { queueKindTests } from "./queue-kinds.suite.ts";
 import { requestTests } from "./requests.suite.ts";
 import { settlementTests } from "./settlement.suite.ts";
 import { topicTests } from "./topics.suite.ts";
@@ -27,6 +28,7 @@ export function clientSuite(target: BrokerUnderTest): void {
     describe("transactions", () => transactionTests(context));
     describe("topics", () => topicTests(context));
     describe("queues and browsing", () => queueTests(context));
+    describe("queues of every kind", () => queueKindTests(context));
     describe("requests", () => requestTests(context));
     describe("flow control and sizes", () => flowTests(context));
     describe("closing and giving up", () => closingTests(context));

@@ -1,5 +1,11 @@
 import { EverholdError } from "@everhold/base";
-import { routingTypes, unsaidQueueAttributes, type packets, type PacketOf } from "@everhold/wire";
+import {
+  propertyNames,
+  routingTypes,
+  unsaidQueueAttributes,
+  type packets,
+  type PacketOf,
+} from "@everhold/wire";
 
 import { managementAddress, notificationsAddress } from "../engine/broker-addresses.ts";
 import { splitName } from "../engine/catalog.ts";
@@ -131,6 +137,8 @@ function inEffect(
   return {
     exclusive: said.exclusive ?? false,
     lastValue: said.lastValue ?? false,
+    lastValueKey:
+      said.lastValueKey ?? (said.lastValue === true ? propertyNames.lastValueName : null),
     nonDestructive: said.nonDestructive ?? false,
     consumersBeforeDispatch: said.consumersBeforeDispatch ?? 0,
     delayBeforeDispatch: said.delayBeforeDispatch ?? -1,

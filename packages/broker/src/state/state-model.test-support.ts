@@ -427,7 +427,7 @@ export class StateAndModel {
   /** Lets go what gave way to newer messages of the same value: of each value at most one rests. */
   #trim(model: ModelQueue, queue: QueueState): void {
     // Keys of other queues as well: what does not live, or stays, is passed over.
-    for (const key of [...queue.takeSuperseded(), ...this.#returned].reverse()) {
+    for (const key of [...queue.takeSuperseded(), ...this.#returned].toReversed()) {
       const row = model.rows.find((one) => one.key === key);
       if (row === undefined || !(row.isReady || row.isScheduled) || queue.keepsValue(key)) continue;
       this.state.acknowledge(queue, [key], 1);

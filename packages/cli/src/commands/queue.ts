@@ -8,6 +8,7 @@ import {
   type ConnectionFlags,
 } from "../command-context.ts";
 import { limits } from "../limits.ts";
+import { addQueueCreateCommand } from "./queue-create.ts";
 import { formatTable, printable, type Column } from "../terminal/table.ts";
 import { formatCount } from "../terminal/progress-bar.ts";
 import { sleep } from "../terminal/sleep.ts";
@@ -26,9 +27,10 @@ const columns: readonly Column<QueueInfo>[] = [
   { title: "CONSUMERS", text: (queue) => formatCount(queue.consumerCount), align: "right" },
 ];
 
-/** `everhold queue ls` and `everhold queue stat`: which queues there are, and what is in them. */
+/** `everhold queue`: which queues there are, what is in them, and making one. */
 export function addQueueCommand(program: Command, context: CommandContext): void {
-  const queue = program.command("queue").description("list queues and what is in them");
+  const queue = program.command("queue").description("list queues and what is in them; create one");
+  addQueueCreateCommand(queue, context);
   addConnectionOptions(queue.command("ls").description("names of all queues")).action(
     async (flags: ConnectionFlags) => {
       const { terminal } = context;

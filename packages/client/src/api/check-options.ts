@@ -1,5 +1,6 @@
 import { EverholdError } from "@everhold/base";
 
+import { checkQueueKind } from "../core/queue-kind.ts";
 import { limits } from "../limits.ts";
 import { checkPrefetch, checkStreamAbove } from "../options.ts";
 import type { ConsumerOptions } from "./consumer.ts";
@@ -39,8 +40,10 @@ export function checkConsumerOptions(options: ConsumerOptions): void {
 }
 
 /** Checks what a queue is to be like. @throws EverholdError EVH_CONFIG naming the option */
-export function checkNewQueue({ filter, routing, maxConsumers }: NewQueue): void {
+export function checkNewQueue(queue: NewQueue): void {
+  const { filter, routing, maxConsumers } = queue;
   checkFilter(filter);
+  checkQueueKind(queue);
   if (routing !== undefined && routing !== "anycast" && routing !== "multicast") {
     throw optionError("routing", routing, '"anycast" or "multicast"');
   }

@@ -250,6 +250,21 @@ describe("queues", () => {
     assertError(await rejection(world, connection.deleteQueue("q")), "EVH_QUEUE_DOES_NOT_EXIST");
   });
 
+  it("are created of the kind that is asked for, and no other", async () => {
+    const { world, broker, connection } = await setUp();
+    const asked: unknown[] = [];
+    broker.rule = ({ name, value }) => {
+      if (name === "CREATE_QUEUE_V2") asked.push(value["ringSize"], value["lastValue"]);
+      return "usual";
+    };
+    await world.now(connection.createQueue("q", { ringSize: 5 }));
+    assert.deepEqual(asked, [5, null]);
+    for (const kind of [{ ringSize: 1.5 }, { ringSize: -2 }, { groupBuckets: 2 ** 31 }]) {
+      assertError(await rejection(world, connection.createQueue("r", kind)), "EVH_CONFIG");
+    }
+    assert.equal(asked.length, 2);
+  });
+
   it("can be listed", async () => {
     const { world, broker, connection } = await setUp();
     broker.queue("q");

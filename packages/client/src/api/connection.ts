@@ -181,6 +181,7 @@ export class Connection implements AsyncDisposable {
         temporary: false,
         autoCreated: false,
         maxConsumers: queue.maxConsumers ?? -1,
+        kind: queue,
       }),
     );
   }

@@ -1,4 +1,5 @@
 import type { QueueDescription } from "../core/administration.ts";
+import type { QueueKind } from "../core/queue-kind.ts";
 import type { Routing } from "../message/send-options.ts";
 
 /** What a broker says of a queue. */
@@ -18,7 +19,7 @@ export interface QueueInfo {
 }
 
 /** A queue to create. */
-export interface NewQueue {
+export interface NewQueue extends QueueKind {
   /** Default: the queue's name. */
   readonly address?: string;
   /** Default `anycast`. */

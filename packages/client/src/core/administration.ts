@@ -10,6 +10,7 @@ import {
 import { readQueueDescription } from "../receive/intake.ts";
 import type { Routing, SendTarget } from "../message/send-options.ts";
 import { readNull, type Channel } from "./channel.ts";
+import { kindAttributes, type QueueKind } from "./queue-kind.ts";
 
 /** What a broker says of a queue. */
 export type QueueDescription = PacketOf<typeof packets.queueQueryResponseV3>;
@@ -32,6 +33,8 @@ export interface QueueDefinition {
   readonly temporary: boolean;
   readonly autoCreated: boolean;
   readonly maxConsumers: number;
+  /** What kind of queue it is; what is left out is the broker's to say. */
+  readonly kind?: QueueKind;
 }
 
 /** `address::queue` in its two parts; a plain name is both. */
@@ -77,8 +80,7 @@ export async function createQueue(channel: Channel, queue: QueueDefinition): Pro
         autoCreated: queue.autoCreated,
         routingType: routingTypes[queue.routing],
         maxConsumers: queue.maxConsumers,
-        purgeOnNoConsumers: false,
-        ...unsaidQueueAttributes,
+        ...kindAttributes(queue.kind ?? {}),
       },
       `create the queue ${queue.name}`,
       readNull,

@@ -157,6 +157,16 @@ function messageProperties(
     properties.set(propertyNames.scheduledDelivery, { type: "long", value: deliverAtMs });
   }
   setText(properties, propertyNames.groupId, options.groupId);
+  setText(properties, propertyNames.lastValueName, options.lastValue);
+  const { groupSequence } = options;
+  if (groupSequence !== undefined) {
+    if (!Number.isInteger(groupSequence) || Math.abs(groupSequence) > 0x7fff_ffff) {
+      throw formatError(
+        `found the group sequence ${groupSequence}, expected a whole number of 32 bits`,
+      );
+    }
+    properties.set(propertyNames.groupSequence, { type: "int", value: groupSequence });
+  }
   const { correlationBytes } = options;
   if (correlationBytes === undefined) {
     setText(properties, propertyNames.correlationId, options.correlationId);

@@ -17,6 +17,10 @@ export interface MessageOptions {
   readonly deliverAt?: number | { getTime(): number };
   /** Messages of one group go to one consumer, in order. */
   readonly groupId?: string;
+  /** The number of the message in its group, for receivers; −1 ends the group: the next may go to another. */
+  readonly groupSequence?: number;
+  /** Of messages with the same value a last-value queue keeps only the newest. */
+  readonly lastValue?: string;
   /**
    * The broker keeps only the first message of an address with the same id. Without it, durable sends
    * get one of their own for resends after a broken connection.
