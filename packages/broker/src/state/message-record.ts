@@ -400,9 +400,8 @@ function skipList(view: DataView, at: number, end: number): number {
   return next > end ? -1 : next;
 }
 
-/** Values of a piece of a transaction are found when it is committed: others may be newer by then. */
 function lastValuesBytes(plan: MessagePlan): number {
-  if (plan.lastValues.size === 0 || plan.storedTargetCount === 0 || plan.transaction >= 0) return 0;
+  if (plan.lastValues.size === 0 || plan.storedTargetCount === 0) return 0;
   let bytes = 0;
   for (const [queue, lastValue] of plan.lastValues) {
     if (queue.isStored) bytes += lastValueHeadBytes + lastValue.length * 2;

@@ -79,6 +79,7 @@ export class StoredTransaction {
   readonly #targets: number[] = [];
   /** By the place of a target. */
   #origins: Map<number, string> | undefined;
+  #lastValues: Map<number, string> | undefined;
 
   get messageCount(): number {
     return this.#messageCount;
@@ -164,6 +165,22 @@ export class StoredTransaction {
   setOrigin(place: number, origin: string): void {
     this.#origins ??= new Map();
     this.#origins.set(place, origin);
+    this.#memoryBytes += origin.length * 3 + 12;
+  }
+
+  /** The key of the value that the message is to have last in the queue of a target. */
+  lastValueAt(place: number): string | undefined {
+    return this.#lastValues?.get(place);
+  }
+
+  get hasLastValues(): boolean {
+    return this.#lastValues !== undefined;
+  }
+
+  setLastValue(place: number, lastValue: string): void {
+    this.#lastValues ??= new Map();
+    this.#lastValues.set(place, lastValue);
+    this.#memoryBytes += lastValue.length * 3 + 12;
   }
 
   /** Adds a duplicate id that an address is to remember. */

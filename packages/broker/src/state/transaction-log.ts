@@ -129,6 +129,7 @@ export class TransactionLog {
     const { diversions } = plan;
     const originOf = (index: number): string => diversions.originOf(index);
     transaction.addMessage(message, targets, diversions.isEmpty ? undefined : originOf);
+    if (plan.lastValues.size > 0) this.#noteLastValues(transaction, plan, targetCount);
     this.#table.messageAdded(transaction);
     if (plan.hasMark) {
       const { markBytes, markOffset, markEpoch, markSequence } = plan;
@@ -255,6 +256,8 @@ export class TransactionLog {
         const run = added.get(runKeyOf(transaction.targetAt(place), message.lane));
         if (run === undefined) continue;
         row.origin = transaction.originAt(place);
+        row.lastValue = transaction.lastValueAt(place);
+        row.lastSince = row.dueMs > 0 ? -1 : position;
         run.queue.addRow(run.next, row);
         // It hides all that follow as well.
         if (run.next === run.key) {
@@ -262,6 +265,14 @@ export class TransactionLog {
         }
         run.next += laneCountMax;
       }
+    }
+  }
+
+  #noteLastValues(transaction: StoredTransaction, plan: MessagePlan, targetCount: number): void {
+    const begin = transaction.targetsBegin(transaction.messageCount - 1);
+    for (let index = 0; index < targetCount; index += 1) {
+      const lastValue = plan.lastValues.get(plan.target(index));
+      if (lastValue !== undefined) transaction.setLastValue(begin + index, lastValue);
     }
   }
 

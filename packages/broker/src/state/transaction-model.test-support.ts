@@ -187,7 +187,7 @@ export class TransactionModel {
     );
     targets.forEach(({ state }, index) => {
       plan.divert(c % 3 === 0 && index > 0 ? `divert ${b % 4}` : "");
-      plan.addTarget(state);
+      plan.addTarget(state, c % 3 === 0 ? `value${b % 3}` : undefined);
     });
     if (c % 5 === 0) this.#setDuplicate(plan, one, addressName);
     const queues = targets.map(({ name }) => name);

@@ -4,6 +4,7 @@ import { readLargeList } from "./large-body.ts";
 import {
   createMessageRecordView,
   originsOf,
+  readLastValues,
   readMessage,
   targetKey,
   targetQueueId,
@@ -110,6 +111,11 @@ export class TransactionRecovery {
       message.lane = laneOfKey(targetKey(record, view, index, position));
     }
     transaction.addMessage(message, targets, originsOf(record, bytes, position));
+    readLastValues(record, position, bytes, view, (queueId, lastValue) => {
+      const index = targets.indexOf(queueId);
+      const begin = transaction.targetsBegin(transaction.messageCount - 1);
+      if (index >= 0) transaction.setLastValue(begin + index, lastValue);
+    });
     this.#tables.transactions.messageAdded(transaction);
     if (record.markAt >= 0) {
       const { markAt, markEpoch, markSequence } = record;
@@ -213,6 +219,8 @@ export class TransactionRecovery {
         const queue = this.#tables.queues.get(queueId);
         // A queue that the snapshot does not have any more was deleted while it was written.
         row.origin = transaction.originAt(place);
+        row.lastValue = transaction.lastValueAt(place);
+        row.lastSince = row.dueMs > 0 ? -1 : position;
         if (queue !== undefined) this.#actions.addRow(queue, run.next, row, position);
         run.next += laneCountMax;
         run.left -= 1;

@@ -15,9 +15,15 @@ import { copyXid } from "./xid.ts";
  * bytes of a body in parts, u32 count of targets, and u32 queue id for each. A queue: u32 id, u32 bytes, and its keys as in an ACKNOWLEDGE record.
  * The last part ends with the duplicate ids (u32 count; u32 address id, u32 bytes, bytes), the marks
  * (u32 count; 16 bytes id, u32 epoch, u64 sequence), and the targets that came by diverts (u32 count; u32 number
- * of the target among all of them, string origin).
+ * of the target among all of them, string origin) and, in the same form, last values.
  */
 const messageBytes = 48;
+
+/** What few targets have, by the number of the target among those that are written. */
+interface NumberedText {
+  readonly number: number;
+  readonly text: string;
+}
 
 /** Writes down the transactions that are in the journal in pieces, and then the outcomes of others. */
 export class TransactionSnapshot {
@@ -86,6 +92,7 @@ export class TransactionSnapshot {
       head.queueCount = this.#writeAcknowledgements(transaction);
       this.#writeMemory(transaction);
       this.#writeOrigins(transaction);
+      this.#writeLastValues(transaction);
     }
     const end = writer.offset;
     writer.offset = start;
@@ -152,20 +159,39 @@ export class TransactionSnapshot {
   }
 
   #writeOrigins(transaction: StoredTransaction): void {
-    const found: { readonly number: number; readonly origin: string }[] = [];
+    const found: NumberedText[] = [];
     let number = 0;
     const end = transaction.hasOrigins ? transaction.targetsEnd(transaction.messageCount - 1) : 0;
     for (let place = 0; place < end; place += 1) {
       // Numbered as they are written.
       if (transaction.targetAt(place) >= volatileIdBase) continue;
       const origin = transaction.originAt(place);
-      if (origin !== "") found.push({ number, origin });
+      if (origin !== "") found.push({ number, text: origin });
       number += 1;
     }
-    this.#writer.u32(found.length);
-    for (const one of found) {
-      this.#writer.u32(one.number);
-      originName.write(this.#writer, one.origin, 0);
+    this.#writeTexts(found);
+  }
+
+  #writeLastValues(transaction: StoredTransaction): void {
+    const found: NumberedText[] = [];
+    let number = 0;
+    const end = transaction.hasLastValues
+      ? transaction.targetsEnd(transaction.messageCount - 1)
+      : 0;
+    for (let place = 0; place < end; place += 1) {
+      if (transaction.targetAt(place) >= volatileIdBase) continue;
+      const text = transaction.lastValueAt(place);
+      if (text !== undefined) found.push({ number, text });
+      number += 1;
+    }
+    this.#writeTexts(found);
+  }
+
+  #writeTexts(texts: readonly NumberedText[]): void {
+    this.#writer.u32(texts.length);
+    for (const { number, text } of texts) {
+      this.#writer.u32(number);
+      originName.write(this.#writer, text, 0);
     }
   }
 
@@ -208,6 +234,10 @@ export function restoreTransaction(
     const originCount = reader.u32();
     for (let index = 0; index < originCount; index += 1) {
       transaction.setOrigin(reader.u32(), originName.read(reader, 0));
+    }
+    const valueCount = reader.u32();
+    for (let index = 0; index < valueCount; index += 1) {
+      transaction.setLastValue(reader.u32(), originName.read(reader, 0));
     }
   }
   // Only now: it takes the duplicate ids.
