@@ -1,4 +1,5 @@
 import { administrationOperations } from "./administration-operations.ts";
+import { branchOperations } from "./branch-operations.ts";
 import { clientOperations } from "./client-operations.ts";
 import {
   connectionColumns,
@@ -93,6 +94,7 @@ export const brokerOperations: readonly Operation<ManagedBroker>[] = [
   ...administrationOperations,
   ...listings,
   ...clientOperations,
+  ...branchOperations,
   ...settingsOperations,
   ...divertOperations,
 ];
