@@ -196,10 +196,11 @@ export const acknowledgementRules: RuleGroup = {
       "wire",
       [
         "When a consumer leaves in order, what its application saw comes again counted, what it had only prefetched comes again unmarked. When its connection breaks nobody knows, and all of it is counted.",
-        "The same: closing gives back without counting, and a broken connection counts an attempt for all that was delivered.",
+        "The same: closing in order counts what the application saw, where the client can say which (ours on Everhold, Java's always); a broken connection counts an attempt for all that was delivered.",
       ],
       {
         tests: [
+          "what is in hand when a consumer closes counts as delivered",
           "closing a consumer gives back what it held, in order and uncounted",
           "a connection that breaks counts as an attempt for what it held",
           "auto: what waits in the client's window comes again, not marked",

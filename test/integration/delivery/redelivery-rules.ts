@@ -56,6 +56,7 @@ export const redeliveryRules: RuleGroup = {
       ["Non-blocking redelivery lets others pass meanwhile.", "The default, as in Artemis."],
       {
         tests: [
+          "a message released with a delay comes again, and others overtake it",
           "a message that failed comes again after the delay, and others overtake it meanwhile",
         ],
       },
@@ -98,6 +99,7 @@ export const redeliveryRules: RuleGroup = {
       ],
       {
         tests: [
+          "each released message counts by itself, others in hand stay",
           "a released message comes again in its place, counted",
           "the delivery count grows with every rollback",
           "each message that is released counts by itself, and those still held stay",

@@ -303,7 +303,10 @@ export class LiveAddress {
     }
     this.multicast.push(queue);
     if (this.subscriptions !== undefined) this.subscriptions.add(queue);
-    else if (this.multicast.length >= limits.indexedQueuesMin) this.#indexSubscriptions();
+    else if (this.#isToBeIndexed(queue)) {
+      this.subscriptions = new SubscriptionIndex();
+      for (const one of this.multicast) this.subscriptions.add(one);
+    }
   }
 
   /** Routes to a queue no more. */
@@ -313,10 +316,12 @@ export class LiveAddress {
     this.subscriptions?.remove(queue);
   }
 
-  #indexSubscriptions(): void {
-    if (this.multicast.every((queue) => queue.selector === undefined)) return;
-    this.subscriptions = new SubscriptionIndex();
-    for (const queue of this.multicast) this.subscriptions.add(queue);
+  /** Looks at all queues only once they are as many as that: later ones are looked at as they come. */
+  #isToBeIndexed(newest: LiveQueue): boolean {
+    const count = this.multicast.length;
+    if (count < limits.indexedQueuesMin) return false;
+    if (count > limits.indexedQueuesMin) return newest.selector !== undefined;
+    return this.multicast.some((queue) => queue.selector !== undefined);
   }
 }
 
