@@ -107,14 +107,18 @@ test("a full disk whose messages were consumed has room again, and says each onc
     freeBytesMin: 6 * mebibyte,
     prepareAheadBytes: 24 * mebibyte,
   });
+  const rows: { readonly position: number; readonly length: number }[] = [];
   const fill = async (): Promise<void> => {
     booted.state.add(0, 0, 24);
     while (!booted.journal.diskFull) {
-      booted.state.add(1, 1, 200_000);
+      const row = booted.state.add(1, 1, 200_000);
+      booted.journal.retain(row.position, row.length);
+      rows.push(row);
       await booted.commit();
     }
   };
   await fill();
+  for (const { position, length } of rows) booted.journal.release(position, length);
   booted.state.add(0, 1, 24);
   await booted.commit();
   await world.run(() => !booted.journal.diskFull);
