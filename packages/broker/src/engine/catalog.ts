@@ -39,6 +39,8 @@ export class Catalog {
   readonly #queues = new Map<string, LiveQueue>();
   /** Those that stand for others. */
   readonly wildcards = new WildcardAddresses<LiveAddress>();
+  /** Addresses that have lost their last queue, and go in a while. */
+  readonly #leaving = new Set<LiveAddress>();
   /** Behind the newest record about addresses and queues: answers about them wait for it. */
   #newestPosition = 0;
 
@@ -58,6 +60,11 @@ export class Catalog {
       live.wasConsumed = true;
       this.#engine.redelivery.restoreHolds(live);
       this.#engine.retention.restore(live);
+    }
+    for (const address of this.#addresses.values()) {
+      // How long it has been empty is not known.
+      const isWaiting = address.state.autoCreated && address.settings.autoDeleteAddressesDelay > 0;
+      if (isWaiting && address.state.queues.length === 0) this.#leave(address);
     }
   }
 
@@ -125,7 +132,6 @@ export class Catalog {
       this.#engine.state.updateAddress(found.state, [...found.state.routingTypes, ...missing]);
       this.#noteChange();
     }
-    found.isUnused = false;
     return found;
   }
 
@@ -173,7 +179,6 @@ export class Catalog {
     const state = this.#engine.state.createQueue(definition);
     const queue = this.#adopt(state, owner);
     this.#noteChange();
-    this.#warnOfUnused(definition);
     this.#engine.notifications.queueChanged("BINDING_ADDED", queue);
     return queue;
   }
@@ -204,7 +209,6 @@ export class Catalog {
     this.#engine.touch(queue);
     address.removeQueue(queue);
     address.addQueue(queue);
-    this.#warnOfUnused(definition);
   }
 
   /** Deletes a queue with its messages; its consumers are told. */
@@ -225,26 +229,53 @@ export class Catalog {
     const { address } = queue;
     const { autoDeleteAddresses } = address.settings;
     const mayGo = !address.state.isStored || (address.state.autoCreated && autoDeleteAddresses);
-    if (mayGo && address.state.queues.length === 0) this.deleteAddress(address);
+    if (!mayGo || address.state.queues.length > 0) return;
+    if (!address.state.isStored || address.settings.autoDeleteAddressesDelay === 0) {
+      this.deleteAddress(address);
+    } else this.#leave(address);
+  }
+
+  /** Deletes what is unused and may go by itself. Called every now and then. */
+  deleteUnused(): void {
+    for (const queue of [...this.#queues.values()]) this.#deleteIfUnused(queue);
+    const nowMs = this.#engine.nowMs();
+    for (const address of this.#leaving) {
+      const { autoDeleteAddresses, autoDeleteAddressesDelay } = address.settings;
+      const isEmpty = !address.isDeleted && address.state.queues.length === 0;
+      if (!isEmpty || !address.state.autoCreated || !autoDeleteAddresses) {
+        this.#leaving.delete(address);
+      } else if (address.emptySinceMs > nowMs) address.emptySinceMs = nowMs;
+      else if (nowMs - address.emptySinceMs >= autoDeleteAddressesDelay) {
+        this.deleteAddress(address);
+      }
+    }
   }
 
   /**
    * Deletes a queue that was made automatically, has been consumed from, and was found empty and without
-   * consumers twice in a row; so a consumer that comes back soon finds it again. Source: Artemis,
-   * `QueueManagerImpl`, `auto-delete-queues`.
+   * consumers twice in a row, as long apart as it says; so a consumer that comes back soon finds it again. It may
+   * say that it need not be empty. Source: Artemis, `QueueManagerImpl`, `auto-delete-queues`.
    */
-  deleteIfUnused(queue: LiveQueue): void {
+  #deleteIfUnused(queue: LiveQueue): void {
     if (!this.mayDeleteAutomatically(queue) || !queue.wasConsumed) return;
     const { messageCount, pendingCount } = queue.state;
-    if (queue.consumers.length > 0 || messageCount > 0 || pendingCount > 0) {
-      queue.isUnused = false;
+    const { autoDeleteDelay, autoDeleteMessageCount } = queue.state.definition;
+    const countMax = autoDeleteMessageCount ?? 0;
+    const isHeld = messageCount > countMax && countMax !== -1;
+    if (queue.consumers.length > 0 || isHeld || pendingCount > 0) {
+      queue.unusedSinceMs = undefined;
       return;
     }
-    if (!queue.isUnused) {
-      queue.isUnused = true;
-      return;
-    }
-    this.deleteQueue(queue);
+    const nowMs = this.#engine.nowMs();
+    // The clock may have been set back.
+    if (queue.unusedSinceMs === undefined || queue.unusedSinceMs > nowMs) {
+      queue.unusedSinceMs = nowMs;
+    } else if (nowMs - queue.unusedSinceMs >= (autoDeleteDelay ?? 0)) this.deleteQueue(queue);
+  }
+
+  #leave(address: LiveAddress): void {
+    address.emptySinceMs = this.#engine.nowMs();
+    this.#leaving.add(address);
   }
 
   /** Whether the queue is one that goes when nobody needs it. */
@@ -257,6 +288,7 @@ export class Catalog {
   /** Deletes an address that has no queues. */
   deleteAddress(address: LiveAddress): void {
     address.isDeleted = true;
+    this.#leaving.delete(address);
     this.#addresses.delete(address.name);
     this.wildcards.remove(address);
     this.#engine.state.deleteAddress(address.state);
@@ -362,19 +394,6 @@ export class Catalog {
     return queue;
   }
 
-  /** Attributes are kept and reported back; which of them change nothing yet is said once a queue. */
-  #warnOfUnused(definition: QueueDefinition): void {
-    const unused = unusedAttributes.filter((name) => {
-      const value = definition[name];
-      return value !== null && value !== -1 && value !== 0;
-    });
-    if (unused.length === 0) return;
-    this.#engine.log.warn("A queue has attributes that this broker keeps but does not act on", {
-      queue: definition.name,
-      attributes: unused.join(" "),
-    });
-  }
-
   #keep(address: LiveAddress): void {
     this.#addresses.set(address.name, address);
     this.wildcards.add(address);
@@ -398,8 +417,3 @@ function checkCount(what: string, count: number, max: number): void {
   if (count < max) return;
   throw new EverholdError("EVH_ILLEGAL_STATE", `there are ${count} ${what}, which is the limit`);
 }
-
-const unusedAttributes = [
-  "autoDeleteDelay",
-  "autoDeleteMessageCount",
-] as const satisfies readonly (keyof QueueDefinition)[];

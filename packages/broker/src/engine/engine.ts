@@ -275,10 +275,8 @@ export class Engine implements JournalListener {
   /** Looks for what nobody asks for: expired messages, unused queues. Called every now and then. */
   scan(): void {
     if (this.#isHalted) return;
-    for (const queue of [...this.catalog.queues()]) {
-      this.slowConsumers.watch(queue);
-      this.catalog.deleteIfUnused(queue);
-    }
+    for (const queue of [...this.catalog.queues()]) this.slowConsumers.watch(queue);
+    this.catalog.deleteUnused();
     const expiring = [...this.catalog.queues()].filter((queue) => queue.state.expiringCount > 0);
     this.#expireSlice(expiring, new ScanCursor());
   }

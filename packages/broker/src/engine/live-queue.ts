@@ -76,8 +76,8 @@ export class LiveQueue {
   mayHoldMoved: boolean;
   /** Whether it has had a consumer, which makes it a candidate for automatic deletion. */
   wasConsumed = false;
-  /** Found unused by the last scan; deleted when the next one finds it unused again. */
-  isUnused = false;
+  /** When a scan found it unused first, of those that did so in a row. */
+  unusedSinceMs: number | undefined;
 
   constructor(
     state: QueueState,
@@ -154,7 +154,7 @@ export class LiveQueue {
     this.consumers.splice(index, 0, consumer);
     this.#markPriorities();
     if (consumer.cursor !== undefined) this.cursorCount += 1;
-    this.isUnused = false;
+    this.unusedSinceMs = undefined;
     if (consumer.isBrowser) return;
     this.takerCount += 1;
     this.wasConsumed = true;
@@ -243,7 +243,8 @@ export class LiveAddress {
   /** Where the next round of anycast queues begins. */
   rotation = 0;
   isDeleted = false;
-  isUnused = false;
+  /** When it lost its last queue. */
+  emptySinceMs = 0;
   /** Its queues were paused, those that come as well. */
   isPaused = false;
   /** Messages that went to a queue, and those that went to none, since the broker started. */
