@@ -23,7 +23,8 @@ export type JavaClient =
   | "jakarta-2.54"
   | "jakarta-2.56"
   | "spring-6.2"
-  | "strangers-2.44";
+  | "strangers-2.44"
+  | "xa-2.44";
 
 /** The Artemis clients whose conversations are kept as test data, without frameworks above them. */
 export const artemisClients = ["javax-2.31", "jakarta-2.44", "jakarta-2.54"] as const;
@@ -63,6 +64,7 @@ const classpathGoal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:bu
 const ownFolders: Readonly<Partial<Record<JavaClient, readonly string[]>>> = {
   "spring-6.2": ["spring"],
   "strangers-2.44": ["strangers"],
+  "xa-2.44": ["xa"],
 };
 const javaFolder = join(interopFolder, "java");
 

@@ -28,6 +28,13 @@ export function isCoveredBy(known: KnownDifference, found: StepDifference): bool
 const sections: Readonly<Record<string, readonly KnownDifference[]>> = {
   "Safer, or clearer": [
     {
+      what: "Answers about branches of distributed transactions have texts of our own; their codes are the same.",
+      why: "Texts are for people.",
+      programs: /branch/,
+      steps: /^SESS_XA_/,
+      paths: /\.answers\.\d+\.message$/,
+    },
+    {
       what: "A branch of a distributed transaction that did nothing is prepared as read-only (3); Artemis answers 0 and waits for the second phase.",
       why: "There is nothing to decide, so neither side has to remember it.",
       programs: /^a branch that did nothing/,
