@@ -154,10 +154,10 @@ final class Branches {
     }
   }
 
-  private static long found(Xid[] xids, Xid xid) {
-    return Arrays.stream(xids)
-        .filter(one -> Arrays.equals(one.getGlobalTransactionId(), xid.getGlobalTransactionId()))
-        .count();
+  private static int found(Xid[] xids, Xid xid) {
+    byte[] id = xid.getGlobalTransactionId();
+    return (int)
+        Arrays.stream(xids).filter(one -> Arrays.equals(one.getGlobalTransactionId(), id)).count();
   }
 
   private static void code(int expected, String what, Check.Action action) throws Exception {

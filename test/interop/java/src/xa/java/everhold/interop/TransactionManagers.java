@@ -303,7 +303,7 @@ final class TransactionManagers {
     }
 
     @Override
-    public void close() throws Exception {
+    public void close() throws SQLException {
       try {
         jms.close();
       } catch (JMSException error) {
