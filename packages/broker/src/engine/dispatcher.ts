@@ -262,8 +262,8 @@ export class Dispatcher {
       const { bytes, view, offset } = this.#body;
       const moved = queue.provenanceOf(row);
       const end = offset + row.messageLength;
-      const count = toldCount(consumer, row);
-      if (selector.matches(bytes, view, offset, end, moved, count)) return key;
+      const told = toldCount(consumer, row);
+      if (selector.matches(bytes, view, offset, end, moved, told)) return key;
     }
     consumer.isScanUnfinished = true;
     this.#engine.touchLater(queue);

@@ -112,7 +112,8 @@ export class SubscriptionIndex<Queue extends FilteredQueue> {
     }
     const { name, keys } = group.equality;
     let groups = this.#byName.get(name);
-    if (groups === undefined) this.#byName.set(name, (groups = new Map()));
+    if (groups === undefined)
+      this.#byName.set(name, (groups = new Map<EqualityKey, Groups<Queue>>()));
     for (const key of keys) {
       const sameKey = groups.get(key);
       if (sameKey === undefined) groups.set(key, new Set([group]));
