@@ -137,7 +137,12 @@ export const redeliveryRules: RuleGroup = {
         "Blocking may hold a whole queue or only the message's group.",
         "Where messages are grouped only the group is held.",
       ],
-      { open: "blocking holds the queue." },
+      {
+        tests: [
+          "blocking redelivery holds the rest of the message's group, and no other",
+          "what a group waits for may be deleted, and a restart keeps it waiting",
+        ],
+      },
     ),
   ],
 };

@@ -244,14 +244,14 @@ export class Dispatcher {
     for (let count = 0; count < limits.filterRowsPerStep; count += 1) {
       const key = queue.state.scan(cursor, commit, false);
       if (key === noKey) return key;
+      const group = groups === undefined ? 0 : queue.state.groupOf(key);
       if (queue.hasHolds && !consumer.isBrowser && queue.isHeldBack(key)) {
+        // Other groups go on; consumers look again when the message before it has come or gone.
+        if (group !== 0) continue;
         cursor.rewind(key);
         return noKey;
       }
-      if (groups !== undefined) {
-        const group = queue.state.groupOf(key);
-        if (group !== 0 && !groups.admits(group, key, consumer)) continue;
-      }
+      if (group !== 0 && groups?.admits(group, key, consumer) === false) continue;
       if (selector === undefined) return key;
       const row = this.#row;
       queue.state.read(key, row);

@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { packets } from "@everhold/wire";
 
+import type { SomeSettings } from "../settings/setting-table.ts";
 import { crashAndRestart, startBroker } from "../testing/test-broker.test-support.ts";
 import {
   messageOf,
@@ -14,8 +15,11 @@ import {
 
 type QueueChoices = Parameters<TestClient["createQueue"]>[0];
 
-async function brokerWith(choices: QueueChoices = {}): Promise<TestClient> {
-  const { world } = await startBroker();
+async function brokerWith(
+  choices: QueueChoices = {},
+  settings: SomeSettings = {},
+): Promise<TestClient> {
+  const { world } = await startBroker({ addressSettings: { "#": settings } });
   const client = await TestClient.open(world);
   await client.createQueue(choices);
   return client;
@@ -245,4 +249,74 @@ test("groups hold after a restart", async () => {
   const again = await TestClient.open(client.world);
   await consumeWith(again, 2);
   assert.deepEqual(await byConsumer(again), ["0:a1", "0:a2", "1:b1", "1:b2"]);
+});
+
+test("blocking redelivery holds the rest of the message's group, and no other", async () => {
+  const settings: SomeSettings = { redeliveryDelay: 1000, redeliveryMode: "blocking" };
+  const client = await brokerWith({}, settings);
+  await client.createSession({ name: "tx", sessionChannelId: 11, autoCommitAcks: false });
+  client.frames.length = 0;
+  await publish(client, "a1 a2 b1 a3 b2");
+  await send(client, "a high", { ...ofGroup("a"), priority: 9 });
+  await send(client, "low a", { ...ofGroup("a"), priority: 1 });
+  await client.consume("q", { credits: 1 }, 11);
+  assert.deepEqual(await client.texts(), ["a high"]);
+  client.send(packets.flowToken, 11, { consumerId: 0, credits: 0 });
+  client.send(packets.flowToken, 11, { consumerId: 0, credits: 1 });
+  const failed = await client.delivery();
+  assert.equal(textOf(failed), "a1");
+  // Both fail: it acknowledges what was delivered before as well.
+  client.acknowledge(failed.messageId, 0, true, 11);
+  await client.expect(packets.nullResponse);
+  client.send(packets.rollback, 11, { considerLastMessageAsDelivered: false });
+  await client.expect(packets.nullResponse);
+  client.send(packets.flowToken, 11, { consumerId: 0, credits: -1 });
+  assert.deepEqual(await client.texts(), ["b1", "b2"]);
+  await client.world.pass(1_000);
+  assert.deepEqual(await client.texts(), ["a high", "a1", "a2", "a3", "low a"]);
+});
+
+test("what a group waits for may be deleted, and a restart keeps it waiting", async () => {
+  const settings: SomeSettings = { redeliveryDelay: 60_000, redeliveryMode: "blocking" };
+  const client = await brokerWith({}, settings);
+  await publish(client, "a1 a2 b1");
+  await client.createSession({ name: "tx", sessionChannelId: 11, autoCommitAcks: false });
+  client.frames.length = 0;
+  await client.consume("q", { credits: 1 }, 11);
+  const failed = await client.delivery();
+  client.acknowledge(failed.messageId, 0, true, 11);
+  await client.expect(packets.nullResponse);
+  client.send(packets.rollback, 11, { considerLastMessageAsDelivered: false });
+  await client.expect(packets.nullResponse);
+  const broker = await crashAndRestart(client.world, { addressSettings: { "#": settings } });
+  const again = await TestClient.open(client.world);
+  await again.consume("q");
+  assert.deepEqual(await again.texts(), ["b1"]);
+  const removed = broker.management.invoke("queue.q", "removeMessage", [failed.messageId]);
+  assert.equal(removed.value, true);
+  assert.deepEqual(await again.texts(), ["a2"]);
+});
+
+test("people see whose the groups are, and may take them away", async () => {
+  const { world, broker } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  await consumeWith(client, 2);
+  await publish(client, "a1 b1");
+  client.frames.length = 0;
+  const { value } = broker.management.invoke("queue.q", "listGroupsAsJSON", []);
+  assert.ok(Array.isArray(value));
+  assert.deepEqual(
+    value.map((one) => [Object(one).groupID, Object(one).consumerID]),
+    [
+      ["a", 0],
+      ["b", 1],
+    ],
+  );
+  assert.equal(broker.management.read("queue.q", "GroupCount").value, 2);
+  broker.management.invoke("queue.q", "resetGroup", ["b"]);
+  await publish(client, "b2 a2");
+  assert.deepEqual(await byConsumer(client), ["0:b2", "0:a2"]);
+  broker.management.invoke("queue.q", "resetAllGroups", []);
+  assert.equal(broker.management.read("queue.q", "GroupCount").value, 0);
 });

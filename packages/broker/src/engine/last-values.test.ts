@@ -234,3 +234,18 @@ test("a key that is too long is refused, and the next send works", async () => {
   await client.publish("q", "2", ofValue("x".repeat(1_024)));
   assert.deepEqual(await browse(client), ["2"]);
 });
+
+test("what is moved to a last-value queue is the newest of its value", async () => {
+  const { client, broker } = await brokerWith();
+  await publish(client, "a1 b1");
+  await client.createQueue({ address: "other" });
+  client.post(messageOf("other", { text: "a2", ...ofValue("a") }));
+  await client.expect(packets.nullResponse);
+  const moved = broker.management.invoke("queue.other", "moveMessages", [null, "q"]);
+  assert.equal(await moved.value, 1);
+  assert.deepEqual(await browse(client), ["b1", "a2"]);
+  await publish(client, "a3");
+  assert.deepEqual(await browse(client), ["b1", "a3"]);
+  const again = await crashAndRestart(client.world);
+  assert.equal(countOf(again), 2);
+});

@@ -55,6 +55,8 @@ export class LiveQueue {
   newestPosition = 0;
   /** Messages that those behind them wait for; undefined for none. */
   #holds: Holds | undefined;
+  /** Those that only the rest of their message group waits for, by group. */
+  #groupHolds: Map<number, Holds> | undefined;
   /** Who gets which message group; made with the first message of one. */
   groups: MessageGroups | undefined;
   /** Says when the queue may begin to hand out; `undefined` for always. */
@@ -132,9 +134,8 @@ export class LiveQueue {
    * those that are for it.
    */
   beginGroups(): void {
-    const { groupBuckets, isExclusive, isNonDestructive } = this.traits;
-    if (groupBuckets === 0 || isExclusive || isNonDestructive) return;
-    this.groups = new MessageGroups(groupBuckets);
+    if (!tellsGroups(this.traits)) return;
+    this.groups = new MessageGroups(this.traits.groupBuckets);
     for (const consumer of this.consumers) {
       if (consumer.cursor !== undefined) continue;
       consumer.cursor = new ScanCursor();
@@ -167,21 +168,49 @@ export class LiveQueue {
 
   /** Whether messages may wait for one before them that comes again later. */
   get hasHolds(): boolean {
-    return this.#holds !== undefined;
+    return this.#holds !== undefined || this.#groupHolds !== undefined;
   }
 
   /** What stands behind a message that was delayed waits for it. */
   hold(key: number): void {
+    const group = this.#groupOf(key);
+    if (group !== 0) {
+      this.#groupHolds ??= new Map();
+      const holds = this.#groupHolds.get(group) ?? new Holds(this.state);
+      this.#groupHolds.set(group, holds);
+      holds.add(key);
+      return;
+    }
     this.#holds ??= new Holds(this.state);
     this.#holds.add(key);
   }
 
   /** Whether a message waits for one before it. */
   isHeldBack(key: number): boolean {
+    const group = this.#groupOf(key);
+    if (group !== 0) return this.#isHeldInGroup(key, group);
     if (this.#holds === undefined) return false;
     const first = this.#holds.first();
     if (first < 0) this.#holds = undefined;
     return first >= 0 && this.state.isBefore(first, key);
+  }
+
+  #isHeldInGroup(key: number, group: number): boolean {
+    const first = this.#groupHolds?.get(group)?.first() ?? -1;
+    if (first >= 0) return this.state.isBefore(first, key);
+    this.#groupHolds?.delete(group);
+    if (this.#groupHolds?.size === 0) this.#groupHolds = undefined;
+    return false;
+  }
+
+  /** The group that a message waits with; 0 where groups are not told apart. */
+  #groupOf(key: number): number {
+    return tellsGroups(this.traits) ? this.state.groupOf(key) : 0;
+  }
+
+  /** Consumers look again at what they passed over. */
+  lookAgain(): void {
+    for (const consumer of this.consumers) if (!consumer.isBrowser) consumer.cursor?.reset();
   }
 
   /** What is to be said of a row besides what its message says; nothing when it was sent here. */
@@ -329,6 +358,11 @@ export class LiveAddress {
 function removeFrom(queues: LiveQueue[], queue: LiveQueue): void {
   const index = queues.indexOf(queue);
   if (index >= 0) queues.splice(index, 1);
+}
+
+/** Whether messages of one group go to one consumer. */
+function tellsGroups({ groupBuckets, isExclusive, isNonDestructive }: QueueTraits): boolean {
+  return groupBuckets !== 0 && !isExclusive && !isNonDestructive;
 }
 
 /** Whether something may hold back what a queue hands out. */

@@ -56,7 +56,9 @@ export class Redelivery {
 
   /** A message leaves the queue by a way of its own: others may have waited for it. */
   mayRelease(queue: LiveQueue): void {
-    if (queue.hasHolds) this.#engine.touch(queue);
+    if (!queue.hasHolds) return;
+    if (queue.groups !== undefined) queue.lookAgain();
+    this.#engine.touch(queue);
   }
 
   /**
@@ -113,6 +115,7 @@ export class Redelivery {
   showDue(queue: LiveQueue, key: number): void {
     if (queue.isDeleted || !queue.state.isScheduled(key)) return;
     queue.state.showDue(key);
+    this.mayRelease(queue);
     if (queue.limitsItself) this.#engine.retention.returned(queue, key);
     this.#offerAgain(queue, key);
   }

@@ -1,3 +1,4 @@
+import { laneCountMax } from "../state/row-key.ts";
 import type { StoredTransaction } from "../state/stored-transaction.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveAddress } from "./live-queue.ts";
@@ -10,11 +11,15 @@ export function commitStored(
 ): void {
   const added = engine.state.transactions.commit(stored, isHeuristic);
   const routed = new Map<LiveAddress, number>();
-  for (const { queue: state, count } of added) {
+  for (const { queue: state, key, count } of added) {
     const queue = engine.catalog.findQueue(state.definition.name);
     if (queue === undefined) continue;
     queue.counts.addedTotal += count;
-    if (queue.limitsItself) engine.retention.added(queue);
+    if (queue.limitsItself) {
+      for (let index = 0; index < count; index += 1) {
+        engine.retention.addedUnread(queue, key + index * laneCountMax);
+      }
+    }
     engine.rowAdded(queue);
     const { address } = queue;
     routed.set(address, Math.max(count, routed.get(address) ?? 0));

@@ -22,6 +22,7 @@ import {
   type ResultType,
 } from "./operation.ts";
 import { queueAttributes } from "./queue-attributes.ts";
+import { groupOperations, queueKindAttributes } from "./queue-kind-attributes.ts";
 import { queueOperations } from "./queue-operations.ts";
 
 /** What there is to read and to do of one kind of resource. */
@@ -40,7 +41,10 @@ export const managementTable: {
 } = {
   broker: { attributes: brokerAttributes, operations: brokerOperations },
   address: { attributes: addressAttributes, operations: addressOperations },
-  queue: { attributes: queueAttributes, operations: queueOperations },
+  queue: {
+    attributes: [...queueAttributes, ...queueKindAttributes],
+    operations: [...queueOperations, ...groupOperations],
+  },
   divert: { attributes: divertAttributes, operations: [] },
   acceptor: { attributes: acceptorAttributes, operations: [] },
 };

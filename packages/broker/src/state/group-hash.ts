@@ -9,3 +9,12 @@ export function groupHash(view: DataView, start: number, end: number): number {
   // 0 stands for no group.
   return hash === 0 ? 1 : hash >>> 0;
 }
+
+/** As {@link groupHash} for an id as a text. */
+export function groupHashOf(id: string): number {
+  const view = new DataView(new ArrayBuffer(id.length * 2));
+  for (let index = 0; index < id.length; index += 1) {
+    view.setUint16(index * 2, id.charCodeAt(index), true);
+  }
+  return groupHash(view, 0, view.byteLength);
+}
