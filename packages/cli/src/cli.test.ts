@@ -18,6 +18,7 @@ describe("the command line without a broker", { concurrency: 2 }, () => {
       "consume",
       "browse",
       "queue",
+      "dlq",
       "settings",
       "data",
       "version",

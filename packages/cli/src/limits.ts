@@ -10,6 +10,14 @@ export const limits = {
   openTimeoutMs: 30_000,
   /** Milliseconds between two pictures of `queue stat --watch`. */
   watchIntervalMs: 1_000,
+  /** Milliseconds between two looks at how far a retry or purge is. */
+  progressIntervalMs: 200,
+  /** Milliseconds that a retry or purge may take; large ones take minutes. Then the command fails, and the broker goes on. */
+  managementTimeoutMs: 3_600_000,
+  /** Messages that `dlq show` shows when it is not told how many. */
+  deadLettersShownDefault: 20,
+  /** Messages that brokers list at once. More are a wrong command line. */
+  deadLettersShownMax: 200,
   /** Messages that `browse` shows when it is not told how many. */
   browseCountDefault: 100,
 } as const;

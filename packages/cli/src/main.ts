@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { addBrowseCommand } from "./commands/browse.ts";
 import { addConsumeCommand } from "./commands/consume.ts";
 import { addDataCommand } from "./commands/data.ts";
+import { addDlqCommand } from "./commands/dlq.ts";
 import { addQueueCommand } from "./commands/queue.ts";
 import { addRunCommand } from "./commands/run.ts";
 import { addSendCommand } from "./commands/send.ts";
@@ -41,6 +42,7 @@ function createProgram(terminal: Terminal): Command {
   addConsumeCommand(program, context);
   addBrowseCommand(program, context);
   addQueueCommand(program, context);
+  addDlqCommand(program, context);
   addSettingsCommand(program, context);
   addDataCommand(program, context);
   addVersionCommand(program, context);
@@ -73,6 +75,7 @@ Examples:
   everhold consume orders --count 1
   everhold consume orders --json > kept.ndjson  and back: everhold send orders --file kept.ndjson
   everhold queue stat --watch
+  everhold dlq retry DLQ --filter "_AMQ_ORIG_QUEUE = 'orders'"
 
 Exit codes:
   0 done   1 failed   2 wrong command line   3 --timeout passed before --count messages came

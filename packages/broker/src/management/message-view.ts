@@ -60,6 +60,10 @@ export function propertyText({ row, body }: VisitedMessage, name: string): strin
   const message = readMessage(
     new ByteReader(body.bytes.subarray(offset, offset + row.messageLength)),
   );
+  if (row.origin !== "") {
+    const shown = shownOrigin(row, message)[name];
+    if (shown !== undefined) return String(shown);
+  }
   const value = message.properties.get(name)?.value;
   return value === undefined || value === null ? null : String(value);
 }
