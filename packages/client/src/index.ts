@@ -16,6 +16,7 @@ export type { QueueKind } from "./core/queue-kind.ts";
 export type { ConnectionEvent, ConnectionEventOf, ConnectionEvents } from "./events.ts";
 export { limits as clientLimits } from "./limits.ts";
 export type { Body } from "./message/body.ts";
+export type { StreamBody } from "./message/stream-body.ts";
 export {
   typed,
   type Properties,

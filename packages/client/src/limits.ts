@@ -23,6 +23,10 @@ export const limits = {
    * larger one is refused by `send()` with EVH_FRAME_TOO_LARGE.
    */
   messageBytesMax: 16 * 1024 * 1024 - 64 * 1024,
+  /** Bytes that wait for the network above which the next part of a streamed body waits, too. */
+  uploadQueuedBytesMax: 1024 * 1024,
+  /** Bytes for headers and properties beside a body of bytes; one that leaves less of a frame is streamed. */
+  headersBytesMax: 64 * 1024,
   /** Bytes of a body in parts that nobody has read, above which no more are let in beyond the window. */
   unreadBytesMax: 256 * 1024,
   /** Bytes of a body in parts that is put together in memory. A larger one is handed out as a stream. */

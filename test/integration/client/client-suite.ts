@@ -5,6 +5,7 @@ import { deliveryTests } from "../delivery/delivery-suite.ts";
 import { SuiteContext, type BrokerUnderTest } from "./broker-under-test.ts";
 import { closingTests } from "./closing.suite.ts";
 import { flowTests } from "./flow.suite.ts";
+import { largeTests } from "./large.suite.ts";
 import { messageTests } from "./messages.suite.ts";
 import { outageTests } from "./outages.suite.ts";
 import { queueTests } from "./queues.suite.ts";
@@ -31,6 +32,7 @@ export function clientSuite(target: BrokerUnderTest): void {
     describe("queues of every kind", () => queueKindTests(context));
     describe("requests", () => requestTests(context));
     describe("flow control and sizes", () => flowTests(context));
+    describe("large messages", () => largeTests(context));
     describe("closing and giving up", () => closingTests(context));
     describe("outages", () => outageTests(context));
     describe("rules of delivery", () => deliveryTests(context));

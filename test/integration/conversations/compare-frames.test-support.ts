@@ -84,11 +84,15 @@ function fieldsOf(frame: Uint8Array, version: number): Map<string, string> {
       const { body, ...headers } = readMessage(new ByteReader(value));
       fields.set("body", headers.type === 3 ? String(decodeTextBody(body)) : textOf(body));
       addHeaders(fields, headers);
-    } else if (id === packets.receiveLarge.id && value instanceof Uint8Array) {
+    } else if (isLargeHead(id) && value instanceof Uint8Array) {
       addHeaders(fields, readHeaders(new ByteReader(value)));
     } else addField(fields, name, value);
   }
   return fields;
+}
+
+function isLargeHead(id: number): boolean {
+  return id === packets.receiveLarge.id || id === packets.sendLarge.id;
 }
 
 function addHeaders(fields: Map<string, string>, headers: MessageHeaders): void {

@@ -107,6 +107,21 @@ describe("a large message", () => {
     assert.equal(again.body.length, 300_000);
   });
 
+  test("stands still while its session is stopped", async () => {
+    const { world } = await startBroker();
+    const client = await TestClient.open(world);
+    await client.createQueue();
+    sendLarge(client, largeBytes(300_000));
+    await client.expect(packets.nullResponse);
+    await client.consume("q", { credits: 1 });
+    client.frames.length = 0;
+    client.send(packets.sessionStop, 10, {});
+    client.send(packets.flowToken, 10, { consumerId: 0, credits: 1_000_000 });
+    assert.deepEqual(await client.names(), ["NULL_RESPONSE"]);
+    client.send(packets.sessionStart, 10, {});
+    assert.equal((await client.names()).length, 3);
+  });
+
   test("goes to another consumer when the first one closes half-way", async () => {
     const { world } = await startBroker();
     const client = await TestClient.open(world);

@@ -30,7 +30,7 @@ class LargeDelivery {
  *
  *     begin ──▶ sending ──▶ over          sending ──consumer ends, rolls back──▶ over
  *                │   ▲
- *     no credit, connection full, reading
+ *     session stopped, no credit, connection full, reading
  */
 export class LargeDeliveries {
   readonly #engine: Engine;
@@ -96,6 +96,8 @@ export class LargeDeliveries {
   }
 
   #mayGoOn(consumer: Consumer): boolean {
+    // A client that gives back what it holds stops its session first, and expects nothing more.
+    if (!consumer.isBrowser && !consumer.session.isStarted) return false;
     if (!consumer.isUnlimited && consumer.credits <= 0) return false;
     const { link } = consumer.session.sink;
     if (link.isWritable) return true;

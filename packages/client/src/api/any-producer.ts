@@ -1,4 +1,5 @@
 import type { Body } from "../message/body.ts";
+import type { StreamBody } from "../message/stream-body.ts";
 import type { Routing, SendOptions } from "../message/send-options.ts";
 import { limits } from "../limits.ts";
 import type { Producer, ProducerOptions } from "./producer.ts";
@@ -22,7 +23,7 @@ export class AnyProducer {
   }
 
   /** As {@link Producer.send}. @throws TypeError where the address is no name */
-  send(address: string, body: Body, options: SendToOptions = {}): Promise<void> {
+  send(address: string, body: Body | StreamBody, options: SendToOptions = {}): Promise<void> {
     const { routing = "anycast", ...sendOptions } = options;
     const key = `${routing} ${address}`;
     let producer = this.#producers.get(key);

@@ -10,6 +10,7 @@ import {
 import type { ConnectionEvent, ConnectionEventOf, ConnectionEvents } from "../events.ts";
 import { limits } from "../limits.ts";
 import type { Body } from "../message/body.ts";
+import type { StreamBody } from "../message/stream-body.ts";
 import type { Message } from "../receive/message.ts";
 import { flavours } from "../session/core-session.ts";
 import { checkTimeout, deadlineIn, waitFor, type WaitOptions } from "../waiting.ts";
@@ -71,7 +72,7 @@ export class Connection implements AsyncDisposable {
   }
 
   /** Sends to whatever address it names, as a producer for that address would. */
-  async send(address: string, body: Body, options?: SendToOptions): Promise<void> {
+  async send(address: string, body: Body | StreamBody, options?: SendToOptions): Promise<void> {
     await this.#anyProducer.send(address, body, options);
   }
 
@@ -221,6 +222,7 @@ export class Connection implements AsyncDisposable {
       await Promise.all([...this.#consumers].map((consumer) => drainConsumer(consumer)));
       core.endSends();
       await core.base.outbox.idle();
+      await Promise.allSettled(core.streamSends);
     };
     await waitFor(core.ports, { deadlineMs, signal: wait.signal }, subject, work());
     await this.close();

@@ -4,7 +4,14 @@ import { checkAsyncSend, checkAsyncSendWindow, checkSendTimeout } from "../optio
 import { AsyncSends } from "../send/async-sends.ts";
 import { isAsyncSend, type AsyncSend } from "../send/send-decision.ts";
 import type { SendManner } from "../send/pending-send.ts";
-import { encodeMessage } from "../message/encode-message.ts";
+import { encodeMessage, type EncodedMessage } from "../message/encode-message.ts";
+import {
+  bodySource,
+  isStreamed,
+  type BodySource,
+  type StreamBody,
+} from "../message/stream-body.ts";
+import { sendInOwnSession } from "../send/stream-send.ts";
 import type { Body } from "../message/body.ts";
 import type { MessageOptions, Routing, SendOptions, SendTarget } from "../message/send-options.ts";
 import type { CoreSession } from "../session/core-session.ts";
@@ -23,7 +30,7 @@ export interface ProducerOptions extends MessageOptions {
 
 /** A message and how it is sent, for {@link Producer.sendBatch}. */
 export interface OutgoingMessage extends MessageOptions {
-  readonly body: Body;
+  readonly body: Body | StreamBody;
 }
 
 /** Sends messages to one address. */
@@ -36,9 +43,15 @@ export interface Producer extends AsyncDisposable {
    * Where `asyncSend` says so it settles as it leaves, and `error` events tell what was refused.
    * The body may be changed once this has returned.
    *
+   * A body that is a stream, and bytes of more than 16 MiB - 128 KiB, are read as they are sent, in memory that
+   * does not depend on their size. Outside a transaction such a message travels in a session of its own, and what
+   * is sent meanwhile may overtake it; it settles when the broker has it safe, whatever `asyncSend` says. Where the
+   * connection breaks before, it is sent again from its beginning if it is durable and its body is bytes or a
+   * function that gives the stream anew; else it is rejected, with the outcome `none` while it had not left whole.
+   *
    * @throws EverholdError its `outcome` says whether the broker may have the message
    */
-  send(body: Body, options?: SendOptions): Promise<void>;
+  send(body: Body | StreamBody, options?: SendOptions): Promise<void>;
   /** Sends all of them at once; settles when the broker has all, rejects with the first error. */
   sendBatch(messages: Iterable<OutgoingMessage>): Promise<void>;
   /** Settles when the broker has answered what was sent, or nobody will; later sends are rejected with EVH_CLOSED. */
@@ -92,8 +105,9 @@ export class SessionProducer implements Producer {
     this.#onClose = onClose;
   }
 
-  send(body: Body, options?: SendOptions): Promise<void> {
+  send(body: Body | StreamBody, options?: SendOptions): Promise<void> {
     if (this.#closed || !this.#core.takesSends) return Promise.reject(this.#closedError());
+    if (isStreamed(body)) return this.#track(this.#sendStream(bodySource(body), options));
     const { outbox, transaction } = this.#session;
     let sent: Promise<void>;
     try {
@@ -119,9 +133,7 @@ export class SessionProducer implements Producer {
     } catch (error) {
       return Promise.reject(error);
     }
-    this.#pendingCount += 1;
-    sent.then(this.#onSettled, this.#onSettled);
-    return sent;
+    return this.#track(sent);
   }
 
   async sendBatch(messages: Iterable<OutgoingMessage>): Promise<void> {
@@ -144,6 +156,45 @@ export class SessionProducer implements Producer {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #track(sent: Promise<void>): Promise<void> {
+    this.#pendingCount += 1;
+    sent.then(this.#onSettled, this.#onSettled);
+    return sent;
+  }
+
+  /** In a transaction its place is among the other sends; elsewhere nothing is to wait for it. */
+  async #sendStream(source: BodySource, options: SendOptions | undefined): Promise<void> {
+    const wait = this.#waitOf(options);
+    const { transaction } = this.#session;
+    if (transaction !== undefined) {
+      const message = this.#encodeHead(this.#session, source, options);
+      transaction.onWork();
+      return this.#session.outbox.send(this.#target, message, wait);
+    }
+    const sending = sendInOwnSession(this.#core, this.#target, wait, (session) =>
+      this.#encodeHead(session, source, options),
+    );
+    const { streamSends } = this.#core;
+    streamSends.add(sending);
+    try {
+      await sending;
+    } finally {
+      streamSends.delete(sending);
+    }
+  }
+
+  #encodeHead(
+    session: CoreSession,
+    source: BodySource,
+    options: SendOptions | undefined,
+  ): EncodedMessage {
+    // One that is never repeated needs no mark, and a number of a row that is not used would leave a gap.
+    const mark = source.isRepeatable ? session.outbox.mark : undefined;
+    const target = { ...this.#target, mark, markBesideId: this.#core.keepsMarks };
+    const merged = { ...this.#defaults, ...options };
+    return { ...encodeMessage(this.#core.origin, target, new Uint8Array(0), merged), source };
   }
 
   #waitOf(options: SendOptions | undefined): WaitOptions | undefined {

@@ -3,6 +3,7 @@ import { packets } from "@everhold/wire";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import { readNull } from "../core/channel.ts";
 import type { Body } from "../message/body.ts";
+import type { StreamBody } from "../message/stream-body.ts";
 import type { CoreSession } from "../session/core-session.ts";
 import { IntakeConsumer, type Consumer, type ConsumerOptions } from "./consumer.ts";
 import {
@@ -26,7 +27,7 @@ export interface Session extends AsyncDisposable {
   /** As of the connection; in a transaction `send()` settles when the message has left. */
   producer(address: string, options?: ProducerOptions): Producer;
   /** Sends to whatever address it names, as a producer for that address would. */
-  send(address: string, body: Body, options?: SendToOptions): Promise<void>;
+  send(address: string, body: Body | StreamBody, options?: SendToOptions): Promise<void>;
   /** As of the connection; in a transaction `ack()` settles when it has left, and takes effect with `commit()`. */
   consumer<T = unknown>(queue: string, options?: ConsumerOptions): Consumer<T>;
   subscribe<T = unknown>(topic: string, options?: SubscribeOptions): Consumer<T>;
@@ -46,7 +47,7 @@ export interface Session extends AsyncDisposable {
 /** What `transaction(work)` gives to the work. Everything done through it takes effect together. */
 export interface Transaction {
   /** Settles when the message has left; it is delivered after the commit. */
-  send(address: string, body: Body, options?: SendToOptions): Promise<void>;
+  send(address: string, body: Body | StreamBody, options?: SendToOptions): Promise<void>;
   producer(address: string, options?: ProducerOptions): Producer;
   /** A consumer whose acknowledgements belong to the transaction; it is closed with it. */
   consumer<T = unknown>(queue: string, options?: ConsumerOptions): Consumer<T>;
@@ -82,7 +83,7 @@ export class ClientSession implements Session, Transaction {
     return new SessionProducer(this.#core, this.#session, address, options);
   }
 
-  async send(address: string, body: Body, options?: SendToOptions): Promise<void> {
+  async send(address: string, body: Body | StreamBody, options?: SendToOptions): Promise<void> {
     await this.#anyProducer.send(address, body, options);
   }
 

@@ -60,6 +60,8 @@ export class ConnectionCore {
   readonly base: CoreSession;
   /** Names of what the broker can beyond CORE, e.g. `mark/1`; `undefined`: it is not Everhold. */
   features: ReadonlySet<string> | undefined;
+  /** Sends whose bodies are streamed, each in a session of its own. */
+  readonly streamSends = new Set<Promise<void>>();
   readonly #sessions = new Set<CoreSession>();
   readonly #ending = new AbortController();
   readonly #backoff: Backoff;
@@ -88,6 +90,7 @@ export class ConnectionCore {
       ports,
       producerWindowBytes: options.producerWindowBytes,
       sendBufferBytes: options.sendBufferBytes,
+      minLargeMessageBytes: options.minLargeMessageBytes,
       confirmationWindowBytes: options.confirmationWindowBytes,
       clientId: options.clientId,
       nextChannelId: () => this.#nextChannelId++,

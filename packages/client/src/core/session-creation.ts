@@ -27,14 +27,14 @@ export interface SessionRequest extends SessionFlavour {
   readonly password: string | undefined;
   readonly clientId: string | undefined;
   readonly confirmationWindowBytes: number;
+  /** Bodies above this go and come in parts of as many bytes. */
+  readonly minLargeMessageBytes: number;
 }
 
 /** The oldest version that this client falls back to: the first with correlation ids. */
 const versionMin = 130;
 /** The first version in which CREATESESSION_V2 exists. */
 const createSessionV2Since = 131;
-/** Bodies above this arrive in parts. */
-const minLargeMessageBytes = 102_400;
 
 const administrationChannel = 1;
 
@@ -153,7 +153,7 @@ export class SessionCreation implements ChannelHandler {
       version,
       username: request.username ?? null,
       password: request.password ?? null,
-      minLargeMessageSize: minLargeMessageBytes,
+      minLargeMessageSize: request.minLargeMessageBytes,
       xa: false,
       autoCommitSends: request.autoCommitSends,
       autoCommitAcks: request.autoCommitAcks,

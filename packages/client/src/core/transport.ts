@@ -62,6 +62,7 @@ export class Transport implements LinkHandler {
   readonly #spareBuffers: Uint8Array[] = [];
   readonly #turnTasks: (() => void)[] = [];
   readonly #writer = new ByteWriter(limits.outputBufferBytes);
+  readonly #drainWaiters: (() => void)[] = [];
   #listener: TransportListener | undefined;
   #onTopology: (() => void) | undefined;
   #lostError: EverholdError | undefined;
@@ -96,6 +97,17 @@ export class Transport implements LinkHandler {
   /** Bytes that wait for the network. */
   get queuedBytes(): number {
     return this.#link.queuedBytes + this.#writer.offset;
+  }
+
+  /** Whether so much waits for the network that what is large had better wait as well. */
+  get isFull(): boolean {
+    return this.#link.queuedBytes >= limits.uploadQueuedBytesMax;
+  }
+
+  /** Calls `done` once nothing waits for the network, or the connection is gone. Only when it is full. */
+  whenDrained(done: () => void): void {
+    if (this.#lostError === undefined) this.#drainWaiters.push(done);
+    else done();
   }
 
   /** Says hello and calls `onTopology` once the broker has told its whole topology. */
@@ -169,7 +181,8 @@ export class Transport implements LinkHandler {
   }
 
   onDrained(): void {
-    // Sends are bounded by credits and by the send buffer; nothing waits for this.
+    // Other sends are bounded by credits and by the send buffer.
+    for (const done of this.#drainWaiters.splice(0)) done();
   }
 
   onClosed(error: Error | undefined): void {
@@ -287,6 +300,7 @@ export class Transport implements LinkHandler {
     const channels = [...this.#channels.values()];
     this.#channels.clear();
     for (const channel of channels) channel.onLost(error);
+    for (const done of this.#drainWaiters.splice(0)) done();
     this.#listener?.onLost(error);
   }
 }

@@ -11,6 +11,7 @@ import {
 import { limits } from "../limits.ts";
 import { bodyType, isJsonBody, jsonContentType, writeBody, type Body } from "./body.ts";
 import { bodyLengthOffset } from "./layout.ts";
+import type { BodySource } from "./stream-body.ts";
 import { toTypedValue } from "./properties.ts";
 import type { MessageOptions, Routing } from "./send-options.ts";
 import type { UserIds } from "./user-ids.ts";
@@ -22,6 +23,8 @@ export interface EncodedMessage {
   readonly durable: boolean;
   /** Whether the application gave it a duplicate id, so that it may be repeated even without a mark. */
   readonly hasDuplicateId: boolean;
+  /** Where the body comes from that follows in parts; `undefined` where it is in `bytes`. */
+  readonly source?: BodySource;
   /** Where in `bytes` the producer mark's sequence (u64) goes; −1 when it carries no mark. */
   readonly sequenceAt: number;
 }

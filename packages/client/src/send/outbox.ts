@@ -8,9 +8,11 @@ import type { EncodedMessage } from "../message/encode-message.ts";
 import type { SendTarget } from "../message/send-options.ts";
 import { deadlineIn, onWaitEnd, type WaitOptions } from "../waiting.ts";
 import { AddressGate } from "./address-gate.ts";
+import { bodyBytesOf, writeLargeSend } from "./large-send.ts";
 import { PendingSend, type SendManner } from "./pending-send.ts";
 import { ProducerIdentity } from "./producer-identity.ts";
 import { SendWindow } from "./send-window.ts";
+import { Upload } from "./upload.ts";
 
 /** What an outbox needs to know and to tell. */
 export interface OutboxHost {
@@ -21,6 +23,8 @@ export interface OutboxHost {
   };
   readonly producerWindowBytes: number;
   readonly sendBufferBytes: number;
+  /** A body of more bytes is sent in parts of as many. */
+  readonly minLargeMessageBytes: number;
   /** Whether sends belong to a transaction: then they are not answered one by one, nor repeated. */
   readonly transacted: boolean;
   /** Whether the broker keeps the outcome of each mark, so that a refusal of a repeat is the truth. */
@@ -53,6 +57,8 @@ export class Outbox {
   #identity: ProducerIdentity;
   #channel: Channel | undefined;
   #repeating = false;
+  /** The message whose body is on its way, part by part. What was sent after it waits. */
+  #upload: Upload | undefined;
   #toRepeat: PendingSend[] = [];
   #waitingCount = 0;
   #waitingBytes = 0;
@@ -75,7 +81,8 @@ export class Outbox {
 
   /** Sends that wait, or are not answered. */
   get pendingCount(): number {
-    return this.#waitingCount + this.#window.length + this.#toRepeat.length;
+    const uploadCount = this.#upload === undefined ? 0 : 1;
+    return this.#waitingCount + this.#window.length + this.#toRepeat.length + uploadCount;
   }
 
   /**
@@ -125,7 +132,7 @@ export class Outbox {
     this.#channel = undefined;
     this.#repeating = false;
     for (const gate of this.#gates.values()) gate.reset();
-    const all = [...this.#window.drain(), ...this.#toRepeat];
+    const all = [...this.#window.drain(), ...this.#cutUpload(cause), ...this.#toRepeat];
     const { transacted } = this.#host;
     const kept: PendingSend[] = [];
     const lost: PendingSend[] = [];
@@ -138,6 +145,7 @@ export class Outbox {
   /** Settles everything with `error` for good; sends that have left as unknown. */
   end(error: EverholdError): void {
     this.#endError ??= error;
+    this.#endUpload(error);
     const lost = [...this.#window.drain(), ...this.#toRepeat];
     this.#toRepeat = [];
     this.#loseAll(lost, error);
@@ -146,6 +154,7 @@ export class Outbox {
 
   /** Refuses the sends that have not left. */
   rejectWaiting(error: EverholdError): void {
+    this.#endUpload(error);
     for (const gate of this.#turns.drain()) {
       for (const send of gate.waiting.drain()) send.reject(error);
     }
@@ -160,7 +169,9 @@ export class Outbox {
     if (gate === undefined) return;
     if (failed) {
       gate.refuse();
-      this.#rejectFirst(gate, addressFullError(address));
+      if (this.#upload?.send.target.address === address) {
+        this.#endUpload(addressFullError(address));
+      } else this.#rejectFirst(gate, addressFullError(address));
     } else {
       gate.grant(credits);
     }
@@ -251,6 +262,7 @@ export class Outbox {
   #pump(): void {
     const channel = this.#channel;
     if (channel === undefined || this.#repeating || this.#endError !== undefined) return;
+    if (this.#upload !== undefined) return this.#upload.wake();
     const countMax = this.#host.keepsOutcomes()
       ? limits.unconfirmedSendCountMax
       : limits.unconfirmedSendCountByIdMax;
@@ -268,6 +280,7 @@ export class Outbox {
         gate.take(send.bytes);
         this.#leave(channel, gate, send);
         if (gate.waiting.length > 0) this.#turns.push(gate);
+        if (this.#upload !== undefined) return;
       } else {
         stuck += 1;
         this.#turns.push(gate);
@@ -277,12 +290,16 @@ export class Outbox {
 
   #canLeave(channel: Channel, gate: AddressGate, send: PendingSend): boolean {
     if (gate.state === "closed") this.#openGate(channel, gate);
-    if (gate.state !== "open" || !send.hasRoom) return false;
-    const credits = gate.creditToRequest(send.bytes);
+    return gate.state === "open" && send.hasRoom && this.#hasCredit(channel, gate, send.bytes);
+  }
+
+  /** Asks for the credit that `bytes` need; whether it is there. */
+  #hasCredit(channel: Channel, gate: AddressGate, bytes: number): boolean {
+    const credits = gate.creditToRequest(bytes);
     if (credits > 0) {
       channel.send(packets.producerRequestCredits, { credits, address: gate.address });
     }
-    if (!gate.allows(send.bytes)) {
+    if (!gate.allows(bytes)) {
       if (gate.blockedSinceMs === Infinity) {
         gate.blockedSinceMs = this.#host.ports.monotonicClock.nowMs();
       }
@@ -328,9 +345,24 @@ export class Outbox {
     if (message.sequenceAt >= 0 && send.sequence === 0) {
       send.sequence = this.#identity.stamp(message.bytes, message.sequenceAt);
     }
+    if (message.source !== undefined) return this.#startUpload(channel, gate, send);
+    this.#depart(gate, send);
+    const { minLargeMessageBytes } = this.#host;
+    if (send.bytes > minLargeMessageBytes && bodyBytesOf(message.bytes) > minLargeMessageBytes) {
+      writeLargeSend(channel, message.bytes, minLargeMessageBytes, sendFrame);
+      return;
+    }
+    sendFrame.channelId = channel.id;
+    sendFrame.messageStart = 0;
+    sendFrame.messageEnd = send.bytes;
+    writeSend(channel.transport.output(), sendFrame, message.bytes, channel.version);
+  }
+
+  /** Notes that a send leaves, and in `sendFrame` how it is to be answered. */
+  #depart(gate: AddressGate, send: PendingSend): void {
     const { transacted } = this.#host;
     const isAsync = send.manner?.isAsync ?? transacted;
-    if (!send.sent) {
+    if (send.order === 0) {
       send.order = this.#nextOrder;
       this.#nextOrder += 1;
     }
@@ -338,14 +370,10 @@ export class Outbox {
     send.sent = true;
     // In a transaction the commit tells what became of it; only a window has to know before.
     const isOneWay = transacted && isAsync && (send.manner?.asyncSends.windowBytes ?? 0) === 0;
-    sendFrame.channelId = channel.id;
-    sendFrame.messageStart = 0;
-    sendFrame.messageEnd = send.bytes;
     sendFrame.requiresResponse = !isOneWay;
     sendFrame.senderId = gate.producerId;
     if (isOneWay) {
       sendFrame.correlationId = 0;
-      writeSend(channel.transport.output(), sendFrame, message.bytes, channel.version);
       send.resolve();
       this.#checkIdle();
       return;
@@ -354,8 +382,63 @@ export class Outbox {
     this.#nextCorrelationId += 1;
     sendFrame.correlationId = send.correlationId;
     this.#window.add(send);
-    writeSend(channel.transport.output(), sendFrame, message.bytes, channel.version);
     if (isAsync && !send.repeated) send.leaveUnattended();
+  }
+
+  /** Sends a message whose body is read meanwhile. */
+  #startUpload(channel: Channel, gate: AddressGate, send: PendingSend): void {
+    const upload = new Upload(
+      {
+        partBytesMax: this.#host.minLargeMessageBytes,
+        allows: (bytes) => this.#hasCredit(channel, gate, bytes),
+        onLast: () => {
+          this.#depart(gate, send);
+          return sendFrame;
+        },
+        onSent: () => {
+          this.#upload = undefined;
+          this.#pump();
+          this.#checkIdle();
+        },
+        onFailed: (error) => {
+          send.reject(error);
+        },
+      },
+      channel,
+      gate,
+      send,
+    );
+    this.#upload = upload;
+    send.onRejected = () => this.#dropUpload(upload);
+    upload.start();
+  }
+
+  /** Its caller was told that it failed: the rest does not leave. */
+  #dropUpload(upload: Upload): void {
+    upload.stop();
+    if (this.#upload !== upload) return;
+    this.#upload = undefined;
+    this.#pump();
+    this.#checkIdle();
+  }
+
+  #endUpload(error: unknown): void {
+    this.#upload?.send.reject(error);
+  }
+
+  /** The connection broke: the message whose body was on its way, if it can be sent again from the start. */
+  #cutUpload(cause: EverholdError): PendingSend[] {
+    const upload = this.#upload;
+    if (upload === undefined) return [];
+    const { send } = upload;
+    this.#upload = undefined;
+    send.onRejected = undefined;
+    upload.stop();
+    // Its last part has left: what becomes of it is as unknown as of any other.
+    if (send.sent) return [];
+    if (send.repeatable && !this.#host.transacted) return [send];
+    send.reject(this.#host.transacted ? undoneSendError(cause) : cutSendError(cause));
+    return [];
   }
 
   /**
@@ -464,6 +547,15 @@ function lostSendError(cause: EverholdError, count = 1): ConnectionError {
     "EVH_UNBLOCKED",
     `Cannot tell whether ${subject} sent: the connection ended before the broker's answer`,
     { cause, outcome: "unknown" },
+  );
+}
+
+function cutSendError(cause: EverholdError): ConnectionError {
+  return new ConnectionError(
+    "EVH_UNBLOCKED",
+    "Cannot send: the connection broke before all of the body had left, and it cannot be read again; " +
+      "the broker drops what had come of it",
+    { cause, outcome: "none" },
   );
 }
 

@@ -32,6 +32,8 @@ export class PendingSend {
   settled = false;
   /** Whether its caller was told as it left, so that nobody waits for what becomes of it. */
   isUnattended = false;
+  /** Told when its caller is told of a failure. */
+  onRejected: (() => void) | undefined;
   /** Forgets the caller's signal and time limit. */
   forget: (() => void) | undefined;
   readonly #resolve: () => void;
@@ -72,7 +74,8 @@ export class PendingSend {
 
   /** Whether a second copy would be dropped by the broker. */
   get repeatable(): boolean {
-    const { sequenceAt, durable, hasDuplicateId } = this.message;
+    const { sequenceAt, durable, hasDuplicateId, source } = this.message;
+    if (source?.isRepeatable === false) return false;
     return sequenceAt >= 0 || (durable && hasDuplicateId);
   }
 
@@ -95,5 +98,6 @@ export class PendingSend {
     this.settled = true;
     this.forget?.();
     this.#reject(error);
+    this.onRejected?.();
   }
 }

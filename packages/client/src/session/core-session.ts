@@ -16,6 +16,7 @@ export interface SessionHost {
   readonly ports: Ports;
   readonly producerWindowBytes: number;
   readonly sendBufferBytes: number;
+  readonly minLargeMessageBytes: number;
   readonly confirmationWindowBytes: number;
   readonly clientId: string | undefined;
   readonly nextChannelId: () => number;
@@ -76,6 +77,7 @@ export class CoreSession implements ChannelListener {
       ports: host.ports,
       producerWindowBytes: host.producerWindowBytes,
       sendBufferBytes: host.sendBufferBytes,
+      minLargeMessageBytes: host.minLargeMessageBytes,
       transacted: !flavour.autoCommitSends,
       keepsOutcomes: host.keepsOutcomes,
       openAddress: ensureAddress,
@@ -124,6 +126,7 @@ export class CoreSession implements ChannelListener {
         password: opening.password,
         clientId: this.#host.clientId,
         confirmationWindowBytes: window,
+        minLargeMessageBytes: this.#host.minLargeMessageBytes,
       });
     } catch (error) {
       channel.detach();

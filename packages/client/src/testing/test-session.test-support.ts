@@ -38,6 +38,8 @@ export class TestSession {
   readonly #transacted: boolean;
   readonly #preAcknowledge: boolean;
   #connection: TestBrokerConnection;
+  /** A large message that is arriving. */
+  #upload: { readonly headers: Uint8Array; readonly parts: Uint8Array[] } | undefined;
   /** What a commit makes true. */
   #work: (() => void)[] = [];
   #acked: { readonly consumer: TestConsumer; readonly message: StoredMessage }[] = [];
@@ -120,6 +122,11 @@ export class TestSession {
       case "SESS_ADD_METADATA2":
       case "SESS_UNIQUE_ADD_METADATA":
         return value["requiresConfirmation"] === true ? this.#done() : undefined;
+      case "SESS_SEND_LARGE":
+        this.#upload = { headers: bytesOf(value["headers"]).slice(), parts: [] };
+        return;
+      case "SESS_SEND_CONTINUATION":
+        return this.#onSendPart(value);
       case "CREATE_PRODUCER":
       case "REMOVE_PRODUCER":
       case "PACKETS_CONFIRMED":
@@ -194,6 +201,18 @@ export class TestSession {
     else store();
     if (value["requiresResponse"] === true) this.#done(Number(value["correlationId"]));
     this.#broker.deliverAll();
+  }
+
+  #onSendPart(value: Readonly<Record<string, unknown>>): void {
+    if (this.#upload === undefined) throw new Error("a part follows its headers");
+    this.#upload.parts.push(bytesOf(value["part"]).slice());
+    if (value["continues"] === true) return;
+    const { headers, parts } = this.#upload;
+    this.#upload = undefined;
+    const head = new ByteWriter();
+    head.u32(parts.reduce((sum, part) => sum + part.length, 13));
+    const message = [head.toBytes(), ...parts, headers];
+    this.#onSend({ ...value, message: new Uint8Array(Buffer.concat(message)) });
   }
 
   #store(bytes: Uint8Array): void {
@@ -452,4 +471,9 @@ function queuePart(name: string): string {
 export function textOf(message: Pick<StoredMessage, "bytes">): string {
   const { body } = readMessage(new ByteReader(message.bytes));
   return decodeSimpleString(body, 5);
+}
+
+function bytesOf(value: unknown): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  throw new Error("a packet has bytes");
 }

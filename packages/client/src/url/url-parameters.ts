@@ -21,6 +21,10 @@ const setters = new Map<string, Setter | undefined>([
   ["username", (draft, value) => void (draft.options.username = value)],
   ["password", (draft, value) => void (draft.options.password = value)],
   ["clientID", (draft, value) => void (draft.options.clientId = value)],
+  [
+    "minLargeMessageSize",
+    (draft, value, name) => void (draft.options.minLargeMessageSize = integer(name, value)),
+  ],
   ["callTimeout", (draft, value, name) => void (draft.options.callTimeout = integer(name, value))],
   ["connectTimeout", setConnectTimeout],
   ["connect-timeout-millis", setConnectTimeout],
@@ -56,7 +60,6 @@ const setters = new Map<string, Setter | undefined>([
   ["failoverAttempts", undefined],
   ["retryIntervalMultiplier", undefined],
   ["callFailoverTimeout", undefined],
-  ["minLargeMessageSize", undefined],
   ["compressLargeMessage", undefined],
   ["blockOnAcknowledge", undefined],
   ["ackBatchSize", undefined],
