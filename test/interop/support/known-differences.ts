@@ -96,6 +96,13 @@ const sections: Readonly<Record<string, readonly KnownDifference[]>> = {
       programs: /^a temporary queue of another connection/,
     },
     {
+      what: "A binding query for the name of a wildcard address lists its own queues; Artemis lists those of other wildcard addresses as well that match the name as text.",
+      why: "What is sent to that name goes to its own queues only, in Artemis too.",
+      programs: /^queues of wildcard addresses/,
+      steps: /BINDINGQUERY/,
+      paths: /queueNames/,
+    },
+    {
       what: "CREATE_ADDRESS for an address that exists adds routing types; Artemis replaces them.",
       why: "Otherwise a client that creates a queue takes the topic of the same name away from others.",
       programs: /^CREATE_ADDRESS/,

@@ -161,15 +161,26 @@ export function describeAddress(engine: Engine, name: string): AddressDescriptio
     // They need no queue to be of use.
     const exists = name === managementAddress || name === notificationsAddress;
     const supports = exists ? { supportsAnycast: true, supportsMulticast: true } : {};
-    return { ...common, ...supports, exists, queueNames: [] };
+    const queueNames = name === managementAddress ? [] : wildcardQueues(engine, name);
+    return { ...common, ...supports, exists, queueNames };
   }
   return {
     ...common,
     exists: true,
-    queueNames: address.state.queues.map((queue) => queue.definition.name),
+    queueNames: [
+      ...address.state.queues.map((queue) => queue.definition.name),
+      ...wildcardQueues(engine, name),
+    ],
     supportsMulticast: address.state.routingTypes.includes("multicast"),
     supportsAnycast: address.state.routingTypes.includes("anycast"),
   };
+}
+
+/** What is sent to an address goes to these queues as well. */
+function wildcardQueues({ catalog }: Engine, name: string): string[] {
+  return catalog.wildcards
+    .matching(splitName(name).address)
+    .flatMap(({ state }) => state.queues.map((queue) => queue.definition.name));
 }
 
 /** Routing types of a CREATE_ADDRESS, each once. @throws EverholdError EVH_ROUTING_TYPE */

@@ -5,6 +5,7 @@ import { distributedPrograms } from "./distributed.ts";
 import { queueKindPrograms } from "./queue-kinds.ts";
 import { sendingPrograms } from "./sending.ts";
 import { settlingPrograms } from "./settling.ts";
+import { wildcardPrograms } from "./wildcards.ts";
 
 /** Programs written by hand for brokers with their usual settings, by what they are about. */
 export const writtenPrograms = {
@@ -14,6 +15,7 @@ export const writtenPrograms = {
   settling: settlingPrograms,
   sending: sendingPrograms,
   "queues of every kind": queueKindPrograms,
+  "wildcard addresses": wildcardPrograms,
   "branches of distributed transactions": distributedPrograms,
 } as const;
 
