@@ -346,6 +346,38 @@ test("any text is either a selector or refused with its code", () => {
   );
 });
 
+test("any text whatever is either a selector or refused, with a caret under what it has", () => {
+  const pieces = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 6 }),
+    fc.constantFrom(
+      "'",
+      '"',
+      "--",
+      "/*",
+      "0x",
+      "1e",
+      "1.",
+      "hyphenated_props:",
+      "NOT ",
+      "a ",
+      "=",
+      "\n",
+    ),
+  );
+  fc.assert(
+    fc.property(fc.array(pieces, { maxLength: 10 }), (parts) => {
+      const text = parts.join("");
+      try {
+        parseSelector(text);
+      } catch (error) {
+        assert.ok(EverholdError.is(error, "EVH_INVALID_FILTER"), String(error));
+        assert.match(error.message, /\n {2}.*\n {2} *\^$/u);
+      }
+    }),
+    { numRuns: 3000 },
+  );
+});
+
 test("LIKE agrees with a regular expression", () => {
   const letters = fc.string({ unit: fc.constantFrom("a", "b", "%", "_"), maxLength: 8 });
   fc.assert(
