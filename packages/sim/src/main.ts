@@ -1,24 +1,18 @@
-import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
-import { parseSeeds, runSeeds, type RunReport, type SeedPlan } from "./runner.ts";
-import { mutations, type Mutation } from "./mutations/mutations.ts";
+import { readFileSync, writeFileSync } from "node:fs";
+import { readArguments, usage, type Arguments } from "./arguments.ts";
+import { humanReport } from "./human-report.ts";
+import type { Mutation } from "./mutations/mutations.ts";
+import type { RuleMutation } from "./mutations/rule-mutations.ts";
+import { runInProcesses } from "./processes.ts";
+import { describeProgram } from "./rules/program.ts";
+import { runRules } from "./rules/rules-run.ts";
+import { shrink } from "./rules/shrink.ts";
+import { kinds, runSeeds, type Kind, type RunReport } from "./runner.ts";
 import { runScenario } from "./scenario/scenario.ts";
 
-const usage = `Usage: npm run sim -- [options]
-
-  --seeds N       how many seeds, after those of seeds.txt (default 200, or no limit with --minutes)
-  --start S       the first of them (default 1)
-  --minutes M     begin no further seed after M minutes
-  --seed S        replay one seed and print everything that happens
-  --mutate NAME   break something on purpose, which must be found: ${mutations.join(", ")}
-  --json          one line of JSON at the end`;
-
-/** What the command line asks for. */
-interface Arguments {
-  readonly plan: SeedPlan;
-  readonly replay: number | undefined;
-  readonly json: boolean;
-}
+/** Failing programs that are made shorter, and how many shorter ones are tried for each. */
+const shrunkMax = 3;
+const shrinkAttemptsMax = 300;
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -26,107 +20,102 @@ process.exitCode = await main(process.argv.slice(2));
 async function main(words: readonly string[]): Promise<number> {
   let given: Arguments;
   try {
-    given = readArguments(words);
+    given = readArguments(words, (name) => readFileSync(name, "utf8"));
   } catch (error) {
     print(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`);
     return 2;
   }
-  if (given.replay !== undefined) return replay(given.replay, given.plan.mutation);
-  const progress = process.stderr.isTTY && !given.json;
+  const { mutation, ruleMutation } = given.plan;
+  if (given.replay !== undefined) {
+    return given.replayKind === "rules"
+      ? replayRules(given.replay, ruleMutation)
+      : replayScenario(given.replay, mutation);
+  }
   const startMs = performance.now();
+  const report = await (given.processes > 1 ? runInProcesses(given) : runHere(given));
+  const seconds = (performance.now() - startMs) / 1000;
+  print(given.json ? JSON.stringify({ ...report, seconds }) : humanReport(report, seconds));
+  if (given.from !== undefined) writeFileSync(given.from, nextSeeds(report));
+  // Who started this process looks at failures itself.
+  if (given.isPart) return 0;
+  let shrunk = 0;
+  for (const kind of kinds) {
+    for (const { seed } of report[kind]?.failures ?? []) {
+      const suffix = (kind === "rules" ? ruleMutation : mutation) ?? "";
+      process.stderr.write(
+        `replay with: npm run sim -- --kind ${kind} --seed ${seed}${suffix === "" ? "" : ` --mutate ${suffix}`}\n`,
+      );
+      if (kind === "rules" && shrunk < shrunkMax) await printShortest(seed, ruleMutation);
+      if (kind === "rules") shrunk += 1;
+    }
+  }
+  return kinds.some((kind) => (report[kind]?.failures.length ?? 0) > 0) ? 1 : 0;
+}
+
+async function runHere({ plan, json }: Arguments): Promise<RunReport> {
+  const progress = process.stderr.isTTY && !json;
   const report = await runSeeds(
-    given.plan,
+    plan,
     () => performance.now(),
     (soFar) => {
-      if (progress)
-        process.stderr.write(`\r${soFar.seeds} seeds, ${soFar.failures.length} failed `);
+      if (!progress) return;
+      const counts = kinds.map((kind) => `${soFar[kind]?.seeds ?? 0} ${kind}`);
+      process.stderr.write(`\r${counts.join(", ")} `);
     },
   );
   if (progress) process.stderr.write("\r\u001B[K");
-  const seconds = (performance.now() - startMs) / 1000;
-  print(given.json ? JSON.stringify({ ...report, seconds }) : humanReport(report, seconds));
-  for (const { seed } of report.failures) printReplay(seed, given.plan.mutation);
-  return report.failures.length > 0 ? 1 : 0;
+  return report;
 }
 
-async function replay(seed: number, mutation: Mutation | undefined): Promise<number> {
+/** Where the next run goes on. */
+function nextSeeds(report: RunReport): string {
+  const next: Partial<Record<Kind, number>> = {};
+  for (const kind of kinds) {
+    const row = report[kind];
+    if (row !== undefined) next[kind] = row.next;
+  }
+  return `${JSON.stringify(next)}\n`;
+}
+
+async function replayScenario(seed: number, mutation: Mutation | undefined): Promise<number> {
   const result = await runScenario({ seed, mutation, writeTrace: print });
   print(`seed ${seed}: ${result.eventCount} events, trace ${result.fingerprint}`);
   for (const problem of result.problems) print(`FAILED: ${problem}`);
   return result.problems.length > 0 ? 1 : 0;
 }
 
-function readArguments(words: readonly string[]): Arguments {
-  const { values } = parseArgs({
-    args: [...words],
-    options: {
-      seeds: { type: "string" },
-      seed: { type: "string" },
-      start: { type: "string" },
-      minutes: { type: "string" },
-      mutate: { type: "string" },
-      json: { type: "boolean", default: false },
+async function replayRules(seed: number, mutation: RuleMutation | undefined): Promise<number> {
+  const result = await runRules({ seed, mutation, writeTrace: print });
+  print(`seed ${seed}: ${result.eventCount} events, trace ${result.fingerprint}`);
+  for (const problem of result.problems) print(`FAILED: ${problem}`);
+  if (result.problems.length === 0) return 0;
+  await printShortest(seed, mutation);
+  return 1;
+}
+
+/** Prints the shortest program found that breaks the same rule. */
+async function printShortest(seed: number, mutation: RuleMutation | undefined): Promise<void> {
+  const whole = await runRules({ seed, mutation });
+  const rule = ruleOf(whole.problems);
+  const plan = await shrink(
+    whole.plan,
+    async (candidate) => {
+      const { problems } = await runRules({ seed, mutation, plan: candidate });
+      return ruleOf(problems) === rule;
     },
-  });
-  const mutation = mutations.find((name) => name === values.mutate);
-  if (values.mutate !== undefined && mutation === undefined) {
-    throw new Error(
-      `cannot use --mutate ${values.mutate}: expected one of ${mutations.join(", ")}`,
-    );
-  }
-  const minutes = values.minutes === undefined ? Infinity : numberOf("minutes", values.minutes);
-  const count = values.minutes === undefined ? 200 : Infinity;
-  const seedsFile = new URL("../seeds.txt", import.meta.url);
-  return {
-    plan: {
-      recorded: mutation === undefined ? parseSeeds(readFileSync(seedsFile, "utf8")) : [],
-      first: values.start === undefined ? 1 : integerOf("start", values.start),
-      count: values.seeds === undefined ? count : integerOf("seeds", values.seeds),
-      realMsMax: minutes * 60_000,
-      mutation,
-    },
-    replay: values.seed === undefined ? undefined : integerOf("seed", values.seed),
-    json: values.json,
-  };
+    shrinkAttemptsMax,
+  );
+  const { problems } = await runRules({ seed, mutation, plan });
+  print(
+    `shortest program of seed ${seed}, ${JSON.stringify({ ...plan.setup, queues: undefined })}`,
+  );
+  for (const line of describeProgram(plan.rounds)) print(`  ${line}`);
+  for (const problem of problems) print(`  FAILED: ${problem}`);
 }
 
-function numberOf(name: string, text: string): number {
-  const value = Number(text);
-  if (text.trim() !== "" && value >= 0) return value;
-  throw new Error(`cannot use --${name} ${text}: expected a number of 0 or more`);
-}
-
-function integerOf(name: string, text: string): number {
-  const value = numberOf(name, text);
-  if (Number.isSafeInteger(value)) return value;
-  throw new Error(`cannot use --${name} ${text}: expected a whole number`);
-}
-
-function humanReport(report: RunReport, seconds: number): string {
-  const faults = Object.entries(report.faults).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const recorded = report.recorded === 0 ? "" : `, ${report.recorded} of them from seeds.txt`;
-  const lines = [
-    `${report.seeds} seeds in ${seconds.toFixed(1)} s${recorded}`,
-    `  simulated   ${(report.simulatedMs / 60_000).toFixed(1)} minutes, ${report.events.toLocaleString("en-US")} events`,
-    `  messages    ${report.sends} sent, ${report.delayed} of them for later, ${report.refused} refused, ${report.unknown} unknown`,
-    `  deliveries  ${report.deliveries}, ${report.repeats} of them repeats, ${report.deadLetters} dead letters`,
-    `  also        ${report.transactions} transactions`,
-    ...faults.map(([kind, count], index) => {
-      const label = index === 0 ? "faults" : "";
-      return `  ${label.padEnd(12)}${kind.padEnd(32)}${String(count).padStart(7)}`;
-    }),
-    `  failures    ${report.failures.length}`,
-  ];
-  for (const { seed, problems } of report.failures) {
-    lines.push(`  seed ${seed}: ${problems[0] ?? ""}`);
-    if (problems.length > 1) lines.push(`    and ${problems.length - 1} more`);
-  }
-  return lines.join("\n");
-}
-
-function printReplay(seed: number, mutation: Mutation | undefined): void {
-  const suffix = mutation === undefined ? "" : ` --mutate ${mutation}`;
-  process.stderr.write(`replay with: npm run sim -- --seed ${seed}${suffix}\n`);
+/** What is broken: the word before the first colon of what was said. */
+function ruleOf(problems: readonly string[]): string | undefined {
+  return /ms, [^:]+: ([^:]+):/.exec(problems[0] ?? "")?.[1] ?? problems[0]?.slice(-30);
 }
 
 function print(line: string): void {

@@ -2,7 +2,6 @@ import { EverholdError, type Prng } from "@everhold/base";
 import type { Broker } from "@everhold/broker";
 import type { Ports } from "@everhold/env";
 import type { SimDisk } from "../disk/sim-disk.ts";
-import { mutate, type Mutation } from "../mutations/mutations.ts";
 import { SimNetwork } from "../network/sim-network.ts";
 import { Machine } from "../world/machine.ts";
 import type { World } from "../world/world.ts";
@@ -13,8 +12,11 @@ export interface BrokerProcessOptions {
   readonly world: World;
   readonly machine: Machine;
   readonly disk: SimDisk;
-  readonly mutation: Mutation | undefined;
+  /** What it gets instead of the machine's ports, where it is lied to. */
+  readonly mutate: (ports: Ports) => Ports;
   readonly setup: BrokerSetup;
+  /** Told when it has ended; `crash` says without a word to anybody. */
+  readonly onEnded?: (how: "crash" | "stop") => void;
 }
 
 /** The broker's machine: starts it, starts it again after a crash, and looks twice at what a crash left. */
@@ -51,8 +53,8 @@ export class BrokerProcess {
   }
 
   start(): void {
-    const { world, machine, mutation } = this.#options;
-    const ports = mutate(machine.start(), mutation);
+    const { world, machine, mutate } = this.#options;
+    const ports = mutate(machine.start());
     this.#start(ports).catch((error: unknown) => {
       // A disk that fails while a broker starts ends that start; any other error is one of ours.
       if (EverholdError.is(error, "EVH_IO")) this.crash({ power: false });
@@ -66,6 +68,7 @@ export class BrokerProcess {
     if (!machine.running) return false;
     this.#broker = undefined;
     machine.crash(options);
+    this.#options.onEnded?.("crash");
     if (this.#prng.chance(0.3)) this.compareRecoveries();
     world.after(this.#prng.fraction() * 3000, machine.name, "boots", () => this.start());
     return true;
@@ -104,6 +107,20 @@ export class BrokerProcess {
     await this.#broker?.stop();
     this.#broker = undefined;
     this.#options.machine.stop();
+    this.#options.onEnded?.("stop");
+  }
+
+  /** Stops it in order and starts it again; false when it was not running. */
+  restart(): boolean {
+    const { world, machine } = this.#options;
+    if (this.#broker === undefined) return false;
+    const { bootCount } = machine;
+    const restart = async (): Promise<void> => {
+      await this.stop();
+      if (machine.bootCount === bootCount) this.start();
+    };
+    restart().catch((error: unknown) => world.fail(machine.name, error));
+    return true;
   }
 
   #onWriteStarted(): void {
@@ -125,7 +142,7 @@ export class BrokerProcess {
   }
 
   async #recoverCopy(name: string): Promise<string> {
-    const { world, disk, mutation } = this.#options;
+    const { world, disk, mutate } = this.#options;
     const after = (delayMs: number, task: () => void): unknown =>
       world.after(delayMs, name, "disk", task);
     const copy = disk.clone(world.randomFor(name).uint32(), { after });
@@ -135,7 +152,7 @@ export class BrokerProcess {
     const machine = new Machine({ world, network, name, disk: copy });
     // Yesterday nothing falls due, which would be a record of its own.
     machine.jumpWallClock(-86_400_000);
-    const ports = mutate(machine.start(), mutation);
+    const ports = mutate(machine.start());
     const broker = await startBroker(ports, this.#options.setup, (error) =>
       world.fail(name, error),
     );

@@ -1,6 +1,6 @@
 import type { Prng } from "@everhold/base";
 import { SimDisk } from "../disk/sim-disk.ts";
-import type { Mutation } from "../mutations/mutations.ts";
+import { mutate, type Mutation } from "../mutations/mutations.ts";
 import { SimNetwork } from "../network/sim-network.ts";
 import { FaultSchedule, type FaultKind } from "../world/faults.ts";
 import { Machine } from "../world/machine.ts";
@@ -76,7 +76,7 @@ class Scenario {
       world: this.#world,
       machine: this.#brokerMachine,
       disk: this.#disk,
-      mutation,
+      mutate: (ports) => mutate(ports, mutation),
       setup: {
         journal: {
           segmentBytes: this.#prng.pick([256 * 1024, 512 * 1024, 2048 * 1024]),

@@ -1,0 +1,302 @@
+import { Duplicates } from "./duplicates.ts";
+import {
+  deadLetterQueue,
+  expiryQueue,
+  keyOf,
+  newCopy,
+  type Arrival,
+  type Copy,
+  type Holder,
+  type Observed,
+  type Order,
+  type Return,
+  type RoundFacts,
+} from "./model.ts";
+import { checkBrowse, checkHandedOut, checkListing, checkOrder } from "./order-rules.ts";
+import { checkArrivals } from "./arrival-rules.ts";
+import type { Finding } from "./judge.ts";
+import type { Operation } from "./operation.ts";
+import type { HeldMessage } from "./rule-client.ts";
+import { findContradictions, type Case } from "./verdict.ts";
+
+/** What a return is made of, besides the copy. */
+interface ReturnOptions {
+  readonly low: number;
+  readonly high: number;
+  readonly cause?: object;
+  readonly operation?: Operation;
+}
+
+/** What one rest found out. */
+export interface RestReport {
+  readonly problems: readonly string[];
+  readonly found: number;
+}
+
+/**
+ * Everything that is known of every message: a list, and the rules applied to it one by one. What may have
+ * happened in a round is noted as it happens; at rest it is compared with what the broker has.
+ */
+export class Book {
+  readonly deadLetterQueue = deadLetterQueue;
+  readonly queueNames: readonly string[];
+  readonly duplicates = new Duplicates();
+  #copies: Copy[] = [];
+  /** Of messages that were somewhere else when the round began. */
+  #strayArrivals = new Map<string, Arrival[]>();
+  #browses: { readonly queue: string; readonly ids: readonly string[] }[] = [];
+  #tick = 0;
+  readonly paused = new Set<string>();
+  /** Queues that were paused or resumed in this round. */
+  readonly switched = new Set<string>();
+
+  constructor(queueNames: readonly string[]) {
+    this.queueNames = [...queueNames, deadLetterQueue, expiryQueue];
+  }
+
+  /** Copies that are or may be somewhere. */
+  get copies(): readonly Copy[] {
+    return this.#copies;
+  }
+
+  /** Moments have numbers. */
+  tick(): number {
+    this.#tick += 1;
+    return this.#tick;
+  }
+
+  isSink(queue: string): boolean {
+    return queue === deadLetterQueue || queue === expiryQueue;
+  }
+
+  /** A place behind all that was put down before. */
+  newOrder(stream: string): Order {
+    const begin = this.tick();
+    return { begin, end: Infinity, stream, number: begin };
+  }
+
+  add(copy: Copy): void {
+    this.#copies.push(copy);
+  }
+
+  copyOf(key: string): Copy | undefined {
+    return this.#copies.find((copy) => keyOfCopy(copy) === key);
+  }
+
+  /** What rests in a queue. */
+  resting(queue: string): Copy[] {
+    return this.#copies.filter(
+      (copy) => copy.queue === queue && (copy.place === "ready" || copy.place === "scheduled"),
+    );
+  }
+
+  /** A copy may have gone back to its queue. */
+  returnCopy(copy: Copy, { low, high, cause = {}, operation }: ReturnOptions): void {
+    const one: Return = { low, high, cause, operation };
+    copy.returns.push(one);
+  }
+
+  /** Messages that an application held may have gone back. */
+  returned(held: readonly HeldMessage[], options: ReturnOptions): void {
+    const cause = options.cause ?? {};
+    for (const { copyKey } of held) {
+      const copy = this.copyOf(copyKey);
+      if (copy !== undefined) this.returnCopy(copy, { ...options, cause });
+    }
+  }
+
+  /** What these have, or had for a moment. */
+  heldBy(holders: readonly Holder[]): Copy[] {
+    return this.#copies.filter(
+      ({ holder, arrivals }) =>
+        (holder !== undefined && holders.includes(holder)) ||
+        arrivals.some((arrival) => holders.includes(arrival.holder)),
+    );
+  }
+
+  /** The broker died, or stopped in order: all goes back. */
+  brokerStopped(isCrash: boolean): void {
+    const cause = {};
+    for (const copy of this.#copies) {
+      if (copy.place === "held" || copy.place === "hidden" || copy.arrivals.length > 0) {
+        this.returnCopy(copy, { low: 0, high: isCrash ? 0 : 1, cause });
+      }
+      copy.mayBeMarked = true;
+      if (isCrash && copy.wasHandedOut && copy.message.durable) copy.mustBeMarked = true;
+    }
+    if (this.paused.size > 0) for (const queue of this.paused) this.switched.add(queue);
+    this.paused.clear();
+  }
+
+  /** @returns the copy, if it was where it was delivered when the round began */
+  arrived(id: string, origin: string, holder: Holder, deliveryCount: number): Copy | undefined {
+    const key = keyOf(id, holder.queue, origin);
+    const copy = this.copyOf(key);
+    const { mustBeMarked = false, mayBeMarked = true } = copy ?? {};
+    const arrival = { holder, deliveryCount, tick: this.tick(), mustBeMarked, mayBeMarked };
+    if (copy !== undefined) copy.arrivals.push(arrival);
+    else this.#strayArrivals.set(key, [...(this.#strayArrivals.get(key) ?? []), arrival]);
+    return copy;
+  }
+
+  browsed(queue: string, ids: readonly string[]): void {
+    this.#browses.push({ queue, ids });
+  }
+
+  /** Compares what may have happened in the round with what there is, and begins the next one. */
+  rest(observed: readonly Observed[], holders: readonly Holder[], facts: RoundFacts): RestReport {
+    this.duplicates.prepare();
+    const { cases, strangers } = this.#assign(observed);
+    const problems = strangers.map(
+      ({ id, queue, origin }) => `content: ${keyOf(id, queue, origin)} came from nowhere`,
+    );
+    problems.push(...findContradictions(cases, facts));
+    const isThere = new Set(
+      cases
+        .filter(({ finding }) => finding.own !== undefined || finding.moved.length > 0)
+        .map(({ copy }) => copy.message),
+    );
+    const hasStopped = facts.crashes + facts.restarts > 0;
+    problems.push(...this.duplicates.learn((message) => isThere.has(message), hasStopped));
+    if (problems.length > 0) return { problems, found: observed.length };
+    problems.push(...checkArrivals(cases, facts));
+    problems.push(...checkOrder(cases, facts, this.switched));
+    for (const { queue, ids } of this.#browses) {
+      problems.push(...checkBrowse(queue, ids, cases, facts));
+    }
+    this.#turnOver(cases, facts);
+    problems.push(...this.#strays(hasStopped ? cases : []));
+    problems.push(...checkListing(observed, this.#copies));
+    problems.push(...checkHandedOut(this.#copies, holders, this.paused, facts));
+    this.#browses = [];
+    this.switched.clear();
+    return { problems, found: observed.length };
+  }
+
+  /** Finds out which copy each of the found messages is. */
+  #assign(observed: readonly Observed[]): { cases: Case[]; strangers: Observed[] } {
+    const cases = this.#copies.map((copy) => {
+      const finding = { own: undefined, moved: [] };
+      const one: { copy: Copy; finding: { own: Observed | undefined; moved: Observed[] } } = {
+        copy,
+        finding,
+      };
+      return one;
+    });
+    const strangers: Observed[] = [];
+    for (const one of observed) {
+      const key = keyOf(one.id, one.queue, one.origin);
+      const own = cases.find(({ copy }) => keyOfCopy(copy) === key);
+      if (own?.finding.own === undefined && own !== undefined) {
+        own.finding.own = one;
+        continue;
+      }
+      const source = cases.find(({ copy }) => cameFrom(one, copy));
+      if (source === undefined) strangers.push(one);
+      else source.finding.moved.push(one);
+    }
+    return { cases, strangers };
+  }
+
+  #turnOver(cases: readonly Case[], { crashes, restarts, wallMs }: RoundFacts): void {
+    const begin = this.tick();
+    const end = this.tick();
+    const next: Copy[] = [];
+    for (const { copy, finding } of cases) {
+      for (const one of finding.moved) {
+        const order = { begin, end, stream: `moved to ${one.queue} ${one.messageId}`, number: 0 };
+        const moved = newCopy(copy.message, one.queue, order, []);
+        moved.origin = one.origin;
+        moved.expiresMs = 0;
+        moved.dueMs = 0;
+        moved.arrivals = this.#takeStrays(keyOf(one.id, one.queue, one.origin));
+        moved.mayBeMarked = copy.mayBeMarked || crashes + restarts > 0;
+        settleDown(moved, one, wallMs);
+        next.push(moved);
+      }
+      if (isKept(copy, finding, crashes + restarts > 0, wallMs)) next.push(copy);
+    }
+    this.#copies = next;
+  }
+
+  #takeStrays(key: string): Arrival[] {
+    const arrivals = this.#strayArrivals.get(key) ?? [];
+    this.#strayArrivals.delete(key);
+    return arrivals;
+  }
+
+  /** What is in memory only may have been moved and delivered before the broker stopped. */
+  #strays(mayBeLost: readonly Case[]): string[] {
+    const lost = mayBeLost.filter(({ copy }) => !copy.message.durable);
+    const problems = [...this.#strayArrivals.keys()]
+      .filter((key) => !lost.some(({ copy }) => key.startsWith(`${copy.message.id} in `)))
+      .map((key) => `delivery: ${key} was delivered, but never was there`);
+    this.#strayArrivals.clear();
+    return problems;
+  }
+}
+
+/** What tells a copy from all others. */
+export function keyOfCopy({ message, queue, origin }: Copy): string {
+  return keyOf(message.id, queue, origin);
+}
+
+/** Whether something that was found may be a copy that was moved. */
+function cameFrom({ id, queue, origin }: Observed, copy: Copy): boolean {
+  if (copy.message.id !== id || (copy.place === "unborn" && copy.born.length === 0)) return false;
+  return origin === copy.queue || copy.sinks.some((sink) => sink.queue === queue);
+}
+
+/** Takes over what was found of a copy; false when it has gone for good. */
+function isKept(copy: Copy, { own, moved }: Finding, hasStopped: boolean, wallMs: number): boolean {
+  const wasUnborn = copy.place === "unborn";
+  const isForgotten = hasStopped && !copy.message.durable && !wasUnborn;
+  const hasGone =
+    isForgotten || moved.length > 0 || copy.deaths.some((one) => one.every(isApplied));
+  const isExpected = wasUnborn && mayHappen(copy.born);
+  const mayHaveGone = copy.deaths.some(
+    (one) => one.some(isUnknown) && !one.some(({ fate }) => fate === "none"),
+  );
+  // An answer that never comes is that it did not happen, where the message is still there.
+  copy.deaths = copy.deaths.filter(mayHappen);
+  copy.sinks = copy.sinks.filter(({ operation }) => mayHappen([operation]));
+  const isWaiting = !wasUnborn && !hasGone && copy.deaths.length > 0;
+  if (own === undefined && !isExpected && !isWaiting) return false;
+  if (own !== undefined) settleDown(copy, own, wallMs);
+  else if (isWaiting) {
+    copy.place = "hidden";
+    copy.mayHaveGone ||= mayHaveGone;
+  }
+  if (copy.place === "hidden") copy.holder = undefined;
+  copy.returns = [];
+  copy.arrivals = [];
+  return true;
+}
+
+function isUnknown({ fate }: Operation): boolean {
+  return fate === "unknown";
+}
+
+function isApplied({ fate }: Operation): boolean {
+  return fate === "applied";
+}
+
+/** Whether operations have not all ended, and none of them badly. */
+function mayHappen(operations: readonly Operation[]): boolean {
+  const isOpen = operations.some(({ fate }) => fate === "pending");
+  return isOpen && operations.every(({ fate }) => fate === "pending" || fate === "applied");
+}
+
+function settleDown(copy: Copy, own: Observed, wallMs: number): void {
+  const newest = copy.arrivals.at(-1);
+  copy.born = [];
+  copy.mayHaveGone = false;
+  copy.place = own.place;
+  copy.holder = own.place === "held" ? (newest?.holder ?? copy.holder) : undefined;
+  copy.restingSinceMs = own.place === "held" ? Infinity : Math.min(copy.restingSinceMs, wallMs);
+  if (newest !== undefined && own.place !== "held") copy.restingSinceMs = wallMs;
+  copy.messageId = own.messageId;
+  copy.attempts = own.attempts;
+  if (newest !== undefined) copy.wasHandedOut = true;
+  copy.arrivals = [];
+}

@@ -1,0 +1,169 @@
+import {
+  deadLetterQueue,
+  expiryQueue,
+  type Copy,
+  type Observed,
+  type RoundFacts,
+} from "./model.ts";
+import type { Operation } from "./operation.ts";
+
+/** After so long the broker must have noticed that a message has expired, while nobody consumes. */
+const expiryScanMs = 62_000;
+/** How late a scheduled message may be. */
+const scheduleSlackMs = 2_500;
+
+/** What was found of one copy. */
+export interface Finding {
+  /** In its own queue. */
+  readonly own: Observed | undefined;
+  /** In other queues, where it was not before. */
+  readonly moved: readonly Observed[];
+}
+
+/** An operation of which nobody knows, supposed to be done or not. */
+export type Supposition = (operation: Operation) => boolean;
+
+/** What a copy may have come to. */
+interface Possible {
+  stay: boolean;
+  vanish: boolean;
+  sinks: Set<string>;
+  attemptsLow: number;
+  attemptsHigh: number;
+}
+
+/**
+ * What is wrong with what was found of a copy after one round, if anything: each rule of delivery, written
+ * down as simply as it can be said.
+ */
+export function judge(
+  copy: Copy,
+  finding: Finding,
+  facts: RoundFacts,
+  isDone: Supposition,
+): string | undefined {
+  const { own, moved } = finding;
+  const count = moved.length + (own === undefined ? 0 : 1);
+  if (!copy.born.every(isDone)) {
+    return count > 0 ? "is there, though it was never sent or committed" : undefined;
+  }
+  const possible = possibilities(copy, facts, isDone);
+  if (count === 0) return possible.vanish ? undefined : `is lost; ${expectation(possible)}`;
+  const mayHaveTwo = copy.rejections > 0 && moved.some(({ queue }) => queue === deadLetterQueue);
+  if (count > 1 && !(mayHaveTwo && count === 2)) return "is there more than once";
+  for (const { queue } of moved) {
+    if (possible.sinks.has(queue) || (copy.rejections > 0 && queue === deadLetterQueue)) continue;
+    return `was moved to ${queue} without a reason; ${expectation(possible)}`;
+  }
+  if (own === undefined) return undefined;
+  if (!possible.stay) return `is still there; ${expectation(possible)}`;
+  return judgePlace(copy, own, facts, possible);
+}
+
+function possibilities(copy: Copy, facts: RoundFacts, isDone: Supposition): Possible {
+  const isNew = copy.place === "unborn";
+  const isForgotten = !copy.message.durable && facts.crashes + facts.restarts > 0;
+  const possible: Possible = {
+    stay: true,
+    vanish: copy.mayHaveGone || copy.deaths.some((operations) => operations.some(isWaiting)),
+    sinks: new Set(),
+    ...attemptsOf(copy, facts, isDone),
+  };
+  for (const { queue, operation } of copy.sinks) {
+    if (!isDone(operation)) continue;
+    possible.sinks.add(queue);
+    possible.stay = false;
+  }
+  if (copy.deaths.some((operations) => operations.every(isDone))) {
+    possible.stay = false;
+    // The copy that an earlier attempt left is the only one.
+    possible.vanish = possible.sinks.size === 0 || copy.rejections > 1 || isForgotten;
+    return possible;
+  }
+  applyExpiry(copy, facts, possible);
+  applyAttempts(copy, facts, possible);
+  if (isForgotten) {
+    possible.vanish = true;
+    if (!isNew) possible.stay = false;
+  }
+  return possible;
+}
+
+/** A settlement in a transaction that is open hides the message from everybody. */
+function isWaiting(operation: Operation): boolean {
+  return operation.fate === "pending";
+}
+
+function applyExpiry(copy: Copy, facts: RoundFacts, possible: Possible): void {
+  const { expiresMs } = copy;
+  if (expiresMs === 0 || facts.wallMs < expiresMs) return;
+  possible.sinks.add(expiryQueue);
+  const noticedMs = Math.max(expiresMs, facts.upSinceMs, copy.restingSinceMs) + expiryScanMs;
+  const isLeftAlone = copy.returns.length === 0 && copy.arrivals.length === 0;
+  if (facts.wallMs > noticedMs && isLeftAlone) possible.stay = false;
+}
+
+function applyAttempts(copy: Copy, facts: RoundFacts, possible: Possible): void {
+  const { maxDeliveryAttempts: max } = facts;
+  if (max <= 0 || copy.queue === deadLetterQueue) return;
+  if (possible.attemptsHigh >= max) possible.sinks.add(deadLetterQueue);
+  if (possible.attemptsLow >= max) possible.stay = false;
+}
+
+/** What was not committed when the broker died may not have been counted. */
+function attemptsOf(
+  copy: Copy,
+  facts: RoundFacts,
+  isDone: Supposition,
+): { attemptsLow: number; attemptsHigh: number } {
+  let low = copy.attempts;
+  let high = copy.attempts;
+  for (const one of copy.returns) {
+    high += one.high;
+    const isSure = one.operation === undefined || one.operation.fate === "applied";
+    if (isSure && facts.breaks + facts.crashes + facts.restarts === 0) low += one.low;
+  }
+  // Somebody may have had it for a moment before the connection broke.
+  if (!isHeldSafely(copy)) high += facts.breaks;
+  if (copy.deaths.some((operations) => !operations.every(isDone))) high += 1;
+  return { attemptsLow: low, attemptsHigh: high };
+}
+
+/** Whether a consumer holds it, and nothing has happened that could have changed that. */
+export function isHeldSafely(copy: Copy): boolean {
+  return copy.place === "held" && copy.returns.length === 0;
+}
+
+function judgePlace(
+  copy: Copy,
+  own: Observed,
+  facts: RoundFacts,
+  possible: Possible,
+): string | undefined {
+  const { attemptsLow: low, attemptsHigh: high } = possible;
+  if (own.attempts < low || own.attempts > high) {
+    return `has ${own.attempts} attempts, expected ${low} to ${high}`;
+  }
+  switch (own.place) {
+    case "ready":
+      if (copy.dueMs > facts.wallMs) {
+        return `is ready ${copy.dueMs - facts.wallMs} ms before its time`;
+      }
+      if (isHeldSafely(copy)) return `was taken from ${copy.holder?.name ?? "nobody"}`;
+      return undefined;
+    case "scheduled": {
+      const lateMs = facts.wallMs - Math.max(copy.dueMs, facts.upSinceMs);
+      return lateMs > scheduleSlackMs ? `is late by ${lateMs} ms` : undefined;
+    }
+    case "held":
+      if (copy.arrivals.length === 0 && copy.place !== "held" && copy.place !== "hidden") {
+        return "is in flight, but nobody got it";
+      }
+      return undefined;
+  }
+}
+
+function expectation({ stay, vanish, sinks, attemptsLow, attemptsHigh }: Possible): string {
+  const places = [...(stay ? ["its queue"] : []), ...sinks, ...(vanish ? ["nowhere"] : [])];
+  return `expected it in ${places.join(" or ")}, with ${attemptsLow} to ${attemptsHigh} attempts`;
+}

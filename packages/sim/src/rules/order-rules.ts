@@ -1,0 +1,146 @@
+import {
+  keyOf,
+  precedes,
+  type Copy,
+  type Holder,
+  type Observed,
+  type RoundFacts,
+} from "./model.ts";
+import type { Case } from "./verdict.ts";
+
+/**
+ * What is wrong with the order of a round's deliveries. Of what waits, the highest priority goes first; of one
+ * priority, and one durability, what was sent first.
+ */
+export function checkOrder(
+  cases: readonly Case[],
+  facts: RoundFacts,
+  switched: ReadonlySet<string>,
+): string[] {
+  const problems: string[] = [];
+  for (const { copy: late } of cases) {
+    if (late.arrivals.length !== 1 || switched.has(late.queue)) continue;
+    for (const { copy: early, finding } of cases) {
+      if (early.queue !== late.queue || early === late) continue;
+      const problem = judgePair(early, finding.own, late, facts);
+      if (problem !== undefined) problems.push(`order: ${problem}`);
+    }
+  }
+  return problems;
+}
+
+function judgePair(
+  early: Copy,
+  own: Observed | undefined,
+  late: Copy,
+  facts: RoundFacts,
+): string | undefined {
+  const [arrival] = late.arrivals;
+  if (arrival === undefined || !arrival.holder.takes(early.message)) return undefined;
+  if (!goesFirst(early, late)) return undefined;
+  const names = `${late.message.id} of ${late.queue} was given to ${arrival.holder.name}`;
+  const wasWaiting = waitedAllTheTime(early, facts);
+  if (early.arrivals.length === 0) {
+    if (!wasWaiting || own?.place !== "ready") return undefined;
+    return `${names} while ${early.message.id}, which goes first, waits`;
+  }
+  const [other] = early.arrivals;
+  if (early.arrivals.length > 1 || other === undefined) return undefined;
+  if (other.holder !== arrival.holder || other.tick < arrival.tick) return undefined;
+  if (!wasWaiting && !becameReadyTogether(early, late)) return undefined;
+  return `${names} before ${early.message.id}, which goes first`;
+}
+
+function goesFirst(early: Copy, late: Copy): boolean {
+  if (early.message.priority !== late.message.priority) {
+    return early.place !== "unborn" && early.message.priority > late.message.priority;
+  }
+  return early.message.durable === late.message.durable && precedes(early.order, late.order);
+}
+
+/** Whether it was ready when the round began, and nothing kept it from being delivered. */
+function waitedAllTheTime(copy: Copy, { wallMs, crashes, restarts }: RoundFacts): boolean {
+  if (copy.place !== "ready" || copy.returns.length > 0) return false;
+  if (copy.sinks.length > 0 || copy.deaths.length > 0) return false;
+  if (copy.expiresMs !== 0 && copy.expiresMs <= wallMs) return false;
+  return copy.message.durable || crashes + restarts === 0;
+}
+
+/** Whether the earlier one could be delivered as soon as the later one. */
+function becameReadyTogether(early: Copy, late: Copy): boolean {
+  if (early.place === "unborn" && late.place === "unborn") {
+    return early.dueMs === 0 && early.order.stream === late.order.stream;
+  }
+  const [one] = early.returns;
+  const [other] = late.returns;
+  if (early.returns.length !== 1 || late.returns.length !== 1) return false;
+  return one !== undefined && one.cause === other?.cause;
+}
+
+/** What is wrong with the order in which the broker lists what is ready. */
+export function checkListing(observed: readonly Observed[], copies: readonly Copy[]): string[] {
+  const problems: string[] = [];
+  const listed = observed.filter(({ place }) => place === "ready");
+  const found = listed.map(({ id, queue, origin }) =>
+    copies.find(
+      (copy) => keyOf(copy.message.id, copy.queue, copy.origin) === keyOf(id, queue, origin),
+    ),
+  );
+  for (let index = 1; index < found.length; index += 1) {
+    const late = found[index - 1];
+    const early = found[index];
+    if (early === undefined || late === undefined || early.queue !== late.queue) continue;
+    if (!goesFirst(early, late)) continue;
+    problems.push(`listing: ${late.message.id} stands before ${early.message.id} in ${late.queue}`);
+  }
+  return problems;
+}
+
+/** What a browser must have seen: what was ready before and after it, each once. */
+export function checkBrowse(
+  queue: string,
+  ids: readonly string[],
+  cases: readonly Case[],
+  facts: RoundFacts,
+): string[] {
+  const problems: string[] = [];
+  const mine = cases.filter(({ copy }) => copy.queue === queue);
+  for (const { copy, finding } of mine) {
+    const { id } = copy.message;
+    const seen = ids.filter((one) => one === id).length;
+    const isAlone = mine.filter((one) => one.copy.message.id === id).length === 1;
+    if (!isAlone) continue;
+    if (seen > 1) problems.push(`browse: ${id} was seen ${seen} times in ${queue}`);
+    const mustBeSeen =
+      waitedAllTheTime(copy, facts) && finding.own?.place === "ready" && copy.arrivals.length === 0;
+    if (mustBeSeen && seen === 0) problems.push(`browse: ${id} was not seen in ${queue}`);
+  }
+  return problems;
+}
+
+/** What waits although somebody has room for it. */
+export function checkHandedOut(
+  copies: readonly Copy[],
+  holders: readonly Holder[],
+  paused: ReadonlySet<string>,
+  { wallMs }: RoundFacts,
+): string[] {
+  const problems: string[] = [];
+  for (const holder of holders) {
+    if (!holder.isReady || paused.has(holder.queue)) continue;
+    const held = copies.filter((copy) => copy.place === "held" && copy.holder === holder);
+    if (held.length >= holder.prefetch) continue;
+    const waiting = copies.find(
+      (copy) =>
+        copy.queue === holder.queue &&
+        copy.place === "ready" &&
+        (copy.expiresMs === 0 || copy.expiresMs > wallMs) &&
+        holder.takes(copy.message),
+    );
+    if (waiting === undefined) continue;
+    problems.push(
+      `stuck: ${waiting.message.id} waits in ${holder.queue}, though ${holder.name} has ${held.length} of ${holder.prefetch}`,
+    );
+  }
+  return problems;
+}

@@ -1,0 +1,344 @@
+import type { Prng } from "@everhold/base";
+import { bodyOf } from "../scenario/content.ts";
+import { newCopy, type SentMessage } from "./model.ts";
+import { filterOf } from "./filters.ts";
+import { Operation } from "./operation.ts";
+import type {
+  BrowseStep,
+  CloseStep,
+  EndStep,
+  OpenStep,
+  QueuePlan,
+  RulesSetup,
+  SendStep,
+  SettleStep,
+} from "./program.ts";
+import {
+  RuleConsumer,
+  type HeldMessage,
+  type OpenTransaction,
+  type RuleClient,
+} from "./rule-client.ts";
+import type { Book } from "./book.ts";
+
+/** What steps of applications are performed with. */
+export interface Stage {
+  readonly setup: RulesSetup;
+  readonly clients: readonly RuleClient[];
+  readonly book: Book;
+  readonly prng: Prng;
+  readonly wallMs: () => number;
+  readonly note: (what: string, detail: string) => void;
+}
+
+/** Performs the steps of applications, and notes in the book what may come of each. */
+export class Performer {
+  readonly #stage: Stage;
+  #messageCount = 0;
+  #consumerCount = 0;
+  #transactionCount = 0;
+
+  constructor(stage: Stage) {
+    this.#stage = stage;
+  }
+
+  send(step: SendStep): void {
+    const client = this.#client(step.client);
+    if (client?.connection === undefined || (step.transacted && client.isEnding)) return;
+    const addresses = [...new Set(this.#stage.setup.queues.map(({ address }) => address))];
+    const address = addresses[step.target % addresses.length] ?? "";
+    for (let count = 0; count < step.count; count += 1) this.#send(client, step, address);
+  }
+
+  open(step: OpenStep): void {
+    const client = this.#client(step.client);
+    const { book } = this.#stage;
+    const queue = book.queueNames[step.queue % book.queueNames.length];
+    const { connection, session } = client ?? {};
+    if (client === undefined || connection === undefined || session === undefined) return;
+    if (queue === undefined || client.consumers.length >= 8) return;
+    const filter = filterOf(step.filter);
+    const options = {
+      prefetch: step.prefetch,
+      ...(filter === undefined ? {} : { filter: filter.text }),
+    };
+    this.#consumerCount += 1;
+    const consumer = new RuleConsumer(
+      client,
+      step.transacted ? session.consumer(queue, options) : connection.consumer(queue, options),
+      {
+        name: `${client.name} consumer ${this.#consumerCount}`,
+        prefetch: step.prefetch,
+        filter: step.filter,
+        isTransacted: step.transacted,
+      },
+    );
+    this.#note("opens", `${consumer.name} of ${queue} ${filter?.text ?? ""}`);
+    client.consume(consumer);
+  }
+
+  close(step: CloseStep): void {
+    const all = this.#consumers();
+    const consumer = all[step.consumer % all.length];
+    if (consumer !== undefined) this.closeConsumer(consumer);
+  }
+
+  /** Closes a consumer: what it holds goes back, and counts as an attempt where the client can say so. */
+  closeConsumer(consumer: RuleConsumer): void {
+    const { book } = this.#stage;
+    this.#note("closes", consumer.name);
+    const attempt = settlesExactly(consumer.client) ? 1 : 0;
+    const low = consumer.isTransacted ? 0 : attempt;
+    const cause = {};
+    for (const held of consumer.held) {
+      book.returned([held], { low: isFree(held) ? low : 0, high: attempt, cause });
+    }
+    const closing = new Operation(`close ${consumer.name}`);
+    consumer.client.track(closing, consumer.client.close(consumer));
+  }
+
+  settle(step: SettleStep): void {
+    const all = this.#consumers().filter(({ held }) => held.some(isFree));
+    const consumer = all[step.consumer % all.length];
+    if (consumer === undefined) return;
+    const free = consumer.held.filter(isFree);
+    const first = step.pick % free.length;
+    const picked = free.slice(first, first + step.count);
+    switch (step.how) {
+      case "ack":
+        for (const one of picked) this.#acknowledge(consumer, one);
+        return;
+      case "release":
+        this.#release(consumer, picked);
+        return;
+      case "reject":
+        for (const one of picked) this.#reject(consumer, one);
+        return;
+    }
+  }
+
+  /** Settles all that all consumers hold. */
+  acknowledgeAll(): void {
+    for (const consumer of this.#consumers()) {
+      for (const one of consumer.held.filter(isFree)) this.#acknowledge(consumer, one);
+    }
+  }
+
+  end(step: EndStep): void {
+    const client = this.#client(step.client);
+    if (client === undefined) return;
+    if (step.do === "commit") this.#commit(client);
+    else this.rollBack(client);
+  }
+
+  /** Rolls back what a client has begun: what it acknowledged comes again and counts as an attempt. */
+  rollBack(client: RuleClient): void {
+    const { session, transaction } = client;
+    if (session === undefined || client.isEnding) return;
+    const { book } = this.#stage;
+    this.#note("rolls back", client.name);
+    transaction?.end.end("none");
+    client.transaction = undefined;
+    client.isEnding = true;
+    const cause = {};
+    const low = transaction?.isBroken === true ? 0 : 1;
+    for (const { copy, operation } of transaction?.acks ?? []) {
+      book.returnCopy(copy, { low, high: 1, cause, operation });
+    }
+    for (const consumer of client.consumers) {
+      if (!consumer.isTransacted) continue;
+      const unsettled = consumer.held.filter(isFree);
+      book.returned(unsettled, { low: 0, high: 0, cause });
+      consumer.held = [];
+    }
+    const ending = new Operation(`roll back ${client.name}`);
+    client.track(ending, session.rollback(), () => {
+      client.isEnding = false;
+    });
+  }
+
+  browse(step: BrowseStep): void {
+    const connection = this.#client(step.client)?.connection;
+    const { book } = this.#stage;
+    const queue = book.queueNames[step.queue % book.queueNames.length];
+    if (connection === undefined || queue === undefined) return;
+    this.#note("browses", queue);
+    const read = async (): Promise<void> => {
+      const ids: string[] = [];
+      for await (const message of connection.browse(queue))
+        ids.push(String(message.properties["id"]));
+      book.browsed(queue, ids);
+    };
+    const client = this.#client(step.client);
+    client?.track(new Operation(`browse ${queue}`), read());
+  }
+
+  #send(client: RuleClient, step: SendStep, address: string): void {
+    const { book, wallMs, prng } = this.#stage;
+    this.#messageCount += 1;
+    const nowMs = wallMs();
+    const message: SentMessage = {
+      id: `m${this.#messageCount}`,
+      address,
+      color: step.color,
+      size: step.size,
+      priority: step.priority,
+      durable: step.durable,
+      expiresMs: step.ttlMs === 0 ? 0 : nowMs + step.ttlMs,
+      dueMs: step.delayMs === 0 ? 0 : nowMs + step.delayMs,
+      bodyChars: step.bodyChars + prng.integer(0, 9),
+      duplicate: step.duplicate < 0 ? undefined : `${address} ${step.duplicate}`,
+    };
+    const transaction = step.transacted ? this.#transactionOf(client) : undefined;
+    const sending = new Operation(`send ${message.id}`);
+    const order = book.newOrder(
+      transaction === undefined ? `${client.life} base` : transaction.end.what,
+    );
+    const needed = transaction === undefined ? [sending] : [sending, transaction.end];
+    const born = book.duplicates.contend(message, needed);
+    const targets = this.#stage.setup.queues.filter((queue) => isTarget(queue, message));
+    const copies = targets.map((queue) => newCopy(message, queue.name, order, born));
+    for (const copy of copies) book.add(copy);
+    transaction?.sends.push(...copies);
+    this.#note("sends", `${client.name} ${JSON.stringify(message)} ${transaction?.end.what ?? ""}`);
+    const promise = this.#begin(client, message, targets[0]?.routing ?? "anycast", step.transacted);
+    client.track(sending, promise, () => {
+      if (transaction === undefined) order.end = book.tick();
+    });
+  }
+
+  #begin(
+    client: RuleClient,
+    message: SentMessage,
+    routing: "anycast" | "multicast",
+    transacted: boolean,
+  ): Promise<void> {
+    const source = transacted ? client.session : client.connection;
+    if (source === undefined) return Promise.reject(new Error("no client to send with"));
+    const { id, color, size, bodyChars, duplicate, expiresMs, dueMs } = message;
+    return source.producer(message.address, { routing }).send(bodyOf(id, bodyChars), {
+      durable: message.durable,
+      priority: message.priority,
+      properties: {
+        id,
+        chars: bodyChars,
+        ...(color === undefined ? {} : { color }),
+        ...(size === undefined ? {} : { size }),
+      },
+      ...(expiresMs === 0 ? {} : { expiresAt: expiresMs }),
+      ...(dueMs === 0 ? {} : { deliverAt: dueMs }),
+      ...(duplicate === undefined ? {} : { duplicateId: duplicate }),
+    });
+  }
+
+  #commit(client: RuleClient): void {
+    const { session, transaction } = client;
+    if (session === undefined || client.isEnding) return;
+    const { book } = this.#stage;
+    const end = transaction?.end ?? new Operation(`empty transaction of ${client.name}`);
+    end.isBegun = true;
+    client.transaction = undefined;
+    client.isEnding = true;
+    this.#note("commits", `${client.name} ${end.what}`);
+    const sends = transaction?.sends ?? [];
+    const beginTick = book.tick();
+    for (const { order } of sends) order.begin = beginTick;
+    const held = client.consumers
+      .filter(({ isTransacted }) => isTransacted)
+      .flatMap((consumer) => consumer.held.filter(isFree));
+    client.track(end, session.commit(), () => {
+      client.isEnding = false;
+      const endTick = book.tick();
+      for (const { order } of sends) order.end = endTick;
+      if (end.fate === "applied") return;
+      const cause = {};
+      for (const { copy } of transaction?.acks ?? []) {
+        book.returnCopy(copy, { low: 0, high: 1, cause });
+      }
+      book.returned(held, { low: 0, high: 0, cause });
+    });
+  }
+
+  #acknowledge(consumer: RuleConsumer, held: HeldMessage): void {
+    const { client } = consumer;
+    if (consumer.isTransacted && client.isEnding) return;
+    const copy = this.#stage.book.copyOf(held.copyKey);
+    const operation = new Operation(`acknowledge ${held.copyKey} by ${consumer.name}`);
+    held.settling = operation;
+    this.#note("acknowledges", `${held.copyKey} by ${consumer.name}`);
+    client.track(operation, held.message.ack());
+    if (!consumer.isTransacted) {
+      copy?.deaths.push([operation]);
+      return;
+    }
+    const transaction = this.#transactionOf(client);
+    copy?.deaths.push([operation, transaction.end]);
+    if (copy !== undefined) transaction.acks.push({ copy, operation });
+  }
+
+  /** CORE gives back all that a consumer holds, and counts the attempt for the first of them only. */
+  #release(consumer: RuleConsumer, picked: readonly HeldMessage[]): void {
+    if (consumer.isTransacted) return;
+    const { book } = this.#stage;
+    const isExact = settlesExactly(consumer.client);
+    const released = isExact ? picked : consumer.held.filter(isFree);
+    const cause = {};
+    for (const held of released) {
+      const isFirst = held === consumer.held[0];
+      const operation = new Operation(`release ${held.copyKey}`);
+      this.#note("releases", `${held.copyKey} by ${consumer.name}`);
+      held.settling = operation;
+      book.returned([held], { low: isExact || isFirst ? 1 : 0, high: 1, cause, operation });
+      consumer.client.track(operation, held.message.release());
+    }
+  }
+
+  #reject(consumer: RuleConsumer, held: HeldMessage): void {
+    const { book } = this.#stage;
+    if (consumer.isTransacted || book.isSink(consumer.queue)) return;
+    const copy = book.copyOf(held.copyKey);
+    const operation = new Operation(`reject ${held.copyKey}`);
+    held.settling = operation;
+    this.#note("rejects", `${held.copyKey} by ${consumer.name}`);
+    consumer.client.track(operation, held.message.reject("of no use"));
+    if (copy === undefined) return;
+    if (!settlesExactly(consumer.client)) copy.rejections += 1;
+    copy.deaths.push([operation]);
+    copy.sinks.push({ queue: book.deadLetterQueue, operation });
+  }
+
+  #transactionOf(client: RuleClient): OpenTransaction {
+    if (client.transaction === undefined) {
+      this.#transactionCount += 1;
+      const end = new Operation(`transaction ${this.#transactionCount} of ${client.life}`, false);
+      client.transaction = { end, sends: [], acks: [], isBroken: false };
+    }
+    return client.transaction;
+  }
+
+  #consumers(): RuleConsumer[] {
+    return this.#stage.clients.flatMap(({ consumers }) => consumers);
+  }
+
+  #client(number: number): RuleClient | undefined {
+    const { clients } = this.#stage;
+    return clients[number % clients.length];
+  }
+
+  #note(what: string, detail: string): void {
+    this.#stage.note(what, detail);
+  }
+}
+
+/** Whether the broker has a packet that settles one delivery. */
+function settlesExactly({ connection }: RuleClient): boolean {
+  return connection?.features.has("settle/1") === true;
+}
+
+function isFree({ settling }: HeldMessage): boolean {
+  return settling === undefined;
+}
+
+function isTarget({ address, filter }: QueuePlan, message: SentMessage): boolean {
+  return address === message.address && (filterOf(filter)?.matches(message) ?? true);
+}

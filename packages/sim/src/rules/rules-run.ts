@@ -1,0 +1,488 @@
+import type { Message } from "@everhold/client";
+import { SimDisk } from "../disk/sim-disk.ts";
+import { mutateRules, mutateSetup, type RuleMutation } from "../mutations/rule-mutations.ts";
+import { SimNetwork } from "../network/sim-network.ts";
+import { BrokerProcess } from "../scenario/broker-process.ts";
+import { bodyOf } from "../scenario/content.ts";
+import { brokerHost, brokerUrl } from "../scenario/everhold.ts";
+import { Machine } from "../world/machine.ts";
+import { World } from "../world/world.ts";
+import { Book, keyOfCopy } from "./book.ts";
+import { ManagerSteps } from "./manager-steps.ts";
+import { filterOf } from "./filters.ts";
+import { deadLetterQueue, expiryQueue, keyOf, type Observed } from "./model.ts";
+import { observe } from "./observe.ts";
+import { Performer } from "./performer.ts";
+import { describeStep, type FaultStep, type Round, type RulesPlan, type Step } from "./program.ts";
+import { randomPlan } from "./random-plan.ts";
+import { RuleClient, type ClientListener, type RuleConsumer } from "./rule-client.ts";
+
+/** What to run. */
+export interface RulesOptions {
+  readonly seed: number;
+  /** A mistake to make on purpose. */
+  readonly mutation?: RuleMutation | undefined;
+  /** Instead of the program that follows from the seed. */
+  readonly plan?: RulesPlan | undefined;
+  readonly writeTrace?: (line: string) => void;
+}
+
+/** How it went. */
+export interface RulesResult {
+  readonly seed: number;
+  readonly problems: readonly string[];
+  readonly plan: RulesPlan;
+  readonly simulatedMs: number;
+  readonly eventCount: number;
+  readonly fingerprint: string;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly counts: RulesCounts;
+}
+
+/** How much was done. */
+export interface RulesCounts {
+  rounds: number;
+  steps: number;
+  deliveries: number;
+  /** Messages that were looked at in queues at rest. */
+  observed: number;
+}
+
+/** Virtual ms in which everything must come to rest. */
+const restMsMax = 300_000;
+/** Operations that have not ended by then may go on in the next round. */
+const operationMsMax = 8_000;
+/** How late a delivery may arrive that was handed out in time. */
+const travelMsMax = 200;
+
+/**
+ * One seed of the rules: a random program runs round by round on a real broker and real clients, and after each
+ * round every message must be where a naive model says that it can be.
+ */
+export async function runRules(options: RulesOptions): Promise<RulesResult> {
+  return new RulesRun(options).run();
+}
+
+class RulesRun implements ClientListener {
+  readonly #world: World;
+  readonly #plan: RulesPlan;
+  readonly #network: SimNetwork;
+  readonly #disk: SimDisk;
+  readonly #machine: Machine;
+  readonly #broker: BrokerProcess;
+  readonly #clients: readonly RuleClient[];
+  readonly #mutation: RuleMutation | undefined;
+  readonly #book: Book;
+  readonly #performer: Performer;
+  readonly #manager: ManagerSteps;
+  readonly #faults: Record<string, number> = {};
+  readonly #counts: RulesCounts = { rounds: 0, steps: 0, deliveries: 0, observed: 0 };
+  /** Virtual ms at which the faults of this round are over. */
+  #faultsEndMs = 0;
+  #upSinceMs = 0;
+  #known: object | undefined;
+  #crashes = 0;
+  #restarts = 0;
+  #breaks = 0;
+  /** Whose connections broke because the broker died. */
+  readonly #cutByCrash = new Set<RuleClient>();
+
+  constructor({ seed, plan, mutation, writeTrace }: RulesOptions) {
+    this.#world = new World(writeTrace === undefined ? { seed } : { seed, writeTrace });
+    this.#mutation = mutation;
+    this.#plan = plan ?? randomPlan(this.#world.randomFor("rules plan"));
+    const { setup } = this.#plan;
+    this.#network = new SimNetwork(this.#world);
+    this.#disk = this.#newDisk(brokerHost);
+    this.#disk.faults.delayMsMax = setup.diskDelayMsMax;
+    this.#machine = this.#newMachine(brokerHost, this.#disk);
+    this.#book = new Book(setup.queues.map(({ name }) => name));
+    const { segmentBytes, snapshotBytes, tailCacheBytes, maxDeliveryAttempts } = mutateSetup(
+      setup,
+      mutation,
+    );
+    this.#broker = new BrokerProcess({
+      world: this.#world,
+      machine: this.#machine,
+      disk: this.#disk,
+      mutate: (ports) => mutateRules(ports, mutation),
+      setup: {
+        journal: { segmentBytes, snapshotBytes, tailCacheBytes },
+        maxSizeBytes: -1,
+        addressFullPolicy: "block",
+        maxDeliveryAttempts,
+      },
+      onEnded: (how) => this.#onBrokerEnded(how),
+    });
+    this.#clients = Array.from({ length: setup.clientCount }, (_, index) => {
+      const name = `client-${index + 1}`;
+      const machine = this.#newMachine(name, this.#newDisk(name));
+      machine.jumpWallClock(-setup.clientsBehindMs);
+      return new RuleClient(this.#world, machine, brokerUrl, this);
+    });
+    const note = (what: string, detail: string): void => this.#world.note("rules", what, detail);
+    this.#performer = new Performer({
+      setup,
+      clients: this.#clients,
+      book: this.#book,
+      prng: this.#world.randomFor("bodies"),
+      wallMs: () => this.#wallMs(),
+      note,
+    });
+    this.#manager = new ManagerSteps({
+      book: this.#book,
+      broker: () => this.#broker.broker,
+      note,
+      onBug: (error) => this.#world.fail("manager", error),
+    });
+  }
+
+  async run(): Promise<RulesResult> {
+    const passed = (await this.#setUp()) && (await this.#perform()) && (await this.#finish());
+    if (passed) await this.#recover();
+    return {
+      seed: this.#world.seed,
+      problems: this.#world.failures.map(
+        ({ source, timeMs, error }) => `at ${timeMs.toFixed(3)} ms, ${source}: ${error.message}`,
+      ),
+      plan: this.#plan,
+      simulatedMs: this.#world.nowMs,
+      eventCount: this.#world.eventCount,
+      fingerprint: this.#world.trace.fingerprint,
+      faults: this.#faults,
+      counts: this.#counts,
+    };
+  }
+
+  onArrival(consumer: RuleConsumer, message: Message): void {
+    this.#counts.deliveries += 1;
+    const { properties, deliveryCount } = message;
+    const id = String(properties["id"]);
+    const origin = properties["_AMQ_ORIG_QUEUE"];
+    const from = typeof origin === "string" ? origin : "";
+    this.#world.note(consumer.name, "gets", `${id} from ${consumer.queue} ${deliveryCount}`);
+    const copy = this.#book.arrived(id, from, consumer, deliveryCount);
+    const copyKey = keyOf(id, consumer.queue, from);
+    for (const { consumers } of this.#clients) {
+      for (const one of consumers) one.held = one.held.filter((held) => held.copyKey !== copyKey);
+    }
+    consumer.held.push({ copyKey, message, settling: undefined });
+    if (message.text() !== bodyOf(id, Number(properties["chars"]))) {
+      this.#fail(`body: ${copyKey} came damaged`);
+    }
+    if (copy === undefined) return;
+    const wallMs = this.#wallMs();
+    if (copy.dueMs > wallMs) {
+      this.#fail(`delivery: ${copyKey} came ${copy.dueMs - wallMs} ms too early`);
+    }
+    const slackMs = travelMsMax + Math.max(0, this.#faultsEndMs - this.#world.nowMs + 3_000);
+    if (copy.expiresMs !== 0 && copy.expiresMs + slackMs < wallMs) {
+      this.#fail(`delivery: ${copyKey} came ${wallMs - copy.expiresMs} ms after it had expired`);
+    }
+    if (!consumer.takes(copy.message)) {
+      this.#fail(`filter: ${copyKey} came to ${consumer.name}, which does not want it`);
+    }
+  }
+
+  onBroken(client: RuleClient): void {
+    const isByCrash = this.#cutByCrash.delete(client);
+    if (!isByCrash) this.#breaks += 1;
+    const high = isByCrash ? 0 : 1;
+    const cause = {};
+    for (const copy of this.#book.heldBy(client.consumers)) {
+      this.#book.returnCopy(copy, { low: 0, high, cause });
+    }
+    const { transaction } = client;
+    if (transaction === undefined) return;
+    transaction.isBroken = true;
+    for (const { copy } of transaction.acks) this.#book.returnCopy(copy, { low: 0, high, cause });
+  }
+
+  async #setUp(): Promise<boolean> {
+    this.#broker.start();
+    if (!(await this.#reach("the broker starts", () => this.#broker.broker !== undefined)))
+      return false;
+    for (const client of this.#clients) client.start();
+    const isUp = (): boolean => this.#clients.every(({ isConnected }) => isConnected);
+    if (!(await this.#reach("the clients connect", isUp))) return false;
+    const connection = this.#clients[0]?.connection;
+    if (connection === undefined) return false;
+    const create = async (): Promise<void> => {
+      for (const { name, address, routing, filter } of this.#plan.setup.queues) {
+        const text = filterOf(filter)?.text;
+        const options = text === undefined ? {} : { filter: text };
+        await connection.createQueue(name, { address, routing, ...options });
+      }
+      for (const name of [deadLetterQueue, expiryQueue]) await connection.createQueue(name);
+    };
+    let created = false;
+    create()
+      .then(() => (created = true))
+      .catch((error: unknown) => this.#world.fail("set up", error));
+    return this.#reach("the queues exist", () => created);
+  }
+
+  async #perform(): Promise<boolean> {
+    for (const round of this.#plan.rounds) {
+      if (!(await this.#performRound(round))) return false;
+    }
+    return true;
+  }
+
+  /** Everything that is left must be delivered, and be gone once it is acknowledged. */
+  async #finish(): Promise<boolean> {
+    this.#world.note("rules", "finishes");
+    for (const client of this.#clients) {
+      this.#performer.rollBack(client);
+      for (const consumer of client.consumers) this.#performer.closeConsumer(consumer);
+    }
+    for (const queue of this.#book.paused) this.#manager.switch(queue, "resume");
+    if (!(await this.#rest(25_000))) return false;
+    this.#book.queueNames.forEach((_, queue) =>
+      this.#performer.open({
+        do: "open",
+        client: queue,
+        queue,
+        prefetch: 1_000,
+        filter: -1,
+        transacted: false,
+      }),
+    );
+    if (!(await this.#rest(0))) return false;
+    this.#performer.acknowledgeAll();
+    if (!(await this.#rest(0))) return false;
+    const left = this.#book.copies.map(keyOfCopy);
+    if (left.length > 0) this.#fail(`content: never came or never went: ${left.join(", ")}`);
+    return left.length === 0;
+  }
+
+  /** The broker stops in order; what it leaves on the disk must be what it knew. */
+  async #recover(): Promise<boolean> {
+    let stopped = false;
+    const before = this.#broker.broker?.fingerprint();
+    this.#broker
+      .stop()
+      .then(() => (stopped = true))
+      .catch((error: unknown) => this.#world.fail(brokerHost, error));
+    if (!(await this.#reach("the broker stops", () => stopped))) return false;
+    this.#broker.compareRecoveries(before);
+    return this.#reach("the folder is recovered twice", () => !this.#broker.checking);
+  }
+
+  async #performRound({ steps, restMs }: Round): Promise<boolean> {
+    this.#counts.rounds += 1;
+    this.#world.note("rules", "round", this.#counts.rounds);
+    if (this.#mutation === "bury-twice") this.#manager.buryTwice();
+    for (const step of steps) {
+      this.#counts.steps += 1;
+      this.#world.note("rules", "step", describeStep(step));
+      this.#start(step);
+    }
+    return this.#rest(restMs);
+  }
+
+  #start(step: Step): void {
+    switch (step.do) {
+      case "send":
+        return this.#performer.send(step);
+      case "open":
+        return this.#performer.open(step);
+      case "close":
+        return this.#performer.close(step);
+      case "settle":
+        return this.#performer.settle(step);
+      case "commit":
+      case "rollback":
+        return this.#performer.end(step);
+      case "browse":
+        return this.#performer.browse(step);
+      case "manage":
+        return this.#manager.perform(step);
+      case "fault":
+        this.#faultsEndMs = this.#world.nowMs + step.afterMs + step.durationMs;
+        this.#world.after(step.afterMs, "rules", "fault due", () => this.#strike(step));
+    }
+  }
+
+  #strike(step: FaultStep): void {
+    if (!this.#struck(step)) return;
+    this.#faults[step.fault] = (this.#faults[step.fault] ?? 0) + 1;
+    this.#world.note("rules", "FAULT", step.fault);
+  }
+
+  #struck({ fault, durationMs, client }: FaultStep): boolean {
+    const broker = this.#broker;
+    switch (fault) {
+      case "kill broker":
+        return broker.crash({ power: false });
+      case "power off broker":
+        return broker.crash({ power: true });
+      case "kill broker while writing":
+        return broker.crashWhileWriting({ power: false });
+      case "power off broker while writing":
+        return broker.crashWhileWriting({ power: true });
+      case "restart broker":
+        return broker.restart();
+      case "crash client":
+        return this.#clients[client % this.#clients.length]?.crash(durationMs) ?? false;
+      case "cut":
+        return this.#network.cutOne();
+      case "stall":
+        return this.#network.stallOne(durationMs);
+      case "fill disk":
+        this.#disk.capacityBytes = this.#disk.usedBytes + 1_000 * (durationMs % 40);
+        this.#world.after(durationMs, brokerHost, "disk has room again", () => {
+          this.#disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+        });
+        return true;
+    }
+  }
+
+  /** Waits until everything stands still, then compares what there is with what there may be. */
+  async #rest(restMs: number): Promise<boolean> {
+    const atLeastMs = this.#world.nowMs + restMs;
+    const operationsMs = Math.max(atLeastMs, this.#world.nowMs) + operationMsMax;
+    const hasRested = (): boolean =>
+      this.#world.nowMs >= Math.max(atLeastMs, this.#faultsEndMs) && this.#isUp();
+    if (!(await this.#reach("the faults are over", hasRested))) return false;
+    const isDone = (): boolean => this.#open().length === 0 || this.#world.nowMs >= operationsMs;
+    if (!(await this.#reach("the operations end", isDone))) return false;
+    this.#broker.disarm();
+    let observed: readonly Observed[] | undefined;
+    for (let attempt = 0; attempt < 100 && observed === undefined; attempt += 1) {
+      if (!(await this.#reach("everybody is up", () => this.#isUp()))) return false;
+      observed = await this.#observeStill();
+      if (this.#world.failures.length > 0) return false;
+    }
+    if (observed === undefined) this.#fail("the broker never comes to rest");
+    return observed !== undefined && this.#check(observed);
+  }
+
+  #check(observed: readonly Observed[]): boolean {
+    const holders = this.#clients.flatMap(({ consumers }) => consumers);
+    const { problems, found } = this.#book.rest(observed, holders, {
+      wallMs: this.#wallMs(),
+      upSinceMs: this.#upSinceMs,
+      crashes: this.#crashes,
+      restarts: this.#restarts,
+      breaks: this.#breaks,
+      maxDeliveryAttempts: this.#plan.setup.maxDeliveryAttempts,
+    });
+    for (const problem of problems) this.#fail(problem);
+    this.#counts.observed += found;
+    this.#crashes = 0;
+    this.#restarts = 0;
+    this.#breaks = 0;
+    this.#cutByCrash.clear();
+    this.#manager.forget();
+    for (const consumer of holders) {
+      consumer.held = consumer.held.filter(({ copyKey }) => {
+        const copy = this.#book.copyOf(copyKey);
+        return copy?.place === "held" && copy.holder === consumer;
+      });
+      for (const held of consumer.held) {
+        if (held.settling?.fate !== "pending") held.settling = undefined;
+      }
+    }
+    return problems.length === 0;
+  }
+
+  /** What the broker has, when it says the same twice and everybody answers; else `undefined`. */
+  async #observeStill(): Promise<readonly Observed[] | undefined> {
+    const { broker } = this.#broker;
+    if (broker === undefined) return undefined;
+    if (!(await this.#within(this.#askAll()))) return undefined;
+    let previous = "";
+    for (let look = 0; look < 2; look += 1) {
+      if (!(await this.#wait(100))) return undefined;
+      const found = await this.#within(observe(broker, this.#book.queueNames));
+      if (found === undefined || this.#broker.broker !== broker || !this.#isUp()) return undefined;
+      const text = JSON.stringify(found);
+      if (text === previous) return found;
+      previous = text;
+    }
+    return undefined;
+  }
+
+  /** Whatever was on its way before the question has arrived with the answer. */
+  async #askAll(): Promise<boolean> {
+    for (const { connection } of this.#clients) await connection?.queueInfo("first");
+    return true;
+  }
+
+  /** What a promise gives within a while; `undefined` when it does not. */
+  async #within<T>(promise: Promise<T>): Promise<T | undefined> {
+    let result: { readonly value: T | undefined } | undefined;
+    promise.then(
+      (value) => (result = { value }),
+      () => (result = { value: undefined }),
+    );
+    const endMs = this.#world.nowMs + 15_000;
+    while (result === undefined && this.#world.nowMs < endMs) {
+      if (!(await this.#wait(10))) return undefined;
+    }
+    return result?.value;
+  }
+
+  #open(): readonly { readonly what: string }[] {
+    return [...this.#clients.flatMap(({ open }) => open), ...this.#manager.open];
+  }
+
+  #isUp(): boolean {
+    const { broker } = this.#broker;
+    if (broker !== this.#known) {
+      this.#known = broker;
+      this.#upSinceMs = this.#wallMs();
+    }
+    if (broker === undefined || this.#broker.checking) return false;
+    return this.#clients.every(({ isConnected }) => isConnected);
+  }
+
+  #onBrokerEnded(how: "crash" | "stop"): void {
+    this.#book.brokerStopped(how === "crash");
+    this.#manager.doubt();
+    if (how === "stop") {
+      this.#restarts += 1;
+      return;
+    }
+    this.#crashes += 1;
+    for (const client of this.#clients) if (client.isConnected) this.#cutByCrash.add(client);
+  }
+
+  async #wait(durationMs: number): Promise<boolean> {
+    const end = await this.#world.run({ timeMs: this.#world.nowMs + durationMs });
+    if (end === "failure") return false;
+    this.#broker.broker?.assertInvariants();
+    return true;
+  }
+
+  async #reach(what: string, condition: () => boolean): Promise<boolean> {
+    const endMs = this.#world.nowMs + restMsMax;
+    while (this.#world.nowMs < endMs) {
+      if (condition()) return true;
+      if (!(await this.#wait(20))) return false;
+    }
+    const open = this.#open().map((one) => one.what);
+    this.#fail(`not within ${restMsMax / 1000} s: ${what}; open are ${open.join(", ")}`);
+    return false;
+  }
+
+  #wallMs(): number {
+    return this.#machine.latestWallMsSince(this.#world.nowMs);
+  }
+
+  #fail(text: string): void {
+    this.#world.fail("rules", new Error(text));
+  }
+
+  #newMachine(name: string, disk: SimDisk): Machine {
+    return new Machine({ world: this.#world, network: this.#network, name, disk });
+  }
+
+  #newDisk(name: string): SimDisk {
+    const world = this.#world;
+    const after = (delayMs: number, task: () => void): unknown =>
+      world.after(delayMs, `${name} disk`, "done", task);
+    return new SimDisk({ seed: world.randomFor(`${name} disk`).uint32(), scheduler: { after } });
+  }
+}
