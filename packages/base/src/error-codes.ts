@@ -117,6 +117,16 @@ export const errorCodes = {
     coreCode: 115,
     meaning: "The connection broke during commit; the transaction may or may not have taken effect",
   },
+  EVH_BRANCH_UNKNOWN: {
+    retryable: false,
+    meaning:
+      "The broker has no branch of this id: it was decided before, or rolled back because its time was over or its connection broke before it was prepared",
+  },
+  EVH_BRANCH_DECIDED: {
+    retryable: false,
+    meaning:
+      "An operator has decided the branch by hand, against its manager; `outcome` says how. Forget it when that is dealt with",
+  },
   EVH_INVALID_QUEUE_USE: {
     retryable: false,
     coreCode: 118,

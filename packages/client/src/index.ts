@@ -9,6 +9,9 @@ export type { OutgoingMessage, Producer, ProducerOptions } from "./api/producer.
 export type { NewQueue, QueueInfo } from "./api/queue-info.ts";
 export type { RequestOptions } from "./api/requests.ts";
 export type { Session, SessionOptions, Transaction } from "./api/session.ts";
+export type { Branch, BranchOptions, Vote } from "./api/branch.ts";
+export type { TwoPhase } from "./api/two-phase.ts";
+export type { Xid } from "./core/xa-calls.ts";
 export { connect } from "./connect.ts";
 export type { ConnectionState } from "./connection/connection-core.ts";
 export type { AddressDescription } from "./core/administration.ts";

@@ -37,6 +37,8 @@ export {
   type ConsumerOptions,
   type HeartbeatOptions,
   type BodyKind,
+  type Branch,
+  type BranchOptions,
   type Message,
   type MessageHandler,
   type MessageOptions,
@@ -59,6 +61,9 @@ export {
   type SessionOptions,
   type SubscribeOptions,
   type Transaction,
+  type TwoPhase,
   type TypedProperty,
+  type Vote,
   type WaitOptions,
+  type Xid,
 } from "@everhold/client";

@@ -14,6 +14,7 @@ import { requestTests } from "./requests.suite.ts";
 import { settlementTests } from "./settlement.suite.ts";
 import { topicTests } from "./topics.suite.ts";
 import { transactionTests } from "./transactions.suite.ts";
+import { twoPhaseTests } from "./two-phase.suite.ts";
 
 export { artemisLacks } from "./exclusions.ts";
 export type { BrokerUnderTest, MortalBroker } from "./broker-under-test.ts";
@@ -27,6 +28,7 @@ export function clientSuite(target: BrokerUnderTest): void {
     describe("messages", () => messageTests(context));
     describe("settlement", () => settlementTests(context));
     describe("transactions", () => transactionTests(context));
+    describe("transactions in two phases", () => twoPhaseTests(context));
     describe("topics", () => topicTests(context));
     describe("queues and browsing", () => queueTests(context));
     describe("queues of every kind", () => queueKindTests(context));

@@ -275,7 +275,13 @@ export const xaRules: RuleGroup = {
         "JTA belongs to Java; elsewhere the same cycle needs an interface of its own.",
         "Our client offers the two phases explicitly.",
       ],
-      { open: "the client's interface for it is not there yet; Java's clients have theirs." },
+      {
+        tests: [
+          "a branch in two phases takes effect with the second one",
+          "a prepared branch outlives its connection, and another one decides",
+          "a branch is whole or not at all wherever its connection breaks",
+        ],
+      },
     ),
   ],
 };

@@ -29,6 +29,7 @@ import { SessionProducer, type Producer, type ProducerOptions } from "./producer
 import { Management } from "./management.ts";
 import { queueInfo, type NewQueue, type QueueInfo } from "./queue-info.ts";
 import { Requests, type RequestOptions } from "./requests.ts";
+import { TwoPhase } from "./two-phase.ts";
 import { ClientSession, type Session, type SessionOptions, type Transaction } from "./session.ts";
 
 /**
@@ -44,12 +45,15 @@ export class Connection implements AsyncDisposable {
   readonly #requests: Requests;
   /** What the broker can be asked and told about itself. */
   readonly management: Management;
+  /** Branches of distributed transactions: this broker's part of work that others take part in as well. */
+  readonly twoPhase: TwoPhase;
 
   /** Use `connect`. */
   constructor(core: ConnectionCore) {
     this.#core = core;
     this.#requests = new Requests(core);
     this.management = new Management(this.#requests);
+    this.twoPhase = new TwoPhase(core);
     core.events.listen((event) => {
       if (event.type === "close") this.#requests.end(core.endError);
     });

@@ -16,6 +16,8 @@ export interface SessionFlavour {
   readonly autoCommitSends: boolean;
   readonly autoCommitAcks: boolean;
   readonly preAcknowledge: boolean;
+  /** Whether it works for branches of distributed transactions. */
+  readonly isXa?: boolean;
 }
 
 /** A session to create. */
@@ -154,7 +156,7 @@ export class SessionCreation implements ChannelHandler {
       username: request.username ?? null,
       password: request.password ?? null,
       minLargeMessageSize: request.minLargeMessageBytes,
-      xa: false,
+      xa: request.isXa === true,
       autoCommitSends: request.autoCommitSends,
       autoCommitAcks: request.autoCommitAcks,
       confirmationWindowSize: request.confirmationWindowBytes,

@@ -44,6 +44,7 @@ export const flavours = {
   plain: { autoCommitSends: true, autoCommitAcks: true, preAcknowledge: false },
   preAcknowledge: { autoCommitSends: true, autoCommitAcks: true, preAcknowledge: true },
   transacted: { autoCommitSends: false, autoCommitAcks: false, preAcknowledge: false },
+  branch: { autoCommitSends: false, autoCommitAcks: false, preAcknowledge: false, isXa: true },
 } as const satisfies Record<string, SessionFlavour>;
 
 /**

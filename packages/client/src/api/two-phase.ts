@@ -1,0 +1,158 @@
+import { EverholdError } from "@everhold/base";
+import { packets } from "@everhold/wire";
+import type { ConnectionCore } from "../connection/connection-core.ts";
+import type { Channel } from "../core/channel.ts";
+import {
+  callInDoubt,
+  callXa,
+  checkXid,
+  isSameXid,
+  isUnknownBranch,
+  type Xid,
+} from "../core/xa-calls.ts";
+import { flavours, type CoreSession } from "../session/core-session.ts";
+import type { WaitOptions } from "../waiting.ts";
+import { ClientBranch, type Branch, type BranchOptions } from "./branch.ts";
+
+/** `EVH1`: ids that this client has made. */
+const ownFormat = 0x45_56_48_31;
+const ownIdBytes = 16;
+
+/**
+ * Distributed transactions in two phases, without a manager of its own: whoever uses it prepares all branches,
+ * writes its decision down, and then tells every branch. Works on Everhold and on Artemis.
+ *
+ * ```ts
+ * await using branch = await connection.twoPhase.begin();
+ * await branch.send("orders", { id: 1 });
+ * if ((await branch.prepare()) === "prepared") {
+ *   await database.query("commit", branch.xid); // the others, and the decision
+ *   await branch.commit();
+ * }
+ * ```
+ */
+export class TwoPhase {
+  readonly #core: ConnectionCore;
+  /** For decisions: they need a session that works for no branch. */
+  #session: Promise<CoreSession> | undefined;
+
+  /** Use `connection.twoPhase`. */
+  constructor(core: ConnectionCore) {
+    this.#core = core;
+  }
+
+  /**
+   * Begins a branch; without `xid` one of its own makes it. It has a session of its own.
+   * @throws RangeError for an id that cannot be one
+   * @throws RejectedError EVH_ILLEGAL_STATE when a branch of this id exists
+   */
+  async begin(xid?: Xid, options: BranchOptions & WaitOptions = {}): Promise<Branch> {
+    const checked = checkXid(xid ?? this.#ownXid());
+    const { timeLimit } = options;
+    if (timeLimit !== undefined && !(timeLimit > 0)) {
+      throw new RangeError(`timeLimit is ${timeLimit}, expected more than 0 milliseconds`);
+    }
+    const core = this.#core;
+    const session = await core.openSession(flavours.branch, options, "begin a branch");
+    try {
+      return await ClientBranch.begin(this, core, session, checked, options);
+    } catch (error) {
+      await core.closeSession(session);
+      throw error;
+    }
+  }
+
+  /** The branches that wait for a decision, whoever prepared them, and those decided by hand and not forgotten. */
+  recover(wait: WaitOptions = {}): Promise<readonly Xid[]> {
+    return this.#call(wait, "ask which branches are in doubt", callInDoubt);
+  }
+
+  /**
+   * Commits a prepared branch, whoever prepared it. Repeated after a break until the answer is known.
+   * @throws RejectedError EVH_BRANCH_UNKNOWN, EVH_BRANCH_DECIDED, EVH_ILLEGAL_STATE when it is not prepared
+   */
+  async commit(xid: Xid, wait: WaitOptions = {}): Promise<void> {
+    const value = { xid: checkXid(xid), onePhase: false };
+    await this.#decide(wait, "commit the branch", (channel, attempt) =>
+      callXa(channel, packets.xaCommit, value, attempt),
+    );
+  }
+
+  /** Rolls a branch back that nobody works for. @throws RejectedError EVH_BRANCH_UNKNOWN, EVH_BRANCH_DECIDED */
+  async rollback(xid: Xid, wait: WaitOptions = {}): Promise<void> {
+    const value = { xid: checkXid(xid) };
+    await this.#decide(wait, "roll back the branch", (channel, attempt) =>
+      callXa(channel, packets.xaRollback, value, attempt),
+    );
+  }
+
+  /** Has the broker forget a branch that was decided by hand. @throws RejectedError EVH_BRANCH_UNKNOWN */
+  async forget(xid: Xid, wait: WaitOptions = {}): Promise<void> {
+    const value = { xid: checkXid(xid) };
+    await this.#decide(wait, "forget the branch", (channel, attempt) =>
+      callXa(channel, packets.xaForget, value, attempt),
+    );
+  }
+
+  /** Finds out whether a branch was prepared whose answer was lost. One that was not is rolled back for good. */
+  async settlePrepare(xid: Xid): Promise<boolean> {
+    const known = await this.recover({ timeout: Infinity });
+    if (known.some((one) => isSameXid(one, xid))) return true;
+    try {
+      // The request may still be on its way from the broken connection: it must find nothing.
+      await this.rollback(xid, { timeout: Infinity });
+    } catch (error) {
+      if (!isUnknownBranch(error)) throw error;
+    }
+    return false;
+  }
+
+  /** A decision that the broker does not know, after an attempt whose answer was lost, was made by that one. */
+  async #decide(
+    wait: WaitOptions,
+    attempt: string,
+    call: (channel: Channel, attempt: string) => Promise<boolean>,
+  ): Promise<void> {
+    let isRepeated = false;
+    await this.#call(wait, attempt, async (channel) => {
+      const wasTried = isRepeated;
+      isRepeated = true;
+      try {
+        await call(channel, attempt);
+      } catch (error) {
+        if (!wasTried || !isUnknownBranch(error)) throw error;
+      }
+    });
+  }
+
+  async #call<T>(
+    wait: WaitOptions,
+    attempt: string,
+    work: (channel: Channel) => Promise<T>,
+  ): Promise<T> {
+    const session = await this.#deciding(wait, attempt);
+    return this.#core.whileConnected(wait, attempt, () => {
+      const { channel } = session;
+      if (channel === undefined) {
+        throw new EverholdError("EVH_NOT_CONNECTED", `Cannot ${attempt}: the connection broke`);
+      }
+      return work(channel);
+    });
+  }
+
+  #deciding(wait: WaitOptions, attempt: string): Promise<CoreSession> {
+    const opening = this.#session ?? this.#core.openSession(flavours.branch, wait, attempt);
+    this.#session = opening;
+    opening.catch(() => {
+      // Whoever waits for it is told; the next one tries again.
+      if (this.#session === opening) this.#session = undefined;
+    });
+    return opening;
+  }
+
+  #ownXid(): Xid {
+    const globalTransactionId = new Uint8Array(ownIdBytes);
+    this.#core.ports.random.fill(globalTransactionId);
+    return { formatId: ownFormat, globalTransactionId, branchQualifier: new Uint8Array(0) };
+  }
+}
