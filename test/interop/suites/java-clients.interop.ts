@@ -24,6 +24,7 @@ const programs = [
   "LargeMessages",
   "Metadata",
   "Properties",
+  "QueueKinds",
   "RequestReply",
   "Selectors",
   "SimplifiedApi",

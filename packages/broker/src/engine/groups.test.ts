@@ -305,13 +305,9 @@ test("people see whose the groups are, and may take them away", async () => {
   await publish(client, "a1 b1");
   client.frames.length = 0;
   const { value } = broker.management.invoke("queue.q", "listGroupsAsJSON", []);
-  assert.ok(Array.isArray(value));
-  assert.deepEqual(
-    value.map((one) => [Object(one).groupID, Object(one).consumerID]),
-    [
-      ["a", 0],
-      ["b", 1],
-    ],
+  assert.match(
+    JSON.stringify(value),
+    /"groupID":"a","consumerID":0,.*"groupID":"b","consumerID":1/,
   );
   assert.equal(broker.management.read("queue.q", "GroupCount").value, 2);
   broker.management.invoke("queue.q", "resetGroup", ["b"]);
