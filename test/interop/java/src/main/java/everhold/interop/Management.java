@@ -135,7 +135,7 @@ final class Management {
   }
 
   /** Sends requests and takes replies on a session's own temporary queue. */
-  private static final class Asker {
+  static final class Asker {
     final MessageConsumer replies;
     private final Session session;
     private final MessageProducer producer;
