@@ -8,7 +8,7 @@ import {
   type TypedValue,
 } from "@everhold/wire";
 
-import { causeText, causeWord, isDeadLetterCause } from "../engine/departures.ts";
+import { causeText, causeWord, isDeadLetterCause, retriedCause } from "../engine/departures.ts";
 import { diversionOf } from "../engine/diversion.ts";
 import type { Provenance } from "../engine/provenance.ts";
 import { limits } from "../limits.ts";
@@ -48,6 +48,10 @@ export function movedMessage(
   { addressName, messageId, originQueue, cause, isFinal }: Provenance,
 ): Uint8Array | undefined {
   const message = readMessage(new ByteReader(bytes.subarray(start, end)));
+  if (cause === retriedCause) {
+    const expiration = isFinal ? 0 : message.expiration;
+    return withId({ ...message, expiration }, messageId, end - start);
+  }
   if (originQueue === "" && message.address === addressName) return undefined;
   const properties = new Map(message.properties);
   if (message.address === null || properties.size > limits.propertiesMax) {

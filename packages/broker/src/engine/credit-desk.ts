@@ -108,6 +108,15 @@ export class CreditDesk {
       );
     }
     this.checkMemory(address);
+    this.checkLimits(address);
+  }
+
+  /**
+   * As {@link checkRoom} as far as the address's own limits go: for what is in the broker already, and takes
+   * no more memory or disk than it does.
+   * @throws EverholdError EVH_ADDRESS_FULL
+   */
+  checkLimits(address: LiveAddress): void {
     this.#limits.check(address);
     const { wildcards } = this.#engine.catalog;
     if (wildcards.count === 0) return;

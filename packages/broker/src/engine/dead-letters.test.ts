@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { EverholdError } from "@everhold/base";
 import { packets } from "@everhold/wire";
 
 import type { Broker } from "../broker.ts";
 import type { BrokerOptions } from "../config.ts";
 import type { SomeSettings } from "../settings/setting-table.ts";
+import { largeBytes, sendLarge, takeLarge } from "../testing/large-client.test-support.ts";
 import type { ManualWorld } from "../testing/manual-world.test-support.ts";
 import { crashAndRestart, runUntil, startBroker } from "../testing/test-broker.test-support.ts";
 import {
@@ -305,4 +307,60 @@ test("a message expires when the settings of its address say so, and says that t
   const [kept] = await browse(world, "never");
   assert.equal(kept?.expiration, 0);
   assert.deepEqual(counts(broker), { late: 0, never: 1, ExpiryQueue: 2 });
+});
+
+test("a dead letter that is retried is as it was sent, expires no more, and is a dead letter anew if it fails", async () => {
+  const { world, broker } = await startBroker({ addressSettings: { "#": once } });
+  await (await TestClient.open(world)).createQueue();
+  await failOn(world, "q", "poison", { expiration: world.nowMs + 60_000 });
+  await world.pass(90_000);
+  const { value } = broker.management.invoke("queue.DLQ", "retryMessages", []);
+  assert.equal(await runUntil(world, Promise.resolve(value)), 1);
+  const again = await crashAndRestart(world, { addressSettings: { "#": once } });
+  const [retried] = await browse(world, "q", "AMQExpiration = 0 AND _AMQ_ORIG_QUEUE IS NULL");
+  assert.deepEqual([retried?.address, retried?.expiration], ["q", 0]);
+  assert.deepEqual([...(retried?.properties.keys() ?? [])], ["_AMQ_ROUTING_TYPE"]);
+  await take(world, "q");
+  assert.deepEqual(counts(again), { q: 0, DLQ: 1 });
+  const [letter] = await browse(world, "DLQ");
+  assert.equal(property(letter, "_EVH_CAUSE"), "attempts");
+});
+
+test("a large message that expired is retried whole", async () => {
+  const { world, broker } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  const body = largeBytes(300_000);
+  sendLarge(client, body, { expiration: world.nowMs + 1000 });
+  await client.expect(packets.nullResponse);
+  await world.pass(31_000);
+  const { value } = broker.management.invoke("queue.ExpiryQueue", "retryMessages", []);
+  assert.equal(await runUntil(world, Promise.resolve(value)), 1);
+  await crashAndRestart(world);
+  const other = await TestClient.open(world);
+  await other.consume("q");
+  const received = await takeLarge(other);
+  assert.deepEqual([received.isWhole, received.expiration], [true, 0]);
+  assert.ok(Buffer.from(received.body).equals(body));
+});
+
+test("what an administrator moves or retries keeps to the limits of the address it goes to", async () => {
+  const full: SomeSettings = { maxSizeMessages: 1, addressFullPolicy: "fail" };
+  const { world, broker } = await startBroker({
+    addressSettings: { "#": once, q: { ...once, ...full } },
+  });
+  await failOn(world, "q", "poison");
+  const client = await TestClient.open(world);
+  await client.publish("q", "in its place");
+  await client.publish("other", "x");
+  for (const [queue, operation, args] of [
+    ["DLQ", "retryMessages", []],
+    ["other", "moveMessages", ["", "q"]],
+  ] as const) {
+    assert.throws(
+      () => broker.management.invoke(`queue.${queue}`, operation, [...args]),
+      (error) => EverholdError.is(error, "EVH_ADDRESS_FULL"),
+    );
+  }
+  assert.deepEqual(counts(broker), { DLQ: 1, q: 1, other: 1 });
 });

@@ -36,6 +36,9 @@ export function rejected(reason: string | null): Departure {
   return { reason: "attempts", cause: `rejected ${text}`.slice(0, stateLimits.causeCharsMax) };
 }
 
+/** Why a message is in its queue again that was a dead letter or had expired. It knows no more of that. */
+export const retriedCause = "retried";
+
 /** The word that a cause begins with: `attempts`, `rejected`, `administrator` or `expired`. */
 export function causeWord(cause: string): string {
   const end = cause.indexOf(" ");

@@ -216,8 +216,8 @@ export class LiveQueue {
   /** What is to be said of a row besides what its message says; nothing when it was sent here. */
   provenanceOf(row: RowView): Provenance | undefined {
     const isFinal = row.expirationMs === 0;
-    if (row.origin === "" && !(this.mayHoldMoved && isFinal)) return undefined;
     const { messageId, origin, cause } = row;
+    if (origin === "" && cause === "" && !(this.mayHoldMoved && isFinal)) return undefined;
     const addressName = diversionOf(cause)?.address ?? this.address.name;
     return { addressName, messageId, originQueue: origin, cause, isFinal };
   }

@@ -137,8 +137,8 @@ export class Redelivery {
   }
 
   /** Moves a row to another queue. */
-  moveTo(queue: LiveQueue, key: number, target: LiveQueue, reason: MoveReason): void {
-    this.#moveToAll(queue, key, [target], reason, "");
+  moveTo(queue: LiveQueue, key: number, target: LiveQueue, reason: MoveReason, cause = ""): void {
+    this.#moveToAll(queue, key, [target], reason, cause);
   }
 
   #moveBy(verdict: SinkVerdict, queue: LiveQueue, key: number, departure: Departure): void {

@@ -9,6 +9,7 @@ import {
   type CoreMessage,
 } from "@everhold/wire";
 
+import { retriedCause } from "../engine/departures.ts";
 import type { LiveQueue } from "../engine/live-queue.ts";
 import type { ManagedBroker, ManagedQueue } from "./managed-broker.ts";
 import type { VisitedMessage } from "./message-walk.ts";
@@ -20,7 +21,7 @@ export function removeMessage({ broker, queue }: ManagedQueue, { key }: VisitedM
 
 /**
  * Moves a message to another queue; it says there where it came from.
- * @throws EverholdError EVH_QUEUE_DOES_NOT_EXIST when that has gone meanwhile
+ * @throws EverholdError EVH_QUEUE_DOES_NOT_EXIST when that has gone meanwhile, EVH_ADDRESS_FULL
  */
 export function moveMessage(
   { broker, queue }: ManagedQueue,
@@ -28,6 +29,7 @@ export function moveMessage(
   target: LiveQueue,
 ): void {
   if (target.isDeleted) throw noTarget(target.name);
+  if (target.address !== queue.address) broker.engine.credits.checkLimits(target.address);
   broker.engine.redelivery.moveTo(queue, key, target, "admin");
 }
 
@@ -35,17 +37,17 @@ export function moveMessage(
  * Gives a dead letter or an expired message back to the queue that it came from, to be delivered as if it
  * had never left; it expires no more. False when it did not come from another queue, or when that queue
  * is gone or would not keep it.
+ * @throws EverholdError EVH_ADDRESS_FULL
  */
-export function retryMessage(target: ManagedQueue, message: VisitedMessage): boolean {
-  const { broker, queue } = target;
-  const origin = broker.engine.catalog.findQueue(message.row.origin);
+export function retryMessage(
+  { broker, queue }: ManagedQueue,
+  { key, row }: VisitedMessage,
+): boolean {
+  const { catalog, credits, redelivery } = broker.engine;
+  const origin = catalog.findQueue(row.origin);
   if (origin === undefined || origin === queue || origin.keepsNothing) return false;
-  const { offset } = message.body;
-  const end = offset + message.row.messageLength;
-  const sent = readMessage(new ByteReader(message.body.bytes.subarray(offset, end)));
-  // Clients drop what has expired by its own header, so that has to go.
-  if (sent.expiration > 0) replaceMessage(target, message, { ...sent, expiration: 0 }, origin);
-  else broker.engine.redelivery.moveTo(queue, message.key, origin, "other");
+  if (origin.address !== queue.address) credits.checkLimits(origin.address);
+  redelivery.moveTo(queue, key, origin, "other", retriedCause);
   return true;
 }
 

@@ -141,7 +141,7 @@ export function countByProperty(
 
 /** Gives back what a filter selects to where it came from; gives how many. */
 export function retryMessages(target: ManagedQueue, selector: string | null): Outcome {
-  const which = { which: "resting", filter: selector, readsMessages: true } as const;
+  const which = { which: "resting", filter: selector } as const;
   return count(target, which, (message) => retryMessage(target, message));
 }
 

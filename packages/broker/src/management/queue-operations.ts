@@ -206,8 +206,7 @@ export const queueOperations: readonly Operation<ManagedQueue>[] = [
       const retry = (message: VisitedMessage): void => {
         isDone = retryMessage(target, message);
       };
-      const which = { which: "resting", readsMessages: true } as const;
-      return find(target, which, args.messageID, retry, () => isDone);
+      return find(target, { which: "resting" }, args.messageID, retry, () => isDone);
     },
   }),
   operation("retryMessages", {

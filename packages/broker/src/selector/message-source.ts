@@ -8,7 +8,7 @@ import {
   type TypedValue,
 } from "@everhold/wire";
 
-import { causeText, causeWord, isDeadLetterCause } from "../engine/departures.ts";
+import { causeText, causeWord, isDeadLetterCause, retriedCause } from "../engine/departures.ts";
 import type { Provenance } from "../engine/provenance.ts";
 import type { SelectorSource } from "./evaluate.ts";
 import { Approximate, opaque, type SelectorValue } from "./expression.ts";
@@ -65,6 +65,10 @@ export class MessageSource implements SelectorSource {
   /** What differs when it is delivered from where it was moved to; the same as `movedMessage` writes. */
   #valueOfMoved(name: string, moved: Provenance): SelectorValue {
     const { expiration, messageId } = this.#scan;
+    if (moved.cause === retriedCause) {
+      const isExpiration = name === "AMQExpiration" || name === "JMSExpiration";
+      return isExpiration && moved.isFinal ? 0n : this.#valueAsSent(name);
+    }
     switch (name) {
       case "AMQAddress":
         return moved.addressName;
@@ -141,7 +145,8 @@ export class MessageSource implements SelectorSource {
     return this.#properties.get(name);
   }
 
-  #isAsSent({ originQueue, addressName }: Provenance): boolean {
+  #isAsSent({ originQueue, addressName, cause }: Provenance): boolean {
+    if (cause === retriedCause) return false;
     const address = this.#address();
     return address === undefined || (originQueue === "" && address === addressName);
   }

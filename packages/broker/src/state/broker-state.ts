@@ -463,7 +463,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
    * Moves a message to other queues without copying it; none drops it. Its deliveries are counted anew.
    * After too many attempts or expiry (`"attempts"`, `"expired"`) it expires no more, whatever its own
    * header says, and waits for no time; else it stays scheduled. It says where it came from, but for
-   * `"other"`, and there why, which is at most `stateLimits.causeCharsMax` long. What is in memory only stays
+   * `"other"`, and why, which is at most `stateLimits.causeCharsMax` long. What is in memory only stays
    * so, in whatever queue.
    */
   move(
@@ -484,7 +484,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     const isEnd = reason === "attempts" || reason === "expired";
     row.expiryUnits = isEnd ? 0 : this.#tables.expiry.unitsOf(view.expirationMs);
     row.dueMs = isEnd ? 0 : view.dueMs;
-    row.origin = reason === "other" ? "" : originText(queue.definition.name, cause);
+    row.origin = originText(reason === "other" ? "" : queue.definition.name, cause);
     row.group = queue.groupOf(key);
     const lane = laneFor(view.priority, view.isInJournal);
     const stored = view.isInJournal ? targets.filter((target) => target.isStored) : [];

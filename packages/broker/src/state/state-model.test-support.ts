@@ -479,7 +479,7 @@ export class StateAndModel {
         expirationMs: keepsTimes ? row.expirationMs : 0,
         dueMs,
         origin: reason === "other" ? "" : model.name,
-        cause: reason === "other" ? "" : cause,
+        cause,
         value: undefined,
         count: 0,
         isReady: dueMs === 0,
@@ -624,7 +624,8 @@ export class StateAndModel {
     const id = place.view.getBigInt64(place.offset + messageIdAt - 4);
     assert.equal(id, BigInt(view.position));
     // Two that were the same message once are two in the queue to which both were moved.
-    assert.equal(view.messageId, row.origin === "" ? view.position : movedIdBase + row.key);
+    const isMoved = row.origin !== "" || row.cause !== "";
+    assert.equal(view.messageId, isMoved ? movedIdBase + row.key : view.position);
   }
 
   #checkParts(position: number, bytes: number, parts: readonly number[]): void {
