@@ -137,7 +137,7 @@ export const acknowledgementRules: RuleGroup = {
       "option",
       [
         "A provider should bound what a CLIENT session may receive without acknowledging; ActiveMQ widens the credit without a bound.",
-        "`prefetch: { messages }` of our client counts what is unsettled, so that deliveries stop at the bound; so does `prefetch: { bytes }`. The broker bounds what it sends by the credit that it was given.",
+        "`prefetch: { messages }` of our client counts what is unsettled, so that deliveries stop at the bound; with `{ bytes }` alone that is 100,000 messages. The broker bounds what it sends by the credit that it was given.",
       ],
       {
         tests: [

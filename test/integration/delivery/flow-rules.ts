@@ -10,7 +10,7 @@ export const prefetchRules: RuleGroup = {
       "option",
       [
         "ActiveMQ counts messages: queue 1,000, browser 500, topic 32,766.",
-        "`prefetch: { messages }` of our client; CORE's credit is in bytes, so the client gives it for one message after the other.",
+        "`prefetch: { messages }` of our client; CORE's credit is in bytes, so the client gives it for as many of the smallest messages as it has room for.",
       ],
       {
         tests: [
@@ -24,7 +24,7 @@ export const prefetchRules: RuleGroup = {
       "option",
       [
         "Prefetch 0 is pulling: each receive asks for one message; a listener is refused.",
-        "`prefetch: { messages: 0 }`, and `consumerWindowSize=0` of Java's clients. `run()` works with it: it asks for a message at a time.",
+        "`prefetch: 0`, and `consumerWindowSize=0` of Java's clients. `run()` works with it: it asks for a message at a time.",
       ],
       {
         tests: [
