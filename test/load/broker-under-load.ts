@@ -30,6 +30,8 @@ export interface Holding {
 /** How a broker is started. */
 export interface BrokerLoadOptions {
   readonly folder?: string;
+  /** A configuration file. */
+  readonly config?: string;
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -60,6 +62,7 @@ export class BrokerUnderLoad implements AsyncDisposable {
       options.folder === undefined ? mkdtempSync(join(tmpdir(), "everhold-many-")) : undefined;
     const folder = options.folder ?? ownFolder ?? "";
     const runArguments = ["run", "--json", "--log-level", "warn", "--data", folder, "--port", "0"];
+    if (options.config !== undefined) runArguments.push("--config", options.config);
     const child = spawn(
       process.execPath,
       ["--expose-gc", "--import", probe, program, ...runArguments],

@@ -48,6 +48,8 @@ type FrameListener = (id: number) => void;
 export class RawConnection implements FrameSink {
   readonly socket: Socket;
   onOther: FrameListener = () => {};
+  /** Whether what is delivered is acknowledged. */
+  acknowledges = true;
   readonly #reader = new FrameReader();
   #awaitedId = 0;
   #settle: ((error: Error | undefined) => void) | undefined;
@@ -130,6 +132,11 @@ export class RawConnection implements FrameSink {
     this.send(packets.send, sessionChannelId, value);
   }
 
+  /** Asks for the right to send so many bytes to an address. */
+  requestCredits(address: string, credits: number): void {
+    this.send(packets.producerRequestCredits, sessionChannelId, { credits, address });
+  }
+
   /** Says that it lives, and how long its silence may last from now on. */
   ping(connectionTtl: number): void {
     this.send(packets.ping, 0, { connectionTtl });
@@ -172,7 +179,8 @@ export class RawConnection implements FrameSink {
     } else if (id === this.#awaitedId && this.#settle !== undefined) {
       this.#settle(undefined);
     } else {
-      if (id === packets.receive.id) this.#acknowledge(bytes, view, start, end);
+      if (id === packets.receive.id && this.acknowledges)
+        this.#acknowledge(bytes, view, start, end);
       this.onOther(id);
     }
     return true;
