@@ -18,6 +18,10 @@ import { struct } from "./struct.ts";
 
 /** A name (address, queue, id) as SimpleString. */
 export const name: Field<string> = simpleString(limits.nameCharactersMax);
+/** The name of an address or a queue that is asked for, as SimpleString. */
+export const askedName: Field<string> = simpleString(limits.askedNameCharactersMax);
+/** The same, or null. */
+export const optionalAskedName: Field<string | null> = nullable(askedName);
 /** A selector as SimpleString, or null. */
 export const optionalFilter: Field<string | null> = nullable(
   simpleString(limits.filterCharactersMax),

@@ -8,6 +8,7 @@ const mebibyte = 1024 * kibibyte;
 export const limits = {
   frameBytesMax: 16 * mebibyte,
   nameCharactersMax: 4096,
+  askedNameCharactersMax: 128 * kibibyte,
   filterCharactersMax: 64 * kibibyte,
   textCharactersMax: 64 * kibibyte,
   metadataCharactersMax: 64 * kibibyte,
@@ -36,6 +37,11 @@ export const limitNotes: Readonly<Record<keyof typeof limits, { reason: string; 
   nameCharactersMax: {
     reason:
       "Addresses, queue names, user names and ids are kept in memory for as long as they live",
+    hit: "EVH_FRAME_TOO_LARGE; the connection ends",
+  },
+  askedNameCharactersMax: {
+    reason:
+      "Names of addresses and queues that are only asked for: one that is too long is refused by the broker with its code, and a client that sends it again does not lose its connection each time",
     hit: "EVH_FRAME_TOO_LARGE; the connection ends",
   },
   filterCharactersMax: {

@@ -99,7 +99,13 @@ export function scanHeaders(view: DataView, start: number, end: number, into: Me
   into.addressEnd = -1;
   if (view.getUint8(offset) !== 0) {
     need(5, offset, end, "address");
-    const length = stringLength(view, offset + 1, end, limits.nameCharactersMax * 2, "address");
+    const length = stringLength(
+      view,
+      offset + 1,
+      end,
+      limits.askedNameCharactersMax * 2,
+      "address",
+    );
     into.addressStart = offset + 5;
     into.addressEnd = offset + 5 + length;
     offset += 4 + length;

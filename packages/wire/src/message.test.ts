@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ProtocolError } from "@everhold/base";
 import fc from "fast-check";
+import { limits } from "./limits.ts";
 import { bytesEqual, hashBytes } from "./address-bytes.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
@@ -337,11 +338,12 @@ test("headers of a large message are scanned without a body", () => {
 
 test("an address longer than a name may be is refused", () => {
   const message = readMessage(new ByteReader(goldenMessage()));
-  const bytes = encode({ ...message, address: "a".repeat(4096) });
-  assert.equal(scan(bytes).addressEnd - scan(bytes).addressStart, 8192);
+  const max = limits.askedNameCharactersMax * 2;
+  const bytes = encode({ ...message, address: "a".repeat(limits.askedNameCharactersMax) });
+  assert.equal(scan(bytes).addressEnd - scan(bytes).addressStart, max);
   const view = new DataView(bytes.buffer);
   const addressAt = scan(bytes).addressStart - 4;
-  view.setUint32(addressAt, 8194);
+  view.setUint32(addressAt, max + 2);
   assert.throws(() => scan(bytes), { code: "EVH_FRAME_TOO_LARGE" });
 });
 

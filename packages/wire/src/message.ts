@@ -5,7 +5,7 @@ import type { ValueOf } from "./field.ts";
 import { amount, bytes, flag, i8, nullable, u8 } from "./fields.ts";
 import { limits } from "./limits.ts";
 import { bodyLengthOffset } from "./message-scan.ts";
-import { optionalName } from "./core-fields.ts";
+import { optionalAskedName } from "./core-fields.ts";
 import { struct } from "./struct.ts";
 import { readRepeatedString } from "./repeated-text.ts";
 import { propertiesBytes, readProperties, typedProperties } from "./typed-properties.ts";
@@ -13,7 +13,7 @@ import { propertiesBytes, readProperties, typedProperties } from "./typed-proper
 /** What stands behind a message's body: `HDR`. Source: Artemis, `CoreMessage.encodeHeadersAndProperties`. */
 export const messageHeaders = struct({
   messageId: amount,
-  address: optionalName,
+  address: optionalAskedName,
   userId: nullable(bytes(16)),
   type: u8,
   durable: flag,
@@ -67,7 +67,8 @@ export function readMessage(reader: ByteReader): CoreMessage {
 export function readHeaders(reader: ByteReader): MessageHeaders {
   // By hand rather than through the struct, five times as fast; a test holds the two equal.
   const messageId = reader.i64Saturated();
-  const address = reader.u8() === 0 ? null : readRepeatedString(reader, limits.nameCharactersMax);
+  const address =
+    reader.u8() === 0 ? null : readRepeatedString(reader, limits.askedNameCharactersMax);
   const userId = reader.u8() === 0 ? null : reader.slice(16, "user id");
   const headers: MessageHeaders = {
     messageId,

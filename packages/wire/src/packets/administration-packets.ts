@@ -1,5 +1,7 @@
 import {
+  askedName,
   name,
+  optionalAskedName,
   optionalAmount,
   optionalBoolean,
   optionalFilter,
@@ -13,8 +15,8 @@ import { packet } from "../packet.ts";
 const metadataText = string(limits.metadataCharactersMax);
 
 const createQueueFields = {
-  address: name,
-  queueName: name,
+  address: askedName,
+  queueName: askedName,
   filter: optionalFilter,
   durable: boolean,
   temporary: boolean,
@@ -64,8 +66,8 @@ const queueQueryResponseFields = {
   consumerCount: i32,
   messageCount: amount,
   filter: optionalFilter,
-  address: optionalName,
-  name: optionalName,
+  address: optionalAskedName,
+  name: optionalAskedName,
 } as const;
 const queueQueryResponseV2Fields = {
   ...queueQueryResponseFields,
@@ -118,7 +120,7 @@ export const administrationPackets = {
       counted: "yes",
       doc: "Deletes a queue",
     },
-    { queueName: name },
+    { queueName: askedName },
   ),
   createSharedQueue: packet(
     36,
@@ -130,8 +132,8 @@ export const administrationPackets = {
       doc: "Creates a shared subscription's queue (below 129)",
     },
     {
-      address: name,
-      queueName: name,
+      address: askedName,
+      queueName: askedName,
       filter: optionalFilter,
       durable: boolean,
       requiresResponse: boolean,
@@ -146,7 +148,7 @@ export const administrationPackets = {
       counted: "yes",
       doc: "Asks about a queue",
     },
-    { queueName: name },
+    { queueName: askedName },
   ),
   queueQueryResponse: packet(
     46,
@@ -168,7 +170,7 @@ export const administrationPackets = {
       counted: "yes",
       doc: "Asks about an address",
     },
-    { address: name },
+    { address: askedName },
   ),
   bindingQueryResponse: packet(
     50,
@@ -257,7 +259,7 @@ export const administrationPackets = {
       doc: "Creates an address, or adds routing types to it",
     },
     {
-      address: name,
+      address: askedName,
       routingTypes: list(u8, limits.routingTypeCountMax),
       requiresResponse: boolean,
       autoCreated: boolean,
@@ -293,8 +295,8 @@ export const administrationPackets = {
       doc: "Creates a shared subscription's queue, or finds that it is there",
     },
     {
-      address: name,
-      queueName: name,
+      address: askedName,
+      queueName: askedName,
       filter: optionalFilter,
       durable: boolean,
       routingType: u8,

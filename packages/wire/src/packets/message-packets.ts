@@ -1,4 +1,4 @@
-import { correlationId, name, noCorrelation, optionalFilter } from "../core-fields.ts";
+import { askedName, correlationId, name, noCorrelation, optionalFilter } from "../core-fields.ts";
 import { bytesMax } from "../field.ts";
 import { amount, blob, boolean, i32, i64, rest, since } from "../fields.ts";
 import { limits } from "../limits.ts";
@@ -36,7 +36,7 @@ export const messagePackets = {
     },
     {
       consumerId: i64,
-      queueName: name,
+      queueName: askedName,
       filter: optionalFilter,
       browseOnly: boolean,
       requiresResponse: boolean,

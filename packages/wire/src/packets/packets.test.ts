@@ -162,7 +162,7 @@ test("a value that does not fit leaves nothing half-written", () => {
   encodePacket(writer, packets.sessionStart, 10, {}, 136);
   const before = writer.offset;
   assert.throws(
-    () => encodePacket(writer, packets.deleteQueue, 10, { queueName: "q".repeat(5000) }, 136),
+    () => encodePacket(writer, packets.deleteQueue, 10, { queueName: "q".repeat(200_000) }, 136),
     RangeError,
   );
   assert.equal(writer.offset, before);
