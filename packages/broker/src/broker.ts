@@ -96,7 +96,9 @@ export class Broker {
     const { ports } = options;
     const config = brokerConfig(options.config);
     const journal = createJournal({ ports, ...config.journal });
-    const state = new BrokerState(journal);
+    const state = new BrokerState(journal, {
+      duplicateIdsMaxOf: (name) => engine.settings.of(name).idCacheSize,
+    });
     const engine = new Engine({ ports, config, journal, state });
     let recovery: RecoverySummary;
     try {

@@ -142,6 +142,7 @@ export const duplicateRules: RuleGroup = {
           "the same duplicate id twice in one transaction fails it, and the id stays free",
           "of two open transactions with one duplicate id exactly one commits",
           "a prepared branch keeps its duplicate id for itself, as long as it is prepared",
+          "an address remembers as many duplicate ids as its setting says, also after a restart",
           "of two open transactions with one duplicate id exactly one commits",
           "a send at once wins over an open transaction with its duplicate id",
           "a prepared branch keeps its duplicate id for itself, as long as it is prepared",

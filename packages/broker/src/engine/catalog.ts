@@ -52,7 +52,9 @@ export class Catalog {
   load(): void {
     const { state } = this.#engine;
     for (const address of state.addresses()) {
-      this.#keep(new LiveAddress(address, this.#engine.settings));
+      const live = new LiveAddress(address, this.#engine.settings);
+      this.#keep(live);
+      limitDuplicates(live);
     }
     for (const queue of state.queues()) {
       // Whether it was consumed from in an earlier life is not known; an empty one is not missed.
@@ -89,8 +91,12 @@ export class Catalog {
     return this.#addresses.get(name);
   }
 
-  /** Dead or expired messages may go elsewhere from now on: their queues take their expiration away. */
+  /**
+   * Dead or expired messages may go elsewhere from now on: their queues take their expiration away.
+   * Addresses may remember more duplicate ids, or fewer.
+   */
   settingsChanged(): void {
+    for (const address of this.#addresses.values()) limitDuplicates(address);
     for (const name of this.#engine.settings.sinks()) {
       const address = this.#addresses.get(name);
       if (address === undefined) continue;
@@ -416,4 +422,8 @@ function checkName(what: string, name: string): void {
 function checkCount(what: string, count: number, max: number): void {
   if (count < max) return;
   throw new EverholdError("EVH_ILLEGAL_STATE", `there are ${count} ${what}, which is the limit`);
+}
+
+function limitDuplicates({ state, settings }: LiveAddress): void {
+  state.duplicates.limitTo(settings.idCacheSize);
 }

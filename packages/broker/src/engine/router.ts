@@ -275,6 +275,11 @@ export class Router {
     this.#identity.checkDuplicateId();
   }
 
+  /** As {@link identify}, for a message that a bridge sends; no other id counts. @throws EverholdError EVH_REJECTED */
+  identifyBridged(id: Uint8Array): void {
+    this.#identity.readBridged(id);
+  }
+
   /** Where the message that was scanned last goes: its address, else the session's default one. */
   targetOf(session: Session, bytes: Uint8Array): RouteTarget {
     const { scan } = this;

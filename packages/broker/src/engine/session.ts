@@ -108,12 +108,14 @@ export class Session {
     }
     if (requests.isRequest(router.scan, bytes)) return requests.receive(this, bytes, start, end);
     const isTransacted = this.#transactsSends;
-    if (!isTransacted && router.scan.bridgeIdStart >= 0) {
+    if (router.scan.bridgeIdStart >= 0) {
       const id = bytes.slice(router.scan.bridgeIdStart, router.scan.bridgeIdEnd);
       const bare = withoutBridgeId(bytes, start, end);
       const itsView = new DataView(bare.buffer, bare.byteOffset, bare.length);
       scanMessage(itsView, 0, bare.length, router.scan);
-      return router.sendBridged(this, id, bare, itsView);
+      if (!isTransacted) return router.sendBridged(this, id, bare, itsView);
+      this.#currentTransaction().addSend(bare, itsView, 0, bare.length, id);
+      return false;
     }
     if (!isTransacted) return this.engine.router.send(this, bytes, view, start, end);
     this.#currentTransaction().addSend(bytes, view, start, end);

@@ -108,3 +108,44 @@ test("a branch that was rolled back after it was prepared leaves its duplicate i
   await plain.publish("q", "later", withId("a"));
   assert.equal(messageCount(broker), 1);
 });
+
+test("the id that a bridge gives a message counts in a transaction too, and is not passed on", async () => {
+  const { world, broker } = await startBroker();
+  const bridge = await TestClient.open(world, transacted);
+  await bridge.createQueue();
+  const bridged = {
+    properties: {
+      _AMQ_BRIDGE_DUP: { type: "bytes", value: new Uint8Array([1, 2, 3]) },
+      _AMQ_DUPL_ID: { type: "string", value: "of the application" },
+    },
+  } as const;
+  bridge.post(messageOf("q", bridged), 0, false);
+  assert.equal(await commitCode(bridge), 0);
+  bridge.post(messageOf("q", bridged), 0, false);
+  assert.equal(await commitCode(bridge), sameId);
+  assert.equal(messageCount(broker), 1);
+  const reader = await TestClient.open(world);
+  await reader.consume("q");
+  const { properties } = await reader.delivery();
+  assert.ok(!properties.has("_AMQ_BRIDGE_DUP"));
+  assert.ok(properties.has("_AMQ_DUPL_ID"));
+});
+
+test("an address remembers as many duplicate ids as its setting says, also after a restart", async () => {
+  const options = {
+    addressSettings: { "#": { idCacheSize: 2 }, none: { idCacheSize: 0 } },
+    journal: { segmentBytes: 1024 * 1024, prepareAheadBytes: 64 * 1024, freeBytesMin: 0 },
+  };
+  const { world, broker } = await startBroker(options);
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  await client.createQueue({ queueName: "none" });
+  for (const id of ["a", "b", "c", "c", "b", "a"]) await client.publish("q", id, withId(id));
+  assert.equal(messageCount(broker), 4);
+  for (const id of ["a", "a"]) await client.publish("none", id, withId(id));
+  assert.equal(broker.queues().find((queue) => queue.name === "none")?.messageCount, 2);
+  const again = await crashAndRestart(world, options);
+  const other = await TestClient.open(world);
+  for (const id of ["a", "c", "b"]) await other.publish("q", id, withId(id));
+  assert.equal(messageCount(again), 5);
+});

@@ -10,6 +10,9 @@ export class TransactionSends {
   /** The bodies of those that are large, by their numbers. */
   #largeBodies: Map<number, LargeBody> | undefined;
 
+  /** The ids that a bridge gave some of them, by their numbers. */
+  #bridgeIds: Map<number, Uint8Array> | undefined;
+
   get count(): number {
     return this.#ends.length;
   }
@@ -39,9 +42,23 @@ export class TransactionSends {
     return this.#largeBodies?.get(index);
   }
 
+  bridgeIdOf(index: number): Uint8Array | undefined {
+    return this.#bridgeIds?.get(index);
+  }
+
   /** Adds a message, and holds its body where that is large. Returns its number. */
-  add(bytes: Uint8Array, start: number, end: number, body: LargeBody | undefined): number {
+  add(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    body: LargeBody | undefined,
+    bridgeId: Uint8Array | undefined,
+  ): number {
     const index = this.#ends.length;
+    if (bridgeId !== undefined) {
+      this.#bridgeIds ??= new Map();
+      this.#bridgeIds.set(index, bridgeId);
+    }
     if (body !== undefined) {
       body.hold();
       this.#largeBodies ??= new Map();

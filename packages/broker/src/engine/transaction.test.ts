@@ -305,3 +305,27 @@ test("a send with too long a duplicate id fails the transaction", async () => {
   assert.equal((await client.expect(packets.exception)).code, 999);
   assert.deepEqual(counts(broker), [0, 0]);
 });
+
+test("a commit of nothing is answered, and so is a rollback of nothing", async () => {
+  const { client } = await transactedClient();
+  await commit(client);
+  client.send(packets.rollback, 10, { considerLastMessageAsDelivered: false });
+  await client.expect(packets.nullResponse);
+  await commit(client);
+});
+
+test("a transaction goes on without the queue that was deleted under it", async () => {
+  const { world, broker, client } = await transactedClient();
+  await fill(world, ["a"]);
+  await client.consume("in");
+  client.acknowledge((await client.delivery()).messageId, 0, false);
+  client.send(packets.consumerClose, 10, { consumerId: 0 });
+  await client.expect(packets.nullResponse);
+  client.post(messageOf("out", { text: "answer" }), 0, false);
+  const other = await TestClient.open(world);
+  other.send(packets.deleteQueue, 10, { queueName: "in" });
+  await other.expect(packets.nullResponse);
+  await commit(client);
+  assert.deepEqual(counts(broker), [1]);
+  assert.deepEqual(counts(await crashAndRestart(world)), [1]);
+});

@@ -69,13 +69,21 @@ export class Transaction implements DeferredWork {
   }
 
   /**
-   * Adds the message that was scanned last. What cannot be done comes out at COMMIT.
+   * Adds the message that was scanned last, from a bridge under the id that this gave it. What cannot be
+   * done comes out at COMMIT.
    * @throws ProtocolError when its identity cannot be one
    */
-  addSend(bytes: Uint8Array, view: DataView, start: number, end: number): void {
+  addSend(
+    bytes: Uint8Array,
+    view: DataView,
+    start: number,
+    end: number,
+    bridgeId?: Uint8Array,
+  ): void {
     const { credits, router } = this.#session.engine;
     try {
-      router.identify(bytes, view, this.#session.sink.link.sendsMarks);
+      if (bridgeId !== undefined) router.identifyBridged(bridgeId);
+      else router.identify(bytes, view, this.#session.sink.link.sendsMarks);
     } catch (error) {
       if (!EverholdError.is(error) || error instanceof ProtocolError) throw error;
       this.fail(error);
@@ -90,7 +98,7 @@ export class Transaction implements DeferredWork {
       return;
     }
     this.#hold(end - start);
-    this.#sends.add(bytes, start, end, router.largeBody);
+    this.#sends.add(bytes, start, end, router.largeBody, bridgeId);
     try {
       router.checkSize(end - start);
       credits.checkRoom(router.targetOf(this.#session, bytes).address);
@@ -298,7 +306,9 @@ export class Transaction implements DeferredWork {
     for (const { index, sends, ...rest } of inMemory) {
       const body = sends.largeBodyOf(index);
       this.#kept ??= new TransactionSends();
-      const kept = this.#kept.add(sends.bytes, sends.startOf(index), sends.endOf(index), body);
+      const start = sends.startOf(index);
+      const id = sends.bridgeIdOf(index);
+      const kept = this.#kept.add(sends.bytes, start, sends.endOf(index), body, id);
       this.#deferred.push({ ...rest, sends: this.#kept, index: kept });
     }
     this.#storedRuns = runs;
@@ -353,7 +363,9 @@ export class Transaction implements DeferredWork {
     const { router } = this.#session.engine;
     const { bytes, view } = sends;
     scanMessage(view, sends.startOf(index), sends.endOf(index), router.scan);
-    router.identify(bytes, view, this.#session.sink.link.sendsMarks);
+    const bridgeId = sends.bridgeIdOf(index);
+    if (bridgeId !== undefined) router.identifyBridged(bridgeId);
+    else router.identify(bytes, view, this.#session.sink.link.sendsMarks);
     router.largeBody = sends.largeBodyOf(index);
   }
 

@@ -56,6 +56,11 @@ const oneByte = new Uint8Array(1);
 export interface BrokerStateOptions {
   /** Payload bytes that a snapshot section aims at. Default 256 KiB. */
   readonly snapshotSectionBytes?: number;
+  /**
+   * How many duplicate ids the address of a name remembers, at most 20,000. Asked when the address comes, also
+   * during recovery: what recovery forgets is what was forgotten in life, unless the answer was another one.
+   */
+  readonly duplicateIdsMaxOf?: (name: string) => number;
 }
 
 /**
@@ -82,6 +87,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
   constructor(log: RecordLog, options: BrokerStateOptions = {}) {
     this.#log = log;
     this.#tables = new StateTables(log);
+    this.#tables.duplicateIdsMaxOf = options.duplicateIdsMaxOf;
     this.transactions = new TransactionLog(log, this.#tables);
     this.#snapshot = new StateSnapshot(
       this.#tables,

@@ -6,13 +6,13 @@ const bytesInitial = 2_048;
 const empty = -1;
 
 /**
- * The ids that were seen last at one address: a ring of 20,000, the oldest of which makes room for the
+ * The ids that were seen last at one address: a ring of 20,000 or fewer, the oldest of which makes room for the
  * next. Ids are bytes; they lie one behind the other in a ring of bytes, found through a hash table with
  * linear probing. No object per id; about 20 bytes beside the id itself.
  * Source: Artemis, `DuplicateIDCache` (`id-cache-size`).
  */
 export class DuplicateIds {
-  readonly #countMax: number;
+  #countMax: number;
   /** Of each slot: hash, where its bytes begin, how many there are. Slots form a ring. */
   #hashes = new Uint32Array(0);
   #starts = new Uint32Array(0);
@@ -40,6 +40,12 @@ export class DuplicateIds {
     return this.#byteCount;
   }
 
+  /** Remembers no more than this from now on; 0 is none. The oldest are forgotten. */
+  limitTo(countMax: number): void {
+    this.#countMax = Math.min(countMax, stateLimits.duplicateIdsPerAddressMax);
+    while (this.#count > this.#countMax) this.#forgetFirst();
+  }
+
   /** Whether `bytes[start … end)` is remembered. */
   has(bytes: Uint8Array, start: number, end: number): boolean {
     return this.#count > 0 && this.#find(hashOf(bytes, start, end), bytes, start, end) !== empty;
@@ -51,6 +57,7 @@ export class DuplicateIds {
     assert(length <= stateLimits.duplicateIdBytesMax, "a duplicate id is within its limit");
     const hash = hashOf(bytes, start, end);
     if (this.#count > 0 && this.#find(hash, bytes, start, end) !== empty) return;
+    if (this.#countMax === 0) return;
     if (this.#count === this.#countMax) this.#forgetFirst();
     if (this.#count === this.#hashes.length) this.#growSlots();
     while (this.#byteCount + length > this.#bytes.length) this.#growBytes();

@@ -39,6 +39,8 @@ export class StateTables implements QueueContext, RowBodies, TransactionContext 
   readonly addressesByName = new Map<string, AddressState>();
   readonly queuesByName = new Map<string, QueueState>();
   readonly log: RecordLog;
+  /** How many duplicate ids a new address remembers; as many as it can where nobody says. */
+  duplicateIdsMaxOf: ((name: string) => number) | undefined;
   #nextId = 1;
   #nextVolatileId = volatileIdBase;
   #rowCount = 0;
@@ -111,6 +113,9 @@ export class StateTables implements QueueContext, RowBodies, TransactionContext 
     let address = this.addresses.get(id);
     if (address === undefined) {
       address = new AddressState(id, definition, isStored);
+      if (this.duplicateIdsMaxOf !== undefined) {
+        address.duplicates.limitTo(this.duplicateIdsMaxOf(definition.name));
+      }
       this.addresses.set(id, address);
     } else {
       address.define(definition);
