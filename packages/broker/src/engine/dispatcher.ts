@@ -9,6 +9,7 @@ import type { DispatchGate } from "./dispatch-gate.ts";
 import type { Engine } from "./engine.ts";
 import { GroupMember, withFlag } from "./group-member.ts";
 import type { LiveQueue } from "./live-queue.ts";
+import type { MessageGroups } from "./message-groups.ts";
 
 /** What one attempt to hand out a message came to. */
 type Attempt = "handled" | "idle" | "waiting";
@@ -93,9 +94,13 @@ export class Dispatcher {
   #attempt(queue: LiveQueue): Attempt {
     const { consumers, priorityEnds } = queue;
     // Thousands of consumers of an empty queue need not be asked one by one.
-    if (consumers.length > fewConsumers && queue.cursorCount === 0) {
+    if (consumers.length > fewConsumers && (queue.cursorCount === 0 || queue.groups !== undefined)) {
       const key = queue.state.firstReady(this.#engine.journal.commitPosition);
-      if (key === noKey) return "idle";
+      if (key === noKey) return endScans(queue);
+    }
+    if (queue.groups !== undefined) {
+      const attempt = this.#offerToOwner(queue, queue.groups);
+      if (attempt !== "idle") return attempt;
     }
     const only = queue.state.definition.exclusive === true ? queue.onlyTaker() : undefined;
     let groupStart = 0;
@@ -116,6 +121,14 @@ export class Dispatcher {
       groupStart = groupEnd;
     }
     return "idle";
+  }
+
+  /** Asks first whose the first message is, by its group: of a crowd nobody else need look at it. */
+  #offerToOwner(queue: LiveQueue, groups: MessageGroups): Attempt {
+    const key = queue.state.firstReady(this.#engine.journal.commitPosition);
+    const group = key === noKey ? 0 : queue.state.groupOf(key);
+    const owner = group === 0 ? undefined : groups.ownerOf(group);
+    return owner === undefined ? "idle" : this.#offer(queue, owner);
   }
 
   /** Gives the consumer its next message, if there is one. */
@@ -193,7 +206,7 @@ export class Dispatcher {
     if (group === 0) return;
     const { view, offset } = this.#body;
     const member = this.#member.read(view, offset, offset + this.#row.messageLength);
-    const isOwned = groups.isOwned(group);
+    const isOwned = groups.ownerOf(group) !== undefined;
     this.#keepsTurn = isOwned || member.endsGroup;
     if (member.endsGroup) groups.close(group);
     else if (isOwned) groups.touch(group);
@@ -349,6 +362,14 @@ export class Dispatcher {
       consumer.forcedDeliveries.length = 0;
     }
   }
+}
+
+/** Nothing is ready, so whoever was looking has seen all there is. */
+function endScans(queue: LiveQueue): Attempt {
+  if (queue.cursorCount > 0) {
+    for (const consumer of queue.consumers) consumer.isScanUnfinished = false;
+  }
+  return "idle";
 }
 
 /** The key of the first message that came back to a consumer and is still there; `noKey` for none. */

@@ -47,9 +47,9 @@ export class MessageGroups {
     return false;
   }
 
-  /** Whether somebody has the group. */
-  isOwned(group: number): boolean {
-    return this.#owners.has(this.#numberOf(group));
+  /** Who has the group; `undefined` for nobody. */
+  ownerOf(group: number): Consumer | undefined {
+    return this.#owners.get(this.#numberOf(group))?.consumer;
   }
 
   /** The consumer gets a message of the group: it is its owner from now on. */
