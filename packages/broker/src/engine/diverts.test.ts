@@ -92,6 +92,23 @@ describe("a divert", () => {
     assert.deepEqual(counts(broker), { a: 2, all: 1, red: 2 });
   });
 
+  it("shows filters behind it what it shows consumers, however many there are", async () => {
+    const options = { diverts: { spy: { address: "a", forwardingAddress: "b" } } };
+    const { broker, client } = await openClient(options, []);
+    for (let number = 0; number < 10; number += 1) {
+      const filter = `AMQAddress = 'b' AND _AMQ_ORIG_ADDRESS = '${number === 7 ? "a" : number}'`;
+      await client.createQueue({ address: "b", queueName: `b${number}`, routingType: 0, filter });
+      await client.createQueue({ address: "a", queueName: `a${number}`, routingType: 0, filter });
+    }
+    await client.createQueue({ address: "b", queueName: "any", filter: "_AMQ_ORIG_QUEUE = 'spy'" });
+    await client.publish("a", "one", { routing: 0 });
+    assert.deepEqual(counts(broker), { any: 1, b7: 1 });
+    await client.consume("b7", {
+      filter: "AMQAddress = 'b' AND _EVH_CAUSE IS NULL AND _AMQ_ROUTING_TYPE IS NULL",
+    });
+    assert.deepEqual(await client.texts(), ["one"]);
+  });
+
   it("may lead on to others, and a circle of them ends", async () => {
     const options = {
       diverts: {

@@ -8,12 +8,15 @@ import { originText } from "../state/origins.ts";
 import { divertRoutings, type DivertDefinition, type DivertRouting } from "../state/rules.ts";
 import { diversionCause } from "./diversion.ts";
 import type { Engine } from "./engine.ts";
+import type { Provenance } from "./provenance.ts";
 import { WildcardAddresses } from "./wildcard-addresses.ts";
 
 /** An address that a divert forwards to, and what rows say that come there by it. */
 export interface DivertTarget {
   readonly address: string;
   readonly origin: string;
+  /** What filters behind the divert see of the message. */
+  readonly provenance: Provenance;
 }
 
 /** One divert, ready to be followed. */
@@ -154,7 +157,9 @@ function liveDivert(name: string, definition: DivertDefinition, atRunTime: boole
     atRunTime,
     selector: parseFilter(definition.filter),
     targets: definition.forwardTo.map((address) => {
-      return { address, origin: originText(name, diversionCause({ routing, address })) };
+      const cause = diversionCause({ routing, address });
+      const seen = { addressName: address, messageId: 0, originQueue: name, cause, isFinal: false };
+      return { address, origin: originText(name, cause), provenance: seen };
     }),
   };
 }

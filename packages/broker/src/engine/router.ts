@@ -18,6 +18,7 @@ import { expirationOf } from "./expiry-rule.ts";
 import type { LiveAddress, LiveQueue } from "./live-queue.ts";
 import { lastValueIn } from "./last-value-reader.ts";
 import { MessageIdentity, producerError } from "./producer-check.ts";
+import type { Provenance } from "./provenance.ts";
 import type { Session } from "./session.ts";
 
 /** From the expiration of a message to its properties, in bytes: expiration, timestamp, priority. */
@@ -51,6 +52,8 @@ export class Router {
   #type = -1;
   /** The divert by which targets are found now, as rows name it; empty for none. */
   #origin = "";
+  /** What filters see of the message behind that divert. */
+  #moved: Provenance | undefined;
   /** The diverts that were followed for it. */
   readonly #followed: Divert[] = [];
   /** The queues found so far, once a divert was followed. */
@@ -322,6 +325,7 @@ export class Router {
     this.#followed.length = 0;
     this.#reached = undefined;
     this.#origin = "";
+    this.#moved = undefined;
     plan.begin(address.state, bytes, view, start, end, scan.messageIdOffset);
     plan.largeBody = this.largeBody;
     plan.priority = scan.priority;
@@ -353,6 +357,7 @@ export class Router {
     if (typeof found === "string") return;
     // It never was where a divert would have led it.
     this.#origin = "";
+    this.#moved = undefined;
     for (const queue of found) this.#addTarget(queue);
     this.#setExpiration(0);
   }
@@ -394,7 +399,7 @@ export class Router {
     const diverts = target.address.divertsOf(this.#engine.diverts);
     const takes = (divert: Divert): boolean =>
       !this.#followed.includes(divert) &&
-      divert.selector?.matches(bytes, view, start, end) !== false;
+      divert.selector?.matches(bytes, view, start, end, this.#moved) !== false;
     let isTaken = false;
     for (const divert of diverts) {
       if (!divert.definition.exclusive) break;
@@ -424,16 +429,19 @@ export class Router {
     const { catalog, credits } = this.#engine;
     const type = this.#type;
     const origin = this.#origin;
+    const moved = this.#moved;
     for (const forward of divert.targets) {
       this.#type = divertedType(divert.routing, type);
       const target = catalog.resolve(forward.address, routingTypeOf(this.#type));
       credits.checkRoom(target.address);
       if (credits.drops(target.address)) continue;
       this.#origin = forward.origin;
+      this.#moved = forward.provenance;
       this.#routeDiverted(target, bytes, view, start, end);
     }
     this.#type = type;
     this.#origin = origin;
+    this.#moved = moved;
   }
 
   /** Adds the queues of a target and of the wildcard addresses that stand for it. */
@@ -446,7 +454,8 @@ export class Router {
   ): void {
     if (target.queue !== undefined) {
       // What a subscription filters out does not come in by its full name either.
-      const isWanted = target.queue.selector?.matches(bytes, view, start, end) !== false;
+      const isWanted =
+        target.queue.selector?.matches(bytes, view, start, end, this.#moved) !== false;
       if (isWanted) this.#addTarget(target.queue);
       return;
     }
@@ -474,13 +483,15 @@ export class Router {
     }
     if (type === 1 || address.multicast.length === 0) return;
     if (address.subscriptions !== undefined) {
-      for (const queue of address.subscriptions.select(bytes, view, start, end)) {
+      const { subscriptions } = address;
+      for (const queue of subscriptions.select(bytes, view, start, end, this.#moved)) {
         this.#addTarget(queue);
       }
       return;
     }
     for (const queue of address.multicast) {
-      if (queue.selector === undefined || queue.selector.matches(bytes, view, start, end)) {
+      const { selector } = queue;
+      if (selector === undefined || selector.matches(bytes, view, start, end, this.#moved)) {
         this.#addTarget(queue);
       }
     }
@@ -501,7 +512,7 @@ export class Router {
       const index = (address.rotation + step) % count;
       const queue = queues[index];
       if (queue === undefined) continue;
-      if (queue.selector?.matches(bytes, view, start, end) === false) continue;
+      if (queue.selector?.matches(bytes, view, start, end, this.#moved) === false) continue;
       const isConsumed = queue.takerCount > 0;
       if (isConsumed || chosen < 0) chosen = index;
       if (isConsumed || count === 1) break;

@@ -1,3 +1,4 @@
+import type { Provenance } from "./provenance.ts";
 import { equalityKey, type Equality, type EqualityKey } from "../selector/equality-keys.ts";
 import { MessageSource } from "../selector/message-source.ts";
 import type { Selector } from "../selector/selector.ts";
@@ -66,14 +67,20 @@ export class SubscriptionIndex<Queue extends FilteredQueue> {
   }
 
   /**
-   * The queues that want the message `MSG` at `bytes[start … end)`. What it gives holds until the next call.
+   * The queues that want the message `MSG` at `bytes[start … end)`, which a divert may have `moved`. What it gives holds until the next call.
    */
-  select(bytes: Uint8Array, view: DataView, start: number, end: number): readonly Queue[] {
+  select(
+    bytes: Uint8Array,
+    view: DataView,
+    start: number,
+    end: number,
+    moved?: Provenance,
+  ): readonly Queue[] {
     const found = this.#found;
     found.length = 0;
     for (const queue of this.#all) found.push(queue);
     if (this.#groups.size === 0) return found;
-    const message = messageSource.reset(bytes, view, start, end);
+    const message = messageSource.reset(bytes, view, start, end, moved);
     for (const group of this.#rest) this.#ask(group, message);
     for (const [name, groups] of this.#byName) {
       const key = equalityKey(message.valueOf(name));

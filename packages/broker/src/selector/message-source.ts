@@ -9,7 +9,9 @@ import {
 } from "@everhold/wire";
 
 import { causeText, causeWord, isDeadLetterCause, retriedCause } from "../engine/departures.ts";
+import { diversionOf } from "../engine/diversion.ts";
 import type { Provenance } from "../engine/provenance.ts";
+import type { DivertRouting } from "../state/rules.ts";
 import type { SelectorSource } from "./evaluate.ts";
 import { Approximate, opaque, type SelectorValue } from "./expression.ts";
 
@@ -84,18 +86,27 @@ export class MessageSource implements SelectorSource {
       case propertyNames.originalRoutingType:
         return this.#valueAsSent(propertyNames.routingType);
       case propertyNames.routingType:
-        return undefined;
+        return this.#divertedType(diversionOf(moved.cause)?.routing);
       case propertyNames.actualExpiry:
         return moved.isFinal && expiration !== 0 && !isDeadLetterCause(moved.cause)
           ? BigInt(expiration)
           : this.#valueAsSent(name);
       case propertyNames.moveCause:
-        return moved.cause === "" ? this.#valueAsSent(name) : causeWord(moved.cause);
+        return moved.cause === "" || diversionOf(moved.cause) !== undefined
+          ? this.#valueAsSent(name)
+          : causeWord(moved.cause);
       case propertyNames.deliveryFailureCause:
         return isDeadLetterCause(moved.cause) ? causeText(moved.cause) : this.#valueAsSent(name);
       default:
         return this.#valueAsSent(name);
     }
+  }
+
+  /** A message that was moved has no routing type, one that was diverted what the divert gives it. */
+  #divertedType(routing: DivertRouting | undefined): SelectorValue {
+    if (routing === "pass") return this.#valueAsSent(propertyNames.routingType);
+    if (routing === "anycast") return 1;
+    return routing === "multicast" ? 0 : undefined;
   }
 
   #valueAsSent(name: string): SelectorValue {
