@@ -68,13 +68,15 @@ async function startWith(
 /** What a configuration says, in the broker's own words. */
 function brokerOptions({ document, acceptors }: ResolvedConfig): BrokerOptions {
   const { name, limits, journal, security } = document;
-  const { frameSize, messageSize, memory, connectionsAllowed, handshakesAllowed } = limits ?? {};
+  const { frameSize, messageSize, largeMessageSize, memory } = limits ?? {};
+  const { connectionsAllowed, handshakesAllowed } = limits ?? {};
   const { handshakeTimeout, connectionTtl, connectionTtlOverride } = limits ?? {};
   return {
     ...(name === undefined ? {} : { name }),
     endpoints: acceptors.map((acceptor) => acceptor.endpoint),
     ...(frameSize === undefined ? {} : { frameBytesMax: frameSize }),
     ...(messageSize === undefined ? {} : { messageBytesMax: messageSize }),
+    ...(largeMessageSize === undefined ? {} : { largeMessageBytesMax: largeMessageSize }),
     ...(memory === undefined ? {} : { memoryBytesMax: memory }),
     ...(connectionsAllowed === undefined ? {} : { connectionCountMax: connectionsAllowed }),
     ...(handshakesAllowed === undefined ? {} : { strangerCountMax: handshakesAllowed }),

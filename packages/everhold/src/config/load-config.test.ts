@@ -77,7 +77,7 @@ acceptors:
   core: { url: "tcp://0.0.0.0:61616" }
   six: { url: "tcp://[::1]:0" }
 journal: { fileSize: 64MiB, sync: datasync }
-limits: { frameSize: 4MiB, messageSize: 2 MiB, memory: 256MiB, handshakeTimeout: 5s }
+limits: { frameSize: 4MiB, messageSize: 2 MiB, largeMessageSize: 10GiB, memory: 256MiB, handshakeTimeout: 5s }
 addressSettings:
   "#":
     { maxDeliveryAttempts: 3, addressFullPolicy: fail, autoCreateQueues: false, maxSizeBytes: 1.5GB }
@@ -97,6 +97,7 @@ log: { level: debug, format: json }
     assert.deepEqual(document.limits, {
       frameSize: 4 * 1024 ** 2,
       messageSize: 2 * 1024 ** 2,
+      largeMessageSize: 10 * 1024 ** 3,
       memory: 256 * 1024 ** 2,
       handshakeTimeout: 5_000,
     });

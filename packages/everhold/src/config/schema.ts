@@ -44,6 +44,11 @@ export const configSchema = z.strictObject({
         { min: 1024, max: limits.messageBytesMax },
         "from 1KiB to 16320KiB",
       ).optional(),
+      /** The same for messages that come in parts, which only the disk bounds by default. */
+      largeMessageSize: size(
+        { min: 1024, max: limits.largeMessageBytesMax },
+        "from 1KiB to 1TiB",
+      ).optional(),
       /** Messages that are in memory only. Above, producers wait, and a little further sends are refused. */
       memory: size({ min: 1024 ** 2, max: 1024 ** 4 }, "from 1MiB to 1TiB").optional(),
       connectionsAllowed: integer({ min: 1, max: limits.connectionCountMax }).optional(),

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { packets, propertyNames } from "@everhold/wire";
+
+import { limits } from "../limits.ts";
+import { crashAndRestart, runUntil, startBroker } from "../testing/test-broker.test-support.ts";
+import { largeBytes, sendLarge, takeLarge } from "../testing/large-client.test-support.ts";
+import { messageOf, TestClient } from "../testing/test-client.test-support.ts";
+import { XaClient } from "../testing/xa-client.test-support.ts";
+
+const body = largeBytes(300_000);
+
+/** That the next thing a new consumer of a queue gets is the large message. */
+async function assertIn(client: TestClient, queueName: string, consumerId: number): Promise<void> {
+  await client.consume(queueName, { consumerId });
+  const received = await takeLarge(client);
+  assert.equal(received.isWhole, true);
+  assert.ok(Buffer.from(received.body).equals(body));
+}
+
+/** Sends in a transaction what it keeps in the journal, for it is more than may be in memory. */
+async function sendMuch(client: TestClient): Promise<void> {
+  const much = new Uint8Array(Math.ceil(limits.transactionHeldBytesMax / 20));
+  for (let index = 0; index < 30; index += 1) {
+    client.post(messageOf("q", { body: much }), 0, false);
+    await client.settle();
+  }
+}
+
+describe("a large message", () => {
+  test("is diverted as a whole, once or twice", async () => {
+    for (const exclusive of [false, true]) {
+      const toB = { address: "q", forwardingAddress: "b", exclusive } as const;
+      const { world } = await startBroker({ diverts: { spy: toB } });
+      const client = await TestClient.open(world);
+      await client.createQueue();
+      await client.createQueue({ queueName: "b" });
+      sendLarge(client, body);
+      await client.expect(packets.nullResponse);
+      await crashAndRestart(world, {});
+      const again = await TestClient.open(world);
+      await again.consume("b");
+      const copy = await takeLarge(again);
+      assert.equal(copy.properties.get(propertyNames.originalAddress)?.value, "q");
+      assert.ok(Buffer.from(copy.body).equals(body));
+      if (!exclusive) await assertIn(again, "q", 1);
+    }
+  });
+
+  test("of a prepared branch is whole after a crash and its commit", async () => {
+    for (const withSnapshot of [false, true]) {
+      const { world, broker } = await startBroker();
+      const plain = await TestClient.open(world);
+      await plain.createQueue();
+      const xa = await XaClient.open(world);
+      await xa.start(1);
+      sendLarge(xa.client, body);
+      await xa.client.expect(packets.nullResponse);
+      assert.equal(await xa.end(1), 0);
+      assert.equal(await xa.prepare(1), 0);
+      if (withSnapshot) await runUntil(world, broker.snapshotNow());
+      await crashAndRestart(world);
+      const other = await XaClient.open(world);
+      assert.equal(await other.commit(1), 0);
+      await crashAndRestart(world);
+      await assertIn(await TestClient.open(world), "q", 0);
+    }
+  });
+
+  test("of a transaction that is kept in pieces comes with its commit", async () => {
+    const { world } = await startBroker({ journal: { segmentBytes: 4 * 1024 * 1024 } });
+    const client = await TestClient.open(world, { autoCommitSends: false });
+    await client.createQueue();
+    sendLarge(client, body);
+    await sendMuch(client);
+    sendLarge(client, body, { durable: false });
+    sendLarge(client, body);
+    await client.settle();
+    client.frames.length = 0;
+    client.send(packets.commit, 10, { correlationId: 1 });
+    await client.expect(packets.nullResponse);
+    const reader = await TestClient.open(world);
+    await reader.consume("q");
+    const first = await takeLarge(reader);
+    assert.ok(Buffer.from(first.body).equals(body));
+    const names = await reader.names();
+    assert.equal(names.filter((name) => name === "SESS_RECEIVE_LARGE_MSG").length, 2);
+    assert.equal(names.filter((name) => name === "SESS_RECEIVE_MSG").length, 30);
+  });
+
+  test("is kept by a last-value queue in place of the one before it", async () => {
+    const { world, broker } = await startBroker();
+    const client = await TestClient.open(world);
+    await client.createQueue({ lastValue: true });
+    const properties = { _AMQ_LVQ_NAME: { type: "string", value: "k" } } as const;
+    for (const seed of [7, 1]) {
+      sendLarge(client, largeBytes(300_000, seed), { properties });
+      await client.expect(packets.nullResponse);
+    }
+    assert.equal(broker.queues()[0]?.messageCount, 1);
+    await assertIn(client, "q", 0);
+  });
+
+  test("counts with all its bytes until it is gone", async () => {
+    const { world, broker } = await startBroker();
+    const client = await TestClient.open(world);
+    await client.createQueue();
+    sendLarge(client, body);
+    await client.expect(packets.nullResponse);
+    assert.ok((broker.queues()[0]?.bytes ?? 0) >= body.length);
+    await crashAndRestart(world);
+    const again = await TestClient.open(world);
+    await again.consume("q");
+    again.acknowledge((await takeLarge(again)).messageId);
+    await again.expect(packets.nullResponse);
+    const { broker: last } = await startBroker({}, (world.crash(), world));
+    assert.equal(last.queues()[0]?.bytes, 0);
+  });
+});
