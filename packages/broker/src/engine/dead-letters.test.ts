@@ -64,6 +64,20 @@ async function browse(world: ManualWorld, queue: string, filter?: string): Promi
   return found;
 }
 
+type Line = Readonly<Record<string, number>>;
+
+/** What an operation of the queue `q` gives. */
+function invoke(
+  world: ManualWorld,
+  broker: Broker,
+  operation: string,
+  args: readonly (string | number | undefined)[],
+): Promise<unknown> {
+  const given = args.map((arg) => arg ?? null);
+  const { value } = broker.management.invoke("queue.q", operation, given);
+  return runUntil(world, Promise.resolve(value));
+}
+
 function property(delivery: Delivery | undefined, name: string): unknown {
   return delivery?.properties.get(name)?.value;
 }
@@ -342,6 +356,30 @@ test("a large message that expired is retried whole", async () => {
   const received = await takeLarge(other);
   assert.deepEqual([received.isWhole, received.expiration], [true, 0]);
   assert.ok(Buffer.from(received.body).equals(body));
+});
+
+test("a large message is copied whole, and keeps its body when its priority is changed", async () => {
+  const { world, broker } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  await client.createQueue({ queueName: "copies" });
+  const body = largeBytes(300_000);
+  sendLarge(client, body);
+  await client.expect(packets.nullResponse);
+  const [{ messageID } = {}] = (await invoke(world, broker, "listMessages", [""])) as Line[];
+  assert.equal(await invoke(world, broker, "copyMessage", [messageID, "copies"]), true);
+  assert.equal(await invoke(world, broker, "changeMessagePriority", [messageID, 9]), true);
+  await crashAndRestart(world);
+  for (const queue of ["q", "copies"]) {
+    const other = await TestClient.open(world);
+    await other.consume(queue);
+    const received = await takeLarge(other);
+    assert.equal(received.isWhole, true);
+    assert.ok(Buffer.from(received.body).equals(body));
+    other.acknowledge(received.messageId);
+    await other.settle();
+    other.socket.close();
+  }
 });
 
 test("what an administrator moves or retries keeps to the limits of the address it goes to", async () => {

@@ -11,6 +11,7 @@ import {
 
 import { retriedCause } from "../engine/departures.ts";
 import type { LiveQueue } from "../engine/live-queue.ts";
+import type { RowView } from "../state/row-bodies.ts";
 import type { ManagedBroker, ManagedQueue } from "./managed-broker.ts";
 import type { VisitedMessage } from "./message-walk.ts";
 
@@ -137,27 +138,42 @@ export function copyMessage(
   const bytes = body.bytes.subarray(body.offset, body.offset + row.messageLength);
   const sent = readMessage(new ByteReader(bytes));
   const expiration = row.expirationMs === 0 ? 0 : sent.expiration;
-  prepareCopy(broker, { ...sent, expiration }, target);
-  broker.engine.router.add();
+  withBody(broker, row, () => {
+    prepareCopy(broker, { ...sent, expiration }, target);
+    broker.engine.router.add();
+  });
+}
+
+/** Does something with the router that makes another message of the body of a large one, where it is that. */
+function withBody({ engine }: ManagedBroker, row: RowView, work: () => void): void {
+  const { router, state } = engine;
+  router.largeBody = row.largeBytes > 0 ? state.largeBody(row.position) : undefined;
+  try {
+    work();
+  } finally {
+    router.largeBody = undefined;
+  }
 }
 
 /** Puts another message in the place of one, in one atomic group. */
 function replaceMessage(
   { broker, queue }: ManagedQueue,
-  { key }: VisitedMessage,
+  { key, row }: VisitedMessage,
   message: CoreMessage,
   target: LiveQueue,
 ): void {
   const { engine } = broker;
   const { router, state, journal } = engine;
-  prepareCopy(broker, message, target);
-  const keys = engine.keyScratch(1);
-  keys[0] = key;
-  const payloadBytes =
-    router.preparedRecordBytes() + state.acknowledgeRecordBytes(queue.state, keys, 1);
-  if (payloadBytes > 0) journal.reserve(payloadBytes, 2);
-  router.add();
-  engine.acknowledgeOne(queue, key);
+  withBody(broker, row, () => {
+    prepareCopy(broker, message, target);
+    const keys = engine.keyScratch(1);
+    keys[0] = key;
+    const payloadBytes =
+      router.preparedRecordBytes() + state.acknowledgeRecordBytes(queue.state, keys, 1);
+    if (payloadBytes > 0) journal.reserve(payloadBytes, 2);
+    router.add();
+    engine.acknowledgeOne(queue, key);
+  });
 }
 
 /** Prepares a message for one queue, without what told the broker of its first sending. */
