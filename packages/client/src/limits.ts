@@ -68,6 +68,10 @@ export const limits = {
   statusEventCountMax: 256,
   /** Milliseconds that a release may ask for, a year, as for brokers. More are a RangeError. */
   releaseDelayMsMax: 365 * 86_400_000,
+  /** Addresses of which a consumer remembers where their dead letters go. Of others it asks each time. */
+  deadLetterAddressesKnownMax: 1_000,
+  /** Milliseconds to ask the broker where it sends dead letters. Then they go to `DLQ`. */
+  deadLetterAddressTimeoutMs: 5_000,
   /** Concurrent handlers of one `run()`. More are a RangeError. */
   concurrencyMax: 10_000,
   /** Milliseconds that a connection must have lasted for the back-off to start anew. */

@@ -26,6 +26,7 @@ import {
   type SubscribeOptions,
 } from "./consumer-sources.ts";
 import { SessionProducer, type Producer, type ProducerOptions } from "./producer.ts";
+import { readDeadLetterAddress } from "./dead-letter-address.ts";
 import { Management } from "./management.ts";
 import { queueInfo, type NewQueue, type QueueInfo } from "./queue-info.ts";
 import { Requests, type RequestOptions } from "./requests.ts";
@@ -53,6 +54,7 @@ export class Connection implements AsyncDisposable {
     this.#core = core;
     this.#requests = new Requests(core);
     this.management = new Management(this.#requests);
+    core.deadLetterAddressOf = (address) => readDeadLetterAddress(this.management, address);
     this.twoPhase = new TwoPhase(core);
     core.events.listen((event) => {
       if (event.type === "close") this.#requests.end(core.endError);

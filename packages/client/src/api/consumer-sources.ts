@@ -35,7 +35,7 @@ export interface SubscribeOptions extends Omit<ConsumerOptions, "deadLetterAddre
   readonly deadLetterAddress?: string;
 }
 
-/** Where rejected messages go unless the application says otherwise; the broker's own default. */
+/** Where rejected messages go when neither the application nor the broker says where. */
 export const defaultDeadLetterAddress = "DLQ";
 
 /** What a consumer reads from, before it has a session. */
@@ -188,6 +188,15 @@ export function intakeHost(
   options: ConsumerOptions,
 ): IntakeHost {
   let isFirst = true;
+  const known = new Map<string, string>();
+  /** As the broker's settings say; asked once for each address that messages come from. */
+  const deadLetterAddress = async (origin: string): Promise<string> => {
+    const asked = known.get(origin) ?? (await core.deadLetterAddressOf(origin));
+    if (asked !== undefined && known.size < limits.deadLetterAddressesKnownMax) {
+      known.set(origin, asked);
+    }
+    return asked ?? defaultDeadLetterAddress;
+  };
   return {
     wallClock: core.ports.wallClock,
     compression: core.ports.compression,
@@ -203,7 +212,7 @@ export function intakeHost(
       await session.outbox.send(delayed.target, delayed.copy);
     },
     async deadLetter(message, reason) {
-      const address = options.deadLetterAddress ?? defaultDeadLetterAddress;
+      const address = options.deadLetterAddress ?? (await deadLetterAddress(message.address));
       session.transaction?.onWork();
       const copy = deadLetterCopy(message, address, reason);
       await session.outbox.send({ address, routing: "anycast" }, copy);

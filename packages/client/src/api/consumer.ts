@@ -27,7 +27,10 @@ export interface ConsumerOptions {
    * read with `bodyStream()`. Default 256 MiB, the most that is put together in memory; 0 for all large ones.
    */
   readonly streamAbove?: number;
-  /** Where `reject()` sends copies. Default `DLQ`. */
+  /**
+   * Where `reject()` sends a copy. Default: the broker moves the message to where its settings say. Artemis is
+   * asked for those; where it does not say, `DLQ`.
+   */
   readonly deadLetterAddress?: string;
 }
 

@@ -60,6 +60,9 @@ export class ConnectionCore {
   readonly base: CoreSession;
   /** Names of what the broker can beyond CORE, e.g. `mark/1`; `undefined`: it is not Everhold. */
   features: ReadonlySet<string> | undefined;
+  /** Asks the broker where it sends dead letters of an address; the connection sets it. */
+  deadLetterAddressOf: (address: string) => Promise<string | undefined> = () =>
+    Promise.resolve(undefined);
   /** Sends whose bodies are streamed, each in a session of its own. */
   readonly streamSends = new Set<Promise<void>>();
   readonly #sessions = new Set<CoreSession>();

@@ -224,6 +224,23 @@ describe("a rejection that the broker does exactly", () => {
   });
 });
 
+describe("a rejection that the broker cannot do exactly", () => {
+  it("goes where the broker's settings say, which it asks for once", async () => {
+    const setup = await setUp({}, (broker) => {
+      broker.deadLetterAddress = "grave";
+    });
+    const { world, broker, connection } = setup;
+    await world.now(connection.producer("q").sendBatch([{ body: "m0" }, { body: "m1" }]));
+    const consumer = connection.consumer("q");
+    const [first, second] = [await next(setup, consumer), await next(setup, consumer)];
+    await world.now(first.reject());
+    const sends = broker.got("SESS_SEND").length;
+    await world.now(second.reject());
+    assert.deepEqual(counted(broker, "grave"), ["m0 0", "m1 0"]);
+    assert.equal(broker.got("SESS_SEND").length, sends + 1);
+  });
+});
+
 describe("a release with a delay that the broker cannot do exactly", () => {
   it("is a copy for the same queue that is due later, and an acknowledgement", async () => {
     const setup = await setUp();

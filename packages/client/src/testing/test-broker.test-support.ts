@@ -62,6 +62,8 @@ export class TestBroker {
   acceptedVersions: readonly number[] = [136, 135, 134, 133, 132, 131, 130];
   isEverhold = true;
   features: readonly string[] = ["mark/1"];
+  /** What it says where dead letters go; `undefined`: it does not say. */
+  deadLetterAddress: string | undefined;
   autoCreate = true;
   grantsCredit = true;
   answersPings = true;

@@ -14,7 +14,11 @@ import {
 export const managementAddress = "activemq.management";
 
 /** Answers a management request as a broker does that knows one operation and one attribute. */
-export function managementReply(request: Uint8Array, queueNames: readonly string[]): Uint8Array {
+export function managementReply(
+  request: Uint8Array,
+  queueNames: readonly string[],
+  deadLetterAddress?: string,
+): Uint8Array {
   const { body, properties, ...headers } = readMessage(new ByteReader(request));
   const text = (name: string): string => String(properties.get(name)?.value ?? "");
   const operation = text(propertyNames.managementOperation);
@@ -22,9 +26,13 @@ export function managementReply(request: Uint8Array, queueNames: readonly string
     ["getQueueNames", queueNames],
     ["echo", decodeTextBody(body)],
     ["forget", null],
+    [
+      "getAddressSettingsAsJSON",
+      deadLetterAddress === undefined ? undefined : JSON.stringify({ DLA: deadLetterAddress }),
+    ],
   ]);
   const attribute = text(propertyNames.managementAttribute);
-  const succeeded = results.has(operation) || attribute === "Version";
+  const succeeded = results.get(operation) !== undefined || attribute === "Version";
   const result = attribute === "Version" ? "1" : results.get(operation);
   const answer = operation === "garble" ? "{" : JSON.stringify([succeeded ? result : "no such"]);
   const correlation: TypedValue = { type: "string", value: text(propertyNames.correlationId) };

@@ -218,7 +218,8 @@ export class TestSession {
   #store(bytes: Uint8Array): void {
     const { address, properties } = readMessage(new ByteReader(bytes));
     if (address === managementAddress) {
-      return this.#store(managementReply(bytes, [...this.#broker.queues.keys()]));
+      const { queues, deadLetterAddress } = this.#broker;
+      return this.#store(managementReply(bytes, [...queues.keys()], deadLetterAddress));
     }
     const duplicateId = properties.get(propertyNames.duplicateId);
     if (duplicateId !== undefined) {
