@@ -241,6 +241,29 @@ describe("the command line with a broker", { concurrency: 2 }, () => {
     );
   });
 
+  test("a file goes as one body and comes as a file, whatever its size", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "everhold-cli-"));
+    try {
+      const file = join(folder, "body");
+      const bytes = new Uint8Array(3_000_000).map((_, index) => (index * 7) >> 3);
+      writeFileSync(file, bytes);
+      const sent = await broker.cli(["send", "files", "--body-file", file]);
+      assert.equal(sent.code, 0, sent.stderr);
+      const bodies = join(folder, "bodies");
+      const args = ["consume", "files", "--count", "1", "--bodies", bodies, "--json"];
+      const taken = await broker.cli(args);
+      assert.equal(taken.code, 0, taken.stderr);
+      const [line] = jsonLines(taken.stdout);
+      assert.equal(line?.["bodySize"], bytes.length);
+      const [name] = readdirSync(bodies);
+      assert.ok(readFileSync(join(bodies, name ?? "")).equals(bytes));
+      const none = await broker.cli(["send", "files", "--body-file", join(folder, "none")]);
+      assert.equal(none.code, 1);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   test("a wrong line of a file is named and nothing behind it is sent", async () => {
     const file = join(broker.folder, "wrong.ndjson");
     writeFileSync(file, '{"body":"a"}\n{"bodi":"b"}\n{"body":"c"}\n');

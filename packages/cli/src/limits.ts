@@ -4,6 +4,8 @@ export const limits = {
   sendsInFlightMax: 1_024,
   /** Acknowledgements that `consume` has under way; further messages wait. */
   acknowledgementsInFlightMax: 1_024,
+  /** Bytes of a file that `send --body-file` reads at once. */
+  bodyPieceBytes: 256 * 1024,
   /** `--count` up to which `consume` asks for no message more; above, a window of bytes is faster. */
   exactPrefetchMax: 100,
   /** Milliseconds that opening a consumer may take before `consume` fails; as long as any call. */

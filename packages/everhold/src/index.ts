@@ -57,6 +57,7 @@ export {
   type Routing,
   type RunOptions,
   type SendOptions,
+  type StreamBody,
   type Session,
   type SessionOptions,
   type SubscribeOptions,

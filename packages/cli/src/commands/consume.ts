@@ -1,5 +1,8 @@
 import { createWriteStream, type WriteStream } from "node:fs";
 import { once } from "node:events";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 
 import type { Command } from "commander";
 import { EverholdError, type Connection, type Consumer, type Message } from "everhold";
@@ -25,6 +28,7 @@ interface ConsumeFlags extends ConnectionFlags {
   readonly filter?: string;
   readonly ack: boolean;
   readonly out?: string;
+  readonly bodies?: string;
   readonly topic?: boolean;
 }
 
@@ -42,7 +46,8 @@ export function addConsumeCommand(program: Command, context: CommandContext): vo
     .option("--filter <selector>", "only messages that match, such as \"colour = 'red'\"")
     .option("--no-ack", "leave the messages in the queue")
     .option("--topic", "subscribe to a topic for as long as this runs")
-    .option("--out <file>", "write JSON lines to a file, for send --file");
+    .option("--out <file>", "write JSON lines to a file, for send --file")
+    .option("--bodies <folder>", "write each body to a file of its own, of whatever size");
   addConnectionOptions(command).action(async (queue: string, flags: ConsumeFlags) => {
     const connection = await connectFor(context, flags);
     try {
@@ -58,6 +63,7 @@ function openConsumer(connection: Connection, queue: string, flags: ConsumeFlags
   const options = {
     ...(flags.filter === undefined ? {} : { filter: flags.filter }),
     // Who wants a few takes no more than a few from other consumers, even for a moment.
+    ...(flags.bodies === undefined ? {} : { streamAbove: 0 }),
     ...(count <= limits.exactPrefetchMax ? { prefetch: count } : {}),
   };
   return flags.topic === true
@@ -80,7 +86,7 @@ async function consumeAll(
       const message = await receive(terminal, consumer, flags);
       if (message === null) break;
       received++;
-      await pending.add(handle(terminal, output, message, flags));
+      await pending.add(handle(terminal, output, message, flags, received));
       bar?.update(received);
     }
     await pending.settle();
@@ -131,12 +137,29 @@ async function handle(
   output: WriteStream | undefined,
   message: Message,
   flags: ConsumeFlags,
+  number: number,
 ): Promise<void> {
+  if (flags.bodies !== undefined) {
+    const file = await writeBody(flags.bodies, message, number);
+    const { id, bodySize } = message;
+    await terminal.write(`${terminal.json ? JSON.stringify({ file, id, bodySize }) : file}\n`);
+    if (flags.ack) await message.ack();
+    return;
+  }
   const json = terminal.json || output !== undefined;
   const line = json ? JSON.stringify(messageToObject(message)) : bodyText(message);
   if (output === undefined) await terminal.write(`${line}\n`);
   else await writeTo(output, `${line}\n`);
   if (flags.ack) await message.ack();
+}
+
+/** Writes a body to a new file as it comes, and says which. A file that is there already is left alone. */
+async function writeBody(folder: string, message: Message, number: number): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  const name = message.id.replaceAll(/[^A-Za-z0-9-]/g, "-");
+  const file = join(folder, `${String(number).padStart(6, "0")}-${name}`);
+  await pipeline(message.bodyStream(), createWriteStream(file, { flags: "wx", flush: true }));
+  return file;
 }
 
 async function report(terminal: Terminal, received: number, flags: ConsumeFlags): Promise<void> {

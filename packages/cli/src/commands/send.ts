@@ -1,10 +1,11 @@
 import { isUtf8 } from "node:buffer";
-import { createReadStream } from "node:fs";
+import { constants, createReadStream } from "node:fs";
+import { access } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { buffer as readBytes } from "node:stream/consumers";
 
 import { InvalidArgumentError, type Command } from "commander";
-import type { Body, Connection, SendOptions } from "everhold";
+import type { Body, Connection, SendOptions, StreamBody } from "everhold";
 
 import {
   addConnectionOptions,
@@ -26,6 +27,7 @@ import { UsageError } from "../usage-error.ts";
 interface SendFlags extends ConnectionFlags {
   readonly count: number;
   readonly file?: string;
+  readonly bodyFile?: string;
   readonly property: Readonly<Record<string, string | number | boolean>>;
   readonly ttl?: number;
   readonly priority?: number;
@@ -33,6 +35,9 @@ interface SendFlags extends ConnectionFlags {
   readonly multicast?: boolean;
   readonly rate?: number;
 }
+
+/** As a line of a file says it, or with a body that is read as it is sent. */
+type OutgoingLine = Omit<MessageLine, "body"> & { readonly body: Body | StreamBody };
 
 /** `everhold send`: sends messages and waits until the broker has each safe. */
 export function addSendCommand(program: Command, context: CommandContext): void {
@@ -44,6 +49,7 @@ export function addSendCommand(program: Command, context: CommandContext): void 
     )
     .option("--count <n>", "send the body so often", countArgument(1), 1)
     .option("--file <file>", "send each line of a file (- is stdin) as consume --json wrote it")
+    .option("--body-file <file>", "send a file as the body of a message, of whatever size")
     .option("--property <name=value>", "set a property; may be given again", propertyArgument, {})
     .option(
       "--ttl <duration>",
@@ -71,7 +77,7 @@ async function sendAll(
   terminal: Terminal,
   connection: Connection,
   address: string,
-  lines: AsyncIterable<MessageLine>,
+  lines: AsyncIterable<OutgoingLine>,
   flags: SendFlags,
 ): Promise<void> {
   const producer = connection.producer(address, {
@@ -127,17 +133,30 @@ function sendDefaults(flags: SendFlags): SendOptions {
   };
 }
 
-function messageLines(body: string | undefined, flags: SendFlags): AsyncIterable<MessageLine> {
-  if (flags.file !== undefined) {
-    if (body !== undefined) throw new UsageError("expected a body or --file, found both");
-    return fileLines(flags.file);
-  }
+function messageLines(body: string | undefined, flags: SendFlags): AsyncIterable<OutgoingLine> {
+  const { file, bodyFile, count } = flags;
+  const sources = [body, file, bodyFile].filter((source) => source !== undefined);
+  if (sources.length > 1) throw new UsageError("expected one of a body, --file and --body-file");
+  if (file !== undefined) return fileLines(file);
+  if (bodyFile !== undefined) return repeated(() => fileBody(bodyFile), count);
   if (body === undefined) throw new UsageError("expected a body, - or --file");
-  return repeated(body, flags.count);
+  return repeated(
+    async () => (body === "-" ? textOrBytes(await readBytes(process.stdin)) : body),
+    count,
+  );
 }
 
-async function* repeated(body: string, count: number): AsyncGenerator<MessageLine> {
-  const content = body === "-" ? textOrBytes(await readBytes(process.stdin)) : body;
+/** Looks for the file before anything is sent; it is read as it is sent, again after a broken connection. */
+async function fileBody(file: string): Promise<StreamBody> {
+  await access(file, constants.R_OK);
+  return () => createReadStream(file, { highWaterMark: limits.bodyPieceBytes });
+}
+
+async function* repeated(
+  read: () => Promise<Body | StreamBody>,
+  count: number,
+): AsyncGenerator<OutgoingLine> {
+  const content = await read();
   for (let index = 0; index < count; index++) yield { body: content, options: {} };
 }
 
