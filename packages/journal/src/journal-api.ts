@@ -156,6 +156,8 @@ export interface Journal {
   readonly stagedBytes: number;
   /** The disk has no room for new segments: take no new messages, acknowledgements still fit. */
   readonly diskFull: boolean;
+  /** Bytes that can still be appended however full the disk is. */
+  readonly preparedBytes: number;
   /** The disk has not even room for what was appended: nothing is committed until there is some. */
   readonly isStuck: boolean;
   /** Set when the journal has failed. */

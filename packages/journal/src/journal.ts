@@ -135,6 +135,10 @@ class DiskJournal
     return this.#space.isFull;
   }
 
+  get preparedBytes(): number {
+    return Math.max(0, this.#space.aheadBytes - this.stagedBytes);
+  }
+
   get isStuck(): boolean {
     return this.#writer.isStalled || this.#space.isStuck;
   }

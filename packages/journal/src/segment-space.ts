@@ -93,6 +93,13 @@ export class SegmentSpace {
     return this.#isFull;
   }
 
+  /** Bytes that are prepared and not written, in the active segment and in files that wait. */
+  get aheadBytes(): number {
+    let total = this.#preparedEnd - this.#writtenEnd;
+    for (const spare of this.#spares) total += spare.preparedBytes;
+    return total;
+  }
+
   /** Whether there was no room at the last look. */
   get isShort(): boolean {
     return this.#isFull || this.#retryAsked;
@@ -265,7 +272,7 @@ export class SegmentSpace {
       const dead = this.#table.takeDead(this.#surroundings.snapshotFloor);
       if (dead !== undefined) return this.#reclaim(dead);
     }
-    const total = this.#totalAheadBytes();
+    const total = this.aheadBytes;
     if (this.#retryAsked) {
       if (total < this.#reserveBytes) this.#becomeFull();
       return undefined;
@@ -289,12 +296,6 @@ export class SegmentSpace {
     const { prepareAheadBytes } = this.#settings;
     if (this.#isFull) return Math.min(prepareAheadBytes, 2 * this.#reserveBytes);
     return this.#surroundings.isWriting ? this.#reserveBytes : prepareAheadBytes;
-  }
-
-  #totalAheadBytes(): number {
-    let total = this.#preparedEnd - this.#writtenEnd;
-    for (const spare of this.#spares) total += spare.preparedBytes;
-    return total;
   }
 
   /**
@@ -403,7 +404,7 @@ export class SegmentSpace {
 
   /** No more space can be prepared for now; the disk is full once the reserve is all there is. */
   #lackRoom(): void {
-    if (this.isStuck || this.#totalAheadBytes() < this.#reserveBytes) this.#becomeFull();
+    if (this.isStuck || this.aheadBytes < this.#reserveBytes) this.#becomeFull();
     // Before the disk is full, so that what was consumed is given back first; and again at each retry.
     this.#surroundings.onLackOfRoom();
     if (this.#retryAsked) return;

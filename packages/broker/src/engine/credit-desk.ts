@@ -123,6 +123,21 @@ export class CreditDesk {
     for (const wild of address.wildcardsOf(wildcards)) this.#limits.check(wild);
   }
 
+  /**
+   * Refuses to commit sends of so many bytes that were taken before the disk was full, when they would use up
+   * what acknowledgements live on: only these make room.
+   *
+   * @throws EverholdError EVH_ADDRESS_FULL
+   */
+  checkReserve(sendBytes: number): void {
+    const { diskFull, preparedBytes } = this.#engine.journal;
+    if (!diskFull || sendBytes * 2 <= preparedBytes) return;
+    throw new EverholdError(
+      "EVH_ADDRESS_FULL",
+      `cannot commit: the disk is full, and the messages sent take ${sendBytes} bytes, at most half of the reserve, ${preparedBytes}, is for them`,
+    );
+  }
+
   /** Whether the send that was scanned last is taken and goes nowhere, because its address is full. */
   drops(address: LiveAddress): boolean {
     return this.#limits.drops(address);

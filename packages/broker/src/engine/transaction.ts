@@ -248,6 +248,7 @@ export class Transaction implements DeferredWork {
     const { engine } = this.#session;
     const stored: CheckedSend[] = [];
     let payloadBytes = this.#checkSends(stored, new MarkedRuns());
+    engine.credits.checkReserve(payloadBytes);
     let recordCount = stored.length;
     for (const [queue, keys] of this.#acknowledgements) {
       if (queue.isDeleted) continue;
@@ -291,7 +292,8 @@ export class Transaction implements DeferredWork {
   /** Puts what was sent so far into the journal. @throws EverholdError when a check fails, and nothing is done */
   #store(): void {
     if (this.#sends.count === 0) return;
-    const { router } = this.#session.engine;
+    const { credits, router } = this.#session.engine;
+    credits.checkReserve(this.#sends.byteCount);
     const checked: CheckedSend[] = [];
     const deferredCount = this.#deferred.length;
     const runs = this.#storedRuns?.copy() ?? new MarkedRuns();

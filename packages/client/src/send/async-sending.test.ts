@@ -113,6 +113,28 @@ describe("A3.1 whether a send waits for its answer", () => {
   });
 });
 
+describe("a send timeout of the connection", () => {
+  it("ends every send that takes longer, and a send may have one of its own", async () => {
+    const { world, broker, connection } = await setUp({ sendTimeout: 100 });
+    broker.rule = (packet) => (isSend(packet) ? "drop" : "usual");
+    const producer = connection.producer("a");
+    const usual = producer.send("1");
+    const longer = producer.send("2", { timeout: 200 });
+    const patient = connection.producer("a", { sendTimeout: 0 }).send("3");
+    for (const send of [usual, longer, patient]) send.catch(() => undefined);
+    await world.advance(150);
+    assertError(await rejection(world, usual), "EVH_TIMEOUT", "unknown");
+    assert.equal(await world.isPending(longer), true);
+    await world.advance(100);
+    assertError(await rejection(world, longer), "EVH_TIMEOUT", "unknown");
+    assert.equal(await world.isPending(patient), true);
+    broker.rule = () => "usual";
+    broker.cut();
+    await world.advance(1000);
+    await world.now(patient);
+  });
+});
+
 describe("an asynchronous send", () => {
   it("that the broker refuses is told by an error event", async () => {
     const { world, broker, connection, producer } = await setUpUnanswered({ asyncSend: "always" });
