@@ -40,6 +40,23 @@ describe("the settings of addresses", () => {
     assert.equal(table.of("orders.us::queue").expiryDelay, 8);
   });
 
+  it("are those of its matches for a wildcard address as well", () => {
+    const table = new SettingsTable({ "a.*": { expiryDelay: 1 }, "a.#": { redeliveryDelay: 2 } });
+    assert.equal(table.of("a.*").expiryDelay, 1);
+    assert.equal(table.of("a.#").redeliveryDelay, 2);
+    assert.equal(table.of("a.b.c").expiryDelay, -1);
+  });
+
+  it("are found among thousands of matches as among few", () => {
+    const matches = Array.from({ length: 5_000 }, (_, index) => [
+      `*.${index}.#`,
+      { expiryDelay: index },
+    ]);
+    const table = new SettingsTable(Object.fromEntries(matches));
+    assert.equal(table.of("a.4321.b").expiryDelay, 4_321);
+    assert.equal(table.of("a.5001.b").expiryDelay, -1);
+  });
+
   it("are one object for addresses to which the same matches apply", () => {
     const table = new SettingsTable({ "a.*": { noExpiry: true } });
     assert.equal(table.of("a.1"), table.of("a.2"));

@@ -1,7 +1,8 @@
 import { assert, EverholdError } from "@everhold/base";
 
+import { WildcardAddresses } from "../engine/wildcard-addresses.ts";
 import { limits } from "../limits.ts";
-import { AddressMatch, settingsMatch } from "./address-match.ts";
+import { AddressMatch, isWild, settingsMatch } from "./address-match.ts";
 import {
   isSettingName,
   settingNames,
@@ -56,6 +57,8 @@ export class SettingsTable {
   readonly #exact = new Map<string, Entry>();
   /** The most specific first. */
   #wild: Entry[] = [];
+  /** Finds them by the words of a name, however many there are. */
+  #tree = new WildcardAddresses<{ readonly name: string; readonly rank: number }>();
   readonly #resolved = new Map<string, AddressSettings>();
   #sinks = new Set<string>();
   #version = 0;
@@ -85,6 +88,10 @@ export class SettingsTable {
     this.#wild = entries
       .filter(({ match }) => match.isWild)
       .toSorted((one, other) => AddressMatch.compare(one.match, other.match));
+    this.#tree = new WildcardAddresses();
+    for (const [rank, { match }] of this.#wild.entries()) {
+      this.#tree.add({ name: match.text, rank });
+    }
     this.#resolved.clear();
     this.#sinks = sinksOf([defaultSettings, ...entries.map((entry) => entry.settings)]);
   }
@@ -93,8 +100,7 @@ export class SettingsTable {
   of(name: string): AddressSettings {
     const colons = name.indexOf("::");
     const address = colons < 0 ? name : name.slice(0, colons);
-    const words = address.split(".");
-    const found = this.#wild.filter(({ match }) => match.matches(words));
+    const found = this.#wildMatching(address);
     const exact = this.#exact.get(address);
     if (exact !== undefined) found.unshift(exact);
     const key = found.map(({ match }) => match.text).join("\n");
@@ -105,6 +111,17 @@ export class SettingsTable {
       this.#resolved.set(key, resolved);
     }
     return resolved;
+  }
+
+  /** The most specific first. */
+  #wildMatching(address: string): Entry[] {
+    // A wildcard address has settings like others; the tree knows only what stands for names that are not wild.
+    if (isWild(address)) {
+      const words = address.split(".");
+      return this.#wild.filter(({ match }) => match.matches(words));
+    }
+    const ranks = this.#tree.matching(address).map(({ rank }) => rank);
+    return ranks.sort((one, other) => one - other).flatMap((rank) => this.#wild[rank] ?? []);
   }
 
   /** Another one after each change. */
