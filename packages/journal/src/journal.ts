@@ -215,7 +215,7 @@ class DiskJournal
   }
 
   release(position: number, _length: number): void {
-    this.#table.release(position);
+    this.#table.release(position, this.endPosition);
   }
 
   async snapshotNow(): Promise<void> {

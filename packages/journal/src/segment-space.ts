@@ -22,6 +22,8 @@ export type RollValues = Pick<
 export interface SpaceSurroundings {
   /** Segments that end here or before are needed by no snapshot. */
   readonly snapshotFloor: number;
+  /** Up to where the log is durable. */
+  readonly commitPosition: number;
   /** A log write is under way: zeros would compete with it. */
   readonly isWriting: boolean;
   /** A roll has ended, or a write that had to wait may be tried again. */
@@ -269,7 +271,8 @@ export class SegmentSpace {
     const roll = this.#roll;
     if (roll !== undefined && !this.#isRollStuck) return this.#runRoll(roll);
     if (this.#table.mayHaveDead) {
-      const dead = this.#table.takeDead(this.#surroundings.snapshotFloor);
+      const { snapshotFloor, commitPosition } = this.#surroundings;
+      const dead = this.#table.takeDead(snapshotFloor, commitPosition);
       if (dead !== undefined) return this.#reclaim(dead);
     }
     const total = this.aheadBytes;

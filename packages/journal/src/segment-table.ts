@@ -12,6 +12,8 @@ export interface Segment {
   endPosition: number;
   /** Rows whose record lies in it. */
   rowCount: number;
+  /** Where the log ended when its last row went: that it went is durable when this is committed. */
+  rowlessSince: number;
 }
 
 /** All segments by position, and how many rows need each. */
@@ -52,6 +54,7 @@ export class SegmentTable {
       seed,
       endPosition: base + sizeBytes,
       rowCount: 0,
+      rowlessSince: 0,
     };
     this.#segments.push(segment);
     for (const [position, rows] of this.#rowsAhead) {
@@ -89,13 +92,15 @@ export class SegmentTable {
     this.#rowsInGaps.set(gap, (this.#rowsInGaps.get(gap) ?? 0) + 1);
   }
 
-  /** See `Journal.release`. */
-  release(position: number): void {
+  /** See `Journal.release`; the log ends at `endPosition`. */
+  release(position: number, endPosition: number): void {
     const segment = this.find(position);
     if (segment !== undefined) {
       segment.rowCount -= 1;
       assert(segment.rowCount >= 0, "a row is released as often as it was retained");
-      if (segment.rowCount === 0) this.mayHaveDead = true;
+      if (segment.rowCount > 0) return;
+      segment.rowlessSince = endPosition;
+      this.mayHaveDead = true;
       return;
     }
     if (!this.#recovering) {
@@ -129,18 +134,24 @@ export class SegmentTable {
     this.#rowsInGaps.clear();
   }
 
-  /** Removes and returns the first segment without rows that ends at or below `floor`. */
-  takeDead(floor: number): Segment | undefined {
+  /**
+   * Removes and returns the first segment without rows that ends at or below `floor`. A row whose end is not
+   * committed comes back after a crash, and needs its record then.
+   */
+  takeDead(floor: number, commitPosition: number): Segment | undefined {
     if (!this.mayHaveDead) return undefined;
-    const index = this.#segments.findIndex(
-      (segment, at) =>
-        segment.rowCount === 0 && segment.endPosition <= floor && at < this.#segments.length - 1,
-    );
+    this.mayHaveDead = false;
+    const index = this.#segments.findIndex((segment, at) => {
+      const isRowless = segment.rowCount === 0 && at < this.#segments.length - 1;
+      if (!isRowless || segment.endPosition > floor) return false;
+      if (segment.rowlessSince <= commitPosition) return true;
+      // The next commit may make it so.
+      this.mayHaveDead = true;
+      return false;
+    });
     const segment = this.#segments[index];
-    if (segment === undefined) {
-      this.mayHaveDead = false;
-      return undefined;
-    }
+    if (segment === undefined) return undefined;
+    this.mayHaveDead = true;
     this.#segments.splice(index, 1);
     if (this.#latest === segment) this.#latest = undefined;
     return segment;
