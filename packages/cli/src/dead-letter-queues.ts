@@ -101,9 +101,30 @@ export class DeadLetterQueues {
     return (await this.#connection.queueInfo(queue, { signal: this.#signal })) !== undefined;
   }
 
-  /** Gives messages back to where they came from; gives how many. */
+  /** Gives messages back to where they came from; gives how many went. */
   async retry(queue: string, filter: string): Promise<number> {
-    return Number(await this.#invoke(queue, "retryMessages", filter === "" ? [] : [filter]));
+    if (this.#connection.features.size > 0) {
+      return Number(await this.#invoke(queue, "retryMessages", filter === "" ? [] : [filter]));
+    }
+    // Artemis counts those that stay as well, and knows no filter here.
+    const before = await this.count(queue, filter);
+    if (filter === "") await this.#invoke(queue, "retryMessages", []);
+    else await this.#retryEach(queue, filter);
+    return Math.max(0, before - (await this.count(queue, filter)));
+  }
+
+  /** One by one, as far as the broker lists them: what stays is listed again and again. */
+  async #retryEach(queue: string, filter: string): Promise<void> {
+    const tried = new Set<number>();
+    for (;;) {
+      const letters = await this.messages(queue, filter);
+      const fresh = letters.filter(({ id }) => !tried.has(id));
+      if (fresh.length === 0) return;
+      for (const { id } of fresh) {
+        tried.add(id);
+        await this.retryOne(queue, id);
+      }
+    }
   }
 
   /** The same for one message; whether that could be done. */
