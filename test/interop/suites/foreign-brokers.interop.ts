@@ -15,6 +15,7 @@ import {
 } from "@everhold/client";
 import { nodePorts } from "@everhold/node";
 
+import { everholdProgram } from "../support/everhold-broker.ts";
 import { fullBytes, startPeculiarArtemis, ttlOverrideMs } from "../support/peculiar-artemis.ts";
 import { runTool, succeed } from "../support/run-tool.ts";
 
@@ -82,6 +83,42 @@ describe("a foreign broker", () => {
       await connection.createQueue("closed.later");
       await producer.send("y");
       assert.equal((await next(connection.consumer("closed.later"))).text(), "y");
+      await connection.close();
+    });
+  });
+
+  describe("that has dead-letter addresses of its own", () => {
+    it("gets rejected messages at the one that its settings name", async () => {
+      const connection = await open();
+      await connection.createQueue("graves");
+      await connection.producer("mortal.one").send("bad");
+      await (await next(connection.consumer("mortal.one"))).reject("no use");
+      const copy = await next(connection.consumer("graves"));
+      assert.equal(copy.properties["dlqDeliveryFailureCause"], "no use");
+      await copy.ack();
+      await connection.close();
+    });
+
+    it("has its dead letters listed, given back and removed by `everhold dlq`", async () => {
+      const connection = await open();
+      for (const queue of ["dlq.left", "dlq.right"]) {
+        await connection.producer(queue).sendBatch(batch(3));
+        const consumer = connection.consumer(queue);
+        for (let index = 0; index < 3; index += 1) await (await next(consumer)).reject("no use");
+        await consumer.close();
+      }
+      const dlq = async (...args: readonly string[]): Promise<string> => {
+        const flags = ["--url", peculiar().broker.url, "--user", "admin", "--json"];
+        const command = [everholdProgram, "dlq", ...args, ...flags];
+        const env = { EVERHOLD_PASSWORD: "admin" };
+        return succeed("everhold dlq", await runTool(process.execPath, command, { env })).stdout;
+      };
+      const from = "_AMQ_ORIG_QUEUE = 'dlq.left'";
+      assert.match(await dlq("show", "DLQ", "--filter", from), /"from":"dlq\.left"/);
+      assert.equal(await dlq("retry", "DLQ", "--filter", from), '{"queue":"DLQ","retried":3}\n');
+      assert.equal(await count(connection, "dlq.left"), 3);
+      assert.equal(await dlq("purge", "DLQ", "--yes"), '{"queue":"DLQ","removed":3}\n');
+      assert.equal(await count(connection, "DLQ"), 0);
       await connection.close();
     });
   });

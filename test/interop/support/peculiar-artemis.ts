@@ -33,6 +33,9 @@ const addressSettings = `
   </address-setting>`,
     )
     .join("")}
+  <address-setting match="mortal.#">
+    <dead-letter-address>graves</dead-letter-address>
+  </address-setting>
   <address-setting match="hasty.#">
     <slow-consumer-threshold>20</slow-consumer-threshold>
     <slow-consumer-check-period>1</slow-consumer-check-period>
