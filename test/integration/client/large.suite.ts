@@ -83,8 +83,14 @@ export function largeTests(context: SuiteContext): void {
     await left.ack();
     const given = await next(consumer);
     await given.release();
-    const again = await next(consumer);
+    let again = await next(consumer);
     assert.equal(again.redelivered, true);
+    const halfRead = again.bodyStream();
+    await halfRead.next();
+    await again.release();
+    await assert.rejects(drained(halfRead), { code: "EVH_ILLEGAL_STATE" });
+    again = await next(consumer);
+    assert.equal(again.deliveryCount, 3);
     assert.equal(await digest(again.bodyStream()), await digest(noise(bytes, 3)));
     await again.ack();
     assert.deepEqual(await takeTexts(consumer, 2), ["m0", "m1"]);

@@ -24,8 +24,11 @@ import type { ChannelHandler, Transport } from "./transport.ts";
 export interface ChannelListener {
   /** A message in the link's bytes: `bytes[frame.messageStart … frame.messageEnd)`. */
   onMessage(frame: ReceiveFrame, bytes: Uint8Array, view: DataView, frameBytes: number): void;
-  /** A part of a large message, not the last, took this many bytes of a consumer's credit. */
-  onPart(consumerId: number, frameBytes: number): void;
+  /**
+   * The headers of a large message, then its id is said, or a part, not the last, took so many bytes of a
+   * consumer's credit.
+   */
+  onPart(consumerId: number, frameBytes: number, messageId?: number): void;
   /** Up to which size a consumer wants the bodies of large messages put together. */
   wholeBytesMax(consumerId: number): number;
   /** A large message has begun whose body, of `size` bytes, follows part by part; else as `onMessage`. */
@@ -240,7 +243,10 @@ export class Channel implements ChannelHandler {
   #onLarge(reader: ByteReader, frameBytes: number): void {
     const large = this.#large.begin(reader, this.version, (id) => this.#listener.wholeBytesMax(id));
     const { message } = large;
-    if (message === undefined) return this.#listener.onPart(large.consumerId, frameBytes);
+    if (message === undefined) {
+      this.#listener.onPart(large.consumerId, frameBytes, large.messageId);
+      return;
+    }
     const view = this.#frameLarge(large, message);
     this.#listener.onStream(receiveFrame, message, view, frameBytes, large.size);
   }

@@ -1,5 +1,5 @@
 import { ProtocolError } from "@everhold/base";
-import { decodePacket, packets, type ByteReader } from "@everhold/wire";
+import { ByteReader, decodePacket, packets } from "@everhold/wire";
 import { limits } from "../limits.ts";
 import { bodyLengthOffset } from "../message/layout.ts";
 
@@ -7,6 +7,7 @@ import { bodyLengthOffset } from "../message/layout.ts";
 export interface LargeHead {
   readonly consumerId: number;
   readonly deliveryCount: number;
+  readonly messageId: number;
   /** Bytes of the body that follows. */
   readonly size: number;
   /** The message without its body, where that is handed on part by part; else `undefined`. */
@@ -59,7 +60,8 @@ export class LargeMessages {
     };
     this.#assemblies.set(consumerId, assembly);
     const message = isStream ? join(assembly) : undefined;
-    return { consumerId, deliveryCount, size: largeMessageSize, message };
+    const messageId = messageIdOf(assembly.headers);
+    return { consumerId, deliveryCount, messageId, size: largeMessageSize, message };
   }
 
   /** The consumer is closed: what has come of its message is nobody's. */
@@ -94,6 +96,11 @@ export class LargeMessages {
     const message = isLast ? join(assembly) : undefined;
     return { consumerId, deliveryCount, isLast, part: undefined, message };
   }
+}
+
+/** @throws ProtocolError EVH_PROTOCOL */
+function messageIdOf(headers: Uint8Array): number {
+  return new ByteReader(headers).i64Saturated();
 }
 
 function join({ headers, parts = [], bytes }: Assembly): Uint8Array {

@@ -87,6 +87,8 @@ export class Intake {
   #bufferedBytes = 0;
   /** Bytes of the parts that have come of a large message which is not whole yet. */
   #partBytes = 0;
+  /** The message that they are of. */
+  #partMessageId = 0;
   /** The message whose body is coming, part by part; `undefined` in it where a held one comes again. */
   #streaming: { readonly message: ReceivedMessage | undefined } | undefined;
   /** What to do once it is whole. */
@@ -123,6 +125,7 @@ export class Intake {
         this.#replenish();
       },
       onReturned: (count) => this.#dropBuffer(count),
+      partlyCome: () => (this.#partBytes > 0 ? this.#partMessageId : undefined),
       onResumed: () => this.#resume(),
     });
   }
@@ -304,7 +307,8 @@ export class Intake {
   }
 
   /** A part of a large message that is not its last took credit. */
-  onPart(frameBytes: number): void {
+  onPart(frameBytes: number, messageId = this.#partMessageId): void {
+    this.#partMessageId = messageId;
     this.#partBytes += frameBytes;
     this.#credit.spend(frameBytes);
     this.#payPart(frameBytes);
@@ -368,7 +372,10 @@ export class Intake {
   #dropUnwantedBody(): void {
     const message = this.#streaming?.message;
     if (message === undefined || isOpen(message)) return;
-    if (message.incoming?.isTaken === false) message.incoming.discard();
+    const { incoming, state } = message;
+    // What went back is read by nobody any more; what still comes of it is dropped.
+    if (state === "released" || state === "lost") incoming?.fail(returnedBodyError(this.queue));
+    else if (incoming?.isTaken === false) incoming.discard();
   }
 
   /** The rest of the body does not come on this life: half a message is none. */
@@ -433,6 +440,7 @@ export class Intake {
   }
 
   #resume(): void {
+    this.#dropUnwantedBody();
     this.#replenish();
     this.#feed();
   }

@@ -9,7 +9,7 @@ export const settleFeature = "settle/1";
 export interface SettleTarget {
   readonly channel: Channel;
   readonly consumerId: number;
-  readonly message: ReceivedMessage;
+  readonly message: Pick<ReceivedMessage, "messageId">;
 }
 
 /** Gives one delivery back, counted; below 0 the settings of its address say when it comes again. */

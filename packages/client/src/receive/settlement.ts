@@ -46,6 +46,8 @@ export interface SettlementHost {
   readonly onRoom: () => void;
   /** What nobody had taken goes back to the queue as well: all of it, or the last so many messages. */
   readonly onReturned: (count?: number) => void;
+  /** The message of which only a part has come, and of which nobody knows yet; `undefined` for none. */
+  readonly partlyCome: () => number | undefined;
   /** Deliveries begin again. */
   readonly onResumed: () => void;
 }
@@ -429,11 +431,13 @@ export class Settlement implements Settler, AckListener {
     if (this.#channel !== channel) return;
     this.flushAcks();
     const untaken = this.#acks.cutUntaken();
-    const first = untaken[0];
+    const first = untaken[0]?.messageId ?? this.#host.partlyCome();
     for (const message of untaken) message.state = "lost";
     if (first !== undefined) {
       this.#host.onReturned(untaken.length);
-      this.#report(channel, sendGiveBack({ channel, consumerId, message: first }));
+      channel.forgetConsumer(consumerId);
+      const message = { messageId: first };
+      this.#report(channel, sendGiveBack({ channel, consumerId, message }));
     }
     for (const { message, delayMs, done } of this.#returning.splice(0)) {
       const answer = sendRelease({ channel, consumerId, message }, delayMs);

@@ -227,8 +227,8 @@ export class CoreSession implements ChannelListener {
     this.#intakes.get(frame.consumerId)?.intake.onMessage(frame, bytes, view, frameBytes);
   }
 
-  onPart(consumerId: number, frameBytes: number): void {
-    this.#intakes.get(consumerId)?.intake.onPart(frameBytes);
+  onPart(consumerId: number, frameBytes: number, messageId?: number): void {
+    this.#intakes.get(consumerId)?.intake.onPart(frameBytes, messageId);
   }
 
   wholeBytesMax(consumerId: number): number {
