@@ -263,6 +263,22 @@ describe("branches of distributed transactions", () => {
     assert.deepEqual(counts(broker), [0, 1]);
   });
 
+  test("that were rolled back under a session harm no later one of the same id", async () => {
+    const { world, broker, xa } = await setUp();
+    await xa.setTimeout(1);
+    await xa.start(1);
+    await world.pass(3_000);
+    const other = await XaClient.open(world);
+    await other.send(1, "out", "later");
+    xa.post("out", "too late");
+    await xa.client.settle();
+    assert.equal(await xa.start(2), ok);
+    xa.client.socket.close();
+    await world.settle();
+    assert.equal(await other.commit(1, true), ok);
+    assert.deepEqual(counts(broker), [0, 1]);
+  });
+
   test("of a session without a branch are none: what it sends is committed at once", async () => {
     const { broker, xa } = await setUp();
     xa.client.post(messageOf("out"));

@@ -24,6 +24,8 @@ export class Branches {
   readonly #timers: Timers;
   readonly #clock: MonotonicClock;
   readonly #branches = new Map<string, Branch>();
+  /** Branches that are not prepared, by the session that worked for them last. */
+  readonly #byWorker = new Map<Session, Set<Branch>>();
   #timer: Timer | undefined;
 
   constructor(engine: Engine, timers: Timers, clock: MonotonicClock) {
@@ -144,16 +146,18 @@ export class Branches {
       branch.stored = branch.transaction?.prepare(branch.xid, branch.createdMs);
     } catch (error) {
       if (!(error instanceof EverholdError)) throw error;
-      this.#branches.delete(branch.key);
+      this.#remove(branch);
       return xaRolledBack(error);
     }
     if (branch.stored === undefined) {
       // There is nothing to decide: the manager asks for no second phase.
-      this.#branches.delete(branch.key);
+      this.#remove(branch);
       return { code: xaCodes.readOnly, message: null };
     }
     branch.isPrepared = true;
     branch.deadlineMs = Number.POSITIVE_INFINITY;
+    branch.lastWorker?.keepRead();
+    this.#setWorker(branch, undefined);
     return xaOk;
   }
 
@@ -166,12 +170,9 @@ export class Branches {
       const state = isOnePhase ? "prepared" : "not prepared";
       return refusal("protocol", `cannot commit the branch: it is ${state}`);
     }
-    this.#branches.delete(branch.key);
     branch.lastWorker?.keepRead();
-    if (branch.isPrepared) {
-      this.#commitPrepared(branch, false);
-      return xaOk;
-    }
+    if (branch.isPrepared) return this.#commitPrepared(branch, false);
+    this.#remove(branch);
     try {
       branch.transaction?.commit();
       return xaOk;
@@ -234,7 +235,6 @@ export class Branches {
         `cannot decide a branch by hand: ${stateLimits.heuristicBranchesMax} such decisions are not forgotten`,
       );
     }
-    this.#branches.delete(branch.key);
     if (isCommit) this.#commitPrepared(branch, true);
     else this.#rollbackPrepared(branch, true);
   }
@@ -250,10 +250,9 @@ export class Branches {
   sessionClosed(session: Session, isFailure: boolean): void {
     const { branch } = session;
     if (branch !== undefined) this.#leave(session, branch);
-    if (!isFailure || this.#branches.size === 0) return;
-    for (const one of [...this.#branches.values()]) {
-      if (one.lastWorker === session && !one.isPrepared) this.#drop(one);
-    }
+    const own = this.#byWorker.get(session);
+    if (!isFailure || own === undefined) return;
+    for (const one of [...own]) this.#drop(one);
   }
 
   /** Nothing is timed any more. */
@@ -272,8 +271,27 @@ export class Branches {
 
   #join(session: Session, branch: Branch): void {
     branch.workers.add(session);
-    branch.lastWorker = session;
+    this.#setWorker(branch, session);
     session.branch = branch;
+  }
+
+  #setWorker(branch: Branch, session: Session | undefined): void {
+    const before = branch.lastWorker;
+    if (before !== undefined) {
+      const own = this.#byWorker.get(before);
+      own?.delete(branch);
+      if (own?.size === 0) this.#byWorker.delete(before);
+    }
+    branch.lastWorker = session;
+    if (session === undefined) return;
+    const own = this.#byWorker.get(session) ?? new Set();
+    this.#byWorker.set(session, own.add(branch));
+  }
+
+  /** Its xid is free again, unless a later branch has it. */
+  #remove(branch: Branch): void {
+    if (this.#branches.get(branch.key) === branch) this.#branches.delete(branch.key);
+    this.#setWorker(branch, undefined);
   }
 
   #leave(session: Session, branch: Branch): void {
@@ -319,18 +337,31 @@ export class Branches {
 
   /** Rolls a branch back, prepared or not. */
   #drop(branch: Branch): void {
-    this.#branches.delete(branch.key);
+    if (branch.isRolledBack) return;
     branch.isRolledBack = true;
-    if (branch.isPrepared) this.#rollbackPrepared(branch, false);
-    else branch.transaction?.rollback();
+    if (branch.isPrepared) {
+      this.#rollbackPrepared(branch, false);
+      return;
+    }
+    this.#remove(branch);
+    branch.transaction?.rollback();
   }
 
-  #commitPrepared(branch: Branch, isHeuristic: boolean): void {
-    if (branch.transaction !== undefined) branch.transaction.commitPieces(isHeuristic);
-    else if (branch.stored !== undefined) commitStored(this.#engine, branch.stored, isHeuristic);
+  /** What was prepared stays so when the journal cannot take the decision; nothing has changed then. */
+  #commitPrepared(branch: Branch, isHeuristic: boolean): XaReply {
+    try {
+      if (branch.transaction !== undefined) branch.transaction.commitPieces(isHeuristic);
+      else if (branch.stored !== undefined) commitStored(this.#engine, branch.stored, isHeuristic);
+    } catch (error) {
+      if (!(error instanceof EverholdError) || isHeuristic) throw error;
+      return { code: xaCodes.retry, message: error.message };
+    }
+    this.#remove(branch);
+    return xaOk;
   }
 
   #rollbackPrepared(branch: Branch, isHeuristic: boolean): void {
+    this.#remove(branch);
     if (branch.transaction !== undefined) branch.transaction.rollbackPieces(isHeuristic);
     else if (branch.stored !== undefined) rollbackStored(this.#engine, branch.stored, isHeuristic);
   }

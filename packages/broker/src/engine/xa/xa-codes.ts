@@ -7,6 +7,7 @@ import type { EverholdError } from "@everhold/base";
 export const xaCodes = {
   ok: 0,
   readOnly: 3,
+  retry: 4,
   heuristicRollback: 6,
   heuristicCommit: 7,
   rolledBack: 100,
