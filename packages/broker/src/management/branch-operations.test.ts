@@ -34,7 +34,7 @@ test("prepared branches are listed with what they did", async () => {
   const { world, broker } = await prepared();
   const id = xidText(xidOf(1));
   assert.deepEqual(await ask(broker, "listPreparedTransactions"), [
-    `${world.nowMs} base64: ${id} format ${0x1234}`,
+    `${world.nowMs} base64: ${id} format 4660`,
   ]);
   assert.deepEqual(await ask(broker, "listPreparedTransactionDetailsAsJSON"), [
     {

@@ -10,7 +10,7 @@ import type { RecordLog } from "./record-log.ts";
 import { recordTypes } from "./records.ts";
 import { laneCountMax } from "./row-key.ts";
 import type { StateTables } from "./state-tables.ts";
-import { createPendingMessage, StoredTransaction } from "./stored-transaction.ts";
+import { createPendingMessage, type StoredTransaction } from "./stored-transaction.ts";
 import {
   committedRecord,
   endings,

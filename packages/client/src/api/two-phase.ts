@@ -1,4 +1,4 @@
-import { EverholdError } from "@everhold/base";
+import { ClosedError, EverholdError } from "@everhold/base";
 import { packets } from "@everhold/wire";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import type { Channel } from "../core/channel.ts";
@@ -113,16 +113,23 @@ export class TwoPhase {
     attempt: string,
     call: (channel: Channel, attempt: string) => Promise<boolean>,
   ): Promise<void> {
-    let isRepeated = false;
-    await this.#call(wait, attempt, async (channel) => {
-      const wasTried = isRepeated;
-      isRepeated = true;
-      try {
-        await call(channel, attempt);
-      } catch (error) {
-        if (!wasTried || !isUnknownBranch(error)) throw error;
-      }
-    });
+    let isTried = false;
+    try {
+      await this.#call(wait, attempt, async (channel) => {
+        const isRepeated = isTried;
+        isTried = true;
+        try {
+          await call(channel, attempt);
+        } catch (error) {
+          if (!isRepeated || !isUnknownBranch(error)) throw error;
+        }
+      });
+    } catch (cause) {
+      if (!isTried || !EverholdError.is(cause, "EVH_CLOSED") || cause.outcome !== "none")
+        throw cause;
+      const message = `Cannot ${attempt}: the connection was closed before the answer came`;
+      throw new ClosedError("EVH_CLOSED", message, { cause, outcome: "unknown" });
+    }
   }
 
   async #call<T>(
