@@ -279,9 +279,9 @@ describe("the command line with a broker", { concurrency: 2 }, () => {
     const set = await cli(["settings", "set", "set.#", '{"redeliveryDelay":700}']);
     assert.deepEqual([set.code, set.stderr], [0, ""]);
     const shown = await cli(["settings", "show", "set.eu", "--json"]);
-    const settings = JSON.parse(shown.stdout);
-    assert.equal(settings.redeliveryDelay, 700);
-    assert.equal(settings.maxDeliveryAttempts, 10);
+    const [settings] = jsonLines(shown.stdout);
+    assert.equal(settings?.["redeliveryDelay"], 700);
+    assert.equal(settings?.["maxDeliveryAttempts"], 10);
     assert.match(
       (await cli(["settings", "show", "set.eu"])).stdout,
       /^SETTING +VALUE\n(.*\n)*redeliveryDelay +700\n/,

@@ -96,7 +96,10 @@ export class Catalog {
    * Addresses may remember more duplicate ids, or fewer.
    */
   settingsChanged(): void {
-    for (const address of this.#addresses.values()) limitDuplicates(address);
+    for (const address of this.#addresses.values()) {
+      // The others learn of it with their next id: there may be a million of them.
+      if (address.state.duplicates.count > 0) limitDuplicates(address);
+    }
     for (const name of this.#engine.settings.sinks()) {
       const address = this.#addresses.get(name);
       if (address === undefined) continue;

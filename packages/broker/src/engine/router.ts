@@ -124,6 +124,7 @@ export class Router {
     this.#begin(target.address, bytes, view, start, end);
     this.#setExpiration(expirationOf(settings, this.scan.expiration, this.#engine.nowMs()));
     if (duplicateStart >= 0) {
+      address.duplicates.limitTo(settings.idCacheSize);
       if (state.isDuplicate(address, duplicateBytes, duplicateStart, duplicateEnd)) {
         return "duplicate";
       }

@@ -238,7 +238,7 @@ function readConfiguration(json: string): DivertOptions & { readonly name: strin
     if (isText || isFlag) continue;
     if (key === "transformer-configuration") refuseTransformer(JSON.stringify(value));
     throw wrongConfiguration(
-      `found the key "${key.slice(0, 100)}" with ${String(JSON.stringify(value)).slice(0, 100)}, expected texts for ${textKeys.join(", ")}, and true or false for exclusive`,
+      `found the key "${key.slice(0, 100)}" with ${JSON.stringify(value).slice(0, 100)}, expected texts for ${textKeys.join(", ")}, and true or false for exclusive`,
     );
   }
   const textOf = (key: string): string | null => {

@@ -91,7 +91,7 @@ describe("a match of settings", () => {
     const texts = ["#", "a.#", "*.b.#", "a.b.#", "*.*", "*.b", "a.*"];
     const sorted = texts
       .map((text) => settingsMatch(text))
-      .toSorted(AddressMatch.compare)
+      .toSorted((one, other) => AddressMatch.compare(one, other))
       .map(({ text }) => text);
     assert.deepEqual(sorted, ["a.*", "*.b", "*.*", "a.b.#", "*.b.#", "a.#", "#"]);
   });

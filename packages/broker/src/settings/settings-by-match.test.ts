@@ -48,11 +48,9 @@ describe("the settings of addresses", () => {
   });
 
   it("are found among thousands of matches as among few", () => {
-    const matches = Array.from({ length: 5_000 }, (_, index) => [
-      `*.${index}.#`,
-      { expiryDelay: index },
-    ]);
-    const table = new SettingsTable(Object.fromEntries(matches));
+    const matches: Record<string, { readonly expiryDelay: number }> = {};
+    for (let index = 0; index < 5_000; index += 1) matches[`*.${index}.#`] = { expiryDelay: index };
+    const table = new SettingsTable(matches);
     assert.equal(table.of("a.4321.b").expiryDelay, 4_321);
     assert.equal(table.of("a.5001.b").expiryDelay, -1);
   });
@@ -98,7 +96,8 @@ describe("the settings of addresses", () => {
         (error) => isConfigError(error) && message.test(error.message),
       );
     }
-    assert.throws(() => new SettingsTable(JSON.parse('{"a":{"colour":1}}')), isConfigError);
+    const unknown: Record<string, object> = { a: { colour: 1 } };
+    assert.throws(() => new SettingsTable(unknown), isConfigError);
     assert.throws(() => new SettingsTable(tooMany()), isConfigError);
   });
 });

@@ -42,7 +42,7 @@ function settings(some: Readonly<Record<string, unknown>>): SomeSettings {
 }
 
 /** `null` says that there is none of what could be named. */
-function settingLeaf(name: SettingName): z.ZodType<unknown> {
+function settingLeaf(name: SettingName): z.ZodType {
   const { accepts, expected, unit } = settingTable[name];
   const forms = { ms: `${durationForms}, `, bytes: `${sizeForms}, ` };
   const form = unit === "ms" || unit === "bytes" ? forms[unit] : "";
