@@ -56,6 +56,8 @@ export const limits = {
   unconfirmedSendCountByIdMax: 10_000,
   /** Addresses that one session keeps open for sending; the longest idle one is forgotten (Artemis: 1000). */
   addressCountMax: 1000,
+  /** Characters of the reason of `reject()`, as many as our broker keeps. The rest is cut off. */
+  rejectReasonCharsMax: 500,
   /** Characters of a name that CORE can carry. Above: EVH_INVALID_QUEUE. */
   nameCharsMax: 4_096,
   /** Sessions of one connection: one for each consumer, session and transaction under way. More are refused with EVH_OVERLOADED. */

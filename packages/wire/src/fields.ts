@@ -114,6 +114,9 @@ export function blob(bytesMax: number): Field<Uint8Array> {
   return {
     shape: { kind: "blob", bytesMax },
     write(writer, value) {
+      if (!(value instanceof Uint8Array)) {
+        throw new TypeError(`cannot write bytes: found ${typeof value}, expected a Uint8Array`);
+      }
       writer.u32(inRange(value.length, 0, bytesMax));
       writer.raw(value);
     },
@@ -273,7 +276,11 @@ function inRange(value: number, min: number, max: number): number {
   return value;
 }
 
+/** Of what is no text the length is none either, and would end up in the frame's. */
 function withinLimit(text: string, charactersMax: number): string {
+  if (typeof text !== "string") {
+    throw new TypeError(`cannot write text: found ${typeof text}, expected a string`);
+  }
   if (text.length > charactersMax) {
     throw new RangeError(
       `cannot write text: found ${text.length} characters, the limit is ${charactersMax}`,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 import type { Connection, ConsumerOptions, MessageOptions, NewQueue } from "@everhold/client";
 
-import { countOf, takeTexts, type SuiteContext } from "../client/broker-under-test.ts";
+import { countOf, next, takeTexts, type SuiteContext } from "../client/broker-under-test.ts";
 
 /** An error's code, or the name of its class where it has none. */
 type Refusal = string;
@@ -35,6 +35,12 @@ const badOptions: readonly (readonly [what: string, options: object, refusal: Re
   ["a text as durable", { durable: "yes" }, "EVH_MESSAGE_FORMAT"],
   ["a negative time limit", { timeout: -1 }, "RangeError"],
   ["no number as a time limit", { timeout: Number.NaN }, "RangeError"],
+];
+
+const badNames: readonly (readonly [what: string, name: unknown])[] = [
+  ["a number", 5],
+  ["null", null],
+  ["an object", {}],
 ];
 
 const badBodies: readonly (readonly [what: string, body: unknown])[] = [
@@ -149,6 +155,54 @@ export function badInputTests(context: SuiteContext): void {
     await isRefused("EVH_INVALID_QUEUE", async () => connection.subscribe("t", { name }).ready());
   });
 
+  for (const [what, name] of badNames) {
+    context.it(`${what} as a name is refused wherever it stands`, async () => {
+      const { connection } = context;
+      const wrong = untypedName(name);
+      await isRefused("TypeError", async () => connection.send(wrong, "x"));
+      await isRefused("TypeError", async () => connection.consumer(wrong).ready());
+      await isRefused("TypeError", async () => connection.subscribe(wrong).ready());
+      await isRefused("TypeError", () => connection.createQueue(wrong));
+      await isRefused("TypeError", () => connection.deleteQueue(wrong));
+      await isRefused("TypeError", () => connection.queueInfo(wrong));
+      await isRefused("TypeError", () => connection.addressInfo(wrong));
+      await isRefused("TypeError", () => connection.unsubscribe(wrong));
+      await isRefused("TypeError", () => connection.browse(wrong).next());
+      await isRefused("TypeError", () => connection.request(wrong, "x", { timeout: 1_000 }));
+    });
+  }
+
+  context.it("time limits that are none are refused everywhere", async () => {
+    const { connection } = context;
+    for (const timeout of [-1, Number.NaN]) {
+      await isRefused("RangeError", () => connection.queueInfo("bad-limits", { timeout }));
+      await isRefused("RangeError", () => connection.request("bad-limits", "x", { timeout }));
+      for (const attempt of ["receive", "ready", "drain"] as const) {
+        await isRefused("RangeError", async () => {
+          await using consumer = connection.consumer("bad-limits");
+          await consumer[attempt]({ timeout });
+        });
+      }
+    }
+  });
+
+  context.it("a reason of 64 KiB is cut, and one that is no text is refused", async () => {
+    const { connection } = context;
+    await connection.send("bad-reason", "x");
+    await using consumer = connection.consumer("bad-reason");
+    const message = await next(consumer);
+    const reject = message.reject.bind(message);
+    await isRefused("TypeError", async () => {
+      const rejected: unknown = Reflect.apply(reject, undefined, [5]);
+      await rejected;
+    });
+    await reject("r".repeat(65_536));
+    await using dead = connection.consumer("DLQ", { filter: "_AMQ_ORIG_QUEUE = 'bad-reason'" });
+    const letter = await next(dead);
+    assert.match(String(letter.properties["dlqDeliveryFailureCause"]), /^r{400,500}$/);
+    await letter.ack();
+  });
+
   context.it("an empty name is refused", async () => {
     const { connection } = context;
     await isRefused("TypeError", () => connection.send("", "x"));
@@ -201,6 +255,12 @@ async function worksOn(connection: Connection): Promise<void> {
   await connection.send("bad-input-next", "next");
   await using consumer = connection.consumer("bad-input-next");
   assert.deepEqual(await takeTexts(consumer, 1), ["next"]);
+}
+
+/** As {@link untyped}, of a name. */
+function untypedName(name: unknown): string {
+  const wrong: { name: string } = { name: "" };
+  return Object.assign(wrong, { name }).name;
 }
 
 /** What TypeScript would not let through. */

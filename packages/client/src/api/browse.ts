@@ -2,6 +2,7 @@ import { ClosedError, EverholdError, RejectedError } from "@everhold/base";
 import { asEverholdError, type ConnectionCore } from "../connection/connection-core.ts";
 import { queryQueue } from "../core/administration.ts";
 import type { Message } from "../receive/message.ts";
+import { checkFilter, checkName } from "./check-options.ts";
 import { flavours } from "../session/core-session.ts";
 import { waitFor } from "../waiting.ts";
 import { intakeHost, intakeSettings } from "./consumer-sources.ts";
@@ -25,6 +26,8 @@ export async function* browseQueue<T>(
   queue: string,
   options: BrowseOptions,
 ): AsyncIterableIterator<Message<T>> {
+  checkName("browse", queue);
+  checkFilter(options.filter);
   const { signal } = options;
   const wait = signal === undefined ? {} : { signal };
   const bounds = { deadlineMs: Infinity, signal };

@@ -52,7 +52,8 @@ export function checkNewQueue(queue: NewQueue): void {
   }
 }
 
-function checkFilter(filter: unknown): void {
+/** Checks what is to be a selector; it is the broker that reads it. @throws EverholdError EVH_CONFIG */
+export function checkFilter(filter: unknown): void {
   if (filter === undefined || filter === null || typeof filter === "string") return;
   throw optionError("filter", filter, "a selector in a string");
 }

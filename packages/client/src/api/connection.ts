@@ -96,8 +96,9 @@ export class Connection implements AsyncDisposable {
   }
 
   /** Ends a durable subscription, with all that it keeps. @throws RejectedError EVH_QUEUE_DOES_NOT_EXIST */
-  unsubscribe(name: string, wait: WaitOptions = {}): Promise<void> {
-    return this.deleteQueue(subscriptionQueueName(this.#core.options.clientId, name, true), wait);
+  async unsubscribe(name: string, wait: WaitOptions = {}): Promise<void> {
+    checkName("unsubscribe", name);
+    await this.deleteQueue(subscriptionQueueName(this.#core.options.clientId, name, true), wait);
   }
 
   /** The messages that wait in a queue, without taking any; ends at the end of the queue. */
@@ -154,6 +155,7 @@ export class Connection implements AsyncDisposable {
 
   /** What the broker says of a queue; `undefined` when there is none of this name. */
   async queueInfo(name: string, wait: WaitOptions = {}): Promise<QueueInfo | undefined> {
+    checkName("ask about the queue", name);
     const description = await this.#core.query(wait, `ask about the queue ${name}`, (channel) =>
       queryQueue(channel, name),
     );
@@ -161,7 +163,8 @@ export class Connection implements AsyncDisposable {
   }
 
   /** What the broker says of an address. */
-  addressInfo(address: string, wait: WaitOptions = {}): Promise<AddressDescription> {
+  async addressInfo(address: string, wait: WaitOptions = {}): Promise<AddressDescription> {
+    checkName("ask about the address", address);
     return this.#core.query(wait, `ask about the address ${address}`, (channel) =>
       queryAddress(channel, address),
     );
@@ -178,6 +181,7 @@ export class Connection implements AsyncDisposable {
   async createQueue(name: string, queue: NewQueue = {}, wait: WaitOptions = {}): Promise<void> {
     checkName("create the queue", name);
     checkNewQueue(queue);
+    if (queue.address !== undefined) checkName("create the queue at", queue.address);
     await this.#core.query(wait, `create the queue ${name}`, (channel) =>
       createQueueAndAddress(channel, {
         address: queue.address ?? name,
@@ -195,6 +199,7 @@ export class Connection implements AsyncDisposable {
 
   /** Deletes a queue with all its messages. @throws RejectedError EVH_QUEUE_DOES_NOT_EXIST */
   async deleteQueue(name: string, wait: WaitOptions = {}): Promise<void> {
+    checkName("delete the queue", name);
     await this.#core.query(wait, `delete the queue ${name}`, (channel) =>
       deleteQueue(channel, name),
     );

@@ -144,6 +144,11 @@ export class IntakeConsumer<T> implements Consumer<T> {
   }
 
   async run(handler: MessageHandler<T>, options: RunOptions = {}): Promise<void> {
+    if (typeof handler !== "function") {
+      throw new TypeError(
+        `Cannot run: found a handler of type ${typeof handler}, expected a function`,
+      );
+    }
     const concurrency = options.concurrency ?? 1;
     if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > limits.concurrencyMax) {
       throw new RangeError(`concurrency is ${concurrency}, expected 1 to ${limits.concurrencyMax}`);

@@ -138,7 +138,13 @@ export class SessionProducer implements Producer {
 
   async sendBatch(messages: Iterable<OutgoingMessage>): Promise<void> {
     const sends: Promise<void>[] = [];
-    for (const { body, ...options } of messages) sends.push(this.send(body, options));
+    for (const message of messages) {
+      if (typeof message !== "object" || message === null) {
+        throw new TypeError(`Cannot send a batch: found a message of type ${typeof message}`);
+      }
+      const { body, ...options } = message;
+      sends.push(this.send(body, options));
+    }
     const results = await Promise.allSettled(sends);
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }

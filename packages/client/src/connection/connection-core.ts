@@ -27,6 +27,7 @@ import {
 } from "../session/core-session.ts";
 import { formatEndpoint } from "../url/parse-url.ts";
 import {
+  checkTimeout,
   deadlineIn,
   onWaitEnd,
   pause,
@@ -197,7 +198,7 @@ export class ConnectionCore {
     attempt: string,
     work: (transport: Transport) => Promise<T>,
   ): Promise<T> {
-    const deadlineMs = deadlineIn(this.ports, wait.timeout ?? this.options.callTimeoutMs);
+    const deadlineMs = deadlineIn(this.ports, checkTimeout(wait.timeout, this.options.callTimeoutMs));
     const bounds = { deadlineMs, signal: wait.signal };
     const subject = { attempt, outcome: () => "unknown" as const };
     for (;;) {

@@ -260,7 +260,8 @@ export class Settlement implements Settler, AckListener {
     return done.promise;
   }
 
-  async reject(message: ReceivedMessage, reason: string | undefined): Promise<void> {
+  async reject(message: ReceivedMessage, said: string | undefined): Promise<void> {
+    const reason = checkReason(said);
     const refusal = this.#refusal(message, "reject");
     if (refusal !== undefined) throw refusal;
     if (message.state !== "taken") throw stateError(message, "reject");
@@ -521,6 +522,13 @@ function checkDelay(delay: number | undefined): number {
   throw new RangeError(
     `delay is ${delay}, expected a whole number from 0 to ${limits.releaseDelayMsMax}`,
   );
+}
+
+/** Stack traces are long; what matters of them stands at their beginning. @throws TypeError */
+function checkReason(reason: string | undefined): string | undefined {
+  if (reason === undefined) return undefined;
+  if (typeof reason === "string") return reason.slice(0, limits.rejectReasonCharsMax);
+  throw new TypeError(`Cannot reject: found a reason of type ${typeof reason}, expected a string`);
 }
 
 /** What is given back when the connection breaks is back, whether the broker heard of it or not. */

@@ -168,6 +168,17 @@ test("a value that does not fit leaves nothing half-written", () => {
   assert.equal(writer.offset, before);
 });
 
+test("a value of another type leaves nothing half-written", () => {
+  const writer = new ByteWriter();
+  encodePacket(writer, packets.sessionStart, 10, {}, 136);
+  const before = writer.offset;
+  for (const queueName of [5, null, undefined, {}, ["q"], new Uint8Array(3)]) {
+    const values = [writer, packets.deleteQueue, 10, { queueName }, 136] as const;
+    assert.throws(() => Reflect.apply(encodePacket, undefined, values), TypeError);
+    assert.equal(writer.offset, before);
+  }
+});
+
 test("metadata counts for the confirmation window only when an answer is asked for", () => {
   const value = { key: "k", data: "v" };
   assert.equal(isCounted(packets.addMetadataV2, { ...value, requiresConfirmation: true }), true);
