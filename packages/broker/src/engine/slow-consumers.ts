@@ -113,7 +113,7 @@ export class SlowConsumers {
       const wasBusy = before?.isBusy === true;
       const isSlow = hasEnough && wasBusy && isBusy && (rate < perSecond || rate === 0);
       watch.consumers.set(consumer, { settledCount, isBusy, isSlow });
-      if (isSlow) slow.push({ consumer, rate, isNew: before?.isSlow !== true });
+      if (isSlow) slow.push({ consumer, rate, isNew: !(before?.isSlow ?? false) });
     }
     for (const { consumer, rate, isNew } of slow) this.#onSlow(consumer, rate, perSecond, isNew);
   }
