@@ -66,6 +66,27 @@ describe("a consumer that is too slow", { timeout: 30_000 }, () => {
   });
 });
 
+describe("the window that a broker advises for its queues", { timeout: 30_000 }, () => {
+  it("holds for consumers that do not say, and 0 leaves everything to those who wait", async () => {
+    const addressSettings = {
+      "pulled.#": { defaultConsumerWindowSize: 0 },
+      "ahead.#": { defaultConsumerWindowSize: -1 },
+    };
+    await withBroker({ addressSettings }, async (open) => {
+      const connection = await open();
+      for (const queue of ["pulled.q", "ahead.q"]) {
+        await connection.producer(queue).sendBatch([{ body: "1" }, { body: "2" }]);
+        await using idle = connection.consumer(queue);
+        await idle.ready();
+        const other = connection.consumer(queue);
+        const taken = await other.receive({ timeout: 0 });
+        assert.equal(taken?.text(), queue === "pulled.q" ? "1" : undefined);
+        await other.close();
+      }
+    });
+  });
+});
+
 describe("a full address", { timeout: 30_000 }, () => {
   it("lets producers wait their turn: all get on, and it is never far above its limit", async () => {
     const maxSizeBytes = 200_000;

@@ -27,7 +27,7 @@ describe("the options of a connection", () => {
     assert.equal(options.heartbeatPeriodMs, 5000);
     assert.equal(options.heartbeatTtlMs, 10_000);
     assert.equal(options.confirmationWindowBytes, 1024 * 1024);
-    assert.deepEqual(options.prefetch, { bytes: 1024 * 1024 });
+    assert.equal(options.prefetch, undefined);
   });
 
   it("can come from the parameters of an Artemis URL", async () => {

@@ -19,7 +19,7 @@ export interface ConnectOptions {
   /** One request to the broker. Default 30 000. */
   readonly callTimeout?: number;
   readonly heartbeat?: HeartbeatOptions;
-  /** What a consumer may be sent ahead. Default `{ bytes: 1048576 }`. */
+  /** What a consumer may be sent ahead. Default: the bytes that the broker advises for its queue, else 1 MiB. */
   readonly prefetch?: Prefetch;
   /** Bytes that may be sent to one address ahead of the broker's grant. Default 1 MiB, −1 is no limit. */
   readonly producerWindow?: number;
@@ -93,7 +93,8 @@ export interface ResolvedOptions {
   readonly callTimeoutMs: number;
   readonly heartbeatPeriodMs: number;
   readonly heartbeatTtlMs: number;
-  readonly prefetch: Prefetch;
+  /** `undefined`: what the broker advises. */
+  readonly prefetch: Prefetch | undefined;
   readonly producerWindowBytes: number;
   readonly sendBufferBytes: number;
   readonly minLargeMessageBytes: number;
@@ -138,7 +139,7 @@ export function resolveOptions(
     callTimeoutMs: between("callTimeout", merged.callTimeout ?? 30_000, 1),
     heartbeatPeriodMs,
     heartbeatTtlMs: between("heartbeat.ttl", merged.heartbeat?.ttl ?? 10_000, heartbeatPeriodMs),
-    prefetch: checkPrefetch(merged.prefetch ?? { bytes: 1024 * 1024 }),
+    prefetch: merged.prefetch === undefined ? undefined : checkPrefetch(merged.prefetch),
     producerWindowBytes: window("producerWindow", merged.producerWindow ?? 1024 * 1024, 1),
     sendBufferBytes: between("sendBuffer", merged.sendBuffer ?? 16 * 1024 * 1024, 1),
     minLargeMessageBytes: between(

@@ -198,7 +198,10 @@ export class ConnectionCore {
     attempt: string,
     work: (transport: Transport) => Promise<T>,
   ): Promise<T> {
-    const deadlineMs = deadlineIn(this.ports, checkTimeout(wait.timeout, this.options.callTimeoutMs));
+    const deadlineMs = deadlineIn(
+      this.ports,
+      checkTimeout(wait.timeout, this.options.callTimeoutMs),
+    );
     const bounds = { deadlineMs, signal: wait.signal };
     const subject = { attempt, outcome: () => "unknown" as const };
     for (;;) {
