@@ -94,7 +94,10 @@ export class Dispatcher {
   #attempt(queue: LiveQueue): Attempt {
     const { consumers, priorityEnds } = queue;
     // Thousands of consumers of an empty queue need not be asked one by one.
-    if (consumers.length > fewConsumers && (queue.cursorCount === 0 || queue.groups !== undefined)) {
+    if (
+      consumers.length > fewConsumers &&
+      (queue.cursorCount === 0 || queue.groups !== undefined)
+    ) {
       const key = queue.state.firstReady(this.#engine.journal.commitPosition);
       if (key === noKey) return endScans(queue);
     }

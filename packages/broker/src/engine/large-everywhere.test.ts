@@ -109,6 +109,10 @@ describe("a large message", () => {
     sendLarge(client, body);
     await client.expect(packets.nullResponse);
     assert.ok((broker.queues()[0]?.bytes ?? 0) >= body.length);
+    const { value } = broker.management.invoke("queue.q", "listMessages", [null]);
+    const listed = JSON.stringify(await runUntil(world, Promise.resolve(value)));
+    assert.match(listed, /size[^0-9]*300\d\d\d\b/);
+    assert.ok(listed.length < 2_000, "bodies are not listed");
     await crashAndRestart(world);
     const again = await TestClient.open(world);
     await again.consume("q");

@@ -36,7 +36,7 @@ export function describeMessage({ row, body }: VisitedMessage): ManagementValue 
     timestamp: message.timestamp,
     priority: row.priority,
     deliveryCount: row.deliveryCount,
-    size: row.messageLength,
+    size: row.messageLength + row.largeBytes,
   };
 }
 
