@@ -82,6 +82,24 @@ export function flowTests(context: SuiteContext): void {
     },
   );
 
+  for (const prefetch of [0, 1, { bytes: 10_000, messages: 1 }]) {
+    const name = JSON.stringify(prefetch);
+    context.it(`a consumer with a prefetch of ${name} gets again what it released`, async () => {
+      const { connection } = context;
+      const queue = `released-${name.replace(/\W+/g, "-")}`;
+      await connection.producer(queue).sendBatch(numbered(3));
+      const consumer = connection.consumer(queue, { prefetch });
+      for (let count = 1; count <= 3; count += 1) {
+        const message = await next(consumer);
+        assert.deepEqual([message.text(), message.deliveryCount], ["m0", count]);
+        await message.release();
+      }
+      assert.deepEqual(await takeTexts(consumer, 3), ["m0", "m1", "m2"]);
+      await consumer.close();
+      assert.equal(await countOf(connection, queue), 0);
+    });
+  }
+
   context.it("asynchronous sends arrive in order through a window of one byte", async () => {
     const { connection } = context;
     const producer = connection.producer("async-sends", {

@@ -96,12 +96,12 @@ export const settingTable = {
   maxSizeBytesRejectThreshold: whole(
     -1,
     bytes,
-    "Bytes above which sends fail although producers are to block; −1: none",
+    "Bytes above which sends fail although producers are to block; −1: none (in Artemis for AMQP only)",
   ),
   slowConsumerThreshold: whole(
     -1,
     messages,
-    "Messages in a unit of time below which a consumer is slow; −1: none is",
+    "Messages in a unit of time below which a consumer is slow that has something to do; −1: none is (in Artemis also one that has nothing to do)",
   ),
   slowConsumerThresholdMeasurementUnit: choice(
     ["messagesPerSecond", "messagesPerMinute", "messagesPerHour", "messagesPerDay"],
