@@ -49,6 +49,8 @@ export const limits = {
   releaseDelayMsMax: 365 * 86_400_000,
   /** Milliseconds until a dead letter or an expired message is tried again whose queue could not be made. */
   sinkRetryMs: 30_000,
+  /** Warnings about queues for dead letters that are not said again. Above: they may be, once each. */
+  sinkWarningsKept: 1_000,
   /** Rows that one record of a purge settles, so that it fits whatever the gaps between them. More: more records. */
   purgeRowsPerRecord: 4_000,
   /** Connections at one time. Above, or where the system has no descriptors for more: the new one is closed. */

@@ -165,7 +165,10 @@ test("a queue of one address at the sink takes no others, nor does another sink 
   await client.createQueue({ address: "elsewhere", queueName: "DLQ.a", routingType: 0 });
   await failOn(world, "a", "one");
   await failOn(world, "b", "two");
-  assert.deepEqual(counts(broker), { "DLQ.a": 0, DLQ: 2, a: 0, b: 0 });
+  await failOn(world, "a", "three");
+  assert.deepEqual(counts(broker), { "DLQ.a": 0, DLQ: 3, a: 0, b: 0 });
+  const warnings = world.log.filter(({ message }) => message.includes("name of another one"));
+  assert.equal(warnings.length, 1);
 });
 
 test("all multicast queues of the sink that take a dead letter get it, and an anycast one only else", async () => {

@@ -51,6 +51,8 @@ export function settleExactly(
   const key = deliveries.remove(messageId);
   if (key < 0) throw notHeld(messageId);
   if (queue.isDeleted) return;
+  // It may wait for what was handed out before.
+  if (queue.gate !== undefined) engine.touch(queue);
   if (action === settleActions.release) release(engine, consumer, key, request.delayMs);
   else if (!consumer.readsOnly || queue.state.isReady(key)) {
     engine.redelivery.reject(queue, key, rejected(request.reason));

@@ -134,7 +134,7 @@ export class Router {
     this.#isDropped = this.#engine.credits.drops(target.address);
     // What has expired on arrival as well: it was confirmed, so it is to be found at the expiry address.
     this.#route(target, bytes, view, start, end);
-    if (this.#targets.length === 0 && settings.sendToDlaOnNoRoute) {
+    if (this.#targets.length === 0 && settings.sendToDlaOnNoRoute && !this.#isDropped) {
       this.#routeToDeadLetters(target.address, bytes, view, start, end);
     }
     this.#checkTargets(target.address);

@@ -1,6 +1,8 @@
 import { EverholdError } from "@everhold/base";
+import type { LogFields } from "@everhold/env";
 import type { RecordView } from "@everhold/journal";
 
+import { limits } from "../limits.ts";
 import type { AddressSettings } from "../settings/setting-table.ts";
 import type { Departure } from "./departures.ts";
 import type { Engine } from "./engine.ts";
@@ -38,6 +40,7 @@ const originFilter = /^_AMQ_ORIG_ADDRESS = '((?:[^']|'')*)'$/;
  */
 export class Sinks {
   readonly #engine: Engine;
+  readonly #warned = new Set<string>();
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -87,7 +90,7 @@ export class Sinks {
       return this.#make(() => catalog.createSink(sinkName, { name, filter }), sinkName);
     }
     if (found.address.name === sinkName) return found;
-    this.#engine.log.warn("A queue for dead letters has the name of another one", {
+    this.#warn("A queue for dead letters has the name of another one", {
       queue: name,
       address: sinkName,
       found: found.address.name,
@@ -100,13 +103,22 @@ export class Sinks {
       return make();
     } catch (error) {
       if (!EverholdError.is(error)) throw error;
-      this.#engine.log.warn("A queue for dead letters could not be made", {
+      this.#warn("A queue for dead letters could not be made", {
         address: sinkName,
         code: error.code,
         reason: error.message,
       });
       return undefined;
     }
+  }
+
+  /** One line for each reason, not for each message. */
+  #warn(message: string, fields: LogFields): void {
+    const line = JSON.stringify([message, fields]);
+    if (this.#warned.has(line)) return;
+    if (this.#warned.size >= limits.sinkWarningsKept) this.#warned.clear();
+    this.#warned.add(line);
+    this.#engine.log.warn(message, fields);
   }
 }
 
