@@ -113,6 +113,25 @@ test("durable and other messages of a large transaction appear together", async 
   assert.deepEqual(counts(broker), [0, 2 * manyCount + 1]);
 });
 
+test("a transaction with more duplicate ids than it may have is rolled back whole, and the next one works", async () => {
+  const { world, broker, client } = await setUp();
+  const filling = new Uint8Array(2_000);
+  for (let index = 0; index < 5_000; index += 1) {
+    const value = `${index} ${"x".repeat(230)}`;
+    const properties = { _AMQ_DUPL_ID: { type: "string", value } } as const;
+    client.post(messageOf("out", { body: filling, properties }), 0, false);
+    if (index % 500 === 0) await client.settle();
+  }
+  await client.settle();
+  await runUntil(world, broker.snapshotNow());
+  client.send(packets.commit, 10, { correlationId: 1 });
+  assert.equal((await client.expect(packets.exception)).code, 999);
+  assert.deepEqual(counts(broker), [0, 0]);
+  client.post(messageOf("out"), 0, false);
+  await commit(client);
+  assert.deepEqual(counts(await crashAndRestart(world)), [0, 1]);
+});
+
 test("thousands of transactions are open at one time, and each is whole or not at all", async () => {
   const { world, broker } = await startBroker({ journal: { segmentBytes: 4 * 1024 * 1024 } });
   const first = await TestClient.open(world);

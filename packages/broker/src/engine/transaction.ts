@@ -319,6 +319,8 @@ export class Transaction implements DeferredWork {
     this.#rowCount += checked.reduce((sum, send) => sum + send.targets.length, 0);
     this.#release();
     if (stored.memoryBytes > limits.transactionIdBytesMax) {
+      // At once: no snapshot could describe it.
+      this.rollbackPieces(false);
       throw tooLarge("bytes of duplicate ids", limits.transactionIdBytesMax);
     }
   }
