@@ -20,6 +20,10 @@ export const ruleMutations = [
   "ignore-duplicates",
   "lose-order-at-rollback",
   "one-attempt-more",
+  "redeliver-at-once",
+  "split-groups",
+  "keep-old-values",
+  "keep-one-too-many",
   "forget-attempts-at-recovery",
   "forget-duplicates-at-recovery",
   "forget-deliveries-at-recovery",
@@ -36,8 +40,21 @@ const deliveryCountRecord = 24;
 
 /** What the broker is told of its setup, if that is where the mistake is. */
 export function mutateSetup(setup: RulesSetup, mutation: RuleMutation | undefined): RulesSetup {
-  if (mutation !== "one-attempt-more" || setup.maxDeliveryAttempts < 0) return setup;
-  return { ...setup, maxDeliveryAttempts: setup.maxDeliveryAttempts + 1 };
+  switch (mutation) {
+    case "one-attempt-more":
+      if (setup.maxDeliveryAttempts < 0) return setup;
+      return { ...setup, maxDeliveryAttempts: setup.maxDeliveryAttempts + 1 };
+    case "redeliver-at-once":
+      return { ...setup, redelivery: { ...setup.redelivery, delayMs: 0 } };
+    case "keep-one-too-many": {
+      const queues = setup.queues.map((queue) =>
+        queue.ringSize < 0 ? queue : { ...queue, ringSize: queue.ringSize + 1 },
+      );
+      return { ...setup, queues };
+    }
+    default:
+      return setup;
+  }
 }
 
 /** The ports of a broker that has the mistake. */
@@ -49,8 +66,14 @@ export function mutateRules(ports: Ports, mutation: RuleMutation | undefined): P
   switch (mutation) {
     case undefined:
     case "one-attempt-more":
+    case "redeliver-at-once":
+    case "keep-one-too-many":
     case "bury-twice":
       return ports;
+    case "split-groups":
+      return edited(() => propertyEditor("_AMQ_GROUP_ID"));
+    case "keep-old-values":
+      return edited(() => propertyEditor("key"));
     case "deliver-too-early":
       return { ...ports, wallClock: { nowMs: () => ports.wallClock.nowMs() + 1000 } };
     case "deliver-expired":

@@ -11,10 +11,13 @@ import {
   type Order,
   type Return,
   type RoundFacts,
+  type SentMessage,
 } from "./model.ts";
 import { checkBrowse, checkHandedOut, checkListing, checkOrder } from "./order-rules.ts";
 import { checkArrivals } from "./arrival-rules.ts";
 import type { Finding } from "./judge.ts";
+import { checkKinds, GroupOwners, isLimited, mayGiveWay, mayWait } from "./kind-rules.ts";
+import type { QueuePlan, RulesSetup } from "./program.ts";
 import type { Operation } from "./operation.ts";
 import type { HeldMessage } from "./rule-client.ts";
 import { findContradictions, type Case } from "./verdict.ts";
@@ -25,6 +28,22 @@ interface ReturnOptions {
   readonly high: number;
   readonly cause?: object;
   readonly operation?: Operation;
+  readonly delayMs?: number | undefined;
+}
+
+/** What an application sees of a delivery. */
+export interface ArrivedMessage {
+  readonly id: string;
+  readonly origin: string;
+  readonly deliveryCount: number;
+  readonly wallMs: number;
+}
+
+/** What the broker has, and when it said so. */
+export interface Look {
+  readonly observed: readonly Observed[];
+  /** A tick: what arrived later is of the next round. */
+  readonly asOf: number;
 }
 
 /** What one rest found out. */
@@ -41,6 +60,9 @@ export class Book {
   readonly deadLetterQueue = deadLetterQueue;
   readonly queueNames: readonly string[];
   readonly duplicates = new Duplicates();
+  readonly #plans: readonly QueuePlan[];
+  readonly #isBlocking: boolean;
+  readonly #groups = new GroupOwners();
   #copies: Copy[] = [];
   /** Of messages that were somewhere else when the round began. */
   #strayArrivals = new Map<string, Arrival[]>();
@@ -50,8 +72,10 @@ export class Book {
   /** Queues that were paused or resumed in this round. */
   readonly switched = new Set<string>();
 
-  constructor(queueNames: readonly string[]) {
-    this.queueNames = [...queueNames, deadLetterQueue, expiryQueue];
+  constructor({ queues, redelivery }: Pick<RulesSetup, "queues" | "redelivery">) {
+    this.#plans = queues;
+    this.#isBlocking = redelivery.isBlocking;
+    this.queueNames = [...queues.map(({ name }) => name), deadLetterQueue, expiryQueue];
   }
 
   /** Copies that are or may be somewhere. */
@@ -91,8 +115,8 @@ export class Book {
   }
 
   /** A copy may have gone back to its queue. */
-  returnCopy(copy: Copy, { low, high, cause = {}, operation }: ReturnOptions): void {
-    const one: Return = { low, high, cause, operation };
+  returnCopy(copy: Copy, { low, high, cause = {}, operation, delayMs }: ReturnOptions): void {
+    const one: Return = { low, high, cause, operation, delayMs };
     copy.returns.push(one);
   }
 
@@ -129,11 +153,12 @@ export class Book {
   }
 
   /** @returns the copy, if it was where it was delivered when the round began */
-  arrived(id: string, origin: string, holder: Holder, deliveryCount: number): Copy | undefined {
+  arrived({ id, origin, deliveryCount, wallMs }: ArrivedMessage, holder: Holder): Copy | undefined {
     const key = keyOf(id, holder.queue, origin);
     const copy = this.copyOf(key);
     const { mustBeMarked = false, mayBeMarked = true } = copy ?? {};
-    const arrival = { holder, deliveryCount, tick: this.tick(), mustBeMarked, mayBeMarked };
+    const marks = { mustBeMarked, mayBeMarked };
+    const arrival = { holder, deliveryCount, tick: this.tick(), wallMs, ...marks };
     if (copy !== undefined) copy.arrivals.push(arrival);
     else this.#strayArrivals.set(key, [...(this.#strayArrivals.get(key) ?? []), arrival]);
     return copy;
@@ -144,7 +169,18 @@ export class Book {
   }
 
   /** Compares what may have happened in the round with what there is, and begins the next one. */
-  rest(observed: readonly Observed[], holders: readonly Holder[], facts: RoundFacts): RestReport {
+  rest({ observed, asOf }: Look, holders: readonly Holder[], facts: RoundFacts): RestReport {
+    const early = this.#copies.map((copy) => {
+      const arrivals = copy.arrivals.filter(({ tick }) => tick > asOf);
+      copy.arrivals = copy.arrivals.filter(({ tick }) => tick <= asOf);
+      return { copy, arrivals };
+    });
+    const report = this.#judge(observed, holders, facts);
+    for (const { copy, arrivals } of early) copy.arrivals.push(...arrivals);
+    return report;
+  }
+
+  #judge(observed: readonly Observed[], holders: readonly Holder[], facts: RoundFacts): RestReport {
     this.duplicates.prepare();
     const { cases, strangers } = this.#assign(observed);
     const problems = strangers.map(
@@ -157,17 +193,30 @@ export class Book {
         .map(({ copy }) => copy.message),
     );
     const hasStopped = facts.crashes + facts.restarts > 0;
-    problems.push(...this.duplicates.learn((message) => isThere.has(message), hasStopped));
+    const mayHaveGone = ({ address, durable }: SentMessage): boolean =>
+      (hasStopped && !durable) ||
+      this.#plans.some((plan) => plan.address === address && isLimited(plan));
+    problems.push(...this.duplicates.learn((message) => isThere.has(message), mayHaveGone));
     if (problems.length > 0) return { problems, found: observed.length };
     problems.push(...checkArrivals(cases, facts));
     problems.push(...checkOrder(cases, facts, this.switched));
+    const hasLeft = (holder: Holder): boolean =>
+      hasStopped || facts.breaks > 0 || !holder.isReady || !holders.includes(holder);
+    problems.push(...this.#groups.learn(this.#copies, hasLeft));
     for (const { queue, ids } of this.#browses) {
       problems.push(...checkBrowse(queue, ids, cases, facts));
     }
     this.#turnOver(cases, facts);
     problems.push(...this.#strays(hasStopped ? cases : []));
     problems.push(...checkListing(observed, this.#copies));
-    problems.push(...checkHandedOut(this.#copies, holders, this.paused, facts));
+    problems.push(...checkKinds(this.#copies, this.#plans));
+    problems.push(
+      ...checkHandedOut(this.#copies, holders, facts, (copy) => {
+        if (this.paused.has(copy.queue)) return true;
+        const plan = this.#planOf(copy.queue);
+        return mayWait(copy, this.#copies, holders, plan, this.#isBlocking);
+      }),
+    );
     this.#browses = [];
     this.switched.clear();
     return { problems, found: observed.length };
@@ -176,12 +225,12 @@ export class Book {
   /** Finds out which copy each of the found messages is. */
   #assign(observed: readonly Observed[]): { cases: Case[]; strangers: Observed[] } {
     const cases = this.#copies.map((copy) => {
-      const finding = { own: undefined, moved: [] };
-      const one: { copy: Copy; finding: { own: Observed | undefined; moved: Observed[] } } = {
-        copy,
-        finding,
+      const finding: { own: Observed | undefined; moved: Observed[]; mayGiveWay: boolean } = {
+        own: undefined,
+        moved: [],
+        mayGiveWay: false,
       };
-      return one;
+      return { copy, finding };
     });
     const strangers: Observed[] = [];
     for (const one of observed) {
@@ -194,6 +243,9 @@ export class Book {
       const source = cases.find(({ copy }) => cameFrom(one, copy));
       if (source === undefined) strangers.push(one);
       else source.finding.moved.push(one);
+    }
+    for (const one of cases) {
+      one.finding.mayGiveWay = mayGiveWay(one, cases, this.#plans);
     }
     return { cases, strangers };
   }
@@ -217,6 +269,10 @@ export class Book {
       if (isKept(copy, finding, crashes + restarts > 0, wallMs)) next.push(copy);
     }
     this.#copies = next;
+  }
+
+  #planOf(queue: string): QueuePlan | undefined {
+    return this.#plans.find(({ name }) => name === queue);
   }
 
   #takeStrays(key: string): Arrival[] {
@@ -295,6 +351,7 @@ function settleDown(copy: Copy, own: Observed, wallMs: number): void {
   copy.holder = own.place === "held" ? (newest?.holder ?? copy.holder) : undefined;
   copy.restingSinceMs = own.place === "held" ? Infinity : Math.min(copy.restingSinceMs, wallMs);
   if (newest !== undefined && own.place !== "held") copy.restingSinceMs = wallMs;
+  copy.dueMs = own.dueMs;
   copy.messageId = own.messageId;
   copy.attempts = own.attempts;
   if (newest !== undefined) copy.wasHandedOut = true;

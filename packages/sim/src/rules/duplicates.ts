@@ -44,17 +44,20 @@ export class Duplicates {
    * Learns from what was found.
    *
    * @param wasFound whether a message was there at the end of the round
-   * @param hasStopped whether the broker stopped meanwhile, which loses what is not durable
+   * @param mayHaveGone whether a message may have gone again since it was taken
    * @returns what is wrong
    */
-  learn(wasFound: (message: SentMessage) => boolean, hasStopped: boolean): string[] {
+  learn(
+    wasFound: (message: SentMessage) => boolean,
+    mayHaveGone: (message: SentMessage) => boolean,
+  ): string[] {
     const problems: string[] = [];
     for (const [id, group] of this.#groups) {
       const found = group.contenders.filter(({ message }) => wasFound(message));
       if (found.length > 1) problems.push(`duplicate: ${id} was taken ${found.length} times`);
       const ended = group.contenders.filter(({ needed }) => !needed.some(isPending));
       const isLost = ({ message, needed }: Contender): boolean =>
-        needed.every(isApplied) && (message.durable || !hasStopped);
+        needed.every(isApplied) && !mayHaveGone(message);
       if (found.length > 0) group.state = "used";
       else if (group.state === "free" && ended.length === group.contenders.length) {
         if (ended.some(isLost)) problems.push(`duplicate: ${id} was taken from nobody`);

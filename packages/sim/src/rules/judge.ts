@@ -18,6 +18,8 @@ export interface Finding {
   readonly own: Observed | undefined;
   /** In other queues, where it was not before. */
   readonly moved: readonly Observed[];
+  /** Whether its queue may have let it go for others. */
+  readonly mayGiveWay: boolean;
 }
 
 /** An operation of which nobody knows, supposed to be done or not. */
@@ -48,6 +50,7 @@ export function judge(
     return count > 0 ? "is there, though it was never sent or committed" : undefined;
   }
   const possible = possibilities(copy, facts, isDone);
+  if (finding.mayGiveWay) possible.vanish = true;
   if (count === 0) return possible.vanish ? undefined : `is lost; ${expectation(possible)}`;
   const mayHaveTwo = copy.rejections > 0 && moved.some(({ queue }) => queue === deadLetterQueue);
   if (count > 1 && !(mayHaveTwo && count === 2)) return "is there more than once";
@@ -105,7 +108,7 @@ function applyExpiry(copy: Copy, facts: RoundFacts, possible: Possible): void {
 
 function applyAttempts(copy: Copy, facts: RoundFacts, possible: Possible): void {
   const { maxDeliveryAttempts: max } = facts;
-  if (max <= 0 || copy.queue === deadLetterQueue) return;
+  if (max <= 0 || copy.queue === deadLetterQueue || copy.queue === expiryQueue) return;
   if (possible.attemptsHigh >= max) possible.sinks.add(deadLetterQueue);
   if (possible.attemptsLow >= max) possible.stay = false;
 }
@@ -129,6 +132,30 @@ function attemptsOf(
   return { attemptsLow: low, attemptsHigh: high };
 }
 
+/** How long a copy that came back waits at least, counted from the beginning of the round. */
+export function leastDelayMs(copy: Copy, facts: RoundFacts): number {
+  const isSure = copy.returns.some(
+    ({ low, operation }) => low > 0 && (operation === undefined || operation.fate === "applied"),
+  );
+  if (!isSure || facts.crashes + facts.restarts + facts.breaks > 0) return 0;
+  const delays = copy.returns.map((one) =>
+    one.high === 0 ? 0 : (one.delayMs ?? redeliveryDelayMs(copy.attempts + 1, facts.redelivery)),
+  );
+  return Math.min(...delays);
+}
+
+function mostDelayMs(copy: Copy, facts: RoundFacts): number {
+  const attempts = copy.attempts + facts.breaks + copy.returns.length;
+  const mayCount = facts.breaks > 0 || copy.returns.some(({ high }) => high > 0);
+  const usual = mayCount ? redeliveryDelayMs(attempts, facts.redelivery) : 0;
+  return Math.max(usual, ...copy.returns.map(({ delayMs }) => delayMs ?? 0));
+}
+
+function redeliveryDelayMs(attempts: number, plan: RoundFacts["redelivery"]): number {
+  const most = plan.delayMaxMs < 0 ? plan.delayMs * 10 : plan.delayMaxMs;
+  return Math.min(plan.delayMs * plan.multiplier ** Math.max(0, attempts - 1), most);
+}
+
 /** Whether a consumer holds it, and nothing has happened that could have changed that. */
 export function isHeldSafely(copy: Copy): boolean {
   return copy.place === "held" && copy.returns.length === 0;
@@ -145,14 +172,18 @@ function judgePlace(
     return `has ${own.attempts} attempts, expected ${low} to ${high}`;
   }
   switch (own.place) {
-    case "ready":
-      if (copy.dueMs > facts.wallMs) {
-        return `is ready ${copy.dueMs - facts.wallMs} ms before its time`;
-      }
+    case "ready": {
+      const dueMs = Math.max(copy.dueMs, facts.beganMs + leastDelayMs(copy, facts));
+      if (dueMs > facts.wallMs) return `is ready ${dueMs - facts.wallMs} ms before its time`;
       if (isHeldSafely(copy)) return `was taken from ${copy.holder?.name ?? "nobody"}`;
       return undefined;
+    }
     case "scheduled": {
-      const lateMs = facts.wallMs - Math.max(copy.dueMs, facts.upSinceMs);
+      const mostMs = mostDelayMs(copy, facts);
+      if (own.dueMs > Math.max(copy.dueMs, facts.wallMs + mostMs)) {
+        return `is to wait ${own.dueMs - facts.wallMs} ms more, expected ${mostMs} at most`;
+      }
+      const lateMs = facts.wallMs - Math.max(own.dueMs, facts.upSinceMs);
       return lateMs > scheduleSlackMs ? `is late by ${lateMs} ms` : undefined;
     }
     case "held":

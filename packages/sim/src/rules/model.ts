@@ -1,5 +1,6 @@
 import type { Operation } from "./operation.ts";
 import type { Filtered } from "./filters.ts";
+import type { RedeliveryPlan } from "./program.ts";
 
 /** Where dead letters go. */
 export const deadLetterQueue = "DLQ";
@@ -15,6 +16,9 @@ export interface SentMessage extends Filtered {
   readonly dueMs: number;
   readonly bodyChars: number;
   readonly duplicate: string | undefined;
+  readonly group: string | undefined;
+  /** What last-value queues compare. */
+  readonly key: string | undefined;
 }
 
 /**
@@ -52,6 +56,8 @@ export interface Arrival {
   /** The count that came with it. */
   readonly deliveryCount: number;
   readonly tick: number;
+  /** By the broker's clock. */
+  readonly wallMs: number;
   /** The broker died since it was handed out, so this delivery must say that it may be a repeat. */
   readonly mustBeMarked: boolean;
   /** The broker stopped since it was sent, so this delivery may say so. */
@@ -66,6 +72,8 @@ export interface Return {
   readonly cause: object;
   /** Only when this was done. */
   readonly operation: Operation | undefined;
+  /** After how long it comes again if it counts; `undefined` as the settings say. */
+  readonly delayMs: number | undefined;
 }
 
 /** Where a copy was when the broker came to rest; `hidden` are those of an open transaction. */
@@ -153,6 +161,8 @@ export interface Observed {
   readonly place: "ready" | "scheduled" | "held";
   readonly messageId: number;
   readonly attempts: number;
+  /** Until when it waits, in ms since 1970; 0 for no time. */
+  readonly dueMs: number;
 }
 
 /** What is known of the time between two rests. */
@@ -168,4 +178,7 @@ export interface RoundFacts {
   /** How often a connection broke otherwise. */
   readonly breaks: number;
   readonly maxDeliveryAttempts: number;
+  readonly redelivery: RedeliveryPlan;
+  /** By the broker's clock, when the round began. */
+  readonly beganMs: number;
 }

@@ -35,6 +35,7 @@ function maps(value: Value | undefined): ValueMap[] {
 }
 
 function observed(queue: string, place: Observed["place"], message: ValueMap): Observed {
+  const dueMs = message["_AMQ_SCHED_DELIVERY"];
   const origin = message["_AMQ_ORIG_QUEUE"];
   return {
     id: typeof message["id"] === "string" ? message["id"] : "nameless",
@@ -43,5 +44,7 @@ function observed(queue: string, place: Observed["place"], message: ValueMap): O
     place,
     messageId: Number(message["messageID"]),
     attempts: Number(message["deliveryCount"]),
+    // One that was moved still has the property that it was sent with.
+    dueMs: place === "scheduled" && typeof dueMs === "number" ? dueMs : 0,
   };
 }

@@ -38,6 +38,9 @@ function judgePair(
   const [arrival] = late.arrivals;
   if (arrival === undefined || !arrival.holder.takes(early.message)) return undefined;
   if (!goesFirst(early, late)) return undefined;
+  // It may be for somebody else.
+  const { group } = early.message;
+  if (group !== undefined && group !== late.message.group) return undefined;
   const names = `${late.message.id} of ${late.queue} was given to ${arrival.holder.name}`;
   const wasWaiting = waitedAllTheTime(early, facts);
   if (early.arrivals.length === 0) {
@@ -122,12 +125,12 @@ export function checkBrowse(
 export function checkHandedOut(
   copies: readonly Copy[],
   holders: readonly Holder[],
-  paused: ReadonlySet<string>,
   { wallMs }: RoundFacts,
+  mayWait: (copy: Copy) => boolean,
 ): string[] {
   const problems: string[] = [];
   for (const holder of holders) {
-    if (!holder.isReady || paused.has(holder.queue)) continue;
+    if (!holder.isReady) continue;
     const held = copies.filter((copy) => copy.place === "held" && copy.holder === holder);
     if (held.length >= holder.prefetch) continue;
     const waiting = copies.find(
@@ -135,7 +138,8 @@ export function checkHandedOut(
         copy.queue === holder.queue &&
         copy.place === "ready" &&
         (copy.expiresMs === 0 || copy.expiresMs > wallMs) &&
-        holder.takes(copy.message),
+        holder.takes(copy.message) &&
+        !mayWait(copy),
     );
     if (waiting === undefined) continue;
     problems.push(

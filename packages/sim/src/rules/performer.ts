@@ -2,6 +2,7 @@ import type { Prng } from "@everhold/base";
 import { bodyOf } from "../scenario/content.ts";
 import { newCopy, type SentMessage } from "./model.ts";
 import { filterOf } from "./filters.ts";
+import { isLimited as letsMessagesGo } from "./kind-rules.ts";
 import { Operation } from "./operation.ts";
 import type {
   BrowseStep,
@@ -31,6 +32,9 @@ export interface Stage {
   readonly note: (what: string, detail: string) => void;
 }
 
+/** Consumers of one client; more than there are queues, so that in the end each can be emptied. */
+const consumersMax = 12;
+
 /** Performs the steps of applications, and notes in the book what may come of each. */
 export class Performer {
   readonly #stage: Stage;
@@ -56,7 +60,7 @@ export class Performer {
     const queue = book.queueNames[step.queue % book.queueNames.length];
     const { connection, session } = client ?? {};
     if (client === undefined || connection === undefined || session === undefined) return;
-    if (queue === undefined || client.consumers.length >= 8) return;
+    if (queue === undefined || client.consumers.length >= consumersMax) return;
     const filter = filterOf(step.filter);
     const options = {
       prefetch: step.prefetch,
@@ -109,7 +113,7 @@ export class Performer {
         for (const one of picked) this.#acknowledge(consumer, one);
         return;
       case "release":
-        this.#release(consumer, picked);
+        this.#release(consumer, picked, step.delayMs);
         return;
       case "reject":
         for (const one of picked) this.#reject(consumer, one);
@@ -177,6 +181,10 @@ export class Performer {
     const { book, wallMs, prng } = this.#stage;
     this.#messageCount += 1;
     const nowMs = wallMs();
+    // What becomes of a message for later that is replaced before its time, no rule says.
+    const isLimited = this.#stage.setup.queues.some(
+      (queue) => queue.address === address && letsMessagesGo(queue),
+    );
     const message: SentMessage = {
       id: `m${this.#messageCount}`,
       address,
@@ -185,7 +193,9 @@ export class Performer {
       priority: step.priority,
       durable: step.durable,
       expiresMs: step.ttlMs === 0 ? 0 : nowMs + step.ttlMs,
-      dueMs: step.delayMs === 0 ? 0 : nowMs + step.delayMs,
+      dueMs: step.delayMs === 0 || isLimited ? 0 : nowMs + step.delayMs,
+      group: step.group,
+      key: step.key,
       bodyChars: step.bodyChars + prng.integer(0, 9),
       duplicate: step.duplicate < 0 ? undefined : `${address} ${step.duplicate}`,
     };
@@ -215,7 +225,7 @@ export class Performer {
   ): Promise<void> {
     const source = transacted ? client.session : client.connection;
     if (source === undefined) return Promise.reject(new Error("no client to send with"));
-    const { id, color, size, bodyChars, duplicate, expiresMs, dueMs } = message;
+    const { id, color, size, bodyChars, duplicate, expiresMs, dueMs, group, key } = message;
     return source.producer(message.address, { routing }).send(bodyOf(id, bodyChars), {
       durable: message.durable,
       priority: message.priority,
@@ -224,7 +234,9 @@ export class Performer {
         chars: bodyChars,
         ...(color === undefined ? {} : { color }),
         ...(size === undefined ? {} : { size }),
+        ...(key === undefined ? {} : { key }),
       },
+      ...(group === undefined ? {} : { groupId: group }),
       ...(expiresMs === 0 ? {} : { expiresAt: expiresMs }),
       ...(dueMs === 0 ? {} : { deliverAt: dueMs }),
       ...(duplicate === undefined ? {} : { duplicateId: duplicate }),
@@ -251,11 +263,12 @@ export class Performer {
       const endTick = book.tick();
       for (const { order } of sends) order.end = endTick;
       if (end.fate === "applied") return;
+      // The broker gives back what was acknowledged, and the client has it give back the rest.
       const cause = {};
       for (const { copy } of transaction?.acks ?? []) {
         book.returnCopy(copy, { low: 0, high: 1, cause });
       }
-      book.returned(held, { low: 0, high: 0, cause });
+      book.returned(held, { low: 0, high: 0 });
     });
   }
 
@@ -277,7 +290,7 @@ export class Performer {
   }
 
   /** CORE gives back all that a consumer holds, and counts the attempt for the first of them only. */
-  #release(consumer: RuleConsumer, picked: readonly HeldMessage[]): void {
+  #release(consumer: RuleConsumer, picked: readonly HeldMessage[], givenMs: number): void {
     if (consumer.isTransacted) return;
     const { book } = this.#stage;
     const isExact = settlesExactly(consumer.client);
@@ -288,8 +301,11 @@ export class Performer {
       const operation = new Operation(`release ${held.copyKey}`);
       this.#note("releases", `${held.copyKey} by ${consumer.name}`);
       held.settling = operation;
-      book.returned([held], { low: isExact || isFirst ? 1 : 0, high: 1, cause, operation });
-      consumer.client.track(operation, held.message.release());
+      const delayMs = isExact && givenMs >= 0 ? givenMs : undefined;
+      const low = isExact || isFirst ? 1 : 0;
+      book.returned([held], { low, high: 1, cause, operation, delayMs });
+      const options = delayMs === undefined ? {} : { delay: delayMs };
+      consumer.client.track(operation, held.message.release(options));
     }
   }
 

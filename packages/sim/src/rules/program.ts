@@ -15,12 +15,22 @@ export interface RulesSetup {
   readonly queues: readonly QueuePlan[];
   /** Attempts after which a message goes to the dead letters; −1 for ever. */
   readonly maxDeliveryAttempts: number;
+  readonly redelivery: RedeliveryPlan;
   readonly segmentBytes: number;
   readonly snapshotBytes: number;
   readonly tailCacheBytes: number;
   /** How much the clients' clocks are behind the broker's: they do not hide what the broker forgets. */
   readonly clientsBehindMs: number;
   readonly diskDelayMsMax: number;
+}
+
+/** When messages come again that came back: `delayMs · multiplier^(attempts − 1)`, at most `delayMaxMs`. */
+export interface RedeliveryPlan {
+  readonly delayMs: number;
+  readonly multiplier: number;
+  readonly delayMaxMs: number;
+  /** Whether what stands behind such a message waits as well. */
+  readonly isBlocking: boolean;
 }
 
 /** A queue that exists from the beginning. */
@@ -30,6 +40,12 @@ export interface QueuePlan {
   readonly routing: "anycast" | "multicast";
   /** Number of a filter, which decides what comes in; −1 for none. */
   readonly filter: number;
+  /** Of messages with the same `key` only the newest is kept. */
+  readonly isLastValue: boolean;
+  /** How many messages may wait; −1 for any number. */
+  readonly ringSize: number;
+  /** One consumer gets all messages, until it leaves. */
+  readonly isExclusive: boolean;
 }
 
 /** Steps that begin together. What they do must have come to rest before the next round. */
@@ -53,6 +69,10 @@ export interface SendStep {
   readonly delayMs: number;
   readonly color: string | undefined;
   readonly size: number | undefined;
+  /** Messages of a group go to one consumer. */
+  readonly group: string | undefined;
+  /** What last-value queues compare. */
+  readonly key: string | undefined;
   readonly bodyChars: number;
   /** Number of a duplicate id; −1 for none. */
   readonly duplicate: number;
@@ -82,6 +102,8 @@ export interface SettleStep {
   readonly pick: number;
   readonly count: number;
   readonly how: "ack" | "release" | "reject";
+  /** After which it comes again, of a release; below 0 as the settings say. */
+  readonly delayMs: number;
 }
 
 /** Ends a client's transaction. */

@@ -6,13 +6,24 @@ import type { FaultStep, QueuePlan, Round, RulesPlan, RulesSetup, Step } from ".
 type Taste = Readonly<Record<StepMaker, number>>;
 type StepMaker = keyof typeof makers;
 
+const plain = { routing: "anycast", filter: -1, isLastValue: false, ringSize: -1 } as const;
+const ordinary = { ...plain, isExclusive: false } as const;
+
 /** Queues with one address each, and an address whose messages go to two of them. */
-const queues: readonly QueuePlan[] = [
-  { name: "first", address: "first", routing: "anycast", filter: -1 },
-  { name: "second", address: "second", routing: "anycast", filter: -1 },
-  { name: "news-all", address: "news", routing: "multicast", filter: -1 },
-  { name: "news-red", address: "news", routing: "multicast", filter: 0 },
-];
+function randomQueues(prng: Prng): QueuePlan[] {
+  const special: QueuePlan[] = [
+    { ...ordinary, name: "latest", address: "latest", isLastValue: true },
+    { ...ordinary, name: "ring", address: "ring", ringSize: prng.pick([1, 2, 4]) },
+    { ...ordinary, name: "only", address: "only", isExclusive: true },
+  ];
+  const all: QueuePlan[] = [
+    { ...ordinary, name: "first", address: "first" },
+    { ...ordinary, name: "second", address: "second" },
+    { ...ordinary, name: "news-all", address: "news", routing: "multicast" },
+    { ...ordinary, name: "news-red", address: "news", routing: "multicast", filter: 0 },
+  ];
+  return [...all, ...special.filter(() => prng.chance(0.4))];
+}
 
 /** Everything that a seed does, chosen before anything happens. */
 export function randomPlan(prng: Prng): RulesPlan {
@@ -28,8 +39,14 @@ export function randomPlan(prng: Prng): RulesPlan {
 function randomSetup(prng: Prng): RulesSetup {
   return {
     clientCount: prng.integer(1, 3),
-    queues,
+    queues: randomQueues(prng),
     maxDeliveryAttempts: prng.pick([-1, 1, 2, 3, 10]),
+    redelivery: {
+      delayMs: prng.pick([0, 0, 300, 3_000]),
+      multiplier: prng.pick([1, 2]),
+      delayMaxMs: prng.pick([-1, 5_000]),
+      isBlocking: prng.chance(0.3),
+    },
     segmentBytes: prng.pick([256 * 1024, 512 * 1024]),
     snapshotBytes: prng.pick([16 * 1024, 64 * 1024, 1024 * 1024]),
     tailCacheBytes: prng.pick([64 * 1024, 1024 * 1024]),
@@ -100,6 +117,8 @@ const makers = {
     delayMs: prng.pick([0, 0, 0, 0, 1, 1_500, 20_000]),
     color: prng.pick([undefined, "red", "green", "blue"]),
     size: prng.pick([undefined, 1, 5, 7, 9]),
+    group: prng.pick([undefined, undefined, "a", "b"]),
+    key: prng.pick([undefined, "x", "y"]),
     bodyChars: prng.pick([20, 100, 600, 5_000]),
     duplicate: prng.pick([-1, -1, -1, 0, 1, 2]),
     transacted: prng.chance(0.25),
@@ -140,6 +159,7 @@ function settle(prng: Prng, how: "ack" | "release" | "reject"): Step {
     pick: prng.integer(0, 20),
     count: prng.pick([1, 1, 2, 9]),
     how,
+    delayMs: prng.pick([-1, -1, 500, 8_000]),
   };
 }
 

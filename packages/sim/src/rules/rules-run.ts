@@ -1,3 +1,4 @@
+import type { Broker } from "@everhold/broker";
 import type { Message } from "@everhold/client";
 import { SimDisk } from "../disk/sim-disk.ts";
 import { mutateRules, mutateSetup, type RuleMutation } from "../mutations/rule-mutations.ts";
@@ -7,10 +8,10 @@ import { bodyOf } from "../scenario/content.ts";
 import { brokerHost, brokerUrl } from "../scenario/everhold.ts";
 import { Machine } from "../world/machine.ts";
 import { World } from "../world/world.ts";
-import { Book, keyOfCopy } from "./book.ts";
+import { Book, keyOfCopy, type Look } from "./book.ts";
 import { ManagerSteps } from "./manager-steps.ts";
 import { filterOf } from "./filters.ts";
-import { deadLetterQueue, expiryQueue, keyOf, type Observed } from "./model.ts";
+import { deadLetterQueue, expiryQueue, keyOf } from "./model.ts";
 import { observe } from "./observe.ts";
 import { Performer } from "./performer.ts";
 import { describeStep, type FaultStep, type Round, type RulesPlan, type Step } from "./program.ts";
@@ -80,6 +81,8 @@ class RulesRun implements ClientListener {
   /** Virtual ms at which the faults of this round are over. */
   #faultsEndMs = 0;
   #upSinceMs = 0;
+  /** By the broker's clock, when the round began. */
+  #beganMs = 0;
   #known: object | undefined;
   #crashes = 0;
   #restarts = 0;
@@ -96,11 +99,9 @@ class RulesRun implements ClientListener {
     this.#disk = this.#newDisk(brokerHost);
     this.#disk.faults.delayMsMax = setup.diskDelayMsMax;
     this.#machine = this.#newMachine(brokerHost, this.#disk);
-    this.#book = new Book(setup.queues.map(({ name }) => name));
-    const { segmentBytes, snapshotBytes, tailCacheBytes, maxDeliveryAttempts } = mutateSetup(
-      setup,
-      mutation,
-    );
+    this.#book = new Book(setup);
+    const { segmentBytes, snapshotBytes, tailCacheBytes, maxDeliveryAttempts, redelivery } =
+      mutateSetup(setup, mutation);
     this.#broker = new BrokerProcess({
       world: this.#world,
       machine: this.#machine,
@@ -111,6 +112,14 @@ class RulesRun implements ClientListener {
         maxSizeBytes: -1,
         addressFullPolicy: "block",
         maxDeliveryAttempts,
+        more: {
+          redeliveryDelay: redelivery.delayMs,
+          redeliveryDelayMultiplier: redelivery.multiplier,
+          maxRedeliveryDelay: redelivery.delayMaxMs,
+          redeliveryMode: redelivery.isBlocking ? "blocking" : "nonBlocking",
+        },
+        // Two messages that were one would be dead letters of one name.
+        moreByMatch: { [expiryQueue]: { maxDeliveryAttempts: -1 } },
       },
       onEnded: (how) => this.#onBrokerEnded(how),
     });
@@ -161,7 +170,8 @@ class RulesRun implements ClientListener {
     const origin = properties["_AMQ_ORIG_QUEUE"];
     const from = typeof origin === "string" ? origin : "";
     this.#world.note(consumer.name, "gets", `${id} from ${consumer.queue} ${deliveryCount}`);
-    const copy = this.#book.arrived(id, from, consumer, deliveryCount);
+    const wallMs = this.#wallMs();
+    const copy = this.#book.arrived({ id, origin: from, deliveryCount, wallMs }, consumer);
     const copyKey = keyOf(id, consumer.queue, from);
     for (const { consumers } of this.#clients) {
       for (const one of consumers) one.held = one.held.filter((held) => held.copyKey !== copyKey);
@@ -171,7 +181,6 @@ class RulesRun implements ClientListener {
       this.#fail(`body: ${copyKey} came damaged`);
     }
     if (copy === undefined) return;
-    const wallMs = this.#wallMs();
     if (copy.dueMs > wallMs) {
       this.#fail(`delivery: ${copyKey} came ${copy.dueMs - wallMs} ms too early`);
     }
@@ -208,10 +217,16 @@ class RulesRun implements ClientListener {
     const connection = this.#clients[0]?.connection;
     if (connection === undefined) return false;
     const create = async (): Promise<void> => {
-      for (const { name, address, routing, filter } of this.#plan.setup.queues) {
-        const text = filterOf(filter)?.text;
-        const options = text === undefined ? {} : { filter: text };
-        await connection.createQueue(name, { address, routing, ...options });
+      for (const queue of mutateSetup(this.#plan.setup, this.#mutation).queues) {
+        const text = filterOf(queue.filter)?.text;
+        await connection.createQueue(queue.name, {
+          address: queue.address,
+          routing: queue.routing,
+          exclusive: queue.isExclusive,
+          ...(text === undefined ? {} : { filter: text }),
+          ...(queue.isLastValue ? { lastValue: true, lastValueKey: "key" } : {}),
+          ...(queue.ringSize < 0 ? {} : { ringSize: queue.ringSize }),
+        });
       }
       for (const name of [deadLetterQueue, expiryQueue]) await connection.createQueue(name);
     };
@@ -237,7 +252,7 @@ class RulesRun implements ClientListener {
       for (const consumer of client.consumers) this.#performer.closeConsumer(consumer);
     }
     for (const queue of this.#book.paused) this.#manager.switch(queue, "resume");
-    if (!(await this.#rest(25_000))) return false;
+    if (!(await this.#rest(40_000))) return false;
     this.#book.queueNames.forEach((_, queue) =>
       this.#performer.open({
         do: "open",
@@ -348,28 +363,31 @@ class RulesRun implements ClientListener {
     const isDone = (): boolean => this.#open().length === 0 || this.#world.nowMs >= operationsMs;
     if (!(await this.#reach("the operations end", isDone))) return false;
     this.#broker.disarm();
-    let observed: readonly Observed[] | undefined;
-    for (let attempt = 0; attempt < 100 && observed === undefined; attempt += 1) {
+    let look: Look | undefined;
+    for (let attempt = 0; attempt < 100 && look === undefined; attempt += 1) {
       if (!(await this.#reach("everybody is up", () => this.#isUp()))) return false;
-      observed = await this.#observeStill();
+      look = await this.#observeStill();
       if (this.#world.failures.length > 0) return false;
     }
-    if (observed === undefined) this.#fail("the broker never comes to rest");
-    return observed !== undefined && this.#check(observed);
+    if (look === undefined) this.#fail("the broker never comes to rest");
+    return look !== undefined && this.#check(look);
   }
 
-  #check(observed: readonly Observed[]): boolean {
+  #check(look: Look): boolean {
     const holders = this.#clients.flatMap(({ consumers }) => consumers);
-    const { problems, found } = this.#book.rest(observed, holders, {
+    const { problems, found } = this.#book.rest(look, holders, {
       wallMs: this.#wallMs(),
       upSinceMs: this.#upSinceMs,
       crashes: this.#crashes,
       restarts: this.#restarts,
       breaks: this.#breaks,
       maxDeliveryAttempts: this.#plan.setup.maxDeliveryAttempts,
+      redelivery: this.#plan.setup.redelivery,
+      beganMs: this.#beganMs,
     });
     for (const problem of problems) this.#fail(problem);
     this.#counts.observed += found;
+    this.#beganMs = this.#wallMs();
     this.#crashes = 0;
     this.#restarts = 0;
     this.#breaks = 0;
@@ -378,6 +396,8 @@ class RulesRun implements ClientListener {
     for (const consumer of holders) {
       consumer.held = consumer.held.filter(({ copyKey }) => {
         const copy = this.#book.copyOf(copyKey);
+        const newest = copy?.arrivals.at(-1);
+        if (newest !== undefined) return newest.holder === consumer;
         return copy?.place === "held" && copy.holder === consumer;
       });
       for (const held of consumer.held) {
@@ -388,20 +408,25 @@ class RulesRun implements ClientListener {
   }
 
   /** What the broker has, when it says the same twice and everybody answers; else `undefined`. */
-  async #observeStill(): Promise<readonly Observed[] | undefined> {
+  async #observeStill(): Promise<Look | undefined> {
     const { broker } = this.#broker;
     if (broker === undefined) return undefined;
     if (!(await this.#within(this.#askAll()))) return undefined;
     let previous = "";
-    for (let look = 0; look < 2; look += 1) {
+    for (let count = 0; count < 2; count += 1) {
       if (!(await this.#wait(100))) return undefined;
-      const found = await this.#within(observe(broker, this.#book.queueNames));
-      if (found === undefined || this.#broker.broker !== broker || !this.#isUp()) return undefined;
-      const text = JSON.stringify(found);
-      if (text === previous) return found;
+      const look = await this.#within(this.#look(broker));
+      if (look === undefined || this.#broker.broker !== broker || !this.#isUp()) return undefined;
+      const text = JSON.stringify(look.observed);
+      if (text === previous) return look;
       previous = text;
     }
     return undefined;
+  }
+
+  async #look(broker: Broker): Promise<Look> {
+    const observed = await observe(broker, this.#book.queueNames);
+    return { observed, asOf: this.#book.tick() };
   }
 
   /** Whatever was on its way before the question has arrived with the answer. */

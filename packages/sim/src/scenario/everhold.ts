@@ -1,5 +1,5 @@
 import type { EverholdError } from "@everhold/base";
-import { Broker } from "@everhold/broker";
+import { Broker, type BrokerOptions } from "@everhold/broker";
 import type { Ports } from "@everhold/env";
 
 /** Where the scenario's broker is. */
@@ -24,7 +24,14 @@ export interface BrokerSetup {
   readonly addressFullPolicy: "block" | "fail";
   /** Attempts after which a message goes to the dead letters; −1 for ever. */
   readonly maxDeliveryAttempts: number;
+  /** What else holds for all addresses. */
+  readonly more?: SomeSettings;
+  /** What holds for some. */
+  readonly moreByMatch?: Readonly<Record<string, SomeSettings>>;
 }
+
+/** Settings of some addresses. */
+export type SomeSettings = NonNullable<BrokerOptions["addressSettings"]>[string];
 
 /** Where messages go that were attempted too often. */
 export const deadLetterQueue = "DLQ";
@@ -32,7 +39,7 @@ export const deadLetterQueue = "DLQ";
 /** Starts the real broker. */
 export async function startBroker(
   ports: Ports,
-  { journal, ...settings }: BrokerSetup,
+  { journal, more, moreByMatch, ...settings }: BrokerSetup,
   onFailed: (error: EverholdError) => void,
 ): Promise<Broker> {
   return Broker.start({
@@ -45,9 +52,11 @@ export async function startBroker(
       addressSettings: {
         "#": {
           ...settings,
+          ...more,
           deadLetterAddress: deadLetterQueue,
           autoDeleteQueues: false,
         },
+        ...moreByMatch,
       },
     },
   });

@@ -1,0 +1,139 @@
+import { precedes, type Copy, type Holder } from "./model.ts";
+import type { QueuePlan } from "./program.ts";
+import type { Case } from "./verdict.ts";
+
+/** Whether a copy may have given way to others, as queues that keep few messages let it. */
+export function mayGiveWay(
+  one: Case,
+  cases: readonly Case[],
+  plans: readonly QueuePlan[],
+): boolean {
+  const planOf = (queue: string): QueuePlan | undefined => plans.find(({ name }) => name === queue);
+  // Where it was moved to it may have been too much.
+  const hasTarget = (queue: string): boolean => isLimitedOrNone(planOf(queue));
+  if (one.copy.sinks.some(({ queue }) => hasTarget(queue))) return true;
+  const plan = planOf(one.copy.queue);
+  if (plan === undefined || !isLimited(plan)) return false;
+  const { copy } = one;
+  const others = cases.filter((other) => {
+    if (other === one || other.copy.queue !== copy.queue || !wasThere(other)) return false;
+    // What came back gives way to what is older, too.
+    return copy.returns.length > 0 || !precedes(other.copy.order, copy.order);
+  });
+  if (!plan.isLastValue) return others.length >= plan.ringSize || mayOvertake(copy, cases, plan);
+  const { key } = copy.message;
+  return key !== undefined && others.some((other) => other.copy.message.key === key);
+}
+
+function isLimitedOrNone(plan: QueuePlan | undefined): boolean {
+  return plan !== undefined && isLimited(plan);
+}
+
+/** Whether a queue lets messages go for others. */
+export function isLimited({ isLastValue, ringSize }: QueuePlan): boolean {
+  return isLastValue || ringSize >= 0;
+}
+
+/** A ring lets go what would be delivered first, which need not be the oldest. */
+function mayOvertake(copy: Copy, cases: readonly Case[], { ringSize }: QueuePlan): boolean {
+  const all = cases.filter(
+    (other) => other.copy !== copy && other.copy.queue === copy.queue && wasThere(other),
+  );
+  const isMixed = all.some(
+    (other) =>
+      other.copy.message.priority !== copy.message.priority ||
+      other.copy.message.durable !== copy.message.durable,
+  );
+  return isMixed && all.length >= ringSize;
+}
+
+function wasThere({ copy, finding }: Case): boolean {
+  if (copy.place === "unborn") return finding.own !== undefined || finding.moved.length > 0;
+  return true;
+}
+
+/** What is wrong with what queues of special kinds hold. */
+export function checkKinds(copies: readonly Copy[], plans: readonly QueuePlan[]): string[] {
+  return plans.flatMap((plan) => {
+    const mine = copies.filter(({ queue }) => queue === plan.name);
+    const problems: string[] = [];
+    const ready = mine.filter(({ place }) => place === "ready");
+    if (plan.ringSize >= 0 && ready.length > plan.ringSize) {
+      problems.push(`ring: ${plan.name} has ${ready.length} messages, expected ${plan.ringSize}`);
+    }
+    if (plan.isLastValue) problems.push(...doubledValues(ready));
+    const holders = new Set(mine.map(holderOf).filter((holder) => holder !== undefined));
+    if (plan.isExclusive && holders.size > 1) {
+      const names = [...holders].map(({ name }) => name).join(", ");
+      problems.push(`exclusive: ${names} have messages of ${plan.name}`);
+    }
+    return problems;
+  });
+}
+
+function doubledValues(ready: readonly Copy[]): string[] {
+  return ready.flatMap(({ message }, index) => {
+    const other = ready.slice(index + 1).find((one) => one.message.key === message.key);
+    if (message.key === undefined || other === undefined) return [];
+    return [`last value: ${message.id} and ${other.message.id} both are ${message.key}`];
+  });
+}
+
+function holderOf({ place, holder }: Copy): Holder | undefined {
+  return place === "held" ? holder : undefined;
+}
+
+/**
+ * Whether a message may rightly wait though a consumer has room: it is for the owner of its group, or of
+ * the queue, or something before it holds the queue up.
+ */
+export function mayWait(
+  copy: Copy,
+  copies: readonly Copy[],
+  consumers: readonly Holder[],
+  plan: QueuePlan | undefined,
+  isBlocking: boolean,
+): boolean {
+  const mine = copies.filter(({ queue }) => queue === copy.queue);
+  const isHeldUp = mine.some(({ place, attempts }) => place === "scheduled" && attempts > 0);
+  if (isBlocking && isHeldUp) return true;
+  if (copy.message.group === undefined && plan?.isExclusive !== true) return false;
+  // Nobody knows who the owner is, so all of them must have room for it.
+  return !consumers
+    .filter(({ queue }) => queue === copy.queue)
+    .every((consumer) => {
+      const held = mine.filter((one) => holderOf(one) === consumer);
+      return consumer.isReady && consumer.takes(copy.message) && held.length < consumer.prefetch;
+    });
+}
+
+/** Who got the messages of each group last, and has not left. */
+export class GroupOwners {
+  #owners = new Map<string, Holder>();
+
+  /**
+   * Learns from the deliveries of a round.
+   *
+   * @param mayHaveLeft whether a consumer may have lost its groups in the round
+   * @returns what is wrong
+   */
+  learn(copies: readonly Copy[], mayHaveLeft: (holder: Holder) => boolean): string[] {
+    const problems: string[] = [];
+    const arrivals = copies
+      .flatMap((copy) => copy.arrivals.map((arrival) => ({ copy, arrival })))
+      .toSorted((one, other) => one.arrival.tick - other.arrival.tick);
+    for (const { copy, arrival } of arrivals) {
+      const { group } = copy.message;
+      if (group === undefined) continue;
+      const key = `${group} of ${copy.queue}`;
+      const owner = this.#owners.get(key);
+      this.#owners.set(key, arrival.holder);
+      if (owner === undefined || owner === arrival.holder || mayHaveLeft(owner)) continue;
+      problems.push(
+        `group: ${copy.message.id} of ${key} was given to ${arrival.holder.name}, though ${owner.name} has the group`,
+      );
+    }
+    for (const [key, owner] of this.#owners) if (mayHaveLeft(owner)) this.#owners.delete(key);
+    return problems;
+  }
+}
