@@ -99,6 +99,17 @@ describe("diverts made at run time", () => {
     );
   });
 
+  it("lead no message back when it is retried, whatever their name", async () => {
+    const { world, broker } = await startBroker();
+    const client = await TestClient.open(world);
+    for (const queueName of ["a", "b", "spy"]) await client.createQueue({ queueName });
+    await call(world, broker, "createDivert", "spy", null, "a", "b", true, null, null);
+    await client.publish("a", "diverted");
+    const { value } = broker.management.invoke("queue.b", "retryMessages", []);
+    assert.equal(await runUntil(world, Promise.resolve(value)), 0);
+    assert.deepEqual(counts(broker), { b: 1 });
+  });
+
   it("are refused when they are wrong, and nothing has changed", async () => {
     const { world, broker } = await startBroker(configured);
     const make = (...values: ManagementValue[]) =>

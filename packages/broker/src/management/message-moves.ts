@@ -10,6 +10,7 @@ import {
 } from "@everhold/wire";
 
 import { retriedCause } from "../engine/departures.ts";
+import { diversionOf } from "../engine/diversion.ts";
 import type { LiveQueue } from "../engine/live-queue.ts";
 import type { RowView } from "../state/row-bodies.ts";
 import type { ManagedBroker, ManagedQueue } from "./managed-broker.ts";
@@ -45,6 +46,8 @@ export function retryMessage(
   { key, row }: VisitedMessage,
 ): boolean {
   const { catalog, credits, redelivery } = broker.engine;
+  // A divert may have the name of a queue, in which the message never was.
+  if (diversionOf(row.cause) !== undefined) return false;
   const origin = catalog.findQueue(row.origin);
   if (origin === undefined || origin === queue || origin.keepsNothing) return false;
   if (origin.address !== queue.address) credits.checkLimits(origin.address);
