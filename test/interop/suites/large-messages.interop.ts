@@ -23,7 +23,7 @@ const growthMax = 240;
 const ports = nodePorts({ log: { level: "error" } });
 
 /** The bytes of `java/src/main/java/everhold/interop/LargeStreams.java`, a piece at a time. */
-function* pieces(): IterableIterator<Uint8Array> {
+function* pieces(): Generator<Uint8Array, undefined> {
   const pieceBytes = 65_536;
   for (let start = 0; start < bytes; start += pieceBytes) {
     const piece = new Uint8Array(Math.min(pieceBytes, bytes - start));
@@ -31,6 +31,7 @@ function* pieces(): IterableIterator<Uint8Array> {
     for (let index = 0; index < piece.length; index += 1) piece[index] = index * 31 + high;
     yield piece;
   }
+  return undefined;
 }
 
 async function* source(): AsyncIterable<Uint8Array> {

@@ -1,4 +1,5 @@
 import { EverholdError } from "@everhold/base";
+import { recordHeaderBytes } from "@everhold/journal";
 import {
   ByteReader,
   ByteWriter,
@@ -137,10 +138,11 @@ export class LargeUpload {
   }
 
   #store(bytes: Uint8Array): void {
-    const { state } = this.#engine;
+    const { state, journal } = this.#engine;
     const body = (this.#body ??= state.newLargeBody());
-    for (let start = 0; start < bytes.length; start += limits.largePartBytesMax) {
-      const end = Math.min(bytes.length, start + limits.largePartBytesMax);
+    const most = Math.min(limits.largePartBytesMax, journal.recordBytesMax - recordHeaderBytes);
+    for (let start = 0; start < bytes.length; start += most) {
+      const end = Math.min(bytes.length, start + most);
       state.appendPart(body, bytes, start, end);
     }
   }
