@@ -195,7 +195,7 @@ export class Engine implements JournalListener {
   endStep(): void {
     if (this.#isHalted) return;
     this.notifications.send();
-    this.retention.enforce();
+    this.retention.enforce(false);
     while (this.#touched.length > 0) {
       const pumping = this.#touched;
       this.#touched = this.#pumping;
@@ -207,7 +207,7 @@ export class Engine implements JournalListener {
       pumping.length = 0;
       this.notifications.send();
     }
-    this.retention.enforce();
+    this.retention.enforce(true);
     for (const queue of this.#grown) {
       queue.hasNewRows = false;
       this.#dispatcher.prepare(queue);

@@ -64,6 +64,25 @@ test("what a consumer holds counts for no ring, and gives way when it comes back
   assert.deepEqual(await client.texts(), ["2", "3"]);
 });
 
+test("a ring whose consumer keeps up loses nothing, however fast messages come", async () => {
+  const { client, broker } = await brokerWith({ ringSize: 1 });
+  await client.consume("q");
+  for (let index = 0; index < 50; index += 1)
+    client.post(messageOf("q", { text: `${index}` }), 1, false);
+  const deliveries = await client.deliveries();
+  assert.deepEqual(
+    deliveries.map(textOf),
+    Array.from({ length: 50 }, (_, index) => `${index}`),
+  );
+  // It takes no more now: what it holds is its own, and one may wait.
+  client.send(packets.sessionStop, 10, {});
+  await client.expect(packets.nullResponse);
+  for (let index = 0; index < 50; index += 1)
+    client.post(messageOf("q", { text: "late" }), 1, false);
+  await client.settle();
+  assert.equal(countOf(broker), 51);
+});
+
 test("a transaction fills a ring as its messages would one by one", async () => {
   const { client, broker } = await brokerWith({ ringSize: 2 });
   await publishAll(client, "old");

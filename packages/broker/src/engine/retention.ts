@@ -18,6 +18,7 @@ interface Unread {
 /**
  * Lets old messages go where new ones come: of ring queues, and of last-value queues. Whoever adds a row
  * to such a queue says so; at the end of the step what is too much goes, in the same write as what came.
+ * Where somebody consumes, what came is offered first: it goes when it is committed and nobody took it.
  *
  * What consumers hold does not go; when it comes back and is too much by then, it goes itself. Source:
  * Artemis, `QueueImpl#enforceRing`, `LastValueQueue`.
@@ -74,46 +75,65 @@ export class Retention {
     this.added(queue);
   }
 
-  /** Lets go what is too much. Called at the end of a step. */
-  enforce(): void {
+  /** Lets go what is too much. Called at the end of a step, before and after its queues were pumped. */
+  enforce(isPumped: boolean): void {
     if (this.#unread.length > 0 && !this.#isReading) this.#readValues();
-    while (this.#changed.length > 0) {
-      const changed = this.#changed;
-      this.#changed = [];
-      for (const queue of changed) {
-        queue.isOverfull = false;
-        if (!queue.isDeleted) {
-          this.#dropSuperseded(queue);
-          this.#trimRing(queue);
-        }
-        queue.returnedKeys.length = 0;
-      }
+    if (this.#changed.length === 0) return;
+    const changed = this.#changed;
+    this.#changed = [];
+    for (const queue of changed) {
+      if (queue.isDeleted) continue;
+      const isOffered = isPumped || queue.takerCount === 0;
+      const isDone = isOffered && this.#dropSuperseded(queue) && this.#trimRing(queue);
+      if (isOffered) queue.returnedKeys.length = 0;
+      queue.isOverfull = !isDone;
+      if (!isDone) this.#changed.push(queue);
     }
   }
 
-  /** Of messages with one value that nobody holds, the newest stays. */
-  #dropSuperseded(queue: LiveQueue): void {
+  /** Of messages with one value that nobody holds, the newest stays. False when some are to be offered first. */
+  #dropSuperseded(queue: LiveQueue): boolean {
     const { state } = queue;
     const found = [...state.takeSuperseded(), ...queue.returnedKeys];
+    let isDone = true;
     // The newest first: where the last message of a value has gone, it takes its place.
     for (let index = found.length - 1; index >= 0; index -= 1) {
       const key = found[index] ?? 0;
       const isResting = state.isReady(key) || state.isScheduled(key);
-      if (isResting && !state.keepsValue(key)) this.#drop(queue, key);
+      if (!isResting || state.keepsValue(key)) continue;
+      if (this.#wasOffered(queue, key)) this.#drop(queue, key);
+      else {
+        state.supersede(key);
+        isDone = false;
+      }
     }
+    return isDone;
   }
 
-  #trimRing(queue: LiveQueue): void {
+  /** False when the ring is too full, but for messages that are to be offered first. */
+  #trimRing(queue: LiveQueue): boolean {
     const { ringSize } = queue.traits;
-    if (ringSize < 0) return;
+    if (ringSize < 0) return true;
     let excess = queue.state.readyCount - ringSize;
     for (const key of queue.returnedKeys) {
-      if (excess <= 0) return;
+      if (excess <= 0) return true;
       if (!queue.state.isReady(key)) continue;
       this.#drop(queue, key);
       excess -= 1;
     }
-    for (; excess > 0; excess -= 1) this.#drop(queue, queue.state.nextReady());
+    for (; excess > 0; excess -= 1) {
+      const key = queue.state.nextReady();
+      if (!this.#wasOffered(queue, key)) return false;
+      this.#drop(queue, key);
+    }
+    return true;
+  }
+
+  /** Whether nobody consumes, or could have had the message: it is committed. */
+  #wasOffered(queue: LiveQueue, key: number): boolean {
+    if (queue.takerCount === 0) return true;
+    queue.state.read(key, this.#row);
+    return !this.#row.isInJournal || this.#row.position < this.#engine.journal.commitPosition;
   }
 
   #drop(queue: LiveQueue, key: number): void {
