@@ -224,3 +224,21 @@ test("a ring that is not destructive drops the oldest although somebody holds it
   await client.consume("q", { consumerId: 1 });
   assert.deepEqual(await client.texts(), ["2", "3"]);
 });
+
+test("a ring that is made smaller lets go with the next message, a larger one takes more", async () => {
+  const { client, broker } = await brokerWith({ ringSize: 3 });
+  await publishAll(client, "1", "2", "3");
+  const resize = (ringSize: number): void => {
+    const configuration = JSON.stringify({ name: "q", "ring-size": ringSize });
+    broker.management.invoke("broker", "updateQueue", [configuration]);
+  };
+  resize(2);
+  assert.equal(countOf(broker), 3);
+  await publishAll(client, "4");
+  assert.equal(countOf(broker), 2);
+  resize(4);
+  await publishAll(client, "5", "6");
+  assert.equal(countOf(broker), 4);
+  await client.consume("q");
+  assert.deepEqual(await client.texts(), ["3", "4", "5", "6"]);
+});
