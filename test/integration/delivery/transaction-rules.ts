@@ -264,6 +264,7 @@ export const xaRules: RuleGroup = {
           "show what they sent and acknowledged after the second phase, not after the first",
           "give back what they acknowledged when they are rolled back after being prepared",
           "are rolled back after a restart, and what they held comes again as redelivered",
+          "a branch is whole or not at all whatever a crash loses, and as its manager was told",
           "whose first phase was not written are gone",
         ],
       },
