@@ -44,7 +44,7 @@ export function describeMessage({ row, body }: VisitedMessage): ManagementValue 
 function shownOrigin(
   { origin, cause }: RowView,
   { address, messageId }: CoreMessage,
-): Record<string, ManagementValue> {
+): Record<string, string | number> {
   return {
     ...(address === null ? {} : { [propertyNames.originalAddress]: address }),
     [propertyNames.originalQueue]: origin,
