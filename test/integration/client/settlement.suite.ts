@@ -92,11 +92,11 @@ export function settlementTests(context: SuiteContext): void {
 
   context.it("a message released with a delay comes again, and others overtake it", async () => {
     const { connection } = context;
-    await connection.producer("delayed").sendBatch([{ body: "a" }, { body: "b" }]);
-    const consumer = connection.consumer("delayed");
+    await connection.producer("released-later").sendBatch([{ body: "a" }, { body: "b" }]);
+    const consumer = connection.consumer("released-later");
     await (await next(consumer)).release({ delay: 300 });
     assert.deepEqual(await takeTexts(consumer, 2), ["b", "a"]);
-    assert.equal(await countOf(connection, "delayed"), 0);
+    assert.equal(await countOf(connection, "released-later"), 0);
     await consumer.close();
   });
 
@@ -105,8 +105,8 @@ export function settlementTests(context: SuiteContext): void {
     "each released message counts by itself, others in hand stay",
     async () => {
       const { connection } = context;
-      await connection.producer("counted").sendBatch(numbered(4));
-      const consumer = connection.consumer("counted");
+      await connection.producer("each-counted").sendBatch(numbered(4));
+      const consumer = connection.consumer("each-counted");
       const taken = [];
       for (let count = 0; count < 3; count += 1) taken.push(await next(consumer));
       await Promise.all([taken[0]?.release(), taken[2]?.release()]);
@@ -116,7 +116,7 @@ export function settlementTests(context: SuiteContext): void {
         ["m0 2", "m2 2", "m3 1"],
       );
       await Promise.all([taken[1]?.ack(), ...again.map((message) => message.ack())]);
-      assert.equal(await countOf(connection, "counted"), 0);
+      assert.equal(await countOf(connection, "each-counted"), 0);
       await consumer.close();
     },
   );
@@ -148,14 +148,14 @@ export function settlementTests(context: SuiteContext): void {
     "a release with a delay keeps the message's id and count",
     async () => {
       const { connection } = context;
-      await connection.producer("kept").send("a");
-      const consumer = connection.consumer("kept");
+      await connection.producer("kept-id").send("a");
+      const consumer = connection.consumer("kept-id");
       const message = await next(consumer);
       await message.release({ delay: 100 });
       const again = await next(consumer);
       assert.deepEqual([again.id, again.deliveryCount], [message.id, 2]);
       await again.reject("enough");
-      const dead = connection.consumer("DLQ", { filter: "_AMQ_ORIG_QUEUE = 'kept'" });
+      const dead = connection.consumer("DLQ", { filter: "_AMQ_ORIG_QUEUE = 'kept-id'" });
       assert.equal((await next(dead)).id, message.id);
       await Promise.all([consumer.close(), dead.close()]);
     },
