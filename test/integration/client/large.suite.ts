@@ -174,6 +174,20 @@ export function largeTests(context: SuiteContext): void {
     },
   );
 
+  context.it("a stream of a prepared branch comes with its commit", async () => {
+    const { connection } = context;
+    await using branch = await connection.twoPhase.begin();
+    await branch.send("branched", () => noise(1_000_000, 6));
+    assert.equal(await branch.prepare(), "prepared");
+    assert.equal(await countOf(connection, "branched"), 0);
+    await branch.commit();
+    const consumer = connection.consumer("branched", { streamAbove: 0 });
+    const message = await next(consumer);
+    assert.equal(await digest(message.bodyStream()), await digest(noise(1_000_000, 6)));
+    await message.ack();
+    await consumer.close();
+  });
+
   context.it("a stream that fails leaves nothing", async () => {
     const { connection } = context;
     await connection.createQueue("failing");

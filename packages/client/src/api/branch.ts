@@ -3,6 +3,7 @@ import { packets } from "@everhold/wire";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import { callSetTimeout, callXa, type Xid } from "../core/xa-calls.ts";
 import type { Body } from "../message/body.ts";
+import type { StreamBody } from "../message/stream-body.ts";
 import type { CoreSession } from "../session/core-session.ts";
 import type { SendToOptions } from "./any-producer.ts";
 import type { SubscribeOptions } from "./consumer-sources.ts";
@@ -91,7 +92,7 @@ export class ClientBranch implements Branch {
     this.xid = xid;
   }
 
-  async send(address: string, body: Body, options?: SendToOptions): Promise<void> {
+  async send(address: string, body: Body | StreamBody, options?: SendToOptions): Promise<void> {
     await this.#working("send").send(address, body, options);
   }
 
