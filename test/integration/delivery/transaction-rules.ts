@@ -197,6 +197,9 @@ export const xaRules: RuleGroup = {
       ],
       {
         tests: [
+          "requests in the wrong state have the codes of XA",
+          "two sessions work for one branch",
+          "what is suspended rests while another branch is worked for",
           "are decided by any session of any connection",
           "take messages from several sessions that join them",
           "rest while they are suspended, and others are worked for meanwhile",
@@ -236,6 +239,8 @@ export const xaRules: RuleGroup = {
       ],
       {
         tests: [
+          "the manager completes what a kill between the phases interrupted",
+          "a message and a row are committed together",
           "answer a repeated decision as the first, also after a crash, and no other one",
           "whose second phase was not written are in doubt again",
           "are committed in one phase like a local transaction",
@@ -249,7 +254,7 @@ export const xaRules: RuleGroup = {
         "`recover` with TMSTARTRSCAN lists all prepared branches, the next call nothing.",
         "The same, over every session; branches that were decided by hand come with them, until they are forgotten.",
       ],
-      { tests: ["survive prepared: ${how}"] },
+      { tests: ["recover lists each prepared branch once", "survive prepared: ${how}"] },
     ),
     rule(
       "A5.6",
@@ -260,6 +265,7 @@ export const xaRules: RuleGroup = {
       ],
       {
         tests: [
+          "a prepared branch outlives a kill, and hides what it acknowledged",
           "survive prepared: ${how}",
           "show what they sent and acknowledged after the second phase, not after the first",
           "give back what they acknowledged when they are rolled back after being prepared",
