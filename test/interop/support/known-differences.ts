@@ -220,6 +220,11 @@ const sections: Readonly<Record<string, readonly KnownDifference[]>> = {
   ],
   "Of no consequence for clients": [
     {
+      what: "A body of up to 64 KiB that came in parts is delivered whole, in one packet; Artemis delivers it in parts.",
+      why: "Clients take both, and what is small is kept and read in one piece.",
+      paths: /\.form$/,
+    },
+    {
       what: "Clients of versions 125 to 130 get the topology as CLUSTER_TOPOLOGY_V3; Artemis without a cluster sends V2.",
       why: "Both are known to them; Artemis in a cluster sends V3.",
       paths: /^c0\/0\.answers\.0$/,
