@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 
 import type { Connection, Message } from "everhold";
 
+import { expectKinds, fillKinds } from "./golden-kinds.ts";
+
 /** Everything that the golden data folders hold; read with {@link expectGoldenData}. */
 export async function fillGoldenData(connection: Connection): Promise<void> {
   const orders = connection.producer("orders");
@@ -42,6 +44,7 @@ export async function fillGoldenData(connection: Connection): Promise<void> {
   await session.producer("größe").send("rolled back");
   await session.rollback();
   await session.close();
+  await fillKinds(connection);
 }
 
 /** What waits for its time, one that falls due soon and one in the year 2100; and one that has expired. */
@@ -98,6 +101,7 @@ export async function expectGoldenData(connection: Connection): Promise<void> {
   assert.deepEqual({ ...map?.map() }, { metres: 3, exact: true });
   assert.deepEqual(bytes?.body, new Uint8Array([0, 255, 1]));
   assert.deepEqual(others, []);
+  await expectKinds(connection, drain);
 }
 
 /** Folders of the first format have no such messages. */
