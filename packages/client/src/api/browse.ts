@@ -1,5 +1,6 @@
 import { ClosedError, EverholdError, RejectedError } from "@everhold/base";
-import { asEverholdError, type ConnectionCore } from "../connection/connection-core.ts";
+import type { ConnectionCore } from "../connection/connection-core.ts";
+import { asEverholdError } from "../connection/connection-errors.ts";
 import { queryQueue } from "../core/administration.ts";
 import type { Message } from "../receive/message.ts";
 import { checkFilter, checkName } from "./check-options.ts";

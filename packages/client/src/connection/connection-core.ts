@@ -6,12 +6,10 @@ import {
   EverholdError,
   type Deferred,
 } from "@everhold/base";
-import type { Endpoint, Ports } from "@everhold/env";
-import { packets, type TypedValue } from "@everhold/wire";
+import type { Ports } from "@everhold/env";
+import type { TypedValue } from "@everhold/wire";
 import { Backoff } from "../backoff.ts";
-import { queryAddress } from "../core/administration.ts";
-import { readNull, type Channel } from "../core/channel.ts";
-import { openTransport } from "../core/open-transport.ts";
+import type { Channel } from "../core/channel.ts";
 import { SessionCreation, type SessionFlavour } from "../core/session-creation.ts";
 import type { Transport } from "../core/transport.ts";
 import { EventHub, type ConnectionEvent } from "../events.ts";
@@ -25,7 +23,6 @@ import {
   type SessionHost,
   type SessionOpening,
 } from "../session/core-session.ts";
-import { formatEndpoint } from "../url/parse-url.ts";
 import {
   checkTimeout,
   deadlineIn,
@@ -35,12 +32,13 @@ import {
   type DeadlineMs,
   type WaitOptions,
 } from "../waiting.ts";
+import { asEverholdError, closedError, notYet } from "./connection-errors.ts";
+import { Connector } from "./connector.ts";
+import { introduceClient, readFeatures } from "./introduction.ts";
 
 /** Where a connection stands. */
 export type ConnectionState = "connecting" | "connected" | "reconnecting" | "draining" | "closed";
 
-/** The address whose "queues" are the features of an Everhold broker. */
-const featuresAddress = "$everhold.features";
 /** The feature of brokers that know producer marks. */
 const markFeature = "mark/1";
 /** Channels of sessions begin here. */
@@ -69,13 +67,14 @@ export class ConnectionCore {
   readonly #sessions = new Set<CoreSession>();
   readonly #ending = new AbortController();
   readonly #backoff: Backoff;
+  readonly #connector: Connector;
+  readonly #creations = new WeakMap<Transport, SessionCreation>();
   readonly #sessionHost: SessionHost;
   readonly #readyWaiters = new Set<Deferred<Transport>>();
   #state: ConnectionState = "connecting";
   #transport: Transport | undefined;
   #takesSends = true;
   #nextChannelId = firstSessionChannel;
-  #endpointIndex = 0;
   #connectedSinceMs = 0;
   #closing: Promise<void> | undefined;
   #endError: EverholdError | undefined;
@@ -85,6 +84,15 @@ export class ConnectionCore {
     this.options = options;
     const bounds = { minMs: options.initialDelayMs, maxMs: options.maxDelayMs };
     this.#backoff = new Backoff(bounds, ports.random);
+    this.#connector = new Connector({
+      ports,
+      options,
+      backoff: this.#backoff,
+      signal: this.#ending.signal,
+      openSessions: (transport) => this.#openSessions(transport),
+      onLost: (error) => this.#onLost(error),
+      onRetry: (retry) => this.emit({ type: "reconnecting", ...retry }),
+    });
     const connectionId: TypedValue = {
       type: "string",
       value: options.clientId ?? randomUuid(ports.random),
@@ -125,7 +133,7 @@ export class ConnectionCore {
   async start(signal: AbortSignal | undefined): Promise<void> {
     const forget = this.#abortWith(signal);
     try {
-      const transport = await this.#connectRounds(this.options.initialRounds);
+      const transport = await this.#connector.connect(this.options.initialRounds);
       this.#onConnected(transport, "connect");
     } catch (error) {
       this.#end(asEverholdError(error));
@@ -256,73 +264,13 @@ export class ConnectionCore {
     this.#end(closed, undefined);
   }
 
-  async #connectRounds(rounds: number): Promise<Transport> {
-    for (let round = 1; ; round += 1) {
-      try {
-        return await this.#connectRound();
-      } catch (error) {
-        if (this.#ending.signal.aborted || isFinal(error) || round >= rounds) throw error;
-        const delayMs = this.#backoff.nextMs();
-        const shown = asEverholdError(error);
-        this.ports.log.warn("No broker could be reached, trying again", {
-          attempt: round,
-          delayMs,
-          error: shown.message,
-        });
-        this.emit({ type: "reconnecting", attempt: round, delay: delayMs, error: shown });
-        await pause(this.ports, delayMs, this.#ending.signal);
-        if (this.#ending.signal.aborted) throw error;
-      }
-    }
-  }
-
-  /** Tries every endpoint once, the one that worked last first. */
-  async #connectRound(): Promise<Transport> {
-    const { endpoints } = this.options;
-    let lastError: unknown;
-    for (let step = 0; step < endpoints.length; step += 1) {
-      const index = (this.#endpointIndex + step) % endpoints.length;
-      const endpoint = endpoints[index];
-      assert(endpoint !== undefined, "the index is inside the list");
-      try {
-        const transport = await this.#connectOnce(endpoint);
-        this.#endpointIndex = index;
-        return transport;
-      } catch (error) {
-        lastError = error;
-        if (this.#ending.signal.aborted || isFinal(error)) break;
-      }
-    }
-    throw lastError;
-  }
-
-  async #connectOnce(endpoint: Endpoint): Promise<Transport> {
-    const deadlineMs = deadlineIn(this.ports, this.options.connectTimeoutMs);
-    const { signal } = this.#ending;
-    const transport = await openTransport(this.ports, {
-      endpoint,
-      settings: this.options,
-      deadlineMs,
-      signal,
-      listener: { onLost: (error) => this.#onLost(error) },
-    });
-    const subject = { attempt: `open sessions at ${formatEndpoint(endpoint)}`, outcome: notYet };
-    try {
-      await waitFor(this.ports, { deadlineMs, signal }, subject, this.#openSessions(transport));
-    } catch (error) {
-      transport.fail(asEverholdError(error));
-      throw error;
-    }
-    if (transport.lostError !== undefined) throw transport.lostError;
-    return transport;
-  }
-
   /** The base session first: from it the client learns whom it talks to. */
   async #openSessions(transport: Transport): Promise<void> {
     this.#creations.set(transport, new SessionCreation(transport));
     const opening = await this.#opening(transport);
     await this.base.open(opening, async (channel) => {
-      await this.#introduce(channel);
+      const isFirst = this.#state === "connecting";
+      await introduceClient(channel, { clientId: this.options.clientId, isFirst });
       // A broker heeds the marks of clients that have asked for its features: repeats come after this.
       this.features = await readFeatures(channel);
     });
@@ -331,30 +279,11 @@ export class ConnectionCore {
     await Promise.all(others.map((session) => session.open(opening)));
   }
 
-  readonly #creations = new WeakMap<Transport, SessionCreation>();
-
   async #opening(transport: Transport): Promise<SessionOpening> {
     const creation = this.#creations.get(transport);
     assert(creation !== undefined, "every transport gets its channel 1 first");
     const password = await this.options.password();
     return { transport, creation, username: this.options.username, password };
-  }
-
-  /** Tells the broker who this is. The first time a client id must be nobody else's. */
-  async #introduce(channel: Channel): Promise<void> {
-    const { clientId } = this.options;
-    const isFirst = this.#state === "connecting";
-    await addMetadata(channel, "jms-session", "");
-    if (clientId === undefined) return;
-    if (isFirst) {
-      await channel.call(
-        packets.addUniqueMetadata,
-        { key: "jms-client-id", data: clientId, requiresConfirmation: true },
-        `connect with the client id ${clientId}`,
-        readNull,
-      );
-    }
-    await addMetadata(channel, "jms-client-id", clientId);
   }
 
   #onConnected(transport: Transport, type: "connect" | "reconnect"): void {
@@ -388,7 +317,7 @@ export class ConnectionCore {
       if (lastedMs >= limits.stableConnectionMs) this.#backoff.reset();
       else await pause(this.ports, this.#backoff.nextMs(), this.#ending.signal);
       if (this.#ending.signal.aborted) return;
-      const transport = await this.#connectRounds(this.options.reconnectRounds);
+      const transport = await this.#connector.connect(this.options.reconnectRounds);
       this.ports.log.info("The connection stands again", { url: transport.url });
       this.#onConnected(transport, "reconnect");
     } catch (error) {
@@ -436,42 +365,6 @@ export class ConnectionCore {
   }
 }
 
-function closedError(): ClosedError {
-  return new ClosedError("EVH_CLOSED", "The connection is closed");
-}
-
-/** The outcome of what has not been sent. */
-function notYet(): "none" {
-  return "none";
-}
-
-/** Whether trying again can't help before somebody changes something. */
-function isFinal(error: unknown): boolean {
-  return (
-    EverholdError.is(error, "EVH_SECURITY") ||
-    EverholdError.is(error, "EVH_VERSION") ||
-    EverholdError.is(error, "EVH_DUPLICATE_METADATA")
-  );
-}
-
-async function addMetadata(channel: Channel, key: string, data: string): Promise<void> {
-  const value = { key, data, requiresConfirmation: true };
-  await channel.call(packets.addMetadataV2, value, "introduce the client", readNull);
-}
-
-async function readFeatures(channel: Channel): Promise<ReadonlySet<string> | undefined> {
-  const description = await queryAddress(channel, featuresAddress);
-  return description.exists ? new Set(description.queueNames) : undefined;
-}
-
 function unreachableBroker(transport: Transport): ConnectionError {
   return new ConnectionError("EVH_NOT_CONNECTED", `Cannot open a session at ${transport.url}`);
-}
-
-/** Anything that was thrown, as an error of Everhold. */
-export function asEverholdError(error: unknown): EverholdError {
-  if (EverholdError.is(error)) return error;
-  return new EverholdError("EVH_INTERNAL", "The client failed in a way that it did not expect", {
-    cause: error,
-  });
 }
