@@ -1,28 +1,14 @@
-import {
-  noCorrelation,
-  packets,
-  type FieldTable,
-  type PacketDefinition,
-  type ValueOf,
-} from "@everhold/wire";
+import { noCorrelation, packets } from "@everhold/wire";
 
 import type { XaReply } from "../engine/xa/xa-codes.ts";
 import { limits } from "../limits.ts";
-import type { RecreationStep } from "./confirmations.ts";
-import type { CoreSession } from "./core-session.ts";
-
-/** A request of a transaction manager, as `session-requests.ts` has it. */
-export interface XaRequest {
-  readonly session: CoreSession;
-  read<T extends FieldTable>(definition: PacketDefinition<number, T>): ValueOf<T>;
-  counted(step?: RecreationStep): number;
-}
+import type { SessionRequest } from "./session-request.ts";
 
 /**
  * Handles a request about branches of distributed transactions; false for one about something else.
  * @throws ProtocolError when the frame is not valid
  */
-export function handleXaRequest(request: XaRequest, id: number): boolean {
+export function handleXaRequest(request: SessionRequest, id: number): boolean {
   const { session } = request.session;
   const { branches } = session.engine;
   switch (id) {
@@ -58,7 +44,7 @@ export function handleXaRequest(request: XaRequest, id: number): boolean {
   }
 }
 
-function handleXaQuery(request: XaRequest, id: number): boolean {
+function handleXaQuery(request: SessionRequest, id: number): boolean {
   const { session } = request;
   const { engine } = session.session;
   switch (id) {
@@ -84,7 +70,7 @@ function handleXaQuery(request: XaRequest, id: number): boolean {
   }
 }
 
-function answer(request: XaRequest, { code, message }: XaReply): true {
+function answer(request: SessionRequest, { code, message }: XaReply): true {
   const { session } = request;
   const value = {
     // 3 says that there was nothing to do.
