@@ -11,7 +11,7 @@ import type { AddressDefinition, AddressState } from "./address-state.ts";
 import { LargeBody } from "./large-body.ts";
 import type { MessageArena } from "./message-arena.ts";
 import { MessagePlan } from "./message-plan.ts";
-import { messageBytes, messageOffsetOf, writeMessage } from "./message-record.ts";
+import { messageBytes, messageOffsetOf, writeMessage } from "./write-message.ts";
 import { producerIdBytes, type ProducerMarks } from "./producer-marks.ts";
 import type { ProducerVerdict } from "./producer-verdict.ts";
 import type { QueueDefinition, RoutingType } from "./queue-definition.ts";

@@ -8,14 +8,11 @@ import { acknowledgeBytes, readAcknowledge, writeAcknowledge } from "./acknowled
 import { AddressState } from "./address-state.ts";
 import {
   createMessageRecordView,
-  messageBytes,
-  messageOffsetOf,
   originsOf,
   readMessage,
   targetKey,
   targetQueueId,
-  writeMessage,
-} from "./message-record.ts";
+} from "./read-message.ts";
 import { MessagePlan } from "./message-plan.ts";
 import { defaultQueueDefinition, queueDefinition } from "./queue-definition.ts";
 import { QueueState } from "./queue-state.ts";
@@ -23,6 +20,7 @@ import { moveRecord, producerRefusedRecord, queueRecord, readRecord } from "./re
 import { rowKey, sequenceMax } from "./row-key.ts";
 import { StateTables } from "./state-tables.ts";
 import { MemoryLog } from "./memory-log.test-support.ts";
+import { messageBytes, messageOffsetOf, writeMessage } from "./write-message.ts";
 
 const position = 4_096_000;
 

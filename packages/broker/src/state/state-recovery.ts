@@ -9,7 +9,7 @@ import {
   readMessage,
   targetKey,
   targetQueueId,
-} from "./message-record.ts";
+} from "./read-message.ts";
 import { readLargeList } from "./large-body.ts";
 import { createNewRow, type NewRow, type QueueState } from "./queue-state.ts";
 import {

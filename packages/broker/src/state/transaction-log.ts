@@ -3,7 +3,7 @@ import { ByteWriter, type Field } from "@everhold/wire";
 import { acknowledgeBytes, writeAcknowledge } from "./acknowledge-record.ts";
 import { setKeyAt } from "./key-codec.ts";
 import type { MessagePlan } from "./message-plan.ts";
-import { messageBytes, messageOffsetOf, writeMessage } from "./message-record.ts";
+import { messageBytes, messageOffsetOf, writeMessage } from "./write-message.ts";
 import { producerIdBytes } from "./producer-marks.ts";
 import { createNewRow, type NewRow, type QueueState } from "./queue-state.ts";
 import type { RecordLog } from "./record-log.ts";

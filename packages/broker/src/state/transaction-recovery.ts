@@ -8,7 +8,7 @@ import {
   readMessage,
   targetKey,
   targetQueueId,
-} from "./message-record.ts";
+} from "./read-message.ts";
 import { producerIdBytes } from "./producer-marks.ts";
 import { createNewRow, type NewRow, type QueueState } from "./queue-state.ts";
 import { corrupt, readRecord, recordTypes } from "./records.ts";

@@ -1,146 +1,32 @@
-import { assert, EverholdError } from "@everhold/base";
+import { EverholdError } from "@everhold/base";
 import { recordHeaderBytes } from "@everhold/journal";
-import { decodeSimpleString, setI64At } from "@everhold/wire";
+import { decodeSimpleString } from "@everhold/wire";
 import { readDiversions, type OriginOf } from "./diversions.ts";
-import { keyAt, setKeyAt } from "./key-codec.ts";
+import { keyAt } from "./key-codec.ts";
 import { largeListBytes } from "./large-body.ts";
-import type { MessagePlan } from "./message-plan.ts";
+import {
+  divertFlag,
+  dueFlag,
+  duplicateFlag,
+  expirationFlag,
+  fixedBytes,
+  groupBytes,
+  groupFlag,
+  largeFlag,
+  lastValueHeadBytes,
+  lastValuesFlag,
+  lastValuesHeadBytes,
+  markBytes,
+  markFlag,
+  targetBytes,
+  timeBytes,
+  transactionBytes,
+  transactionFlag,
+} from "./message-layout.ts";
 import { producerIdBytes } from "./producer-marks.ts";
 import { checkPadding, corrupt } from "./records.ts";
 import { isLane, laneOfKey, volatileLaneOffset } from "./row-key.ts";
 import { stateLimits } from "./state-limits.ts";
-
-/*
- * MESSAGE and TRANSACTION_MESSAGE, offsets from the beginning of the payload:
- *
- *    0  u8   flags: 1 mark, 2 duplicate id, 4 expiration, 8 due time, 16 body in parts, 32 group,
- *            64 piece of a transaction, 128 last values
- *    1  u8   more flags: 1 diverts
- *    2  u16  bytes of the duplicate id
- *    4  u32  count of targets
- *    8  u32  offset of the message from the beginning of the record
- *   12  u32  bytes of the message; 0 when there are no targets: the record then holds only what to remember
- *   16       targets: u32 queue id, u64 row key each
- *            mark: 16 bytes id, u32 epoch, u64 sequence
- *            expiration: u64 milliseconds since 1970
- *            due time: u64 milliseconds since 1970, before which the message waits
- *            group: u32, as `groupHash` names it
- *            transaction: u64 position of its first record, 0 when that is this one; the row keys of the
- *            targets are the numbers of their lanes then, for there are no rows yet
- *            diverts: u32 bytes, and which targets came by which: `diversions.ts`
- *            last values: u32 bytes of what follows; then, for each target that is a last-value queue, u32
- *            queue id, u16 bytes of the key of its value, and that key, UTF-16LE
- *            duplicate id
- *            parts of the body: `large-body.ts`
- *            message, as in SESS_SEND, its message id being the record's position
- */
-const fixedBytes = 16;
-const targetBytes = 12;
-const markBytes = producerIdBytes + 12;
-const timeBytes = 8;
-const groupBytes = 4;
-const lastValuesHeadBytes = 4;
-const lastValueHeadBytes = 6;
-const transactionBytes = 8;
-const markFlag = 1;
-const duplicateFlag = 2;
-const expirationFlag = 4;
-const dueFlag = 8;
-const largeFlag = 16;
-const groupFlag = 32;
-const transactionFlag = 64;
-const lastValuesFlag = 128;
-const divertFlag = 1;
-
-/** Payload bytes of the record for a plan. 0 when it needs none. */
-export function messageBytes(plan: MessagePlan): number {
-  return plan.needsRecord ? bytesBeforeMessage(plan) + storedLength(plan) : 0;
-}
-
-/** From the beginning of the record to the message. */
-export function messageOffsetOf(plan: MessagePlan): number {
-  return recordHeaderBytes + bytesBeforeMessage(plan);
-}
-
-/** Writes the payload at `offset`. `plan.keys` holds the keys of all targets. */
-export function writeMessage(
-  plan: MessagePlan,
-  position: number,
-  bytes: Uint8Array,
-  view: DataView,
-  offset: number,
-): void {
-  const { hasMark, hasDuplicateId } = plan;
-  const hasExpiration = plan.expirationMs > 0;
-  const hasDue = plan.dueMs > 0;
-  const hasGroup = plan.group !== 0;
-  const isPiece = plan.transaction >= 0;
-  const valuesBytes = lastValuesBytes(plan);
-  const duplicateLength = hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0;
-  assert(duplicateLength <= stateLimits.duplicateIdBytesMax, "a duplicate id is within its limit");
-  const length = storedLength(plan);
-  view.setUint8(
-    offset,
-    (hasMark ? markFlag : 0) |
-      (hasDuplicateId ? duplicateFlag : 0) |
-      (hasExpiration ? expirationFlag : 0) |
-      (hasDue ? dueFlag : 0) |
-      (partsBytes(plan) > 0 ? largeFlag : 0) |
-      (hasGroup ? groupFlag : 0) |
-      (isPiece ? transactionFlag : 0) |
-      (valuesBytes > 0 ? lastValuesFlag : 0),
-  );
-  const hasDiverts = divertBytes(plan) > 0;
-  view.setUint8(offset + 1, hasDiverts ? divertFlag : 0);
-  view.setUint16(offset + 2, duplicateLength);
-  view.setUint32(offset + 4, plan.storedTargetCount);
-  view.setUint32(offset + 8, messageOffsetOf(plan));
-  view.setUint32(offset + 12, length);
-  let at = offset + fixedBytes;
-  if (plan.isDurable) at = writeTargets(plan, view, at);
-  if (hasMark) {
-    for (let index = 0; index < producerIdBytes; index += 1) {
-      bytes[at + index] = plan.markBytes[plan.markOffset + index] ?? 0;
-    }
-    view.setUint32(at + producerIdBytes, plan.markEpoch);
-    setKeyAt(view, at + producerIdBytes + 4, plan.markSequence);
-    at += markBytes;
-  }
-  if (hasExpiration) {
-    setKeyAt(view, at, plan.expirationMs);
-    at += timeBytes;
-  }
-  if (hasDue) {
-    setKeyAt(view, at, plan.dueMs);
-    at += timeBytes;
-  }
-  if (hasGroup) {
-    view.setUint32(at, plan.group);
-    at += groupBytes;
-  }
-  if (isPiece) {
-    setKeyAt(view, at, plan.transaction);
-    at += transactionBytes;
-  }
-  if (hasDiverts) {
-    const encoded = plan.diversions.encoded();
-    view.setUint32(at, encoded.length);
-    bytes.set(encoded, at + 4);
-    at += 4 + encoded.length;
-  }
-  if (valuesBytes > 0) at = writeLastValues(plan, view, at, valuesBytes);
-  for (let index = 0; index < duplicateLength; index += 1) {
-    bytes[at + index] = plan.duplicateBytes[plan.duplicateStart + index] ?? 0;
-  }
-  at += duplicateLength;
-  if (length === 0) return;
-  if (plan.largeBody !== undefined) at = plan.largeBody.write(view, at);
-  bytes.set(plan.bytes.subarray(plan.start, plan.end), at);
-  setI64At(view, at + plan.messageIdOffset - plan.start, position);
-  if (plan.expirationOffset >= 0) {
-    setI64At(view, at + plan.expirationOffset - plan.start, plan.expirationMs);
-  }
-}
 
 /** A MESSAGE record that was read: offsets into its bytes. One object is reused. */
 export interface MessageRecordView {
@@ -360,77 +246,11 @@ export function targetKey(
   return key;
 }
 
-function writeTargets(plan: MessagePlan, view: DataView, offset: number): number {
-  let at = offset;
-  for (let index = 0; index < plan.targetCount; index += 1) {
-    const queue = plan.target(index);
-    if (!queue.isStored) continue;
-    view.setUint32(at, queue.id);
-    setKeyAt(view, at + 4, plan.keys[index] ?? 0);
-    at += targetBytes;
-  }
-  return at;
-}
-
-function bytesBeforeMessage(plan: MessagePlan): number {
-  return (
-    fixedBytes +
-    plan.storedTargetCount * targetBytes +
-    (plan.hasMark ? markBytes : 0) +
-    (plan.expirationMs > 0 ? timeBytes : 0) +
-    (plan.dueMs > 0 ? timeBytes : 0) +
-    (plan.group !== 0 ? groupBytes : 0) +
-    (plan.transaction >= 0 ? transactionBytes : 0) +
-    divertBytes(plan) +
-    lastValuesBytes(plan) +
-    (plan.hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0) +
-    partsBytes(plan)
-  );
-}
-
-function divertBytes(plan: MessagePlan): number {
-  if (plan.diversions.isEmpty || plan.storedTargetCount === 0) return 0;
-  return 4 + plan.diversions.encoded().length;
-}
-
 /** Where what follows a list begins, whose bytes are counted at its head; −1 when it is longer than the record. */
 function skipList(view: DataView, at: number, end: number): number {
   if (at + 4 > end) return -1;
   const next = at + 4 + view.getUint32(at);
   return next > end ? -1 : next;
-}
-
-function lastValuesBytes(plan: MessagePlan): number {
-  if (plan.lastValues.size === 0 || plan.storedTargetCount === 0) return 0;
-  let bytes = 0;
-  for (const [queue, lastValue] of plan.lastValues) {
-    if (queue.isStored) bytes += lastValueHeadBytes + lastValue.length * 2;
-  }
-  return bytes === 0 ? 0 : lastValuesHeadBytes + bytes;
-}
-
-function writeLastValues(plan: MessagePlan, view: DataView, offset: number, bytes: number): number {
-  view.setUint32(offset, bytes - lastValuesHeadBytes);
-  let at = offset + lastValuesHeadBytes;
-  for (const [queue, lastValue] of plan.lastValues) {
-    if (!queue.isStored) continue;
-    view.setUint32(at, queue.id);
-    view.setUint16(at + 4, lastValue.length * 2);
-    at += lastValueHeadBytes;
-    for (let index = 0; index < lastValue.length; index += 1) {
-      view.setUint16(at, lastValue.charCodeAt(index), true);
-      at += 2;
-    }
-  }
-  return at;
-}
-
-function partsBytes(plan: MessagePlan): number {
-  return plan.storedTargetCount > 0 ? (plan.largeBody?.writtenBytes ?? 0) : 0;
-}
-
-function storedLength(plan: MessagePlan): number {
-  return plan.storedTargetCount > 0 ? plan.end - plan.start : 0;
 }
 
 function safe(position: number, value: number): number {
