@@ -108,7 +108,8 @@ export function mutateRules(ports: Ports, mutation: RuleMutation | undefined): P
 /** The layout is that of `broker/src/state/message-record.ts`. */
 function changeDuplicateId(view: DataView, at: number): void {
   const flags = view.getUint8(at);
-  if ((flags & 2) === 0) return;
+  // Where last values or diverts stand before it, it is left alone.
+  if ((flags & 2) === 0 || (flags & 128) !== 0 || view.getUint8(at + 1) !== 0) return;
   const targets = view.getUint32(at + 4) * 12;
   const mark = (flags & 1) === 0 ? 0 : 28;
   const times = ((flags & 4) === 0 ? 0 : 8) + ((flags & 8) === 0 ? 0 : 8);

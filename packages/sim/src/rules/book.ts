@@ -2,6 +2,7 @@ import { Duplicates } from "./duplicates.ts";
 import {
   deadLetterQueue,
   expiryQueue,
+  isSink,
   keyOf,
   newCopy,
   type Arrival,
@@ -90,7 +91,7 @@ export class Book {
   }
 
   isSink(queue: string): boolean {
-    return queue === deadLetterQueue || queue === expiryQueue;
+    return isSink(queue);
   }
 
   /** A place behind all that was put down before. */
@@ -300,7 +301,8 @@ export function keyOfCopy({ message, queue, origin }: Copy): string {
 /** Whether something that was found may be a copy that was moved. */
 function cameFrom({ id, queue, origin }: Observed, copy: Copy): boolean {
   if (copy.message.id !== id || (copy.place === "unborn" && copy.born.length === 0)) return false;
-  return origin === copy.queue || copy.sinks.some((sink) => sink.queue === queue);
+  if (isSink(queue)) return origin === copy.queue;
+  return copy.sinks.some((sink) => sink.queue === queue);
 }
 
 /** Takes over what was found of a copy; false when it has gone for good. */

@@ -149,8 +149,12 @@ export function newCopy(
 
 /** What tells a copy from all others. */
 export function keyOf(id: string, queue: string, origin: string): string {
-  const isSink = queue === deadLetterQueue || queue === expiryQueue;
-  return `${id} in ${queue}${isSink ? ` from ${origin}` : ""}`;
+  return `${id} in ${queue}${isSink(queue) ? ` from ${origin}` : ""}`;
+}
+
+/** Whether messages come to a queue only from others. */
+export function isSink(queue: string): boolean {
+  return queue === deadLetterQueue || queue === expiryQueue;
 }
 
 /** One message in one queue, as the broker says when it is asked. */

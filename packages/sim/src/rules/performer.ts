@@ -1,4 +1,5 @@
 import type { Prng } from "@everhold/base";
+import type { Session } from "@everhold/client";
 import { bodyOf } from "../scenario/content.ts";
 import { newCopy, type SentMessage } from "./model.ts";
 import { filterOf } from "./filters.ts";
@@ -46,12 +47,19 @@ export class Performer {
     this.#stage = stage;
   }
 
+  /** What is known of every message. */
+  get book(): Book {
+    return this.#stage.book;
+  }
+
   send(step: SendStep): void {
     const client = this.#client(step.client);
     if (client?.connection === undefined || (step.transacted && client.isEnding)) return;
-    const addresses = [...new Set(this.#stage.setup.queues.map(({ address }) => address))];
-    const address = addresses[step.target % addresses.length] ?? "";
-    for (let count = 0; count < step.count; count += 1) this.#send(client, step, address);
+    for (let count = 0; count < step.count; count += 1) {
+      const transaction = step.transacted ? this.#transactionOf(client) : undefined;
+      const source = step.transacted ? client.session : client.connection;
+      if (source !== undefined) this.sendIn(client, source, step, transaction);
+    }
   }
 
   open(step: OpenStep): void {
@@ -177,7 +185,15 @@ export class Performer {
     client?.track(new Operation(`browse ${queue}`), read());
   }
 
-  #send(client: RuleClient, step: SendStep, address: string): void {
+  /** Sends one message, with others in a transaction or alone. */
+  sendIn(
+    client: RuleClient,
+    source: Pick<Session, "producer">,
+    step: SendStep,
+    transaction: OpenTransaction | undefined,
+  ): void {
+    const addresses = [...new Set(this.#stage.setup.queues.map((queue) => queue.address))];
+    const address = addresses[step.target % addresses.length] ?? "";
     const { book, wallMs, prng } = this.#stage;
     this.#messageCount += 1;
     const nowMs = wallMs();
@@ -199,7 +215,6 @@ export class Performer {
       bodyChars: step.bodyChars + prng.integer(0, 9),
       duplicate: step.duplicate < 0 ? undefined : `${address} ${step.duplicate}`,
     };
-    const transaction = step.transacted ? this.#transactionOf(client) : undefined;
     const sending = new Operation(`send ${message.id}`);
     const order = book.newOrder(
       transaction === undefined ? `${client.life} base` : transaction.end.what,
@@ -211,35 +226,9 @@ export class Performer {
     for (const copy of copies) book.add(copy);
     transaction?.sends.push(...copies);
     this.#note("sends", `${client.name} ${JSON.stringify(message)} ${transaction?.end.what ?? ""}`);
-    const promise = this.#begin(client, message, targets[0]?.routing ?? "anycast", step.transacted);
+    const promise = send(source, message, targets[0]?.routing ?? "anycast");
     client.track(sending, promise, () => {
       if (transaction === undefined) order.end = book.tick();
-    });
-  }
-
-  #begin(
-    client: RuleClient,
-    message: SentMessage,
-    routing: "anycast" | "multicast",
-    transacted: boolean,
-  ): Promise<void> {
-    const source = transacted ? client.session : client.connection;
-    if (source === undefined) return Promise.reject(new Error("no client to send with"));
-    const { id, color, size, bodyChars, duplicate, expiresMs, dueMs, group, key } = message;
-    return source.producer(message.address, { routing }).send(bodyOf(id, bodyChars), {
-      durable: message.durable,
-      priority: message.priority,
-      properties: {
-        id,
-        chars: bodyChars,
-        ...(color === undefined ? {} : { color }),
-        ...(size === undefined ? {} : { size }),
-        ...(key === undefined ? {} : { key }),
-      },
-      ...(group === undefined ? {} : { groupId: group }),
-      ...(expiresMs === 0 ? {} : { expiresAt: expiresMs }),
-      ...(dueMs === 0 ? {} : { deliverAt: dueMs }),
-      ...(duplicate === undefined ? {} : { duplicateId: duplicate }),
     });
   }
 
@@ -344,6 +333,29 @@ export class Performer {
   #note(what: string, detail: string): void {
     this.#stage.note(what, detail);
   }
+}
+
+function send(
+  source: Pick<Session, "producer">,
+  message: SentMessage,
+  routing: "anycast" | "multicast",
+): Promise<void> {
+  const { id, color, size, bodyChars, duplicate, expiresMs, dueMs, group, key } = message;
+  return source.producer(message.address, { routing }).send(bodyOf(id, bodyChars), {
+    durable: message.durable,
+    priority: message.priority,
+    properties: {
+      id,
+      chars: bodyChars,
+      ...(color === undefined ? {} : { color }),
+      ...(size === undefined ? {} : { size }),
+      ...(key === undefined ? {} : { key }),
+    },
+    ...(group === undefined ? {} : { groupId: group }),
+    ...(expiresMs === 0 ? {} : { expiresAt: expiresMs }),
+    ...(dueMs === 0 ? {} : { deliverAt: dueMs }),
+    ...(duplicate === undefined ? {} : { duplicateId: duplicate }),
+  });
 }
 
 /** Whether the broker has a packet that settles one delivery. */

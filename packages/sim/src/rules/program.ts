@@ -19,6 +19,8 @@ export interface RulesSetup {
   readonly segmentBytes: number;
   readonly snapshotBytes: number;
   readonly tailCacheBytes: number;
+  /** Bytes of a body above which clients send it in parts. */
+  readonly minLargeBytes: number;
   /** How much the clients' clocks are behind the broker's: they do not hide what the broker forgets. */
   readonly clientsBehindMs: number;
   readonly diskDelayMsMax: number;
@@ -112,6 +114,19 @@ export interface EndStep {
   readonly client: number;
 }
 
+/** Sends in a branch of a distributed transaction, and prepares it. */
+export interface BranchStep extends Omit<SendStep, "do" | "transacted"> {
+  readonly do: "prepare";
+}
+
+/** Decides a branch that somebody prepared. */
+export interface DecideStep {
+  readonly do: "decide";
+  readonly client: number;
+  readonly pick: number;
+  readonly how: "commit" | "rollback";
+}
+
 /** Looks through a queue as a client. */
 export interface BrowseStep {
   readonly do: "browse";
@@ -152,6 +167,8 @@ export type Step =
   | CloseStep
   | SettleStep
   | EndStep
+  | BranchStep
+  | DecideStep
   | BrowseStep
   | ManageStep
   | FaultStep;

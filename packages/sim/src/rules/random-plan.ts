@@ -1,6 +1,14 @@
 import type { Prng } from "@everhold/base";
 import { filters } from "./filters.ts";
-import type { FaultStep, QueuePlan, Round, RulesPlan, RulesSetup, Step } from "./program.ts";
+import type {
+  FaultStep,
+  QueuePlan,
+  Round,
+  RulesPlan,
+  RulesSetup,
+  SendStep,
+  Step,
+} from "./program.ts";
 
 /** How often each kind of step comes; each seed has a taste of its own. */
 type Taste = Readonly<Record<StepMaker, number>>;
@@ -50,6 +58,7 @@ function randomSetup(prng: Prng): RulesSetup {
     segmentBytes: prng.pick([256 * 1024, 512 * 1024]),
     snapshotBytes: prng.pick([16 * 1024, 64 * 1024, 1024 * 1024]),
     tailCacheBytes: prng.pick([64 * 1024, 1024 * 1024]),
+    minLargeBytes: prng.pick([4_096, 102_400]),
     clientsBehindMs: prng.pick([0, 3_600_000]),
     diskDelayMsMax: prng.pick([1, 5, 30]),
   };
@@ -65,6 +74,8 @@ function randomTaste(prng: Prng): Taste {
     release: weight(),
     reject: weight(),
     end: 1 + weight(),
+    branch: weight() / 3,
+    decide: weight() / 3,
     browse: 0.3,
     manage: weight() / 2,
   };
@@ -93,6 +104,8 @@ function pickMaker(prng: Prng, taste: Taste): StepMaker {
     "release",
     "reject",
     "end",
+    "branch",
+    "decide",
     "browse",
     "manage",
   ];
@@ -106,22 +119,23 @@ function pickMaker(prng: Prng, taste: Taste): StepMaker {
 }
 
 const makers = {
-  send: (prng: Prng, { clientCount }: RulesSetup): Step => ({
+  send: (prng: Prng, setup: RulesSetup): Step => ({
     do: "send",
-    client: prng.integer(0, clientCount - 1),
-    target: prng.integer(0, 20),
-    count: prng.pick([1, 1, 2, 5]),
+    ...message(prng, setup),
     durable: prng.chance(0.8),
-    priority: prng.pick([4, 4, 4, 0, 9]),
-    ttlMs: prng.pick([0, 0, 0, 0, 200, 5_000, 40_000]),
-    delayMs: prng.pick([0, 0, 0, 0, 1, 1_500, 20_000]),
-    color: prng.pick([undefined, "red", "green", "blue"]),
-    size: prng.pick([undefined, 1, 5, 7, 9]),
-    group: prng.pick([undefined, undefined, "a", "b"]),
-    key: prng.pick([undefined, "x", "y"]),
-    bodyChars: prng.pick([20, 100, 600, 5_000]),
-    duplicate: prng.pick([-1, -1, -1, 0, 1, 2]),
     transacted: prng.chance(0.25),
+  }),
+  // What is not durable is lost with the broker even when it is prepared.
+  branch: (prng: Prng, setup: RulesSetup): Step => ({
+    do: "prepare",
+    ...message(prng, setup),
+    durable: true,
+  }),
+  decide: (prng: Prng, { clientCount }: RulesSetup): Step => ({
+    do: "decide",
+    client: prng.integer(0, clientCount - 1),
+    pick: prng.integer(0, 20),
+    how: prng.pick(["commit", "commit", "rollback"]),
   }),
   open: (prng: Prng, { clientCount }: RulesSetup): Step => ({
     do: "open",
@@ -151,6 +165,27 @@ const makers = {
     pick: prng.integer(0, 20),
   }),
 };
+
+/** Everything of a message but how it is sent. */
+function message(
+  prng: Prng,
+  { clientCount }: RulesSetup,
+): Omit<SendStep, "do" | "durable" | "transacted"> {
+  return {
+    client: prng.integer(0, clientCount - 1),
+    target: prng.integer(0, 20),
+    count: prng.pick([1, 1, 2, 5]),
+    priority: prng.pick([4, 4, 4, 0, 9]),
+    ttlMs: prng.pick([0, 0, 0, 0, 200, 5_000, 40_000]),
+    delayMs: prng.pick([0, 0, 0, 0, 1, 1_500, 20_000]),
+    color: prng.pick([undefined, "red", "green", "blue"]),
+    size: prng.pick([undefined, 1, 5, 7, 9]),
+    group: prng.pick([undefined, undefined, "a", "b"]),
+    key: prng.pick([undefined, "x", "y"]),
+    bodyChars: prng.pick([20, 100, 600, 5_000]),
+    duplicate: prng.pick([-1, -1, -1, 0, 1, 2]),
+  };
+}
 
 function settle(prng: Prng, how: "ack" | "release" | "reject"): Step {
   return {

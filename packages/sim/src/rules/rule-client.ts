@@ -73,6 +73,7 @@ export class RuleClient {
   readonly #world: World;
   readonly #machine: Machine;
   readonly #url: string;
+  readonly #minLargeBytes: number;
   readonly #listener: ClientListener;
   readonly #open = new Set<Operation>();
   #connection: Connection | undefined;
@@ -84,7 +85,14 @@ export class RuleClient {
   /** How often its connection broke. */
   breakCount = 0;
 
-  constructor(world: World, machine: Machine, url: string, listener: ClientListener) {
+  constructor(
+    world: World,
+    machine: Machine,
+    target: { readonly url: string; readonly minLargeBytes: number },
+    listener: ClientListener,
+  ) {
+    const { url, minLargeBytes } = target;
+    this.#minLargeBytes = minLargeBytes;
     this.name = machine.name;
     this.#world = world;
     this.#machine = machine;
@@ -120,7 +128,10 @@ export class RuleClient {
   start(): void {
     const { bootCount } = this.#machine;
     const ports = this.#machine.start();
-    const opened = connect(ports, this.#url, { reconnect: { initialAttempts: Infinity } });
+    const opened = connect(ports, this.#url, {
+      reconnect: { initialAttempts: Infinity },
+      minLargeMessageSize: this.#minLargeBytes,
+    });
     const isPresent = (): boolean =>
       this.#machine.running && this.#machine.bootCount === bootCount + 1;
     const open = async (): Promise<void> => {

@@ -5,25 +5,25 @@ import { runRules } from "./rules-run.ts";
 import { shrink } from "./shrink.ts";
 
 /** A mutation that hides for this many seeds would hide in practice too. */
-const seedsPerMutation = 10;
+const seedsPerMutation = 25;
 
 /** Where the search for each mistake begins, so that it is short. */
 const firstSeeds: Readonly<Record<RuleMutation, number>> = {
-  "deliver-too-early": 6,
+  "deliver-too-early": 2,
   "deliver-expired": 2,
   "ignore-priority": 1,
-  "ignore-filters": 2,
-  "ignore-duplicates": 2,
-  "lose-order-at-rollback": 1,
-  "one-attempt-more": 6,
-  "redeliver-at-once": 10,
-  "split-groups": 19,
-  "keep-old-values": 15,
-  "keep-one-too-many": 6,
-  "forget-attempts-at-recovery": 14,
-  "forget-duplicates-at-recovery": 2,
-  "forget-deliveries-at-recovery": 19,
-  "bury-twice": 6,
+  "ignore-filters": 3,
+  "ignore-duplicates": 1,
+  "lose-order-at-rollback": 3,
+  "one-attempt-more": 3,
+  "redeliver-at-once": 3,
+  "split-groups": 7,
+  "keep-old-values": 11,
+  "keep-one-too-many": 14,
+  "forget-attempts-at-recovery": 1,
+  "forget-duplicates-at-recovery": 11,
+  "forget-deliveries-at-recovery": 4,
+  "bury-twice": 3,
 };
 
 describe("a program of rules", () => {
@@ -44,12 +44,12 @@ describe("a program of rules", () => {
 
   it("can be made shorter while it still fails", async () => {
     const mutation = "ignore-duplicates";
-    const { plan, problems } = await runRules({ seed: 2, mutation });
+    const { plan, problems } = await runRules({ seed: 1, mutation });
     assert.match(problems[0] ?? "", /duplicate/);
     const shortest = await shrink(
       plan,
       async (candidate) => {
-        const result = await runRules({ seed: 2, mutation, plan: candidate });
+        const result = await runRules({ seed: 1, mutation, plan: candidate });
         return /duplicate: .* was taken 2 times/.test(result.problems[0] ?? "");
       },
       60,

@@ -8,11 +8,13 @@ import { bodyOf } from "../scenario/content.ts";
 import { brokerHost, brokerUrl } from "../scenario/everhold.ts";
 import { Machine } from "../world/machine.ts";
 import { World } from "../world/world.ts";
+import { Branches } from "./branches.ts";
 import { Book, keyOfCopy, type Look } from "./book.ts";
 import { ManagerSteps } from "./manager-steps.ts";
 import { filterOf } from "./filters.ts";
 import { deadLetterQueue, expiryQueue, keyOf } from "./model.ts";
 import { observe } from "./observe.ts";
+import { Operation } from "./operation.ts";
 import { Performer } from "./performer.ts";
 import { describeStep, type FaultStep, type Round, type RulesPlan, type Step } from "./program.ts";
 import { randomPlan } from "./random-plan.ts";
@@ -75,6 +77,7 @@ class RulesRun implements ClientListener {
   readonly #mutation: RuleMutation | undefined;
   readonly #book: Book;
   readonly #performer: Performer;
+  readonly #branches: Branches;
   readonly #manager: ManagerSteps;
   readonly #faults: Record<string, number> = {};
   readonly #counts: RulesCounts = { rounds: 0, steps: 0, deliveries: 0, observed: 0 };
@@ -127,7 +130,8 @@ class RulesRun implements ClientListener {
       const name = `client-${index + 1}`;
       const machine = this.#newMachine(name, this.#newDisk(name));
       machine.jumpWallClock(-setup.clientsBehindMs);
-      return new RuleClient(this.#world, machine, brokerUrl, this);
+      const target = { url: brokerUrl, minLargeBytes: setup.minLargeBytes };
+      return new RuleClient(this.#world, machine, target, this);
     });
     const note = (what: string, detail: string): void => this.#world.note("rules", what, detail);
     this.#performer = new Performer({
@@ -138,6 +142,7 @@ class RulesRun implements ClientListener {
       wallMs: () => this.#wallMs(),
       note,
     });
+    this.#branches = new Branches(this.#performer, (text) => this.#fail(text));
     this.#manager = new ManagerSteps({
       book: this.#book,
       broker: () => this.#broker.broker,
@@ -247,6 +252,10 @@ class RulesRun implements ClientListener {
   /** Everything that is left must be delivered, and be gone once it is acknowledged. */
   async #finish(): Promise<boolean> {
     this.#world.note("rules", "finishes");
+    const [first] = this.#clients;
+    if (first !== undefined) {
+      first.track(new Operation("decide all branches"), this.#branches.finish(first));
+    }
     for (const client of this.#clients) {
       this.#performer.rollBack(client);
       for (const consumer of client.consumers) this.#performer.closeConsumer(consumer);
@@ -309,6 +318,13 @@ class RulesRun implements ClientListener {
       case "commit":
       case "rollback":
         return this.#performer.end(step);
+      case "prepare":
+      case "decide": {
+        const client = this.#clients[step.client % this.#clients.length];
+        if (client === undefined) return undefined;
+        if (step.do === "prepare") return this.#branches.prepare(client, step);
+        return this.#branches.decide(client, step);
+      }
       case "browse":
         return this.#performer.browse(step);
       case "manage":
