@@ -56,6 +56,8 @@ export class Redelivery {
 
   /** A message leaves the queue by a way of its own: others may have waited for it. */
   mayRelease(queue: LiveQueue): void {
+    // A closed gate waits for what is in flight.
+    if (queue.gate !== undefined) this.#engine.touch(queue);
     if (!queue.hasHolds) return;
     if (queue.groups !== undefined) queue.lookAgain();
     this.#engine.touch(queue);

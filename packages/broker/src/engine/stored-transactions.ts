@@ -1,9 +1,9 @@
 import { laneCountMax } from "../state/row-key.ts";
 import type { StoredTransaction } from "../state/stored-transaction.ts";
 import type { Engine } from "./engine.ts";
-import type { LiveAddress } from "./live-queue.ts";
+import type { LiveAddress, LiveQueue } from "./live-queue.ts";
 
-/** Commits a transaction that is in the journal in pieces, and wakes the queues that it adds to. */
+/** Commits a transaction that is in the journal in pieces, and wakes the queues that it concerns. */
 export function commitStored(
   engine: Engine,
   stored: StoredTransaction,
@@ -25,6 +25,10 @@ export function commitStored(
     routed.set(address, Math.max(count, routed.get(address) ?? 0));
   }
   for (const [address, count] of routed) address.routedCount += count;
+  for (const queueId of stored.acknowledged.keys()) {
+    const queue = findQueue(engine, queueId);
+    if (queue?.gate !== undefined) engine.touch(queue);
+  }
 }
 
 /** Rolls one back: what it acknowledged is given back, and counted as an attempt. */
@@ -35,11 +39,15 @@ export function rollbackStored(
 ): void {
   engine.state.transactions.rollback(stored, isHeuristic);
   for (const [queueId, keys] of stored.acknowledged) {
-    const state = engine.state.queueById(queueId);
-    const queue = state && engine.catalog.findQueue(state.definition.name);
+    const queue = findQueue(engine, queueId);
     if (queue === undefined) continue;
     for (const key of keys) {
       if (queue.state.has(key)) engine.redelivery.giveBack(queue, key, true);
     }
   }
+}
+
+function findQueue(engine: Engine, queueId: number): LiveQueue | undefined {
+  const state = engine.state.queueById(queueId);
+  return state && engine.catalog.findQueue(state.definition.name);
 }
