@@ -1,25 +1,15 @@
 import { EverholdError, ProtocolError } from "@everhold/base";
-import { scanMessage } from "@everhold/wire";
 
 import { limits } from "../limits.ts";
 import { StoredTransaction } from "../state/stored-transaction.ts";
 import type { Xid } from "../state/xid.ts";
-import type { LiveAddress, LiveQueue } from "./live-queue.ts";
+import type { LiveQueue } from "./live-queue.ts";
 import { MarkedRuns } from "./marked-runs.ts";
-import { producerError } from "./producer-check.ts";
-import type { PreparedSend, RouteVerdict } from "./router.ts";
+import { SendChecks, type CheckedSend } from "./send-checks.ts";
 import type { Session } from "./session.ts";
 import { commitStored, rollbackStored } from "./stored-transactions.ts";
 import { TransactionSends } from "./transaction-sends.ts";
 import type { DeferredWork } from "./waiters.ts";
-
-/** One of the sends of a transaction, by its number, and where it goes. */
-interface CheckedSend extends PreparedSend {
-  readonly sends: TransactionSends;
-  readonly index: number;
-  /** What is to be added: its mark and duplicate id are noted apart when its queues are in memory only. */
-  readonly part: "whole" | "note" | "rows";
-}
 
 /**
  * What one transaction has sent and acknowledged. A small one is kept in memory, sends as the bytes that
@@ -34,6 +24,7 @@ interface CheckedSend extends PreparedSend {
  */
 export class Transaction implements DeferredWork {
   readonly #session: Session;
+  readonly #checks: SendChecks;
   #sends = new TransactionSends();
   /** What goes to queues in memory only, of a transaction in pieces. */
   #kept: TransactionSends | undefined;
@@ -44,7 +35,6 @@ export class Transaction implements DeferredWork {
   /** Sends that need no record, and must wait until the others are committed. */
   #deferred: CheckedSend[] = [];
   readonly #works: DeferredWork[] = [];
-  #duplicateKeys: Set<string> | undefined;
   /** The producers' sequences of what is in pieces, and of what came after the failure. */
   #storedRuns: MarkedRuns | undefined;
   #failedRuns: MarkedRuns | undefined;
@@ -55,6 +45,7 @@ export class Transaction implements DeferredWork {
 
   constructor(session: Session) {
     this.#session = session;
+    this.#checks = new SendChecks(session);
   }
 
   /** Whether nothing was done in it. */
@@ -139,7 +130,7 @@ export class Transaction implements DeferredWork {
     this.#orRollBack(() => {
       if (this.#stored === undefined && this.#append()) return;
       this.#storeAll();
-      if (this.#stored !== undefined) this.#checkDuplicates(this.#stored);
+      if (this.#stored !== undefined) this.#checks.checkDuplicates(this.#stored);
       this.commitPieces(false);
     });
   }
@@ -154,7 +145,7 @@ export class Transaction implements DeferredWork {
       this.#storeAll();
       const stored = this.#stored ?? new StoredTransaction();
       this.#stored = stored;
-      this.#checkDuplicates(stored);
+      this.#checks.checkDuplicates(stored);
       this.#session.engine.state.transactions.prepare(stored, xid, createdMs);
       return stored;
     });
@@ -186,14 +177,15 @@ export class Transaction implements DeferredWork {
       for (const key of keys) redelivery.giveBack(queue, key, true);
     }
     this.#acknowledgements.clear();
-    this.#refuseSequences();
+    const code = this.#failure?.code ?? "EVH_TRANSACTION_ROLLED_BACK";
+    this.#checks.refuse(this.#sends, this.#storedRuns, this.#failedRuns, code);
     this.#deferred = [];
     this.#release();
   }
 
   /** Adds the messages that needed no record, now that the rest of the transaction is committed. */
   run(): void {
-    for (const send of this.#deferred) this.#add(send);
+    for (const send of this.#deferred) this.#checks.add(send);
     for (const { sends } of this.#deferred) sends.releaseBodies();
     this.#session.engine.router.largeBody = undefined;
   }
@@ -247,7 +239,13 @@ export class Transaction implements DeferredWork {
   #append(): boolean {
     const { engine } = this.#session;
     const stored: CheckedSend[] = [];
-    let payloadBytes = this.#checkSends(stored, new MarkedRuns());
+    let payloadBytes = this.#checks.check(
+      this.#sends,
+      new MarkedRuns(),
+      this.#rowCount,
+      stored,
+      this.#deferred,
+    );
     engine.credits.checkReserve(payloadBytes);
     let recordCount = stored.length;
     for (const [queue, keys] of this.#acknowledgements) {
@@ -260,11 +258,11 @@ export class Transaction implements DeferredWork {
     // Each record has a header of 8 bytes and is padded to a multiple of 8.
     if (payloadBytes + recordCount * 16 > engine.journal.groupBytesMax) {
       this.#deferred = [];
-      this.#duplicateKeys = undefined;
+      this.#checks.forget();
       return false;
     }
     if (recordCount > 0) engine.journal.reserve(payloadBytes, recordCount);
-    for (const send of stored) this.#add(send);
+    for (const send of stored) this.#checks.add(send);
     for (const [queue, keys] of this.#acknowledgements) {
       if (!queue.isDeleted) engine.state.acknowledge(queue.state, keys, keys.length);
       if (queue.gate !== undefined) engine.touch(queue);
@@ -295,14 +293,13 @@ export class Transaction implements DeferredWork {
     const { credits, router } = this.#session.engine;
     credits.checkReserve(this.#sends.byteCount);
     const checked: CheckedSend[] = [];
-    const deferredCount = this.#deferred.length;
+    const inMemory: CheckedSend[] = [];
     const runs = this.#storedRuns?.copy() ?? new MarkedRuns();
-    this.#checkSends(checked, runs);
-    const inMemory = this.#deferred.splice(deferredCount);
+    this.#checks.check(this.#sends, runs, this.#rowCount, checked, inMemory);
     const stored = this.#stored ?? new StoredTransaction();
     this.#stored = stored;
     for (const send of checked) {
-      this.#prepareAgain(send);
+      this.#checks.prepareAgain(send);
       router.addPiece(stored);
     }
     for (const { index, sends, ...rest } of inMemory) {
@@ -324,127 +321,11 @@ export class Transaction implements DeferredWork {
       throw tooLarge("bytes of duplicate ids", limits.transactionIdBytesMax);
     }
   }
-
-  /** Fills `stored` with the sends that need a record, and sums up what these take. */
-  #checkSends(stored: CheckedSend[], runs: MarkedRuns): number {
-    const { router } = this.#session.engine;
-    const sends = this.#sends;
-    let payloadBytes = 0;
-    let rowCount = this.#rowCount;
-    for (let index = 0; index < sends.count; index += 1) {
-      this.#identify(sends, index);
-      const { address, verdict } = this.#prepare(index, runs);
-      const isDuplicate = verdict === "duplicate";
-      const key = router.preparedDuplicateKey(address);
-      if (isDuplicate || (key !== undefined && this.#duplicateKeys?.has(key) === true)) {
-        throw duplicate();
-      }
-      if (key !== undefined) {
-        this.#duplicateKeys ??= new Set();
-        this.#duplicateKeys.add(key);
-      }
-      const found = router.prepared(address);
-      rowCount += found.targets.length;
-      router.checkRows(address, rowCount);
-      const bytes = router.preparedRecordBytes();
-      payloadBytes += bytes;
-      if (!router.isPreparedForMemory) stored.push({ sends, index, ...found, part: "whole" });
-      else {
-        // What is in memory appears together, in order, once the rest is committed.
-        if (bytes > 0) stored.push({ sends, index, address, targets: [], part: "note" });
-        this.#deferred.push({ sends, index, ...found, part: bytes > 0 ? "rows" : "whole" });
-      }
-    }
-    return payloadBytes;
-  }
-
-  /** Others may have used a duplicate id meanwhile that was free when its message went into the journal. */
-  #checkDuplicates(stored: StoredTransaction): void {
-    if (this.#session.engine.state.transactions.hasUsedDuplicate(stored)) throw duplicate();
-  }
-
-  #identify(sends: TransactionSends, index: number): void {
-    const { router } = this.#session.engine;
-    const { bytes, view } = sends;
-    scanMessage(view, sends.startOf(index), sends.endOf(index), router.scan);
-    const bridgeId = sends.bridgeIdOf(index);
-    if (bridgeId !== undefined) router.identifyBridged(bridgeId);
-    else router.identify(bytes, view, this.#session.sink.link.sendsMarks);
-    router.largeBody = sends.largeBodyOf(index);
-  }
-
-  /** Finds out where one of the sends goes, which was scanned last. */
-  #prepare(index: number, runs: MarkedRuns): { address: LiveAddress; verdict: RouteVerdict } {
-    const { router } = this.#session.engine;
-    const { bytes, view } = this.#sends;
-    const target = router.targetOf(this.#session, bytes);
-    this.#checkSequence(runs);
-    const start = this.#sends.startOf(index);
-    const verdict = router.prepare(target, bytes, view, start, this.#sends.endOf(index));
-    return { address: target.address, verdict };
-  }
-
-  /** Prepares a send for the queues that were found when it was checked: room is reserved for these. */
-  #prepareAgain(send: CheckedSend): void {
-    const { router } = this.#session.engine;
-    const { sends, index } = send;
-    this.#identify(sends, index);
-    if (send.part === "rows") router.identity.clear();
-    const { bytes, view } = sends;
-    router.prepareAgain(send, bytes, view, sends.startOf(index), sends.endOf(index));
-  }
-
-  #add(send: CheckedSend): void {
-    const { router } = this.#session.engine;
-    this.#prepareAgain(send);
-    if (send.part === "note") router.note();
-    else router.add();
-  }
-
-  /** Judges a marked send as if those before it in this transaction had been accepted. */
-  #checkSequence(runs: MarkedRuns): void {
-    const { router, state } = this.#session.engine;
-    const { idOffset, epoch, sequence } = router.identity;
-    const { bytes } = this.#sends;
-    if (idOffset < 0 || runs.add(bytes, idOffset, epoch, sequence)) return;
-    const verdict = state.judgeProducer(bytes, idOffset, epoch, sequence);
-    if (verdict === "new") return;
-    if (verdict !== "repeat-applied") throw producerError(verdict, state.producers.verdictCode);
-    throw new EverholdError(
-      "EVH_DUPLICATE_ID",
-      "the transaction holds a message that was applied before",
-    );
-  }
-
-  /** Sequences that were rolled back are used up; a repeat of one learns that it was not applied. */
-  #refuseSequences(): void {
-    const { router, state } = this.#session.engine;
-    const runs = new MarkedRuns();
-    for (let index = 0; index < this.#sends.count; index += 1) {
-      this.#identify(this.#sends, index);
-      const { idOffset, epoch, sequence } = router.identity;
-      if (idOffset >= 0) runs.add(this.#sends.bytes, idOffset, epoch, sequence);
-    }
-    const code = this.#failure?.code ?? "EVH_TRANSACTION_ROLLED_BACK";
-    for (const part of [this.#storedRuns, runs, this.#failedRuns]) {
-      for (const { id, epoch, first, last } of part?.all ?? []) {
-        if (state.judgeProducer(id, 0, epoch, first) !== "new") continue;
-        state.refuseSequence(id, 0, epoch, first, last, code);
-      }
-    }
-  }
 }
 
 function tooLarge(what: string, limit: number): EverholdError {
   return new EverholdError(
     "EVH_REJECTED",
     `the transaction holds more ${what} than a transaction may, ${limit}`,
-  );
-}
-
-function duplicate(): EverholdError {
-  return new EverholdError(
-    "EVH_DUPLICATE_ID",
-    "the transaction holds a message whose duplicate id was used before",
   );
 }
