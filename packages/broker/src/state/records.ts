@@ -26,7 +26,7 @@ import { stateLimits } from "./state-limits.ts";
  * | 18   | ADDRESS_DELETE   | address id   | –                                                    |
  * | 19   | QUEUE            | queue id     | address id and definition; also replaces an earlier one |
  * | 20   | QUEUE_DELETE     | queue id     | –                                                    |
- * | 21   | MESSAGE          | address id   | `message-record.ts`                                  |
+ * | 21   | MESSAGE          | address id   | `message-layout.ts`                                  |
  * | 22   | ACKNOWLEDGE      | queue id     | `acknowledge-record.ts`                              |
  * | 23   | DISPATCH_LIMIT   | queue id     | lane, first sequence that may not be handed out      |
  * | 24   | DELIVERY_COUNT   | queue id     | row key, count                                       |

@@ -14,7 +14,7 @@ import { createNewRow, type NewRow, type QueueState } from "./queue-state.ts";
 import { corrupt, readRecord, recordTypes } from "./records.ts";
 import { laneCountMax, laneOfKey } from "./row-key.ts";
 import type { SnapshotRestorer } from "./snapshot-restorer.ts";
-import type { Payload } from "./state-recovery.ts";
+import type { RecordPayload } from "./record-payload.ts";
 import type { StateTables } from "./state-tables.ts";
 import { createPendingMessage, StoredTransaction } from "./stored-transaction.ts";
 import { runKeyOf } from "./transaction-log.ts";
@@ -58,7 +58,7 @@ export class TransactionRecovery {
   }
 
   /** @throws EverholdError EVH_DATA_CORRUPT */
-  apply(type: number, reference: number, payload: Payload): void {
+  apply(type: number, reference: number, payload: RecordPayload): void {
     if (type === recordTypes.transactionMessage) this.#applyMessage(reference, payload);
     else if (type === recordTypes.transactionAcknowledge) {
       this.#applyAcknowledge(reference, payload);
@@ -83,7 +83,7 @@ export class TransactionRecovery {
     }
   }
 
-  #applyMessage(addressId: number, payload: Payload): void {
+  #applyMessage(addressId: number, payload: RecordPayload): void {
     const { position, bytes, view, start, end } = payload;
     const record = this.#record;
     readMessage(position, bytes, view, start, end, record);
@@ -127,7 +127,7 @@ export class TransactionRecovery {
     }
   }
 
-  #applyAcknowledge(queueId: number, payload: Payload): void {
+  #applyAcknowledge(queueId: number, payload: RecordPayload): void {
     const { position, bytes, view, start, end } = payload;
     if (end - start < 8) throw corrupt(position, `found ${end - start} bytes, expected 8 and more`);
     const id = keyAt(view, start);
@@ -140,7 +140,7 @@ export class TransactionRecovery {
     transaction.addAcknowledgements(queueId, keys);
   }
 
-  #applyPrepared(payload: Payload): void {
+  #applyPrepared(payload: RecordPayload): void {
     const { position } = payload;
     const { transaction: id, createdMs, xid } = this.#read(preparedRecord, payload);
     const transaction = this.#transactionOf(id, position);
@@ -150,7 +150,7 @@ export class TransactionRecovery {
     this.#advanceMarks(transaction, position);
   }
 
-  #applyCommitted(payload: Payload): void {
+  #applyCommitted(payload: RecordPayload): void {
     const { position } = payload;
     const { transaction: id, isHeuristic, runs } = this.#read(committedRecord, payload);
     const transaction = this.#ended(id, position);
@@ -176,7 +176,7 @@ export class TransactionRecovery {
     this.#end(transaction, { isCommitted: true, isHeuristic, position });
   }
 
-  #applyRolledBack(payload: Payload): void {
+  #applyRolledBack(payload: RecordPayload): void {
     const { position } = payload;
     const { ending: number, transaction: id, xid } = this.#read(rolledBackRecord, payload);
     const ending = endings[number];
@@ -281,7 +281,7 @@ export class TransactionRecovery {
     return transaction;
   }
 
-  #read<T>(field: Parameters<typeof readRecord<T>>[0], payload: Payload): T {
+  #read<T>(field: Parameters<typeof readRecord<T>>[0], payload: RecordPayload): T {
     const { position, bytes, view, start, end } = payload;
     return readRecord(field, position, bytes, view, start, end);
   }

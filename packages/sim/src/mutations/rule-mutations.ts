@@ -105,7 +105,7 @@ export function mutateRules(ports: Ports, mutation: RuleMutation | undefined): P
   }
 }
 
-/** The layout is that of `broker/src/state/message-record.ts`. */
+/** The layout is that of `broker/src/state/message-layout.ts`. */
 function changeDuplicateId(view: DataView, at: number): void {
   const flags = view.getUint8(at);
   // Where last values or diverts stand before it, it is left alone.

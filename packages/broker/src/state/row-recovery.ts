@@ -1,0 +1,64 @@
+import type { MissingIds } from "./missing-ids.ts";
+import type { NewRow, QueueState } from "./queue-state.ts";
+import { corrupt } from "./records.ts";
+import { laneOfKey } from "./row-key.ts";
+import type { SnapshotRestorer } from "./snapshot-restorer.ts";
+import type { StateTables } from "./state-tables.ts";
+
+/** Adds and removes the rows that records name, but for what the snapshot knows better. */
+export class RowRecovery {
+  readonly #tables: StateTables;
+  readonly #restored: SnapshotRestorer;
+  readonly #missing: MissingIds;
+
+  constructor(tables: StateTables, restored: SnapshotRestorer, missing: MissingIds) {
+    this.#tables = tables;
+    this.#restored = restored;
+    this.#missing = missing;
+  }
+
+  /** The queue that the record at `position` names; noted as missing where it is not there. */
+  queue(id: number, position: number): QueueState | undefined {
+    const queue = this.#tables.queues.get(id);
+    if (queue === undefined) this.#missing.note(id, position);
+    return queue;
+  }
+
+  /** Adds a row to the queue of an id. @throws EverholdError EVH_DATA_CORRUPT */
+  addRow(queueId: number, key: number, row: NewRow, position: number): void {
+    const queue = this.queue(queueId, position);
+    if (queue !== undefined) this.restoreRow(queue, key, row, position);
+  }
+
+  /**
+   * Adds a row to a queue, unless the snapshot has it or knows that it is gone.
+   * @throws EverholdError EVH_DATA_CORRUPT when the key is not the next one
+   */
+  restoreRow(queue: QueueState, key: number, row: NewRow, position: number): void {
+    if (this.#restored.coversRow(queue.id, key, position)) return;
+    const expected = queue.nextKey(laneOfKey(key));
+    if (key !== expected) throw corrupt(position, `found row key ${key}, expected ${expected}`);
+    queue.addRow(key, row);
+  }
+
+  /**
+   * Removes a row, unless the snapshot was written without it.
+   * @throws EverholdError EVH_DATA_CORRUPT when it is not there
+   */
+  removeRow(queue: QueueState, key: number, position: number): void {
+    if (this.#restored.coversRow(queue.id, key, position)) return;
+    if (!queue.has(key)) throw corrupt(position, `found row key ${key}, which is not there`);
+    queue.removeRow(key);
+  }
+
+  /**
+   * The row that the record at `position` changes; −1 when the snapshot holds the change.
+   * @throws EverholdError EVH_DATA_CORRUPT when it is not there
+   */
+  findRow(queue: QueueState, key: number, position: number): number {
+    if (this.#restored.coversRow(queue.id, key, position)) return -1;
+    const row = queue.findRow(key);
+    if (row < 0) throw corrupt(position, `found row key ${key}, which is not there`);
+    return row;
+  }
+}
