@@ -19,7 +19,8 @@ import { ConsumerCredit } from "./consumer-credit.ts";
 import { ForcedDeliveries } from "./forced-deliveries.ts";
 import { IncomingBody } from "./incoming-body.ts";
 import { ReceivedMessage } from "./received-message.ts";
-import { Settlement, type SettlementHost } from "./settlement.ts";
+import type { SettlementHost } from "./settlement-host.ts";
+import { Settlement } from "./settlement.ts";
 
 /** What an intake consumes, and how. */
 export interface IntakeSettings {

@@ -1,4 +1,4 @@
-import { EverholdError } from "@everhold/base";
+import { ClosedError, EverholdError } from "@everhold/base";
 import type { ReceivedMessage } from "./received-message.ts";
 
 /** For an acknowledgement whose message did not come again after the connection broke. */
@@ -34,4 +34,18 @@ export function transactedError(verb: string): EverholdError {
     "EVH_ILLEGAL_STATE",
     `Cannot ${verb} one message of a transaction: roll the session back instead`,
   );
+}
+
+/** For a message whose consumer is closed. */
+export function closedError(message: ReceivedMessage, verb: string): ClosedError {
+  return new ClosedError(
+    "EVH_CLOSED",
+    `Cannot ${verb} the message ${message.messageId}: its consumer is closed`,
+  );
+}
+
+/** Anything that was thrown while a message was settled, as an error of Everhold. */
+export function asSettleError(error: unknown): EverholdError {
+  if (EverholdError.is(error)) return error;
+  return new EverholdError("EVH_REJECTED", "Cannot settle the message", { cause: error });
 }

@@ -41,6 +41,15 @@ export function sendQuietRelease({ channel, consumerId, message }: SettleTarget)
   });
 }
 
+/** What is given back when the connection breaks is back, whether the broker heard of it or not. */
+export async function ignoringLoss(channel: Channel, answer: Promise<unknown>): Promise<void> {
+  try {
+    await answer;
+  } catch (error) {
+    if (channel.lostError === undefined) throw error;
+  }
+}
+
 function sendSettle(
   { channel, consumerId, message }: SettleTarget,
   action: number,

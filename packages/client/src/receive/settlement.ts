@@ -1,14 +1,6 @@
-import {
-  ClosedError,
-  ConnectionError,
-  deferred,
-  EverholdError,
-  type Deferred,
-} from "@everhold/base";
-import type { Compression } from "@everhold/env";
-import { packets, unsaidDelay, type ReceiveFrame } from "@everhold/wire";
-import { readNull, type Channel } from "../core/channel.ts";
-import { limits } from "../limits.ts";
+import type { EverholdError } from "@everhold/base";
+import type { ReceiveFrame } from "@everhold/wire";
+import type { Channel } from "../core/channel.ts";
 import type { Body } from "../message/body.ts";
 import type { SendOptions } from "../message/send-options.ts";
 import { AckQueue, type AckListener } from "./ack-queue.ts";
@@ -16,53 +8,32 @@ import { HeldMessages } from "./held-messages.ts";
 import { inflateBody } from "./inflate-body.ts";
 import type { ReleaseOptions } from "./message.ts";
 import type { ReceivedMessage, Settler } from "./received-message.ts";
-import { sendGiveBack, sendQuietRelease, sendReject, sendRelease } from "./settle-packets.ts";
-import { lostAckError, lostError, stateError, transactedError } from "./settle-errors.ts";
-
-/** What the settlement of one consumer's deliveries needs. */
-export interface SettlementHost {
-  readonly consumerId: number;
-  readonly queue: string;
-  /** Whether acknowledgements belong to a transaction. */
-  readonly transacted: boolean;
-  /** Sends a copy of a refused message to the dead-letter address. */
-  readonly deadLetter: (message: ReceivedMessage, reason: string | undefined) => Promise<void>;
-  /** Sends a copy of a message to its queue that is due in so many milliseconds. */
-  readonly delay: (message: ReceivedMessage, delayMs: number) => Promise<void>;
-  /** Whether the broker of this connection settles exactly one delivery, as Everhold does. */
-  readonly settlesExactly: () => boolean;
-  /** Whether the application says itself where refused messages go. */
-  readonly hasOwnDeadLetters: boolean;
-  readonly reply: (
-    message: ReceivedMessage,
-    body: Body,
-    options: SendOptions | undefined,
-  ) => Promise<void>;
-  /** Notes work of the transaction. @throws EverholdError EVH_TRANSACTION_ROLLED_BACK */
-  readonly onWork: () => void;
-  readonly onError: (error: unknown) => void;
-  readonly compression: Compression | undefined;
-  /** A message left the application's hands, so there is room for another. */
-  readonly onRoom: () => void;
-  /** What nobody had taken goes back to the queue as well: all of it, or the last so many messages. */
-  readonly onReturned: (count?: number) => void;
-  /** The message of which only a part has come, and of which nobody knows yet; `undefined` for none. */
-  readonly partlyCome: () => number | undefined;
-  /** Deliveries begin again. */
-  readonly onResumed: () => void;
-}
+import { Releases } from "./releases.ts";
+import { checkDelay, checkReason } from "./settle-arguments.ts";
+import {
+  asSettleError,
+  closedError,
+  lostAckError,
+  lostError,
+  stateError,
+  transactedError,
+} from "./settle-errors.ts";
+import { ignoringLoss, sendQuietRelease, sendReject, sendRelease } from "./settle-packets.ts";
+import type { SettlementHost } from "./settlement-host.ts";
 
 /**
  * What the application holds of one consumer's deliveries, over all its lives, and how it ends:
  * acknowledged, released, rejected, or lost. The states are drawn at {@link ReceivedMessage}.
  *
  * After a reconnect the held messages are recognised when they come again: the one in hand stays the
- * one in hand, and an acknowledgement without an answer is sent again for the new delivery.
+ * one in hand, and an acknowledgement without an answer is sent again for the new delivery. How released
+ * messages go back is in {@link Releases}.
  */
 export class Settlement implements Settler, AckListener {
   readonly #host: SettlementHost;
   readonly #acks = new AckQueue(this);
   readonly #held = new HeldMessages();
+  readonly #releases: Releases;
   readonly #settledWaiters: (() => void)[] = [];
   readonly #ackWaiters: (() => void)[] = [];
   #channel: Channel | undefined;
@@ -72,15 +43,23 @@ export class Settlement implements Settler, AckListener {
   /** Acknowledgements asked for and not yet answered, of all lives. */
   #ackingCount = 0;
   #ackFlushAsked = false;
-  /** Whether a message was released, and the broker has not taken it back yet. */
-  #releasing = false;
-  #rollingBack: Promise<void> | undefined;
-  /** Released messages that wait for the session to stand still, and who waits for them. */
-  #returning: Returning[] = [];
   #ended = false;
 
   constructor(host: SettlementHost) {
     this.#host = host;
+    this.#releases = new Releases({
+      consumerId: host.consumerId,
+      queue: host.queue,
+      acks: this.#acks,
+      channel: () => this.#channel,
+      isExact: () => this.#isExact(),
+      flushAcks: () => this.flushAcks(),
+      onReturned: host.onReturned,
+      partlyCome: host.partlyCome,
+      onResumed: host.onResumed,
+      onDone: () => this.#advance(),
+      onError: host.onError,
+    });
   }
 
   get queue(): string {
@@ -104,7 +83,7 @@ export class Settlement implements Settler, AckListener {
 
   /** Whether a released message keeps the others back. */
   get isReleasing(): boolean {
-    return this.#releasing;
+    return this.#releases.isUnderWay;
   }
 
   /** A new life begins. */
@@ -116,11 +95,8 @@ export class Settlement implements Settler, AckListener {
   /** The connection is gone: the broker took everything back. */
   detach(): void {
     this.#channel = undefined;
-    this.#releasing = false;
-    this.#rollingBack = undefined;
+    this.#releases.detach();
     this.#ackFlushAsked = false;
-    // The broker took these back by itself.
-    for (const { done } of this.#returning.splice(0)) done.resolve();
     for (const message of this.#acks.clear()) if (isInHand(message)) this.#held.add(message);
     this.#takenCount = 0;
     if (this.#host.transacted) this.loseHeld();
@@ -198,7 +174,7 @@ export class Settlement implements Settler, AckListener {
 
   /** Gives released messages back before the consumer closes, and what is in hand, which counts as delivered. */
   async finishRelease(): Promise<void> {
-    if (this.#releasing) await this.#rollBack();
+    if (this.isReleasing) await this.#releases.finish();
     const channel = this.#channel;
     if (channel === undefined || !this.#isExact()) return;
     this.flushAcks();
@@ -252,12 +228,9 @@ export class Settlement implements Settler, AckListener {
     message.state = "released";
     this.#takenCount -= 1;
     if (delayMs > 0) return this.#releaseLater(message, delayMs);
-    this.#releasing = true;
-    const done = deferred<void>();
-    if (this.#isExact()) this.#returning.push({ message, delayMs, done });
-    else done.resolve();
+    const back = this.#releases.add(message, delayMs);
     this.#advance();
-    return done.promise;
+    return back;
   }
 
   async reject(message: ReceivedMessage, said: string | undefined): Promise<void> {
@@ -371,7 +344,7 @@ export class Settlement implements Settler, AckListener {
       message.rejection = undefined;
       this.#host.deadLetter(message, reason).then(
         () => this.#requestAck(message),
-        (error: unknown) => this.onAckRefused(message, asEverholdError(error)),
+        (error: unknown) => this.onAckRefused(message, asSettleError(error)),
       );
       return;
     }
@@ -381,7 +354,7 @@ export class Settlement implements Settler, AckListener {
       () => this.onAcknowledged(message),
       (error: unknown) => {
         if (channel.lostError !== undefined) this.onAckInDoubt(message);
-        else this.onAckRefused(message, asEverholdError(error));
+        else this.onAckRefused(message, asSettleError(error));
       },
     );
     this.#acks.forget(message);
@@ -398,8 +371,7 @@ export class Settlement implements Settler, AckListener {
 
   /** Looks at the whole state and does what has become possible. */
   #advance(): void {
-    const mayRollBack = this.#releasing && (this.#takenCount === 0 || this.#isExact());
-    if (mayRollBack && this.#rollingBack === undefined) this.#rollBack().catch(this.#host.onError);
+    this.#releases.advance(this.#takenCount);
     if (this.#ackingCount === 0) for (const done of this.#ackWaiters.splice(0)) done();
     if (this.#settledWaiters.length === 0 || this.#openCount() > 0) return;
     for (const done of this.#settledWaiters.splice(0)) done();
@@ -409,90 +381,6 @@ export class Settlement implements Settler, AckListener {
     return this.#takenCount + this.#ackingCount + this.#held.size;
   }
 
-  #rollBack(): Promise<void> {
-    this.#rollingBack ??= this.#isExact() ? this.#returnOnce() : this.#rollBackOnce();
-    return this.#rollingBack;
-  }
-
-  /**
-   * Gives the released messages back, each counted, and uncounted what nobody has taken, so that all of it
-   * comes again in its order. What is in hand stays there. It takes a standstill: what was on its way when the
-   * broker heard of it would look like what is delivered again.
-   */
-  async #returnOnce(): Promise<void> {
-    const channel = this.#channel;
-    if (channel === undefined) return;
-    const { consumerId } = this.#host;
-    try {
-      await channel.call(packets.sessionStop, {}, `release to ${this.queue}`, readNull);
-    } catch {
-      // The connection is gone, and the broker took everything back.
-      return;
-    }
-    if (this.#channel !== channel) return;
-    this.flushAcks();
-    const untaken = this.#acks.cutUntaken();
-    const first = untaken[0]?.messageId ?? this.#host.partlyCome();
-    for (const message of untaken) message.state = "lost";
-    if (first !== undefined) {
-      this.#host.onReturned(untaken.length);
-      channel.forgetConsumer(consumerId);
-      const message = { messageId: first };
-      this.#report(channel, sendGiveBack({ channel, consumerId, message }));
-    }
-    for (const { message, delayMs, done } of this.#returning.splice(0)) {
-      const answer = sendRelease({ channel, consumerId, message }, delayMs);
-      ignoringLoss(channel, answer).then(
-        () => done.resolve(),
-        (error: unknown) => done.reject(error),
-      );
-      this.#acks.forget(message);
-    }
-    this.#releasing = false;
-    this.#rollingBack = undefined;
-    channel.send(packets.sessionStart, {});
-    this.#host.onResumed();
-    this.#advance();
-  }
-
-  /** What nobody waits for. */
-  #report(channel: Channel, answer: Promise<unknown>): void {
-    ignoringLoss(channel, answer).catch(this.#host.onError);
-  }
-
-  /**
-   * Gives everything that is not settled back to the queue. The first one not settled
-   * counts as delivered; those behind it, which nobody saw, do not.
-   */
-  async #rollBackOnce(): Promise<void> {
-    const channel = this.#channel;
-    if (channel === undefined) return;
-    const attempt = `release to ${this.queue}`;
-    this.flushAcks();
-    try {
-      await channel.call(packets.sessionStop, {}, attempt, readNull);
-      this.flushAcks();
-      this.#host.onReturned();
-      this.#acks.clear();
-      const value = { considerLastMessageAsDelivered: true };
-      await channel.call(packets.rollback, value, attempt, readNull);
-    } catch (cause) {
-      // On a lost connection, or of a closed session, the broker has taken everything back. When it
-      // refuses, nobody knows any more who has what, and only a fresh connection can tell.
-      if (this.#channel !== channel) return;
-      channel.transport.fail(
-        new ConnectionError("EVH_DISCONNECTED", `Cannot ${attempt}: beginning anew`, { cause }),
-      );
-      return;
-    }
-    if (this.#channel !== channel) return;
-    this.#releasing = false;
-    this.#rollingBack = undefined;
-    channel.send(packets.sessionStart, {});
-    this.#host.onResumed();
-    this.#advance();
-  }
-
   #isCurrent(message: ReceivedMessage): boolean {
     return this.#channel !== undefined && message.incarnation === this.#incarnation;
   }
@@ -500,49 +388,8 @@ export class Settlement implements Settler, AckListener {
   #refusal(message: ReceivedMessage, verb: string): EverholdError | undefined {
     if (message.state === "lost") return lostError(message, verb);
     if (message.state === "released") return stateError(message, verb);
-    if (!this.#ended) return undefined;
-    return new ClosedError(
-      "EVH_CLOSED",
-      `Cannot ${verb} the message ${message.messageId}: its consumer is closed`,
-    );
+    return this.#ended ? closedError(message, verb) : undefined;
   }
-}
-
-/** A released message whose return somebody may wait for. */
-interface Returning {
-  readonly message: ReceivedMessage;
-  readonly delayMs: number;
-  readonly done: Deferred<void>;
-}
-
-/** The delay in milliseconds; −1 for none said. @throws RangeError */
-function checkDelay(delay: number | undefined): number {
-  if (delay === undefined) return unsaidDelay;
-  if (Number.isInteger(delay) && delay >= 0 && delay <= limits.releaseDelayMsMax) return delay;
-  throw new RangeError(
-    `delay is ${delay}, expected a whole number from 0 to ${limits.releaseDelayMsMax}`,
-  );
-}
-
-/** Stack traces are long; what matters of them stands at their beginning. @throws TypeError */
-function checkReason(reason: string | undefined): string | undefined {
-  if (reason === undefined) return undefined;
-  if (typeof reason === "string") return reason.slice(0, limits.rejectReasonCharsMax);
-  throw new TypeError(`Cannot reject: found a reason of type ${typeof reason}, expected a string`);
-}
-
-/** What is given back when the connection breaks is back, whether the broker heard of it or not. */
-async function ignoringLoss(channel: Channel, answer: Promise<unknown>): Promise<void> {
-  try {
-    await answer;
-  } catch (error) {
-    if (channel.lostError === undefined) throw error;
-  }
-}
-
-function asEverholdError(error: unknown): EverholdError {
-  if (EverholdError.is(error)) return error;
-  return new EverholdError("EVH_REJECTED", "Cannot settle the message", { cause: error });
 }
 
 function isInHand({ state }: ReceivedMessage): boolean {
