@@ -8,6 +8,7 @@ import {
   valueTags,
 } from "@everhold/wire";
 
+import type { BrokerState } from "../state/broker-state.ts";
 import { stateLimits } from "../state/state-limits.ts";
 
 const noBytes = new Uint8Array(0);
@@ -89,6 +90,35 @@ export class MessageIdentity {
     this.sequence = producerMarkSequence(view, start);
     this.idOffset = start + producerMarkIdOffset;
   }
+}
+
+/**
+ * Whether a message is none that was applied before, by its mark in `bytes`.
+ * @throws EverholdError when its sequence may not be accepted
+ */
+export function isNewSequence(
+  state: BrokerState,
+  identity: MessageIdentity,
+  bytes: Uint8Array,
+): boolean {
+  const { idOffset, epoch, sequence } = identity;
+  if (idOffset < 0) return true;
+  const verdict = state.judgeProducer(bytes, idOffset, epoch, sequence);
+  if (verdict === "new") return true;
+  if (verdict === "repeat-applied") return false;
+  throw producerError(verdict, state.producers.verdictCode);
+}
+
+/** Records that a message was refused: its outcome is as durable as that of an accepted one. */
+export function recordRefusal(
+  state: BrokerState,
+  identity: MessageIdentity,
+  bytes: Uint8Array,
+  error: unknown,
+): void {
+  const { idOffset, epoch, sequence } = identity;
+  if (idOffset < 0 || !EverholdError.is(error)) return;
+  state.refuseSequence(bytes, idOffset, epoch, sequence, sequence, error.code);
 }
 
 /** The error for a send whose sequence may not be accepted, by what the state said of it. */

@@ -6,6 +6,7 @@ import type { LiveAddress } from "./live-queue.ts";
 import { MarkedRuns } from "./marked-runs.ts";
 import { producerError } from "./producer-check.ts";
 import type { PreparedSend, RouteVerdict } from "./router.ts";
+import { sendTarget } from "./send-target.ts";
 import type { Session } from "./session.ts";
 import type { TransactionSends } from "./transaction-sends.ts";
 
@@ -144,7 +145,7 @@ export class SendChecks {
   ): { address: LiveAddress; verdict: RouteVerdict } {
     const { router } = this.#session.engine;
     const { bytes, view } = sends;
-    const target = router.targetOf(this.#session, bytes);
+    const target = sendTarget(this.#session, router.scan, bytes);
     this.#checkSequence(bytes, runs);
     const start = sends.startOf(index);
     const verdict = router.prepare(target, bytes, view, start, sends.endOf(index));

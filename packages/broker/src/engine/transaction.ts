@@ -6,6 +6,7 @@ import type { Xid } from "../state/xid.ts";
 import type { LiveQueue } from "./live-queue.ts";
 import { MarkedRuns } from "./marked-runs.ts";
 import { SendChecks, type CheckedSend } from "./send-checks.ts";
+import { sendTarget } from "./send-target.ts";
 import type { Session } from "./session.ts";
 import { commitStored, rollbackStored } from "./stored-transactions.ts";
 import { TransactionSends } from "./transaction-sends.ts";
@@ -92,7 +93,7 @@ export class Transaction implements DeferredWork {
     this.#sends.add(bytes, start, end, router.largeBody, bridgeId);
     try {
       router.checkSize(end - start);
-      credits.checkRoom(router.targetOf(this.#session, bytes).address);
+      credits.checkRoom(sendTarget(this.#session, router.scan, bytes).address);
       if (this.#isLarge()) this.#store();
     } catch (error) {
       if (!(error instanceof EverholdError)) throw error;
