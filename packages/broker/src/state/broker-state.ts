@@ -16,7 +16,8 @@ import { producerIdBytes, type ProducerMarks } from "./producer-marks.ts";
 import type { ProducerVerdict } from "./producer-verdict.ts";
 import type { QueueDefinition, RoutingType } from "./queue-definition.ts";
 import { originText } from "./origins.ts";
-import { createNewRow, type NewRow, type QueueState } from "./queue-state.ts";
+import { createNewRow, type NewRow } from "./new-row.ts";
+import type { QueueState } from "./queue-state.ts";
 import type { RecordLog } from "./record-log.ts";
 import {
   addressRecord,
@@ -510,7 +511,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     }
     for (const target of targets) {
       target.addRow(target.nextKey(lane), row);
-      if (position >= 0) target.holdLast(lane, position, this.#log.commitPosition);
+      if (position >= 0) target.lanes.holdLast(lane, position, this.#log.commitPosition);
     }
     queue.removeRow(key);
     return position;
@@ -543,7 +544,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     if (!isRecorded(queue, key)) return true;
     const lane = laneOfKey(key);
     const sequence = sequenceOfKey(key);
-    const limit = queue.dispatchLimit(lane);
+    const limit = queue.limits.of(lane);
     const next = limit.nextLimit(sequence, this.#log.endPosition);
     if (next > limit.limit) {
       const record = { lane, limit: next };

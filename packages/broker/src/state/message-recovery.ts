@@ -3,7 +3,7 @@ import { volatileIdBase } from "./address-state.ts";
 import { readLargeList } from "./large-body.ts";
 import type { MissingIds } from "./missing-ids.ts";
 import type { ProducerRecovery } from "./producer-recovery.ts";
-import { createNewRow, type NewRow } from "./queue-state.ts";
+import { createNewRow, type NewRow } from "./new-row.ts";
 import {
   createMessageRecordView,
   originsOf,
@@ -117,7 +117,7 @@ export class MessageRecovery {
     const { lane, limit } = readPayload(dispatchLimitRecord, payload);
     const queue = this.#rows.queue(queueId, payload.position);
     if (!isStoredLane(lane)) throw corrupt(payload.position, `found a limit for lane ${lane}`);
-    queue?.dispatchLimit(lane).raise(limit, payload.position, payload.position + 1);
+    queue?.limits.of(lane).raise(limit, payload.position, payload.position + 1);
   }
 
   /** DELIVERY_COUNT. @throws EverholdError EVH_DATA_CORRUPT */

@@ -1,71 +1,17 @@
 import { assert } from "@everhold/base";
 import type { AddressState } from "./address-state.ts";
-import { DispatchLimit } from "./dispatch-limit.ts";
-import type { ExpiryScale } from "./expiry-scale.ts";
-import { Lane } from "./lane.ts";
+import { DispatchLimits } from "./dispatch-limits.ts";
 import { LastValues } from "./last-values.ts";
-import type { Origins } from "./origins.ts";
+import type { NewRow } from "./new-row.ts";
+import type { QueueContext } from "./queue-context.ts";
 import type { QueueDefinition } from "./queue-definition.ts";
-import type { RowBodies, RowView } from "./row-bodies.ts";
-import {
-  isLane,
-  laneCountMax,
-  laneOfKey,
-  movedIdBase,
-  priorityMax,
-  rowKey,
-  sequenceOfKey,
-  volatileBase,
-  volatileLaneOffset,
-} from "./row-key.ts";
-import type { RowStore } from "./row-store.ts";
+import { QueueLanes } from "./queue-lanes.ts";
+import { readRow } from "./read-row.ts";
+import type { RowView } from "./row-bodies.ts";
+import { laneOfKey, volatileLaneOffset } from "./row-key.ts";
 import type { ScanCursor } from "./scan-cursor.ts";
-import type { Schedule } from "./schedule.ts";
 
 const none = -1;
-const prioritiesMask = (1 << (priorityMax + 1)) - 1;
-
-/** What all queues of a broker share. */
-export interface QueueContext {
-  readonly rows: RowStore;
-  readonly bodies: RowBodies;
-  readonly expiry: ExpiryScale;
-  readonly schedule: Schedule;
-  readonly origins: Origins;
-}
-
-/** What a new row holds. One object is reused for many rows. */
-export interface NewRow {
-  position: number;
-  messageOffset: number;
-  messageLength: number;
-  expiryUnits: number;
-  /** Milliseconds since 1970 before which it is not handed out; 0 for no such time. */
-  dueMs: number;
-  /** The queue from which it was moved, and why, as `originText` writes it; empty for none. */
-  origin: string;
-  /** The message group it belongs to, as `groupHash` names it; 0 for none. */
-  group: number;
-  /** The key of its value, where the queue is a last-value queue that found one. */
-  lastValue: string | undefined;
-  /** The position as of which it has that value last; −1 when it does not, or not yet. */
-  lastSince: number;
-}
-
-/** An empty {@link NewRow} to fill. */
-export function createNewRow(): NewRow {
-  return {
-    position: 0,
-    messageOffset: 0,
-    messageLength: 0,
-    expiryUnits: 0,
-    dueMs: 0,
-    origin: "",
-    group: 0,
-    lastValue: undefined,
-    lastSince: -1,
-  };
-}
 
 /**
  * One queue: its definition and its rows. Reading, `take` and `giveBack` are for everybody, because what is
@@ -81,15 +27,14 @@ export class QueueState {
   readonly id: number;
   /** Whether the journal knows it: durable and not temporary. */
   readonly isStored: boolean;
+  /** Up to where its lanes may hand out. */
+  readonly limits = new DispatchLimits();
+  /** The order of its rows; rows come and go by the queue, which counts them. */
+  readonly lanes: QueueLanes;
   readonly #context: QueueContext;
-  readonly #lanes: (Lane | undefined)[] = [];
-  readonly #limits: (DispatchLimit | undefined)[] = [];
   #definition: QueueDefinition;
   #address: AddressState | undefined;
-  /** Bit l says that lane l has ready rows. */
-  #readyLanes = 0;
   #messageCount = 0;
-  #readyCount = 0;
   #scheduledCount = 0;
   /** Messages of transactions that are in the journal and not decided: not in the queue, and to come. */
   pendingCount = 0;
@@ -101,6 +46,7 @@ export class QueueState {
 
   constructor(context: QueueContext, id: number, definition: QueueDefinition, isStored: boolean) {
     this.#context = context;
+    this.lanes = new QueueLanes(context.rows);
     this.id = id;
     this.#definition = definition;
     this.isStored = isStored;
@@ -123,7 +69,7 @@ export class QueueState {
 
   /** Messages that could be handed out. */
   get readyCount(): number {
-    return this.#readyCount;
+    return this.lanes.readyCount;
   }
 
   /** Messages that wait for their time. */
@@ -133,7 +79,7 @@ export class QueueState {
 
   /** Messages that were taken and neither settled nor given back. */
   get inFlightCount(): number {
-    return this.#messageCount - this.#readyCount - this.#scheduledCount;
+    return this.#messageCount - this.lanes.readyCount - this.#scheduledCount;
   }
 
   /** Bytes of its messages. A message in several queues counts in each. */
@@ -179,36 +125,17 @@ export class QueueState {
 
   /** The key of the message to hand out next: by priority, returned ones first. −1 when there is none. */
   firstReady(commitPosition: number): number {
-    let lanes = this.#readyLanes;
-    while (lanes !== 0) {
-      const priorities = (lanes | (lanes >>> volatileLaneOffset)) & prioritiesMask;
-      const priority = 31 - Math.clz32(priorities);
-      const lane = this.#lanes[priority];
-      const other = this.#lanes[priority + volatileLaneOffset];
-      const stored = lane === undefined ? none : lane.first(commitPosition);
-      const inMemory = other === undefined ? none : other.first(commitPosition);
-      if (stored !== none || inMemory !== none) return this.#earlier(priority, stored, inMemory);
-      lanes &= ~((1 << priority) | (1 << (priority + volatileLaneOffset)));
-    }
-    return none;
+    return this.lanes.firstReady(commitPosition);
   }
 
   /** As `firstReady`, once everything is committed. */
   nextReady(): number {
-    if (this.#readyLanes === 0) return none;
-    const priorities =
-      (this.#readyLanes | (this.#readyLanes >>> volatileLaneOffset)) & prioritiesMask;
-    const priority = 31 - Math.clz32(priorities);
-    const stored = this.#lanes[priority]?.next() ?? none;
-    const inMemory = this.#lanes[priority + volatileLaneOffset]?.next() ?? none;
-    return this.#earlier(priority, stored, inMemory);
+    return this.lanes.nextReady();
   }
 
   /** As `firstReady` among the durable messages of one priority, committed or not. */
   nextStored(priority: number): number {
-    if ((this.#readyLanes & (1 << priority)) === 0) return none;
-    const sequence = this.#laneOf(priority).next();
-    return sequence === none ? none : rowKey(sequence, priority);
+    return this.lanes.nextStored(priority);
   }
 
   /**
@@ -217,27 +144,7 @@ export class QueueState {
    * the scheduled ones as well.
    */
   scan(cursor: ScanCursor, commitPosition: number, includeAway: boolean): number {
-    for (let priority = priorityMax; priority >= 0; priority -= 1) {
-      const lane = this.#lanes[priority];
-      const other = this.#lanes[priority + volatileLaneOffset];
-      const stored =
-        lane === undefined
-          ? none
-          : lane.firstFrom(cursor.next(priority), commitPosition, includeAway);
-      const inMemory =
-        other === undefined
-          ? none
-          : other.firstFrom(
-              cursor.next(priority + volatileLaneOffset),
-              commitPosition,
-              includeAway,
-            );
-      if (stored === none && inMemory === none) continue;
-      const key = this.#earlier(priority, stored, inMemory);
-      cursor.pass(key);
-      return key;
-    }
-    return none;
+    return this.lanes.scan(cursor, commitPosition, includeAway);
   }
 
   /** As `scan` over all that are in no consumer's hands: the ready and the scheduled ones. */
@@ -251,14 +158,12 @@ export class QueueState {
 
   /** Whether the message is there. */
   has(key: number): boolean {
-    const lane = this.#lanes[laneOfKey(key)];
-    return lane !== undefined && lane.find(sequenceOfKey(key)) !== none;
+    return this.lanes.has(key);
   }
 
   /** Whether the message is there and could be handed out. */
   isReady(key: number): boolean {
-    const lane = this.#lanes[laneOfKey(key)];
-    return lane !== undefined && lane.isReady(sequenceOfKey(key));
+    return this.lanes.isReady(key);
   }
 
   /** Whether the message is there and waits for its time. */
@@ -269,46 +174,20 @@ export class QueueState {
 
   /** Sets `into` to what is known of a message; false when it is not there. */
   read(key: number, into: RowView): boolean {
-    const laneNumber = laneOfKey(key);
-    const lane = this.#lanes[laneNumber];
-    const row = lane === undefined ? none : lane.find(sequenceOfKey(key));
+    const row = this.lanes.find(key);
     if (row === none) return false;
-    const rows = this.#context.rows;
-    const position = rows.position(row);
-    const isDurable = laneNumber < volatileLaneOffset;
-    into.position = position;
-    into.messageOffset = isDurable ? rows.messageOffset(row) : 0;
-    into.messageLength = rows.messageLength(row);
-    into.largeBytes = rows.isLarge(row) ? this.#context.bodies.largeBytes(position) : 0;
-    into.isInJournal = position < volatileBase;
-    into.expirationMs = this.#context.expiry.msOf(rows.expiryUnits(row));
-    into.deliveryCount = rows.deliveryCount(row);
-    into.redelivered = rows.isRedelivered(row);
-    into.dueMs = rows.dueMs(row);
-    const origin = rows.origin(row);
-    into.messageId = origin === 0 ? position : movedIdBase + key;
-    into.origin = origin === 0 ? "" : this.#context.origins.queueNameOf(origin);
-    into.cause = origin === 0 ? "" : this.#context.origins.causeOf(origin);
-    into.priority = laneNumber % volatileLaneOffset;
-    into.isDurable = isDurable;
+    readRow(this.#context, row, key, into);
     return true;
   }
 
   /** Marks a ready message as in flight. */
   take(key: number): void {
-    const laneNumber = laneOfKey(key);
-    const lane = this.#laneOf(laneNumber);
-    lane.take(sequenceOfKey(key));
-    this.#readyCount -= 1;
-    if (lane.readyCount === 0) this.#readyLanes &= ~(1 << laneNumber);
+    this.lanes.take(key);
   }
 
   /** Makes a message that is in flight ready again, at its old place. */
   giveBack(key: number): void {
-    const laneNumber = laneOfKey(key);
-    this.#laneOf(laneNumber).giveBack(sequenceOfKey(key));
-    this.#readyCount += 1;
-    this.#readyLanes |= 1 << laneNumber;
+    this.lanes.giveBack(key);
   }
 
   /**
@@ -337,36 +216,26 @@ export class QueueState {
 
   /** Whether of two messages that are there the first stands before the other one. */
   isBefore(key: number, other: number): boolean {
-    const lane = laneOfKey(key);
-    const otherLane = laneOfKey(other);
-    const priority = lane % volatileLaneOffset;
-    const otherPriority = otherLane % volatileLaneOffset;
-    if (priority !== otherPriority) return priority > otherPriority;
-    if (lane === otherLane) return key < other;
-    const isStored = lane < volatileLaneOffset;
-    const [stored, inMemory] = isStored ? [key, other] : [other, key];
-    return this.#earlier(priority, sequenceOfKey(stored), sequenceOfKey(inMemory)) === key;
+    return this.lanes.isBefore(key, other);
   }
 
   /** The key that the next message of a lane gets. */
   nextKey(lane: number): number {
-    return rowKey(this.#lanes[lane]?.nextSequence ?? 0, lane);
+    return this.lanes.nextKey(lane);
   }
 
   /** The number of a live row in the store; −1 when there is none. For `BrokerState`. */
   findRow(key: number): number {
-    return this.#lanes[laneOfKey(key)]?.find(sequenceOfKey(key)) ?? none;
+    return this.lanes.find(key);
   }
 
   /** Adds a message that is ready, or scheduled where it has a due time. For `BrokerState`, as what follows. */
   addRow(key: number, from: NewRow): void {
     const laneNumber = laneOfKey(key);
-    const lane = this.#lanes[laneNumber] ?? this.#addLane(laneNumber);
-    const sequence = sequenceOfKey(key);
     const { position, messageLength, expiryUnits, dueMs, origin } = from;
-    const row = dueMs > 0 ? lane.addAway(sequence) : lane.add(sequence);
+    const row = this.lanes.add(key, dueMs > 0);
     const isDurable = laneNumber < volatileLaneOffset;
-    const offset = isDurable ? from.messageOffset : this.#arrivalMark(laneNumber);
+    const offset = isDurable ? from.messageOffset : this.lanes.arrivalMark(laneNumber);
     const { rows, origins, schedule } = this.#context;
     rows.writeRow(row, position, offset, messageLength, expiryUnits);
     const { bodies } = this.#context;
@@ -383,9 +252,6 @@ export class QueueState {
       rows.setDueMs(row, dueMs);
       schedule.add(dueMs, this.id, key);
       this.#scheduledCount += 1;
-    } else {
-      this.#readyLanes |= 1 << laneNumber;
-      this.#readyCount += 1;
     }
     this.#count(1, messageLength + largeBytes, expiryUnits);
   }
@@ -444,39 +310,19 @@ export class QueueState {
     return row !== none && this.#context.rows.dueMs(row) === dueMs;
   }
 
-  /** Hides the row that was added last to a lane until `position` is committed. */
-  holdLast(lane: number, position: number, commitPosition: number): void {
-    this.#laneOf(lane).hold(position, commitPosition);
-  }
-
-  /** Lets the sequences of a lane pass up to `sequence`. */
-  skipTo(laneNumber: number, sequence: number): void {
-    (this.#lanes[laneNumber] ?? this.#addLane(laneNumber)).skipTo(sequence);
-  }
-
   /** Removes a live message. */
   removeRow(key: number): void {
-    const laneNumber = laneOfKey(key);
-    const lane = this.#laneOf(laneNumber);
-    const sequence = sequenceOfKey(key);
-    const row = lane.find(sequence);
+    const row = this.lanes.find(key);
     assert(row !== none, "a message that is removed is there");
-    this.#forget(laneNumber, row, key);
-    if (lane.remove(sequence)) {
-      this.#readyCount -= 1;
-      if (lane.readyCount === 0) this.#readyLanes &= ~(1 << laneNumber);
-    }
+    this.#forget(row, key);
+    this.lanes.remove(key);
   }
 
   /** Removes all messages. */
   clear(): void {
-    for (let laneNumber = 0; laneNumber < laneCountMax; laneNumber += 1) {
-      this.#lanes[laneNumber]?.clear((row, sequence) => {
-        this.#forget(laneNumber, row, rowKey(sequence, laneNumber));
-      });
-    }
-    this.#readyCount = 0;
-    this.#readyLanes = 0;
+    this.lanes.clear((row, key) => {
+      this.#forget(row, key);
+    });
   }
 
   /** Replaces the definition; the name stays. */
@@ -491,50 +337,22 @@ export class QueueState {
     this.#address = address;
   }
 
-  /** A lane, `undefined` while it never had a row. */
-  lane(laneNumber: number): Lane | undefined {
-    return this.#lanes[laneNumber];
-  }
-
-  /** The dispatch limit of a lane, made when it is asked for. */
-  dispatchLimit(laneNumber: number): DispatchLimit {
-    let limit = this.#limits[laneNumber];
-    if (limit === undefined) {
-      limit = new DispatchLimit();
-      while (this.#limits.length < laneNumber) this.#limits.push(undefined);
-      this.#limits[laneNumber] = limit;
-    }
-    return limit;
-  }
-
-  /** The dispatch limit of a lane as it was recorded, 0 when none was. */
-  dispatchLimitOf(laneNumber: number): number {
-    return this.#limits[laneNumber]?.limit ?? 0;
-  }
-
-  /** Checks what must hold between calls. */
+  /** Checks what must hold between calls. Takes time in proportion to the messages. */
   assertInvariants(): void {
+    this.lanes.assertInvariants();
+    const { rows } = this.#context;
     let messages = 0;
-    let ready = 0;
     let scheduled = 0;
     let grouped = 0;
-    for (let number = 0; number < laneCountMax; number += 1) {
-      const lane = this.#lanes[number];
-      const hasReady = (this.#readyLanes & (1 << number)) !== 0;
-      if (lane === undefined) {
-        assert(!hasReady, "a lane that does not exist has nothing ready");
-        continue;
-      }
-      assert(isLane(number), "a lane has a number of a lane");
-      lane.assertInvariants();
-      messages += lane.rowCount;
-      ready += lane.readyCount;
-      scheduled += this.#countScheduled(lane);
-      grouped += this.#countGrouped(lane);
-      assert(hasReady === lane.readyCount > 0, "lanes with ready rows are marked");
-    }
+    this.lanes.forEach((row, key) => {
+      messages += 1;
+      if (rows.group(row) !== 0) grouped += 1;
+      if (rows.isScheduled(row)) {
+        assert(!this.isReady(key), "a scheduled message is not ready");
+        scheduled += 1;
+      } else assert(rows.dueMs(row) === 0, "only a scheduled message has a due time");
+    });
     assert(messages === this.#messageCount, "messages are counted");
-    assert(ready === this.#readyCount, "ready messages are counted");
     assert(scheduled === this.#scheduledCount, "scheduled messages are counted");
     assert(grouped === this.#groupedCount, "messages of groups are counted");
     this.#lastValues?.assertInvariants((key) => this.has(key));
@@ -542,47 +360,9 @@ export class QueueState {
     assert(this.#expiringCount <= messages, "only messages expire");
   }
 
-  #countScheduled(lane: Lane): number {
-    const { rows } = this.#context;
-    let count = 0;
-    for (let next = lane.liveFrom(0); next !== none; next = lane.liveFrom(next + 1)) {
-      const row = lane.find(next);
-      if (!rows.isScheduled(row)) {
-        assert(rows.dueMs(row) === 0, "only a scheduled message has a due time");
-        continue;
-      }
-      assert(!lane.isReady(next), "a scheduled message is not ready");
-      count += 1;
-    }
-    return count;
-  }
-
-  #countGrouped(lane: Lane): number {
-    let count = 0;
-    for (let next = lane.liveFrom(0); next !== none; next = lane.liveFrom(next + 1)) {
-      if (this.#context.rows.group(lane.find(next)) !== 0) count += 1;
-    }
-    return count;
-  }
-
-  /** Of the candidates of two lanes of one priority the one that came first, as a key. */
-  #earlier(priority: number, stored: number, inMemory: number): number {
-    if (inMemory === none) return rowKey(stored, priority);
-    const other = priority + volatileLaneOffset;
-    if (stored === none) return rowKey(inMemory, other);
-    const mark = this.#context.rows.messageOffset(this.#laneOf(other).find(inMemory));
-    // Both wrap at 2^32; the difference says which is ahead.
-    return ((mark - stored) | 0) > 0 ? rowKey(stored, priority) : rowKey(inMemory, other);
-  }
-
-  /** How many durable messages of the same priority had come, modulo 2^32. */
-  #arrivalMark(laneNumber: number): number {
-    return (this.#lanes[laneNumber - volatileLaneOffset]?.nextSequence ?? 0) >>> 0;
-  }
-
-  #forget(laneNumber: number, row: number, key: number): void {
+  #forget(row: number, key: number): void {
     const { rows, schedule, origins } = this.#context;
-    const isDurable = laneNumber < volatileLaneOffset;
+    const isDurable = laneOfKey(key) < volatileLaneOffset;
     const length = rows.messageLength(row);
     if (rows.isScheduled(row)) this.#scheduledCount -= 1;
     if (rows.dueMs(row) > 0) schedule.forgetOne();
@@ -603,19 +383,5 @@ export class QueueState {
     this.#bytes += bytes;
     if (expiryUnits !== 0) this.#expiringCount += messages;
     this.#address?.count(messages, bytes);
-  }
-
-  #addLane(laneNumber: number): Lane {
-    assert(isLane(laneNumber), "a row belongs to a lane that exists");
-    while (this.#lanes.length < laneNumber) this.#lanes.push(undefined);
-    const lane = new Lane(this.#context.rows);
-    this.#lanes[laneNumber] = lane;
-    return lane;
-  }
-
-  #laneOf(laneNumber: number): Lane {
-    const lane = this.#lanes[laneNumber];
-    if (lane === undefined) throw new Error("a row was asked for in a lane that never had one");
-    return lane;
   }
 }

@@ -1,5 +1,6 @@
 import type { MissingIds } from "./missing-ids.ts";
-import type { NewRow, QueueState } from "./queue-state.ts";
+import type { NewRow } from "./new-row.ts";
+import type { QueueState } from "./queue-state.ts";
 import { corrupt } from "./records.ts";
 import { laneOfKey } from "./row-key.ts";
 import type { SnapshotRestorer } from "./snapshot-restorer.ts";

@@ -2,7 +2,8 @@ import { EverholdError } from "@everhold/base";
 import type { ByteReader } from "@everhold/wire";
 import { keyAt } from "./key-codec.ts";
 import { largeListBytes, readLargeList } from "./large-body.ts";
-import { createNewRow, type NewRow, type QueueState } from "./queue-state.ts";
+import { createNewRow, type NewRow } from "./new-row.ts";
+import type { QueueState } from "./queue-state.ts";
 import { RestoredRanges } from "./restored-ranges.ts";
 import { isLane, laneOfKey, rowKey, sequenceOfKey, volatileLaneOffset } from "./row-key.ts";
 import { divertEntry, settingsEntry } from "./rules.ts";
@@ -247,9 +248,9 @@ export class SnapshotRestorer {
       this.#restoreRow(queue, rowKey(sequence, head.lane), reader.view, at);
       next = sequence + 1;
     }
-    queue.skipTo(head.lane, head.end);
+    queue.lanes.skipTo(head.lane, head.end);
     ranges.add(head.end, asOf);
-    if (head.dispatchLimit > 0) queue.dispatchLimit(head.lane).raise(head.dispatchLimit, 0, 1);
+    if (head.dispatchLimit > 0) queue.limits.of(head.lane).raise(head.dispatchLimit, 0, 1);
   }
 
   /** Reads what follows a row with such flags into `#row`, whose origin is still that of the row before. */

@@ -45,8 +45,8 @@ function describeQueue(tables: StateTables, queue: QueueState, emit: (line: stri
   const { rows, expiry, origins } = tables;
   emit(`queue ${queue.id} address=${queue.address.id} ${JSON.stringify(queue.definition)}`);
   for (let number = 0; number < volatileLaneOffset; number += 1) {
-    const lane = queue.lane(number);
-    const limit = queue.dispatchLimitOf(number);
+    const lane = queue.lanes.lane(number);
+    const limit = queue.limits.recorded(number);
     if (lane === undefined && limit === 0) continue;
     emit(`  lane ${number} next=${lane?.nextSequence ?? 0} limit=${limit}`);
     if (lane === undefined) continue;

@@ -202,8 +202,8 @@ export class StateRecovery {
  */
 function markHandedOut(tables: StateTables, queue: QueueState): void {
   for (let number = 0; number < volatileLaneOffset; number += 1) {
-    const lane = queue.lane(number);
-    const limit = queue.dispatchLimitOf(number);
+    const lane = queue.lanes.lane(number);
+    const limit = queue.limits.recorded(number);
     if (lane === undefined || limit === 0) continue;
     for (
       let sequence = lane.liveFrom(0);

@@ -205,7 +205,7 @@ export class StateSnapshot {
       this.#sequence = 0;
     }
     while (this.#lane < volatileLaneOffset) {
-      const lane = queue.lane(this.#lane);
+      const lane = queue.lanes.lane(this.#lane);
       if (lane !== undefined && !this.#writeRows(queue, lane)) return;
       this.#lane += 1;
       this.#sequence = 0;
@@ -223,7 +223,7 @@ export class StateSnapshot {
     const head = {
       queueId: queue.id,
       lane: this.#lane,
-      dispatchLimit: queue.dispatchLimitOf(this.#lane),
+      dispatchLimit: queue.limits.recorded(this.#lane),
       end: 0,
       count: 0,
     };

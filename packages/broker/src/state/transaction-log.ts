@@ -5,7 +5,8 @@ import { setKeyAt } from "./key-codec.ts";
 import type { MessagePlan } from "./message-plan.ts";
 import { messageBytes, messageOffsetOf, writeMessage } from "./write-message.ts";
 import { producerIdBytes } from "./producer-marks.ts";
-import { createNewRow, type NewRow, type QueueState } from "./queue-state.ts";
+import { createNewRow, type NewRow } from "./new-row.ts";
+import type { QueueState } from "./queue-state.ts";
 import type { RecordLog } from "./record-log.ts";
 import { recordTypes } from "./records.ts";
 import { laneCountMax } from "./row-key.ts";
@@ -261,7 +262,7 @@ export class TransactionLog {
         run.queue.addRow(run.next, row);
         // It hides all that follow as well.
         if (run.next === run.key) {
-          run.queue.holdLast(message.lane, position, this.#log.commitPosition);
+          run.queue.lanes.holdLast(message.lane, position, this.#log.commitPosition);
         }
         run.next += laneCountMax;
       }

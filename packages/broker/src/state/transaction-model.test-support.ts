@@ -321,7 +321,7 @@ export class TransactionModel {
 
   #serialsOf(model: ModelQueue): number[] {
     const serials: number[] = [];
-    const lane = model.state.lane(4);
+    const lane = model.state.lanes.lane(4);
     if (lane === undefined) return serials;
     for (let next = lane.liveFrom(0); next >= 0; next = lane.liveFrom(next + 1)) {
       serials.push(this.#serialAt(model, next * 32 + 4));
@@ -350,7 +350,7 @@ export class TransactionModel {
   #volatileCount(): number {
     let count = 0;
     for (const model of this.#queues.values()) {
-      const lane = model.state.lane(4);
+      const lane = model.state.lanes.lane(4);
       if (lane === undefined) continue;
       for (let next = lane.liveFrom(0); next >= 0; next = lane.liveFrom(next + 1)) {
         assert.ok(model.state.read(next * 32 + 4, this.#view));

@@ -10,7 +10,8 @@ import {
   targetQueueId,
 } from "./read-message.ts";
 import { producerIdBytes } from "./producer-marks.ts";
-import { createNewRow, type NewRow, type QueueState } from "./queue-state.ts";
+import { createNewRow, type NewRow } from "./new-row.ts";
+import type { QueueState } from "./queue-state.ts";
 import { corrupt, readRecord, recordTypes } from "./records.ts";
 import { laneCountMax, laneOfKey } from "./row-key.ts";
 import type { SnapshotRestorer } from "./snapshot-restorer.ts";
