@@ -198,7 +198,7 @@ function addMetadata(
   const { session } = request;
   const counted = how.isCounted ? request.counted() : 0;
   attempt(request, counted, how.isAnswered, () => {
-    session.session.addMetadata(key, data, how.isUnique);
+    session.session.metadata.add(key, data, how.isUnique);
     if (how.isAnswered) session.answerNull(noCorrelation, counted, 0);
     else session.handled(counted, 0);
   });

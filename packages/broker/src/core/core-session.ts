@@ -315,8 +315,9 @@ export class CoreSession implements SessionSink, Waiting {
     const before = journal.endPosition;
     try {
       // Without a response the client does not wait, and a write is saved when more comes soon.
-      if (individual) this.session.acknowledgeOne(consumerId, messageId, !requiresResponse);
-      else this.session.acknowledge(consumerId, messageId, !requiresResponse);
+      if (individual)
+        this.session.settlement.acknowledgeOne(consumerId, messageId, !requiresResponse);
+      else this.session.settlement.acknowledge(consumerId, messageId, !requiresResponse);
     } catch (error) {
       if (!(error instanceof EverholdError)) throw error;
       if (requiresResponse) this.answerError(error, noCorrelation, countedBytes);

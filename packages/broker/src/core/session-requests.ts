@@ -115,7 +115,7 @@ function expire(request: SessionRequest): void {
   const { consumerId, messageId } = request.read(packets.expired);
   const { journal } = request.session.session.engine;
   const before = journal.endPosition;
-  request.session.session.expire(consumerId, messageId);
+  request.session.session.settlement.expire(consumerId, messageId);
   const position = journal.endPosition === before ? 0 : journal.endPosition;
   request.session.handled(request.counted(), position);
 }
@@ -131,7 +131,7 @@ function settle(request: SessionRequest): void {
     counted,
     asked.requiresResponse,
     () => {
-      session.session.settleExactly(asked.consumerId, asked);
+      session.session.settlement.settleExactly(asked.consumerId, asked);
       const position = journal.endPosition === before ? 0 : journal.endPosition;
       if (asked.requiresResponse) session.answerNull(asked.correlationId, counted, position);
       else session.handled(counted, position);

@@ -1,12 +1,5 @@
 import { assert, EverholdError } from "@everhold/base";
-import {
-  ByteReader,
-  ByteWriter,
-  propertyNames,
-  readMessage,
-  scanMessage,
-  writeMessage,
-} from "@everhold/wire";
+import { scanMessage } from "@everhold/wire";
 
 import { limits } from "../limits.ts";
 import { parseFilter } from "../selector/selector.ts";
@@ -14,9 +7,11 @@ import type { LargeBody } from "../state/large-body.ts";
 import type { SessionSink } from "./client-link.ts";
 import { Consumer } from "./consumer.ts";
 import type { Engine } from "./engine.ts";
-import { settleExactly, type SettleRequest } from "./exact-settlement.ts";
 import type { LiveQueue } from "./live-queue.ts";
+import { withAddress, withoutBridgeId } from "./message-rewrites.ts";
+import { SessionMetadata } from "./session-metadata.ts";
 import { SessionProducers } from "./session-producers.ts";
+import { Settlement } from "./settlement.ts";
 import { Transaction } from "./transaction.ts";
 import type { DeferredWork } from "./waiters.ts";
 import type { Branch } from "./xa/branch.ts";
@@ -58,7 +53,9 @@ export class Session {
   readonly createdMs: number;
   readonly isPreAcknowledged: boolean;
   readonly producers = new SessionProducers();
-  readonly metadata = new Map<string, string>();
+  readonly metadata: SessionMetadata;
+  /** What becomes of what its consumers were handed. */
+  readonly settlement: Settlement;
   /** Where messages without an address go: as the client said, else the first address used. */
   defaultAddress: string | undefined;
   isStarted = false;
@@ -72,8 +69,6 @@ export class Session {
   readonly #autoCommitAcks: boolean;
   readonly #consumers = new Map<number, Consumer>();
   #transaction: Transaction | undefined;
-  /** Keys that consumers which take nothing away acknowledged since the last boundary. */
-  readonly #read = new Map<Consumer, number[]>();
 
   constructor(engine: Engine, sink: SessionSink, options: SessionOptions) {
     this.engine = engine;
@@ -86,6 +81,8 @@ export class Session {
     this.#isXa = options.isXa;
     this.#autoCommitSends = options.autoCommitSends;
     this.#autoCommitAcks = options.autoCommitAcks;
+    this.metadata = new SessionMetadata(this);
+    this.settlement = new Settlement(this);
   }
 
   get consumers(): IterableIterator<Consumer> {
@@ -114,11 +111,11 @@ export class Session {
       const itsView = new DataView(bare.buffer, bare.byteOffset, bare.length);
       scanMessage(itsView, 0, bare.length, router.scan);
       if (!isTransacted) return router.sendBridged(this, id, bare, itsView);
-      this.#currentTransaction().addSend(bare, itsView, 0, bare.length, id);
+      this.currentTransaction().addSend(bare, itsView, 0, bare.length, id);
       return false;
     }
     if (!isTransacted) return this.engine.router.send(this, bytes, view, start, end);
-    this.#currentTransaction().addSend(bytes, view, start, end);
+    this.currentTransaction().addSend(bytes, view, start, end);
     return false;
   }
 
@@ -140,7 +137,7 @@ export class Session {
    */
   afterCommit(work: DeferredWork): void {
     if (!this.#transactsSends) this.sink.afterCommit(work);
-    else this.#currentTransaction().addWork(work);
+    else this.currentTransaction().addWork(work);
   }
 
   /** A message was refused before it was whole. */
@@ -234,58 +231,6 @@ export class Session {
     this.engine.touch(consumer.queue);
   }
 
-  /**
-   * Acknowledges what a consumer was handed up to and including a message. `canWait`: nobody waits for it.
-   * @throws EverholdError EVH_ILLEGAL_STATE for a message that it does not have
-   */
-  acknowledge(consumerId: number, messageId: number, canWait: boolean): void {
-    const consumer = this.#settlingConsumer(consumerId, messageId);
-    if (consumer === undefined) return;
-    const count = consumer.deliveries.countThrough(messageId);
-    if (count === 0) throw this.#refuseSettlement(consumerId, messageId);
-    const keys = this.engine.keyScratch(count);
-    for (let index = 0; index < count; index += 1) keys[index] = consumer.deliveries.shift();
-    consumer.acknowledgedCount += count;
-    if (consumer.readsOnly) return this.#noteRead(consumer, keys.subarray(0, count));
-    this.#settle(consumer.queue, keys, count, canWait);
-  }
-
-  /**
-   * Acknowledges one message. `canWait`: nobody waits for it.
-   * @throws EverholdError EVH_ILLEGAL_STATE for a message that the consumer does not have
-   */
-  acknowledgeOne(consumerId: number, messageId: number, canWait: boolean): void {
-    const consumer = this.#settlingConsumer(consumerId, messageId);
-    if (consumer === undefined) return;
-    const key = consumer.deliveries.remove(messageId);
-    if (key < 0) throw this.#refuseSettlement(consumerId, messageId);
-    const keys = this.engine.keyScratch(1);
-    keys[0] = key;
-    consumer.acknowledgedCount += 1;
-    if (consumer.readsOnly) return this.#noteRead(consumer, keys.subarray(0, 1));
-    this.#settle(consumer.queue, keys, 1, canWait);
-  }
-
-  /**
-   * Settles exactly one delivery, in a transaction as well as outside of one.
-   * @throws EverholdError EVH_ILLEGAL_STATE for a message that it does not have, EVH_REJECTED
-   */
-  settleExactly(consumerId: number, request: SettleRequest): void {
-    const consumer = this.#consumers.get(consumerId);
-    if (consumer?.isBrowser === true || this.isPreAcknowledged) return;
-    settleExactly(this.engine, consumer, request, this.#transactsAcks);
-  }
-
-  /** The client found the message expired. Unknown ones are ignored: nobody waits for an answer. */
-  expire(consumerId: number, messageId: number): void {
-    const consumer = this.#consumers.get(consumerId);
-    const key = consumer?.deliveries.remove(messageId) ?? -1;
-    if (consumer === undefined || key < 0) return;
-    // Where consumers take nothing away, another one may have found it before.
-    if (consumer.readsOnly && !consumer.queue.state.isReady(key)) return;
-    this.engine.expire(consumer.queue, key);
-  }
-
   /** Deliveries may begin. */
   start(): void {
     if (this.isStarted) return;
@@ -310,7 +255,7 @@ export class Session {
       );
     }
     const transaction = this.#transaction;
-    this.#read.clear();
+    this.settlement.keepRead();
     if (transaction === undefined) return;
     this.#transaction = undefined;
     transaction.commit();
@@ -328,141 +273,25 @@ export class Session {
       this.branch.transaction?.fail(new EverholdError("EVH_TRANSACTION_ROLLED_BACK", why));
       this.branch.transaction?.rollback();
     }
-    this.giveBackDeliveries(countsFirstDelivery);
-  }
-
-  /** What consumers that take nothing away have read stays so: the branch that it belongs to is committed. */
-  keepRead(): void {
-    this.#read.clear();
-  }
-
-  /** Gives back what was delivered and not acknowledged. */
-  giveBackDeliveries(countsFirstDelivery: boolean): void {
-    for (const consumer of this.#consumers.values()) {
-      this.engine.large.abort(consumer);
-      let isAttempt = countsFirstDelivery;
-      if (consumer.readsOnly) {
-        this.#recallRead(consumer, isAttempt);
-        continue;
-      }
-      for (let key = consumer.deliveries.shift(); key >= 0; key = consumer.deliveries.shift()) {
-        this.engine.redelivery.giveBack(consumer.queue, key, isAttempt);
-        isAttempt = false;
-      }
-    }
+    this.settlement.giveBackDeliveries(countsFirstDelivery);
   }
 
   /** A request of the open transaction failed: COMMIT will roll back and say why. */
   failTransaction(error: EverholdError): void {
     if (this.branch !== undefined) this.branch.transaction?.fail(error);
-    else if (this.#transactsSends || this.#transactsAcks) this.#currentTransaction().fail(error);
+    else if (this.#transactsSends || this.transactsAcks) this.currentTransaction().fail(error);
   }
 
-  /** Ends the session. After a failure of the connection, what was in flight counts as attempted. */
-  close(isFailure: boolean): void {
-    if (this.isClosed) return;
-    this.isClosed = true;
-    this.isStarted = false;
-    this.#transaction?.rollback();
-    this.#transaction = undefined;
-    this.engine.branches.sessionClosed(this, isFailure);
-    for (const consumer of [...this.#consumers.values()]) this.#endConsumer(consumer, isFailure);
-    for (const [key, value] of this.metadata) this.#releaseMetadata(key, value);
-    this.engine.credits.forget(this);
-  }
-
-  /**
-   * Notes a pair of metadata; `isUnique` that no other session may have it.
-   * @throws EverholdError EVH_DUPLICATE_METADATA, EVH_ILLEGAL_STATE above the limit
-   */
-  addMetadata(key: string, value: string, isUnique: boolean): void {
-    const isNew = !this.metadata.has(key);
-    if (isNew && this.metadata.size >= limits.metadataPerSessionMax) {
-      throw new EverholdError(
-        "EVH_ILLEGAL_STATE",
-        `cannot note "${key}": the session has ${this.metadata.size} entries, which is the limit`,
-      );
-    }
-    const unique = uniqueKey(key, value);
-    const holder = this.engine.uniqueMetadata.get(unique);
-    if (isUnique && holder !== undefined && holder !== this) {
-      throw new EverholdError(
-        "EVH_DUPLICATE_METADATA",
-        `cannot use ${key} "${value}": another session has it`,
-      );
-    }
-    const replaced = this.metadata.get(key);
-    if (replaced !== undefined) this.#releaseMetadata(key, replaced);
-    if (holder === undefined || holder === this) this.engine.uniqueMetadata.set(unique, this);
-    this.metadata.set(key, value);
-    if (key === clientIdKey) this.sink.link.clientId = value;
-  }
-
-  /** Others may have this pair of metadata from now on. */
-  #releaseMetadata(key: string, value: string): void {
-    const { uniqueMetadata } = this.engine;
-    const unique = uniqueKey(key, value);
-    if (uniqueMetadata.get(unique) === this) uniqueMetadata.delete(unique);
-  }
-
-  /** A consumer that takes nothing away is through with some messages, for good once that is committed. */
-  #noteRead(consumer: Consumer, keys: Float64Array): void {
-    if (!this.#transactsAcks) return;
-    const read = this.#read.get(consumer) ?? [];
-    for (const key of keys) read.push(key);
-    this.#read.set(consumer, read);
-    if (read.length > limits.transactionAcksMax) {
-      this.#currentTransaction().fail(
-        new EverholdError("EVH_REJECTED", "the transaction holds too many acknowledgements"),
-      );
-    }
-  }
-
-  /** What such a consumer acknowledged since the last boundary, and what it holds, comes to it again. */
-  #recallRead(consumer: Consumer, isAttempt: boolean): void {
-    const keys = this.#read.get(consumer) ?? [];
-    this.#read.delete(consumer);
-    for (let key = consumer.deliveries.shift(); key >= 0; key = consumer.deliveries.shift()) {
-      keys.push(key);
-    }
-    this.engine.redelivery.recall(consumer, keys, isAttempt);
-  }
-
-  #settle(queue: LiveQueue, keys: Float64Array, count: number, canWait: boolean): void {
-    if (queue.isDeleted) return;
-    if (queue.gate !== undefined) this.engine.touch(queue);
-    if (!this.#transactsAcks) this.engine.state.acknowledge(queue.state, keys, count, canWait);
-    else if (this.branch?.isRolledBack === true) {
-      for (const key of keys.slice(0, count)) this.engine.redelivery.giveBack(queue, key, true);
-    } else this.#currentTransaction().addAcknowledgements(queue, keys, count);
-  }
-
-  /** The consumer whose delivery is settled; `undefined` where settling means nothing. */
-  #settlingConsumer(consumerId: number, messageId: number): Consumer | undefined {
-    const consumer = this.#consumers.get(consumerId);
-    if (consumer === undefined) throw this.#refuseSettlement(consumerId, messageId);
-    return consumer.isBrowser || this.isPreAcknowledged ? undefined : consumer;
-  }
-
-  #refuseSettlement(consumerId: number, messageId: number): EverholdError {
-    const error = new EverholdError(
-      "EVH_ILLEGAL_STATE",
-      `cannot acknowledge the message ${messageId}: the consumer ${consumerId} does not hold it`,
-    );
-    this.failTransaction(error);
-    return error;
-  }
-
-  get #transactsSends(): boolean {
-    return !this.#autoCommitSends && (!this.#isXa || this.branch !== undefined);
-  }
-
-  get #transactsAcks(): boolean {
+  /** Whether what is acknowledged now belongs to a transaction. */
+  get transactsAcks(): boolean {
     return !this.#autoCommitAcks && (!this.#isXa || this.branch !== undefined);
   }
 
-  /** @throws EverholdError EVH_TRANSACTION_ROLLED_BACK when the branch that it worked for is */
-  #currentTransaction(): Transaction {
+  /**
+   * The transaction that is open, or begins now.
+   * @throws EverholdError EVH_TRANSACTION_ROLLED_BACK when the branch that it worked for is
+   */
+  currentTransaction(): Transaction {
     const { branch } = this;
     if (branch?.isRolledBack === true) {
       throw new EverholdError(
@@ -475,6 +304,23 @@ export class Session {
     return this.#transaction;
   }
 
+  /** Ends the session. After a failure of the connection, what was in flight counts as attempted. */
+  close(isFailure: boolean): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.isStarted = false;
+    this.#transaction?.rollback();
+    this.#transaction = undefined;
+    this.engine.branches.sessionClosed(this, isFailure);
+    for (const consumer of [...this.#consumers.values()]) this.#endConsumer(consumer, isFailure);
+    this.metadata.release();
+    this.engine.credits.forget(this);
+  }
+
+  get #transactsSends(): boolean {
+    return !this.#autoCommitSends && (!this.#isXa || this.branch !== undefined);
+  }
+
   #endConsumer(consumer: Consumer, isFailure: boolean): void {
     assert(!consumer.isClosed, "a consumer is closed once");
     consumer.isClosed = true;
@@ -483,7 +329,7 @@ export class Session {
     const { queue } = consumer;
     queue.removeConsumer(consumer);
     this.engine.notifications.consumerChanged("CONSUMER_CLOSED", consumer);
-    this.#read.delete(consumer);
+    this.settlement.forget(consumer);
     for (let key = consumer.deliveries.shift(); key >= 0; key = consumer.deliveries.shift()) {
       if (!consumer.readsOnly) this.engine.redelivery.giveBack(queue, key, isFailure);
     }
@@ -495,29 +341,4 @@ export class Session {
     if (isLast && queue.state.definition.purgeOnNoConsumers) this.engine.redelivery.purge(queue);
     this.engine.touch(queue);
   }
-}
-
-/** What JMS clients say their client id under. Source: Artemis, `ClientSession`. */
-const clientIdKey = "jms-client-id";
-
-function uniqueKey(key: string, value: string): string {
-  return `${key.length}:${key}${value}`;
-}
-
-/** The message `MSG` at `bytes[start … end)` with an address. */
-function withAddress(bytes: Uint8Array, start: number, end: number, address: string): Uint8Array {
-  const message = readMessage(new ByteReader(bytes.subarray(start, end)));
-  const writer = new ByteWriter(end - start + 64);
-  writeMessage(writer, { ...message, address });
-  return writer.written();
-}
-
-/** The id is of this way between two brokers only: who passes the message on must not repeat it. */
-function withoutBridgeId(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  const message = readMessage(new ByteReader(bytes.subarray(start, end)));
-  const properties = new Map(message.properties);
-  properties.delete(propertyNames.bridgeDuplicateId);
-  const writer = new ByteWriter(end - start);
-  writeMessage(writer, { ...message, properties });
-  return writer.written();
 }

@@ -115,7 +115,7 @@ function sessionRows(broker: ManagedBroker, connection?: string): ManagementValu
       creationTime: session.createdMs,
       consumerCount: [...session.consumers].length,
       ...(session.user === null ? {} : { validatedUser: session.user, principal: session.user }),
-      metadata: Object.fromEntries(session.metadata),
+      metadata: session.metadata.all(),
     };
   });
 }

@@ -25,7 +25,7 @@ export const sessionColumns: readonly Column<Session>[] = [
   { name: "connectionID", value: (session) => session.sink.link.id },
   { name: "clientID", value: (session) => session.sink.link.clientId },
   { name: "remoteAddress", value: (session) => session.sink.link.peer },
-  { name: "metadata", value: (session) => JSON.stringify(Object.fromEntries(session.metadata)) },
+  { name: "metadata", value: (session) => JSON.stringify(session.metadata.all()) },
 ];
 
 /** A consumer in a listing. Names as in Artemis, `ConsumerField`. */

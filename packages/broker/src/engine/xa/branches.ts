@@ -156,7 +156,7 @@ export class Branches {
     }
     branch.isPrepared = true;
     branch.deadlineMs = Number.POSITIVE_INFINITY;
-    branch.lastWorker?.keepRead();
+    branch.lastWorker?.settlement.keepRead();
     this.#setWorker(branch, undefined);
     return xaOk;
   }
@@ -170,7 +170,7 @@ export class Branches {
       const state = isOnePhase ? "prepared" : "not prepared";
       return refusal("protocol", `cannot commit the branch: it is ${state}`);
     }
-    branch.lastWorker?.keepRead();
+    branch.lastWorker?.settlement.keepRead();
     if (branch.isPrepared) return this.#commitPrepared(branch, false);
     this.#remove(branch);
     try {
@@ -187,7 +187,7 @@ export class Branches {
     const refused = this.#checkIdle(session, branch, xid, "roll back");
     if (refused !== undefined) return refused;
     // Its client has dropped what it was handed and has not acknowledged.
-    session.giveBackDeliveries(false);
+    session.settlement.giveBackDeliveries(false);
     if (branch === undefined) return this.#repeated(xid, false, false) ?? unknown("roll back");
     this.#drop(branch);
     return xaOk;
