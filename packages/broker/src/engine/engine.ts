@@ -196,6 +196,22 @@ export class Engine implements JournalListener {
     if (this.#isHalted) return;
     this.notifications.send();
     this.retention.enforce(false);
+    do {
+      this.#pumpTouched();
+      // What goes may have held others back.
+      this.retention.enforce(true);
+    } while (this.#touched.length > 0);
+    for (const queue of this.#grown) {
+      queue.hasNewRows = false;
+      this.#dispatcher.prepare(queue);
+    }
+    this.#grown.length = 0;
+    this.credits.grantIfRelieved();
+    this.scheduler.arm();
+    this.#nowMs = 0;
+  }
+
+  #pumpTouched(): void {
     while (this.#touched.length > 0) {
       const pumping = this.#touched;
       this.#touched = this.#pumping;
@@ -207,15 +223,6 @@ export class Engine implements JournalListener {
       pumping.length = 0;
       this.notifications.send();
     }
-    this.retention.enforce(true);
-    for (const queue of this.#grown) {
-      queue.hasNewRows = false;
-      this.#dispatcher.prepare(queue);
-    }
-    this.#grown.length = 0;
-    this.credits.grantIfRelieved();
-    this.scheduler.arm();
-    this.#nowMs = 0;
   }
 
   /** Answers who waited, hands out what became visible, lets producers go on. */

@@ -98,3 +98,27 @@ test("a queue that waits for a message goes on when its client finds that expire
   client.send(packets.expired, 10, { consumerId: 0, messageId });
   assert.deepEqual(await client.texts(), ["2"]);
 });
+
+test("what waits for a message that comes again later goes on when a newer one takes its place", async () => {
+  for (const durable of [true, false]) {
+    const { world } = await startBroker({
+      addressSettings: { "#": { redeliveryDelay: 100_000, redeliveryMode: "blocking" } },
+    });
+    const client = await TestClient.open(world, { autoCommitAcks: false });
+    await client.createQueue({ lastValueKey: "k" });
+    const sender = await TestClient.open(world);
+    const publish = async (text: string, value: string): Promise<void> => {
+      await sender.publish("q", text, { durable, properties: { k: { type: "string", value } } });
+    };
+    await publish("1", "one");
+    await publish("2", "two");
+    await client.consume("q", { credits: 1 });
+    client.acknowledge((await client.delivery()).messageId, 0, false);
+    client.send(packets.rollback, 10, { considerLastMessageAsDelivered: false });
+    await client.expect(packets.nullResponse);
+    client.send(packets.flowToken, 10, { consumerId: 0, credits: -1 });
+    assert.deepEqual(await client.texts(), []);
+    await publish("3", "one");
+    assert.deepEqual(await client.texts(), ["2", "3"]);
+  }
+});
