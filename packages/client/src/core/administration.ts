@@ -7,7 +7,7 @@ import {
   type ByteReader,
   type PacketOf,
 } from "@everhold/wire";
-import { readQueueDescription } from "../receive/intake.ts";
+import { readQueueDescription } from "./queue-description.ts";
 import type { Routing, SendTarget } from "../message/send-options.ts";
 import { readNull, type Channel } from "./channel.ts";
 import { kindAttributes, type QueueKind } from "./queue-kind.ts";

@@ -1,76 +1,26 @@
-import { ConnectionError, EverholdError, ProtocolError } from "@everhold/base";
-import type { WallClock } from "@everhold/env";
-import {
-  decodePacket,
-  FlowTokenFrame,
-  i64At,
-  packets,
-  writeFlowToken,
-  type ByteReader,
-  type PacketOf,
-  type ReceiveFrame,
-} from "@everhold/wire";
+import { packets, type ReceiveFrame } from "@everhold/wire";
 import type { Channel } from "../core/channel.ts";
+import { readQueueDescription } from "../core/queue-description.ts";
 import { Deque } from "../deque.ts";
 import { limits } from "../limits.ts";
-import { bodyLengthOffset } from "../message/layout.ts";
-import type { Prefetch } from "../options.ts";
+import { messageIdAt } from "../message/layout.ts";
+import { CatchUp } from "./catch-up.ts";
 import { ConsumerCredit } from "./consumer-credit.ts";
-import { ForcedDeliveries } from "./forced-deliveries.ts";
+import { sendFlowToken } from "./flow-token.ts";
+import { FullNotice } from "./full-notice.ts";
 import { IncomingBody } from "./incoming-body.ts";
+import type { IntakeHost, IntakeSettings, Taker } from "./intake-settings.ts";
+import { LargeArrival } from "./large-arrival.ts";
+import { MessageBuffer } from "./message-buffer.ts";
 import { ReceivedMessage } from "./received-message.ts";
-import type { SettlementHost } from "./settlement-host.ts";
 import { Settlement } from "./settlement.ts";
-
-/** What an intake consumes, and how. */
-export interface IntakeSettings {
-  readonly consumerId: number;
-  readonly queue: string;
-  readonly filter: string | null;
-  readonly browse: boolean;
-  readonly priority: number;
-  /** `undefined`: the window that the broker advises, else 1 MiB. */
-  readonly prefetch: Prefetch | undefined;
-  /** Whether deliveries must be settled: not when browsing, nor with `pre`. */
-  readonly settles: boolean;
-  /** Whether acknowledgements belong to a transaction. */
-  readonly transacted: boolean;
-  /** Bytes of a large body above which its message is handed out before the body has come. */
-  readonly streamAboveBytes: number;
-}
-
-/** What an intake needs of its session. */
-export interface IntakeHost extends Pick<
-  SettlementHost,
-  | "deadLetter"
-  | "delay"
-  | "settlesExactly"
-  | "hasOwnDeadLetters"
-  | "reply"
-  | "onWork"
-  | "onError"
-  | "compression"
-> {
-  readonly wallClock: WallClock;
-  /** Makes sure that the queue exists. @throws EverholdError the broker's refusal */
-  readonly prepare: (channel: Channel) => Promise<void>;
-}
-
-/** Somebody who waits for a message. */
-export interface Taker {
-  onMessage(message: ReceivedMessage): void;
-  /** No more will come; `error` when that is not what the application asked for. */
-  onEnd(error: unknown): void;
-}
 
 const defaultWindowBytes = 1024 * 1024;
 
-/** One holder for all: frames are written one after the other. */
-const flowToken = new FlowTokenFrame();
-
 /**
  * One consumer on the broker, over all its lives: what it was delivered and nobody has taken, who waits
- * for it, and the credit for more. What is taken is the {@link Settlement}'s.
+ * for it, and the credit for more. What is taken is the {@link Settlement}'s, what comes in parts the
+ * {@link LargeArrival}'s.
  *
  *     detached ──attach()──> attached ──connection lost──> detached … ──end()──> ended
  */
@@ -78,29 +28,18 @@ export class Intake {
   readonly settings: IntakeSettings;
   readonly settlement: Settlement;
   readonly #host: IntakeHost;
-  readonly #buffer = new Deque<ReceivedMessage>();
+  readonly #buffer = new MessageBuffer();
   readonly #takers = new Deque<Taker>();
   readonly #credit: ConsumerCredit;
-  readonly #forced: ForcedDeliveries;
+  readonly #large: LargeArrival;
+  readonly #catchUp: CatchUp;
+  readonly #fullNotice: FullNotice;
   #channel: Channel | undefined;
   /** Messages of this life that repeat none of an earlier one. */
   #freshCount = 0;
-  #bufferedBytes = 0;
-  /** Bytes of the parts that have come of a large message which is not whole yet. */
-  #partBytes = 0;
-  /** The message that they are of. */
-  #partMessageId = 0;
-  /** The message whose body is coming, part by part; `undefined` in it where a held one comes again. */
-  #streaming: { readonly message: ReceivedMessage | undefined } | undefined;
-  /** What to do once it is whole. */
-  readonly #wholeWaiters: (() => void)[] = [];
-  /** Whether a large message has come since the last marker. */
-  #followsLarge = false;
   #paused = false;
   /** What was granted to nobody who waits is being taken back. */
   #withdrawing = false;
-  /** Whether the application was told that it holds as many messages as it may. */
-  #toldFull = false;
   #ended = false;
   #endError: unknown;
 
@@ -108,7 +47,9 @@ export class Intake {
     this.settings = settings;
     this.#host = host;
     this.#credit = new ConsumerCredit(settings.prefetch ?? { bytes: defaultWindowBytes });
-    this.#forced = new ForcedDeliveries(settings.consumerId);
+    this.#large = new LargeArrival(settings.queue);
+    this.#catchUp = new CatchUp(settings, this.#large);
+    this.#fullNotice = new FullNotice(settings.queue, host.onError);
     this.settlement = new Settlement({
       consumerId: settings.consumerId,
       queue: settings.queue,
@@ -122,11 +63,11 @@ export class Intake {
       onError: host.onError,
       compression: host.compression,
       onRoom: () => {
-        this.#dropUnwantedBody();
+        this.#large.dropUnwanted();
         this.#replenish();
       },
       onReturned: (count) => this.#dropBuffer(count),
-      partlyCome: () => (this.#partBytes > 0 ? this.#partMessageId : undefined),
+      partlyCome: () => this.#large.partlyCome,
       onResumed: () => this.#resume(),
     });
   }
@@ -179,6 +120,7 @@ export class Intake {
     );
     if (this.#ended) return;
     this.#channel = channel;
+    this.#catchUp.attach(channel);
     this.#freshCount = 0;
     this.settlement.attach(channel);
     const advised = description.defaultConsumerWindowSize ?? defaultWindowBytes;
@@ -195,27 +137,15 @@ export class Intake {
   /** The connection is gone: the broker takes everything back. */
   detach(): void {
     this.#channel = undefined;
-    this.#loseStreaming(brokenBodyError(this.queue));
+    this.#large.breakOff();
     this.#dropBuffer();
     this.settlement.detach();
-    this.#forced.clear();
+    this.#catchUp.detach();
   }
 
   /** A broker that does not answer must not be waited for without end. */
   onHeartbeat(nowMs: number): void {
-    const channel = this.#channel;
-    if (channel === undefined) return;
-    const { callTimeoutMs } = channel.transport.settings;
-    // The answer waits behind a large message, which comes as fast as it is read.
-    if (this.#isMidLarge) return;
-    if (nowMs - this.#forced.oldestAskedMs <= callTimeoutMs) return;
-    channel.transport.fail(
-      new ConnectionError(
-        "EVH_CONNECTION_TIMEOUT",
-        `Cannot ask whether ${this.queue} has more: the broker did not answer within ` +
-          `${callTimeoutMs} ms`,
-      ),
-    );
+    this.#catchUp.onHeartbeat(nowMs);
   }
 
   /** The next message, if one is here and may be handed out. */
@@ -224,7 +154,6 @@ export class Intake {
     for (;;) {
       const message = this.#buffer.shift();
       if (message === undefined) return undefined;
-      this.#bufferedBytes -= message.frameBytes;
       if (this.#dropExpired(message)) continue;
       if (this.settings.settles) this.settlement.onTaken(message);
       else message.state = "settled";
@@ -254,9 +183,8 @@ export class Intake {
    * any more.
    */
   caughtUp(): Promise<void> {
-    const channel = this.#channel;
-    if (channel === undefined || this.#ended) return Promise.resolve();
-    return new Promise((resolve) => this.#ask(channel, resolve));
+    if (this.#channel === undefined || this.#ended) return Promise.resolve();
+    return new Promise((resolve) => this.#catchUp.ask(resolve));
   }
 
   /**
@@ -293,24 +221,21 @@ export class Intake {
 
   /** A message of this consumer arrived. */
   onMessage(frame: ReceiveFrame, bytes: Uint8Array, view: DataView, frameBytes: number): void {
-    if (this.#forced.take(frame, view)) return;
+    if (this.#catchUp.take(frame, view)) return;
     this.#credit.spend(frameBytes);
     // The parts of a large message have been paid for as they came; while it waits it fills the window.
-    const heldBytes = frameBytes + this.#partBytes;
-    this.#followsLarge ||= this.#partBytes > 0;
-    this.#partBytes = 0;
+    const heldBytes = frameBytes + this.#large.join();
     const messageId = messageIdAt(view, frame.messageStart, frame.messageEnd);
     if (!this.settlement.takeRedelivered(messageId, frame, bytes)) {
       this.#add(this.#newMessage(messageId, frame, bytes, heldBytes));
     }
-    this.#onWhole();
+    this.#large.tellWhole();
     this.#replenish();
   }
 
   /** A part of a large message that is not its last took credit. */
-  onPart(frameBytes: number, messageId = this.#partMessageId): void {
-    this.#partMessageId = messageId;
-    this.#partBytes += frameBytes;
+  onPart(frameBytes: number, messageId?: number): void {
+    this.#large.addPart(frameBytes, messageId);
     this.#credit.spend(frameBytes);
     this.#payPart(frameBytes);
     this.#replenish();
@@ -325,17 +250,15 @@ export class Intake {
     size: number,
   ): void {
     this.#credit.spend(frameBytes);
-    // The broker began anew: whatever it had begun before was given back.
-    this.#loseStreaming(brokenBodyError(this.queue));
-    this.#followsLarge = true;
+    this.#large.beginStream();
     const messageId = messageIdAt(view, frame.messageStart, frame.messageEnd);
     if (this.settlement.takeRedelivered(messageId, frame, bytes)) {
-      this.#streaming = { message: undefined };
+      this.#large.stream(undefined);
     } else {
       const body = new IncomingBody(size, () => this.#replenish());
       // Before it is handed out: whoever gets it may ask for the next one at once.
       const message = this.#newMessage(messageId, frame, bytes, frameBytes, body);
-      this.#streaming = { message };
+      this.#large.stream(message);
       this.#add(message);
     }
     this.#payPart(frameBytes);
@@ -345,66 +268,16 @@ export class Intake {
   /** A part of that body. */
   onStreamPart(part: Uint8Array, isLast: boolean, frameBytes: number): void {
     this.#credit.spend(frameBytes);
-    const body = this.#streaming?.message?.incoming;
-    if (isLast) this.#streaming = undefined;
-    else this.#payPart(frameBytes);
-    body?.push(part, isLast);
-    if (isLast) this.#onWhole();
+    if (!isLast) this.#payPart(frameBytes);
+    this.#large.pushPart(part, isLast);
     this.#replenish();
-  }
-
-  get #isMidLarge(): boolean {
-    return this.#partBytes > 0 || this.#streaming !== undefined;
-  }
-
-  /** Whether a body is coming that the application has not finished reading. */
-  get #awaitsReader(): boolean {
-    return this.#streaming?.message?.incoming?.isOver === false;
   }
 
   /** What was granted may have been taken back before the rest of a large message: it needs credit. */
   #payPart(frameBytes: number): void {
     if (this.#withdrawing && this.#channel !== undefined) {
-      this.#sendToken(this.#channel, frameBytes + 1);
+      sendFlowToken(this.#channel, this.settings.consumerId, frameBytes + 1);
     }
-  }
-
-  /** A message that was settled unread keeps no others waiting. */
-  #dropUnwantedBody(): void {
-    const message = this.#streaming?.message;
-    if (message === undefined || isOpen(message)) return;
-    const { incoming, state } = message;
-    // What went back is read by nobody any more; what still comes of it is dropped.
-    if (state === "released" || state === "lost") incoming?.fail(returnedBodyError(this.queue));
-    else if (incoming?.isTaken === false) incoming.discard();
-  }
-
-  /** The rest of the body does not come on this life: half a message is none. */
-  #loseStreaming(error: EverholdError): void {
-    const message = this.#streaming?.message;
-    this.#streaming = undefined;
-    if (message?.incoming === undefined || message.incoming.isWhole) return;
-    message.incoming.fail(error);
-    // An acknowledgement that is under way is for the whole of it, read or not.
-    if (isOpen(message)) message.state = "lost";
-  }
-
-  /** Calls `done` when everything that could be delivered has been, or when nobody can tell any more. */
-  #ask(channel: Channel, done: () => void): void {
-    // Nothing comes before its reader is done, and that may be the one who asks.
-    if (this.#awaitsReader) return done();
-    this.#forced.ask(channel, () => {
-      // The marker may overtake the rest of a large message that began before it, and, when it was asked
-      // for as one ended, what follows that one. Source: Artemis, `ServerConsumerImpl.promptDelivery`.
-      if (this.#isMidLarge) return void this.#wholeWaiters.push(done);
-      if (!this.#followsLarge || this.#channel !== channel) return done();
-      this.#followsLarge = false;
-      this.#ask(channel, done);
-    });
-  }
-
-  #onWhole(): void {
-    for (const done of this.#wholeWaiters.splice(0)) done();
   }
 
   #newMessage(
@@ -428,7 +301,6 @@ export class Intake {
     this.#freshCount += 1;
     if (this.settings.settles) this.settlement.onDelivered(message);
     this.#buffer.push(message);
-    this.#bufferedBytes += message.frameBytes;
     this.#feed();
   }
 
@@ -441,7 +313,7 @@ export class Intake {
   }
 
   #resume(): void {
-    this.#dropUnwantedBody();
+    this.#large.dropUnwanted();
     this.#replenish();
     this.#feed();
   }
@@ -451,7 +323,7 @@ export class Intake {
     const channel = this.#channel;
     if (channel === undefined) return;
     const { granted, spent } = this.#credit;
-    this.#ask(channel, () => {
+    this.#catchUp.ask(() => {
       if (this.#channel !== channel) return;
       // The broker may have run out of credit before it came to the held ones, which are the first in
       // the queue. It has not if credit was left, or if messages came that stand behind them.
@@ -467,10 +339,10 @@ export class Intake {
   /** Takes back what the broker may still deliver; the marker is behind all that it had delivered. */
   #withdraw(done: () => void): void {
     const channel = this.#channel;
-    if (channel === undefined || !this.#credit.isOpen || this.#awaitsReader) return done();
+    if (channel === undefined || !this.#credit.isOpen || this.#large.awaitsReader) return done();
     this.#withdrawing = true;
-    this.#sendToken(channel, 0);
-    this.#ask(channel, () => {
+    sendFlowToken(channel, this.settings.consumerId, 0);
+    this.#catchUp.ask(() => {
       if (this.#channel === channel) {
         this.#withdrawing = false;
         this.#credit.withdraw();
@@ -492,17 +364,9 @@ export class Intake {
   }
 
   /** Forgets what nobody has taken, or the last `count` of it. */
-  #dropBuffer(count = this.#buffer.length): void {
-    const kept = this.#buffer.drain();
-    kept.splice(kept.length - count, count);
-    this.#bufferedBytes = 0;
-    for (const message of kept) {
-      this.#buffer.push(message);
-      this.#bufferedBytes += message.frameBytes;
-    }
-    this.#partBytes = 0;
-    this.#loseStreaming(returnedBodyError(this.queue));
-    this.#onWhole();
+  #dropBuffer(count?: number): void {
+    this.#buffer.drop(count);
+    this.#large.giveBack();
   }
 
   #replenish(): void {
@@ -510,80 +374,17 @@ export class Intake {
     if (channel === undefined || this.#withdrawing) return;
     const { takenCount, heldCount } = this.settlement;
     const messageCount = this.#buffer.length + takenCount;
-    const unreadBytes = this.#streaming?.message?.incoming?.unreadBytes ?? 0;
-    this.#tellIfFull(messageCount);
+    const { unreadBytes } = this.#large;
+    this.#fullNotice.update(messageCount, this.#credit.messagesMax);
     const credits = this.#credit.due({
       messageCount,
-      bufferedBytes: this.#bufferedBytes + unreadBytes,
+      bufferedBytes: this.#buffer.bytes + unreadBytes,
       // What nobody reads does not go on; what is put together does, whatever else is held.
-      isMidMessage: this.#isMidLarge && unreadBytes < limits.unreadBytesMax,
+      isMidMessage: this.#large.isComing && unreadBytes < limits.unreadBytesMax,
       // Those in hand are recognised only when they come again.
       takerCount: Math.max(this.#takers.length, heldCount > 0 ? 1 : 0) - this.#buffer.length,
     });
     if (credits === 0) return;
-    this.#sendToken(channel, credits);
+    sendFlowToken(channel, this.settings.consumerId, credits);
   }
-
-  /** Where the application said nothing of how many messages it may hold, it may wonder why none come. */
-  #tellIfFull(messageCount: number): void {
-    const isFull = messageCount >= limits.heldMessageCountMax;
-    const isStuck = isFull && this.#credit.messagesMax === limits.heldMessageCountMax;
-    if (isStuck && !this.#toldFull) {
-      this.#host.onError(
-        new EverholdError(
-          "EVH_OVERLOADED",
-          `Cannot receive more from ${this.queue}: found ${messageCount} messages that are not ` +
-            `settled, at most ${limits.heldMessageCountMax} are held; settle some, or set prefetch.messages`,
-        ),
-      );
-    }
-    this.#toldFull = isStuck;
-  }
-
-  #sendToken(channel: Channel, credits: number): void {
-    flowToken.channelId = channel.id;
-    flowToken.consumerId = this.settings.consumerId;
-    flowToken.credits = credits;
-    writeFlowToken(channel.transport.output(), flowToken);
-  }
-}
-
-/** Reads the answer to CREATECONSUMER and to QUEUEQUERY; `undefined` for other packets. */
-export function readQueueDescription(
-  id: number,
-  reader: ByteReader,
-  version: number,
-): PacketOf<typeof packets.queueQueryResponseV3> | undefined {
-  if (id !== packets.queueQueryResponseV3.id) return undefined;
-  return decodePacket(packets.queueQueryResponseV3, reader, version);
-}
-
-/** Whether the application may still settle it, and so has to have all of it. */
-function isOpen({ state }: ReceivedMessage): boolean {
-  return state === "buffered" || state === "taken" || state === "rejecting";
-}
-
-function brokenBodyError(queue: string): EverholdError {
-  return new ConnectionError(
-    "EVH_UNBLOCKED",
-    `Cannot read on: the connection broke before the body had come; the message from ${queue} comes again`,
-  );
-}
-
-function returnedBodyError(queue: string): EverholdError {
-  return new EverholdError(
-    "EVH_ILLEGAL_STATE",
-    `Cannot read on: the message went back to ${queue} before its body had come`,
-  );
-}
-
-function messageIdAt(view: DataView, start: number, end: number): number {
-  const offset = end - start < 4 ? -1 : start + 4 + view.getInt32(start) - bodyLengthOffset;
-  if (offset < start + 4 || offset + 8 > end) {
-    throw new ProtocolError(
-      "EVH_PROTOCOL",
-      `Cannot read a message: found a body that does not fit its ${end - start} bytes`,
-    );
-  }
-  return i64At(view, offset);
 }

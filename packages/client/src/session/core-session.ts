@@ -7,7 +7,8 @@ import { Channel, readNull, type ChannelListener } from "../core/channel.ts";
 import type { SessionCreation, SessionFlavour } from "../core/session-creation.ts";
 import type { Transport } from "../core/transport.ts";
 import { randomUuid } from "../message/user-ids.ts";
-import { Intake, type IntakeHost, type IntakeSettings } from "../receive/intake.ts";
+import type { IntakeHost, IntakeSettings } from "../receive/intake-settings.ts";
+import { Intake } from "../receive/intake.ts";
 import { Outbox } from "../send/outbox.ts";
 import { TransactionState } from "./transaction-state.ts";
 
