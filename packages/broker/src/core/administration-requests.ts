@@ -1,7 +1,7 @@
 import { EverholdError } from "@everhold/base";
 import { noCorrelation, packets, type PacketOf } from "@everhold/wire";
 
-import { splitName } from "../engine/catalog.ts";
+import { splitName } from "../engine/names.ts";
 import type { QueueDefinition } from "../state/queue-definition.ts";
 import type { CoreSession } from "./core-session.ts";
 import {

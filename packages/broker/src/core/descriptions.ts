@@ -8,7 +8,7 @@ import {
 } from "@everhold/wire";
 
 import { managementAddress, notificationsAddress } from "../engine/broker-addresses.ts";
-import { splitName } from "../engine/catalog.ts";
+import { splitName } from "../engine/names.ts";
 import type { Engine } from "../engine/engine.ts";
 import { unsaidQueue, withQueueDefaults } from "../settings/queue-defaults.ts";
 import type { AddressSettings } from "../settings/setting-table.ts";

@@ -1,7 +1,7 @@
 import { EverholdError } from "@everhold/base";
 import { ByteReader, frameHeaderBytes, noCorrelation, packetIdAt, packets } from "@everhold/wire";
 
-import { splitName } from "../engine/catalog.ts";
+import { splitName } from "../engine/names.ts";
 import {
   answerQueueDescription,
   handleAdministrationRequest,

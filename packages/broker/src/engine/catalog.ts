@@ -12,25 +12,12 @@ import {
 } from "../state/queue-definition.ts";
 import type { QueueState } from "../state/queue-state.ts";
 import type { RouteTarget } from "./address-cache.ts";
-import { isName } from "./broker-addresses.ts";
+import { AutomaticDeletion } from "./automatic-deletion.ts";
 import type { ClientLink } from "./client-link.ts";
 import type { Engine } from "./engine.ts";
 import { LiveAddress, LiveQueue } from "./live-queue.ts";
+import { checkName, splitName, type QualifiedName } from "./names.ts";
 import { WildcardAddresses } from "./wildcard-addresses.ts";
-
-/** A name taken apart: `address::queue` names both, anything else serves as either. */
-export interface QualifiedName {
-  readonly address: string;
-  readonly queue: string;
-  readonly isQualified: boolean;
-}
-
-/** Takes a possibly fully qualified name (`address::queue`) apart. */
-export function splitName(name: string): QualifiedName {
-  const colons = name.indexOf("::");
-  if (colons < 0) return { address: name, queue: name, isQualified: false };
-  return { address: name.slice(0, colons), queue: name.slice(colons + 2), isQualified: true };
-}
 
 /** The addresses and queues that exist, by name, and everything that makes or deletes one. */
 export class Catalog {
@@ -39,13 +26,13 @@ export class Catalog {
   readonly #queues = new Map<string, LiveQueue>();
   /** Those that stand for others. */
   readonly wildcards = new WildcardAddresses<LiveAddress>();
-  /** Addresses that have lost their last queue, and go in a while. */
-  readonly #leaving = new Set<LiveAddress>();
+  readonly #deletion: AutomaticDeletion;
   /** Behind the newest record about addresses and queues: answers about them wait for it. */
   #newestPosition = 0;
 
   constructor(engine: Engine) {
     this.#engine = engine;
+    this.#deletion = new AutomaticDeletion(engine);
   }
 
   /** Takes over what recovery found. Call once, before anything else. */
@@ -66,7 +53,7 @@ export class Catalog {
     for (const address of this.#addresses.values()) {
       // How long it has been empty is not known.
       const isWaiting = address.state.autoCreated && address.settings.autoDeleteAddressesDelay > 0;
-      if (isWaiting && address.state.queues.length === 0) this.#leave(address);
+      if (isWaiting && address.state.queues.length === 0) this.#deletion.addressEmptied(address);
     }
   }
 
@@ -241,63 +228,18 @@ export class Catalog {
     if (!mayGo || address.state.queues.length > 0) return;
     if (!address.state.isStored || address.settings.autoDeleteAddressesDelay === 0) {
       this.deleteAddress(address);
-    } else this.#leave(address);
+    } else this.#deletion.addressEmptied(address);
   }
 
   /** Deletes what is unused and may go by itself. Called every now and then. */
   deleteUnused(): void {
-    for (const queue of [...this.#queues.values()]) this.#deleteIfUnused(queue);
-    const nowMs = this.#engine.nowMs();
-    for (const address of this.#leaving) {
-      const { autoDeleteAddresses, autoDeleteAddressesDelay } = address.settings;
-      const isEmpty = !address.isDeleted && address.state.queues.length === 0;
-      if (!isEmpty || !address.state.autoCreated || !autoDeleteAddresses) {
-        this.#leaving.delete(address);
-      } else if (address.emptySinceMs > nowMs) address.emptySinceMs = nowMs;
-      else if (nowMs - address.emptySinceMs >= autoDeleteAddressesDelay) {
-        this.deleteAddress(address);
-      }
-    }
-  }
-
-  /**
-   * Deletes a queue that was made automatically, has been consumed from, and was found empty and without
-   * consumers twice in a row, as long apart as it says; so a consumer that comes back soon finds it again. It may
-   * say that it need not be empty. Source: Artemis, `QueueManagerImpl`, `auto-delete-queues`.
-   */
-  #deleteIfUnused(queue: LiveQueue): void {
-    if (!this.mayDeleteAutomatically(queue) || !queue.wasConsumed) return;
-    const { messageCount, pendingCount } = queue.state;
-    const { autoDeleteDelay, autoDeleteMessageCount } = queue.state.definition;
-    const countMax = autoDeleteMessageCount ?? 0;
-    const isHeld = messageCount > countMax && countMax !== -1;
-    if (queue.consumers.length > 0 || isHeld || pendingCount > 0) {
-      queue.unusedSinceMs = undefined;
-      return;
-    }
-    const nowMs = this.#engine.nowMs();
-    // The clock may have been set back.
-    if (queue.unusedSinceMs === undefined || queue.unusedSinceMs > nowMs) {
-      queue.unusedSinceMs = nowMs;
-    } else if (nowMs - queue.unusedSinceMs >= (autoDeleteDelay ?? 0)) this.deleteQueue(queue);
-  }
-
-  #leave(address: LiveAddress): void {
-    address.emptySinceMs = this.#engine.nowMs();
-    this.#leaving.add(address);
-  }
-
-  /** Whether the queue is one that goes when nobody needs it. */
-  mayDeleteAutomatically(queue: LiveQueue): boolean {
-    const { autoCreated, autoDelete, temporary } = queue.state.definition;
-    const { autoDeleteQueues } = queue.address.settings;
-    return (autoDelete ?? (autoCreated && autoDeleteQueues)) && !temporary;
+    this.#deletion.deleteUnused();
   }
 
   /** Deletes an address that has no queues. */
   deleteAddress(address: LiveAddress): void {
     address.isDeleted = true;
-    this.#leaving.delete(address);
+    this.#deletion.addressDeleted(address);
     this.#addresses.delete(address.name);
     this.wildcards.remove(address);
     this.#engine.state.deleteAddress(address.state);
@@ -341,38 +283,6 @@ export class Catalog {
     return { address, queue: undefined };
   }
 
-  /**
-   * Makes a queue at a dead-letter or expiry address: one for everything, named after the address, or one
-   * that is named and takes what its filter selects.
-   * @throws EverholdError as {@link createQueue}
-   */
-  createSink(address: string, own?: { readonly name: string; readonly filter: string }): LiveQueue {
-    const settings = this.settingsOf(address);
-    const type = own === undefined ? "anycast" : "multicast";
-    const name = own?.name ?? this.#freeName(address);
-    const unsaid = unsaidQueue({ queue: name, address }, type, settings);
-    const isOwn = own !== undefined;
-    const queue = this.createQueue(
-      {
-        ...unsaid,
-        filter: own?.filter ?? null,
-        autoCreated: isOwn,
-        // Whatever holds elsewhere: what comes here is to be found here.
-        purgeOnNoConsumers: false,
-      },
-      undefined,
-    );
-    queue.mayHoldMoved = true;
-    return queue;
-  }
-
-  /** The name, or where a queue has it, the first one with a number that none has. */
-  #freeName(name: string): string {
-    let free = name;
-    for (let number = 2; this.#queues.has(free); number += 1) free = `${name}.${number}`;
-    return free;
-  }
-
   #autoCreateQueue(name: QualifiedName, type: RoutingType): LiveQueue | undefined {
     const settings = this.settingsOf(name.address);
     if (!settings.autoCreateQueues || this.#queues.has(name.queue)) return undefined;
@@ -411,15 +321,6 @@ export class Catalog {
   #noteChange(): void {
     this.#newestPosition = this.#engine.journal.endPosition;
   }
-}
-
-function checkName(what: string, name: string): void {
-  if (isName(name)) return;
-  const shown = name.length > 100 ? `${name.slice(0, 100)}…` : name;
-  throw new EverholdError(
-    "EVH_INVALID_QUEUE",
-    `cannot create the ${what} "${shown}": a name has 1 to ${limits.nameCharsMax} characters and no "::"`,
-  );
 }
 
 function checkCount(what: string, count: number, max: number): void {

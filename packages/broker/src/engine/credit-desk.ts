@@ -3,7 +3,7 @@ import { EverholdError } from "@everhold/base";
 import { limits } from "../limits.ts";
 import { AddressLimits, isAddressFull } from "./address-limits.ts";
 import { managementAddress } from "./broker-addresses.ts";
-import { splitName } from "./catalog.ts";
+import { splitName } from "./names.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveAddress } from "./live-queue.ts";
 import type { Session } from "./session.ts";

@@ -7,6 +7,7 @@ import type { AddressSettings } from "../settings/setting-table.ts";
 import type { Departure } from "./departures.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveAddress, LiveQueue } from "./live-queue.ts";
+import { createSinkQueue } from "./sink-queues.ts";
 
 /** A message that is to leave: where it lies, and how long it is. */
 export interface LeavingMessage extends RecordView {
@@ -76,7 +77,7 @@ export class Sinks {
       if (isTaken === "unread") return isTaken;
       if (isTaken) return [queue];
     }
-    const made = this.#make(() => catalog.createSink(rule.address ?? ""), rule.address);
+    const made = this.#make(() => createSinkQueue(catalog, rule.address ?? ""), rule.address);
     return made === undefined ? "refused" : [made];
   }
 
@@ -87,7 +88,7 @@ export class Sinks {
     const found = catalog.findQueue(name);
     if (found === undefined) {
       const filter = `_AMQ_ORIG_ADDRESS = '${addressName.replaceAll("'", "''")}'`;
-      return this.#make(() => catalog.createSink(sinkName, { name, filter }), sinkName);
+      return this.#make(() => createSinkQueue(catalog, sinkName, { name, filter }), sinkName);
     }
     if (found.address.name === sinkName) return found;
     this.#warn("A queue for dead letters has the name of another one", {

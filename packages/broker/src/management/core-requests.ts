@@ -13,7 +13,7 @@ import {
   type TypedValue,
 } from "@everhold/wire";
 
-import { splitName } from "../engine/catalog.ts";
+import { splitName } from "../engine/names.ts";
 import type { Engine } from "../engine/engine.ts";
 import { sendOwn } from "../engine/own-messages.ts";
 import type { Session } from "../engine/session.ts";

@@ -1,6 +1,6 @@
 import { EverholdError } from "@everhold/base";
 
-import { splitName } from "../engine/catalog.ts";
+import { splitName } from "../engine/names.ts";
 import type { LiveAddress, LiveQueue } from "../engine/live-queue.ts";
 import { unsaidQueue } from "../settings/queue-defaults.ts";
 import type { QueueDefinition, RoutingType } from "../state/queue-definition.ts";

@@ -1,5 +1,6 @@
 import { ByteReader, readMessage } from "@everhold/wire";
 
+import { mayDeleteAutomatically } from "../engine/automatic-deletion.ts";
 import type { ManagedQueue } from "./managed-broker.ts";
 import { walkMessages } from "./message-walk.ts";
 import type { Attribute, Outcome } from "./operation.ts";
@@ -54,7 +55,7 @@ export const queueAttributes: readonly Attribute<ManagedQueue>[] = [
     name: "AutoDelete",
     doc: "Whether it is deleted when it is empty and nobody consumes",
     result: "boolean",
-    read: ({ broker, queue }) => broker.engine.catalog.mayDeleteAutomatically(queue),
+    read: ({ queue }) => mayDeleteAutomatically(queue),
   },
   {
     name: "MaxConsumers",

@@ -1,6 +1,6 @@
 import { EverholdError } from "@everhold/base";
 
-import { isName } from "../engine/broker-addresses.ts";
+import { isName } from "../engine/names.ts";
 import { limits } from "../limits.ts";
 
 const anyWords = "#";

@@ -1,6 +1,6 @@
 import { EverholdError, type ErrorCode } from "@everhold/base";
 
-import { isName } from "../engine/broker-addresses.ts";
+import { isName } from "../engine/names.ts";
 import { limits } from "../limits.ts";
 import { parseFilter } from "../selector/selector.ts";
 import { divertRoutings, type DivertDefinition, type DivertRouting } from "../state/rules.ts";

@@ -1,4 +1,4 @@
-import { isName } from "../engine/broker-addresses.ts";
+import { isName } from "../engine/names.ts";
 import { limits } from "../limits.ts";
 
 /** What one setting of an address can be. `default` holds where nothing else is said. */
