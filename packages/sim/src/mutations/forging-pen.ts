@@ -14,25 +14,25 @@ const recordsBytesAt = 56 - uncoveredBytes;
  * the moment in which its checksum is asked for, so on the disk everything fits together, and only what is
  * recovered from it is wrong.
  */
-export function forgingPen(hash: Hash, recordType: number, forge: Forgery): Hash {
+export function forgingPen(hash: Hash, types: readonly number[], forge: Forgery): Hash {
   return {
     crc32(bytes, seed) {
       if (bytes.length % sectorBytes === sectorBytes - uncoveredBytes) {
-        forgeRecords(bytes, recordType, forge);
+        forgeRecords(bytes, types, forge);
       }
       return hash.crc32(bytes, seed);
     },
   };
 }
 
-function forgeRecords(bytes: Uint8Array, recordType: number, forge: Forgery): void {
+function forgeRecords(bytes: Uint8Array, types: readonly number[], forge: Forgery): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const end = recordsAt + view.getUint32(recordsBytesAt);
   let offset = recordsAt;
   while (offset + 8 <= end && end <= bytes.length) {
     const recordBytes = (view.getUint32(offset) >>> 8) * 8;
     if (recordBytes < 8) return;
-    if (view.getUint8(offset + 3) === recordType) forge(view, offset + 8, offset + recordBytes);
+    if (types.includes(view.getUint8(offset + 3))) forge(view, offset + 8, offset + recordBytes);
     offset += recordBytes;
   }
 }

@@ -24,6 +24,7 @@ export const ruleMutations = [
   "split-groups",
   "keep-old-values",
   "keep-one-too-many",
+  "drop-when-full",
   "forget-attempts-at-recovery",
   "forget-duplicates-at-recovery",
   "forget-deliveries-at-recovery",
@@ -37,6 +38,7 @@ export type RuleMutation = (typeof ruleMutations)[number];
 const messageRecord = 21;
 const dispatchLimitRecord = 23;
 const deliveryCountRecord = 24;
+const redeliverLaterRecord = 46;
 
 /** What the broker is told of its setup, if that is where the mistake is. */
 export function mutateSetup(setup: RulesSetup, mutation: RuleMutation | undefined): RulesSetup {
@@ -46,6 +48,8 @@ export function mutateSetup(setup: RulesSetup, mutation: RuleMutation | undefine
       return { ...setup, maxDeliveryAttempts: setup.maxDeliveryAttempts + 1 };
     case "redeliver-at-once":
       return { ...setup, redelivery: { ...setup.redelivery, delayMs: 0 } };
+    case "drop-when-full":
+      return { ...setup, fullness: { ...setup.fullness, policy: "drop" } };
     case "keep-one-too-many": {
       const queues = setup.queues.map((queue) =>
         queue.ringSize < 0 ? queue : { ...queue, ringSize: queue.ringSize + 1 },
@@ -68,6 +72,7 @@ export function mutateRules(ports: Ports, mutation: RuleMutation | undefined): P
     case "one-attempt-more":
     case "redeliver-at-once":
     case "keep-one-too-many":
+    case "drop-when-full":
     case "bury-twice":
       return ports;
     case "split-groups":
@@ -90,14 +95,16 @@ export function mutateRules(ports: Ports, mutation: RuleMutation | undefined): P
       // The count stands behind the row's key, and both are big-endian.
       return {
         ...ports,
-        hash: forgingPen(ports.hash, deliveryCountRecord, (view, at) => view.setUint16(at + 8, 0)),
+        hash: forgingPen(ports.hash, [deliveryCountRecord, redeliverLaterRecord], (view, at) =>
+          view.setUint16(at + 8, 0),
+        ),
       };
     case "forget-duplicates-at-recovery":
-      return { ...ports, hash: forgingPen(ports.hash, messageRecord, changeDuplicateId) };
+      return { ...ports, hash: forgingPen(ports.hash, [messageRecord], changeDuplicateId) };
     case "forget-deliveries-at-recovery":
       return {
         ...ports,
-        hash: forgingPen(ports.hash, dispatchLimitRecord, (view, at) => {
+        hash: forgingPen(ports.hash, [dispatchLimitRecord], (view, at) => {
           view.setUint32(at + 1, 0);
           view.setUint32(at + 5, 0);
         }),

@@ -17,8 +17,15 @@ import {
 import { checkBrowse, checkHandedOut, checkListing, checkOrder } from "./order-rules.ts";
 import { checkArrivals } from "./arrival-rules.ts";
 import type { Finding } from "./judge.ts";
-import { checkKinds, GroupOwners, isLimited, mayGiveWay, mayWait } from "./kind-rules.ts";
-import type { QueuePlan, RulesSetup } from "./program.ts";
+import {
+  checkKinds,
+  GroupOwners,
+  isLimited,
+  mayBeDropped,
+  mayGiveWay,
+  mayWait,
+} from "./kind-rules.ts";
+import type { FullnessPlan, QueuePlan, RulesSetup } from "./program.ts";
 import type { Operation } from "./operation.ts";
 import type { HeldMessage } from "./rule-client.ts";
 import { findContradictions, type Case } from "./verdict.ts";
@@ -63,6 +70,8 @@ export class Book {
   readonly duplicates = new Duplicates();
   readonly #plans: readonly QueuePlan[];
   readonly #isBlocking: boolean;
+  /** How full the address is that drops what does not fit. */
+  readonly #drops: FullnessPlan | undefined;
   readonly #groups = new GroupOwners();
   #copies: Copy[] = [];
   /** Of messages that were somewhere else when the round began. */
@@ -73,7 +82,8 @@ export class Book {
   /** Queues that were paused or resumed in this round. */
   readonly switched = new Set<string>();
 
-  constructor({ queues, redelivery }: Pick<RulesSetup, "queues" | "redelivery">) {
+  constructor({ queues, redelivery, fullness }: RulesSetup) {
+    this.#drops = fullness.maxSizeBytes >= 0 && fullness.policy === "drop" ? fullness : undefined;
     this.#plans = queues;
     this.#isBlocking = redelivery.isBlocking;
     this.queueNames = [...queues.map(({ name }) => name), deadLetterQueue, expiryQueue];
@@ -196,6 +206,7 @@ export class Book {
     const hasStopped = facts.crashes + facts.restarts > 0;
     const mayHaveGone = ({ address, durable }: SentMessage): boolean =>
       (hasStopped && !durable) ||
+      (address === "first" && this.#drops !== undefined) ||
       this.#plans.some((plan) => plan.address === address && isLimited(plan));
     problems.push(...this.duplicates.learn((message) => isThere.has(message), mayHaveGone));
     if (problems.length > 0) return { problems, found: observed.length };
@@ -246,7 +257,8 @@ export class Book {
       else source.finding.moved.push(one);
     }
     for (const one of cases) {
-      one.finding.mayGiveWay = mayGiveWay(one, cases, this.#plans);
+      one.finding.mayGiveWay =
+        mayGiveWay(one, cases, this.#plans) || mayBeDropped(one, cases, this.#drops);
     }
     return { cases, strangers };
   }

@@ -1,5 +1,5 @@
 import { precedes, type Copy, type Holder } from "./model.ts";
-import type { QueuePlan } from "./program.ts";
+import type { FullnessPlan, QueuePlan } from "./program.ts";
 import type { Case } from "./verdict.ts";
 
 /** Whether a copy may have given way to others, as queues that keep few messages let it. */
@@ -23,6 +23,24 @@ export function mayGiveWay(
   if (!plan.isLastValue) return others.length >= plan.ringSize || mayOvertake(copy, cases, plan);
   const { key } = copy.message;
   return key !== undefined && others.some((other) => other.copy.message.key === key);
+}
+
+/** Whether a message may have been taken and dropped, because its address is full. */
+export function mayBeDropped(
+  { copy }: Case,
+  cases: readonly Case[],
+  drops: FullnessPlan | undefined,
+): boolean {
+  if (drops === undefined || copy.queue !== "first" || copy.place !== "unborn") return false;
+  const bytes = cases
+    .filter((other) => other.copy.queue === "first" && other.copy !== copy && wasThere(other))
+    .reduce((sum, other) => sum + messageBytesMax(other.copy.message.bodyChars), 0);
+  return bytes >= drops.maxSizeBytes;
+}
+
+/** Two bytes a letter, and the headers with all properties that there may be. */
+function messageBytesMax(bodyChars: number): number {
+  return bodyChars * 2 + 1_000;
 }
 
 function isLimitedOrNone(plan: QueuePlan | undefined): boolean {

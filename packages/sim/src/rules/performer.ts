@@ -30,6 +30,9 @@ export interface Stage {
   readonly book: Book;
   readonly prng: Prng;
   readonly wallMs: () => number;
+  /** Whether sends may be refused for want of room on the disk. */
+  readonly isDiskFull: () => boolean;
+  readonly onProblem: (text: string) => void;
   readonly note: (what: string, detail: string) => void;
 }
 
@@ -229,7 +232,29 @@ export class Performer {
     const promise = send(source, message, targets[0]?.routing ?? "anycast");
     client.track(sending, promise, () => {
       if (transaction === undefined) order.end = book.tick();
+      this.#checkRefusal(sending, message, transaction !== undefined);
     });
+  }
+
+  /** A send is refused for a reason that there is. */
+  #checkRefusal(sending: Operation, message: SentMessage, isTransacted: boolean): void {
+    const { setup, isDiskFull, onProblem } = this.#stage;
+    if (sending.fate !== "none" || isDiskFull()) return;
+    const { maxSizeBytes, policy } = setup.fullness;
+    const mayBeFull = message.address === "first" && maxSizeBytes >= 0 && policy === "fail";
+    switch (sending.code) {
+      case "EVH_ADDRESS_FULL":
+        if (mayBeFull) return;
+        break;
+      case "EVH_DUPLICATE_ID":
+        if (message.duplicate !== undefined) return;
+        break;
+      case "EVH_TRANSACTION_ROLLED_BACK":
+        if (isTransacted) return;
+        break;
+      default:
+    }
+    onProblem(`refusal: ${message.id} was refused with ${String(sending.code)}, for no reason`);
   }
 
   #commit(client: RuleClient): void {

@@ -16,6 +16,8 @@ export interface RulesSetup {
   /** Attempts after which a message goes to the dead letters; −1 for ever. */
   readonly maxDeliveryAttempts: number;
   readonly redelivery: RedeliveryPlan;
+  /** Of the address `first`; the others hold what comes. */
+  readonly fullness: FullnessPlan;
   readonly segmentBytes: number;
   readonly snapshotBytes: number;
   readonly tailCacheBytes: number;
@@ -24,6 +26,13 @@ export interface RulesSetup {
   /** How much the clients' clocks are behind the broker's: they do not hide what the broker forgets. */
   readonly clientsBehindMs: number;
   readonly diskDelayMsMax: number;
+}
+
+/** What an address may hold, and what becomes of sends beyond. */
+export interface FullnessPlan {
+  /** Bytes; −1 for no limit. */
+  readonly maxSizeBytes: number;
+  readonly policy: "block" | "fail" | "drop";
 }
 
 /** When messages come again that came back: `delayMs · multiplier^(attempts − 1)`, at most `delayMaxMs`. */

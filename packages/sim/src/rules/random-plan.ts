@@ -49,6 +49,10 @@ function randomSetup(prng: Prng): RulesSetup {
     clientCount: prng.integer(1, 3),
     queues: randomQueues(prng),
     maxDeliveryAttempts: prng.pick([-1, 1, 2, 3, 10]),
+    fullness: {
+      maxSizeBytes: prng.pick([-1, -1, 3_000, 30_000]),
+      policy: prng.pick(["block", "fail", "drop"]),
+    },
     redelivery: {
       delayMs: prng.pick([0, 0, 300, 3_000]),
       multiplier: prng.pick([1, 2]),

@@ -53,6 +53,8 @@ export interface RulesCounts {
 
 /** Virtual ms in which everything must come to rest. */
 const restMsMax = 300_000;
+/** Rounds in which what is left is acknowledged; each makes room for more. */
+const drainRoundsMax = 60;
 /** Operations that have not ended by then may go on in the next round. */
 const operationMsMax = 8_000;
 /** How late a delivery may arrive that was handed out in time. */
@@ -84,6 +86,8 @@ class RulesRun implements ClientListener {
   /** Virtual ms at which the faults of this round are over. */
   #faultsEndMs = 0;
   #upSinceMs = 0;
+  /** Virtual ms until when the disk may be full, or may have been when something was sent. */
+  #diskFullUntilMs = 0;
   /** By the broker's clock, when the round began. */
   #beganMs = 0;
   #known: object | undefined;
@@ -103,8 +107,14 @@ class RulesRun implements ClientListener {
     this.#disk.faults.delayMsMax = setup.diskDelayMsMax;
     this.#machine = this.#newMachine(brokerHost, this.#disk);
     this.#book = new Book(setup);
-    const { segmentBytes, snapshotBytes, tailCacheBytes, maxDeliveryAttempts, redelivery } =
-      mutateSetup(setup, mutation);
+    const {
+      segmentBytes,
+      snapshotBytes,
+      tailCacheBytes,
+      maxDeliveryAttempts,
+      redelivery,
+      fullness,
+    } = mutateSetup(setup, mutation);
     this.#broker = new BrokerProcess({
       world: this.#world,
       machine: this.#machine,
@@ -121,8 +131,11 @@ class RulesRun implements ClientListener {
           maxRedeliveryDelay: redelivery.delayMaxMs,
           redeliveryMode: redelivery.isBlocking ? "blocking" : "nonBlocking",
         },
-        // Two messages that were one would be dead letters of one name.
-        moreByMatch: { [expiryQueue]: { maxDeliveryAttempts: -1 } },
+        moreByMatch: {
+          first: { maxSizeBytes: fullness.maxSizeBytes, addressFullPolicy: fullness.policy },
+          // Two messages that were one would be dead letters of one name.
+          [expiryQueue]: { maxDeliveryAttempts: -1 },
+        },
       },
       onEnded: (how) => this.#onBrokerEnded(how),
     });
@@ -140,6 +153,8 @@ class RulesRun implements ClientListener {
       book: this.#book,
       prng: this.#world.randomFor("bodies"),
       wallMs: () => this.#wallMs(),
+      isDiskFull: () => this.#world.nowMs < this.#diskFullUntilMs,
+      onProblem: (text) => this.#fail(text),
       note,
     });
     this.#branches = new Branches(this.#performer, (text) => this.#fail(text));
@@ -273,8 +288,11 @@ class RulesRun implements ClientListener {
       }),
     );
     if (!(await this.#rest(0))) return false;
-    this.#performer.acknowledgeAll();
-    if (!(await this.#rest(0))) return false;
+    // Sends that waited for room go on now.
+    for (let count = 0; count < drainRoundsMax && this.#book.copies.length > 0; count += 1) {
+      this.#performer.acknowledgeAll();
+      if (!(await this.#rest(0))) return false;
+    }
     const left = this.#book.copies.map(keyOfCopy);
     if (left.length > 0) this.#fail(`content: never came or never went: ${left.join(", ")}`);
     return left.length === 0;
@@ -362,6 +380,7 @@ class RulesRun implements ClientListener {
         return this.#network.stallOne(durationMs);
       case "fill disk":
         this.#disk.capacityBytes = this.#disk.usedBytes + 1_000 * (durationMs % 40);
+        this.#diskFullUntilMs = this.#world.nowMs + durationMs + 20_000;
         this.#world.after(durationMs, brokerHost, "disk has room again", () => {
           this.#disk.capacityBytes = Number.MAX_SAFE_INTEGER;
         });
