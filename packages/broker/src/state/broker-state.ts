@@ -5,53 +5,31 @@ import type {
   SnapshotSource,
   SnapshotWriter,
 } from "@everhold/journal";
-import { ByteWriter, setI64At, type Field } from "@everhold/wire";
-import { acknowledgeBytes, writeAcknowledge, type KeyList } from "./acknowledge-record.ts";
+import type { KeyList } from "./acknowledge-record.ts";
 import type { AddressDefinition, AddressState } from "./address-state.ts";
-import { LargeBody } from "./large-body.ts";
+import { CatalogChanges } from "./catalog-changes.ts";
+import type { LargeBody } from "./large-body.ts";
+import { MessageAdder } from "./message-adder.ts";
 import type { MessageArena } from "./message-arena.ts";
-import { MessagePlan } from "./message-plan.ts";
-import { messageBytes, messageOffsetOf, writeMessage } from "./write-message.ts";
-import { producerIdBytes, type ProducerMarks } from "./producer-marks.ts";
+import { MessageChanges } from "./message-changes.ts";
+import { MessageMover } from "./message-mover.ts";
+import type { MessagePlan } from "./message-plan.ts";
+import { ProducerChanges } from "./producer-changes.ts";
+import type { ProducerMarks } from "./producer-marks.ts";
 import type { ProducerVerdict } from "./producer-verdict.ts";
 import type { QueueDefinition, RoutingType } from "./queue-definition.ts";
-import { originText } from "./origins.ts";
-import { createNewRow, type NewRow } from "./new-row.ts";
 import type { QueueState } from "./queue-state.ts";
+import { RecordAppender } from "./record-appender.ts";
 import type { RecordLog } from "./record-log.ts";
-import {
-  addressRecord,
-  catalogRecord,
-  deliveryCountRecord,
-  dispatchLimitRecord,
-  emptyRecord,
-  lastValueRecord,
-  moveReasons,
-  producerForgetRecord,
-  producerRecord,
-  producerRefusedRecord,
-  queueRecord,
-  recordTypes,
-  redeliverLaterRecord,
-  relocateGroupedRecord,
-  relocateRecord,
-  type MoveReason,
-} from "./records.ts";
-import { createRowView } from "./row-bodies.ts";
-import { divertRecord, settingsRecord, type DivertDefinition, type Rules } from "./rules.ts";
-import { laneFor, laneOfKey, sequenceOfKey, volatileLaneOffset } from "./row-key.ts";
+import { catalogRecord, recordTypes, type MoveReason } from "./records.ts";
+import type { DivertDefinition, Rules } from "./rules.ts";
 import { describeState, hashLines } from "./state-dump.ts";
 import { stateLimits } from "./state-limits.ts";
 import { StateRecovery } from "./state-recovery.ts";
 import { StateSnapshot } from "./state-snapshot.ts";
 import { StateTables } from "./state-tables.ts";
 import { TransactionLog } from "./transaction-log.ts";
-
-/** What is fixed in a RELOCATE_GROUPED record, the longer of both, before the origin's name and the list of targets. */
-const moveFixedBytes = 53;
-const moveTargetBytes = 12;
-const nothing = new Uint8Array(0);
-const oneByte = new Uint8Array(1);
+import { messageBytes } from "./write-message.ts";
 
 /** What can be set about the state. */
 export interface BrokerStateOptions {
@@ -73,22 +51,27 @@ export interface BrokerStateOptions {
  * Arguments are the caller's to check; what cannot be is asserted. Only bytes from the disk give errors.
  */
 export class BrokerState implements RecoverySink, SnapshotSource {
-  readonly #log: RecordLog;
   readonly #tables: StateTables;
   readonly #snapshot: StateSnapshot;
   /** Transactions that are in the journal in pieces. */
   readonly transactions: TransactionLog;
   #recovery: StateRecovery | undefined;
-  readonly #writer = new ByteWriter(4_096);
-  readonly #row: NewRow = createNewRow();
-  readonly #view = createRowView();
-  readonly #rememberPlan = new MessagePlan();
-  readonly #body = { bytes: nothing, view: new DataView(nothing.buffer), offset: 0 };
+  readonly #records: RecordAppender;
+  readonly #adder: MessageAdder;
+  readonly #catalog: CatalogChanges;
+  readonly #changes: MessageChanges;
+  readonly #mover: MessageMover;
+  readonly #producers: ProducerChanges;
 
   constructor(log: RecordLog, options: BrokerStateOptions = {}) {
-    this.#log = log;
     this.#tables = new StateTables(log);
     this.#tables.duplicateIdsMaxOf = options.duplicateIdsMaxOf;
+    this.#records = new RecordAppender(log);
+    this.#adder = new MessageAdder(this.#records, this.#tables);
+    this.#catalog = new CatalogChanges(this.#records, this.#tables, this.#adder);
+    this.#changes = new MessageChanges(this.#records, this.#tables);
+    this.#mover = new MessageMover(this.#records, this.#tables);
+    this.#producers = new ProducerChanges(this.#records, this.#tables);
     this.transactions = new TransactionLog(log, this.#tables);
     this.#snapshot = new StateSnapshot(
       this.#tables,
@@ -147,6 +130,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
   recovered(_summary?: RecoverySummary): void {
     this.#recovering().finish();
     this.#recovery = undefined;
+    this.#records.open();
   }
 
   /**
@@ -157,7 +141,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     assert(this.#recovery === undefined, "the journal said that recovery has ended");
     if (this.#tables.expiry.baseMs !== 0) return;
     const expiryBaseMs = Math.max(1, Math.floor(nowMs / 1000) * 1000);
-    this.#append(recordTypes.catalog, 0, catalogRecord, { expiryBaseMs });
+    this.#records.append(recordTypes.catalog, 0, catalogRecord, { expiryBaseMs });
     this.#tables.expiry.setBase(expiryBaseMs);
   }
 
@@ -197,68 +181,32 @@ export class BrokerState implements RecoverySink, SnapshotSource {
    * at a restart, unless it gets a stored queue.
    */
   createAddress(definition: AddressDefinition, isTemporary = false): AddressState {
-    assert(this.findAddress(definition.name) === undefined, "the name of a new address is free");
-    const id = this.#tables.newId(!isTemporary);
-    if (!isTemporary) this.#append(recordTypes.address, id, addressRecord, definition);
-    return this.#tables.putAddress(id, definition, !isTemporary);
+    return this.#catalog.createAddress(definition, isTemporary);
   }
 
   /** Sets which routing types an address supports. */
   updateAddress(address: AddressState, routingTypes: readonly RoutingType[]): number {
-    const definition = { ...address.definition, routingTypes };
-    const position = address.isStored
-      ? this.#append(recordTypes.address, address.id, addressRecord, definition)
-      : -1;
-    this.#tables.putAddress(address.id, definition, false);
-    return position;
+    return this.#catalog.updateAddress(address, routingTypes);
   }
 
   /** Ends an address that has no queues. Its duplicate ids are forgotten. */
   deleteAddress(address: AddressState): number {
-    assert(address.queues.length === 0, "an address that ends has no queues");
-    const position = address.isStored
-      ? this.#append(recordTypes.addressDelete, address.id, emptyRecord, {})
-      : -1;
-    this.#tables.removeAddress(address);
-    return position;
+    return this.#catalog.deleteAddress(address);
   }
 
   /** Creates a queue whose name is free, at the address of `definition.addressName`, which exists. */
   createQueue(definition: QueueDefinition): QueueState {
-    assert(this.findQueue(definition.name) === undefined, "the name of a new queue is free");
-    const address = this.findAddress(definition.addressName);
-    assert(address !== undefined, "the address of a new queue exists");
-    const isStored = definition.durable && !definition.temporary;
-    if (isStored && !address.isStored) this.#storeAddress(address);
-    const id = this.#tables.newId(isStored);
-    if (isStored) {
-      this.#append(recordTypes.queue, id, queueRecord, { addressId: address.id, definition });
-    }
-    const queue = this.#tables.putQueue(id, definition, isStored);
-    address.attach(queue);
-    return queue;
+    return this.#catalog.createQueue(definition);
   }
 
   /** Gives a queue other attributes; its name, its address and whether it is kept stay. */
   updateQueue(queue: QueueState, definition: QueueDefinition): number {
-    assert(definition.addressName === queue.definition.addressName, "a queue keeps its address");
-    const addressId = queue.address.id;
-    const position = queue.isStored
-      ? this.#append(recordTypes.queue, queue.id, queueRecord, { addressId, definition })
-      : -1;
-    queue.define(definition);
-    return position;
+    return this.#catalog.updateQueue(queue, definition);
   }
 
   /** Ends a queue and all its messages. */
   deleteQueue(queue: QueueState): number {
-    const position = queue.isStored
-      ? this.#append(recordTypes.queueDelete, queue.id, emptyRecord, {})
-      : -1;
-    const address = queue.address;
-    this.#tables.removeQueue(queue);
-    address.detach(queue);
-    return position;
+    return this.#catalog.deleteQueue(queue);
   }
 
   // Rules -------------------------------------------------------------------------------------------------
@@ -270,18 +218,12 @@ export class BrokerState implements RecoverySink, SnapshotSource {
 
   /** Says in JSON what holds for the addresses of a match; `null`: nothing is said any more. */
   setSettings(match: string, settings: string | null): number {
-    const record = { match, settings };
-    const position = this.#append(recordTypes.settings, 0, settingsRecord, record);
-    this.#tables.rules.applySettings(record);
-    return position;
+    return this.#catalog.setSettings(match, settings);
   }
 
   /** Says what a divert is from here on; `null`: it is no more. */
   setDivert(name: string, definition: DivertDefinition | null): number {
-    const record = { name, definition };
-    const position = this.#append(recordTypes.divert, 0, divertRecord, record);
-    this.#tables.rules.applyDivert(record);
-    return position;
+    return this.#catalog.setDivert(name, definition);
   }
 
   // Messages ---------------------------------------------------------------------------------------------
@@ -296,54 +238,17 @@ export class BrokerState implements RecoverySink, SnapshotSource {
    * `plan.recordPosition`. Returns the message's id; −1 when it has no targets.
    */
   addMessage(plan: MessagePlan): number {
-    const lane = plan.lane;
-    const targetCount = plan.targetCount;
-    plan.prepareKeys();
-    for (let index = 0; index < targetCount; index += 1) {
-      plan.keys[index] = plan.target(index).nextKey(lane);
-    }
-    if (plan.needsRecord) this.#appendMessage(plan);
-    if (targetCount === 0) return -1;
-    const row = this.#row;
-    row.messageLength = plan.end - plan.start;
-    row.expiryUnits = this.#tables.expiry.unitsOf(plan.expirationMs);
-    row.dueMs = plan.dueMs;
-    row.origin = "";
-    row.group = plan.group;
-    if (plan.storedTargetCount > 0) {
-      row.position = plan.recordPosition;
-      row.messageOffset = messageOffsetOf(plan);
-    } else {
-      row.position = this.#addBody(plan);
-      row.messageOffset = 0;
-    }
-    if (plan.largeBody !== undefined) this.#tables.large.define(row.position, plan.largeBody);
-    const { diversions } = plan;
-    const since = plan.storedTargetCount > 0 ? plan.recordPosition : this.#log.endPosition;
-    for (let index = 0; index < targetCount; index += 1) {
-      const target = plan.target(index);
-      if (!diversions.isEmpty) row.origin = diversions.originOf(index);
-      row.lastValue = plan.lastValues.get(target);
-      row.lastSince = row.dueMs > 0 ? -1 : since;
-      target.addRow(plan.keys[index] ?? 0, row);
-    }
-    row.lastValue = undefined;
-    return row.position;
+    return this.#adder.add(plan);
   }
 
   /** A body for a large message, without parts yet. Whoever asks for it holds it, and releases it. */
   newLargeBody(): LargeBody {
-    const body = new LargeBody(this.#log);
-    body.hold();
-    return body;
+    return this.#adder.newLargeBody();
   }
 
   /** Appends `bytes[start … end)` to a body that is in no message yet. Returns the record's position. */
   appendPart(body: LargeBody, bytes: Uint8Array, start: number, end: number): number {
-    const position = this.#log.append(recordTypes.part, 0, end - start);
-    this.#log.bytes.set(bytes.subarray(start, end), this.#log.payloadOffset);
-    body.add(position, end - start);
-    return position;
+    return this.#adder.appendPart(body, bytes, start, end);
   }
 
   /** The body of a large message, by the position of its row. */
@@ -353,7 +258,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
 
   /** Payload bytes of the record that `acknowledge` would append; 0 for none. */
   acknowledgeRecordBytes(queue: QueueState, keys: KeyList, count: number): number {
-    return queue.isStored ? acknowledgeBytes(keys, count) : 0;
+    return this.#changes.acknowledgeBytes(queue, keys, count);
   }
 
   /**
@@ -361,26 +266,12 @@ export class BrokerState implements RecoverySink, SnapshotSource {
    * `canWait` says that nobody waits for the record.
    */
   acknowledge(queue: QueueState, keys: KeyList, count: number, canWait = false): number {
-    const bytes = this.acknowledgeRecordBytes(queue, keys, count);
-    let position = -1;
-    if (bytes > 0) {
-      position = this.#log.append(recordTypes.acknowledge, queue.id, bytes, canWait);
-      writeAcknowledge(this.#log.view, this.#log.payloadOffset, keys, count);
-    }
-    for (let index = 0; index < count; index += 1) queue.removeRow(keys[index] ?? 0);
-    return position;
+    return this.#changes.acknowledge(queue, keys, count, canWait);
   }
 
   /** Records how often a message was handed out; from 65,535 on the count stays there. */
   setDeliveryCount(queue: QueueState, key: number, count: number): number {
-    const row = queue.findRow(key);
-    assert(row >= 0, "a message whose deliveries are counted is there");
-    const kept = Math.min(count, stateLimits.deliveryCountMax);
-    const position = isRecorded(queue, key)
-      ? this.#append(recordTypes.deliveryCount, queue.id, deliveryCountRecord, { key, count: kept })
-      : -1;
-    this.#tables.rows.setDeliveryCount(row, kept);
-    return position;
+    return this.#changes.setDeliveryCount(queue, key, count);
   }
 
   /**
@@ -394,16 +285,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     dueMs: number,
     holdsOthers: boolean,
   ): number {
-    const row = queue.findRow(key);
-    assert(row >= 0, "a message that comes back is there");
-    const kept = Math.min(count, stateLimits.deliveryCountMax);
-    const record = { key, count: kept, dueMs, holdsOthers };
-    const position = isRecorded(queue, key)
-      ? this.#append(recordTypes.redeliverLater, queue.id, redeliverLaterRecord, record)
-      : -1;
-    this.#tables.rows.setDeliveryCount(row, kept);
-    queue.delay(key, dueMs, holdsOthers);
-    return position;
+    return this.#changes.redeliverLater(queue, key, count, dueMs, holdsOthers);
   }
 
   /** When {@link fallDue} will find something, in ms since 1970; infinite when nothing is scheduled. */
@@ -412,66 +294,30 @@ export class BrokerState implements RecoverySink, SnapshotSource {
   }
 
   /**
-   * Takes at most `countMax` scheduled messages whose time has come, and says in the journal that they may
-   * be handed out from here on. `onDue` gets those of one queue, with the position of their record, −1 for
-   * none: `queue.showDue(key)` follows for each that is still there, once that is committed. Messages due
-   * at one time come in the order in which they were sent. Returns how many there were.
+   * Takes at most `countMax` scheduled messages whose time has come, and records that they may be handed out.
+   * `onDue` gets those of one queue; {@link MessageChanges.fallDue} says what follows. Returns how many.
    */
   fallDue(
     nowMs: number,
     countMax: number,
     onDue: (queue: QueueState, keys: readonly number[], position: number) => void,
   ): number {
-    const { schedule, queues } = this.#tables;
-    const keysByQueue = new Map<number, number[]>();
-    let count = 0;
-    while (count < countMax && schedule.takeDue(nowMs)) {
-      count += 1;
-      const keys = keysByQueue.get(schedule.queueId);
-      if (keys === undefined) keysByQueue.set(schedule.queueId, [schedule.key]);
-      else keys.push(schedule.key);
-    }
-    for (const [queueId, keys] of keysByQueue) {
-      const queue = queues.get(queueId);
-      assert(queue !== undefined, "what is scheduled is in a queue");
-      keys.sort((left, right) => left - right);
-      onDue(queue, keys, this.#noteDue(queue, keys));
-    }
-    return count;
-  }
-
-  #noteDue(queue: QueueState, keys: readonly number[]): number {
-    const bytes = queue.isStored ? acknowledgeBytes(keys, keys.length) : 0;
-    let position = -1;
-    if (bytes > 0) {
-      position = this.#log.append(recordTypes.due, queue.id, bytes);
-      writeAcknowledge(this.#log.view, this.#log.payloadOffset, keys, keys.length);
-    }
-    for (const key of keys) queue.fallDue(key, position < 0 ? this.#log.endPosition : position);
-    return position;
+    return this.#changes.fallDue(nowMs, countMax, onDue);
   }
 
   /** Says what the key of a message's value is, which it has last as of the position `since`. */
   setLastValue(queue: QueueState, key: number, lastValue: string, since: number): number {
-    const position = isRecorded(queue, key)
-      ? this.#append(recordTypes.lastValue, queue.id, lastValueRecord, { key, lastValue, since })
-      : -1;
-    queue.setLastValue(key, lastValue, queue.isScheduled(key) ? -1 : since);
-    return position;
+    return this.#changes.setLastValue(queue, key, lastValue, since);
   }
 
   /** Payload bytes of the record that `move` appends at most. */
   moveRecordBytes(queue: QueueState, targetCount: number, cause = ""): number {
-    const origin = originText(queue.definition.name, cause);
-    return moveFixedBytes + origin.length * 3 + targetCount * moveTargetBytes;
+    return this.#mover.recordBytes(queue, targetCount, cause);
   }
 
   /**
    * Moves a message to other queues without copying it; none drops it. Its deliveries are counted anew.
-   * After too many attempts or expiry (`"attempts"`, `"expired"`) it expires no more, whatever its own
-   * header says, and waits for no time; else it stays scheduled. It says where it came from, but for
-   * `"other"`, and why, which is at most `stateLimits.causeCharsMax` long. What is in memory only stays
-   * so, in whatever queue.
+   * {@link MessageMover.move} says what becomes of its times and its origin.
    */
   move(
     queue: QueueState,
@@ -480,59 +326,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     reason: MoveReason,
     cause = "",
   ): number {
-    assert(cause.length <= stateLimits.causeCharsMax, "a cause is within its limit");
-    const view = this.#view;
-    const isThere = queue.read(key, view);
-    assert(isThere, "a message that is moved is there");
-    const row = this.#row;
-    row.position = view.position;
-    row.messageOffset = view.messageOffset;
-    row.messageLength = view.messageLength;
-    const isEnd = reason === "attempts" || reason === "expired";
-    row.expiryUnits = isEnd ? 0 : this.#tables.expiry.unitsOf(view.expirationMs);
-    row.dueMs = isEnd ? 0 : view.dueMs;
-    row.origin = originText(reason === "other" ? "" : queue.definition.name, cause);
-    row.group = queue.groupOf(key);
-    const lane = laneFor(view.priority, view.isInJournal);
-    const stored = view.isInJournal ? targets.filter((target) => target.isStored) : [];
-    let position = -1;
-    if (isRecorded(queue, key) || stored.length > 0) {
-      const moved = {
-        key,
-        reason: moveReasons.indexOf(reason),
-        position: view.isInJournal ? view.position : 0,
-        messageOffset: view.messageOffset,
-        messageLength: view.messageLength,
-        expirationMs: isEnd ? 0 : view.expirationMs,
-        dueMs: row.dueMs,
-        origin: row.origin,
-      };
-      position = this.#appendMove(queue, moved, row.group, stored, lane);
-    }
-    for (const target of targets) {
-      target.addRow(target.nextKey(lane), row);
-      if (position >= 0) target.lanes.holdLast(lane, position, this.#log.commitPosition);
-    }
-    queue.removeRow(key);
-    return position;
-  }
-
-  #appendMove(
-    queue: QueueState,
-    moved: Omit<ReturnType<typeof relocateRecord.read>, "targets">,
-    group: number,
-    stored: readonly QueueState[],
-    lane: number,
-  ): number {
-    const targets = stored.map((target) => ({ queueId: target.id, key: target.nextKey(lane) }));
-    if (group === 0) {
-      return this.#append(recordTypes.relocate, queue.id, relocateRecord, { ...moved, targets });
-    }
-    return this.#append(recordTypes.relocateGrouped, queue.id, relocateGroupedRecord, {
-      ...moved,
-      group,
-      targets,
-    });
+    return this.#mover.move(queue, key, targets, reason, cause);
   }
 
   /**
@@ -541,22 +335,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
    * consumers, it makes the limit travel with the message. O(1).
    */
   prepareDispatch(queue: QueueState, key: number): boolean {
-    if (!isRecorded(queue, key)) return true;
-    const lane = laneOfKey(key);
-    const sequence = sequenceOfKey(key);
-    const limit = queue.limits.of(lane);
-    const next = limit.nextLimit(sequence, this.#log.endPosition);
-    if (next > limit.limit) {
-      const record = { lane, limit: next };
-      const position = this.#append(
-        recordTypes.dispatchLimit,
-        queue.id,
-        dispatchLimitRecord,
-        record,
-      );
-      limit.raise(next, position, this.#log.commitPosition);
-    }
-    return limit.allows(sequence, this.#log.commitPosition);
+    return this.#changes.prepareDispatch(queue, key);
   }
 
   // Duplicates -------------------------------------------------------------------------------------------
@@ -576,13 +355,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     epoch: number,
     sequence: number,
   ): ProducerVerdict {
-    const verdict = this.#tables.producers.judge(bytes, idOffset, epoch, sequence);
-    if (verdict === "new" && this.#tables.producers.count >= stateLimits.producersMax) {
-      if (this.#tables.producers.find(bytes, idOffset) < 0) {
-        this.evictProducers(this.#log.endPosition, stateLimits.producersPerEvictionMax);
-      }
-    }
-    return verdict;
+    return this.#producers.judge(bytes, idOffset, epoch, sequence);
   }
 
   /** Records that the sequences `first … last` of a producer did not take effect, and why. */
@@ -594,22 +367,12 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     last: number,
     code: ErrorCode,
   ): number {
-    assert(first >= 1, "sequences begin at 1");
-    assert(last >= first, "a refusal has a sequence");
-    const id = bytes.subarray(idOffset, idOffset + producerIdBytes);
-    const record = { id, epoch, first, last, code };
-    const position = this.#append(recordTypes.producerRefused, 0, producerRefusedRecord, record);
-    const slot = this.#tables.producers.advance(bytes, idOffset, epoch, last, position);
-    this.#tables.producers.refuse(slot, first, last, code);
-    return position;
+    return this.#producers.refuse(bytes, idOffset, epoch, first, last, code);
   }
 
   /** Opens a producer, or a newer incarnation of it, which fences the older ones. */
   openProducer(bytes: Uint8Array, idOffset: number, epoch: number): number {
-    const id = bytes.subarray(idOffset, idOffset + producerIdBytes);
-    const position = this.#append(recordTypes.producer, 0, producerRecord, { id, epoch });
-    this.#tables.producers.advance(bytes, idOffset, epoch, 0, position);
-    return position;
+    return this.#producers.open(bytes, idOffset, epoch);
   }
 
   /**
@@ -617,14 +380,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
    * idle for longest first. Returns how many.
    */
   evictProducers(before: number, countMax: number): number {
-    const producers = this.#tables.producers;
-    const count = Math.min(countMax, stateLimits.producersPerEvictionMax);
-    const slots = producers.idle(before, count);
-    if (slots.length === 0) return 0;
-    const ids = slots.map((slot) => producers.idOf(slot));
-    this.#append(recordTypes.producerForget, 0, producerForgetRecord, { ids });
-    for (const slot of slots) producers.forget(slot);
-    return slots.length;
+    return this.#producers.evict(before, countMax);
   }
 
   // Looking inside ---------------------------------------------------------------------------------------
@@ -652,64 +408,4 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     assert(this.#recovery !== undefined, "recovery comes before everything else");
     return this.#recovery;
   }
-
-  #append<T>(type: number, reference: number, field: Field<T>, value: T): number {
-    assert(this.#recovery === undefined, "nothing is appended during recovery");
-    const writer = this.#writer;
-    writer.clear();
-    field.write(writer, value, 0);
-    const length = writer.offset;
-    const position = this.#log.append(type, reference, length);
-    this.#log.bytes.set(writer.bytes.subarray(0, length), this.#log.payloadOffset);
-    return position;
-  }
-
-  #appendMessage(plan: MessagePlan): void {
-    assert(this.#recovery === undefined, "nothing is appended during recovery");
-    assert(plan.storedTargetCount <= stateLimits.messageTargetsMax, "targets are within the limit");
-    const log = this.#log;
-    const address = plan.address;
-    const position = log.append(recordTypes.message, address.id, messageBytes(plan));
-    writeMessage(plan, position, log.bytes, log.view, log.payloadOffset);
-    plan.recordPosition = position;
-    if (plan.hasMark) {
-      const { markBytes, markOffset, markEpoch, markSequence } = plan;
-      this.#tables.producers.advance(markBytes, markOffset, markEpoch, markSequence, position);
-    }
-    if (plan.hasDuplicateId) {
-      address.duplicates.add(plan.duplicateBytes, plan.duplicateStart, plan.duplicateEnd);
-    }
-  }
-
-  #addBody(plan: MessagePlan): number {
-    const arena = this.#tables.arena;
-    const id = arena.add(plan.bytes, plan.start, plan.end);
-    arena.locate(id, this.#body);
-    const { view, offset } = this.#body;
-    setI64At(view, offset + plan.messageIdOffset - plan.start, id);
-    if (plan.expirationOffset >= 0) {
-      setI64At(view, offset + plan.expirationOffset - plan.start, plan.expirationMs);
-    }
-    return id;
-  }
-
-  /** Puts an address into the journal that was in memory only, with what it remembers. */
-  #storeAddress(address: AddressState): void {
-    this.#append(recordTypes.address, address.id, addressRecord, address.definition);
-    this.#tables.putAddress(address.id, address.definition, true);
-    for (const id of address.duplicates.ids()) this.#appendDuplicateId(address, id);
-  }
-
-  #appendDuplicateId(address: AddressState, id: Uint8Array): void {
-    const plan = this.#rememberPlan;
-    // Nothing of a message without targets is written, so any bytes will do for it.
-    plan.begin(address, oneByte, this.#body.view, 0, 1, 0);
-    plan.setDuplicateId(id, 0, id.length);
-    this.#appendMessage(plan);
-  }
-}
-
-/** Whether what happens to a message is written into the journal. */
-function isRecorded(queue: QueueState, key: number): boolean {
-  return queue.isStored && laneOfKey(key) < volatileLaneOffset;
 }
