@@ -28,6 +28,20 @@ async function sendMuch(client: TestClient): Promise<void> {
   }
 }
 
+/** Takes the large message that is first, fails at it, and goes. */
+async function failAtFirst(client: TestClient): Promise<void> {
+  await client.consume("q", { credits: 200_000, filter: "_AMQ_LARGE_SIZE > 0" });
+  client.send(packets.flowToken, 10, { consumerId: 0, credits: 200_000 });
+  const received = await takeLarge(client);
+  assert.equal(received.isWhole, true);
+  client.acknowledge(received.messageId);
+  await client.expect(packets.nullResponse);
+  client.send(packets.rollback, 10, { considerLastMessageAsDelivered: false });
+  await client.expect(packets.nullResponse);
+  client.socket.close();
+  await client.world.settle();
+}
+
 describe("a large message", () => {
   test("is diverted as a whole, once or twice", async () => {
     for (const exclusive of [false, true]) {
@@ -120,5 +134,33 @@ describe("a large message", () => {
     await again.expect(packets.nullResponse);
     const { broker: last } = await startBroker({}, (world.crash(), world));
     assert.equal(last.queues()[0]?.bytes, 0);
+  });
+
+  test("fails, waits, becomes a dead letter, and is retried as a whole, over crashes", async () => {
+    for (const redeliveryMode of ["blocking", "nonBlocking"] as const) {
+      const settings = { redeliveryDelay: 1_000, redeliveryMode, maxDeliveryAttempts: 2 };
+      const options = { addressSettings: { "#": { ...settings, deadLetterAddress: "DLQ" } } };
+      const { world, broker } = await startBroker(options);
+      const sender = await TestClient.open(world);
+      await sender.createQueue();
+      sendLarge(sender, body);
+      await sender.expect(packets.nullResponse);
+      await sender.publish("q", "behind");
+      await failAtFirst(await TestClient.open(world, { autoCommitAcks: false }));
+      await runUntil(world, broker.snapshotNow());
+      await crashAndRestart(world, options);
+      const client = await TestClient.open(world, { autoCommitAcks: false });
+      await client.consume("q");
+      assert.deepEqual(await client.texts(), redeliveryMode === "blocking" ? [] : ["behind"]);
+      client.socket.close();
+      await world.pass(1_001);
+      await failAtFirst(await TestClient.open(world, { autoCommitAcks: false }));
+      const again = await crashAndRestart(world, options);
+      const { value } = again.management.invoke("queue.DLQ", "retryMessages", []);
+      assert.equal(await runUntil(world, Promise.resolve(value)), 1);
+      const reader = await TestClient.open(world);
+      await reader.consume("q", { filter: "_AMQ_LARGE_SIZE > 0" });
+      assert.ok(Buffer.from((await takeLarge(reader)).body).equals(body));
+    }
   });
 });

@@ -107,6 +107,23 @@ describe("a slow consumer", () => {
     await world.pass(5000);
     assert.equal((await told(listener)).length, 1);
   });
+
+  it("that is ended takes nothing with it of what its transaction did", async () => {
+    const { world, sender } = await setUp({ slowConsumerPolicy: "kill" });
+    await sender.createQueue({ queueName: "r" });
+    const slow = await TestClient.open(world, { autoCommitAcks: false, autoCommitSends: false });
+    await slow.consume("q");
+    const held = await slow.deliveries();
+    slow.acknowledge(held[3]?.messageId ?? 0, 0, false);
+    slow.post(messageOf("r", { text: "done" }), 1, false);
+    await world.pass(30_000);
+    assert.equal(slow.socket.isClosed, true);
+    const other = await TestClient.open(world);
+    await other.consume("r");
+    assert.deepEqual(await other.texts(), []);
+    await other.consume("q", { consumerId: 1 });
+    assert.equal((await other.deliveries()).length, held.length);
+  });
 });
 
 describe("nobody is slow", () => {
