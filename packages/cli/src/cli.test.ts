@@ -88,9 +88,9 @@ describe("the command line without a broker", { concurrency: 2 }, () => {
   });
 
   test("without users a public address is refused", async () => {
-    const { code, stderr } = await runCli(["run", "--host", "0.0.0.0"]);
+    const { code, stderr } = await runCli(["run", "--host", "0.0.0.0", "--data", "d"]);
     assert.equal(code, 1);
-    assert.match(stderr, /^everhold: .*would let anybody on the network in.*\n$/);
+    assert.match(stderr, /^everhold: acceptor core would let anybody on the network in.*\n$/);
   });
 
   test("a data folder that cannot be made is one line with the cure", async () => {
@@ -259,6 +259,9 @@ describe("the command line with a broker", { concurrency: 2 }, () => {
       assert.ok(readFileSync(join(bodies, name ?? "")).equals(bytes));
       const none = await broker.cli(["send", "files", "--body-file", join(folder, "none")]);
       assert.equal(none.code, 1);
+      const unreadable = await broker.cli(["send", "files", "--body-file", folder]);
+      assert.equal(unreadable.code, 1);
+      assert.match(unreadable.stderr, /reading its body failed: EISDIR.* \[EVH_ABORTED\]/);
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -416,7 +419,7 @@ describe("a broker's data", () => {
   test("a folder that is none is an error", async () => {
     const { code, stderr } = await runCli(["data", "verify", "/nowhere/at/all"]);
     assert.equal(code, 1);
-    assert.match(stderr, /^everhold: .*\n$/);
+    assert.match(stderr, /^everhold: there is no folder .*; check its name .*\n$/);
   });
 });
 

@@ -5,7 +5,7 @@ const cures: Partial<Record<ErrorCode, string>> = {
   EVH_CONNECTION_TIMEOUT: "check that the URL is the one of a broker",
   EVH_PORT_IN_USE: "stop the other program, or choose another port: everhold run --port 61617",
   EVH_DATA_LOCKED: "stop that broker, or choose another folder: everhold run --data FOLDER",
-  EVH_DATA_FOLDER: "make it writable, or choose another folder: everhold run --data FOLDER",
+  EVH_DATA_FOLDER: "check its name and its permissions, or choose another folder",
   EVH_DATA_CORRUPT: "look with: everhold data verify; restore the folder from a copy",
   EVH_SECURITY: "give a user name and password with --user and --password",
   EVH_URL: "write it like tcp://127.0.0.1:61616",

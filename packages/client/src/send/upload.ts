@@ -145,9 +145,10 @@ function ignore(): void {
 }
 
 function sourceError(cause: unknown): EverholdError {
+  const found = cause instanceof Error ? `: ${cause.message}` : "";
   return new EverholdError(
     "EVH_ABORTED",
-    "Cannot send the message: reading its body failed, and the broker drops what had come of it",
+    `Cannot send the message: the broker drops what had come of it, as reading its body failed${found}`,
     { cause },
   );
 }

@@ -333,7 +333,8 @@ diverts:
       /^everhold\.yaml:3:10: acceptor core would let anybody on the network in: found tcp:\/\/0\.0\.0\.0:61616 and no users/,
     );
     assert.equal(load(`${open}security: { users: { a: { password: b } } }`).acceptors.length, 1);
-    assert.match(problem("", { listen: { host: "0.0.0.0" } }), /would let anybody/);
+    const flags = [{ flag: "--data", path: ["data"], value: "d" }];
+    assert.match(problem("", { listen: { host: "0.0.0.0" }, flags }), /^acceptor core would let/);
   });
 
   test("flags move the first acceptor", () => {

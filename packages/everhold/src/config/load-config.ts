@@ -73,7 +73,7 @@ export function loadConfig(sources: ConfigSources): ResolvedConfig {
   tree = expandReferences(tree, sources.environment);
   const document = validateConfig(tree);
   const acceptors = acceptorsOf(document, sources.listen ?? {});
-  refuseOpenDoor(tree, document, acceptors);
+  refuseOpenDoor(tree, document, acceptors, sources.listen?.host !== undefined);
   return { document, dataFolder: dataFolderOf(tree, document, sources.folder), acceptors, file };
 }
 
@@ -121,12 +121,14 @@ function refuseOpenDoor(
   tree: LocatedTree,
   document: ConfigDocument,
   acceptors: readonly NamedAcceptor[],
+  isMovedByFlag: boolean,
 ): void {
   if (Object.keys(document.security?.users ?? {}).length > 0) return;
-  for (const { name, endpoint } of acceptors) {
+  for (const [index, { name, endpoint }] of acceptors.entries()) {
     if (isLoopbackHost(endpoint.host)) continue;
+    const isMoved = isMovedByFlag && index === 0;
     throw configError(
-      originOf(tree, ["acceptors", name, "url"])?.label,
+      isMoved ? undefined : originOf(tree, ["acceptors", name, "url"])?.label,
       `acceptor ${name} would let anybody on the network in: found ` +
         `${formatAcceptorUrl(endpoint)} and no users, expected a loopback address such as ` +
         `127.0.0.1, or users under security.users`,
