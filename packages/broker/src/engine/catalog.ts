@@ -202,6 +202,7 @@ export class Catalog {
     this.#noteChange();
     queue.selector = selector;
     queue.redefine();
+    this.#engine.redelivery.restoreHolds(queue);
     this.#engine.touch(queue);
     address.removeQueue(queue);
     address.addQueue(queue);

@@ -120,10 +120,16 @@ export class LiveQueue {
     return this.traits.ringSize >= 0 || this.traits.lastValueKey !== undefined;
   }
 
-  /** Its attributes have changed. Consumers that are there stay as they are. */
+  /**
+   * Its attributes have changed. Consumers that are there stay as they are. Who waits for whom may be
+   * another one now: messages that hold others are to be found anew.
+   */
   redefine(): void {
     const before = this.traits;
     this.traits = traitsOf(this.state.definition);
+    this.#holds = undefined;
+    this.#groupHolds = undefined;
+    this.lookAgain();
     if (before.groupBuckets !== this.traits.groupBuckets) this.#endGroups();
     if (!isGated(this.traits)) this.gate = undefined;
     else this.gate ??= new DispatchGate();
@@ -210,7 +216,10 @@ export class LiveQueue {
 
   /** Consumers look again at what they passed over. */
   lookAgain(): void {
-    for (const consumer of this.consumers) if (!consumer.isBrowser) consumer.cursor?.reset();
+    for (const consumer of this.consumers) {
+      // Others would get again what they have seen.
+      if (!consumer.isBrowser && !consumer.readsOnly) consumer.cursor?.reset();
+    }
   }
 
   /** What is to be said of a row besides what its message says; nothing when it was sent here. */

@@ -42,7 +42,7 @@ export class Redelivery {
     this.sinks = new Sinks(engine);
   }
 
-  /** Finds the messages that hold others, after a restart. */
+  /** Finds the messages that hold others: after a restart, or when the queue is another kind of one. */
   restoreHolds(queue: LiveQueue): void {
     const { state } = queue;
     if (state.scheduledCount === 0) return;

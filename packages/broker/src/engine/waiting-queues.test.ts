@@ -122,3 +122,26 @@ test("what waits for a message that comes again later goes on when a newer one t
     assert.deepEqual(await client.texts(), ["2", "3"]);
   }
 });
+
+test("what waits for a message of its group goes on when that is gone, though groups are told apart no more", async () => {
+  const { world, broker } = await startBroker({
+    addressSettings: { "#": { redeliveryDelay: 100_000, redeliveryMode: "blocking" } },
+  });
+  const client = await TestClient.open(world, { autoCommitAcks: false });
+  await client.createQueue();
+  const sender = await TestClient.open(world);
+  const properties = { _AMQ_GROUP_ID: { type: "string", value: "a" } } as const;
+  for (const text of ["1", "2"]) await sender.publish("q", text, { properties });
+  await client.consume("q", { credits: 1 });
+  const { messageId } = await client.delivery();
+  client.acknowledge(messageId, 0, false);
+  client.send(packets.rollback, 10, { considerLastMessageAsDelivered: false });
+  await client.expect(packets.nullResponse);
+  client.send(packets.flowToken, 10, { consumerId: 0, credits: -1 });
+  assert.deepEqual(await client.texts(), []);
+  const changed = JSON.stringify({ name: "q", "group-buckets": 0 });
+  broker.management.invoke("broker", "updateQueue", [changed]);
+  assert.deepEqual(await client.texts(), [], "it still waits");
+  broker.management.invoke("queue.q", "removeMessage", [messageId]);
+  assert.deepEqual(await client.texts(), ["2"]);
+});
