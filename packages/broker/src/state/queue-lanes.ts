@@ -135,10 +135,8 @@ export class QueueLanes {
   }
 
   /** Adds a row, ready unless it `isAway`. Returns its number in the store. */
-  add(key: number, isAway: boolean): number {
-    const laneNumber = laneOfKey(key);
+  add(laneNumber: number, sequence: number, isAway: boolean): number {
     const lane = this.#lanes[laneNumber] ?? this.#addLane(laneNumber);
-    const sequence = sequenceOfKey(key);
     if (isAway) return lane.addAway(sequence);
     this.#readyLanes |= 1 << laneNumber;
     this.#readyCount += 1;
@@ -168,19 +166,18 @@ export class QueueLanes {
   }
 
   /** Removes a live row. */
-  remove(key: number): void {
-    const laneNumber = laneOfKey(key);
+  remove(laneNumber: number, sequence: number): void {
     const lane = this.#laneOf(laneNumber);
-    if (!lane.remove(sequenceOfKey(key))) return;
+    if (!lane.remove(sequence)) return;
     this.#readyCount -= 1;
     if (lane.readyCount === 0) this.#readyLanes &= ~(1 << laneNumber);
   }
 
   /** Removes all rows; `onRow` is called for each before that. */
-  clear(onRow: (row: number, key: number) => void): void {
+  clear(onRow: (row: number, key: number, laneNumber: number) => void): void {
     for (let laneNumber = 0; laneNumber < laneCountMax; laneNumber += 1) {
       this.#lanes[laneNumber]?.clear((row, sequence) => {
-        onRow(row, rowKey(sequence, laneNumber));
+        onRow(row, rowKey(sequence, laneNumber), laneNumber);
       });
     }
     this.#readyCount = 0;
