@@ -293,6 +293,20 @@ test("a message that no queue takes goes to the dead letters where that is set, 
   assert.equal(property(kept, "_AMQ_ORIG_QUEUE"), undefined);
 });
 
+test("a message that no queue takes is refused where its dead letters can have no queue", async () => {
+  // The queue would have the name of its address; that is taken, and there is none that is longer.
+  const deadLetterAddress = "d".repeat(1000);
+  const { world, broker } = await startBroker({
+    addressSettings: { t: { sendToDlaOnNoRoute: true, deadLetterAddress } },
+  });
+  const client = await TestClient.open(world);
+  await client.createQueue({ address: "elsewhere", queueName: deadLetterAddress });
+  client.post(messageOf("t", { routing: 0, text: "lost?" }), 1, true);
+  assert.equal((await client.expect(packets.exception)).code, 100);
+  assert.equal(broker.queues().length, 1);
+  await client.publish("elsewhere", "the next operation works", { routing: 1 });
+});
+
 test("a transaction sends what no queue takes to the dead letters of each address", async () => {
   const settings = { ...perAddress, sendToDlaOnNoRoute: true, expiryDelay: 5000 };
   const { world, broker } = await startBroker({ addressSettings: { "#": settings } });

@@ -70,7 +70,10 @@ export class TargetFinder {
     this.#routeDiverted(target, bytes, view, start, end);
   }
 
-  /** No queue takes the message: it goes to the dead letters. False where they take it neither. */
+  /**
+   * No queue takes the message: it goes to the dead letters. False where they take it neither.
+   * @throws EverholdError EVH_QUEUE_DOES_NOT_EXIST when they have no queue and none can be made
+   */
   findDeadLetters(
     address: LiveAddress,
     bytes: Uint8Array,
@@ -80,6 +83,13 @@ export class TargetFinder {
   ): boolean {
     const message = { bytes, view, offset: start, length: end - start };
     const found = this.#engine.redelivery.sinks.find(address, "", unrouted, message);
+    if (found === "refused") {
+      const deadLetters = address.settings.deadLetterAddress ?? "";
+      throw new EverholdError(
+        "EVH_QUEUE_DOES_NOT_EXIST",
+        `cannot send to "${address.name}": no queue takes the message, and "${deadLetters}", where it would go then, has none and cannot get one`,
+      );
+    }
     if (typeof found === "string") return false;
     // It never was where a divert would have led it.
     this.#origin = "";
