@@ -203,8 +203,12 @@ export class Outbox {
       const send = gate?.waiting.at(0);
       if (gate === undefined || send === undefined) return;
       if (!this.#window.hasRoom(send.bytes, countMax)) return;
+      const canLeave = this.#canLeave(channel, gate, send);
+      // A listener that was told that sends go on may have ended them, or sent something itself.
+      if (this.#channel !== channel || this.#endError !== undefined) return;
+      if (turns.at(0) !== gate || gate.waiting.at(0) !== send) continue;
       turns.shift();
-      if (this.#canLeave(channel, gate, send)) {
+      if (canLeave) {
         stuck = 0;
         this.#waiting.takeTurn(gate);
         gate.take(send.bytes);

@@ -327,6 +327,27 @@ describe("a send that waits", () => {
     await world.now(send);
     assert.deepEqual(events, ["blocked a", "unblocked a"]);
   });
+
+  it("settles though who hears that sends go on aborts it, or sends more at once", async () => {
+    const { world, broker, connection } = await setUp({}, (fresh) => (fresh.grantsCredit = false));
+    const aborted = new AbortController();
+    const more: Promise<void>[] = [];
+    connection.on("unblocked", () => {
+      aborted.abort();
+      more.push(connection.producer("a").send("more"));
+    });
+    const producer = connection.producer("a");
+    const send = producer.send("x", { signal: aborted.signal });
+    const next = producer.send("y");
+    await world.advance(10_000);
+    broker.grantsCredit = true;
+    broker.lastSession.grant("a", 1_000_000);
+    assertError(await rejection(world, send), "EVH_ABORTED", "none");
+    await world.now(next);
+    assert.equal(more.length, 1);
+    for (const one of more) await world.now(one);
+    assert.equal(broker.got("SESS_SEND").length, 2);
+  });
 });
 
 describe("sends over a reconnect", () => {
