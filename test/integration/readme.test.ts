@@ -40,6 +40,21 @@ describe("README", () => {
     assert.deepEqual({ stdout, stderr }, { stdout: "{ id: 1, item: 'tea' }\n", stderr: "" });
   });
 
+  it("the block about work that fails settles, moves on and sets aside, under the settings before it", async () => {
+    const config = join(data, "everhold.yaml");
+    const place = `data: failing\nacceptors: { core: { url: "tcp://127.0.0.1:0" } }\n`;
+    writeFileSync(config, `${firstBlock("yaml")}${place}log: { level: error }\n`);
+    const configured = await startBroker(config);
+    const file = fileURLToPath(new URL("readme-failing.mjs", import.meta.url));
+    writeFileSync(file, failingProgram(configured.urls[0] ?? "", block("js", 1)));
+    try {
+      const { stdout } = await run(process.execPath, [file], { timeout: 20_000 });
+      assert.equal(stdout, "{ total: 5 } { total: -1 } the total is negative\n");
+    } finally {
+      await configured.stop();
+    }
+  });
+
   it("the first commands send a message and consume it", async () => {
     const commands = firstBlock("sh").match(/npx everhold [^&#\n]+/g) ?? [];
     assert.equal(commands.length, 2);
@@ -56,7 +71,28 @@ describe("README", () => {
 });
 
 function firstBlock(language: string): string {
-  const match = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(readme);
-  assert.ok(match?.[1] !== undefined, `the README has a block of ${language}`);
-  return match[1];
+  return block(language, 0);
+}
+
+function block(language: string, index: number): string {
+  const blocks = [...readme.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"))];
+  const found = blocks[index]?.[1];
+  assert.ok(found !== undefined, `the README has ${index + 1} blocks of ${language}`);
+  return found;
+}
+
+/** Gives the code something to do, and shows what became of it. */
+function failingProgram(url: string, code: string): string {
+  return `import { connect } from "everhold";
+const connection = await connect(${JSON.stringify(url)});
+for (const total of [-1, 5]) await connection.send("orders.new", { json: { total } });
+const running = (async () => {
+${code}
+})();
+const paid = await connection.consumer("orders.paid").receive({ timeout: 15_000 });
+const dead = await connection.consumer("DLQ").receive({ timeout: 15_000 });
+console.log(paid.json(), dead.json(), dead.properties.dlqDeliveryFailureCause);
+await connection.close();
+await running;
+`;
 }
