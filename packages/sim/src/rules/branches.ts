@@ -41,7 +41,8 @@ export class Branches {
     const work = async (): Promise<void> => {
       const branch = await connection.twoPhase.begin(xid);
       this.#send(client, branch, step, transaction);
-      await branch.prepare();
+      // One whose sends were all refused has nothing to decide, and is over.
+      if ((await branch.prepare()) === "readOnly") end.end("none");
     };
     client.track(preparing, work(), () => {
       // A branch that could not be prepared is rolled back.
