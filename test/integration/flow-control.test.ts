@@ -39,6 +39,11 @@ async function withBroker(
   }
 }
 
+/** How many messages the queue's consumers hold, from management. */
+async function held(connection: Connection, queue: string): Promise<number> {
+  return Number(await connection.management.attribute(`queue.${queue}`, "DeliveringCount"));
+}
+
 describe("a consumer that is too slow", { timeout: 30_000 }, () => {
   const settings = {
     slowConsumerThreshold: 1000,
@@ -78,9 +83,11 @@ describe("the window that a broker advises for its queues", { timeout: 30_000 },
         await connection.producer(queue).sendBatch([{ body: "1" }, { body: "2" }]);
         await using idle = connection.consumer(queue);
         await idle.ready();
+        const isAhead = queue === "ahead.q";
+        while (isAhead && (await held(connection, queue)) < 2);
         const other = connection.consumer(queue);
         const taken = await other.receive({ timeout: 0 });
-        assert.equal(taken?.text(), queue === "pulled.q" ? "1" : undefined);
+        assert.equal(taken?.text(), isAhead ? undefined : "1");
         await other.close();
       }
     });
