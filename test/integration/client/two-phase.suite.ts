@@ -92,6 +92,21 @@ export function twoPhaseTests(context: SuiteContext): void {
     await assert.rejects(connection.twoPhase.forget(xid), { code: "EVH_BRANCH_UNKNOWN" });
   });
 
+  context.it("a prepared branch that could not be rolled back is still to be decided", async () => {
+    const { connection } = context;
+    const other = await context.connect();
+    const branch = await other.twoPhase.begin(newXid());
+    await branch.send("two-undecided", "never");
+    assert.equal(await branch.prepare(), "prepared");
+    await other.close();
+    for (let attempt = 0; attempt < 2; attempt += 1) {
+      await assert.rejects(branch.rollback(), { code: "EVH_CLOSED" });
+    }
+    assert.ok(await isInDoubt(connection, branch.xid));
+    await connection.twoPhase.rollback(branch.xid);
+    assert.equal(await countOf(connection, "two-undecided"), 0);
+  });
+
   context.it("an id that is taken, or that is none, is refused", async () => {
     const { connection } = context;
     const branch = await connection.twoPhase.begin(newXid());

@@ -140,9 +140,13 @@ export class ClientBranch implements Branch {
 
   async rollback(): Promise<void> {
     if (this.#state === "ended") return;
-    const isPrepared = this.#state === "prepared";
+    if (this.#state === "prepared") {
+      // It waits for its decision until the broker has one.
+      await this.#owner.rollback(this.xid);
+      this.#state = "ended";
+      return;
+    }
     this.#state = "ended";
-    if (isPrepared) return this.#owner.rollback(this.xid);
     this.#session.outbox.rejectWaiting(
       new RejectedError("EVH_TRANSACTION_ROLLED_BACK", "The branch was rolled back by its owner"),
     );
