@@ -122,6 +122,21 @@ describe("a release that the broker does exactly", () => {
     }
   });
 
+  it("begins anew when the broker does not stand still for it", async () => {
+    const setup = await setUpExact(2);
+    const { world, broker, connection } = setup;
+    const consumer = connection.consumer("q");
+    const message = await next(setup, consumer);
+    broker.rule = ({ name }) => (name === "SESS_STOP" ? 104 : "usual");
+    const releasing = message.release();
+    await world.settle();
+    broker.rule = () => "usual";
+    await world.advance(1000);
+    await world.now(releasing);
+    assert.equal((await next(setup, consumer)).text(), "m0");
+    assert.equal((await next(setup, consumer)).text(), "m1");
+  });
+
   it("refuses a delay that is none", async () => {
     const setup = await setUpExact(1);
     const message = await next(setup, setup.connection.consumer("q"));

@@ -83,10 +83,11 @@ export class Releases {
     const { consumerId, queue, acks } = this.#host;
     const channel = this.#host.channel();
     if (channel === undefined) return;
+    const attempt = `release to ${queue}`;
     try {
-      await channel.call(packets.sessionStop, {}, `release to ${queue}`, readNull);
-    } catch {
-      // The connection is gone, and the broker took everything back.
+      await channel.call(packets.sessionStop, {}, attempt, readNull);
+    } catch (cause) {
+      this.#beginAnew(channel, attempt, cause);
       return;
     }
     if (this.#host.channel() !== channel) return;
@@ -133,15 +134,21 @@ export class Releases {
       const value = { considerLastMessageAsDelivered: true };
       await channel.call(packets.rollback, value, attempt, readNull);
     } catch (cause) {
-      // On a lost connection, or of a closed session, the broker has taken everything back. When it
-      // refuses, nobody knows any more who has what, and only a fresh connection can tell.
-      if (this.#host.channel() !== channel) return;
-      channel.transport.fail(
-        new ConnectionError("EVH_DISCONNECTED", `Cannot ${attempt}: beginning anew`, { cause }),
-      );
+      this.#beginAnew(channel, attempt, cause);
       return;
     }
     if (this.#host.channel() === channel) this.#resume(channel);
+  }
+
+  /**
+   * On a lost connection, or of a closed session, the broker has taken everything back. When it
+   * refuses, nobody knows any more who has what, and only a fresh connection can tell.
+   */
+  #beginAnew(channel: Channel, attempt: string, cause: unknown): void {
+    if (this.#host.channel() !== channel) return;
+    channel.transport.fail(
+      new ConnectionError("EVH_DISCONNECTED", `Cannot ${attempt}: beginning anew`, { cause }),
+    );
   }
 
   #resume(channel: Channel): void {
