@@ -45,9 +45,12 @@ export class LargeArrival {
     return this.#partBytes > 0 ? this.#partMessageId : undefined;
   }
 
-  /** A part came that is put together with the others; its message is that of the last part where none is said. */
-  addPart(frameBytes: number, messageId = this.#partMessageId): void {
-    this.#partMessageId = messageId;
+  /** The headers of the message `messageId`, or a part of the one that began last, to be put together. */
+  addPart(frameBytes: number, messageId?: number): void {
+    if (messageId !== undefined) {
+      this.#giveUp();
+      this.#partMessageId = messageId;
+    }
     this.#partBytes += frameBytes;
   }
 
@@ -59,9 +62,9 @@ export class LargeArrival {
     return partBytes;
   }
 
-  /** A message begins that is streamed: the broker gave back what it had begun before. */
+  /** A message begins that is streamed. */
   beginStream(): void {
-    this.#lose(brokenBodyError(this.#queue));
+    this.#giveUp();
     this.hasComeSinceMarker = true;
   }
 
@@ -108,6 +111,12 @@ export class LargeArrival {
     this.#partBytes = 0;
     this.#lose(returnedBodyError(this.#queue));
     this.tellWhole();
+  }
+
+  /** Another message begins: the rest of what the broker had begun before does not come. */
+  #giveUp(): void {
+    this.#partBytes = 0;
+    this.#lose(returnedBodyError(this.#queue));
   }
 
   /** The rest of the body does not come on this life: half a message is none. */

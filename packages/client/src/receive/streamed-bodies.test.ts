@@ -36,6 +36,14 @@ async function open(options: ConsumerOptions = {}, content: Uint8Array = body): 
   return { ...setup, consumer, stored: message.bytes };
 }
 
+/** Another message, as the broker keeps it. */
+async function storedBody({ world, broker, connection }: Setup, content: Uint8Array) {
+  await world.now(connection.producer("store").send(content));
+  const message = broker.queue("store").messages.at(-1);
+  assert.ok(message !== undefined);
+  return message.bytes;
+}
+
 async function received({ world, consumer }: Opened): Promise<Message> {
   const message = await world.now(consumer.receive());
   assert.ok(message !== null);
@@ -126,6 +134,33 @@ describe("a message whose body is streamed", () => {
     broker.lastSession.sendLarge(0, stored, partBytes);
     const again = await received(opened);
     assert.ok((await world.now(readAll(again))).equals(body));
+  });
+
+  it("that the broker gives up for another one ends for its reader", async () => {
+    const opened = await open({ streamAbove: 1000 });
+    const { world, broker, stored, consumer } = opened;
+    const frames = broker.lastSession.largeFrames(0, stored, partBytes);
+    frames.next();
+    frames.next();
+    const message = await received(opened);
+    const reading = readAll(message);
+    await world.settle();
+    broker.lastSession.sendLarge(0, await storedBody(opened, body.subarray(0, 900)), partBytes);
+    assertError(await rejection(world, reading), "EVH_ILLEGAL_STATE");
+    assert.equal((await received(opened)).bodySize, 900);
+    assert.equal(await world.now(consumer.receive({ timeout: 0 })), null);
+  });
+
+  it("for which the broker gives up a smaller one is not waited for when it is whole", async () => {
+    const opened = await open({ streamAbove: 1000 });
+    const { world, broker, stored, consumer } = opened;
+    const small = await storedBody(opened, body.subarray(0, 900));
+    const frames = broker.lastSession.largeFrames(0, small, partBytes);
+    frames.next();
+    frames.next();
+    broker.lastSession.sendLarge(0, stored, partBytes);
+    assert.ok((await world.now(readAll(await received(opened)))).equals(body));
+    assert.equal(await world.now(consumer.receive({ timeout: 0 })), null);
   });
 
   it("is inflated as it comes", async () => {
