@@ -19,15 +19,16 @@ export class FullNotice {
   update(messageCount: number, messagesMax: number): void {
     const isFull = messageCount >= limits.heldMessageCountMax;
     const isStuck = isFull && messagesMax === limits.heldMessageCountMax;
-    if (isStuck && !this.#isTold) {
-      this.#onError(
-        new EverholdError(
-          "EVH_OVERLOADED",
-          `Cannot receive more from ${this.#queue}: found ${messageCount} messages that are not ` +
-            `settled, at most ${limits.heldMessageCountMax} are held; settle some, or set prefetch.messages`,
-        ),
-      );
-    }
+    const wasTold = this.#isTold;
+    // Before anybody hears of it: who is told may ask for another message, and so come here again.
     this.#isTold = isStuck;
+    if (!isStuck || wasTold) return;
+    this.#onError(
+      new EverholdError(
+        "EVH_OVERLOADED",
+        `Cannot receive more from ${this.#queue}: found ${messageCount} messages that are not ` +
+          `settled, at most ${limits.heldMessageCountMax} are held; settle some, or set prefetch.messages`,
+      ),
+    );
   }
 }

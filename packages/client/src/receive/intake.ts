@@ -375,7 +375,6 @@ export class Intake {
     const { takenCount, heldCount } = this.settlement;
     const messageCount = this.#buffer.length + takenCount;
     const { unreadBytes } = this.#large;
-    this.#fullNotice.update(messageCount, this.#credit.messagesMax);
     const credits = this.#credit.due({
       messageCount,
       bufferedBytes: this.#buffer.bytes + unreadBytes,
@@ -384,7 +383,8 @@ export class Intake {
       // Those in hand are recognised only when they come again.
       takerCount: Math.max(this.#takers.length, heldCount > 0 ? 1 : 0) - this.#buffer.length,
     });
-    if (credits === 0) return;
-    sendFlowToken(channel, this.settings.consumerId, credits);
+    if (credits !== 0) sendFlowToken(channel, this.settings.consumerId, credits);
+    // Last: listeners may settle, receive and close.
+    this.#fullNotice.update(messageCount, this.#credit.messagesMax);
   }
 }
