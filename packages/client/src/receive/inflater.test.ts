@@ -65,6 +65,14 @@ describe("inflateParts", () => {
     }
   });
 
+  it("drops what follows the end of the stream", async () => {
+    const bytes = Buffer.from("the quick brown fox ".repeat(20));
+    const followed = Buffer.concat([deflateSync(bytes), Buffer.alloc(5_000, 7)]);
+    for (const size of [1, 100, 10_000]) {
+      assert.ok((await inflate(followed, [size])).equals(bytes));
+    }
+  });
+
   it("gives back nothing wrong for a stream with a changed byte", async () => {
     const bytes = Buffer.from("the quick brown fox ".repeat(20));
     const deflated = deflateSync(bytes);

@@ -64,6 +64,8 @@ export class Inflater {
    * @throws ProtocolError EVH_PROTOCOL when it is no zlib stream, or ends before its end
    */
   *push(input: Uint8Array, isLast: boolean): IterableIterator<Uint8Array> {
+    // Kept, what follows the end would grow without end.
+    if (this.isDone) return;
     const rest = this.#input.subarray(this.#offset);
     this.#input = new Uint8Array(rest.length + input.length);
     this.#input.set(rest);
