@@ -143,8 +143,9 @@ export class Outbox {
 
   /** Refuses the sends that have not left. */
   rejectWaiting(error: EverholdError): void {
-    this.#endUpload(error);
+    // Before the upload that they wait for ends: its end would let them leave.
     for (const send of this.#waiting.drain()) send.reject(error);
+    this.#endUpload(error);
     this.#checkIdle();
   }
 

@@ -221,6 +221,20 @@ describe("a streamed send in a transaction", () => {
     await world.now(Promise.all([sending, committing]));
     assert.equal(storedBodies(setup).length, 1);
   });
+
+  it("that a broken connection ends takes those that wait for it with it", async () => {
+    const setup = await setUp(options);
+    const { world, broker, connection } = setup;
+    const session = await world.now(connection.session({ transacted: true }));
+    const sending = [session.send("q", new Tap()), session.send("q", "behind it")];
+    const ends = Promise.allSettled(sending);
+    await world.settle();
+    broker.cut();
+    for (const end of await world.now(ends)) {
+      assert.ok(end.status === "rejected");
+      assertError(end.reason, "EVH_TRANSACTION_ROLLED_BACK");
+    }
+  });
 });
 
 async function* inPiecesOfText(): AsyncIterable<string> {
