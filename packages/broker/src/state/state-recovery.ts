@@ -52,13 +52,7 @@ export class StateRecovery {
     this.#catalog = new CatalogRecovery(tables, restored, missing);
     this.#producers = producers;
     this.#messages = new MessageRecovery(tables, { restored, missing, rows, producers });
-    this.#transactions = new TransactionRecovery(tables, restored, {
-      addRow: (queue, key, row, position) => {
-        rows.restoreRow(queue, key, row, position);
-      },
-      advance: (id, epoch, sequence, position) =>
-        producers.advance(id, 0, epoch, sequence, position),
-    });
+    this.#transactions = new TransactionRecovery(tables, { restored, rows, producers });
   }
 
   /** @throws EverholdError EVH_DATA_CORRUPT, EVH_DATA_FORMAT */

@@ -1,5 +1,6 @@
 import { assert } from "@everhold/base";
 import type { OriginOf } from "./diversions.ts";
+import type { ProducerMarks } from "./producer-marks.ts";
 import type { Xid } from "./xid.ts";
 
 /**
@@ -51,6 +52,9 @@ export interface PendingMark {
   readonly epoch: number;
   sequence: number;
 }
+
+/** Who keeps the marks of producers, in life and during recovery. */
+export type MarkKeeper = Pick<ProducerMarks, "advance">;
 
 /**
  * A transaction whose messages and acknowledgements are in the journal, in pieces. It is *open* until its
@@ -204,6 +208,13 @@ export class StoredTransaction {
     } else {
       this.marks.push({ id, epoch, sequence });
       this.#memoryBytes += id.length + 12;
+    }
+  }
+
+  /** Its producers' sequences have an outcome as of the record at `position`. */
+  advanceMarks(producers: MarkKeeper, position: number): void {
+    for (const { id, epoch, sequence } of this.marks) {
+      producers.advance(id, 0, epoch, sequence, position);
     }
   }
 

@@ -5,11 +5,9 @@ import { setKeyAt } from "./key-codec.ts";
 import type { MessagePlan } from "./message-plan.ts";
 import { messageBytes, messageOffsetOf, writeMessage } from "./write-message.ts";
 import { producerIdBytes } from "./producer-marks.ts";
-import { createNewRow, type NewRow } from "./new-row.ts";
 import type { QueueState } from "./queue-state.ts";
 import type { RecordLog } from "./record-log.ts";
 import { recordTypes } from "./records.ts";
-import { laneCountMax } from "./row-key.ts";
 import type { StateTables } from "./state-tables.ts";
 import { createPendingMessage, type StoredTransaction } from "./stored-transaction.ts";
 import {
@@ -19,17 +17,16 @@ import {
   rolledBackRecord,
   type Ending,
 } from "./transaction-records.ts";
+import { forEachRow, runKeyOf, type RowRun } from "./transaction-rows.ts";
 import type { DecidedBranch, TransactionTable } from "./transaction-table.ts";
 import { copyXid, xidKey, type Xid } from "./xid.ts";
 
-/** Rows that a commit adds to one lane of one queue. */
-export interface AddedRows {
+/** Rows that a commit added to one lane of one queue. */
+export interface AddedRows extends RowRun {
   readonly queue: QueueState;
   /** The first row's key; the others follow. */
   readonly key: number;
   count: number;
-  /** The key that the next row gets, while they are added. */
-  next: number;
 }
 
 /**
@@ -43,7 +40,6 @@ export class TransactionLog {
   readonly #table: TransactionTable;
   readonly #writer = new ByteWriter(1_024);
   readonly #message = createPendingMessage();
-  readonly #row: NewRow = createNewRow();
 
   constructor(log: RecordLog, tables: StateTables) {
     this.#log = log;
@@ -166,7 +162,7 @@ export class TransactionLog {
     const value = { transaction: Math.max(0, transaction.id), createdMs, xid: kept };
     const position = this.#append(recordTypes.prepared, preparedRecord, value);
     this.#enlist(transaction, position);
-    this.#advanceMarks(transaction, position);
+    transaction.advanceMarks(this.#tables.producers, position);
     this.#table.prepare(transaction, kept, createdMs);
   }
 
@@ -194,8 +190,8 @@ export class TransactionLog {
     for (const { addressId, id } of transaction.duplicates) {
       this.#tables.addresses.get(addressId)?.duplicates.add(id, 0, id.length);
     }
-    if (!transaction.isPrepared) this.#advanceMarks(transaction, position);
-    this.#end(transaction, { isCommitted: true, isHeuristic, position });
+    if (!transaction.isPrepared) transaction.advanceMarks(this.#tables.producers, position);
+    this.#table.end(transaction, { isCommitted: true, isHeuristic, position });
     return [...added.values()];
   }
 
@@ -205,7 +201,7 @@ export class TransactionLog {
     const ending: Ending = isHeuristic ? "rolledBackByHand" : "rolledBack";
     const value = { transaction: transaction.id, hasXid: false, xid: null };
     const position = this.#appendEnd(ending, value);
-    this.#end(transaction, { isCommitted: false, isHeuristic, position });
+    this.#table.end(transaction, { isCommitted: false, isHeuristic, position });
   }
 
   /** Forgets a branch that was decided by hand. */
@@ -241,32 +237,12 @@ export class TransactionLog {
     added: ReadonlyMap<number, AddedRows>,
     position: number,
   ): void {
-    const message = this.#message;
-    const row = this.#row;
-    for (let index = 0; index < transaction.messageCount; index += 1) {
-      transaction.readMessage(index, message);
-      row.position = message.position;
-      row.messageOffset = message.messageOffset;
-      row.messageLength = message.messageLength;
-      row.expiryUnits = message.expiryUnits;
-      row.dueMs = message.dueMs;
-      row.origin = "";
-      row.group = message.group;
-      const end = transaction.targetsEnd(index);
-      for (let place = transaction.targetsBegin(index); place < end; place += 1) {
-        const run = added.get(runKeyOf(transaction.targetAt(place), message.lane));
-        if (run === undefined) continue;
-        row.origin = transaction.originAt(place);
-        row.lastValue = transaction.lastValueAt(place);
-        row.lastSince = row.dueMs > 0 ? -1 : position;
-        run.queue.addRow(run.next, row);
-        // It hides all that follow as well.
-        if (run.next === run.key) {
-          run.queue.lanes.holdLast(message.lane, position, this.#log.commitPosition);
-        }
-        run.next += laneCountMax;
-      }
-    }
+    const { commitPosition } = this.#log;
+    forEachRow(transaction, added, position, ({ queue, key, next }, row, _queueId, lane) => {
+      queue.addRow(next, row);
+      // It hides all that follow as well.
+      if (next === key) queue.lanes.holdLast(lane, position, commitPosition);
+    });
   }
 
   #noteLastValues(transaction: StoredTransaction, plan: MessagePlan, targetCount: number): void {
@@ -283,23 +259,6 @@ export class TransactionLog {
       if (queue === undefined) continue;
       for (const key of keys) if (queue.has(key)) queue.removeRow(key);
     }
-  }
-
-  #advanceMarks(transaction: StoredTransaction, position: number): void {
-    for (const { id, epoch, sequence } of transaction.marks) {
-      this.#tables.producers.advance(id, 0, epoch, sequence, position);
-    }
-  }
-
-  #end(
-    transaction: StoredTransaction,
-    how: { isCommitted: boolean; isHeuristic: boolean; position: number },
-  ): void {
-    this.#table.remove(transaction);
-    const { xid } = transaction;
-    if (xid === undefined) return;
-    const { isCommitted, isHeuristic, position } = how;
-    this.#table.decide({ xid, isCommitted, position }, isHeuristic);
   }
 
   #enlist(transaction: StoredTransaction, position: number): void {
@@ -325,9 +284,4 @@ export class TransactionLog {
     this.#log.bytes.set(writer.bytes.subarray(0, length), this.#log.payloadOffset);
     return position;
   }
-}
-
-/** What tells one lane of one queue from all others: a safe integer. */
-export function runKeyOf(queueId: number, lane: number): number {
-  return queueId * laneCountMax + lane;
 }

@@ -10,32 +10,33 @@ import {
   targetQueueId,
 } from "./read-message.ts";
 import { producerIdBytes } from "./producer-marks.ts";
-import { createNewRow, type NewRow } from "./new-row.ts";
-import type { QueueState } from "./queue-state.ts";
-import { corrupt, readRecord, recordTypes } from "./records.ts";
-import { laneCountMax, laneOfKey } from "./row-key.ts";
+import type { ProducerRecovery } from "./producer-recovery.ts";
+import { corrupt, recordTypes } from "./records.ts";
+import { laneOfKey } from "./row-key.ts";
+import type { RowRecovery } from "./row-recovery.ts";
 import type { SnapshotRestorer } from "./snapshot-restorer.ts";
-import type { RecordPayload } from "./record-payload.ts";
+import { readPayload, type RecordPayload } from "./record-payload.ts";
 import type { StateTables } from "./state-tables.ts";
 import { createPendingMessage, StoredTransaction } from "./stored-transaction.ts";
-import { runKeyOf } from "./transaction-log.ts";
 import {
   committedRecord,
   endings,
   preparedRecord,
   rolledBackRecord,
 } from "./transaction-records.ts";
+import { forEachRow, runKeyOf, type RowRun } from "./transaction-rows.ts";
+import type { TransactionEnd } from "./transaction-table.ts";
 import { copyXid, xidKey } from "./xid.ts";
 
 /** What the replay of transactions needs of that of everything else. */
-export interface RecoveryActions {
-  addRow(queue: QueueState, key: number, row: NewRow, position: number): void;
-  advance(id: Uint8Array, epoch: number, sequence: number, position: number): void;
+export interface TransactionRecoveryParts {
+  readonly restored: SnapshotRestorer;
+  readonly rows: RowRecovery;
+  readonly producers: ProducerRecovery;
 }
 
 /** The rest of a run of rows, while a commit is replayed. */
-interface RunLeft {
-  next: number;
+interface RunLeft extends RowRun {
   left: number;
 }
 
@@ -47,15 +48,16 @@ interface RunLeft {
 export class TransactionRecovery {
   readonly #tables: StateTables;
   readonly #restored: SnapshotRestorer;
-  readonly #actions: RecoveryActions;
+  readonly #rows: RowRecovery;
+  readonly #producers: ProducerRecovery;
   readonly #record = createMessageRecordView();
   readonly #message = createPendingMessage();
-  readonly #row: NewRow = createNewRow();
 
-  constructor(tables: StateTables, restored: SnapshotRestorer, actions: RecoveryActions) {
+  constructor(tables: StateTables, parts: TransactionRecoveryParts) {
     this.#tables = tables;
-    this.#restored = restored;
-    this.#actions = actions;
+    this.#restored = parts.restored;
+    this.#rows = parts.rows;
+    this.#producers = parts.producers;
   }
 
   /** @throws EverholdError EVH_DATA_CORRUPT */
@@ -143,17 +145,17 @@ export class TransactionRecovery {
 
   #applyPrepared(payload: RecordPayload): void {
     const { position } = payload;
-    const { transaction: id, createdMs, xid } = this.#read(preparedRecord, payload);
+    const { transaction: id, createdMs, xid } = readPayload(preparedRecord, payload);
     const transaction = this.#transactionOf(id, position);
     if (!transaction.isPrepared) {
       this.#tables.transactions.prepare(transaction, copyXid(xid), createdMs);
     }
-    this.#advanceMarks(transaction, position);
+    transaction.advanceMarks(this.#producers, position);
   }
 
   #applyCommitted(payload: RecordPayload): void {
     const { position } = payload;
-    const { transaction: id, isHeuristic, runs } = this.#read(committedRecord, payload);
+    const { transaction: id, isHeuristic, runs } = readPayload(committedRecord, payload);
     const transaction = this.#ended(id, position);
     if (transaction === undefined) return;
     const left = new Map<number, RunLeft>();
@@ -173,13 +175,13 @@ export class TransactionRecovery {
       const address = this.#tables.addresses.get(addressId);
       address?.duplicates.add(duplicate, 0, duplicate.length);
     }
-    if (!transaction.isPrepared) this.#advanceMarks(transaction, position);
+    if (!transaction.isPrepared) transaction.advanceMarks(this.#producers, position);
     this.#end(transaction, { isCommitted: true, isHeuristic, position });
   }
 
   #applyRolledBack(payload: RecordPayload): void {
     const { position } = payload;
-    const { ending: number, transaction: id, xid } = this.#read(rolledBackRecord, payload);
+    const { ending: number, transaction: id, xid } = readPayload(rolledBackRecord, payload);
     const ending = endings[number];
     if (ending === undefined) throw corrupt(position, `found the ending ${number}`);
     if (ending === "forgotten") {
@@ -201,32 +203,12 @@ export class TransactionRecovery {
     left: ReadonlyMap<number, RunLeft>,
     position: number,
   ): void {
-    const message = this.#message;
-    const row = this.#row;
-    for (let index = 0; index < transaction.messageCount; index += 1) {
-      transaction.readMessage(index, message);
-      row.position = message.position;
-      row.messageOffset = message.messageOffset;
-      row.messageLength = message.messageLength;
-      row.expiryUnits = message.expiryUnits;
-      row.dueMs = message.dueMs;
-      row.origin = "";
-      row.group = message.group;
-      const end = transaction.targetsEnd(index);
-      for (let place = transaction.targetsBegin(index); place < end; place += 1) {
-        const queueId = transaction.targetAt(place);
-        const run = left.get(runKeyOf(queueId, message.lane));
-        if (run === undefined) continue;
-        const queue = this.#tables.queues.get(queueId);
-        // A queue that the snapshot does not have any more was deleted while it was written.
-        row.origin = transaction.originAt(place);
-        row.lastValue = transaction.lastValueAt(place);
-        row.lastSince = row.dueMs > 0 ? -1 : position;
-        if (queue !== undefined) this.#actions.addRow(queue, run.next, row, position);
-        run.next += laneCountMax;
-        run.left -= 1;
-      }
-    }
+    forEachRow(transaction, left, position, (run, row, queueId) => {
+      const queue = this.#tables.queues.get(queueId);
+      // A queue that the snapshot does not have any more was deleted while it was written.
+      if (queue !== undefined) this.#rows.restoreRow(queue, run.next, row, position);
+      run.left -= 1;
+    });
   }
 
   #settle(transaction: StoredTransaction, position: number): void {
@@ -240,22 +222,9 @@ export class TransactionRecovery {
     }
   }
 
-  #advanceMarks(transaction: StoredTransaction, position: number): void {
-    for (const { id, epoch, sequence } of transaction.marks) {
-      this.#actions.advance(id, epoch, sequence, position);
-    }
-  }
-
-  #end(
-    transaction: StoredTransaction,
-    how: { isCommitted: boolean; isHeuristic: boolean; position: number },
-  ): void {
-    const { transactions } = this.#tables;
-    transactions.remove(transaction);
-    const { isCommitted, isHeuristic, position } = how;
-    const { xid } = transaction;
-    if (xid === undefined || this.#restored.coversOutcome(position)) return;
-    transactions.decide({ xid, isCommitted, position }, isHeuristic);
+  #end(transaction: StoredTransaction, how: TransactionEnd): void {
+    const isRemembered = !this.#restored.coversOutcome(how.position);
+    this.#tables.transactions.end(transaction, how, isRemembered);
   }
 
   /** The transaction of a piece: of its first record, or a known one. */
@@ -280,10 +249,5 @@ export class TransactionRecovery {
       throw corrupt(position, `found the end of the transaction ${id}, which is not there`);
     }
     return transaction;
-  }
-
-  #read<T>(field: Parameters<typeof readRecord<T>>[0], payload: RecordPayload): T {
-    const { position, bytes, view, start, end } = payload;
-    return readRecord(field, position, bytes, view, start, end);
   }
 }

@@ -22,6 +22,14 @@ export interface DecidedBranch {
   readonly position: number;
 }
 
+/** How a transaction ended, by the record at `position`. */
+export interface TransactionEnd {
+  readonly isCommitted: boolean;
+  /** An operator decided it, not its manager. */
+  readonly isHeuristic: boolean;
+  readonly position: number;
+}
+
 /**
  * Transactions in pieces, and how prepared ones ended. A prepared one *reserves* its duplicate ids: nobody
  * else may use them before it is decided.
@@ -104,6 +112,15 @@ export class TransactionTable {
     for (const { addressId, id } of transaction.duplicates) {
       this.#reserved.delete(duplicateKey(addressId, id, 0, id.length));
     }
+  }
+
+  /** As {@link remove}; how a prepared branch ended is remembered, unless that is known otherwise. */
+  end(transaction: StoredTransaction, how: TransactionEnd, isRemembered = true): void {
+    this.remove(transaction);
+    const { xid } = transaction;
+    if (xid === undefined || !isRemembered) return;
+    const { isCommitted, isHeuristic, position } = how;
+    this.decide({ xid, isCommitted, position }, isHeuristic);
   }
 
   /** Ends recovery: what was not prepared is gone, and what is pending is counted. */
