@@ -59,3 +59,14 @@ export const transactionFlag = 64;
 export const lastValuesFlag = 128;
 /** Among the second flags: some targets came by diverts. */
 export const divertFlag = 1;
+
+/** Bytes between the targets and the lists, by the flags that say what of it is there. */
+export function optionsBytes(flags: number): number {
+  return (
+    ((flags & markFlag) === 0 ? 0 : markBytes) +
+    ((flags & expirationFlag) === 0 ? 0 : timeBytes) +
+    ((flags & dueFlag) === 0 ? 0 : timeBytes) +
+    ((flags & groupFlag) === 0 ? 0 : groupBytes) +
+    ((flags & transactionFlag) === 0 ? 0 : transactionBytes)
+  );
+}

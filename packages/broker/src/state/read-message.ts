@@ -18,9 +18,9 @@ import {
   lastValuesHeadBytes,
   markBytes,
   markFlag,
+  optionsBytes,
   targetBytes,
   timeBytes,
-  transactionBytes,
   transactionFlag,
 } from "./message-layout.ts";
 import { producerIdBytes } from "./producer-marks.ts";
@@ -118,13 +118,7 @@ export function readMessage(
   const isPiece = (flags & transactionFlag) !== 0;
   const hasDuplicateId = (flags & duplicateFlag) !== 0;
   const hasLastValues = (flags & lastValuesFlag) !== 0;
-  const divertsAt =
-    at +
-    (hasMark ? markBytes : 0) +
-    (hasExpiration ? timeBytes : 0) +
-    (hasDue ? timeBytes : 0) +
-    (hasGroup ? groupBytes : 0) +
-    (isPiece ? transactionBytes : 0);
+  const divertsAt = at + optionsBytes(flags);
   const valuesAt = moreFlags === 0 ? divertsAt : skipList(view, divertsAt, end);
   if (valuesAt < 0) throw corrupt(position, "found diverts that are longer than the record");
   into.divertsStart = moreFlags === 0 ? -1 : divertsAt + 4;

@@ -16,6 +16,7 @@ import {
   lastValuesHeadBytes,
   markBytes,
   markFlag,
+  optionsBytes,
   targetBytes,
   timeBytes,
   transactionBytes,
@@ -43,24 +44,16 @@ export function writeMessage(
   view: DataView,
   offset: number,
 ): void {
-  const { hasMark, hasDuplicateId } = plan;
-  const hasExpiration = plan.expirationMs > 0;
-  const hasDue = plan.dueMs > 0;
-  const hasGroup = plan.group !== 0;
-  const isPiece = plan.transaction >= 0;
+  const flags = optionFlags(plan);
   const valuesBytes = lastValuesBytes(plan);
-  const duplicateLength = hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0;
+  const duplicateLength = plan.hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0;
   assert(duplicateLength <= stateLimits.duplicateIdBytesMax, "a duplicate id is within its limit");
   const length = storedLength(plan);
   view.setUint8(
     offset,
-    (hasMark ? markFlag : 0) |
-      (hasDuplicateId ? duplicateFlag : 0) |
-      (hasExpiration ? expirationFlag : 0) |
-      (hasDue ? dueFlag : 0) |
+    flags |
+      (plan.hasDuplicateId ? duplicateFlag : 0) |
       (partsBytes(plan) > 0 ? largeFlag : 0) |
-      (hasGroup ? groupFlag : 0) |
-      (isPiece ? transactionFlag : 0) |
       (valuesBytes > 0 ? lastValuesFlag : 0),
   );
   const hasDiverts = divertBytes(plan) > 0;
@@ -71,7 +64,7 @@ export function writeMessage(
   view.setUint32(offset + 12, length);
   let at = offset + fixedBytes;
   if (plan.isDurable) at = writeTargets(plan, view, at);
-  if (hasMark) {
+  if ((flags & markFlag) !== 0) {
     for (let index = 0; index < producerIdBytes; index += 1) {
       bytes[at + index] = plan.markBytes[plan.markOffset + index] ?? 0;
     }
@@ -79,19 +72,19 @@ export function writeMessage(
     setKeyAt(view, at + producerIdBytes + 4, plan.markSequence);
     at += markBytes;
   }
-  if (hasExpiration) {
+  if ((flags & expirationFlag) !== 0) {
     setKeyAt(view, at, plan.expirationMs);
     at += timeBytes;
   }
-  if (hasDue) {
+  if ((flags & dueFlag) !== 0) {
     setKeyAt(view, at, plan.dueMs);
     at += timeBytes;
   }
-  if (hasGroup) {
+  if ((flags & groupFlag) !== 0) {
     view.setUint32(at, plan.group);
     at += groupBytes;
   }
-  if (isPiece) {
+  if ((flags & transactionFlag) !== 0) {
     setKeyAt(view, at, plan.transaction);
     at += transactionBytes;
   }
@@ -115,6 +108,17 @@ export function writeMessage(
   }
 }
 
+/** The flags of what {@link optionsBytes} counts. */
+function optionFlags(plan: MessagePlan): number {
+  return (
+    (plan.hasMark ? markFlag : 0) |
+    (plan.expirationMs > 0 ? expirationFlag : 0) |
+    (plan.dueMs > 0 ? dueFlag : 0) |
+    (plan.group === 0 ? 0 : groupFlag) |
+    (plan.transaction >= 0 ? transactionFlag : 0)
+  );
+}
+
 function writeTargets(plan: MessagePlan, view: DataView, offset: number): number {
   let at = offset;
   for (let index = 0; index < plan.targetCount; index += 1) {
@@ -131,11 +135,7 @@ function bytesBeforeMessage(plan: MessagePlan): number {
   return (
     fixedBytes +
     plan.storedTargetCount * targetBytes +
-    (plan.hasMark ? markBytes : 0) +
-    (plan.expirationMs > 0 ? timeBytes : 0) +
-    (plan.dueMs > 0 ? timeBytes : 0) +
-    (plan.group !== 0 ? groupBytes : 0) +
-    (plan.transaction >= 0 ? transactionBytes : 0) +
+    optionsBytes(optionFlags(plan)) +
     divertBytes(plan) +
     lastValuesBytes(plan) +
     (plan.hasDuplicateId ? plan.duplicateEnd - plan.duplicateStart : 0) +
