@@ -1,10 +1,10 @@
 import { EverholdError } from "@everhold/base";
-import type { ByteReader, ByteWriter } from "@everhold/wire";
+import type { ByteReader, ByteWriter, Field } from "@everhold/wire";
 import { acknowledgeBytes, readAcknowledge, writeAcknowledge } from "./acknowledge-record.ts";
 import { volatileIdBase } from "./address-state.ts";
 import { keyAt, setKeyAt } from "./key-codec.ts";
 import { producerIdBytes } from "./producer-marks.ts";
-import { originName, sectionTags } from "./section-entries.ts";
+import { lastValueName, originName, sectionTags } from "./section-entries.ts";
 import { createPendingMessage, StoredTransaction } from "./stored-transaction.ts";
 import { outcomesEntry, transactionEntry } from "./transaction-records.ts";
 import type { TransactionTable } from "./transaction-table.ts";
@@ -91,8 +91,16 @@ export class TransactionSnapshot {
       head.acknowledgedBefore = transaction.lastAcknowledgePosition + 1;
       head.queueCount = this.#writeAcknowledgements(transaction);
       this.#writeMemory(transaction);
-      this.#writeOrigins(transaction);
-      this.#writeLastValues(transaction);
+      const { hasOrigins, hasLastValues } = transaction;
+      this.#writeTexts(
+        transaction,
+        originName,
+        hasOrigins,
+        (at) => transaction.originAt(at) || undefined,
+      );
+      this.#writeTexts(transaction, lastValueName, hasLastValues, (at) =>
+        transaction.lastValueAt(at),
+      );
     }
     const end = writer.offset;
     writer.offset = start;
@@ -158,40 +166,26 @@ export class TransactionSnapshot {
     }
   }
 
-  #writeOrigins(transaction: StoredTransaction): void {
+  /** What `textAt` says of places of targets, numbered as the targets are written. */
+  #writeTexts(
+    transaction: StoredTransaction,
+    field: Field<string>,
+    isAny: boolean,
+    textAt: (place: number) => string | undefined,
+  ): void {
     const found: NumberedText[] = [];
     let number = 0;
-    const end = transaction.hasOrigins ? transaction.targetsEnd(transaction.messageCount - 1) : 0;
-    for (let place = 0; place < end; place += 1) {
-      // Numbered as they are written.
-      if (transaction.targetAt(place) >= volatileIdBase) continue;
-      const origin = transaction.originAt(place);
-      if (origin !== "") found.push({ number, text: origin });
-      number += 1;
-    }
-    this.#writeTexts(found);
-  }
-
-  #writeLastValues(transaction: StoredTransaction): void {
-    const found: NumberedText[] = [];
-    let number = 0;
-    const end = transaction.hasLastValues
-      ? transaction.targetsEnd(transaction.messageCount - 1)
-      : 0;
+    const end = isAny ? transaction.targetsEnd(transaction.messageCount - 1) : 0;
     for (let place = 0; place < end; place += 1) {
       if (transaction.targetAt(place) >= volatileIdBase) continue;
-      const text = transaction.lastValueAt(place);
+      const text = textAt(place);
       if (text !== undefined) found.push({ number, text });
       number += 1;
     }
-    this.#writeTexts(found);
-  }
-
-  #writeTexts(texts: readonly NumberedText[]): void {
-    this.#writer.u32(texts.length);
-    for (const { number, text } of texts) {
-      this.#writer.u32(number);
-      originName.write(this.#writer, text, 0);
+    this.#writer.u32(found.length);
+    for (const one of found) {
+      this.#writer.u32(one.number);
+      field.write(this.#writer, one.text, 0);
     }
   }
 
@@ -237,15 +231,11 @@ export function restoreTransaction(
     }
     const valueCount = reader.u32();
     for (let index = 0; index < valueCount; index += 1) {
-      transaction.setLastValue(reader.u32(), originName.read(reader, 0));
+      transaction.setLastValue(reader.u32(), lastValueName.read(reader, 0));
     }
   }
   // Only now: it takes the duplicate ids.
-  if (head.xid !== null && !transaction.isPrepared) {
-    table.prepare(transaction, copyXid(head.xid), head.createdMs);
-  } else if (transaction.xid !== undefined) {
-    table.prepare(transaction, transaction.xid, transaction.createdMs);
-  }
+  if (head.xid !== null) table.prepare(transaction, copyXid(head.xid), head.createdMs);
 }
 
 /** Reads the outcomes, behind their tag. */
