@@ -111,6 +111,28 @@ describe("a full address", () => {
       assert.equal(depth(broker), 1);
     }
   });
+
+  it("counts what it drops of a transaction when that is committed, each message once", async () => {
+    const { world, broker, client } = await setUp({
+      maxSizeMessages: 1,
+      addressFullPolicy: "drop",
+    });
+    const dropped = (): unknown => broker.management.read("address.q", "DroppedMessageCount").value;
+    await client.publish("q", "fills it");
+    await client.createQueue({ queueName: "other" });
+    const transacted = await TestClient.open(world, { autoCommitSends: false });
+    // Too much for one record group, so it is looked at once more for its pieces.
+    const large = new Uint8Array(90_000);
+    for (const address of ["q", ...Array.from({ length: 12 }, () => "other"), "q"]) {
+      transacted.post(messageOf(address, { body: large }), 0, false);
+    }
+    await transacted.settle();
+    assert.equal(dropped(), 0);
+    transacted.send(packets.commit, 10, { correlationId: 3 });
+    await transacted.expect(packets.nullResponse);
+    assert.equal(dropped(), 2);
+    assert.equal(broker.management.read("address.q", "UnRoutedMessageCount").value, 0);
+  });
 });
 
 function warnings(world: ManualWorld): readonly string[] {

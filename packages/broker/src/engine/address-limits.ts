@@ -50,7 +50,6 @@ export class AddressLimits {
       address.isDropping = false;
       return false;
     }
-    address.droppedCount += 1;
     if (!address.isDropping) {
       address.isDropping = true;
       const { name, state, settings } = address;

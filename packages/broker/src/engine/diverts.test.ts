@@ -192,6 +192,25 @@ describe("a divert", () => {
     assert.deepEqual(counts(broker), { a: 1, b: 1 });
   });
 
+  it("to an address that is full and drops leaves nothing for the dead letters, as a send to that would", async () => {
+    const { broker, client } = await openClient(
+      {
+        diverts: { spy: { ...toB, exclusive: true, routingType: "pass" } },
+        addressSettings: {
+          a: { sendToDlaOnNoRoute: true },
+          b: { maxSizeMessages: 1, addressFullPolicy: "drop" },
+        },
+      },
+      ["b"],
+    );
+    for (const text of ["one", "two", "three"]) await client.publish("a", text);
+    assert.deepEqual(counts(broker), { b: 1 });
+    const { management } = broker;
+    assert.equal(management.read("address.a", "RoutedMessageCount").value, 1);
+    assert.equal(management.read("address.a", "UnRoutedMessageCount").value, 0);
+    assert.equal(management.read("address.b", "DroppedMessageCount").value, 2);
+  });
+
   it("of a message that is not durable is in memory only", async () => {
     const options = { diverts: { spy: { ...toB, routingType: "pass" } } } as const;
     const { world, broker, client } = await openClient(options, ["a", "b"]);

@@ -31,6 +31,8 @@ export interface PreparedSend {
   readonly origins?: readonly string[];
   /** When it expires, in ms since 1970, 0 for never; as it says itself where this is left out. */
   readonly expirationMs?: number;
+  /** The full addresses that dropped it; left out when none did. */
+  readonly dropping?: readonly LiveAddress[];
 }
 
 /**
@@ -116,13 +118,12 @@ export class Router {
       this.#checkReserved(target.address);
       this.#plan.setDuplicateId(duplicateBytes, duplicateStart, duplicateEnd);
     }
-    this.#finder.isDropped = this.#engine.credits.drops(target.address);
     // What has expired on arrival as well: it was confirmed, so it is to be found at the expiry address.
     this.#finder.find(target, this.scan.routingType, bytes, view, start, end);
     if (
       this.#finder.queues.length === 0 &&
       settings.sendToDlaOnNoRoute &&
-      !this.#finder.isDropped
+      this.#finder.dropping.length === 0
     ) {
       // Dead letters do not expire.
       const isTaken = this.#finder.findDeadLetters(target.address, bytes, view, start, end);
@@ -154,15 +155,18 @@ export class Router {
       if (found.origins !== undefined) this.#plan.divert(found.origins[index] ?? "");
       this.#finder.add(queue);
     }
+    if (found.dropping !== undefined) this.#finder.dropping.push(...found.dropping);
   }
 
   /** What was found for the message prepared last, to be kept for {@link prepareAgain}. */
   prepared(address: LiveAddress): PreparedSend {
     const { expirationMs, diversions } = this.#plan;
     const targets = [...this.#finder.queues];
-    if (diversions.isEmpty) return { address, targets, expirationMs };
+    const dropping = this.#finder.dropping.length > 0 ? [...this.#finder.dropping] : undefined;
+    const found = { address, targets, expirationMs, ...(dropping && { dropping }) };
+    if (diversions.isEmpty) return found;
     const origins = targets.map((_, index) => diversions.originOf(index));
-    return { address, targets, expirationMs, origins };
+    return { ...found, origins };
   }
 
   /** Whether all queues of what was prepared are in memory only. */
@@ -178,6 +182,7 @@ export class Router {
   /** Puts what was prepared into the journal as a piece of a transaction. */
   addPiece(transaction: StoredTransaction): void {
     this.#engine.state.transactions.addMessage(transaction, this.#plan);
+    this.#countDropped();
   }
 
   /** Payload bytes of the record that {@link add} would write for what was prepared; 0 for none. */
@@ -190,13 +195,14 @@ export class Router {
     const plan = this.#plan;
     const id = this.#engine.state.addMessage(plan);
     const address = this.#address;
-    if (address !== undefined && !this.#finder.isDropped) {
+    if (address !== undefined) {
       if (address.promisedBytes > 0) {
         address.promisedBytes = Math.max(0, address.promisedBytes - (plan.end - plan.start));
       }
-      if (this.#finder.queues.length === 0) address.unroutedCount += 1;
-      else address.routedCount += 1;
+      if (this.#finder.queues.length > 0) address.routedCount += 1;
+      else if (this.#finder.dropping.length === 0) address.unroutedCount += 1;
     }
+    this.#countDropped();
     // With one stored queue among them, all targets share the record, and wait for it.
     const isRecorded = plan.storedTargetCount > 0;
     for (const queue of this.#finder.queues) {
@@ -273,6 +279,11 @@ export class Router {
   /** As {@link identify}, for a message that a bridge sends; no other id counts. @throws EverholdError EVH_REJECTED */
   identifyBridged(id: Uint8Array): void {
     this.#identity.readBridged(id);
+  }
+
+  /** Counts what was prepared at the addresses that dropped it: only now it is done, and once. */
+  #countDropped(): void {
+    for (const address of this.#finder.dropping) address.droppedCount += 1;
   }
 
   /** Starts the plan for the message that was scanned last, without targets and duplicate id. */

@@ -20,8 +20,9 @@ export class TargetFinder {
   readonly #plan: MessagePlan;
   /** The queues found for the message. */
   readonly queues: LiveQueue[] = [];
-  /** It goes nowhere: its address is full. */
-  isDropped = false;
+  /** The full addresses that dropped it. What its own address drops goes nowhere. */
+  readonly dropping: LiveAddress[] = [];
+  #isDropped = false;
   /** The routing type by which it is routed now; a divert may change it. */
   #type = -1;
   /** The divert by which targets are found now, as rows name it; empty for none. */
@@ -41,7 +42,8 @@ export class TargetFinder {
   /** Starts anew, for another message. */
   begin(): void {
     this.queues.length = 0;
-    this.isDropped = false;
+    this.dropping.length = 0;
+    this.#isDropped = false;
     this.#followed.length = 0;
     this.#reached = undefined;
     this.#origin = "";
@@ -62,6 +64,7 @@ export class TargetFinder {
     end: number,
   ): void {
     this.#type = routingType;
+    this.#isDropped = this.#drops(target.address);
     const { diverts } = this.#engine;
     if (diverts.count === 0 || target.address.divertsOf(diverts).length === 0) {
       this.#routeUndiverted(target, bytes, view, start, end);
@@ -100,7 +103,7 @@ export class TargetFinder {
 
   /** Adds one queue, unless the message came to it before or it takes none. */
   add(queue: LiveQueue): void {
-    if (queue.keepsNothing || this.isDropped) return;
+    if (queue.keepsNothing || this.#isDropped) return;
     if (this.#reached !== undefined) {
       // Several ways may lead to one queue: it gets the message once.
       if (this.#reached.has(queue)) return;
@@ -162,7 +165,7 @@ export class TargetFinder {
       this.#type = divertedType(divert.routing, type);
       const target = catalog.resolve(forward.address, routingTypeOf(this.#type));
       credits.checkRoom(target.address);
-      if (credits.drops(target.address)) continue;
+      if (this.#drops(target.address)) continue;
       this.#origin = forward.origin;
       this.#moved = forward.provenance;
       this.#routeDiverted(target, bytes, view, start, end);
@@ -192,8 +195,15 @@ export class TargetFinder {
     const { wildcards } = this.#engine.catalog;
     if (wildcards.count === 0) return;
     for (const wild of address.wildcardsOf(wildcards)) {
-      if (!this.#engine.credits.drops(wild)) this.#routeTo(wild, bytes, view, start, end);
+      if (!this.#drops(wild)) this.#routeTo(wild, bytes, view, start, end);
     }
+  }
+
+  /** Whether an address is full, and drops the message. */
+  #drops(address: LiveAddress): boolean {
+    if (!this.#engine.credits.drops(address)) return false;
+    this.dropping.push(address);
+    return true;
   }
 
   /** Adds the queues of one address that take the message. */
