@@ -245,7 +245,10 @@ export class Redelivery {
     return true;
   }
 
-  /** Drops every message that is not in a consumer's hands, scheduled ones as well. */
+  /**
+   * Drops every message that is not in a consumer's hands: scheduled ones as well, and those that are not
+   * committed yet, for what was sent before now is not to wait for whoever comes next.
+   */
   purge(queue: LiveQueue): void {
     const { journal, state } = this.#engine;
     const cursor = new ScanCursor();
@@ -253,7 +256,7 @@ export class Redelivery {
     for (;;) {
       let count = 0;
       while (count < limits.purgeRowsPerRecord) {
-        const key = queue.state.scanResting(cursor, journal.commitPosition);
+        const key = queue.state.scanResting(cursor, journal.endPosition);
         if (key < 0) break;
         keys[count] = key;
         count += 1;

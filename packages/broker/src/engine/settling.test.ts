@@ -328,6 +328,23 @@ test("a queue that purges without consumers is empty when the last one has left"
   assert.equal(countOf(broker), 0);
 });
 
+test("a queue that purges without consumers keeps nothing that was sent to it before, committed or not", async () => {
+  const { world, broker } = await startBroker();
+  const client = await TestClient.open(world);
+  await client.createQueue({ purgeOnNoConsumers: true });
+  await client.consume("q", { credits: 0 });
+  world.disk.holdsWrites = true;
+  client.post(messageOf("q"), 1, false);
+  client.send(packets.consumerClose, 10, { consumerId: 0 });
+  await client.settle();
+  world.disk.releaseWrites();
+  await client.expect(packets.nullResponse);
+  await client.settle();
+  assert.equal(countOf(broker), 0);
+  const again = await crashAndRestart(world);
+  assert.equal(countOf(again), 0);
+});
+
 test("a dead letter that is in memory only reaches a consumer that waits for it", async () => {
   const { world } = await startBroker({ addressSettings: { "#": { maxDeliveryAttempts: 1 } } });
   const reader = await TestClient.open(world);
