@@ -45,6 +45,8 @@ export interface BrokerConfig {
   readonly connectionCountMax: number;
   /** Connections that have not opened a session yet; the one that has been so longest gives way. Default 5 000. */
   readonly strangerCountMax: number;
+  /** Branches of distributed transactions that are not decided. Default 100 000. */
+  readonly branchesMax: number;
   /** Silence after which a connection is failed, until its first ping. Default 60 000. */
   readonly connectionTtlMs: number;
   /** Overrides what clients announce. Default none. */
@@ -84,6 +86,7 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
     handshakeTimeoutMs: options.handshakeTimeoutMs ?? limits.handshakeTimeoutMs,
     connectionCountMax: options.connectionCountMax ?? limits.connectionCountMax,
     strangerCountMax: options.strangerCountMax ?? limits.strangerCountMax,
+    branchesMax: options.branchesMax ?? limits.branchesMax,
     connectionTtlMs: options.connectionTtlMs ?? limits.connectionTtlMs,
     connectionTtlOverrideMs: options.connectionTtlOverrideMs,
     users: options.users ?? [],
@@ -101,6 +104,7 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
   checkRange("handshakeTimeoutMs", config.handshakeTimeoutMs, 1, 3_600_000);
   checkRange("connectionCountMax", config.connectionCountMax, 1, limits.connectionCountMax);
   checkRange("strangerCountMax", config.strangerCountMax, 1, limits.connectionCountMax);
+  checkRange("branchesMax", config.branchesMax, 1, limits.branchesMax);
   checkRange("connectionTtlMs", config.connectionTtlMs, 1, 86_400_000);
   checkRange("the number of diverts", Object.keys(config.diverts).length, 0, limits.divertsMax);
   for (const [name, divert] of Object.entries(config.diverts)) {

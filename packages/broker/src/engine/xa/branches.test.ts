@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { packets } from "@everhold/wire";
 
 import type { Broker } from "../../broker.ts";
+import type { BrokerOptions } from "../../config.ts";
 import type { ManualWorld } from "../../testing/manual-world.test-support.ts";
 import { crashAndRestart, runUntil, startBroker } from "../../testing/test-broker.test-support.ts";
 import { messageOf, TestClient, textOf } from "../../testing/test-client.test-support.ts";
@@ -11,18 +12,19 @@ import { XaClient, xidOf } from "../../testing/xa-client.test-support.ts";
 
 const ok = 0;
 const readOnly = 3;
+const rmerr = -3;
 const nota = -4;
 const proto = -6;
 const dupId = -8;
 const rolledBack = 100;
 
-async function setUp(): Promise<{
+async function setUp(options: BrokerOptions = {}): Promise<{
   world: ManualWorld;
   broker: Broker;
   plain: TestClient;
   xa: XaClient;
 }> {
-  const { world, broker } = await startBroker();
+  const { world, broker } = await startBroker(options);
   const plain = await TestClient.open(world);
   for (const queueName of ["in", "out"]) await plain.createQueue({ queueName });
   return { world, broker, plain, xa: await XaClient.open(world) };
@@ -317,6 +319,24 @@ describe("branches of distributed transactions", () => {
 });
 
 describe("requests about branches that are in no state for them", () => {
+  test("are refused above the limit, and those said to have failed are kept no more", async () => {
+    const { world, broker, xa } = await setUp({ branchesMax: 2 });
+    await xa.send(1, "out", "a");
+    const failing = await XaClient.open(world);
+    for (const number of [2, 3, 4]) {
+      failing.client.send(packets.xaFailed, 10, { xid: xidOf(number) });
+      failing.post("out", "of a branch that failed");
+    }
+    await failing.client.settle();
+    assert.equal(await xa.start(5), rmerr);
+    assert.equal(await xa.prepare(4), nota);
+    assert.equal(await failing.end(4), proto);
+    assert.equal(await failing.prepare(2), rolledBack);
+    assert.equal(await xa.start(5), ok);
+    assert.equal(await failing.commit(1, true), ok);
+    assert.deepEqual(counts(broker), [0, 1]);
+  });
+
   test("are answered with XAER_NOTA when the branch is not known", async () => {
     const { xa } = await setUp();
     assert.equal(await xa.join(1), nota);

@@ -64,8 +64,12 @@ export class Branches {
     if (this.#branches.has(xidKey(xid))) {
       return refusal("duplicateBranch", "cannot start the branch: it exists");
     }
-    if (this.#branches.size >= limits.branchesMax) {
-      return refusal("resourceManagerError", `the broker has ${limits.branchesMax} branches`);
+    if (this.#isFull) {
+      const count = this.#branches.size;
+      return refusal(
+        "resourceManagerError",
+        `the broker has ${count} branches, which is the limit`,
+      );
     }
     this.#join(session, this.#create(session, xid));
     return xaOk;
@@ -206,6 +210,14 @@ export class Branches {
     const known = this.#branches.get(xidKey(xid));
     if (known?.isPrepared === true) return;
     if (session.branch !== undefined) this.#leave(session, session.branch);
+    if (known === undefined && this.#isFull) {
+      // Nobody can prepare what is not kept; the session works for it, and so commits nothing by itself.
+      const unkept = new Branch(copyXid(xid), this.#engine.nowMs(), undefined);
+      unkept.isRolledBack = true;
+      unkept.workers.add(session);
+      session.branch = unkept;
+      return;
+    }
     const branch = known ?? this.#create(session, xid);
     this.#join(session, branch);
     this.#markFailed(branch, "the connection broke while the branch was worked for");
@@ -259,6 +271,10 @@ export class Branches {
   stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+  }
+
+  get #isFull(): boolean {
+    return this.#branches.size >= this.#engine.config.branchesMax;
   }
 
   #create(session: Session, xid: Xid): Branch {
