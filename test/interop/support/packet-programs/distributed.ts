@@ -5,6 +5,9 @@ import type { PacketScript, SessionScript } from "../packet-script.ts";
 
 const working = { xa: true, autoCommitSends: false, autoCommitAcks: false } as const;
 
+/** What a program may do with its branch. */
+type BranchStep = Exclude<keyof BranchScript, "session" | "on">;
+
 /** The requests of a transaction manager about one branch, which no other program has. */
 class BranchScript {
   readonly session: SessionScript;
@@ -19,6 +22,13 @@ class BranchScript {
   /** The same branch in the hands of another session. */
   on(session: SessionScript): BranchScript {
     return new BranchScript(session);
+  }
+
+  /** A session begins the branch, sends a message and ends its work. */
+  work(): void {
+    this.begin();
+    this.send();
+    this.end();
   }
 
   begin(): void {
@@ -37,16 +47,28 @@ class BranchScript {
     this.session.packet(packets.xaSuspend, {});
   }
 
-  end(failed = false): void {
-    this.session.packet(packets.xaEnd, { xid: this.#xid, failed });
+  send(text = "sent"): void {
+    this.session.publish("q", text, { requiresResponse: false });
+  }
+
+  end(): void {
+    this.session.packet(packets.xaEnd, { xid: this.#xid, failed: false });
+  }
+
+  endFailed(): void {
+    this.session.packet(packets.xaEnd, { xid: this.#xid, failed: true });
   }
 
   prepare(): void {
     this.session.packet(packets.xaPrepare, { xid: this.#xid });
   }
 
-  commit(onePhase = false): void {
-    this.session.packet(packets.xaCommit, { xid: this.#xid, onePhase });
+  commit(): void {
+    this.session.packet(packets.xaCommit, { xid: this.#xid, onePhase: false });
+  }
+
+  commitOnePhase(): void {
+    this.session.packet(packets.xaCommit, { xid: this.#xid, onePhase: true });
   }
 
   rollback(): void {
@@ -57,8 +79,8 @@ class BranchScript {
     this.session.packet(packets.xaForget, { xid: this.#xid });
   }
 
-  failed(): void {
-    this.session.packet(packets.xaFailed, { xid: this.#xid });
+  query(): void {
+    this.session.query("q");
   }
 }
 
@@ -69,33 +91,21 @@ function branch(script: PacketScript): BranchScript {
   return new BranchScript(session);
 }
 
+/** A program of one session and one branch. */
+function inOrder(name: string, steps: readonly BranchStep[]): PacketProgram {
+  return {
+    name,
+    build: (script) => {
+      const one = branch(script);
+      for (const step of steps) one[step]();
+    },
+  };
+}
+
 /** Branches of distributed transactions: sections 3.6 and 5.10. */
 export const distributedPrograms: readonly PacketProgram[] = [
-  {
-    name: "a branch in two phases",
-    build: (script) => {
-      const one = branch(script);
-      one.begin();
-      one.session.publish("q", "sent", { requiresResponse: false });
-      one.end();
-      one.prepare();
-      one.session.query("q");
-      one.commit();
-      one.session.query("q");
-    },
-  },
-  {
-    name: "a branch in one phase",
-    build: (script) => {
-      const one = branch(script);
-      one.begin();
-      one.session.publish("q", "sent", { requiresResponse: false });
-      one.end();
-      one.commit(true);
-      one.session.query("q");
-      one.commit(true);
-    },
-  },
+  inOrder("a branch in two phases", ["work", "prepare", "query", "commit", "query"]),
+  inOrder("a branch in one phase", ["work", "commitOnePhase", "query", "commitOnePhase"]),
   {
     name: "a branch that is rolled back, prepared or not",
     build: (script) => {
@@ -103,12 +113,10 @@ export const distributedPrograms: readonly PacketProgram[] = [
         const session = script.session(working);
         const one = new BranchScript(session, isPrepared ? "prepared" : "active");
         if (!isPrepared) session.createQueue("q");
-        one.begin();
-        session.publish("q", "sent", { requiresResponse: false });
-        one.end();
+        one.work();
         if (isPrepared) one.prepare();
         one.rollback();
-        session.query("q");
+        one.query();
         one.rollback();
       }
     },
@@ -118,68 +126,54 @@ export const distributedPrograms: readonly PacketProgram[] = [
     build: (script) => {
       const one = branch(script);
       one.session.publish("q", "at once");
-      one.session.query("q");
+      one.query();
     },
   },
-  {
-    name: "requests about a branch that is not known",
-    build: (script) => {
-      const one = branch(script);
-      one.join();
-      one.resume();
-      one.end();
-      one.prepare();
-      one.commit();
-      one.commit(true);
-      one.rollback();
-      one.forget();
-      one.suspend();
-    },
-  },
-  {
-    name: "requests about a branch that the session works for",
-    build: (script) => {
-      const one = branch(script);
-      one.begin();
-      one.session.publish("q", "sent", { requiresResponse: false });
-      one.prepare();
-      one.commit(true);
-      one.rollback();
-      one.resume();
-      one.end();
-      one.end();
-      one.rollback();
-      one.session.query("q");
-    },
-  },
-  {
-    name: "requests about a branch that is suspended",
-    build: (script) => {
-      const one = branch(script);
-      one.begin();
-      one.session.publish("q", "sent", { requiresResponse: false });
-      one.suspend();
-      one.suspend();
-      one.join();
-      one.prepare();
-      one.commit(true);
-      one.resume();
-      one.suspend();
-      one.end();
-      one.commit(true);
-      one.session.query("q");
-    },
-  },
+  inOrder("requests about a branch that is not known", [
+    "join",
+    "resume",
+    "end",
+    "prepare",
+    "commit",
+    "commitOnePhase",
+    "rollback",
+    "forget",
+    "suspend",
+  ]),
+  inOrder("requests about a branch that the session works for", [
+    "begin",
+    "send",
+    "prepare",
+    "commitOnePhase",
+    "rollback",
+    "resume",
+    "end",
+    "end",
+    "rollback",
+    "query",
+  ]),
+  inOrder("requests about a branch that is suspended", [
+    "begin",
+    "send",
+    "suspend",
+    "suspend",
+    "join",
+    "prepare",
+    "commitOnePhase",
+    "resume",
+    "suspend",
+    "end",
+    "commitOnePhase",
+    "query",
+  ]),
   {
     name: "a branch that another session begins again",
     build: (script) => {
       const one = branch(script);
-      one.begin();
-      one.session.publish("q", "sent", { requiresResponse: false });
-      one.end();
+      one.work();
       const other = one.on(script.session(working));
       other.begin();
-      other.session.query("q");
+      other.query();
     },
   },
   {
@@ -187,17 +181,17 @@ export const distributedPrograms: readonly PacketProgram[] = [
     build: (script) => {
       const one = branch(script);
       one.begin();
-      one.session.publish("q", "first", { requiresResponse: false });
+      one.send("first");
       one.end();
       const other = one.on(script.session(working));
       other.join();
-      other.session.publish("q", "second", { requiresResponse: false });
+      other.send("second");
       other.end();
       one.prepare();
       one.prepare();
       const third = one.on(script.session(working));
       third.commit();
-      third.session.query("q");
+      third.query();
       third.session.consume(0, "q");
       third.session.start();
     },
@@ -217,46 +211,33 @@ export const distributedPrograms: readonly PacketProgram[] = [
       other.consume(0, "q");
       other.start();
       one.commit();
-      one.session.query("q");
+      one.query();
     },
   },
   {
     name: "a branch whose connection breaks before it is prepared",
     build: (script) => {
       const one = branch(script);
-      one.begin();
-      one.session.publish("q", "sent", { requiresResponse: false });
-      one.end();
+      one.work();
       one.session.connection.drop();
       const other = one.on(script.session(working));
       other.prepare();
-      other.session.query("q");
+      other.query();
     },
   },
   {
     name: "a branch whose connection breaks after it is prepared",
     build: (script) => {
       const one = branch(script);
-      one.begin();
-      one.session.publish("q", "sent", { requiresResponse: false });
-      one.end();
+      one.work();
       one.prepare();
       one.session.connection.drop();
       const other = one.on(script.session(working));
       other.commit();
-      other.session.query("q");
+      other.query();
     },
   },
-  {
-    name: "a branch that did nothing",
-    build: (script) => {
-      const one = branch(script);
-      one.begin();
-      one.end();
-      one.prepare();
-      one.rollback();
-    },
-  },
+  inOrder("a branch that did nothing", ["begin", "end", "prepare", "rollback"]),
   {
     name: "a branch that can only be rolled back",
     build: (script) => {
@@ -269,40 +250,16 @@ export const distributedPrograms: readonly PacketProgram[] = [
       one.prepare();
     },
   },
-  {
-    name: "a branch whose work failed",
-    build: (script) => {
-      const one = branch(script);
-      one.begin();
-      one.session.publish("q", "sent", { requiresResponse: false });
-      one.end(true);
-      one.prepare();
-      one.rollback();
-      one.session.query("q");
-    },
-  },
-  {
-    name: "a branch in the wrong phase",
-    build: (script) => {
-      const one = branch(script);
-      one.begin();
-      one.session.publish("q", "sent", { requiresResponse: false });
-      one.end();
-      one.commit(false);
-    },
-  },
-  {
-    name: "a branch that is committed twice",
-    build: (script) => {
-      const one = branch(script);
-      one.begin();
-      one.session.publish("q", "sent", { requiresResponse: false });
-      one.end();
-      one.prepare();
-      one.commit();
-      one.commit();
-    },
-  },
+  inOrder("a branch whose work failed", [
+    "begin",
+    "send",
+    "endFailed",
+    "prepare",
+    "rollback",
+    "query",
+  ]),
+  inOrder("a branch in the wrong phase", ["work", "commit"]),
+  inOrder("a branch that is committed twice", ["work", "prepare", "commit", "commit"]),
   {
     name: "time limits of branches",
     build: (script) => {
