@@ -178,10 +178,10 @@ const sections: Readonly<Record<string, readonly KnownDifference[]>> = {
       paths: /exists|supportsMulticast/,
     },
     {
-      what: "A message that was moved to the dead letters or expired keeps its id; Artemis gives it a new one. `_AMQ_ACTUAL_EXPIRY` is the time at which it was to expire; in Artemis the time at which that was seen. It says why it was moved, in `_EVH_CAUSE` and, a dead letter, in `dlqDeliveryFailureCause`; in Artemis it does not.",
-      why: "One message is one message wherever it lies.",
+      what: "`_AMQ_ACTUAL_EXPIRY` of an expired message is the time at which it was to expire; in Artemis the time at which that was seen. A message that was moved says why, in `_EVH_CAUSE` and, a dead letter, in `dlqDeliveryFailureCause`; in Artemis it does not.",
+      why: "It expired then, whoever looked when; and who finds a dead letter wants to know its reason.",
       programs: /expired|dead after/,
-      paths: /\.id$|_AMQ_ORIG_MESSAGE_ID|_AMQ_ACTUAL_EXPIRY|_EVH_CAUSE|dlqDeliveryFailureCause/,
+      paths: /_AMQ_ACTUAL_EXPIRY|_EVH_CAUSE|dlqDeliveryFailureCause/,
     },
     {
       what: "A session that is to be reattached and cannot be ends with its connection, and what it held comes back as redelivered; Artemis ends it in order, uncounted, and leaves the connection.",
