@@ -137,7 +137,7 @@ async function purgeMessages(
   if (flags.yes !== true) {
     const question = `Remove ${formatCount(count)} of the messages in ${queue} for good? (yes) `;
     if (!(await confirm(terminal, question)))
-      throw new UsageError("nothing is removed without yes");
+      throw new UsageError("nothing is removed without yes; --yes says it");
   }
   if (id !== undefined) {
     const removed = await doneOf(id, (one) => queues.removeOne(queue, one));

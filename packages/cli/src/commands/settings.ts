@@ -23,7 +23,7 @@ export function addSettingsCommand(program: Command, context: CommandContext): v
     await show(context.terminal, await ask("getAddressSettingsAsJSON", [address], flags));
   });
   addConnectionOptions(
-    settings.command("ls").description("what is said of each match, and since when"),
+    settings.command("ls").description("what is said of each match, and where"),
   ).action(async (flags: ConnectionFlags) => {
     await list(context.terminal, await ask("listAddressSettings", [], flags));
   });
