@@ -401,6 +401,36 @@ describe("a broker with users", () => {
   });
 });
 
+describe("what run says at its start", () => {
+  for (const [who, config, access, login] of [
+    ["nobody in particular", "", "no users configured: loopback only", ""],
+    [
+      "users",
+      "security: { users: { ann: { password: s } } }",
+      "configured users: loopback only",
+      " --user NAME --password WORD",
+    ],
+  ] as const) {
+    test(`tells how to send to a broker for ${who}`, async () => {
+      const folder = mkdtempSync(join(tmpdir(), "everhold-cli-"));
+      writeFileSync(join(folder, "everhold.yaml"), config);
+      const child = startCli(["run", "--port", "0"], { folder });
+      let said = "";
+      child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+        said += text;
+        if (said.includes("Ctrl-C")) child.kill("SIGTERM");
+      });
+      await once(child, "close");
+      assert.match(said, new RegExp(`^  access   ${access}$`, "m"));
+      assert.match(
+        said,
+        new RegExp(`^  send     .* --url tcp://127\\.0\\.0\\.1:\\d+${login}$`, "m"),
+      );
+      rmSync(folder, { recursive: true });
+    });
+  }
+});
+
 describe("a broker's data", () => {
   test("outlives the broker, verifies, and damage is found", async () => {
     await using broker = await TestBroker.start();

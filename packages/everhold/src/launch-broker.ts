@@ -36,15 +36,17 @@ export async function launchBroker(
   const failure = deferred<never>();
   // Whoever does not ask must not be ended by an unhandled rejection.
   failure.promise.catch(() => undefined);
+  const brokerConfig = brokerOptions(resolved);
   const broker = await startWith(log, {
     ports: { ...ports, log },
-    config: brokerOptions(resolved),
+    config: brokerConfig,
     onFailed: (error) => failure.reject(error),
   });
   return {
     urls: broker.endpoints.map((endpoint) => formatAcceptorUrl(endpoint)),
     dataFolder: resolved.dataFolder,
     loopbackOnly: resolved.acceptors.every(({ endpoint }) => isLoopbackHost(endpoint.host)),
+    loginRequired: (brokerConfig.users?.length ?? 0) > 0,
     failed: failure.promise,
     stop: () => broker.stop(),
     [Symbol.asyncDispose]: () => broker.stop(),

@@ -36,6 +36,7 @@ describe("an embedded broker", () => {
     assert.match(url, /^tcp:\/\/127\.0\.0\.1:[1-9]\d*$/);
     assert.equal(broker.dataFolder, join(folder, "a"));
     assert.equal(broker.loopbackOnly, true);
+    assert.equal(broker.loginRequired, false);
     const socket = connectSocket(Number(new URL(url).port), "127.0.0.1");
     await once(socket, "connect");
     socket.destroy();
@@ -92,6 +93,7 @@ describe("an embedded broker", () => {
       security: { users: { ann: { password: "secret" } } },
     });
     assert.equal(broker.loopbackOnly, false);
+    assert.equal(broker.loginRequired, true);
   });
 
   test("a configuration that is wrong starts nothing", async () => {

@@ -25,6 +25,8 @@ export interface RunningBroker extends AsyncDisposable {
   readonly dataFolder: string;
   /** Whether nobody but programs on this machine can reach it. */
   readonly loopbackOnly: boolean;
+  /** Whether it asks for a name and a password, which it does when users are configured. */
+  readonly loginRequired: boolean;
   /** Rejects when the storage fails; the broker has stopped by then. Never settles otherwise. */
   readonly failed: Promise<never>;
   /** Lets clients go, makes everything durable, and frees ports and folder. Idempotent. */

@@ -58,7 +58,7 @@ function configFlags(flags: RunFlags): readonly ConfigFlag[] {
 }
 
 async function announce(terminal: Terminal, broker: RunningBroker): Promise<void> {
-  const { urls, dataFolder, loopbackOnly } = broker;
+  const { urls, dataFolder, loopbackOnly, loginRequired } = broker;
   if (terminal.json) {
     const { pid } = process;
     await writeJson(terminal, {
@@ -67,20 +67,20 @@ async function announce(terminal: Terminal, broker: RunningBroker): Promise<void
       urls,
       dataFolder,
       loopbackOnly,
+      loginRequired,
       pid,
     });
     return;
   }
   const isDefault = urls[0] === "tcp://127.0.0.1:61616";
   const at = isDefault ? "" : ` --url ${urls[0] ?? ""}`;
-  const login = loopbackOnly ? "" : " --user NAME --password WORD";
+  const login = loginRequired ? " --user NAME --password WORD" : "";
+  const access = loginRequired ? "configured users" : "no users configured";
   await terminal.write(
     [
       `Everhold listens on ${urls.join(" and ")}`,
       `  data     ${dataFolder}`,
-      loopbackOnly
-        ? "  access   no users configured: loopback only"
-        : "  access   configured users",
+      `  access   ${access}${loopbackOnly ? ": loopback only" : ""}`,
       `  send     npx everhold send orders 'two apples'${at}${login}`,
       `  consume  npx everhold consume orders --count 1${at}${login}`,
       "Ctrl-C stops it in order.",
