@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
@@ -62,6 +63,8 @@ export class BrokerProcess implements AsyncDisposable {
       child.stdout.resume();
       return;
     }
+    // Its last words may come after the end of its output.
+    if (!child.stderr.closed) await once(child.stderr, "close");
     assert.fail(`the broker ended before it served: ${this.words}`);
   }
 
@@ -87,13 +90,21 @@ export class BrokerProcess implements AsyncDisposable {
   }
 }
 
-/** A port that is free now. */
+/**
+ * A port that is free now. None that the system gives by itself, to others who listen or to who connects:
+ * a broker that ends and comes back must find it free again.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  assert.ok(typeof address === "object" && address !== null);
-  server.close();
-  await once(server, "close");
-  return address.port;
+  for (;;) {
+    const port = randomInt(10_000, 30_000);
+    const server = createServer().listen(port, "127.0.0.1");
+    const isFree = await once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
