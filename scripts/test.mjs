@@ -25,7 +25,7 @@ const files = ["packages", "test"]
 await runTestFiles(files, {
   processCountMax: 2,
   // Longer than any package's tests take on a busy machine, and short enough to notice a hang.
-  fileTimeoutMs: 400_000,
+  fileTimeoutMs: 900_000,
   ifNone: "No tests were found; `npm run build` first",
 });
 

@@ -44,7 +44,7 @@ async function held(connection: Connection, queue: string): Promise<number> {
   return Number(await connection.management.attribute(`queue.${queue}`, "DeliveringCount"));
 }
 
-describe("a consumer that is too slow", { timeout: 30_000 }, () => {
+describe("a consumer that is too slow", { timeout: 120_000 }, () => {
   const settings = {
     slowConsumerThreshold: 1000,
     slowConsumerPolicy: "kill",
@@ -71,7 +71,7 @@ describe("a consumer that is too slow", { timeout: 30_000 }, () => {
   });
 });
 
-describe("the window that a broker advises for its queues", { timeout: 30_000 }, () => {
+describe("the window that a broker advises for its queues", { timeout: 120_000 }, () => {
   it("holds for consumers that do not say, and 0 leaves everything to those who wait", async () => {
     const addressSettings = {
       "pulled.#": { defaultConsumerWindowSize: 0 },
@@ -94,7 +94,7 @@ describe("the window that a broker advises for its queues", { timeout: 30_000 },
   });
 });
 
-describe("a full address", { timeout: 30_000 }, () => {
+describe("a full address", { timeout: 120_000 }, () => {
   it("lets producers wait their turn: all get on, and it is never far above its limit", async () => {
     const maxSizeBytes = 200_000;
     const window = 4000;
@@ -108,7 +108,7 @@ describe("a full address", { timeout: 30_000 }, () => {
       const sending = producers.map(async (connection, index) => {
         const producer = connection.producer("q");
         while (!isOver) {
-          await producer.send(body, { timeout: 20_000 });
+          await producer.send(body, { timeout: 60_000 });
           counts[index] = (counts[index] ?? 0) + 1;
         }
       });

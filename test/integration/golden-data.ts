@@ -52,7 +52,9 @@ async function fillTimes(connection: Connection): Promise<void> {
   const later = connection.producer("later");
   await later.send("far", { deliverAt: Date.UTC(2100, 0) });
   await later.send("soon", { delay: 1 });
-  await connection.producer("milk").send("sour", { ttl: 1 });
+  const expiresAt = Date.now() + 1;
+  await connection.producer("milk").send("sour", { expiresAt });
+  while (Date.now() <= expiresAt) await new Promise(setImmediate);
   const milk = connection.consumer("milk");
   await milk.ready();
   while ((await connection.queueInfo("ExpiryQueue"))?.messageCount !== 1) {
@@ -91,8 +93,8 @@ export async function expectGoldenData(connection: Connection): Promise<void> {
     shared: true,
     filter: "delay > 10",
   });
-  assert.deepEqual((await audit.receive({ timeout: 5000 }))?.json(), { delay: 11 });
-  assert.deepEqual((await audit.receive({ timeout: 5000 }))?.json(), { delay: 20 });
+  assert.deepEqual((await audit.receive({ timeout: 30_000 }))?.json(), { delay: 11 });
+  assert.deepEqual((await audit.receive({ timeout: 30_000 }))?.json(), { delay: 20 });
   await audit.close();
 
   await expectTimes(connection);
@@ -125,7 +127,7 @@ async function settle(
   text: string,
   how: (message: Message) => Promise<void>,
 ): Promise<void> {
-  const message = await consumer.receive({ timeout: 5000 });
+  const message = await consumer.receive({ timeout: 30_000 });
   assert.equal(message?.text(), text);
   await how(message);
 }

@@ -36,7 +36,7 @@ describe("README", () => {
     // Beside the compiled tests, because from there `everhold` can be imported.
     const file = fileURLToPath(new URL("readme-example.mjs", import.meta.url));
     writeFileSync(file, code.replace("connect()", `connect(${JSON.stringify(url)})`));
-    const { stdout, stderr } = await run(process.execPath, [file], { timeout: 20_000 });
+    const { stdout, stderr } = await run(process.execPath, [file], { timeout: 60_000 });
     assert.deepEqual({ stdout, stderr }, { stdout: "{ id: 1, item: 'tea' }\n", stderr: "" });
   });
 
@@ -48,7 +48,7 @@ describe("README", () => {
     const file = fileURLToPath(new URL("readme-failing.mjs", import.meta.url));
     writeFileSync(file, failingProgram(configured.urls[0] ?? "", block("js", 1)));
     try {
-      const { stdout } = await run(process.execPath, [file], { timeout: 20_000 });
+      const { stdout } = await run(process.execPath, [file], { timeout: 60_000 });
       assert.equal(stdout, "{ total: 5 } { total: -1 } the total is negative\n");
     } finally {
       await configured.stop();
@@ -63,7 +63,7 @@ describe("README", () => {
     let output = "";
     for (const command of commands) {
       const args = command.trim().split(/\s+/).slice(2);
-      const { stdout } = await run(process.execPath, [bin, ...args], { env, timeout: 20_000 });
+      const { stdout } = await run(process.execPath, [bin, ...args], { env, timeout: 60_000 });
       output += stdout;
     }
     assert.match(output, /hello/);
@@ -89,8 +89,8 @@ for (const total of [-1, 5]) await connection.send("orders.new", { json: { total
 const running = (async () => {
 ${code}
 })();
-const paid = await connection.consumer("orders.paid").receive({ timeout: 15_000 });
-const dead = await connection.consumer("DLQ").receive({ timeout: 15_000 });
+const paid = await connection.consumer("orders.paid").receive({ timeout: 30_000 });
+const dead = await connection.consumer("DLQ").receive({ timeout: 30_000 });
 console.log(paid.json(), dead.json(), dead.properties.dlqDeliveryFailureCause);
 await connection.close();
 await running;

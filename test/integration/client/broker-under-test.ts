@@ -40,7 +40,7 @@ export interface BrokerUnderTest {
 const ports = nodePorts({ log: { level: "error" } });
 
 /** How long a message may take that is certain to come, in ms: far beyond what any needs. */
-const patienceMs = 15_000;
+const patienceMs = 60_000;
 
 /** What the tests of one broker share: the broker and a connection. Queues are named after their test. */
 export class SuiteContext {

@@ -222,15 +222,17 @@ export function messageTests(context: SuiteContext): void {
   context.it("a delayed message comes at its time, and holds up no other", async () => {
     const { connection } = context;
     const producer = connection.producer("delayed");
-    const deliverAt = Date.now() + 400;
-    await producer.send("later", { deliverAt });
-    await producer.send("later still", { delay: 500 });
+    await producer.send("tomorrow", { delay: 86_400_000 });
     await producer.send("now");
     const consumer = connection.consumer("delayed");
     assert.deepEqual(await takeTexts(consumer, 1), ["now"]);
+    const deliverAt = Date.now() + 400;
+    await producer.send("later", { deliverAt });
+    await producer.send("later still", { delay: 500 });
     assert.deepEqual(await takeTexts(consumer, 1), ["later"]);
     assert.ok(Date.now() >= deliverAt);
     assert.deepEqual(await takeTexts(consumer, 1), ["later still"]);
+    assert.equal(await consumer.receive({ timeout: 0 }), null);
     await consumer.close();
   });
 

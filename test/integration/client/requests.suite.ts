@@ -24,7 +24,7 @@ export function requestTests(context: SuiteContext): void {
     const { connection } = context;
     const consumer = connection.consumer("silent");
     await consumer.ready();
-    const asked = assert.rejects(connection.request("silent", "anybody?", { timeout: 1500 }), {
+    const asked = assert.rejects(connection.request("silent", "anybody?", { timeout: 3000 }), {
       code: "EVH_TIMEOUT",
       outcome: "unknown",
     });

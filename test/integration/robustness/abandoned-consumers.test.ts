@@ -19,6 +19,6 @@ it("a consumer that is closed while it opens leaves none at the broker", async (
   await using consumer = session.consumer("q");
   await consumer.ready();
   await until(() => consumerCount() === 1, "only the consumer that is open is left");
-  const message = await consumer.receive({ timeout: 5_000 });
+  const message = await consumer.receive({ timeout: 30_000 });
   assert.equal(message?.text(), "text");
 });

@@ -30,7 +30,7 @@ describe("an outage", () => {
       await until(() => Date.now() > expiresAt + 100, "the time passes");
       await broker.start();
       await sent;
-      const expired = await connection.consumer("ExpiryQueue").receive({ timeout: 10_000 });
+      const expired = await connection.consumer("ExpiryQueue").receive({ timeout: 30_000 });
       assert.equal(expired?.text(), "late");
       assert.equal(await consumer.receive({ timeout: 0 }), null);
     });
