@@ -1,4 +1,4 @@
-/** The newest protocol version that we speak: Artemis 2.37 to 2.44. */
+/** The newest protocol version that we speak: Artemis 2.37 to 2.56. */
 export const versionNewest = 136;
 
 /** The oldest that we accept: Artemis 2.0. */
