@@ -24,7 +24,7 @@ export const orderRules: RuleGroup = {
       "wire",
       [
         "Allowed are: higher priorities first, later delivery times later, durable and other messages past each other, a transaction as a block (JMS 6.2.9.2).",
-        "Durable and other messages of one priority keep the order of their sends too.",
+        "What waits in a queue comes in the order of the sends, durable or not; but a message that is not durable may overtake durable ones that are still being written.",
       ],
       {
         tests: [
