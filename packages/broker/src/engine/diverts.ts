@@ -57,12 +57,7 @@ export class Diverts {
   /** Takes over what the configuration says and what recovery found. Call once. @throws EverholdError EVH_CONFIG */
   load(): void {
     const { config, state, log } = this.#engine;
-    for (const [name, options] of Object.entries(config.diverts)) {
-      this.#byName.set(
-        name,
-        liveDivert(name, divertDefinitionOf(name, options, "EVH_CONFIG"), false),
-      );
-    }
+    for (const name of Object.keys(config.diverts)) this.#configure(name);
     const overridden = [...state.rules.diverts.keys()].filter((name) => this.#byName.has(name));
     for (const [name, definition] of state.rules.diverts) {
       this.#byName.set(name, liveDivert(name, definition, true));
@@ -121,13 +116,19 @@ export class Diverts {
   remove(divert: Divert): void {
     const { name } = divert;
     this.#engine.state.setDivert(name, null);
-    const configured = this.#engine.config.diverts[name];
-    if (configured === undefined) this.#byName.delete(name);
-    else {
-      const definition = divertDefinitionOf(name, configured, "EVH_CONFIG");
-      this.#byName.set(name, liveDivert(name, definition, false));
-    }
+    this.#byName.delete(name);
+    this.#configure(name);
     this.#index();
+  }
+
+  /** Hears what the configuration says of a name, if anything. @throws EverholdError EVH_CONFIG */
+  #configure(name: string): void {
+    const { diverts } = this.#engine.config;
+    // People name diverts as they like, `constructor` as well.
+    const options = Object.hasOwn(diverts, name) ? diverts[name] : undefined;
+    if (options === undefined) return;
+    const definition = divertDefinitionOf(name, options, "EVH_CONFIG");
+    this.#byName.set(name, liveDivert(name, definition, false));
   }
 
   #index(): void {

@@ -99,6 +99,16 @@ describe("diverts made at run time", () => {
     );
   });
 
+  it("have any name, those that every object knows as well", async () => {
+    const { world, broker } = await startBroker(configured);
+    for (const name of ["constructor", "__proto__"]) {
+      await call(world, broker, "createDivert", name, null, "a", "c", true, null, null);
+      assert.equal(read(broker, name)["ForwardingAddress"], "c");
+      await call(world, broker, "destroyDivert", name);
+    }
+    assert.deepEqual(await call(world, broker, "getDivertNames"), ["spy"]);
+  });
+
   it("lead no message back when it is retried, whatever their name", async () => {
     const { world, broker } = await startBroker();
     const client = await TestClient.open(world);
