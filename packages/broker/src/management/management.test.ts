@@ -417,12 +417,15 @@ describe("messages by management", () => {
     });
     assert.equal(await managed.call("queue.ExpiryQueue", "retryMessages"), 1);
     await managed.world.pass(60_000);
+    assert.equal(await managed.call("queue.q", "changeMessagesPriority", null, 9), 1);
+    await managed.world.pass(60_000);
     managed.broker = await crashAndRestart(managed.world);
     const reader = await TestClient.open(managed.world);
     await reader.consume("q");
     const delivered = await reader.delivery();
     assert.equal(textOf(delivered), "late");
     assert.equal(delivered.expiration, 0);
+    assert.equal(delivered.priority, 9);
   });
 
   it("are expired on demand", async () => {

@@ -66,10 +66,7 @@ export function changePriority(
 ): boolean {
   if (message.row.priority === priority || message.row.origin !== "") return false;
   if (target.queue.keepsNothing) return false;
-  const { offset } = message.body;
-  const end = offset + message.row.messageLength;
-  const sent = readMessage(new ByteReader(message.body.bytes.subarray(offset, end)));
-  replaceMessage(target, message, { ...sent, priority }, target.queue);
+  replaceMessage(target, message, { ...toSendAgain(message), priority }, target.queue);
   return true;
 }
 
@@ -122,13 +119,13 @@ function checkSink(queue: LiveQueue, addressName: string | undefined, what: stri
 }
 
 /**
- * Puts a copy of a message into another queue; the message stays. What expires no more, does not there.
+ * Puts a copy of a message into another queue; the message stays.
  * @throws EverholdError EVH_QUEUE_DOES_NOT_EXIST when that has gone meanwhile, EVH_REJECTED when it would not
  * keep the copy, EVH_ADDRESS_FULL
  */
 export function copyMessage(
   { broker }: ManagedQueue,
-  { row, body }: VisitedMessage,
+  message: VisitedMessage,
   target: LiveQueue,
 ): void {
   if (target.isDeleted) throw noTarget(target.name);
@@ -138,13 +135,17 @@ export function copyMessage(
       `cannot copy a message to "${target.name}": it keeps none while nobody consumes from it`,
     );
   }
-  const bytes = body.bytes.subarray(body.offset, body.offset + row.messageLength);
-  const sent = readMessage(new ByteReader(bytes));
-  const expiration = row.expirationMs === 0 ? 0 : sent.expiration;
-  withBody(broker, row, () => {
-    prepareCopy(broker, { ...sent, expiration }, target);
+  withBody(broker, message.row, () => {
+    prepareCopy(broker, toSendAgain(message), target);
     broker.engine.router.add();
   });
+}
+
+/** A message as another one is made of it: what expires no more, does not then. */
+function toSendAgain({ row, body }: VisitedMessage): CoreMessage {
+  const bytes = body.bytes.subarray(body.offset, body.offset + row.messageLength);
+  const sent = readMessage(new ByteReader(bytes));
+  return row.expirationMs === 0 ? { ...sent, expiration: 0 } : sent;
 }
 
 /** Does something with the router that makes another message of the body of a large one, where it is that. */
