@@ -100,6 +100,13 @@ test("a dead letter says why it is one, to consumers, filters and those who list
   assert.equal(listed?.["_EVH_CAUSE"], "attempts");
   assert.equal(listed?.["dlqDeliveryFailureCause"], text);
   assert.equal(listed?.["_AMQ_ORIG_ADDRESS"], "q");
+  for (const [name, counted] of [
+    ["_AMQ_ORIG_ADDRESS", { q: 1 }],
+    ["constructor", { null: 1 }],
+  ] as const) {
+    const grouped = broker.management.invoke("queue.DLQ", "countMessages", [null, name]);
+    assert.deepEqual(await runUntil(world, Promise.resolve(grouped.value)), counted);
+  }
 });
 
 test("a message that expires in two queues is two messages where both go, each settled for itself", async () => {

@@ -6,7 +6,7 @@ import { packets, propertyNames } from "@everhold/wire";
 
 import type { Broker } from "../broker.ts";
 import { brokerConfig, type BrokerOptions } from "../config.ts";
-import { crashAndRestart, startBroker } from "../testing/test-broker.test-support.ts";
+import { crashAndRestart, runUntil, startBroker } from "../testing/test-broker.test-support.ts";
 import { messageOf, TestClient } from "../testing/test-client.test-support.ts";
 
 async function openClient(options: BrokerOptions, queues: readonly string[]) {
@@ -39,7 +39,11 @@ describe("a divert", () => {
     const { world, client } = await openClient(options, ["a"]);
     await client.createQueue({ queueName: "b", routingType: 0 });
     await client.publish("a", "one", { routing: 1 });
-    await crashAndRestart(world, {});
+    const broker = await crashAndRestart(world, {});
+    const { value: listed } = broker.management.invoke("queue.b", "listMessages", [""]);
+    const [shown] = (await runUntil(world, Promise.resolve(listed))) as Record<string, unknown>[];
+    assert.equal(shown?.[propertyNames.originalQueue], "spy");
+    assert.equal(shown?.[propertyNames.moveCause], undefined);
     const again = await TestClient.open(world);
     await again.consume("a");
     const original = await again.delivery();

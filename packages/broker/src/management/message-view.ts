@@ -7,6 +7,7 @@ import {
 } from "@everhold/wire";
 
 import { causeText, causeWord, isDeadLetterCause } from "../engine/departures.ts";
+import { diversionOf } from "../engine/diversion.ts";
 import type { RowView } from "../state/row-bodies.ts";
 import { limits } from "./limits.ts";
 import type { VisitedMessage } from "./message-walk.ts";
@@ -21,11 +22,12 @@ export function describeMessage({ row, body }: VisitedMessage): ManagementValue 
   const message = readMessage(
     new ByteReader(body.bytes.subarray(offset, offset + row.messageLength)),
   );
-  const properties: Record<string, ManagementValue> = {};
-  for (const [name, value] of message.properties) properties[name] = shownValue(value);
+  const origin = row.origin === "" ? [] : shownOrigin(row, message);
+  const properties = new Map<string, ManagementValue>();
+  for (const [name, value] of message.properties) properties.set(name, shownValue(value));
+  for (const [name, value] of origin) properties.set(name, value);
   return {
-    ...properties,
-    ...(row.origin === "" ? {} : shownOrigin(row, message)),
+    ...Object.fromEntries(properties),
     ...(row.dueMs === 0 ? {} : { [propertyNames.scheduledDelivery]: row.dueMs }),
     messageID: row.messageId,
     ...(message.userId === null ? {} : { userID: `ID:${uuidText(message.userId)}` }),
@@ -44,14 +46,15 @@ export function describeMessage({ row, body }: VisitedMessage): ManagementValue 
 function shownOrigin(
   { origin, cause }: RowView,
   { address, messageId }: CoreMessage,
-): Record<string, string | number> {
-  return {
-    ...(address === null ? {} : { [propertyNames.originalAddress]: address }),
-    [propertyNames.originalQueue]: origin,
-    [propertyNames.originalMessageId]: messageId,
-    ...(cause === "" ? {} : { [propertyNames.moveCause]: causeWord(cause) }),
-    ...(isDeadLetterCause(cause) ? { [propertyNames.deliveryFailureCause]: causeText(cause) } : {}),
-  };
+): Map<string, string | number> {
+  const shown = new Map<string, string | number>();
+  if (address !== null) shown.set(propertyNames.originalAddress, address);
+  shown.set(propertyNames.originalQueue, origin).set(propertyNames.originalMessageId, messageId);
+  // A divert is told by its name alone.
+  if (cause === "" || diversionOf(cause) !== undefined) return shown;
+  shown.set(propertyNames.moveCause, causeWord(cause));
+  if (isDeadLetterCause(cause)) shown.set(propertyNames.deliveryFailureCause, causeText(cause));
+  return shown;
 }
 
 /** The value of one property of a message as text; `null` when it has none of this name. */
@@ -61,7 +64,7 @@ export function propertyText({ row, body }: VisitedMessage, name: string): strin
     new ByteReader(body.bytes.subarray(offset, offset + row.messageLength)),
   );
   if (row.origin !== "") {
-    const shown = shownOrigin(row, message)[name];
+    const shown = shownOrigin(row, message).get(name);
     if (shown !== undefined) return String(shown);
   }
   const value = message.properties.get(name)?.value;
