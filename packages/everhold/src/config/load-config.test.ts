@@ -56,6 +56,25 @@ describe("configuration", () => {
     });
   });
 
+  test("the largest sizes that refusals name are taken", () => {
+    const { document } = load(
+      `journal: { fileSize: 1GiB, snapshotSize: 1TiB, cacheSize: 16GiB }
+limits: { frameSize: 16MiB, messageSize: 16320KiB, largeMessageSize: 1TiB, memory: 1TiB }`,
+    );
+    assert.equal(document.limits?.memory, 1024 ** 4);
+    for (const [section, name] of [
+      ["journal", "fileSize"],
+      ["journal", "snapshotSize"],
+      ["journal", "cacheSize"],
+      ["limits", "frameSize"],
+      ["limits", "messageSize"],
+      ["limits", "largeMessageSize"],
+      ["limits", "memory"],
+    ]) {
+      assert.match(problem(`${section}: { ${name}: 2TiB }`), / to (1|16|16320)[KMGT]iB$/);
+    }
+  });
+
   test("a limit above what the broker can do is told with its place", () => {
     assert.match(
       problem("limits: { frameSize: 17MiB }"),

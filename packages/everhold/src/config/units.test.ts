@@ -10,6 +10,8 @@ test("sizes know decimal and binary units, in any case", () => {
   assert.equal(parseSizeBytes("128 mib"), 134_217_728);
   assert.equal(parseSizeBytes("10MB"), 10_000_000);
   assert.equal(parseSizeBytes("1.5KiB"), 1_536);
+  assert.equal(parseSizeBytes("1TiB"), 1_099_511_627_776);
+  assert.equal(parseSizeBytes("1.5TB"), 1_500_000_000_000);
   assert.equal(parseSizeBytes("512"), 512);
   assert.equal(parseSizeBytes("512B"), 512);
 });
