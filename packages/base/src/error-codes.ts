@@ -213,6 +213,10 @@ export const errorCodes = {
     retryable: true,
     meaning: "Another program listens on the port; stop it, or choose another port",
   },
+  EVH_FILE: {
+    retryable: false,
+    meaning: "A file or folder that the command line names cannot be read or written",
+  },
   EVH_SLOW_CONSUMER: {
     retryable: false,
     meaning:

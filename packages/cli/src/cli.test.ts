@@ -259,12 +259,30 @@ describe("the command line with a broker", { concurrency: 2 }, () => {
       assert.ok(readFileSync(join(bodies, name ?? "")).equals(bytes));
       const none = await broker.cli(["send", "files", "--body-file", join(folder, "none")]);
       assert.equal(none.code, 1);
+      assert.match(none.stderr, /^everhold: cannot read .*none: ENOENT.* \[EVH_FILE\]\n$/);
       const unreadable = await broker.cli(["send", "files", "--body-file", folder]);
       assert.equal(unreadable.code, 1);
       assert.match(unreadable.stderr, /reading its body failed: EISDIR.* \[EVH_ABORTED\]/);
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+
+  test("a file that cannot be written is one line, and the message stays in its queue", async () => {
+    await broker.cli(["send", "unwritten", "x"]);
+    const inFile = join(broker.folder, "everhold.yaml", "x");
+    // Linux has a file on which there is never room.
+    const full = process.platform === "linux" ? [["--out", "/dev/full"]] : [];
+    for (const target of [["--out", inFile], ["--bodies", inFile], ...full]) {
+      const args = ["consume", "unwritten", "--count", "1", ...target];
+      const { code, stderr } = await broker.cli(args);
+      assert.equal(code, 1);
+      assert.match(stderr, /^everhold: cannot write .*E(NOTDIR|NOSPC).* \[EVH_FILE\]\n$/);
+    }
+    const unread = await broker.cli(["send", "unwritten", "--file", inFile, "--json"]);
+    assert.equal(unread.code, 1);
+    assert.match(unread.stderr, /^\{"error":\{"code":"EVH_FILE"/);
+    assert.equal((await broker.cli(["consume", "unwritten", "--count", "1"])).stdout, "x\n");
   });
 
   test("a wrong line of a file is named and nothing behind it is sent", async () => {

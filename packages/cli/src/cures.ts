@@ -9,6 +9,7 @@ const cures: Partial<Record<ErrorCode, string>> = {
   EVH_DATA_CORRUPT: "look with: everhold data verify; restore the folder from a copy",
   EVH_SECURITY: "give a user name and password with --user and --password",
   EVH_URL: "write it like tcp://127.0.0.1:61616",
+  EVH_FILE: "check its name, its permissions and the room on its disk",
   EVH_ADDRESS_FULL: "consume from it, or raise the limit",
   EVH_INVALID_FILTER: "write it like: colour = 'red' AND size > 5",
 };

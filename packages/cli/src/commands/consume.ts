@@ -16,6 +16,7 @@ import {
   type ConnectionFlags,
 } from "../command-context.ts";
 import { exitCodes } from "../exit-codes.ts";
+import { fileError } from "../file-error.ts";
 import { limits } from "../limits.ts";
 import { bodyText, messageToObject } from "../message-lines.ts";
 import { PendingWork } from "../terminal/pending-work.ts";
@@ -155,10 +156,14 @@ async function handle(
 
 /** Writes a body to a new file as it comes, and says which. A file that is there already is left alone. */
 async function writeBody(folder: string, message: Message, number: number): Promise<string> {
-  await mkdir(folder, { recursive: true });
   const name = message.id.replaceAll(/[^A-Za-z0-9-]/g, "-");
   const file = join(folder, `${String(number).padStart(6, "0")}-${name}`);
-  await pipeline(message.bodyStream(), createWriteStream(file, { flags: "wx", flush: true }));
+  try {
+    await mkdir(folder, { recursive: true });
+    await pipeline(message.bodyStream(), createWriteStream(file, { flags: "wx", flush: true }));
+  } catch (cause) {
+    throw fileError("write", file, cause);
+  }
   return file;
 }
 
@@ -177,7 +182,13 @@ async function report(terminal: Terminal, received: number, flags: ConsumeFlags)
 
 async function openOutput(file: string): Promise<WriteStream> {
   const output = createWriteStream(file);
-  await once(output, "open");
+  try {
+    await once(output, "open");
+  } catch (cause) {
+    throw fileError("write", file, cause);
+  }
+  // Every write is told of its own failure.
+  output.on("error", () => undefined);
   return output;
 }
 
@@ -185,7 +196,7 @@ function writeTo(output: WriteStream, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     output.write(text, (error) => {
       if (error === null || error === undefined) resolve();
-      else reject(error);
+      else reject(fileError("write", String(output.path), error));
     });
   });
 }

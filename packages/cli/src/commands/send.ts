@@ -16,6 +16,7 @@ import {
   type ConnectionFlags,
 } from "../command-context.ts";
 import { exitCodes } from "../exit-codes.ts";
+import { fileError } from "../file-error.ts";
 import { limits } from "../limits.ts";
 import { parseMessageLine, type MessageLine } from "../message-lines.ts";
 import { PendingWork } from "../terminal/pending-work.ts";
@@ -148,7 +149,11 @@ function messageLines(body: string | undefined, flags: SendFlags): AsyncIterable
 
 /** Looks for the file before anything is sent; it is read as it is sent, again after a broken connection. */
 async function fileBody(file: string): Promise<StreamBody> {
-  await access(file, constants.R_OK);
+  try {
+    await access(file, constants.R_OK);
+  } catch (cause) {
+    throw fileError("read", file, cause);
+  }
   return () => createReadStream(file, { highWaterMark: limits.bodyPieceBytes });
 }
 
@@ -166,9 +171,8 @@ function textOrBytes(bytes: Uint8Array): Body {
 }
 
 async function* fileLines(file: string): AsyncGenerator<MessageLine> {
-  const input = file === "-" ? process.stdin : createReadStream(file);
   let lineNumber = 0;
-  for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+  for await (const line of linesOf(file)) {
     lineNumber++;
     if (line.trim() === "") continue;
     try {
@@ -177,6 +181,15 @@ async function* fileLines(file: string): AsyncGenerator<MessageLine> {
       const problem = error instanceof Error ? error.message : String(error);
       throw new Error(`${file}:${lineNumber}: ${problem}`, { cause: error });
     }
+  }
+}
+
+async function* linesOf(file: string): AsyncGenerator<string> {
+  const input = file === "-" ? process.stdin : createReadStream(file);
+  try {
+    yield* createInterface({ input, crlfDelay: Infinity });
+  } catch (cause) {
+    throw fileError("read", file, cause);
   }
 }
 
