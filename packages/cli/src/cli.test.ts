@@ -351,6 +351,13 @@ describe("the command line with a broker", { concurrency: 2 }, () => {
       jsonLines(stat.stdout).map((line) => [line["address"], line["messageCount"]]),
       [["rings", 2]],
     );
+    const again = await broker.cli(["queue", "create", "ring", "--multicast"]);
+    assert.deepEqual(
+      [again.code, again.stdout, again.stderr],
+      [0, "", "queue ring exists and stays as it is: anycast, at rings\n"],
+    );
+    const json = await broker.cli(["queue", "create", "ring", "--json"]);
+    assert.match(json.stderr, /^\{"existing":\{"name":"ring","address":"rings",.*\}\}\n$/);
     const wrong = await broker.cli(["queue", "create", "ring", "--ring-size", "few"]);
     assert.equal(wrong.code, 2);
     assert.match(wrong.stderr, /ring-size.*expected a whole number/);

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { NewQueue, QueueKind } from "everhold";
+import type { NewQueue, QueueInfo, QueueKind } from "everhold";
 
 import {
   addConnectionOptions,
@@ -9,6 +9,8 @@ import {
   type CommandContext,
   type ConnectionFlags,
 } from "../command-context.ts";
+import { printable } from "../terminal/table.ts";
+import type { Terminal } from "../terminal/terminal.ts";
 
 interface CreateFlags extends ConnectionFlags, QueueKind {
   readonly address?: string;
@@ -54,10 +56,23 @@ export function addQueueCreateCommand(queue: Command, context: CommandContext): 
     .option("--auto-delete-message-count <count>", "with so many messages", countArgument(0))
     .option("--disabled", "it takes no messages");
   addConnectionOptions(create).action(async (name: string, flags: CreateFlags) => {
+    const { terminal } = context;
     await withConnection(context, flags, async (connection) => {
-      await connection.createQueue(name, queueOf(flags), { signal: context.terminal.stop });
+      const wait = { signal: terminal.stop };
+      const existing = await connection.queueInfo(name, wait);
+      await connection.createQueue(name, queueOf(flags), wait);
+      if (existing !== undefined) tellExisting(terminal, existing);
     });
   });
+}
+
+/** It may be of another kind than was asked for. */
+function tellExisting(terminal: Terminal, queue: QueueInfo): void {
+  if (terminal.json) return terminal.writeError(`${JSON.stringify({ existing: queue })}\n`);
+  const { name, routing, address } = queue;
+  terminal.writeError(
+    `queue ${printable(name)} exists and stays as it is: ${routing}, at ${printable(address)}\n`,
+  );
 }
 
 function queueOf(flags: CreateFlags): NewQueue {
