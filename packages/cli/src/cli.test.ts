@@ -56,7 +56,36 @@ describe("the command line without a broker", { concurrency: 2 }, () => {
     const body = await runCli(["send", "a"]);
     assert.equal(body.code, 2);
     assert.match(body.stderr, /^everhold: expected a body, - or --file; .*\n$/);
-    assert.equal((await runCli([])).code, 2);
+    const none = await runCli([]);
+    assert.equal(none.code, 2);
+    assert.match(none.stderr, /^everhold: expected a command; .*\n$/m);
+    for (const args of [
+      ["help", "nope"],
+      ["--json", "dlq", "help", "nope"],
+    ]) {
+      const help = await runCli(args);
+      assert.equal(help.code, 2);
+      assert.match(help.stderr, /unknown command 'nope'; .*\n$/);
+    }
+  });
+
+  test("an empty name is a wrong command line, an empty body is none", async () => {
+    const nowhere = ["--url", "tcp://127.0.0.1:1"];
+    for (const args of [
+      ["send", "", "x"],
+      ["queue", "create", ""],
+      ["data", "verify", ""],
+    ]) {
+      const empty = await runCli(args);
+      assert.equal(empty.code, 2);
+      assert.match(empty.stderr, /^everhold: expected <(address|name|folder)>, found .*\n$/);
+    }
+    assert.equal((await runCli(["send", "a", "", ...nowhere])).code, 1);
+  });
+
+  test("help names defaults as people write them", async () => {
+    const { stdout } = await runCli(["send", "--help"]);
+    assert.deepEqual(stdout.match(/\(default: .*\)/g), ["(default: 1)"]);
   });
 
   test("with --json errors are JSON too", async () => {

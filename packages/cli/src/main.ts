@@ -22,7 +22,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   try {
     await program.parseAsync(argv);
   } catch (error) {
-    process.exitCode = reportFailure(terminal, error);
+    process.exitCode = reportFailure(terminal, error, argv);
   }
 }
 
@@ -35,6 +35,7 @@ function createProgram(terminal: Terminal): Command {
     .showSuggestionAfterError(true)
     .exitOverride()
     .configureOutput({ outputError: () => undefined })
+    .hook("preAction", (_program, command) => refuseEmptyNames(command))
     .addHelpText("after", helpTail);
   const context = { terminal, environment: process.env };
   addRunCommand(program, context);
@@ -49,22 +50,35 @@ function createProgram(terminal: Terminal): Command {
   return program;
 }
 
+/** Where a name is empty, mostly a variable of a script was. A body may be. */
+function refuseEmptyNames(command: Command): void {
+  for (const [index, argument] of command.registeredArguments.entries()) {
+    if (command.args[index] !== "" || argument.name() === "body") continue;
+    throw new UsageError(`expected <${argument.name()}>, found an empty text`);
+  }
+}
+
 /** Says what went wrong, in one line, and returns the exit code that goes with it. */
-function reportFailure(terminal: Terminal, error: unknown): number {
+function reportFailure(terminal: Terminal, error: unknown, argv: readonly string[]): number {
   // Help and version are told as errors too, with exit code 0.
   if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
   if (isClosedPipe(error)) return exitCodes.ok;
   // Ctrl-C before there was anything to stop in order.
   if (terminal.stop.aborted && EverholdError.is(error, "EVH_ABORTED")) return exitCodes.interrupted;
-  const told = error instanceof CommanderError ? usageErrorOf(error) : error;
+  const told = error instanceof CommanderError ? usageErrorOf(error, argv) : error;
   terminal.writeError(
     terminal.json ? `${JSON.stringify(errorObject(told))}\n` : `${errorLine(told)}\n`,
   );
   return told instanceof UsageError ? exitCodes.usage : exitCodes.failure;
 }
 
-function usageErrorOf(error: CommanderError): UsageError {
-  if (error.code === "commander.help") return new UsageError("expected a command");
+function usageErrorOf(error: CommanderError, argv: readonly string[]): UsageError {
+  if (error.code === "commander.help") {
+    // Help that is asked for a command that there is none of comes as if none had been named.
+    const help = argv.indexOf("help");
+    const name = help < 0 ? undefined : argv[help + 1];
+    return new UsageError(name === undefined ? "expected a command" : `unknown command '${name}'`);
+  }
   return new UsageError(error.message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " "));
 }
 

@@ -29,10 +29,10 @@ interface SendFlags extends ConnectionFlags {
   readonly count: number;
   readonly file?: string;
   readonly bodyFile?: string;
-  readonly property: Readonly<Record<string, string | number | boolean>>;
+  readonly property?: Readonly<Record<string, string | number | boolean>>;
   readonly ttl?: number;
   readonly priority?: number;
-  readonly nonDurable: boolean;
+  readonly nonDurable?: boolean;
   readonly multicast?: boolean;
   readonly rate?: number;
 }
@@ -51,14 +51,14 @@ export function addSendCommand(program: Command, context: CommandContext): void 
     .option("--count <n>", "send the body so often", countArgument(1), 1)
     .option("--file <file>", "send each line of a file (- is stdin) as consume --json wrote it")
     .option("--body-file <file>", "send a file as the body of a message, of whatever size")
-    .option("--property <name=value>", "set a property; may be given again", propertyArgument, {})
+    .option("--property <name=value>", "set a property; may be given again", propertyArgument)
     .option(
       "--ttl <duration>",
       "let the messages expire after it, such as 5s; a bare number is in milliseconds",
       durationArgument,
     )
     .option("--priority <n>", "0 to 9; default 4", countArgument(0, 9))
-    .option("--non-durable", "keep the messages in memory only", false)
+    .option("--non-durable", "keep the messages in memory only")
     .option("--multicast", "to every queue of the address instead of one of them")
     .option("--rate <n>", "at most so many messages a second", countArgument(1));
   addConnectionOptions(command).action(
@@ -127,10 +127,10 @@ async function sendAll(
 function sendDefaults(flags: SendFlags): SendOptions {
   const { ttl, priority, property, nonDurable } = flags;
   return {
-    durable: !nonDurable,
+    durable: nonDurable !== true,
     ...(ttl === undefined ? {} : { ttl }),
     ...(priority === undefined ? {} : { priority }),
-    ...(Object.keys(property).length === 0 ? {} : { properties: property }),
+    ...(property === undefined ? {} : { properties: property }),
   };
 }
 
@@ -208,7 +208,7 @@ async function untilDue(
 /** `size=5` is a number, `hot=true` a truth value, anything else a text; `'n="5"'` is a text too. */
 function propertyArgument(
   text: string,
-  previous: Readonly<Record<string, string | number | boolean>>,
+  previous: Readonly<Record<string, string | number | boolean>> = {},
 ): Readonly<Record<string, string | number | boolean>> {
   const equals = text.indexOf("=");
   if (equals < 1) throw new InvalidArgumentError("expected name=value");
