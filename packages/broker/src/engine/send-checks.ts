@@ -1,9 +1,9 @@
 import { EverholdError, type ErrorCode } from "@everhold/base";
 import { scanMessage } from "@everhold/wire";
 
+import { MarkedRuns } from "../state/marked-runs.ts";
 import type { StoredTransaction } from "../state/stored-transaction.ts";
 import type { LiveAddress } from "./live-queue.ts";
-import { MarkedRuns } from "./marked-runs.ts";
 import { producerError } from "./producer-check.ts";
 import type { PreparedSend, RouteVerdict } from "./router.ts";
 import { sendTarget } from "./send-target.ts";

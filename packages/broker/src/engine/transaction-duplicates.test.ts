@@ -1,18 +1,24 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { packets, type TypedValue } from "@everhold/wire";
+import { encodeProducerMark, packets, type TypedValue } from "@everhold/wire";
 
 import type { Broker } from "../broker.ts";
-import { crashAndRestart, startBroker } from "../testing/test-broker.test-support.ts";
+import { crashAndRestart, runUntil, startBroker } from "../testing/test-broker.test-support.ts";
 import { messageOf, TestClient } from "../testing/test-client.test-support.ts";
 import { XaClient } from "../testing/xa-client.test-support.ts";
 
 const transacted = { autoCommitSends: false, autoCommitAcks: false } as const;
 const sameId = 113;
+const rolledBack = 111;
 
 function withId(value: string): { properties: Record<string, TypedValue> } {
   return { properties: { _AMQ_DUPL_ID: { type: "string", value } } };
+}
+
+function marked(sequence: number): { properties: Record<string, TypedValue> } {
+  const value = encodeProducerMark({ id: new Uint8Array(16).fill(3), epoch: 0, sequence });
+  return { properties: { _AMQ_DUPL_ID: { type: "bytes", value } } };
 }
 
 function messageCount(broker: Broker): number | undefined {
@@ -108,6 +114,31 @@ test("a branch that was rolled back after it was prepared leaves its duplicate i
   await plain.publish("q", "later", withId("a"));
   assert.equal(messageCount(broker), 1);
 });
+
+for (const how of ["at once", "after a crash", "after a crash, with a snapshot"] as const) {
+  test(`sequences of a prepared branch that is rolled back are refused when repeated: ${how}`, async () => {
+    const { world, broker } = await startBroker();
+    const choices = { ...transacted, xa: true };
+    const xa = new XaClient(await TestClient.openMarking(world, choices));
+    await xa.client.createQueue();
+    await xa.start(1);
+    for (const sequence of [1, 2]) xa.post("q", "prepared", marked(sequence));
+    await xa.end(1);
+    assert.equal(await xa.prepare(1), 0);
+    await (await TestClient.openMarking(world)).publish("q", "third", marked(3));
+    if (how.endsWith("snapshot")) await runUntil(world, broker.snapshotNow());
+    const running = how === "at once" ? broker : await crashAndRestart(world);
+    assert.equal(await (await XaClient.open(world)).rollback(1), 0);
+    const plain = await TestClient.openMarking(world);
+    for (const sequence of [1, 2]) {
+      plain.post(messageOf("q", marked(sequence)));
+      assert.equal((await plain.expect(packets.exception)).code, rolledBack);
+    }
+    await plain.publish("q", "third again", marked(3));
+    await plain.publish("q", "fourth", marked(4));
+    assert.equal(messageCount(running), 2);
+  });
+}
 
 test("the id that a bridge gives a message counts in a transaction too, and is not passed on", async () => {
   const { world, broker } = await startBroker();

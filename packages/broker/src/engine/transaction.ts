@@ -1,10 +1,10 @@
 import { EverholdError, ProtocolError } from "@everhold/base";
 
 import { limits } from "../limits.ts";
+import { MarkedRuns } from "../state/marked-runs.ts";
 import { StoredTransaction } from "../state/stored-transaction.ts";
 import type { Xid } from "../state/xid.ts";
 import type { LiveQueue } from "./live-queue.ts";
-import { MarkedRuns } from "./marked-runs.ts";
 import { SendChecks, type CheckedSend } from "./send-checks.ts";
 import { sendTarget } from "./send-target.ts";
 import type { Session } from "./session.ts";

@@ -88,6 +88,40 @@ describe("ProducerMarks", () => {
     assert.equal(marks.judge(id, 0, 2, 1), "repeat-applied");
   });
 
+  it("stays with the newest incarnation when a transaction of an older one is decided late", () => {
+    const marks = new ProducerMarks();
+    const id = idOf(1);
+    marks.advance(id, 0, 2, 1, 100);
+    marks.advance(id, 0, 1, 9, 200);
+    marks.revoke({ id, epoch: 1, first: 1, last: 1 }, 300);
+    assert.equal(marks.judge(id, 0, 2, 1), "repeat-applied");
+    assert.equal(marks.judge(id, 0, 2, 2), "new");
+    assert.equal(marks.judge(id, 0, 1, 10), "fenced");
+  });
+
+  it("refuses what was rolled back late, and nothing that others did before and since", () => {
+    const marks = new ProducerMarks();
+    const id = idOf(1);
+    const slot = marks.advance(id, 0, 1, 2, 100);
+    marks.refuse(slot, 2, 2, "EVH_SECURITY");
+    marks.advance(id, 0, 1, 6, 200);
+    marks.advance(id, 0, 1, 8, 300);
+    marks.refuse(slot, 8, 8, "EVH_TRANSACTION_ROLLED_BACK");
+    marks.revoke({ id, epoch: 1, first: 3, last: 5 }, 400);
+    marks.revoke({ id, epoch: 1, first: 7, last: 20 }, 500);
+    assert.deepEqual(marks.refusalsOf(slot), [
+      { first: 2, last: 2, code: "EVH_SECURITY" },
+      { first: 3, last: 5, code: "EVH_TRANSACTION_ROLLED_BACK" },
+      { first: 7, last: 8, code: "EVH_TRANSACTION_ROLLED_BACK" },
+    ]);
+    assert.equal(marks.judge(id, 0, 1, 6), "repeat-applied");
+    assert.equal(marks.judge(id, 0, 1, 9), "new");
+    assert.equal(marks.positionOf(slot), 500);
+    marks.assertInvariants();
+    marks.revoke({ id: idOf(2), epoch: 1, first: 1, last: 1 }, 600);
+    assert.equal(marks.find(idOf(2), 0), -1);
+  });
+
   it("remembers a bounded number of refusals, joining those that follow each other", () => {
     const marks = new ProducerMarks();
     const id = idOf(1);

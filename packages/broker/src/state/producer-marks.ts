@@ -1,4 +1,5 @@
 import { assert, type ErrorCode } from "@everhold/base";
+import type { MarkedRun } from "./marked-runs.ts";
 import { judgeSequence, type ProducerVerdict } from "./producer-verdict.ts";
 import { stateLimits } from "./state-limits.ts";
 
@@ -120,7 +121,10 @@ export class ProducerMarks {
     return undefined;
   }
 
-  /** Records that everything up to `sequence` of `epoch` has an outcome. Opens the producer if need be. */
+  /**
+   * Records that everything up to `sequence` of `epoch` has an outcome. Opens the producer if need be; an older
+   * incarnation, whose transaction is decided late, changes nothing.
+   */
   advance(
     bytes: Uint8Array,
     offset: number,
@@ -129,6 +133,7 @@ export class ProducerMarks {
     position: number,
   ): number {
     const slot = this.#open(bytes, offset);
+    if (epoch < this.epochOf(slot)) return slot;
     if (epoch > this.epochOf(slot) || this.positionOf(slot) === none) {
       this.#refusals.delete(slot);
       this.#sequences[slot] = 0;
@@ -153,6 +158,29 @@ export class ProducerMarks {
     }
     refusals.push({ first, last, code });
     if (refusals.length > stateLimits.refusalsPerProducerMax) refusals.shift();
+  }
+
+  /**
+   * Sequences that counted as applied were not: the record at `position` rolled back the prepared transaction
+   * that had them. Nothing changes where the producer was forgotten, or has a newer incarnation.
+   */
+  revoke({ id, epoch, first, last }: MarkedRun, position: number): void {
+    const slot = this.find(id, 0);
+    if (slot === none || this.epochOf(slot) !== epoch) return;
+    this.#positions[slot] = position;
+    const code = "EVH_TRANSACTION_ROLLED_BACK";
+    const refusals = this.refusalsOf(slot);
+    this.#refusals.delete(slot);
+    // Later sequences may have been refused since; what was refused before stays as it is.
+    let next = first;
+    for (const one of refusals) {
+      const end = Math.min(last, one.first - 1);
+      if (next <= end) this.refuse(slot, next, end, code);
+      this.refuse(slot, one.first, one.last, one.code);
+      next = Math.max(next, one.last + 1);
+    }
+    const end = Math.min(last, this.lastSequenceOf(slot));
+    if (next <= end) this.refuse(slot, next, end, code);
   }
 
   /** Forgets a producer. */

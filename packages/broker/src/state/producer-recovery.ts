@@ -1,3 +1,4 @@
+import type { MarkedRun } from "./marked-runs.ts";
 import { readPayload, type RecordPayload } from "./record-payload.ts";
 import { corrupt, producerForgetRecord, producerRecord, producerRefusedRecord } from "./records.ts";
 import type { SnapshotRestorer } from "./snapshot-restorer.ts";
@@ -37,6 +38,14 @@ export class ProducerRecovery {
       if (slot < 0 || this.#restored.coversProducer(slot, payload.position)) continue;
       producers.forget(slot);
     }
+  }
+
+  /** As `ProducerMarks.revoke`, unless the snapshot knows better. */
+  revoke(run: MarkedRun, position: number): void {
+    const { producers } = this.#tables;
+    const slot = producers.find(run.id, 0);
+    if (slot < 0 || this.#restored.coversProducer(slot, position)) return;
+    producers.revoke(run, position);
   }
 
   /** Moves a producer on, unless the snapshot knows better; −1 then. */

@@ -96,12 +96,17 @@ function describeTransactions(tables: StateTables, emit: (line: string) => void)
         const id = transaction.targetAt(place);
         if (!isStored(id)) continue;
         const origin = transaction.originAt(place);
-        targets.push(origin === "" ? String(id) : `${id} from=${JSON.stringify(origin)}`);
+        const value = transaction.lastValueAt(place);
+        const from = origin === "" ? "" : ` from=${JSON.stringify(origin)}`;
+        targets.push(id + from + (value === undefined ? "" : ` value=${JSON.stringify(value)}`));
       }
       emit(`  message ${JSON.stringify(message)} for ${targets.join(",")}`);
     }
     for (const { addressId, id } of transaction.duplicates) {
       emit(`  duplicate ${addressId} ${hex(id)}`);
+    }
+    for (const { id, epoch, first, last } of transaction.marks.all) {
+      emit(`  mark ${hex(id)} epoch=${epoch} ${first}-${last}`);
     }
     for (const [id, keys] of [...transaction.acknowledged].toSorted(([a], [b]) => a - b)) {
       const stored = keys.filter((key) => laneOfKey(key) < volatileLaneOffset);

@@ -1,13 +1,17 @@
 import { assert } from "@everhold/base";
 import type { OriginOf } from "./diversions.ts";
+import { MarkedRuns } from "./marked-runs.ts";
 import type { ProducerMarks } from "./producer-marks.ts";
 import type { Xid } from "./xid.ts";
 
 /**
  * Numbers of one message in the columns: position, offset, length, expiry, due time, lane, group, bytes of a body in
- * parts, end of targets. */
+ * parts, end of targets.
+ */
 const stride = 9;
 const rowsInitial = 16;
+/** One run of sequences in memory: the producer's id, and numbers. */
+const markBytes = 36;
 
 /** One message of a transaction that is in the journal and in no queue yet. One object is reused. */
 export interface PendingMessage {
@@ -46,15 +50,8 @@ export interface PendingDuplicate {
   readonly id: Uint8Array;
 }
 
-/** How far a producer's sequences have come in the transaction. */
-export interface PendingMark {
-  readonly id: Uint8Array;
-  readonly epoch: number;
-  sequence: number;
-}
-
 /** Who keeps the marks of producers, in life and during recovery. */
-export type MarkKeeper = Pick<ProducerMarks, "advance">;
+export type MarkKeeper = Pick<ProducerMarks, "advance" | "revoke">;
 
 /**
  * A transaction whose messages and acknowledgements are in the journal, in pieces. It is *open* until its
@@ -71,7 +68,8 @@ export class StoredTransaction {
   /** When the branch began, in milliseconds since 1970. */
   createdMs = 0;
   readonly duplicates: PendingDuplicate[] = [];
-  readonly marks: PendingMark[] = [];
+  /** The producers' sequences that were used. */
+  readonly marks = new MarkedRuns();
   /** Row keys by queue id. */
   readonly acknowledged = new Map<number, number[]>();
   /** Position of the newest record of messages and of acknowledgements; −1 for none. */
@@ -193,29 +191,21 @@ export class StoredTransaction {
     this.#memoryBytes += id.length + 8;
   }
 
-  /** Notes that the producer's sequences are used up to this one. */
-  addMark(
-    bytes: Uint8Array,
-    offset: number,
-    epoch: number,
-    sequence: number,
-    length: number,
-  ): void {
-    const id = bytes.slice(offset, offset + length);
-    const last = this.marks.at(-1);
-    if (last !== undefined && last.epoch === epoch && isSame(last.id, id)) {
-      last.sequence = Math.max(last.sequence, sequence);
-    } else {
-      this.marks.push({ id, epoch, sequence });
-      this.#memoryBytes += id.length + 12;
+  /** Notes that a producer's sequence is used. The producer's id lies at `offset`. */
+  addMark(bytes: Uint8Array, offset: number, epoch: number, sequence: number): void {
+    if (!this.marks.add(bytes, offset, epoch, sequence)) this.#memoryBytes += markBytes;
+  }
+
+  /** Its producers' sequences have an outcome as of the record at `position`: they were applied. */
+  advanceMarks(producers: MarkKeeper, position: number): void {
+    for (const { id, epoch, last } of this.marks.all) {
+      producers.advance(id, 0, epoch, last, position);
     }
   }
 
-  /** Its producers' sequences have an outcome as of the record at `position`. */
-  advanceMarks(producers: MarkKeeper, position: number): void {
-    for (const { id, epoch, sequence } of this.marks) {
-      producers.advance(id, 0, epoch, sequence, position);
-    }
+  /** What {@link advanceMarks} said is not so: it was rolled back by the record at `position`. */
+  revokeMarks(producers: MarkKeeper, position: number): void {
+    for (const run of this.marks.all) producers.revoke(run, position);
   }
 
   /** Adds rows of a queue that are settled when it is committed. */
@@ -240,8 +230,4 @@ export class StoredTransaction {
     columns.set(this.#columns);
     this.#columns = columns;
   }
-}
-
-function isSame(left: Uint8Array, right: Uint8Array): boolean {
-  return left.length === right.length && left.every((byte, index) => byte === right[index]);
 }

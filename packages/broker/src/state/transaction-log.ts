@@ -4,7 +4,6 @@ import { acknowledgeBytes, writeAcknowledge } from "./acknowledge-record.ts";
 import { setKeyAt } from "./key-codec.ts";
 import type { MessagePlan } from "./message-plan.ts";
 import { messageBytes, messageOffsetOf, writeMessage } from "./write-message.ts";
-import { producerIdBytes } from "./producer-marks.ts";
 import type { QueueState } from "./queue-state.ts";
 import type { RecordLog } from "./record-log.ts";
 import { recordTypes } from "./records.ts";
@@ -130,7 +129,7 @@ export class TransactionLog {
     this.#table.messageAdded(transaction);
     if (plan.hasMark) {
       const { markBytes, markOffset, markEpoch, markSequence } = plan;
-      transaction.addMark(markBytes, markOffset, markEpoch, markSequence, producerIdBytes);
+      transaction.addMark(markBytes, markOffset, markEpoch, markSequence);
     }
     if (plan.hasDuplicateId) {
       const id = plan.duplicateBytes.slice(plan.duplicateStart, plan.duplicateEnd);
@@ -201,6 +200,7 @@ export class TransactionLog {
     const ending: Ending = isHeuristic ? "rolledBackByHand" : "rolledBack";
     const value = { transaction: transaction.id, hasXid: false, xid: null };
     const position = this.#appendEnd(ending, value);
+    if (transaction.isPrepared) transaction.revokeMarks(this.#tables.producers, position);
     this.#table.end(transaction, { isCommitted: false, isHeuristic, position });
   }
 

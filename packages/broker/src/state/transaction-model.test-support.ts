@@ -119,6 +119,7 @@ export class TransactionModel {
     else if (kind === "snapshot") this.#writeSnapshot();
     else if (kind === "restart") this.#restart();
     else if (kind === "forget") this.#forget();
+    else if (kind === "producer") this.#changeProducer(a, b, c);
     else if (kind === "begin") {
       if (this.#open.length >= 4) return;
       const stored = new StoredTransaction();
@@ -190,11 +191,12 @@ export class TransactionModel {
       plan.addTarget(state, c % 3 === 0 ? `value${b % 3}` : undefined);
     });
     if (c % 5 === 0) this.#setDuplicate(plan, one, addressName);
+    if (c % 2 === 0) this.#setMark(plan, one, b);
     const queues = targets.map(({ name }) => name);
     if (one === undefined) {
       this.state.addMessage(plan);
       for (const { serials } of targets) serials.push(this.#serial);
-    } else if (plan.storedTargetCount > 0 || plan.hasDuplicateId) {
+    } else if (plan.needsRecord) {
       this.state.transactions.addMessage(one.stored, plan);
       const isKept = plan.storedTargetCount > 0;
       one.sends.push({ serial: this.#serial, queues: isKept ? queues : [] });
@@ -206,6 +208,31 @@ export class TransactionModel {
     plan.setDuplicateId(id, 0, id.length);
     if (one === undefined) this.#duplicates.get(address)?.push(String(id));
     else one.duplicates.push({ address, id: String(id) });
+  }
+
+  /** The next sequence of a producer, as the transaction or all others see it. */
+  #setMark(plan: MessagePlan, one: ModelTransaction | undefined, b: number): void {
+    // Mostly others than those that send at once, so that sequences of a transaction follow one another.
+    const id = producerId(one === undefined ? b : 3 + (b % 2));
+    const { epoch, last } = this.#producer(id);
+    const run = one?.stored.marks.all.findLast((mark) => mark.id[0] === id[0]);
+    const used = run?.epoch === epoch ? run.last : 0;
+    plan.setProducerMark(id, 0, epoch, Math.max(last, used) + 1);
+  }
+
+  #changeProducer(a: number, b: number, c: number): void {
+    const id = producerId(a);
+    const { epoch, last } = this.#producer(id);
+    if (c % 4 === 0) this.state.openProducer(id, 0, epoch + 1);
+    else if (c % 4 === 1) this.state.evictProducers(this.log.endPosition, 1);
+    else this.state.refuseSequence(id, 0, epoch, last + 1, last + 1 + (b % 3), "EVH_SECURITY");
+  }
+
+  #producer(id: Uint8Array): { epoch: number; last: number } {
+    const { producers } = this.state;
+    const slot = producers.find(id, 0);
+    if (slot < 0) return { epoch: 1, last: 0 };
+    return { epoch: producers.epochOf(slot), last: producers.lastSequenceOf(slot) };
   }
 
   #acknowledge(one: ModelTransaction, b: number, c: number): void {
@@ -376,4 +403,8 @@ function messageOf(serial: number, filling: number): Uint8Array {
   const bytes = new Uint8Array(messageIdAt + 8 + filling).fill(7);
   new DataView(bytes.buffer).setUint32(4, serial);
   return bytes;
+}
+
+function producerId(number: number): Uint8Array {
+  return new Uint8Array(16).fill(number % 5);
 }

@@ -1,4 +1,5 @@
-import { counter, flag, list, struct, u32, u8, when } from "@everhold/wire";
+import { bytes, counter, flag, list, struct, u32, u8, when } from "@everhold/wire";
+import { producerIdBytes } from "./producer-marks.ts";
 import { stateLimits } from "./state-limits.ts";
 import { xidField } from "./xid.ts";
 
@@ -60,4 +61,19 @@ export const transactionEntry = struct({
   messageCount: u32,
   queueCount: u32,
   acknowledgedBefore: counter,
+});
+
+/** A run of a producer's sequences in a transaction, as older snapshots have it. */
+export const markWithoutFirstEntry = struct({
+  id: bytes(producerIdBytes),
+  epoch: u32,
+  last: counter,
+});
+
+/** A run of a producer's sequences in a transaction. */
+export const markEntry = struct({
+  id: bytes(producerIdBytes),
+  epoch: u32,
+  last: counter,
+  first: counter,
 });

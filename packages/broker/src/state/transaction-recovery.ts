@@ -9,7 +9,6 @@ import {
   targetKey,
   targetQueueId,
 } from "./read-message.ts";
-import { producerIdBytes } from "./producer-marks.ts";
 import type { ProducerRecovery } from "./producer-recovery.ts";
 import { corrupt, recordTypes } from "./records.ts";
 import { laneOfKey } from "./row-key.ts";
@@ -122,7 +121,7 @@ export class TransactionRecovery {
     this.#tables.transactions.messageAdded(transaction);
     if (record.markAt >= 0) {
       const { markAt, markEpoch, markSequence } = record;
-      transaction.addMark(bytes, markAt, markEpoch, markSequence, producerIdBytes);
+      transaction.addMark(bytes, markAt, markEpoch, markSequence);
     }
     if (record.duplicateStart >= 0) {
       const id = bytes.slice(record.duplicateStart, record.duplicateEnd);
@@ -193,6 +192,7 @@ export class TransactionRecovery {
     }
     const transaction = this.#ended(id, position);
     if (transaction === undefined) return;
+    if (transaction.isPrepared) transaction.revokeMarks(this.#producers, position);
     const isHeuristic = ending === "rolledBackByHand";
     this.#end(transaction, { isCommitted: false, isHeuristic, position });
   }

@@ -3,10 +3,15 @@ import type { ByteReader, ByteWriter, Field } from "@everhold/wire";
 import { acknowledgeBytes, readAcknowledge, writeAcknowledge } from "./acknowledge-record.ts";
 import { volatileIdBase } from "./address-state.ts";
 import { keyAt, setKeyAt } from "./key-codec.ts";
-import { producerIdBytes } from "./producer-marks.ts";
+import type { MarkedRun } from "./marked-runs.ts";
 import { lastValueName, originName, sectionTags } from "./section-entries.ts";
 import { createPendingMessage, StoredTransaction } from "./stored-transaction.ts";
-import { outcomesEntry, transactionEntry } from "./transaction-records.ts";
+import {
+  markEntry,
+  markWithoutFirstEntry,
+  outcomesEntry,
+  transactionEntry,
+} from "./transaction-records.ts";
 import type { TransactionTable } from "./transaction-table.ts";
 import { copyXid } from "./xid.ts";
 
@@ -14,10 +19,13 @@ import { copyXid } from "./xid.ts";
  * A message: u64 position, u32 offset, u32 length, u32 expiry units, u64 due time, u32 lane, u32 group, u64
  * bytes of a body in parts, u32 count of targets, and u32 queue id for each. A queue: u32 id, u32 bytes, and its keys as in an ACKNOWLEDGE record.
  * The last part ends with the duplicate ids (u32 count; u32 address id, u32 bytes, bytes), the marks
- * (u32 count; 16 bytes id, u32 epoch, u64 sequence), and the targets that came by diverts (u32 count; u32 number
+ * (u32 count; each a `markEntry`), and the targets that came by diverts (u32 count; u32 number
  * of the target among all of them, string origin) and, in the same form, last values.
  */
 const messageBytes = 48;
+
+/** What stands behind the messages of a part. The older form of the last part lacks the first sequences. */
+const parts = { notLast: 0, lastWithoutFirsts: 1, last: 2 } as const;
 
 /** What few targets have, by the number of the target among those that are written. */
 interface NumberedText {
@@ -86,7 +94,7 @@ export class TransactionSnapshot {
       head.messageCount += 1;
     }
     const isLast = this.#index === transaction.messageCount;
-    writer.u8(isLast ? 1 : 0);
+    writer.u8(isLast ? parts.last : parts.notLast);
     if (isLast) {
       head.acknowledgedBefore = transaction.lastAcknowledgePosition + 1;
       head.queueCount = this.#writeAcknowledgements(transaction);
@@ -158,12 +166,8 @@ export class TransactionSnapshot {
       writer.u32(id.length);
       writer.raw(id);
     }
-    writer.u32(marks.length);
-    for (const { id, epoch, sequence } of marks) {
-      writer.raw(id);
-      writer.u32(epoch);
-      writer.i64(sequence);
-    }
+    writer.u32(marks.all.length);
+    for (const run of marks.all) markEntry.write(writer, run, 0);
   }
 
   /** What `textAt` says of places of targets, numbered as the targets are written. */
@@ -213,7 +217,8 @@ export function restoreTransaction(
   for (let index = 0; index < head.messageCount; index += 1) {
     restoreMessage(table, transaction, reader, asOf);
   }
-  if (reader.u8() === 1) {
+  const part = reader.u8();
+  if (part !== parts.notLast) {
     transaction.lastAcknowledgePosition = head.acknowledgedBefore - 1;
     for (let index = 0; index < head.queueCount; index += 1) {
       const queueId = reader.u32();
@@ -224,7 +229,7 @@ export function restoreTransaction(
       readAcknowledge(asOf, bytes, view, start, start + length, (key) => keys.push(key));
       transaction.addAcknowledgements(queueId, keys);
     }
-    restoreMemory(transaction, reader);
+    restoreMemory(transaction, reader, part === parts.last);
     const originCount = reader.u32();
     for (let index = 0; index < originCount; index += 1) {
       transaction.setOrigin(reader.u32(), originName.read(reader, 0));
@@ -276,7 +281,11 @@ function restoreMessage(
   table.messageRestored(transaction, message.position, message.largeBytes);
 }
 
-function restoreMemory(transaction: StoredTransaction, reader: ByteReader): void {
+function restoreMemory(
+  transaction: StoredTransaction,
+  reader: ByteReader,
+  hasFirsts: boolean,
+): void {
   const duplicateCount = reader.u32();
   for (let index = 0; index < duplicateCount; index += 1) {
     const addressId = reader.u32();
@@ -286,12 +295,19 @@ function restoreMemory(transaction: StoredTransaction, reader: ByteReader): void
   }
   const markCount = reader.u32();
   for (let index = 0; index < markCount; index += 1) {
-    const start = reader.take(producerIdBytes, "producer id");
-    const id = reader.bytes.slice(start, start + producerIdBytes);
-    transaction.marks.push({
-      id,
-      epoch: reader.u32(),
-      sequence: reader.u32() * 0x1_0000_0000 + reader.u32(),
-    });
+    const { id, epoch, first, last } = hasFirsts ? markEntry.read(reader, 0) : readOldMark(reader);
+    if (first < 1 || last < first) {
+      throw new EverholdError(
+        "EVH_DATA_CORRUPT",
+        `cannot restore a transaction: found the sequences ${first} to ${last} of a producer`,
+      );
+    }
+    transaction.marks.push({ id: id.slice(), epoch, first, last });
   }
+}
+
+/** Of a run without its first sequence only the last one is known to be in it. */
+function readOldMark(reader: ByteReader): MarkedRun {
+  const { id, epoch, last } = markWithoutFirstEntry.read(reader, 0);
+  return { id, epoch, first: last, last };
 }

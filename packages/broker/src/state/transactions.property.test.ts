@@ -26,6 +26,7 @@ const kinds = [
   "commit",
   "rollback",
   "forget",
+  "producer",
   "commitLog",
   "snapshot",
   "snapshot",

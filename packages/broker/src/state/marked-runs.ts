@@ -16,6 +16,11 @@ export class MarkedRuns {
     return this.#runs;
   }
 
+  /** Adds a whole run behind those that are there. */
+  push(run: MarkedRun): void {
+    this.#runs.push(run);
+  }
+
   /** The same runs, which go on by themselves. */
   copy(): MarkedRuns {
     const copy = new MarkedRuns();
