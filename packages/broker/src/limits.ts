@@ -153,8 +153,6 @@ export const limits = {
   forcedDeliveriesMax: 64,
   /** Notifications that one step makes. Further ones of the step are dropped. */
   notificationsPerStepMax: 10_000,
-  /** Milliseconds of the longest timer; what is due later is looked at again then. */
-  timerMsMax: 2_147_483_647,
   /** Message groups of one queue whose owner is known. Above: that of the group used longest ago is forgotten. */
   groupsPerQueueMax: 65_536,
   /** Characters of a group's id that people are shown. The rest is cut off. */

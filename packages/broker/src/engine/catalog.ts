@@ -217,6 +217,7 @@ export class Catalog {
       this.#engine.notifications.consumerChanged("CONSUMER_CLOSED", consumer);
     }
     queue.takerCount = 0;
+    queue.gate?.close();
     this.#queues.delete(queue.name);
     queue.owner?.temporaryQueues.delete(queue);
     queue.address.removeQueue(queue);

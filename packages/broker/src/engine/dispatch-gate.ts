@@ -1,3 +1,5 @@
+import type { Timer } from "@everhold/env";
+
 import type { LiveQueue } from "./live-queue.ts";
 
 /**
@@ -12,18 +14,18 @@ export class DispatchGate {
   #isOpen = false;
   /** When it opens however few consumers there are, in ms since 1970; infinite for never. */
   #opensAtMs = Number.POSITIVE_INFINITY;
-  #timedForMs = Number.POSITIVE_INFINITY;
+  /** Has somebody look again at `opensAtMs`. */
+  timer: Timer | undefined;
 
   /** When time alone may open it, in ms since 1970; infinite where it cannot. */
   get opensAtMs(): number {
     return this.#opensAtMs;
   }
 
-  /** Whether somebody has to look again at `opensAtMs`; asked once for each such time. */
+  /** Whether a `timer` is missing, because time alone may open it. */
   needsTimer(nowMs: number): boolean {
-    const needs = this.#opensAtMs !== this.#timedForMs && this.#opensAtMs > nowMs;
-    if (needs) this.#timedForMs = this.#opensAtMs;
-    return needs && this.#opensAtMs !== Number.POSITIVE_INFINITY;
+    if (this.timer !== undefined || this.#opensAtMs === Number.POSITIVE_INFINITY) return false;
+    return this.#opensAtMs > nowMs;
   }
 
   /** Whether messages may be handed out now; opens it where that is so. */
@@ -47,5 +49,7 @@ export class DispatchGate {
   close(): void {
     this.#isOpen = false;
     this.#opensAtMs = Number.POSITIVE_INFINITY;
+    this.timer?.cancel();
+    this.timer = undefined;
   }
 }

@@ -235,7 +235,10 @@ export class Dispatcher {
     const nowMs = this.#engine.nowMs();
     if (gate.opens(queue, nowMs)) return true;
     if (gate.needsTimer(nowMs)) {
-      this.#engine.touchAfter(queue, gate.opensAtMs - nowMs);
+      gate.timer = this.#engine.after(gate.opensAtMs - nowMs, () => {
+        gate.timer = undefined;
+        this.#engine.touch(queue);
+      });
     }
     return false;
   }

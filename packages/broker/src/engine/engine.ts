@@ -1,5 +1,5 @@
 import { deferred, type EverholdError } from "@everhold/base";
-import type { Log, Ports } from "@everhold/env";
+import type { Log, Ports, Timer } from "@everhold/env";
 import type { Journal, JournalListener } from "@everhold/journal";
 
 import type { BrokerConfig } from "../config.ts";
@@ -145,11 +145,10 @@ export class Engine implements JournalListener {
     this.#ports.timers.atTurnEnd(this.#touchLaterOnes);
   }
 
-  /** The queue may have something to hand out in `delayMs`. */
-  touchAfter(queue: LiveQueue, delayMs: number): void {
-    this.#ports.timers.after(Math.min(delayMs, limits.timerMsMax), () => {
-      if (this.#isHalted) return;
-      this.touch(queue);
+  /** Does something in `delayMs`, in a step of its own. Whoever asks cancels it when the engine halts. */
+  after(delayMs: number, work: () => void): Timer {
+    return this.#ports.timers.after(delayMs, () => {
+      work();
       this.endStep();
     });
   }
@@ -176,6 +175,8 @@ export class Engine implements JournalListener {
     this.scheduler.stop();
     this.slowConsumers.stop();
     this.branches.stop();
+    // A process ends once nothing waits in it any more.
+    for (const queue of this.catalog.queues()) queue.gate?.close();
   }
 
   /** Settles when everything appended so far is committed and answered, or the journal has failed. */

@@ -131,8 +131,11 @@ export class LiveQueue {
     this.#groupHolds = undefined;
     this.lookAgain();
     if (before.groupBuckets !== this.traits.groupBuckets) this.#endGroups();
-    if (!isGated(this.traits)) this.gate = undefined;
-    else this.gate ??= new DispatchGate();
+    if (isGated(this.traits)) this.gate ??= new DispatchGate();
+    else {
+      this.gate?.close();
+      this.gate = undefined;
+    }
   }
 
   /**

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { packets } from "@everhold/wire";
 
 import type { Broker } from "../broker.ts";
-import { crashAndRestart, startBroker } from "../testing/test-broker.test-support.ts";
+import { crashAndRestart, runUntil, startBroker } from "../testing/test-broker.test-support.ts";
 import {
   messageOf,
   TestClient,
@@ -133,6 +133,27 @@ test("a queue waits no longer than its delay after the first consumer", async ()
   assert.deepEqual(await client.texts(), []);
   await client.world.pass(1_500);
   assert.deepEqual(await client.texts(), ["1"]);
+});
+
+test("a queue waits with one timer, and with none once its consumers or the broker have gone", async () => {
+  const { client, broker } = await brokerWith({
+    consumersBeforeDispatch: 2,
+    delayBeforeDispatch: 10_000_000,
+  });
+  const { world } = client;
+  await publishAll(client, "1");
+  const usual = world.timerCount;
+  for (let round = 0; round < 3; round += 1) {
+    await client.consume("q", { consumerId: 0 });
+    await publishAll(client, "2");
+    assert.equal(world.timerCount, usual + 1);
+    client.send(packets.consumerClose, 10, { consumerId: 0 });
+    await client.expect(packets.nullResponse);
+    assert.equal(world.timerCount, usual);
+  }
+  await client.consume("q", { consumerId: 0 });
+  await runUntil(world, broker.stop());
+  assert.equal(world.timerCount, 0);
 });
 
 test("a queue whose consumers have all gone waits for them again", async () => {

@@ -126,6 +126,11 @@ export class ManualWorld {
     });
   }
 
+  /** Timers that are not due yet. */
+  get timerCount(): number {
+    return this.#tasks.size;
+  }
+
   /** Messages of one level, for tests that count log lines. */
   logged(level: LogLine["level"]): string[] {
     return this.log.filter((line) => line.level === level).map((line) => line.message);
