@@ -75,7 +75,7 @@ export const limits = {
   addressCountMax: 1_000_000,
   /** Queues, temporary ones included; each takes about a kilobyte. Above: EVH_ILLEGAL_STATE. */
   queueCountMax: 1_000_000,
-  /** Matches that address settings may name; each takes part in the creation of an address. Above: EVH_CONFIG. */
+  /** Matches that the configuration's address settings may name; each takes part in the creation of an address. Above: EVH_CONFIG. */
   settingsMatchesMax: 10_000,
   /** Diverts, configured ones and those made at run time. Above: EVH_CONFIG or EVH_REJECTED. */
   divertsMax: 1_000,

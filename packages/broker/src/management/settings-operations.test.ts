@@ -5,6 +5,7 @@ import { EverholdError, type ErrorCode } from "@everhold/base";
 import { packets } from "@everhold/wire";
 
 import type { Broker } from "../broker.ts";
+import { limits } from "../limits.ts";
 import { settingNames } from "../settings/setting-table.ts";
 import { defaultSettings } from "../settings/settings-by-match.ts";
 import {
@@ -45,11 +46,24 @@ function refusal(code: ErrorCode, text: RegExp): (error: unknown) => boolean {
   return (error) => EverholdError.is(error, code) && text.test(error.message);
 }
 
+const full = {
+  addressSettings: Object.fromEntries(
+    Array.from({ length: limits.settingsMatchesMax }, (_, index) => [`a${index}`, {}]),
+  ),
+};
+
 const configured = {
   addressSettings: { "orders.#": { maxDeliveryAttempts: 3, expiryDelay: 5_000 } },
 };
 
 describe("settings given at run time", () => {
+  it("have room beside as many as the configuration may have, also after a crash", async () => {
+    const { world, broker } = await startBroker(full);
+    await call(world, broker, "addAddressSettings", "new", '{"maxDeliveryAttempts":4}');
+    const again = await crashAndRestart(world, full);
+    assert.deepEqual(await shown(world, again, "new", "maxDeliveryAttempts"), [4]);
+  });
+
   it("take the place of the configured ones of the match, and give it back", async () => {
     const { world, broker } = await startBroker(configured);
     const names = ["maxDeliveryAttempts", "expiryDelay", "redeliveryMultiplier"];

@@ -65,21 +65,25 @@ export class SettingsTable {
 
   /** @throws EverholdError EVH_CONFIG */
   constructor(settings: SettingsByMatch = {}) {
+    const count = Object.keys(settings).length;
+    if (count > limits.settingsMatchesMax) {
+      throw new EverholdError(
+        "EVH_CONFIG",
+        `there are address settings for ${count} matches, at most ${limits.settingsMatchesMax} are allowed`,
+      );
+    }
     this.replace(settings);
   }
 
-  /** Says everything anew. @throws EverholdError EVH_CONFIG; then nothing has changed */
+  /**
+   * Says everything anew. Those who add to what the table was made with have a limit of their own.
+   * @throws EverholdError EVH_CONFIG; then nothing has changed
+   */
   replace(settings: SettingsByMatch): void {
     const entries = Object.entries(settings).map(([text, some]) => {
       checkSettings(text, some);
       return { match: settingsMatch(text), settings: some };
     });
-    if (entries.length > limits.settingsMatchesMax) {
-      throw new EverholdError(
-        "EVH_CONFIG",
-        `there are address settings for ${entries.length} matches, at most ${limits.settingsMatchesMax} are allowed`,
-      );
-    }
     this.#version += 1;
     this.#exact.clear();
     for (const entry of entries) {
