@@ -45,7 +45,7 @@ async function main() {
   await runTestFiles(files, {
     processCountMax: 1,
     // A first run also waits for Maven's downloads.
-    fileTimeoutMs: 900_000,
+    fileTimeoutMs: 1_200_000,
     ifNone: "No suites were found",
   });
 }

@@ -10,6 +10,8 @@ export class ClientProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #name: string;
   readonly #unread: unknown[] = [];
+  /** Nothing comes any more. What it said before it ended may still come after its end is known. */
+  #isSilent = false;
   #wake: () => void = () => {};
 
   /** Starts `<name>.client.ts` with what it needs to know. */
@@ -21,17 +23,19 @@ export class ClientProcess implements AsyncDisposable {
       this.#unread.push(words);
       this.#wake();
     });
-    this.#child.on("exit", () => this.#wake());
+    this.#child.on("disconnect", () => {
+      this.#isSilent = true;
+      this.#wake();
+    });
   }
 
   /** What the client says next. @throws Error when it ends, or says nothing for `limitMs` */
-  async next(limitMs = 60_000): Promise<Figures> {
+  async next(limitMs = 240_000): Promise<Figures> {
     const deadlineMs = performance.now() + limitMs;
     while (this.#unread.length === 0) {
       const leftMs = deadlineMs - performance.now();
       if (leftMs <= 0) throw new Error(`the client ${this.#name} said nothing for ${limitMs} ms`);
-      const { exitCode } = this.#child;
-      if (exitCode !== null) throw new Error(`the client ${this.#name} ended with ${exitCode}`);
+      if (this.#isSilent) throw new Error(`the client ${this.#name} ended without a word`);
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
         setTimeout(resolve, Math.min(leftMs, 1_000));

@@ -102,5 +102,5 @@ function mountImage(home: string, folder: string, mebibytes: number): void {
 }
 
 function run(program: string, programArguments: readonly string[]): void {
-  execFileSync(program, programArguments, { stdio: ["ignore", "ignore", "pipe"], timeout: 20_000 });
+  execFileSync(program, programArguments, { stdio: ["ignore", "ignore", "pipe"], timeout: 60_000 });
 }

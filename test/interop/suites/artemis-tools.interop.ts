@@ -85,7 +85,7 @@ class Tools implements AsyncDisposable {
   }
 }
 
-describe("Artemis' own tools on Everhold", { concurrency: 2, timeout: 600_000 }, () => {
+describe("Artemis' own tools on Everhold", { concurrency: 2, timeout: 900_000 }, () => {
   let tools: Tools;
   before(async () => {
     tools = await Tools.start();
@@ -250,7 +250,7 @@ describe("Artemis' own tools on Everhold", { concurrency: 2, timeout: 600_000 },
   }
 });
 
-describe("artemis perf on Everhold", { timeout: 300_000 }, () => {
+describe("artemis perf on Everhold", { timeout: 900_000 }, () => {
   for (const [name, persistent] of [
     ["durable", true],
     ["non-durable", false],

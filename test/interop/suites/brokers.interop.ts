@@ -13,7 +13,7 @@ describe("the brokers that the suites use", () => {
     ["Artemis 2.44", () => ArtemisBroker.start()],
     ["Artemis 2.21", () => ArtemisBroker.start({ version: "2.21.0" })],
   ] as const) {
-    it(`${name} keeps ten messages over kill -9`, { timeout: 300_000 }, async () => {
+    it(`${name} keeps ten messages over kill -9`, { timeout: 900_000 }, async () => {
       const home = await artemisHome("2.44.0");
       const broker = await start();
       try {

@@ -31,7 +31,7 @@ interface ToolCall {
   readonly parameters?: string;
 }
 
-const durable = ["--durable", "--clientID", "tool", "--receive-timeout", "1000", "--break-on-null"];
+const durable = ["--durable", "--clientID", "tool", "--break-on-null"];
 
 /** What Artemis' command line says in a scenario: its calls one after the other. */
 const toolScenarios: Readonly<Record<string, readonly ToolCall[]>> = {
@@ -44,7 +44,7 @@ const toolScenarios: Readonly<Record<string, readonly ToolCall[]>> = {
     { args: ["consumer", "--message-count", "2", "--commit-interval", "2"] },
   ],
   topic: [
-    { args: ["consumer", "--message-count", "1", ...durable] },
+    { args: ["consumer", "--message-count", "1", ...durable, "--receive-timeout", "1000"] },
     { args: ["producer", "--message-count", "1", "--message", "news"] },
     { args: ["consumer", "--message-count", "1", ...durable] },
   ],

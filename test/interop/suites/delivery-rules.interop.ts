@@ -12,7 +12,7 @@ const programs = ["DeliveryRules", "RedeliveryRules"] as const;
 const artemisDiffers = ["A9.2", "A13.6", "A13.7", "A13.8", "A13.9", "A13.11"];
 
 /** The rules of docs/DELIVERY.md as an unmodified Java client sees them. */
-describe("rules of delivery, from Java", { concurrency: true, timeout: 300_000 }, () => {
+describe("rules of delivery, from Java", { concurrency: true, timeout: 900_000 }, () => {
   it("on Everhold", async (test) => {
     await using broker = await EverholdBroker.start();
     for (const program of programs) {

@@ -21,7 +21,7 @@ import { runTool, succeed } from "../support/run-tool.ts";
 
 const ports = nodePorts({ log: { level: "error" } });
 /** Pings often enough for the broker's own idea of a time to live. */
-const heartbeat = { period: 1000, ttl: 10_000 };
+const heartbeat = { period: 1000, ttl: 60_000 };
 const reconnect = { initialDelay: 20, maxDelay: 200 };
 /** A kilobyte, so that an address is full after about a hundred. */
 const kilobyte = "x".repeat(500);
@@ -483,7 +483,7 @@ async function rejection(promise: Promise<unknown>): Promise<EverholdError> {
 }
 
 async function next(consumer: Consumer): Promise<Message> {
-  const message = await consumer.receive({ timeout: 20_000 });
+  const message = await consumer.receive({ timeout: 60_000 });
   assert.ok(message !== null, `a message comes from ${consumer.queue}`);
   return message;
 }
@@ -507,9 +507,9 @@ function eventsOf(
 }
 
 async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadlineMs = performance.now() + 30_000;
+  const deadlineMs = performance.now() + 60_000;
   while (!condition()) {
-    if (performance.now() > deadlineMs) assert.fail(`within 30 s: ${what}`);
+    if (performance.now() > deadlineMs) assert.fail(`within 60 s: ${what}`);
     await pause(10);
   }
 }

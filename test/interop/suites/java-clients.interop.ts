@@ -44,7 +44,7 @@ const user = "admin";
 const password = "admin";
 
 // Programs wait more than they work: for what must not come, for a time, for a broker that starts.
-describe(`Java clients on ${brokerName}`, { concurrency: true, timeout: 600_000 }, () => {
+describe(`Java clients on ${brokerName}`, { concurrency: true, timeout: 900_000 }, () => {
   for (const client of newestClients) {
     describe(client, { concurrency: 2 }, () => {
       let broker: Broker;

@@ -75,12 +75,12 @@ class Pair {
 describe("the same packets to Everhold and to Artemis 2.44", () => {
   describe("with usual settings", () => {
     const pair = new Pair();
-    before(() => pair.start({}, usualSettings, false), { timeout: 120_000 });
+    before(() => pair.start({}, usualSettings, false), { timeout: 400_000 });
     after(() => pair.stop());
     for (const [subject, programs] of Object.entries(writtenPrograms)) {
       describe(subject, { concurrency }, () => {
         for (const program of programs) {
-          it(program.name, { timeout: 120_000 }, async () => {
+          it(program.name, { timeout: 400_000 }, async () => {
             const found = await pair.compare(program);
             assert.equal(found.length, 0, `\n${describeDifferences(found)}\n`);
           });
@@ -90,7 +90,7 @@ describe("the same packets to Everhold and to Artemis 2.44", () => {
     describe("random programs", { concurrency }, () => {
       for (let index = 0; index < randomCount; index += 1) {
         const program = randomProgram(firstSeed + index);
-        it(program.name, { timeout: 300_000 }, async () => {
+        it(program.name, { timeout: 600_000 }, async () => {
           const found = await pair.compare(program);
           if (found.length > 0) assert.fail(await shortened(pair, program, found));
         });
@@ -100,11 +100,11 @@ describe("the same packets to Everhold and to Artemis 2.44", () => {
 
   describe("with little room, nothing made by itself, and logins", () => {
     const pair = new Pair();
-    before(() => pair.start(restrictedEverhold, restrictedArtemis, true), { timeout: 120_000 });
+    before(() => pair.start(restrictedEverhold, restrictedArtemis, true), { timeout: 400_000 });
     after(() => pair.stop());
     describe("restricted", { concurrency }, () => {
       for (const program of restrictedPrograms) {
-        it(program.name, { timeout: 120_000 }, async () => {
+        it(program.name, { timeout: 400_000 }, async () => {
           const found = await pair.compare(program);
           assert.equal(found.length, 0, `\n${describeDifferences(found)}\n`);
         });

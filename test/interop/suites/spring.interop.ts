@@ -8,7 +8,7 @@ import { javaCases, restartsFor, runJava } from "../support/java.ts";
 const isControl = process.env["CONTROL"] === "artemis";
 
 describe(`Spring on ${isControl ? "Artemis" : "Everhold"}`, () => {
-  it("SpringListeners", { timeout: 600_000 }, async (test) => {
+  it("SpringListeners", { timeout: 900_000 }, async (test) => {
     await using broker = await (isControl ? ArtemisBroker.start() : EverholdBroker.start());
     const restarts = restartsFor(broker);
     // Artemis forgets over a kill which messages it had handed out; ours are marked when they come again.

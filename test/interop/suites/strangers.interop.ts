@@ -10,7 +10,7 @@ const isControl = process.env["CONTROL"] === "artemis";
 const messageCount = 10;
 
 /** Software that was not made with us in mind, and does not know JMS only. */
-describe(`strangers on ${isControl ? "Artemis" : "Everhold"}`, { timeout: 300_000 }, () => {
+describe(`strangers on ${isControl ? "Artemis" : "Everhold"}`, { timeout: 900_000 }, () => {
   let broker: EverholdBroker | ArtemisBroker;
   before(async () => {
     broker = await start();

@@ -9,11 +9,11 @@ const isControl = process.env["CONTROL"] === "artemis";
 
 describe(`distributed transactions on ${isControl ? "Artemis" : "Everhold"}`, () => {
   for (const program of ["Branches", "TransactionManagers"]) {
-    it(program, { timeout: 300_000 }, async (test) => {
+    it(program, { timeout: 900_000 }, async (test) => {
       await using broker = await (isControl ? ArtemisBroker.start() : EverholdBroker.start());
       const restarts = restartsFor(broker);
       const result = await runJava("xa-2.44", program, [broker.url, "restarts=yes"], {
-        timeoutMs: 200_000,
+        timeoutMs: 600_000,
         onLine: restarts.onLine,
       });
       await restarts.done();

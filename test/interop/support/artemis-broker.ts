@@ -103,7 +103,7 @@ export class ArtemisBroker implements AsyncDisposable {
         this.log += text;
       });
     }
-    const deadline = performance.now() + 60_000;
+    const deadline = performance.now() + 180_000;
     while (!(await accepts(this.port))) {
       if (child.exitCode !== null || performance.now() > deadline) {
         throw new Error(`Artemis ${this.version} did not start: ${this.log.slice(-4000)}`);
@@ -117,7 +117,7 @@ export class ArtemisBroker implements AsyncDisposable {
     const child = this.#process;
     if (child?.pid === undefined || child.exitCode !== null) return;
     const exit = once(child, "exit");
-    const timer = setTimeout(() => killGroup(child.pid), 20_000);
+    const timer = setTimeout(() => killGroup(child.pid), 60_000);
     process.kill(-child.pid, "SIGTERM");
     await exit;
     clearTimeout(timer);

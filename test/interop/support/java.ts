@@ -51,7 +51,7 @@ export interface JavaResult extends ToolResult {
 export interface JavaOptions {
   /** Java's heap. Default `256M`. */
   readonly heap?: string;
-  /** After this the program is killed. Default 180,000 ms. */
+  /** After this the program is killed. Default 400,000 ms. */
   readonly timeoutMs?: number;
   /** Told of every JSON object that the program prints, as it comes. */
   readonly onLine?: (line: Readonly<Record<string, unknown>>) => void;
@@ -91,7 +91,7 @@ export async function runJava(
       ...["-Dfile.encoding=UTF-8", "-cp", classpath, `${packageName}.${program}`, ...args],
     ],
     {
-      timeoutMs: options.timeoutMs ?? 180_000,
+      timeoutMs: options.timeoutMs ?? 400_000,
       onStdout: (text) => {
         const pieces = (rest + text).split("\n");
         rest = pieces.pop() ?? "";

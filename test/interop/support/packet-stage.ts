@@ -22,7 +22,7 @@ export interface StageOptions {
 }
 
 /** How long a step waits for an answer that must come. */
-const answerTimeoutMs = 5_000;
+const answerTimeoutMs = 20_000;
 
 /**
  * Runs the steps of a program against one broker and notes what comes back. After each step it asks a

@@ -11,7 +11,7 @@ export interface PeculiarArtemis {
 }
 
 /** Silence after which this broker ends a connection, whatever TTL the client asked for. */
-export const ttlOverrideMs = 4000;
+export const ttlOverrideMs = 10_000;
 
 /** Bytes that an address of `block.#`, `fail.#` and `drop.#` may hold. */
 export const fullBytes = 100_000;

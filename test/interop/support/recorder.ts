@@ -38,7 +38,7 @@ export class Recorder implements AsyncDisposable {
 
   /** What has passed. Waits until every connection is closed on both sides. */
   async conversation(who: Omit<Conversation, "events" | "version">): Promise<Conversation> {
-    const deadline = performance.now() + 10_000;
+    const deadline = performance.now() + 60_000;
     while (this.#openCount > 0 && performance.now() < deadline) {
       await new Promise<void>((resolve) => setImmediate(resolve));
     }

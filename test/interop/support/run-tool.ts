@@ -13,7 +13,7 @@ export interface ToolOptions {
   readonly cwd?: string;
   /** Added to this process' environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** After this it is killed with its children. Default 120,000 ms. */
+  /** After this it is killed with its children. Default 300,000 ms. */
   readonly timeoutMs?: number;
   readonly stdin?: string;
   /** Told of what it writes to standard output as it comes. */
@@ -45,7 +45,7 @@ export async function runTool(
   // A program that ends without reading its input breaks the pipe; that is its affair.
   child.stdin.on("error", () => undefined);
   child.stdin.end(options.stdin ?? "");
-  const timer = setTimeout(() => killGroup(child.pid), options.timeoutMs ?? 120_000);
+  const timer = setTimeout(() => killGroup(child.pid), options.timeoutMs ?? 300_000);
   try {
     await once(child, "close");
   } finally {

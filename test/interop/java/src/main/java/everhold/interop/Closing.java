@@ -190,6 +190,7 @@ final class Closing {
             });
     thread.setDaemon(true);
     thread.start();
+    while (thread.getState() == Thread.State.NEW || thread.getState() == Thread.State.RUNNABLE) Thread.sleep(1);
     Thread.sleep(Scene.QUIET_MS);
     closed.close();
     thread.join(Scene.WAIT_MS);

@@ -20,9 +20,9 @@ final class Crowds {
 
   public static void main(String[] args) {
     new Cases(args)
-        .add("50 sessions of one connection send and receive at once", 60_000, Crowds::sessions)
-        .add("50 connections work on one queue, each message once", 60_000, Crowds::oneQueue)
-        .add("1,000 connections at once, each with a queue of its own", 120_000, Crowds::connections)
+        .add("50 sessions of one connection send and receive at once", 120_000, Crowds::sessions)
+        .add("50 connections work on one queue, each message once", 120_000, Crowds::oneQueue)
+        .add("1,000 connections at once, each with a queue of its own", 240_000, Crowds::connections)
         .run();
   }
 
@@ -49,7 +49,7 @@ final class Crowds {
       thread.setDaemon(true);
       thread.start();
     }
-    Check.that(done.await(50, TimeUnit.SECONDS), done.getCount() + " threads are not done");
+    Check.that(done.await(100, TimeUnit.SECONDS), done.getCount() + " threads are not done");
     for (Throwable failure : failures) throw new AssertionError(failures.size() + " failed", failure);
   }
 
@@ -98,7 +98,7 @@ final class Crowds {
       Scene.sendNumbers(sending, queue, batch * total / 4, total / 4);
       sending.commit();
     }
-    Check.that(rest.await(40, TimeUnit.SECONDS), rest.getCount() + " never came");
+    Check.that(rest.await(100, TimeUnit.SECONDS), rest.getCount() + " never came");
     Check.equal(Set.of(), twice, "what came twice");
     Check.equal(total, received.size(), "the count of messages");
   }

@@ -86,11 +86,13 @@ final class Delays {
     Session session = scene.session();
     Queue queue = scene.queue(session, "passed");
     MessageProducer producer = session.createProducer(queue);
-    producer.setDeliveryDelay(5 * DELAY_MS);
-    producer.send(session.createTextMessage("late"));
+    producer.setDeliveryDelay(86_400_000);
+    producer.send(session.createTextMessage("tomorrow"));
     MessageConsumer consumer = session.createConsumer(queue);
     Scene.sendNumbers(session, queue, 0, 10);
     Scene.receiveNumbers(consumer, 0, 10);
+    producer.setDeliveryDelay(DELAY_MS);
+    producer.send(session.createTextMessage("late"));
     receiveDue(consumer, "late");
   }
 
@@ -98,11 +100,12 @@ final class Delays {
     Session session = scene.session();
     Queue queue = scene.queue(session, "order");
     MessageProducer producer = session.createProducer(queue);
-    long start = System.currentTimeMillis() + DELAY_MS;
+    // All are sent before the first is due, and none is so late that it is due with the next.
+    long start = System.currentTimeMillis() + 5 * DELAY_MS;
     int[] steps = {5, 1, 4, 2, 3};
     for (int step : steps) {
       TextMessage message = session.createTextMessage(String.valueOf(step));
-      message.setLongProperty("_AMQ_SCHED_DELIVERY", start + step * DELAY_MS / 2);
+      message.setLongProperty("_AMQ_SCHED_DELIVERY", start + step * DELAY_MS);
       producer.send(message);
     }
     MessageConsumer consumer = session.createConsumer(queue);

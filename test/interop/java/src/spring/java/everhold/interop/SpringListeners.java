@@ -44,9 +44,8 @@ final class SpringListeners {
         .run();
   }
 
-  private static CachingConnectionFactory connections(Scene scene) throws JMSException {
-    // A connection that reaches the backlog of a process that dies is given up soon.
-    CachingConnectionFactory connections = new CachingConnectionFactory(scene.factory("callTimeout=3000"));
+  private static CachingConnectionFactory connections(Scene scene, String... parameters) throws JMSException {
+    CachingConnectionFactory connections = new CachingConnectionFactory(scene.factory(parameters));
     connections.setSessionCacheSize(LISTENERS);
     // A container keeps its consumers itself.
     connections.setCacheConsumers(false);
@@ -340,7 +339,8 @@ final class SpringListeners {
   private static void outlive(Scene scene, String how) throws Exception {
     int count = 3_000;
     String queue = scene.name("outlive");
-    CachingConnectionFactory connections = connections(scene);
+    // A connection that reaches the backlog of a process that dies is given up soon.
+    CachingConnectionFactory connections = connections(scene, "callTimeout=5000");
     JmsTemplate template = transactedTemplate(connections);
     sendNumbers(template, queue, count);
     Ledger ledger = new Ledger(count);

@@ -213,7 +213,7 @@ final class TransactionManagers {
 
     Both(Scene scene) throws Exception {
       this.scene = scene;
-      factory = new ActiveMQXAConnectionFactory(scene.url() + "?reconnectAttempts=0&callTimeout=5000");
+      factory = new ActiveMQXAConnectionFactory(scene.url() + "?reconnectAttempts=0&callTimeout=20000");
       connect();
       queue = session.createQueue(scene.name("both"));
       source.setURL("jdbc:h2:mem:" + scene.name("db") + ";DB_CLOSE_DELAY=-1");
@@ -267,7 +267,7 @@ final class TransactionManagers {
       List<String> texts = new ArrayList<>();
       Session plain = scene.session();
       try (MessageConsumer consumer = plain.createConsumer(queue)) {
-        for (var message = consumer.receive(500); message != null; message = consumer.receive(500)) {
+        for (var message = Branches.next(consumer); message != null; message = Branches.next(consumer)) {
           texts.add(((TextMessage) message).getText());
         }
       }
