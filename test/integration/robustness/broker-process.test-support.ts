@@ -95,14 +95,15 @@ export class BrokerProcess implements AsyncDisposable {
  * a broker that ends and comes back must find it free again.
  */
 export async function freePort(): Promise<number> {
-  for (;;) {
+  for (let attempt = 1; ; attempt += 1) {
     const port = randomInt(10_000, 30_000);
     const server = createServer().listen(port, "127.0.0.1");
-    const isFree = await once(server, "listening").then(
-      () => true,
-      () => false,
-    );
-    if (!isFree) continue;
+    try {
+      await once(server, "listening");
+    } catch (error) {
+      if (attempt === 100) throw error;
+      continue;
+    }
     server.close();
     await once(server, "close");
     return port;

@@ -1,3 +1,5 @@
+import { randomInt } from "node:crypto";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -9,6 +11,9 @@ import type { LedgerReport } from "./effect-ledger.ts";
 import { FlightStatistics, type Flight } from "./flight-statistics.ts";
 import type { RoleMessage, RoleTask } from "./role-messages.ts";
 import { RoleProcess } from "./role-process.ts";
+
+/** Ports that are tried before the demo gives up; the error of the last says why. */
+const portAttemptsMax = 100;
 
 /** What the demo is asked for. */
 export interface DemoOptions {
@@ -208,12 +213,22 @@ class Demo {
   }
 }
 
-/** A port that nobody listens on now, so that a restarted broker can have the same one again. */
+/**
+ * A port that nobody listens on now. None that the system gives by itself, to others who listen or to who
+ * connects: a restarted broker must find it free again.
+ */
 async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => void server.close(resolve));
-  if (address !== null && typeof address === "object") return address.port;
-  throw new Error("the system gave no port");
+  for (let attempt = 1; ; attempt += 1) {
+    const port = randomInt(10_000, 30_000);
+    const server = createServer().listen(port, "127.0.0.1");
+    try {
+      await once(server, "listening");
+    } catch (error) {
+      if (attempt === portAttemptsMax) throw error;
+      continue;
+    }
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
