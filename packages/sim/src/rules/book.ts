@@ -127,7 +127,7 @@ export class Book {
 
   /** A copy may have gone back to its queue. */
   returnCopy(copy: Copy, { low, high, cause = {}, operation, delayMs }: ReturnOptions): void {
-    const one: Return = { low, high, cause, operation, delayMs };
+    const one: Return = { tick: this.tick(), low, high, cause, operation, delayMs };
     copy.returns.push(one);
   }
 

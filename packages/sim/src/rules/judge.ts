@@ -144,7 +144,8 @@ export function leastDelayMs(copy: Copy, facts: RoundFacts): number {
   return Math.min(...delays);
 }
 
-function mostDelayMs(copy: Copy, facts: RoundFacts): number {
+/** How long a copy that came back waits at most. */
+export function mostDelayMs(copy: Copy, facts: RoundFacts): number {
   const attempts = copy.attempts + facts.breaks + copy.returns.length;
   const mayCount = facts.breaks > 0 || copy.returns.some(({ high }) => high > 0);
   const usual = mayCount ? redeliveryDelayMs(attempts, facts.redelivery) : 0;

@@ -66,6 +66,7 @@ export interface Arrival {
 
 /** Something that may have given a copy back to its queue, and how much it may have counted as an attempt. */
 export interface Return {
+  readonly tick: number;
   readonly low: number;
   readonly high: number;
   /** The same for all that were given back together. */

@@ -1,11 +1,13 @@
 import {
   keyOf,
   precedes,
+  type Arrival,
   type Copy,
   type Holder,
   type Observed,
   type RoundFacts,
 } from "./model.ts";
+import { leastDelayMs, mostDelayMs } from "./judge.ts";
 import type { Case } from "./verdict.ts";
 
 /**
@@ -50,7 +52,7 @@ function judgePair(
   const [other] = early.arrivals;
   if (early.arrivals.length > 1 || other === undefined) return undefined;
   if (other.holder !== arrival.holder || other.tick < arrival.tick) return undefined;
-  if (!wasWaiting && !becameReadyTogether(early, late)) return undefined;
+  if (!wasWaiting && !becameReadyTogether(early, late, arrival, facts)) return undefined;
   return `${names} before ${early.message.id}, which goes first`;
 }
 
@@ -69,15 +71,30 @@ function waitedAllTheTime(copy: Copy, { wallMs, crashes, restarts }: RoundFacts)
   return copy.message.durable || crashes + restarts === 0;
 }
 
-/** Whether the earlier one could be delivered as soon as the later one. */
-function becameReadyTogether(early: Copy, late: Copy): boolean {
+/** Whether the earlier one could be delivered as soon as the later one, which arrived then. */
+function becameReadyTogether(
+  early: Copy,
+  late: Copy,
+  arrival: Arrival,
+  facts: RoundFacts,
+): boolean {
   if (early.place === "unborn" && late.place === "unborn") {
     return early.dueMs === 0 && early.order.stream === late.order.stream;
   }
   const [one] = early.returns;
   const [other] = late.returns;
   if (early.returns.length !== 1 || late.returns.length !== 1) return false;
-  return one !== undefined && one.cause === other?.cause;
+  if (one === undefined || other === undefined || one.cause !== other.cause) return false;
+  // It had been on its way before they came back.
+  if (arrival.tick < other.tick) return false;
+  // What counts as an attempt may have to wait, and holds up what stands behind it in one mode only.
+  const isAlike = one.low === other.low && one.high === other.high && one.delayMs === other.delayMs;
+  const waitAlike = isAlike && early.attempts === late.attempts;
+  return (
+    waitAlike ||
+    facts.redelivery.isBlocking ||
+    mostDelayMs(early, facts) <= leastDelayMs(late, facts)
+  );
 }
 
 /** What is wrong with the order in which the broker lists what is ready. */
