@@ -36,7 +36,11 @@ export class Duplicates {
   prepare(): void {
     for (const { state, contenders } of this.#groups.values()) {
       if (state === "used") for (const { accepted } of contenders) accepted.end("none");
-      else if (state === "free" && contenders.length === 1) contenders[0]?.accepted.end("applied");
+      else if (state === "free" && contenders.length === 1) {
+        const [only] = contenders;
+        // Another may overtake it for as long as it waits, for room or for a commit.
+        if (only?.needed.some(isPending) === false) only.accepted.end("applied");
+      }
     }
   }
 
