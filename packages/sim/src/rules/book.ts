@@ -78,6 +78,8 @@ export class Book {
   #strayArrivals = new Map<string, Arrival[]>();
   #browses: { readonly queue: string; readonly ids: readonly string[] }[] = [];
   #tick = 0;
+  /** When the round began. */
+  #beginTick = 0;
   readonly paused = new Set<string>();
   /** Queues that were paused or resumed in this round. */
   readonly switched = new Set<string>();
@@ -264,8 +266,10 @@ export class Book {
   }
 
   #turnOver(cases: readonly Case[], { crashes, restarts, wallMs }: RoundFacts): void {
-    const begin = this.tick();
+    // It was moved at any time of the round.
+    const begin = this.#beginTick;
     const end = this.tick();
+    this.#beginTick = end;
     const next: Copy[] = [];
     for (const { copy, finding } of cases) {
       for (const one of finding.moved) {
