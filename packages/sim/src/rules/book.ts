@@ -120,6 +120,11 @@ export class Book {
     return this.#copies.find((copy) => keyOfCopy(copy) === key);
   }
 
+  /** Whether somebody got it where it was not when the broker was asked what there is. */
+  hasStrayed(key: string): boolean {
+    return this.#strayArrivals.has(key);
+  }
+
   /** What rests in a queue. */
   resting(queue: string): Copy[] {
     return this.#copies.filter(
@@ -188,8 +193,11 @@ export class Book {
       copy.arrivals = copy.arrivals.filter(({ tick }) => tick <= asOf);
       return { copy, arrivals };
     });
+    const earlyStrays = this.#takeEarlyStrays(asOf);
     const report = this.#judge(observed, holders, facts);
     for (const { copy, arrivals } of early) copy.arrivals.push(...arrivals);
+    this.#strayArrivals = earlyStrays;
+    this.#beginTick = asOf;
     return report;
   }
 
@@ -269,7 +277,6 @@ export class Book {
     // It was moved at any time of the round.
     const begin = this.#beginTick;
     const end = this.tick();
-    this.#beginTick = end;
     const next: Copy[] = [];
     for (const { copy, finding } of cases) {
       for (const one of finding.moved) {
@@ -290,6 +297,20 @@ export class Book {
 
   #planOf(queue: string): QueuePlan | undefined {
     return this.#plans.find(({ name }) => name === queue);
+  }
+
+  /** Takes out what somebody got after the broker was asked what there is: it is of the next round. */
+  #takeEarlyStrays(asOf: number): Map<string, Arrival[]> {
+    const early = new Map<string, Arrival[]>();
+    for (const [key, arrivals] of this.#strayArrivals) {
+      const late = arrivals.filter(({ tick }) => tick > asOf);
+      if (late.length === 0) continue;
+      early.set(key, late);
+      const rest = arrivals.filter(({ tick }) => tick <= asOf);
+      if (rest.length > 0) this.#strayArrivals.set(key, rest);
+      else this.#strayArrivals.delete(key);
+    }
+    return early;
   }
 
   #takeStrays(key: string): Arrival[] {

@@ -113,10 +113,10 @@ export class Performer {
   }
 
   settle(step: SettleStep): void {
-    const all = this.#consumers().filter(({ held }) => held.some(isFree));
+    const all = this.#consumers().filter(({ held }) => held.some(this.#isKnown));
     const consumer = all[step.consumer % all.length];
     if (consumer === undefined) return;
-    const free = consumer.held.filter(isFree);
+    const free = consumer.held.filter(this.#isKnown);
     const first = step.pick % free.length;
     const picked = free.slice(first, first + step.count);
     switch (step.how) {
@@ -135,7 +135,7 @@ export class Performer {
   /** Settles all that all consumers hold. */
   acknowledgeAll(): void {
     for (const consumer of this.#consumers()) {
-      for (const one of consumer.held.filter(isFree)) this.#acknowledge(consumer, one);
+      for (const one of consumer.held.filter(this.#isKnown)) this.#acknowledge(consumer, one);
     }
   }
 
@@ -336,6 +336,10 @@ export class Performer {
     copy.deaths.push([operation]);
     copy.sinks.push({ queue: book.deadLetterQueue, operation });
   }
+
+  /** Whether it can be settled: what has only just moved is not in the book yet. */
+  readonly #isKnown = (held: HeldMessage): boolean =>
+    isFree(held) && this.book.copyOf(held.copyKey) !== undefined;
 
   #transactionOf(client: RuleClient): OpenTransaction {
     if (client.transaction === undefined) {

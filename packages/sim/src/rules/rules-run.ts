@@ -431,9 +431,10 @@ class RulesRun implements ClientListener {
     for (const consumer of holders) {
       consumer.held = consumer.held.filter(({ copyKey }) => {
         const copy = this.#book.copyOf(copyKey);
-        const newest = copy?.arrivals.at(-1);
+        if (copy === undefined) return this.#book.hasStrayed(copyKey);
+        const newest = copy.arrivals.at(-1);
         if (newest !== undefined) return newest.holder === consumer;
-        return copy?.place === "held" && copy.holder === consumer;
+        return copy.place === "held" && copy.holder === consumer;
       });
       for (const held of consumer.held) {
         if (held.settling?.fate !== "pending") held.settling = undefined;
