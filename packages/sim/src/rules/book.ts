@@ -23,6 +23,7 @@ import {
   isLimited,
   mayBeDropped,
   mayGiveWay,
+  mayHaveBeenThere,
   mayWait,
 } from "./kind-rules.ts";
 import type { FullnessPlan, QueuePlan, RulesSetup } from "./program.ts";
@@ -203,7 +204,8 @@ export class Book {
 
   #judge(observed: readonly Observed[], holders: readonly Holder[], facts: RoundFacts): RestReport {
     this.duplicates.prepare();
-    const { cases, strangers } = this.#assign(observed);
+    const hasStopped = facts.crashes + facts.restarts > 0;
+    const { cases, strangers } = this.#assign(observed, hasStopped);
     const problems = strangers.map(
       ({ id, queue, origin }) => `content: ${keyOf(id, queue, origin)} came from nowhere`,
     );
@@ -213,7 +215,6 @@ export class Book {
         .filter(({ finding }) => finding.own !== undefined || finding.moved.length > 0)
         .map(({ copy }) => copy.message),
     );
-    const hasStopped = facts.crashes + facts.restarts > 0;
     const mayHaveGone = ({ address, durable }: SentMessage): boolean =>
       (hasStopped && !durable) ||
       (address === "first" && this.#drops !== undefined) ||
@@ -245,7 +246,10 @@ export class Book {
   }
 
   /** Finds out which copy each of the found messages is. */
-  #assign(observed: readonly Observed[]): { cases: Case[]; strangers: Observed[] } {
+  #assign(
+    observed: readonly Observed[],
+    hasStopped: boolean,
+  ): { cases: Case[]; strangers: Observed[] } {
     const cases = this.#copies.map((copy) => {
       const finding: { own: Observed | undefined; moved: Observed[]; mayGiveWay: boolean } = {
         own: undefined,
@@ -266,9 +270,10 @@ export class Book {
       if (source === undefined) strangers.push(one);
       else source.finding.moved.push(one);
     }
+    const present = cases.filter((one) => mayHaveBeenThere(one, hasStopped));
     for (const one of cases) {
       one.finding.mayGiveWay =
-        mayGiveWay(one, cases, this.#plans) || mayBeDropped(one, cases, this.#drops);
+        mayGiveWay(one, present, this.#plans) || mayBeDropped(one, present, this.#drops);
     }
     return { cases, strangers };
   }
@@ -343,7 +348,8 @@ function cameFrom({ id, queue, origin }: Observed, copy: Copy): boolean {
 }
 
 /** Takes over what was found of a copy; false when it has gone for good. */
-function isKept(copy: Copy, { own, moved }: Finding, hasStopped: boolean, wallMs: number): boolean {
+function isKept(copy: Copy, finding: Finding, hasStopped: boolean, wallMs: number): boolean {
+  const { own, moved } = finding;
   const wasUnborn = copy.place === "unborn";
   const isForgotten = hasStopped && !copy.message.durable && !wasUnborn;
   const hasGone =
@@ -360,7 +366,8 @@ function isKept(copy: Copy, { own, moved }: Finding, hasStopped: boolean, wallMs
   if (own !== undefined) settleDown(copy, own, wallMs);
   else if (isWaiting) {
     copy.place = "hidden";
-    copy.mayHaveGone ||= mayHaveGone;
+    // Once it had come back, without a word to its transaction, others may have replaced it.
+    copy.mayHaveGone ||= mayHaveGone || (finding.mayGiveWay && copy.returns.length > 0);
   }
   if (copy.place === "hidden") copy.holder = undefined;
   copy.returns = [];

@@ -1,11 +1,16 @@
 import { precedes, type Copy, type Holder } from "./model.ts";
 import type { FullnessPlan, QueuePlan } from "./program.ts";
+import type { Operation } from "./operation.ts";
 import type { Case } from "./verdict.ts";
 
-/** Whether a copy may have given way to others, as queues that keep few messages let it. */
+/**
+ * Whether a copy may have given way to others, as queues that keep few messages let it.
+ *
+ * @param present what may have been in a queue in the round
+ */
 export function mayGiveWay(
   one: Case,
-  cases: readonly Case[],
+  present: readonly Case[],
   plans: readonly QueuePlan[],
 ): boolean {
   const planOf = (queue: string): QueuePlan | undefined => plans.find(({ name }) => name === queue);
@@ -15,12 +20,12 @@ export function mayGiveWay(
   const plan = planOf(one.copy.queue);
   if (plan === undefined || !isLimited(plan)) return false;
   const { copy } = one;
-  const others = cases.filter((other) => {
-    if (other === one || other.copy.queue !== copy.queue || !wasThere(other)) return false;
+  const others = present.filter((other) => {
+    if (other === one || other.copy.queue !== copy.queue) return false;
     // What came back gives way to what is older, too.
     return copy.returns.length > 0 || !precedes(other.copy.order, copy.order);
   });
-  if (!plan.isLastValue) return others.length >= plan.ringSize || mayOvertake(copy, cases, plan);
+  if (!plan.isLastValue) return others.length >= plan.ringSize || mayOvertake(copy, present, plan);
   const { key } = copy.message;
   return key !== undefined && others.some((other) => other.copy.message.key === key);
 }
@@ -28,12 +33,12 @@ export function mayGiveWay(
 /** Whether a message may have been taken and dropped, because its address is full. */
 export function mayBeDropped(
   { copy }: Case,
-  cases: readonly Case[],
+  present: readonly Case[],
   drops: FullnessPlan | undefined,
 ): boolean {
   if (drops === undefined || copy.queue !== "first" || copy.place !== "unborn") return false;
-  const bytes = cases
-    .filter((other) => other.copy.queue === "first" && other.copy !== copy && wasThere(other))
+  const bytes = present
+    .filter((other) => other.copy.queue === "first" && other.copy !== copy)
     .reduce((sum, other) => sum + messageBytesMax(other.copy.message.bodyChars), 0);
   return bytes >= drops.maxSizeBytes;
 }
@@ -53,10 +58,8 @@ export function isLimited({ isLastValue, ringSize }: QueuePlan): boolean {
 }
 
 /** A ring lets go what would be delivered first, which need not be the oldest. */
-function mayOvertake(copy: Copy, cases: readonly Case[], { ringSize }: QueuePlan): boolean {
-  const all = cases.filter(
-    (other) => other.copy !== copy && other.copy.queue === copy.queue && wasThere(other),
-  );
+function mayOvertake(copy: Copy, present: readonly Case[], { ringSize }: QueuePlan): boolean {
+  const all = present.filter((other) => other.copy !== copy && other.copy.queue === copy.queue);
   const isMixed = all.some(
     (other) =>
       other.copy.message.priority !== copy.message.priority ||
@@ -65,9 +68,17 @@ function mayOvertake(copy: Copy, cases: readonly Case[], { ringSize }: QueuePlan
   return isMixed && all.length >= ringSize;
 }
 
-function wasThere({ copy, finding }: Case): boolean {
-  if (copy.place === "unborn") return finding.own !== undefined || finding.moved.length > 0;
-  return true;
+/**
+ * Whether a copy may have been in its queue in the round. What is in memory only may have come, replaced what is
+ * on the disk, and have been lost with the broker: what was replaced does not come back.
+ */
+export function mayHaveBeenThere({ copy, finding }: Case, hasStopped: boolean): boolean {
+  if (copy.place !== "unborn" || finding.own !== undefined || finding.moved.length > 0) return true;
+  return hasStopped && !copy.message.durable && copy.born.every(mayBeDone);
+}
+
+function mayBeDone({ fate, isOpen }: Operation): boolean {
+  return fate === "applied" || isOpen;
 }
 
 /** What is wrong with what queues of special kinds hold. */
