@@ -272,8 +272,12 @@ export class Book {
     }
     const present = cases.filter((one) => mayHaveBeenThere(one, hasStopped));
     for (const one of cases) {
-      one.finding.mayGiveWay =
-        mayGiveWay(one, present, this.#plans) || mayBeDropped(one, present, this.#drops);
+      const { copy, finding } = one;
+      const wasFull = mayBeDropped(one, present, this.#drops);
+      finding.mayGiveWay = wasFull || mayGiveWay(one, present, this.#plans);
+      if (copy.preparing === undefined) continue;
+      copy.wasFull = wasFull;
+      copy.hasPlace = copy.preparing.fate !== "pending";
     }
     return { cases, strangers };
   }

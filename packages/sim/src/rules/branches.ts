@@ -35,8 +35,8 @@ export class Branches {
       globalTransactionId: new Uint8Array([this.#count & 0xff, this.#count >> 8]),
       branchQualifier: new Uint8Array([1]),
     };
-    const transaction: OpenTransaction = { end, sends: [], acks: [], isBroken: false };
     const preparing = new Operation(`prepare ${name}`);
+    const transaction: OpenTransaction = { end, preparing, sends: [], acks: [], isBroken: false };
     const known = { xid, transaction, preparing };
     const work = async (): Promise<void> => {
       const branch = await connection.twoPhase.begin(xid);

@@ -30,13 +30,17 @@ export function mayGiveWay(
   return key !== undefined && others.some((other) => other.copy.message.key === key);
 }
 
-/** Whether a message may have been taken and dropped, because its address is full. */
+/**
+ * Whether a message may have been taken and dropped, because its address is full: by then when its place was
+ * sought, which for what is prepared is long before the commit.
+ */
 export function mayBeDropped(
   { copy }: Case,
   present: readonly Case[],
   drops: FullnessPlan | undefined,
 ): boolean {
   if (drops === undefined || copy.queue !== "first" || copy.place !== "unborn") return false;
+  if (copy.wasFull || copy.hasPlace) return copy.wasFull;
   const bytes = present
     .filter((other) => other.copy.queue === "first" && other.copy !== copy)
     .reduce((sum, other) => sum + messageBytesMax(other.copy.message.bodyChars), 0);

@@ -91,6 +91,12 @@ export interface Copy {
   dueMs: number;
   /** All of these must be done for it to be there. */
   born: readonly Operation[];
+  /** What seeks its place before it is born; `undefined` where that is done when it is born. */
+  preparing: Operation | undefined;
+  /** Whether its address may have been full when its place was sought. */
+  wasFull: boolean;
+  /** Whether that is over: nothing that comes later drops it. */
+  hasPlace: boolean;
   /** It has gone as soon as one of these is done whole. */
   deaths: (readonly Operation[])[];
   place: Place;
@@ -131,6 +137,9 @@ export function newCopy(
     expiresMs: message.expiresMs,
     dueMs: message.dueMs,
     born,
+    preparing: undefined,
+    wasFull: false,
+    hasPlace: false,
     deaths: [],
     place: "unborn",
     restingSinceMs: Infinity,

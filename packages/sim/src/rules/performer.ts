@@ -226,7 +226,10 @@ export class Performer {
     const born = book.duplicates.contend(message, needed);
     const targets = this.#stage.setup.queues.filter((queue) => isTarget(queue, message));
     const copies = targets.map((queue) => newCopy(message, queue.name, order, born));
-    for (const copy of copies) book.add(copy);
+    for (const copy of copies) {
+      copy.preparing = transaction?.preparing;
+      book.add(copy);
+    }
     transaction?.sends.push(...copies);
     this.#note("sends", `${client.name} ${JSON.stringify(message)} ${transaction?.end.what ?? ""}`);
     const promise = send(source, message, targets[0]?.routing ?? "anycast");

@@ -15,6 +15,8 @@ import type { Operation } from "./operation.ts";
 /** What was sent and acknowledged since a client's last commit. */
 export interface OpenTransaction {
   readonly end: Operation;
+  /** What finds the queues of what is sent, where that is not the end. */
+  readonly preparing?: Operation;
   readonly sends: Copy[];
   readonly acks: { readonly copy: Copy; readonly operation: Operation }[];
   /** Whether the connection broke since it began, so that it is lost, or part of it. */
