@@ -96,6 +96,16 @@ test("a restart keeps the newest message of each value, and goes on", async () =
   assert.deepEqual(await browse(again), ["a3", "b3"]);
 });
 
+test("a value that is not durable replaces a durable one for good, and is lost with the broker", async () => {
+  const { client } = await brokerWith();
+  await publish(client, "a1 b1");
+  await send(client, "a2", { ...ofValue("a"), durable: false });
+  const broker = await crashAndRestart(client.world);
+  const again = await TestClient.open(client.world);
+  assert.deepEqual(await browse(again), ["b1"]);
+  assert.equal(countOf(broker), 1);
+});
+
 test("what a consumer holds is not replaced, and vanishes when it comes back", async () => {
   const { client, broker } = await brokerWith();
   await publish(client, "a1");
