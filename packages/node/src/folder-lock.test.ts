@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { NodeDisk } from "./disk.ts";
@@ -55,6 +55,25 @@ describe("the lock of a folder", () => {
       assert.equal(attempts.filter((attempt) => attempt.status === "fulfilled").length, 1);
       const files = await readdir(folder);
       assert.deepEqual(files, ["everhold.lock.8", "everhold.lock.room"], "no drafts, no relics");
+    }));
+
+  it("has room for the next one, which is not given up in between", () =>
+    withFolder(async (folder) => {
+      const room = join(folder, "everhold.lock.room");
+      const first = await new NodeDisk({ folder }).lock();
+      await rm(room);
+      await first.release();
+      const before = await stat(room);
+      const second = await new NodeDisk({ folder }).lock();
+      await second.release();
+      const { ino, mtimeMs, size } = await stat(room);
+      assert.deepEqual(
+        { ino, mtimeMs, size },
+        { ino: before.ino, mtimeMs: before.mtimeMs, size: 1024 },
+      );
+      await writeFile(room, "");
+      await (await new NodeDisk({ folder }).lock()).release();
+      assert.equal((await stat(room)).size, 1024);
     }));
 
   it("whose file was cut off by a power failure belongs to nobody", () =>

@@ -95,6 +95,8 @@ class FolderLock implements DiskLock {
     try {
       const draft = await writeDraft(this.#folder, { ...this.#own, released: true });
       await fs.rename(draft, this.#path);
+      // It may have been used for the draft just now, and the file that this one replaces was as large.
+      await keepRoom(this.#folder);
     } catch (error) {
       throw diskError("EVH_DATA_FOLDER", "unlock the folder", this.#folder, error);
     }
@@ -179,10 +181,16 @@ async function writeDraft(folder: string, holder: LockHolder): Promise<string> {
   return draft;
 }
 
-/** Whoever makes room on a full disk has to start a broker on it first: its lock's file is kept in advance. */
+/**
+ * Whoever makes room on a full disk has to start a broker on it first: its lock's file is kept in advance. One
+ * that is whole stays as it is, for others would take what is given up for a moment.
+ */
 async function keepRoom(folder: string): Promise<void> {
+  const path = join(folder, roomName);
   try {
-    await fs.writeFile(join(folder, roomName), " ".repeat(roomBytes), { mode: 0o640 });
+    const isKept = (await fs.readdir(folder)).includes(roomName);
+    if (isKept && (await fs.stat(path)).size === roomBytes) return;
+    await fs.writeFile(path, " ".repeat(roomBytes), { mode: 0o640 });
   } catch {
     // There is none to keep; the next start will find out whether there is some by then.
   }
