@@ -1,4 +1,4 @@
-/** Layer 0: what every package may use. No state, no world. */
+/** Layer 0: what every package may use. No world. */
 export { assert, AssertionError, unreachable } from "./assert.ts";
 export { deferred, type Deferred } from "./deferred.ts";
 export { errorCodes, type ErrorCode, type ErrorCodeEntry, type Outcome } from "./error-codes.ts";
@@ -14,3 +14,4 @@ export {
   type ErrorDetails,
 } from "./errors.ts";
 export { Prng } from "./prng.ts";
+export { RepeatedLine } from "./repeated-line.ts";

@@ -1,11 +1,10 @@
-import { deferred, EverholdError } from "@everhold/base";
+import { deferred, EverholdError, RepeatedLine } from "@everhold/base";
 import type { Link, LinkHandler, LogFields, Ports, Timer } from "@everhold/env";
 
 import type { ClientDirectory } from "../engine/client-link.ts";
 import type { Engine } from "../engine/engine.ts";
 import { limits } from "../limits.ts";
 import { CoreConnection } from "./core-connection.ts";
-import { RepeatedLine } from "./repeated-line.ts";
 
 /**
  * All connections that speak CORE, and the one timer that looks after them.

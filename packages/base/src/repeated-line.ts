@@ -1,23 +1,34 @@
-import { assert } from "@everhold/base";
-import type { Log, LogFields } from "@everhold/env";
+import { assert } from "./assert.ts";
 
 const refillMs = 1_000;
 
+/** What such a line says besides its message. */
+type Fields = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** As much of a log as it takes; the logs of `env` have it. */
+interface Warnings {
+  warn(message: string, fields?: Fields): void;
+}
+
 /**
- * A line for something that strangers can make happen as often as they like: after the first `burst`
- * lines there is one a second, which says by `times` how many it stands for.
+ * A line of the log for something that others can make happen as often as they like: after the first
+ * `burst` lines there is one a second, which says by `times` how many it stands for.
+ *
+ * @example
+ * const refusals = new RepeatedLine(log, "A login was refused", 1);
+ * refusals.note(nowMs, { user });
  */
 export class RepeatedLine {
-  readonly #log: Log;
+  readonly #log: Warnings;
   readonly #message: string;
   readonly #burst: number;
   /** How many lines may be written now. */
   #allowance: number;
   #refilledMs = 0;
   #times = 0;
-  #fields: LogFields = {};
+  #fields: Fields = {};
 
-  constructor(log: Log, message: string, burst: number) {
+  constructor(log: Warnings, message: string, burst: number) {
     assert(burst >= 1, "a line is written at least once");
     this.#log = log;
     this.#message = message;
@@ -26,7 +37,7 @@ export class RepeatedLine {
   }
 
   /** It has happened: says so, or counts it for the next line. */
-  note(nowMs: number, fields: LogFields): void {
+  note(nowMs: number, fields: Fields): void {
     this.#times += 1;
     this.#fields = fields;
     this.flush(nowMs);

@@ -1,20 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import type { LogFields } from "@everhold/env";
-
 import { RepeatedLine } from "./repeated-line.ts";
 
 /** A line whose text can be looked at. */
-function lineOf(burst: number): { readonly line: RepeatedLine; readonly written: LogFields[] } {
-  const written: LogFields[] = [];
-  const ignore = (): void => undefined;
-  const warn = (message: string, fields: LogFields = {}): void => {
+function lineOf(burst: number): { readonly line: RepeatedLine; readonly written: object[] } {
+  const written: object[] = [];
+  const warn = (message: string, fields: object = {}): void => {
     assert.equal(message, "It happened");
     written.push(fields);
   };
-  const log = { debug: ignore, info: ignore, warn, error: ignore };
-  return { line: new RepeatedLine(log, "It happened", burst), written };
+  return { line: new RepeatedLine({ warn }, "It happened", burst), written };
 }
 
 test("a thousand times in a second are two lines, the second of which counts", () => {
