@@ -76,6 +76,8 @@ export const limits = {
   deadLetterAddressTimeoutMs: 5_000,
   /** Concurrent handlers of one `run()`. More are a RangeError. */
   concurrencyMax: 10_000,
+  /** Lines in a row about handlers of one consumer that failed. Then one a second, with a count. */
+  handlerFailureLinesBurst: 8,
   /** Milliseconds that a connection must have lasted for the back-off to start anew. */
   stableConnectionMs: 10_000,
   /** Protocol versions that are tried when a broker does not know ours. */

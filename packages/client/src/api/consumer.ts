@@ -1,4 +1,4 @@
-import { ClosedError } from "@everhold/base";
+import { ClosedError, RepeatedLine } from "@everhold/base";
 import { listenForAbort } from "../abort-listeners.ts";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import { limits } from "../limits.ts";
@@ -71,7 +71,7 @@ export interface Consumer<T = unknown> extends AsyncIterable<Message<T>>, AsyncD
   /**
    * Calls `handler` for each message. When it is done the message is acknowledged, when it throws the
    * message is released, and rejected when the error says `retryable: false`; unless the handler has
-   * settled it. Settles when the consumer is closed or the signal is aborted.
+   * settled it. The log has a warning with the error, of many one a second with their count. Settles when the consumer is closed or the signal is aborted.
    */
   run(handler: MessageHandler<T>, options?: RunOptions): Promise<void>;
   /** Takes nothing more, waits until what is in hand is settled, and closes. Default: without a limit. */
@@ -96,6 +96,7 @@ export class IntakeConsumer<T> implements Consumer<T> {
   readonly #automatic: boolean;
   readonly #onClose: (consumer: IntakeConsumer<T>) => void;
   readonly #opening: Promise<Intake>;
+  readonly #handlerFailures: RepeatedLine;
   readonly #ending = new AbortController();
   #intake: Intake | undefined;
   #previous: ReceivedMessage | undefined;
@@ -113,6 +114,11 @@ export class IntakeConsumer<T> implements Consumer<T> {
     this.#source = source;
     this.#automatic = options.ack === "auto";
     this.#onClose = onClose;
+    this.#handlerFailures = new RepeatedLine(
+      core.ports.log,
+      "A handler failed",
+      limits.handlerFailureLinesBurst,
+    );
     this.#opening = this.#open();
     this.#opening.then(
       (intake) => void (this.#intake = intake),
@@ -317,9 +323,12 @@ export class IntakeConsumer<T> implements Consumer<T> {
   }
 
   async #onHandlerFailed(message: ReceivedMessage, error: unknown): Promise<void> {
+    const { deliveryCount } = message;
+    const fields = { queue: this.queue, message: message.id, deliveryCount, error: textOf(error) };
+    this.#handlerFailures.note(this.#core.ports.monotonicClock.nowMs(), fields);
     if (message.state !== "taken") return;
     try {
-      if (isPermanent(error)) await message.reject(String(error));
+      if (isPermanent(error)) await message.reject(textOf(error));
       else await message.release();
     } catch (settleError) {
       this.#core.reportError(settleError);
@@ -367,4 +376,13 @@ function isPermanent(error: unknown): boolean {
   return (
     typeof error === "object" && error !== null && "retryable" in error && error.retryable === false
   );
+}
+
+/** What people are told of an error; not all that can be thrown has a text. */
+function textOf(error: unknown): string {
+  try {
+    return String(error);
+  } catch {
+    return typeof error;
+  }
 }

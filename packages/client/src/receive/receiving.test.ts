@@ -616,6 +616,26 @@ describe("run", () => {
     assert.deepEqual(seen, ["m0 1", "m1 1", "m1 2", "m2 1", "m3 1"]);
     assert.deepEqual(texts(broker, "q"), []);
     assert.deepEqual(texts(broker, "DLQ"), ["m2"]);
+    assert.deepEqual(world.warnings, ["A handler failed", "A handler failed"]);
+    await world.now(consumer.close());
+    await world.now(running);
+  });
+
+  it("goes on whatever its handler throws, and does not fill the log with it", async () => {
+    const setup = await setUp();
+    const { world, broker, connection } = setup;
+    await fill(setup, "q", 100);
+    const consumer = connection.consumer("q");
+    let failureCount = 0;
+    const running = consumer.run((message) => {
+      if (message.redelivered) return;
+      failureCount += 1;
+      throw Object.create(null);
+    });
+    await world.settle();
+    assert.equal(failureCount, 100);
+    assert.deepEqual(texts(broker, "q"), []);
+    assert.deepEqual(world.warnings, Array<string>(8).fill("A handler failed"));
     await world.now(consumer.close());
     await world.now(running);
   });
