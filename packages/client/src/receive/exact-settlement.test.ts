@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ConnectOptions } from "../options.ts";
 import { assertError, rejection, setUp, type Setup } from "../testing/setup.test-support.ts";
-import type { TestBroker } from "../testing/test-broker.test-support.ts";
+import type { Received, TestBroker } from "../testing/test-broker.test-support.ts";
 import { textOf } from "../testing/test-session.test-support.ts";
 import type { Message } from "./message.ts";
 
@@ -35,6 +35,16 @@ function counted(broker: TestBroker, queue = "q"): string[] {
 /** SETTLE packets that arrived, as action and message id. */
 function settled(broker: TestBroker): [unknown, unknown][] {
   return broker.got("EVERHOLD_SETTLE").map((value) => [value["action"], value["delayMs"]]);
+}
+
+/** Whether it sends the copy of a rejected message. */
+function isCopy({ name, value }: Received): boolean {
+  const { message } = value;
+  return (
+    name === "SESS_SEND" &&
+    message instanceof Uint8Array &&
+    Buffer.from(message).includes(Buffer.from("rejected:q:", "utf16le"))
+  );
 }
 
 describe("a release that the broker does exactly", () => {
@@ -220,6 +230,38 @@ describe("a rejection that the broker does exactly", () => {
     broker.queue("q").messages.length = 0;
     await world.advance(1000);
     assertError(await rejection(world, rejecting), "EVH_UNBLOCKED", "unknown");
+  });
+
+  it("says that nobody knows when the connection broke for good", async () => {
+    const setup = await setUpExact(1, { reconnect: false });
+    const { world, broker, connection } = setup;
+    const message = await next(setup, connection.consumer("q"));
+    broker.rule = ({ name }) => (name === "EVERHOLD_SETTLE" ? "drop" : "usual");
+    const rejecting = message.reject("no");
+    rejecting.catch(() => undefined);
+    await world.settle();
+    broker.cut();
+    assertError(await rejection(world, rejecting), "EVH_UNBLOCKED", "unknown");
+  });
+
+  it("by a copy acknowledges nothing before the copy is safe", async () => {
+    const setup = await setUpExact(1);
+    const { world, broker, connection } = setup;
+    const consumer = connection.consumer("q");
+    const message = await next(setup, consumer);
+    broker.features = [];
+    broker.rule = ({ name }) => (name === "EVERHOLD_SETTLE" ? "drop" : "usual");
+    const rejecting = message.reject("no");
+    rejecting.catch(() => undefined);
+    await world.settle();
+    for (const verdict of ["drop", 104] as const) {
+      broker.rule = (packet) => (isCopy(packet) ? verdict : "usual");
+      broker.cut();
+      await world.advance(1000);
+    }
+    assertError(await rejection(world, rejecting), "EVH_ILLEGAL_STATE");
+    await world.now(consumer.close());
+    assert.deepEqual(counted(broker), ["m0 2"]);
   });
 
   it("goes on by a copy at a broker that cannot do it exactly", async () => {

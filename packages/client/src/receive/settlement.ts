@@ -304,6 +304,8 @@ export class Settlement implements Settler, AckListener {
 
   onAckInDoubt(message: ReceivedMessage): void {
     this.#held.add(message);
+    // The end may have been faster than the word that the connection is gone.
+    if (this.#ended) this.loseHeld();
   }
 
   #startAck(message: ReceivedMessage): void {
@@ -340,11 +342,18 @@ export class Settlement implements Settler, AckListener {
     const channel = this.#channel;
     if (channel === undefined) return;
     if (!this.#isExact()) {
-      // Another broker than the one that was asked first.
-      message.rejection = undefined;
+      // Another broker than the one that was asked first. When the message comes again meanwhile, it is
+      // that delivery which is settled, by the copy that is made then.
+      const isLeft = (): boolean => this.#channel !== channel;
       this.#host.deadLetter(message, reason).then(
-        () => this.#requestAck(message),
-        (error: unknown) => this.onAckRefused(message, asSettleError(error)),
+        () => {
+          if (isLeft()) return;
+          message.rejection = undefined;
+          this.#requestAck(message);
+        },
+        (error: unknown) => {
+          if (!isLeft()) this.onAckRefused(message, asSettleError(error));
+        },
       );
       return;
     }
