@@ -107,7 +107,6 @@ export class IncomingBody {
     this.#state = state;
     this.#parts.drain();
     this.#unreadBytes = 0;
-    this.#isTaken = true;
     this.#wake?.();
   }
 }

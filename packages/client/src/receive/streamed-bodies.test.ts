@@ -136,6 +136,16 @@ describe("a message whose body is streamed", () => {
     assert.ok((await world.now(readAll(again))).equals(body));
   });
 
+  it("says why it is not whole to who begins to read it later", async () => {
+    const opened = await open();
+    const frames = opened.broker.lastSession.largeFrames(0, opened.stored, partBytes);
+    frames.next();
+    const message = await received(opened);
+    opened.broker.cut();
+    await opened.world.settle();
+    assertError(await rejection(opened.world, readAll(message)), "EVH_UNBLOCKED");
+  });
+
   it("that the broker gives up for another one ends for its reader", async () => {
     const opened = await open({ streamAbove: 1000 });
     const { world, broker, stored, consumer } = opened;
