@@ -107,6 +107,14 @@ export function twoPhaseTests(context: SuiteContext): void {
     assert.equal(await countOf(connection, "two-undecided"), 0);
   });
 
+  context.it("who gives up waits for itself only", async () => {
+    await using other = await context.connect();
+    const givingUp = other.twoPhase.recover({ signal: AbortSignal.abort() });
+    const waiting = other.twoPhase.recover();
+    await assert.rejects(givingUp, { code: "EVH_ABORTED" });
+    assert.ok(Array.isArray(await waiting));
+  });
+
   context.it("an id that is taken, or that is none, is refused", async () => {
     const { connection } = context;
     const branch = await connection.twoPhase.begin(newXid());

@@ -137,9 +137,8 @@ export class TwoPhase {
     attempt: string,
     work: (channel: Channel) => Promise<T>,
   ): Promise<T> {
-    const session = await this.#deciding(wait, attempt);
-    return this.#core.whileConnected(wait, attempt, () => {
-      const { channel } = session;
+    return this.#core.whileConnected(wait, attempt, async () => {
+      const { channel } = await this.#deciding(attempt);
       if (channel === undefined) {
         throw new EverholdError("EVH_NOT_CONNECTED", `Cannot ${attempt}: the connection broke`);
       }
@@ -147,7 +146,9 @@ export class TwoPhase {
     });
   }
 
-  #deciding(wait: WaitOptions, attempt: string): Promise<CoreSession> {
+  /** Opened for all, so whoever waits for it gives up for itself only. */
+  #deciding(attempt: string): Promise<CoreSession> {
+    const wait = { timeout: Infinity };
     const opening = this.#session ?? this.#core.openSession(flavours.branch, wait, attempt);
     this.#session = opening;
     opening.catch(() => {
