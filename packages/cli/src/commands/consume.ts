@@ -80,11 +80,12 @@ async function consumeAll(
   const output = flags.out === undefined ? undefined : await openOutput(flags.out);
   const bar = output && new ProgressBar(terminal, { label: "consuming", total: flags.count });
   const pending = new PendingWork(limits.acknowledgementsInFlightMax);
+  const over = AbortSignal.any([terminal.stop, pending.failed]);
   let received = 0;
   try {
     if (!(await isReady(terminal, consumer))) return await report(terminal, 0, flags);
     while (flags.count === undefined || received < flags.count) {
-      const message = await receive(terminal, consumer, flags);
+      const message = await receive(over, consumer, flags);
       if (message === null) break;
       received++;
       await pending.add(handle(terminal, output, message, flags, received));
@@ -101,7 +102,7 @@ async function consumeAll(
 
 /** Whether the consumer stands: the time to open it is none in which a message did not come. */
 async function isReady(terminal: Terminal, consumer: Consumer): Promise<boolean> {
-  const ready = await unlessStopped(terminal, async () => {
+  const ready = await unlessOver(terminal.stop, async () => {
     await consumer.ready({ signal: terminal.stop, timeout: limits.openTimeoutMs });
     return true;
   });
@@ -109,25 +110,25 @@ async function isReady(terminal: Terminal, consumer: Consumer): Promise<boolean>
 }
 
 async function receive(
-  terminal: Terminal,
+  over: AbortSignal,
   consumer: Consumer,
   flags: ConsumeFlags,
 ): Promise<Message | null> {
   const { timeout } = flags;
-  return unlessStopped(terminal, () =>
+  return unlessOver(over, () =>
     consumer.receive({
-      signal: terminal.stop,
+      signal: over,
       ...(timeout === undefined ? {} : { timeout }),
     }),
   );
 }
 
-/** What `work` gives; `null` when Ctrl-C ended it, for that is how a consumer is meant to end. */
-async function unlessStopped<T>(terminal: Terminal, work: () => Promise<T>): Promise<T | null> {
+/** What `work` gives; `null` when `over` ended it, for Ctrl-C is how a consumer is meant to end. */
+async function unlessOver<T>(over: AbortSignal, work: () => Promise<T>): Promise<T | null> {
   try {
     return await work();
   } catch (error) {
-    if (EverholdError.is(error, "EVH_ABORTED") && terminal.stop.aborted) return null;
+    if (EverholdError.is(error, "EVH_ABORTED") && over.aborted) return null;
     throw error;
   }
 }

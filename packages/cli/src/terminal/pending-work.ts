@@ -4,6 +4,7 @@
  */
 export class PendingWork {
   readonly #countMax: number;
+  readonly #failing = new AbortController();
   #count = 0;
   #failure: { readonly error: unknown } | undefined;
   #wake: (() => void) | undefined;
@@ -17,6 +18,11 @@ export class PendingWork {
     return this.#count;
   }
 
+  /** Aborted by the first failure: nobody has to wait for more work then. */
+  get failed(): AbortSignal {
+    return this.#failing.signal;
+  }
+
   /** Follows `work`; settles when there is room for more. @throws the first failure so far */
   async add(work: Promise<unknown>): Promise<void> {
     this.#count++;
@@ -24,6 +30,7 @@ export class PendingWork {
       () => this.#ended(),
       (error: unknown) => {
         this.#failure ??= { error };
+        this.#failing.abort();
         this.#ended();
       },
     );

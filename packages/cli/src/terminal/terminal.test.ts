@@ -71,8 +71,10 @@ test("pending work waits when it is full and tells the first failure", async () 
   await second;
   await pending.settle();
   assert.equal(pending.count, 0);
+  assert.equal(pending.failed.aborted, false);
   await assert.rejects(async () => {
     await pending.add(Promise.reject(new Error("first")));
     await pending.settle();
   }, /first/);
+  assert.equal(pending.failed.aborted, true);
 });
