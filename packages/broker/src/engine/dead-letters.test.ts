@@ -364,6 +364,22 @@ test("a dead letter that is retried is as it was sent, expires no more, and is a
   assert.equal(property(letter, "_EVH_CAUSE"), "attempts");
 });
 
+test("a dead letter goes back to a queue whose name ends with a colon, and to no other one", async () => {
+  const { world } = await startBroker({ addressSettings: { "#": once } });
+  const client = await TestClient.open(world);
+  for (const queueName of ["a", "a:", ":"]) await client.createQueue({ queueName });
+  for (const name of ["a:", ":"]) await failOn(world, name, `from ${name}`);
+  const broker = await crashAndRestart(world, { addressSettings: { "#": once } });
+  const letters = await browse(world, "DLQ", "_EVH_CAUSE = 'attempts'");
+  assert.deepEqual(
+    letters.map((letter) => property(letter, "_AMQ_ORIG_QUEUE")),
+    ["a:", ":"],
+  );
+  const { value } = broker.management.invoke("queue.DLQ", "retryMessages", []);
+  assert.equal(await runUntil(world, Promise.resolve(value)), 2);
+  assert.deepEqual(counts(broker), { a: 0, "a:": 1, ":": 1, DLQ: 0 });
+});
+
 test("a large message that expired is retried whole", async () => {
   const { world, broker } = await startBroker();
   const client = await TestClient.open(world);

@@ -1,6 +1,6 @@
 import { assert } from "@everhold/base";
 
-/** Stands between a queue's name, in which it cannot be, and the cause. */
+/** Stands between a queue's name, in which it cannot be, and the cause, which begins with a word. */
 const separator = "::";
 
 interface Origin {
@@ -30,7 +30,7 @@ export class Origins {
     assert(name !== "", "a queue has a name");
     let origin = this.#byName.get(name);
     if (origin === undefined) {
-      const end = name.indexOf(separator);
+      const end = separatorIn(name);
       origin = {
         number: this.#free.pop() ?? this.#byNumber.length,
         name,
@@ -71,4 +71,10 @@ export class Origins {
   causeOf(number: number): string {
     return this.#byNumber[number]?.cause ?? "";
   }
+}
+
+/** Where the separator is; −1 for nowhere. The colon before one may be the last of the queue's name. */
+function separatorIn(text: string): number {
+  const found = text.indexOf(separator);
+  return found >= 0 && text.startsWith(separator, found + 1) ? found + 1 : found;
 }
