@@ -11,11 +11,16 @@ import type { LiveQueue } from "./live-queue.ts";
  * Source: Artemis, `QueueImpl#canDispatch`.
  */
 export class DispatchGate {
-  #isOpen = false;
+  #isOpen: boolean;
   /** When it opens however few consumers there are, in ms since 1970; infinite for never. */
   #opensAtMs = Number.POSITIVE_INFINITY;
   /** Has somebody look again at `opensAtMs`. */
   timer: Timer | undefined;
+
+  /** One that `isOpen` from the start is that of a queue that hands out already. */
+  constructor(isOpen: boolean) {
+    this.#isOpen = isOpen;
+  }
 
   /** When time alone may open it, in ms since 1970; infinite where it cannot. */
   get opensAtMs(): number {

@@ -91,7 +91,7 @@ export class LiveQueue {
     this.state = state;
     this.address = address;
     this.traits = traitsOf(state.definition);
-    this.gate = isGated(this.traits) ? new DispatchGate() : undefined;
+    this.gate = isGated(this.traits) ? new DispatchGate(false) : undefined;
     this.selector = selector;
     this.owner = owner;
     this.mayHoldMoved = mayHoldMoved;
@@ -131,7 +131,7 @@ export class LiveQueue {
     this.#groupHolds = undefined;
     this.lookAgain();
     if (before.groupBuckets !== this.traits.groupBuckets) this.#endGroups();
-    if (isGated(this.traits)) this.gate ??= new DispatchGate();
+    if (isGated(this.traits)) this.gate ??= new DispatchGate(this.takerCount > 0);
     else {
       this.gate?.close();
       this.gate = undefined;

@@ -156,6 +156,21 @@ test("a queue waits with one timer, and with none once its consumers or the brok
   assert.equal(world.timerCount, 0);
 });
 
+test("a queue that is told to wait while it hands out does so once its consumers have gone", async () => {
+  const { client, broker } = await brokerWith({});
+  await client.consume("q", { consumerId: 0 });
+  const configuration = JSON.stringify({ name: "q", "consumers-before-dispatch": 2 });
+  broker.management.invoke("broker", "updateQueue", [configuration]);
+  await publishAll(client, "1");
+  assert.deepEqual(await client.texts(), ["1"]);
+  client.send(packets.consumerClose, 10, { consumerId: 0 });
+  await client.expect(packets.nullResponse);
+  await client.consume("q", { consumerId: 1 });
+  assert.deepEqual(await client.texts(), []);
+  await client.consume("q", { consumerId: 2 });
+  assert.deepEqual(await client.texts(), ["1"]);
+});
+
 test("a queue whose consumers have all gone waits for them again", async () => {
   const { client } = await brokerWith({ consumersBeforeDispatch: 2 });
   await client.consume("q", { consumerId: 0 });
