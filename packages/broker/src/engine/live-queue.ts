@@ -105,8 +105,12 @@ export class LiveQueue {
 
   /** Whether what comes to it is dropped: while it is disabled, or nobody consumes from it and it is to be empty then. */
   get keepsNothing(): boolean {
-    const { purgeOnNoConsumers, enabled } = this.state.definition;
-    return enabled === false || (this.takerCount === 0 && purgeOnNoConsumers);
+    return this.state.definition.enabled === false || this.isToBeEmpty;
+  }
+
+  /** Whether nobody consumes from it, and it is to be empty then. */
+  get isToBeEmpty(): boolean {
+    return this.takerCount === 0 && this.state.definition.purgeOnNoConsumers;
   }
 
   /** Messages as people are shown it: of a last-value queue without those in consumers' hands. As in Artemis. */

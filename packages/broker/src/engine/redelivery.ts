@@ -74,6 +74,15 @@ export class Redelivery {
     this.#putBack(queue, key);
   }
 
+  /**
+   * As {@link giveBack} for what a transaction acknowledged that is rolled back, counted as attempts. What comes
+   * back to a queue that was purged meanwhile goes as well. Source: Artemis, `QueueImpl#postRollback`.
+   */
+  giveBackAll(queue: LiveQueue, keys: readonly number[]): void {
+    for (const key of keys) this.giveBack(queue, key, true);
+    if (!queue.isDeleted && queue.isToBeEmpty) this.purge(queue);
+  }
+
   /** A consumer that holds the message refuses it for good. A dead letter stays where it is, counted. */
   reject(queue: LiveQueue, key: number, departure: Departure): void {
     const attempts = this.#attemptsOf(queue, key);

@@ -338,7 +338,7 @@ export class Session {
       this.engine.catalog.deleteQueue(queue);
       return;
     }
-    if (isLast && queue.state.definition.purgeOnNoConsumers) this.engine.redelivery.purge(queue);
+    if (isLast && queue.isToBeEmpty) this.engine.redelivery.purge(queue);
     this.engine.touch(queue);
   }
 }

@@ -13,6 +13,7 @@ import {
   textOf,
   type Delivery,
 } from "../testing/test-client.test-support.ts";
+import { XaClient } from "../testing/xa-client.test-support.ts";
 
 interface Setting {
   readonly world: ManualWorld;
@@ -343,6 +344,35 @@ test("a queue that purges without consumers keeps nothing that was sent to it be
   assert.equal(countOf(broker), 0);
   const again = await crashAndRestart(world);
   assert.equal(countOf(again), 0);
+});
+
+test("what a transaction took from a queue that purges goes when it is rolled back after the last consumer has left", async () => {
+  for (const redeliveryDelay of [0, 1_000]) {
+    const { world, broker } = await startBroker({ addressSettings: { "#": { redeliveryDelay } } });
+    const transacted = { autoCommitSends: false, autoCommitAcks: false } as const;
+    const client = await TestClient.open(world, transacted);
+    const xa = await XaClient.open(world);
+    await client.createQueue({ purgeOnNoConsumers: true });
+    await xa.start(1);
+    const sender = await TestClient.open(world);
+    for (const one of [client, xa.client]) {
+      await one.consume("q");
+      await sender.publish("q", "taken");
+      one.acknowledge((await one.delivery()).messageId, 0, false);
+      one.send(packets.consumerClose, 10, { consumerId: 0 });
+      await one.expect(packets.nullResponse);
+    }
+    await xa.end(1);
+    await xa.prepare(1);
+    assert.equal(countOf(broker), 2, "they belong to transactions");
+    client.send(packets.rollback, 10, { considerLastMessageAsDelivered: false });
+    await client.expect(packets.nullResponse);
+    assert.equal(countOf(broker), 1);
+    const again = await crashAndRestart(world);
+    const manager = await XaClient.open(world);
+    await manager.rollback(1);
+    assert.equal(countOf(again), 0);
+  }
 });
 
 test("a dead letter that is in memory only reaches a consumer that waits for it", async () => {

@@ -41,9 +41,8 @@ export function rollbackStored(
   for (const [queueId, keys] of stored.acknowledged) {
     const queue = findQueue(engine, queueId);
     if (queue === undefined) continue;
-    for (const key of keys) {
-      if (queue.state.has(key)) engine.redelivery.giveBack(queue, key, true);
-    }
+    const there = keys.filter((key) => queue.state.has(key));
+    engine.redelivery.giveBackAll(queue, there);
   }
 }
 

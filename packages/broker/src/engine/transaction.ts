@@ -175,7 +175,7 @@ export class Transaction implements DeferredWork {
     const { redelivery } = this.#session.engine;
     this.rollbackPieces(false);
     for (const [queue, keys] of this.#acknowledgements) {
-      for (const key of keys) redelivery.giveBack(queue, key, true);
+      redelivery.giveBackAll(queue, keys);
     }
     this.#acknowledgements.clear();
     const code = this.#failure?.code ?? "EVH_TRANSACTION_ROLLED_BACK";
