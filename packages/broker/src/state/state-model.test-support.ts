@@ -2,8 +2,6 @@ import assert from "node:assert/strict";
 import type { ErrorCode } from "@everhold/base";
 import { recordHeaderBytes } from "@everhold/journal";
 import type { AddressState } from "./address-state.ts";
-import { BrokerState } from "./broker-state.ts";
-import { MemoryLog, MemorySnapshot } from "./memory-log.test-support.ts";
 import type { LargeBody } from "./large-body.ts";
 import type { BodyView } from "./message-arena.ts";
 import { MessagePlan } from "./message-plan.ts";
@@ -11,6 +9,7 @@ import { defaultQueueDefinition } from "./queue-definition.ts";
 import type { QueueState } from "./queue-state.ts";
 import type { DivertDefinition } from "./rules.ts";
 import { moveReasons } from "./records.ts";
+import { RecordedState } from "./recorded-state.test-support.ts";
 import { createRowView } from "./row-bodies.ts";
 import { isLane, laneOfKey, movedIdBase } from "./row-key.ts";
 
@@ -77,9 +76,7 @@ const noBytes = new Uint8Array(0);
 const noView = new DataView(noBytes.buffer);
 
 /** A `BrokerState` on a log in memory beside maps and arrays that do the same. */
-export class StateAndModel {
-  log = new MemoryLog();
-  state = new BrokerState(this.log, { snapshotSectionBytes: 100 });
+export class StateAndModel extends RecordedState {
   readonly plan = new MessagePlan();
   readonly queues = new Map<string, ModelQueue>();
   /** Addresses with their duplicate ids; those that a restart keeps are in `storedAddresses`. */
@@ -87,10 +84,6 @@ export class StateAndModel {
   readonly storedAddresses = new Set<string>();
   readonly settings = new Map<string, string>();
   readonly diverts = new Map<string, DivertDefinition>();
-  /** The fingerprint of the state at each end of the log. */
-  readonly fingerprints = new Map<number, string>();
-  readonly snapshots: MemorySnapshot[] = [];
-  #snapshot: MemorySnapshot | undefined;
   #clockMs = nowMs;
   #due: DueRow[] = [];
   #uploads: ModelUpload[] = [];
@@ -100,15 +93,13 @@ export class StateAndModel {
   #arrival = 0;
 
   constructor() {
-    this.state.recovered();
-    this.state.afterRecovery(nowMs);
-    this.#note();
+    super(nowMs, 100);
   }
 
   run(step: Step): void {
     this.#do(step);
     this.state.assertInvariants();
-    this.#note();
+    this.note();
   }
 
   /** Compares all that can be seen, handing every message out. */
@@ -141,33 +132,6 @@ export class StateAndModel {
     }
   }
 
-  /**
-   * Recovers what was in the log at some of the steps' ends, from the log alone and with every snapshot
-   * that was whole by then. Returns how many recoveries used a snapshot.
-   */
-  checkRecovery(cuts: readonly number[]): number {
-    const ends = [...this.fingerprints.keys()];
-    let snapshotCount = 0;
-    for (const cut of [...cuts, ends.length - 1]) {
-      const end = ends[cut % ends.length] ?? 0;
-      const log = this.log.prefix(end);
-      const usable = this.snapshots.filter((one) => (one.sections.at(-1)?.asOf ?? 0) <= end);
-      for (const snapshot of [undefined, ...usable]) {
-        const twin = log.prefix(end);
-        const state = new BrokerState(twin, { snapshotSectionBytes: 100 });
-        twin.recover(state, snapshot);
-        state.assertInvariants();
-        assert.equal(state.fingerprint(), this.fingerprints.get(end), "the fingerprint differs");
-        if (snapshot !== undefined) snapshotCount += 1;
-      }
-    }
-    return snapshotCount;
-  }
-
-  #note(): void {
-    this.fingerprints.set(this.log.endPosition, this.state.fingerprint());
-  }
-
   #do({ kind, a, b, c }: Step): void {
     switch (kind) {
       case "createAddress":
@@ -190,7 +154,7 @@ export class StateAndModel {
         this.#fallDue(1 + (c % 4));
         return;
       case "snapshot":
-        this.#writeSnapshot();
+        this.writeSnapshot();
         return;
       case "restart":
         this.#restart();
@@ -551,24 +515,10 @@ export class StateAndModel {
     }
   }
 
-  #writeSnapshot(): void {
-    if (this.#snapshot === undefined) {
-      this.#snapshot = new MemorySnapshot(this.log);
-      this.state.beginSnapshot();
-      return;
-    }
-    if (this.state.nextSnapshotSection(this.#snapshot)) return;
-    this.snapshots.push(this.#snapshot);
-    this.#snapshot = undefined;
-  }
-
   /** Stops with everything committed, and starts from the newest snapshot. */
   #restart(): void {
-    this.log = this.log.prefix(this.log.endPosition);
-    this.state = new BrokerState(this.log, { snapshotSectionBytes: 100 });
-    this.log.recover(this.state, this.snapshots.at(-1));
+    this.reopen();
     this.state.afterRecovery(nowMs + 1_000_000);
-    this.#snapshot = undefined;
     this.#due = [];
     this.#uploads = [];
     for (const [name, model] of this.queues) {

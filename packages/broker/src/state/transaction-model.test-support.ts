@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { BrokerState } from "./broker-state.ts";
-import { MemoryLog, MemorySnapshot } from "./memory-log.test-support.ts";
 import { MessagePlan } from "./message-plan.ts";
 import { defaultQueueDefinition } from "./queue-definition.ts";
 import type { QueueState } from "./queue-state.ts";
+import { RecordedState } from "./recorded-state.test-support.ts";
 import { createRowView } from "./row-bodies.ts";
 import { createPendingMessage, StoredTransaction } from "./stored-transaction.ts";
 import type { Xid } from "./xid.ts";
@@ -43,11 +42,7 @@ const nowMs = 1_800_000_000_000;
 const messageIdAt = 16;
 
 /** A state with transactions in pieces on a log in memory, beside arrays that do the same. */
-export class TransactionModel {
-  log = new MemoryLog();
-  state = new BrokerState(this.log, { snapshotSectionBytes: 120 });
-  readonly fingerprints = new Map<number, string>();
-  readonly snapshots: MemorySnapshot[] = [];
+export class TransactionModel extends RecordedState {
   readonly #queues = new Map<string, ModelQueue>();
   readonly #open: ModelTransaction[] = [];
   readonly #duplicates = new Map<string, string[]>();
@@ -55,20 +50,17 @@ export class TransactionModel {
   readonly #bornAt = new Map<QueueState, number>();
   readonly #plan = new MessagePlan();
   readonly #view = createRowView();
-  #snapshot: MemorySnapshot | undefined;
   #serial = 0;
   #xid = 0;
 
   constructor() {
-    this.state.recovered();
-    this.state.afterRecovery(nowMs);
-    this.#note();
+    super(nowMs, 120);
   }
 
   run(step: TransactionStep): void {
     this.#do(step);
     this.state.assertInvariants();
-    this.#note();
+    this.note();
   }
 
   /** Compares all queues, and how many prepared transactions there are. */
@@ -88,35 +80,12 @@ export class TransactionModel {
     this.#checkRetained();
   }
 
-  /** Recovers from the log alone and with every usable snapshot, as of some steps' ends. */
-  checkRecovery(cuts: readonly number[]): number {
-    const ends = [...this.fingerprints.keys()];
-    let snapshotCount = 0;
-    for (const cut of [...cuts, ends.length - 1]) {
-      const end = ends[cut % ends.length] ?? 0;
-      const usable = this.snapshots.filter((one) => (one.sections.at(-1)?.asOf ?? 0) <= end);
-      for (const snapshot of [undefined, ...usable]) {
-        const twin = this.log.prefix(end);
-        const state = new BrokerState(twin, { snapshotSectionBytes: 120 });
-        twin.recover(state, snapshot);
-        state.assertInvariants();
-        assert.equal(state.fingerprint(), this.fingerprints.get(end), "the fingerprint differs");
-        if (snapshot !== undefined) snapshotCount += 1;
-      }
-    }
-    return snapshotCount;
-  }
-
-  #note(): void {
-    this.fingerprints.set(this.log.endPosition, this.state.fingerprint());
-  }
-
   #do({ kind, a, b, c }: TransactionStep): void {
     if (kind === "createQueue") this.#createQueue(`queue${a % 4}`, b);
     else if (kind === "deleteQueue") this.#deleteQueue(`queue${a % 4}`, c);
     else if (kind === "send") this.#send(undefined, a, b, c);
     else if (kind === "commitLog") this.log.commit();
-    else if (kind === "snapshot") this.#writeSnapshot();
+    else if (kind === "snapshot") this.writeSnapshot();
     else if (kind === "restart") this.#restart();
     else if (kind === "forget") this.#forget();
     else if (kind === "producer") this.#changeProducer(a, b, c);
@@ -302,23 +271,9 @@ export class TransactionModel {
     return (this.#bornAt.get(model.state) ?? 0) < serial ? model : undefined;
   }
 
-  #writeSnapshot(): void {
-    if (this.#snapshot === undefined) {
-      this.#snapshot = new MemorySnapshot(this.log);
-      this.state.beginSnapshot();
-      return;
-    }
-    if (this.state.nextSnapshotSection(this.#snapshot)) return;
-    this.snapshots.push(this.#snapshot);
-    this.#snapshot = undefined;
-  }
-
   /** Stops with everything committed, and starts from the newest snapshot. */
   #restart(): void {
-    this.log = this.log.prefix(this.log.endPosition);
-    this.state = new BrokerState(this.log, { snapshotSectionBytes: 120 });
-    this.log.recover(this.state, this.snapshots.at(-1));
-    this.#snapshot = undefined;
+    this.reopen();
     const held = new Map<string, Set<number>>();
     for (const one of this.#open.splice(0)) {
       const stored =
