@@ -72,7 +72,7 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     this.#changes = new MessageChanges(this.#records, this.#tables);
     this.#mover = new MessageMover(this.#records, this.#tables);
     this.#producers = new ProducerChanges(this.#records, this.#tables);
-    this.transactions = new TransactionLog(log, this.#tables);
+    this.transactions = new TransactionLog(this.#records, this.#tables);
     this.#snapshot = new StateSnapshot(
       this.#tables,
       options.snapshotSectionBytes ?? stateLimits.snapshotSectionBytes,

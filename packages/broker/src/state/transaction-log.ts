@@ -1,11 +1,10 @@
 import { assert } from "@everhold/base";
-import { ByteWriter, type Field } from "@everhold/wire";
 import { acknowledgeBytes, writeAcknowledge } from "./acknowledge-record.ts";
 import { setKeyAt } from "./key-codec.ts";
 import type { MessagePlan } from "./message-plan.ts";
 import { messageBytes, messageOffsetOf, writeMessage } from "./write-message.ts";
 import type { QueueState } from "./queue-state.ts";
-import type { RecordLog } from "./record-log.ts";
+import type { RecordAppender } from "./record-appender.ts";
 import { recordTypes } from "./records.ts";
 import type { StateTables } from "./state-tables.ts";
 import { createPendingMessage, type StoredTransaction } from "./stored-transaction.ts";
@@ -34,14 +33,13 @@ export interface AddedRows extends RowRun {
  * apply in one step, as those of `BrokerState`.
  */
 export class TransactionLog {
-  readonly #log: RecordLog;
+  readonly #records: RecordAppender;
   readonly #tables: StateTables;
   readonly #table: TransactionTable;
-  readonly #writer = new ByteWriter(1_024);
   readonly #message = createPendingMessage();
 
-  constructor(log: RecordLog, tables: StateTables) {
-    this.#log = log;
+  constructor(records: RecordAppender, tables: StateTables) {
+    this.#records = records;
     this.#tables = tables;
     this.#table = tables.transactions;
   }
@@ -95,7 +93,8 @@ export class TransactionLog {
 
   /** Adds the message of a plan, which goes to its targets when the transaction is committed. */
   addMessage(transaction: StoredTransaction, plan: MessagePlan): void {
-    const log = this.#log;
+    this.#records.assertOpen();
+    const { log } = this.#records;
     const { lane } = plan;
     plan.transaction = Math.max(0, transaction.id);
     plan.prepareKeys();
@@ -143,7 +142,7 @@ export class TransactionLog {
     queue: QueueState,
     keys: readonly number[],
   ): void {
-    const log = this.#log;
+    const { log } = this.#records;
     const bytes = queue.isStored ? acknowledgeBytes(keys, keys.length) : 0;
     if (bytes > 0) {
       const position = log.append(recordTypes.transactionAcknowledge, queue.id, 8 + bytes);
@@ -159,7 +158,7 @@ export class TransactionLog {
   prepare(transaction: StoredTransaction, xid: Xid, createdMs: number): void {
     const kept = copyXid(xid);
     const value = { transaction: Math.max(0, transaction.id), createdMs, xid: kept };
-    const position = this.#append(recordTypes.prepared, preparedRecord, value);
+    const position = this.#records.append(recordTypes.prepared, 0, preparedRecord, value);
     this.#enlist(transaction, position);
     transaction.advanceMarks(this.#tables.producers, position);
     this.#table.prepare(transaction, kept, createdMs);
@@ -179,7 +178,7 @@ export class TransactionLog {
     const runs = [...added.values()]
       .filter(({ queue }) => queue.isStored)
       .map(({ queue, key, count }) => ({ queueId: queue.id, key, count }));
-    const position = this.#append(recordTypes.committed, committedRecord, {
+    const position = this.#records.append(recordTypes.committed, 0, committedRecord, {
       transaction: transaction.id,
       isHeuristic,
       runs,
@@ -237,7 +236,7 @@ export class TransactionLog {
     added: ReadonlyMap<number, AddedRows>,
     position: number,
   ): void {
-    const { commitPosition } = this.#log;
+    const { commitPosition } = this.#records.log;
     forEachRow(transaction, added, position, ({ queue, key, next }, row, _queueId, lane) => {
       queue.addRow(next, row);
       // It hides all that follow as well.
@@ -272,16 +271,6 @@ export class TransactionLog {
     value: { transaction: number; hasXid: boolean; xid: Xid | null },
   ): number {
     const record = { ...value, ending: endings.indexOf(ending) };
-    return this.#append(recordTypes.rolledBack, rolledBackRecord, record);
-  }
-
-  #append<T>(type: number, field: Field<T>, value: T): number {
-    const writer = this.#writer;
-    writer.clear();
-    field.write(writer, value, 0);
-    const length = writer.offset;
-    const position = this.#log.append(type, 0, length);
-    this.#log.bytes.set(writer.bytes.subarray(0, length), this.#log.payloadOffset);
-    return position;
+    return this.#records.append(recordTypes.rolledBack, 0, rolledBackRecord, record);
   }
 }
