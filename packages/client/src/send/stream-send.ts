@@ -2,7 +2,7 @@ import type { ConnectionCore } from "../connection/connection-core.ts";
 import type { EncodedMessage } from "../message/encode-message.ts";
 import type { SendTarget } from "../message/send-options.ts";
 import { flavours, type CoreSession } from "../session/core-session.ts";
-import type { WaitOptions } from "../waiting.ts";
+import { checkTimeout, deadlineIn, type WaitOptions } from "../waiting.ts";
 
 /**
  * Sends a message whose body is streamed in a session of its own: what is sent on others does not wait for
@@ -17,10 +17,14 @@ export async function sendInOwnSession(
   encode: (session: CoreSession) => EncodedMessage,
 ): Promise<void> {
   const attempt = `send to ${target.address}`;
-  const opening = { timeout: Infinity, ...wait };
-  const session = await core.openSession(flavours.plain, opening, attempt);
+  const { ports } = core;
+  const deadlineMs = deadlineIn(ports, checkTimeout(wait?.timeout, Infinity));
+  const left = (): WaitOptions => {
+    return { ...wait, timeout: Math.max(0, deadlineMs - ports.monotonicClock.nowMs()) };
+  };
+  const session = await core.openSession(flavours.plain, left(), attempt);
   try {
-    await session.outbox.send(target, encode(session), wait);
+    await session.outbox.send(target, encode(session), left());
   } finally {
     // What becomes of the session says nothing about the message.
     await core.closeSession(session).catch(core.reportError);

@@ -135,6 +135,21 @@ describe("a streamed send that does not come to its end", () => {
     assertError(await rejection(setup.world, send), "EVH_MESSAGE_FORMAT");
   });
 
+  it("has one time limit for all that it waits for", async () => {
+    const setup = await setUp({ ...options, reconnect: { initialDelay: 1000 } });
+    const { world, broker, connection } = setup;
+    broker.grantsCredit = false;
+    broker.cut();
+    await world.settle();
+    const sending = connection.send("q", inPieces(body, part), { timeout: 5000 });
+    sending.catch(() => undefined);
+    await world.advance(4999);
+    assert.equal(connection.state, "connected");
+    assert.equal(await world.isPending(sending), true);
+    await world.advance(1);
+    assertError(await rejection(world, sending), "EVH_TIMEOUT");
+  });
+
   it("leaves its source when its caller gives up", async () => {
     const setup = await setUp(options);
     const { world, connection } = setup;
