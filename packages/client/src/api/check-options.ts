@@ -48,7 +48,7 @@ export function checkNewQueue(queue: NewQueue): void {
     throw optionError("routing", routing, '"anycast" or "multicast"');
   }
   if (maxConsumers !== undefined && ((maxConsumers | 0) !== maxConsumers || maxConsumers < -1)) {
-    throw optionError("maxConsumers", maxConsumers, "a whole number of at least -1");
+    throw optionError("maxConsumers", maxConsumers, "a whole number from -1 to 2147483647");
   }
 }
 

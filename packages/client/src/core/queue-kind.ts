@@ -75,7 +75,8 @@ export function checkQueueKind(kind: QueueKind): void {
     if (value === undefined) continue;
     const isOfType = typeof value === expected[name];
     if (isOfType && (typeof value !== "number" || isInRange(name, value))) continue;
-    const what = expected[name] === "number" ? "whole number of at least -1" : expected[name];
+    const isNumber = expected[name] === "number";
+    const what = isNumber ? `whole number from -1 to ${maxOf(name)}` : expected[name];
     throw new EverholdError(
       "EVH_CONFIG",
       `Cannot use the option ${name}: found ${String(value)}, expected a ${what}`,
@@ -110,6 +111,9 @@ function isKindName(name: string): name is keyof QueueKind {
 }
 
 function isInRange(name: keyof QueueKind, value: number): boolean {
-  const max = narrow.includes(name) ? 2 ** 31 - 1 : Number.MAX_SAFE_INTEGER;
-  return Number.isSafeInteger(value) && value >= -1 && value <= max;
+  return Number.isSafeInteger(value) && value >= -1 && value <= maxOf(name);
+}
+
+function maxOf(name: keyof QueueKind): number {
+  return narrow.includes(name) ? 2 ** 31 - 1 : Number.MAX_SAFE_INTEGER;
 }
