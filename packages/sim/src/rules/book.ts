@@ -108,9 +108,9 @@ export class Book {
   }
 
   /** A place behind all that was put down before. */
-  newOrder(stream: string): Order {
+  newOrder(stream: string, isBlock: boolean): Order {
     const begin = this.tick();
-    return { begin, end: Infinity, stream, number: begin };
+    return { begin, end: Infinity, stream, number: begin, isBlock };
   }
 
   add(copy: Copy): void {
@@ -273,8 +273,8 @@ export class Book {
     const present = cases.filter((one) => mayHaveBeenThere(one, hasStopped));
     for (const one of cases) {
       const { copy, finding } = one;
-      const wasFull = mayBeDropped(one, present, this.#drops);
-      finding.mayGiveWay = wasFull || mayGiveWay(one, present, this.#plans);
+      const wasFull = mayBeDropped(one, present, this.#drops, hasStopped);
+      finding.mayGiveWay = wasFull || mayGiveWay(one, present, this.#plans, hasStopped);
       if (copy.preparing === undefined) continue;
       copy.wasFull = wasFull;
       copy.hasPlace = copy.preparing.fate !== "pending";
@@ -289,7 +289,8 @@ export class Book {
     const next: Copy[] = [];
     for (const { copy, finding } of cases) {
       for (const one of finding.moved) {
-        const order = { begin, end, stream: `moved to ${one.queue} ${one.messageId}`, number: 0 };
+        const stream = `moved to ${one.queue} ${one.messageId}`;
+        const order = { begin, end, stream, number: 0, isBlock: false };
         const moved = newCopy(copy.message, one.queue, order, []);
         moved.origin = one.origin;
         moved.expiresMs = 0;

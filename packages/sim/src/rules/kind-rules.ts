@@ -12,6 +12,7 @@ export function mayGiveWay(
   one: Case,
   present: readonly Case[],
   plans: readonly QueuePlan[],
+  hasStopped: boolean,
 ): boolean {
   const planOf = (queue: string): QueuePlan | undefined => plans.find(({ name }) => name === queue);
   // Where it was moved to it may have been too much.
@@ -20,12 +21,12 @@ export function mayGiveWay(
   const plan = planOf(one.copy.queue);
   if (plan === undefined || !isLimited(plan)) return false;
   const { copy } = one;
-  const others = present.filter((other) => {
-    if (other === one || other.copy.queue !== copy.queue) return false;
+  const all = present.filter((other) => other !== one && wasIn(copy.queue, other, hasStopped));
+  const others = all.filter(
     // What came back gives way to what is older, too.
-    return copy.returns.length > 0 || !precedes(other.copy.order, copy.order);
-  });
-  if (!plan.isLastValue) return others.length >= plan.ringSize || mayOvertake(copy, present, plan);
+    (other) => copy.returns.length > 0 || !standsBefore(other.copy, copy),
+  );
+  if (!plan.isLastValue) return others.length >= plan.ringSize || mayOvertake(copy, all, plan);
   const { key } = copy.message;
   return key !== undefined && others.some((other) => other.copy.message.key === key);
 }
@@ -38,11 +39,12 @@ export function mayBeDropped(
   { copy }: Case,
   present: readonly Case[],
   drops: FullnessPlan | undefined,
+  hasStopped: boolean,
 ): boolean {
   if (drops === undefined || copy.queue !== "first" || copy.place !== "unborn") return false;
   if (copy.wasFull || copy.hasPlace) return copy.wasFull;
   const bytes = present
-    .filter((other) => other.copy.queue === "first" && other.copy !== copy)
+    .filter((other) => other.copy !== copy && wasIn("first", other, hasStopped))
     .reduce((sum, other) => sum + messageBytesMax(other.copy.message.bodyChars), 0);
   return bytes >= drops.maxSizeBytes;
 }
@@ -62,8 +64,7 @@ export function isLimited({ isLastValue, ringSize }: QueuePlan): boolean {
 }
 
 /** A ring lets go what would be delivered first, which need not be the oldest. */
-function mayOvertake(copy: Copy, present: readonly Case[], { ringSize }: QueuePlan): boolean {
-  const all = present.filter((other) => other.copy !== copy && other.copy.queue === copy.queue);
+function mayOvertake(copy: Copy, all: readonly Case[], { ringSize }: QueuePlan): boolean {
   const isMixed = all.some(
     (other) =>
       other.copy.message.priority !== copy.message.priority ||
@@ -79,6 +80,23 @@ function mayOvertake(copy: Copy, present: readonly Case[], { ringSize }: QueuePl
 export function mayHaveBeenThere({ copy, finding }: Case, hasStopped: boolean): boolean {
   if (copy.place !== "unborn" || finding.own !== undefined || finding.moved.length > 0) return true;
   return hasStopped && !copy.message.durable && copy.born.every(mayBeDone);
+}
+
+/** Whether what may have been in its queue was in this one in the round, or may have been moved to it and lost. */
+function wasIn(queue: string, { copy, finding }: Case, hasStopped: boolean): boolean {
+  if (copy.queue === queue || finding.moved.some((one) => one.queue === queue)) return true;
+  const isForgotten = hasStopped && !copy.message.durable && finding.own === undefined;
+  return isForgotten && copy.sinks.some((one) => one.queue === queue && mayBeDone(one.operation));
+}
+
+/** Whether the first certainly has its place before the second. */
+function standsBefore(first: Copy, second: Copy): boolean {
+  // What was moved to a queue stands behind what was there.
+  if (first.queue !== second.queue) return false;
+  // Of a transaction, what is in memory only may come after the rest, when that is on the disk.
+  const isOneBlock = first.order.isBlock && first.order.stream === second.order.stream;
+  if (isOneBlock && first.message.durable !== second.message.durable) return false;
+  return precedes(first.order, second.order);
 }
 
 function mayBeDone({ fate, isOpen }: Operation): boolean {

@@ -30,6 +30,8 @@ export interface Order {
   end: number;
   readonly stream: string;
   readonly number: number;
+  /** Whether the stream is a transaction, whose messages come as a block. */
+  readonly isBlock: boolean;
 }
 
 /** Whether the first certainly has its place before the second. */

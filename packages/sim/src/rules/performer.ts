@@ -221,6 +221,7 @@ export class Performer {
     const sending = new Operation(`send ${message.id}`);
     const order = book.newOrder(
       transaction === undefined ? `${client.life} base` : transaction.end.what,
+      transaction !== undefined,
     );
     const needed = transaction === undefined ? [sending] : [sending, transaction.end];
     const born = book.duplicates.contend(message, needed);
