@@ -184,15 +184,9 @@ export class Channel implements ChannelHandler {
 
   onHeartbeat(nowMs: number): void {
     const oldest = this.#waiting.at(0);
-    if (oldest !== undefined && nowMs - oldest.sinceMs > this.transport.settings.callTimeoutMs) {
-      this.transport.fail(
-        new ConnectionError(
-          "EVH_CONNECTION_TIMEOUT",
-          `Cannot ${oldest.waiter.attempt}: the broker did not answer within ` +
-            `${this.transport.settings.callTimeoutMs} ms`,
-        ),
-      );
-      return;
+    if (oldest !== undefined) {
+      this.transport.failIfLate(oldest.waiter.attempt, oldest.sinceMs, nowMs);
+      if (this.#lostError !== undefined) return;
     }
     this.#confirm();
     this.#listener.onHeartbeat(nowMs);

@@ -297,6 +297,18 @@ describe("a connection that stands", () => {
     assertNothingRuns(world);
   });
 
+  it("is given up when a session is not opened in time, and what needs one goes on", async () => {
+    const { world, broker, connection } = await setUp({ callTimeout: 1000 });
+    broker.queue("q");
+    broker.rule = ({ name }) => (name.startsWith("CREATESESSION") ? "drop" : "usual");
+    const ready = connection.consumer("q").ready();
+    await world.advance(4000);
+    assert.equal(await world.isPending(ready), true);
+    broker.rule = () => "usual";
+    await world.advance(4000);
+    await world.now(ready);
+  });
+
   it("survives an answer that nobody waits for, and a packet for an unknown channel", async () => {
     const { world, broker, connection } = await setUp();
     broker.lastSession.confirm(-1);

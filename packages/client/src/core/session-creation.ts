@@ -42,6 +42,7 @@ const administrationChannel = 1;
 
 interface Pending {
   readonly attempt: string;
+  readonly sinceMs: number;
   readonly answerIds: readonly number[];
   onAnswer(reader: ByteReader): void;
   onRefused(error: EverholdError, code: number): void;
@@ -96,6 +97,7 @@ export class SessionCreation implements ChannelHandler {
       );
       this.#pending.push({
         attempt: "retire the session of the broken connection",
+        sinceMs: this.#transport.ports.monotonicClock.nowMs(),
         answerIds: [packets.reattachSessionResponse.id],
         onAnswer: (reader) =>
           resolve(decodePacket(packets.reattachSessionResponse, reader, 0).reattached),
@@ -125,8 +127,9 @@ export class SessionCreation implements ChannelHandler {
     pending.onAnswer(reader);
   }
 
-  onHeartbeat(): void {
-    // Whoever connects has a time limit of its own.
+  onHeartbeat(nowMs: number): void {
+    const oldest = this.#pending.at(0);
+    if (oldest !== undefined) this.#transport.failIfLate(oldest.attempt, oldest.sinceMs, nowMs);
   }
 
   onLost(error: EverholdError): void {
@@ -140,6 +143,7 @@ export class SessionCreation implements ChannelHandler {
       this.#writeCreate(request, version);
       this.#pending.push({
         attempt: "open a session",
+        sinceMs: this.#transport.ports.monotonicClock.nowMs(),
         answerIds: [packets.createSessionResponse.id],
         onAnswer: (reader) =>
           resolve(decodePacket(packets.createSessionResponse, reader, version).serverVersion),

@@ -156,6 +156,18 @@ export class Transport implements LinkHandler {
     this.#link.destroy();
   }
 
+  /** Gives the connection up when the broker has not answered in time what it was asked at `sinceMs`. */
+  failIfLate(attempt: string, sinceMs: number, nowMs: number): void {
+    const { callTimeoutMs } = this.settings;
+    if (nowMs - sinceMs <= callTimeoutMs) return;
+    this.fail(
+      new ConnectionError(
+        "EVH_CONNECTION_TIMEOUT",
+        `Cannot ${attempt}: the broker did not answer within ${callTimeoutMs} ms`,
+      ),
+    );
+  }
+
   /** Sends what is written and ends the connection in order. */
   close(error: EverholdError): void {
     this.#runTurnTasks();

@@ -1,4 +1,3 @@
-import { ConnectionError } from "@everhold/base";
 import type { ReceiveFrame } from "@everhold/wire";
 import type { Channel } from "../core/channel.ts";
 import { ForcedDeliveries } from "./forced-deliveries.ts";
@@ -55,16 +54,9 @@ export class CatchUp {
   onHeartbeat(nowMs: number): void {
     const channel = this.#channel;
     if (channel === undefined) return;
-    const { callTimeoutMs } = channel.transport.settings;
     // The answer waits behind a large message, which comes as fast as it is read.
     if (this.#large.isComing) return;
-    if (nowMs - this.#forced.oldestAskedMs <= callTimeoutMs) return;
-    channel.transport.fail(
-      new ConnectionError(
-        "EVH_CONNECTION_TIMEOUT",
-        `Cannot ask whether ${this.#queue} has more: the broker did not answer within ` +
-          `${callTimeoutMs} ms`,
-      ),
-    );
+    const attempt = `ask whether ${this.#queue} has more`;
+    channel.transport.failIfLate(attempt, this.#forced.oldestAskedMs, nowMs);
   }
 }
