@@ -14,7 +14,10 @@ export const limits = {
   watchIntervalMs: 1_000,
   /** Milliseconds between two looks at how far a retry or purge is. */
   progressIntervalMs: 200,
-  /** Milliseconds that a retry or purge may take; large ones take minutes. Then the command fails, and the broker goes on. */
+  /**
+   * Milliseconds that a retry or purge may take; large ones take minutes. Then the command fails, and the
+   * broker goes on.
+   */
   managementTimeoutMs: 3_600_000,
   /** Messages that `dlq show` shows when it is not told how many. */
   deadLettersShownDefault: 20,

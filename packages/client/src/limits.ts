@@ -60,7 +60,10 @@ export const limits = {
   rejectReasonCharsMax: 500,
   /** Characters of a name that CORE can carry. Above: EVH_INVALID_QUEUE. */
   nameCharsMax: 4_096,
-  /** Sessions of one connection: one for each consumer, session and transaction under way. More are refused with EVH_OVERLOADED. */
+  /**
+   * Sessions of one connection: one for each consumer, session and transaction under way. More are
+   * refused with EVH_OVERLOADED.
+   */
   sessionCountMax: 1000,
   /** Transacted sessions kept for the next `transaction()`; further ones are closed after use. */
   idleTransactionCountMax: 8,

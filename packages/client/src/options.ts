@@ -74,8 +74,9 @@ export interface HeartbeatOptions {
 
 /**
  * What a consumer may hold: so many messages that are not settled, exactly; or so many bytes waiting to be
- * taken (−1: no limit), and not settled so many `messages` (default 100,000; with −1 no limit either). 0 holds nothing in advance: a message is delivered only to somebody who waits for it,
- * one for each, whatever else is unsettled.
+ * taken (−1: no limit), and not settled so many `messages` (default 100,000; with −1 no limit either). 0 holds
+ * nothing in advance: a message is delivered only to somebody who waits for it, one for each, whatever else is
+ * unsettled.
  */
 export type Prefetch = number | { readonly bytes: number; readonly messages?: number };
 

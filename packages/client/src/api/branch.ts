@@ -14,7 +14,10 @@ import type { TwoPhase } from "./two-phase.ts";
 
 /** What can be set about a branch. */
 export interface BranchOptions {
-  /** Milliseconds that it may last before it is prepared; then the broker rolls it back. Default: as the broker has it, 5 minutes. */
+  /**
+   * Milliseconds that it may last before it is prepared; then the broker rolls it back. Default: as the
+   * broker has it, 5 minutes.
+   */
   readonly timeLimit?: number;
 }
 
@@ -65,7 +68,10 @@ export class ClientBranch implements Branch {
   #state: BranchState = "working";
   #closing: Promise<void> | undefined;
 
-  /** Begins it on a session that was opened for it. @throws RejectedError EVH_ILLEGAL_STATE for an id that is taken */
+  /**
+   * Begins it on a session that was opened for it.
+   * @throws RejectedError EVH_ILLEGAL_STATE for an id that is taken
+   */
   static async begin(
     owner: TwoPhase,
     core: ConnectionCore,

@@ -170,7 +170,10 @@ export class Connection implements AsyncDisposable {
     );
   }
 
-  /** The names of all queues but the one for replies to this connection. @throws RejectedError EVH_SECURITY for a user who may not manage the broker */
+  /**
+   * The names of all queues but the one for replies to this connection.
+   * @throws RejectedError EVH_SECURITY for a user who may not manage the broker
+   */
   async queueNames(wait: WaitOptions = {}): Promise<readonly string[]> {
     const names = await this.management.invoke("broker", "getQueueNames", [], wait);
     if (!Array.isArray(names)) return [];
