@@ -124,6 +124,7 @@ export const duplicateRules: RuleGroup = {
         tests: [
           "a producer's sequence is applied once, and a repeat is confirmed again",
           "a repeat of a refused sequence is refused again, after a crash as well",
+          "sequences of a prepared branch that is rolled back are refused when repeated",
           "a gap, an old epoch and an unknown producer each get their own code",
         ],
       },

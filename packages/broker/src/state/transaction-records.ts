@@ -27,7 +27,10 @@ export const committedRecord = struct({
 export const endings = ["rolledBack", "rolledBackByHand", "forgotten"] as const;
 export type Ending = (typeof endings)[number];
 
-/** ROLLED_BACK: a transaction is dropped; or (`forgotten`) what was decided by hand is, by its xid. */
+/**
+ * ROLLED_BACK: a transaction is dropped, and its producers' sequences count as refused if it was prepared; or
+ * (`forgotten`) what was decided by hand is, by its xid.
+ */
 export const rolledBackRecord = struct({
   ending: u8,
   transaction: counter,
