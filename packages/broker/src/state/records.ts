@@ -36,19 +36,19 @@ import { stateLimits } from "./state-limits.ts";
  * | 28   | PRODUCER_FORGET  | 0            | ids                                                  |
  * | 32   | PART             | 0            | bytes of the body of a large message; its MESSAGE    |
  * |      |                  |              | names it, and without one nobody wants it            |
- * | 36   | DUE              | queue id     | `acknowledge-record.ts`: rows whose time has come    |
- * | 41   | RELOCATE         | queue id     | row key, where its body is, its times, the name of   |
- * |      |                  |              | the queue it came from, target queues and keys       |
- * | 46   | REDELIVER_LATER  | queue id     | row key, count, due time, whether others wait for it |
- * | 44   | SETTINGS         | 0            | what is said of the addresses of a match             |
- * | 45   | DIVERT           | 0            | a divert, or that it is no more                      |
- * | 47   | RELOCATE_GROUPED | queue id     | as RELOCATE, of a row with a message group           |
- * | 48   | LAST_VALUE       | queue id     | row key, the key of its value, since which position  |
  * | 33   | PREPARED         | 0            | `transaction-records.ts`, as the next two            |
  * | 34   | COMMITTED        | 0            | which rows the messages of a transaction become      |
  * | 35   | ROLLED_BACK      | 0            | a transaction is dropped, or forgotten               |
+ * | 36   | DUE              | queue id     | `acknowledge-record.ts`: rows whose time has come    |
+ * | 41   | RELOCATE         | queue id     | row key, where its body is, its times, the name of   |
+ * |      |                  |              | the queue it came from, target queues and keys       |
  * | 42   | TRANSACTION_MESSAGE | address id | as MESSAGE, a piece of a transaction                |
  * | 43   | TRANSACTION_ACKNOWLEDGE | queue id | u64 transaction, then as ACKNOWLEDGE               |
+ * | 44   | SETTINGS         | 0            | what is said of the addresses of a match             |
+ * | 45   | DIVERT           | 0            | a divert, or that it is no more                      |
+ * | 46   | REDELIVER_LATER  | queue id     | row key, count, due time, whether others wait for it |
+ * | 47   | RELOCATE_GROUPED | queue id     | as RELOCATE, of a row with a message group           |
+ * | 48   | LAST_VALUE       | queue id     | row key, the key of its value, since which position  |
  *
  * Reserved: 37 batch of a log topic, 38 session, 39 copy by compaction, 40 outcome of a transaction.
  */
@@ -67,18 +67,18 @@ export const recordTypes = {
   producerRefused: 27,
   producerForget: 28,
   part: 32,
-  due: 36,
-  relocate: 41,
-  redeliverLater: 46,
-  settings: 44,
-  divert: 45,
-  relocateGrouped: 47,
-  lastValue: 48,
   prepared: 33,
   committed: 34,
   rolledBack: 35,
+  due: 36,
+  relocate: 41,
   transactionMessage: 42,
   transactionAcknowledge: 43,
+  settings: 44,
+  divert: 45,
+  redeliverLater: 46,
+  relocateGrouped: 47,
+  lastValue: 48,
 } as const;
 
 /** An error code by its name. A name that this version does not know reads as EVH_REJECTED. */
@@ -143,8 +143,8 @@ export const moveRecord = struct({ ...moved, targets });
 
 /**
  * RELOCATE: one row leaves its queue for others; the bytes of the message stay where they are. `dueMs` is
- * 0 where it waits for no time, `origin` empty where the new rows do not name the queue they came from; behind "::" it may say
- * why they were moved.
+ * 0 where it waits for no time, `origin` empty where the new rows do not name the queue they came from;
+ * behind "::" it may say why they were moved.
  */
 export const relocateRecord = struct({
   ...moved,

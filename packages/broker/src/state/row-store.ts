@@ -55,7 +55,7 @@ class RowSlab {
 
 /**
  * The memory of all rows of all queues, outside the collector's heap: about 24.5 bytes a row, and 8 more
- * for each row of a slab with scheduled ones, 4 more in a slab with moved ones, and 4 in one with groups.
+ * for each row of a slab with scheduled ones, 4 more each in one with moved ones, groups or values.
  * Hands out blocks of 8 or 32 rows that lie together; a block is named by the number of its first row.
  * Lanes own the blocks. Numbers of rows stay valid until their block is freed.
  */

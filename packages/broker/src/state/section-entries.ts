@@ -23,9 +23,9 @@ export const sectionTags = {
   producer: 6,
   settings: 7,
   divert: 8,
-  largeMessage: 12,
   transaction: 9,
   outcomes: 10,
+  largeMessage: 12,
 } as const;
 
 /** The next id of an address or queue, and where expiry units count from. */

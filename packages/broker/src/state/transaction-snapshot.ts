@@ -17,10 +17,10 @@ import { copyXid } from "./xid.ts";
 
 /*
  * A message: u64 position, u32 offset, u32 length, u32 expiry units, u64 due time, u32 lane, u32 group, u64
- * bytes of a body in parts, u32 count of targets, and u32 queue id for each. A queue: u32 id, u32 bytes, and its keys as in an ACKNOWLEDGE record.
- * The last part ends with the duplicate ids (u32 count; u32 address id, u32 bytes, bytes), the marks
- * (u32 count; each a `markEntry`), and the targets that came by diverts (u32 count; u32 number
- * of the target among all of them, string origin) and, in the same form, last values.
+ * bytes of a body in parts, u32 count of targets, and u32 queue id for each. A queue: u32 id, u32 bytes, and
+ * its keys as in an ACKNOWLEDGE record. The last part ends with the duplicate ids (u32 count; u32 address id,
+ * u32 bytes, bytes), the marks (u32 count; each a `markEntry`), and the targets that came by diverts (u32
+ * count; u32 number of the target among all of them, string origin) and, in the same form, last values.
  */
 const messageBytes = 48;
 
