@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { isoTime } from "./iso-time.ts";
 import { parseMessageLine } from "./message-lines.ts";
 
 test("a line says its body in one of four ways", () => {
@@ -30,6 +31,13 @@ test("headers and properties go along, what only a broker can say does not", () 
   });
 });
 
+test("a time that no calendar has is a number", () => {
+  assert.equal(isoTime(0), "1970-01-01T00:00:00.000Z");
+  assert.equal(isoTime(8.64e15), "+275760-09-13T00:00:00.000Z");
+  assert.equal(isoTime(8.64e15 + 1), "8640000000000001");
+  assert.equal(isoTime(Number.MAX_SAFE_INTEGER), "9007199254740991");
+});
+
 test("what is wrong with a line is said", () => {
   const problems: readonly (readonly [string, RegExp])[] = [
     ["not json", /^Error: expected a JSON object, found not json$/],
@@ -43,6 +51,8 @@ test("what is wrong with a line is said", () => {
     ['{"body":"a","properties":{"p":[1]}}', /properties\.p: expected a text, a number/],
     ['{"body":"a","properties":1}', /properties: expected a JSON object/],
     ['{"body":"a","type":1}', /type: expected a text/],
+    ['{"base64":"AP8=?"}', /base64: expected base64, found AP8=\?$/],
+    ['{"body":"a","properties":{"p":{"base64":"A"}}}', /properties\.p\.base64: expected base64/],
   ];
   for (const [line, problem] of problems) assert.throws(() => parseMessageLine(line), problem);
 });

@@ -7,6 +7,8 @@ import {
   type SendOptions,
 } from "everhold";
 
+import { isoTime } from "./iso-time.ts";
+
 /** A message to be sent, as a line of a file says it. */
 export interface MessageLine {
   readonly body: Body;
@@ -142,7 +144,7 @@ function bodyOf(value: Readonly<Record<string, unknown>>): Body {
 /** A message without a body stays one; bytes of kinds that a line has no form for become bytes. */
 function bytesOf(base64: string, bodyKind: unknown): Body {
   if (base64 === "" && bodyKind === "other") return undefined;
-  return new Uint8Array(Buffer.from(base64, "base64"));
+  return bytesFrom("base64", base64);
 }
 
 function optionsOf(value: Readonly<Record<string, unknown>>): SendOptions {
@@ -172,7 +174,7 @@ function propertiesOf(key: string, value: unknown): Record<string, PropertyValue
         return [name, property];
       }
       if (isRecord(property) && typeof property["base64"] === "string") {
-        return [name, new Uint8Array(Buffer.from(property["base64"], "base64"))];
+        return [name, bytesFrom(`${key}.${name}.base64`, property["base64"])];
       }
       throw new Error(`${key}.${name}: expected a text, a number, a truth value or null`);
     }),
@@ -189,6 +191,17 @@ function jsonValuesOf(values: Readonly<Record<string, unknown>>): object {
   );
 }
 
+/** Node drops what it cannot read. @throws Error for what is not base64 */
+function bytesFrom(key: string, base64: string): Uint8Array {
+  const bytes = new Uint8Array(Buffer.from(base64, "base64"));
+  if (withoutPadding(base64Of(bytes)) === withoutPadding(base64)) return bytes;
+  throw new Error(`${key}: expected base64, found ${shorten(base64)}`);
+}
+
+function withoutPadding(base64: string): string {
+  return base64.replace(/=+$/, "");
+}
+
 function base64Of(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("base64");
 }
@@ -199,10 +212,6 @@ function base64Of(bytes: Uint8Array): string {
  */
 function isProtocolName(name: string): boolean {
   return /^(?:_{1,2}AMQ_|_EVH_|JMS)/.test(name);
-}
-
-function isoTime(ms: number): string {
-  return new Date(ms).toISOString();
 }
 
 function booleanOf(key: string, value: unknown): boolean {

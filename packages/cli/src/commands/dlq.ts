@@ -9,6 +9,7 @@ import {
   type ConnectionFlags,
 } from "../command-context.ts";
 import { DeadLetterQueues, type DeadLetter, type DeadLetterQueue } from "../dead-letter-queues.ts";
+import { isoTime } from "../iso-time.ts";
 import { limits } from "../limits.ts";
 import { confirm } from "../terminal/confirm.ts";
 import { formatCount, ProgressBar } from "../terminal/progress-bar.ts";
@@ -263,5 +264,5 @@ function idArgument(text: string, before: readonly number[] = []): readonly numb
 }
 
 function timeText(timestamp: number): string {
-  return timestamp === 0 ? "" : new Date(timestamp).toISOString().slice(0, 19).replace("T", " ");
+  return timestamp === 0 ? "" : isoTime(timestamp).slice(0, 19).replace("T", " ");
 }
