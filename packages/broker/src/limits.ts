@@ -65,7 +65,7 @@ export const limits = {
   metadataPerSessionMax: 100,
   /** Bytes that a message's record may need beside the message: hundreds of targets, mark, duplicate id. */
   recordOverheadBytes: 4 * 1024,
-  /** Properties that a message may have for us to add ours to it, when it is moved. Above: not added. */
+  /** Properties that a message may have for us to add ours to it. Above: not added; EVH_REJECTED for our own sends. */
   propertiesMax: 60_000,
   /** Milliseconds that a stopping broker waits for clients to take their last bytes. Then it cuts them off. */
   lingerMs: 1_000,

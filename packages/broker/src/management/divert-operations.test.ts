@@ -36,6 +36,9 @@ function read(broker: Broker, divert: string): Record<string, unknown> {
   );
 }
 
+/** So deep that it cannot be written as it was read. */
+const deep = "[".repeat(20_000) + "]".repeat(20_000);
+
 const configured = { diverts: { spy: { address: "a", forwardingAddress: "b" } } };
 
 describe("diverts made at run time", () => {
@@ -138,7 +141,8 @@ describe("diverts made at run time", () => {
       ["[]", /expected a JSON object/],
       ["{}", /expected name, address and forwarding-address/],
       ['{"name":1}', /found the key "name" with 1/],
-      ['{"colour":"red"}', /found the key "colour"/],
+      ['{"colour":"red"}', /found the key "colour" with "red"/],
+      [`{"address":${deep}}`, /found the key "address" with an array/],
     ] as const) {
       await assert.rejects(
         async () => call(world, broker, "createDivert", json),

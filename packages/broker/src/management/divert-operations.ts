@@ -1,6 +1,7 @@
 import { EverholdError } from "@everhold/base";
 
 import type { DivertOptions } from "../settings/divert-options.ts";
+import { shownJson } from "../settings/settings-json.ts";
 import { divertRoutings, type DivertRouting } from "../state/rules.ts";
 import type { ManagedBroker, ManagedDivert } from "./managed-broker.ts";
 import {
@@ -236,9 +237,9 @@ function readConfiguration(json: string): DivertOptions & { readonly name: strin
     const isText = textKeys.includes(key) && (typeof value === "string" || value === null);
     const isFlag = key === "exclusive" && ["boolean", "string"].includes(typeof value);
     if (isText || isFlag) continue;
-    if (key === "transformer-configuration") refuseTransformer(JSON.stringify(value));
+    if (key === "transformer-configuration") refuseTransformer(shownJson(value));
     throw wrongConfiguration(
-      `found the key "${key.slice(0, 100)}" with ${JSON.stringify(value).slice(0, 100)}, expected texts for ${textKeys.join(", ")}, and true or false for exclusive`,
+      `found the key "${key.slice(0, 100)}" with ${shownJson(value)}, expected texts for ${textKeys.join(", ")}, and true or false for exclusive`,
     );
   }
   const textOf = (key: string): string | null => {

@@ -176,6 +176,8 @@ describe("a request that cannot be done", () => {
   it("of the wrong routing type, filter, name or priority changes nothing", async () => {
     const managed = await withTenMessages();
     const before = managed.broker.dump();
+    const properties = Array.from({ length: 70_000 }, (_, index) => [`p${index}`, ""] as const);
+    const tooMany = Object.fromEntries(properties);
     const refused: [string, string, ManagementValue[], ErrorCode][] = [
       ["broker", "createQueue", ["a", "b", "UNICAST"], "EVH_ROUTING_TYPE"],
       ["broker", "createQueue", ["a", "b", "=", true], "EVH_INVALID_FILTER"],
@@ -197,12 +199,13 @@ describe("a request that cannot be done", () => {
       ["queue.q", "pause", [true], "EVH_NOT_IMPLEMENTED"],
       ["queue.q", "sendMessage", [null, 4, "!", true, null, null], "EVH_REJECTED"],
       ["queue.q", "sendMessage", [null, 6, "", true, null, null], "EVH_REJECTED"],
+      ["queue.q", "sendMessage", [tooMany, 3, "", true, null, null], "EVH_REJECTED"],
     ];
     for (const [resource, operation, values, code] of refused) {
       await assert.rejects(
         async () => managed.call(resource, operation, ...values),
         (error) => EverholdError.is(error, code),
-        `${operation} ${JSON.stringify(values)}`,
+        `${operation} ${JSON.stringify(values).slice(0, 200)}`,
       );
     }
     assert.equal(managed.broker.dump(), before);

@@ -11,6 +11,7 @@ import {
 
 import { isKnownUser } from "../config.ts";
 import { sendOwn } from "../engine/own-messages.ts";
+import { limits } from "../limits.ts";
 import type { ManagedBroker } from "./managed-broker.ts";
 import { findAddress } from "./queue-administration.ts";
 
@@ -34,6 +35,12 @@ export function sendMessage(broker: ManagedBroker, to: string, request: SendRequ
     throw new EverholdError("EVH_SECURITY", "the user name or the password is wrong");
   }
   const address = findAddress(broker, "send to", to);
+  if (request.headers.size > limits.propertiesMax) {
+    throw new EverholdError(
+      "EVH_REJECTED",
+      `cannot send a message with ${request.headers.size} properties: at most ${limits.propertiesMax} are allowed`,
+    );
+  }
   const properties = new Map<string, TypedValue>();
   for (const [name, value] of request.headers) properties.set(name, { type: "string", value });
   // As its senders say it, so that every protocol knows what kind of message it is.

@@ -46,6 +46,9 @@ function refusal(code: ErrorCode, text: RegExp): (error: unknown) => boolean {
   return (error) => EverholdError.is(error, code) && text.test(error.message);
 }
 
+/** So deep that it cannot be written as it was read. */
+const deep = "[".repeat(20_000) + "]".repeat(20_000);
+
 const full = {
   addressSettings: Object.fromEntries(
     Array.from({ length: limits.settingsMatchesMax }, (_, index) => [`a${index}`, {}]),
@@ -135,6 +138,8 @@ describe("settings given at run time", () => {
       ["a", '{"__proto__":1}', /there is no setting "__proto__"/],
       ["a", '{"noExpiry":true,"maxDeliveryAttempts":900}', /is 900, expected a whole number/],
       ["a", '{"slowConsumerPolicy":"KICK"}', /is "KICK", expected one of notify, kill/],
+      ["a", `{"noExpiry":${deep}}`, /is an array, expected true or false/],
+      ["a", '{"noExpiry":{}}', /is an object, expected true or false/],
     ] as const) {
       await assert.rejects(
         async () => call(world, broker, "addAddressSettings", match, json),

@@ -50,12 +50,17 @@ export function readArtemisSettings(json: string): SomeSettings | SettingsProble
     const { accepts, expected } = settingTable[name];
     const value = readValue(name, said);
     if (!accepts(value)) {
-      const shown = JSON.stringify(said).slice(0, 100);
-      return { problem: `"${key}" is ${shown}, expected ${expected}` };
+      return { problem: `"${key}" is ${shownJson(said)}, expected ${expected}` };
     }
     settings[name] = value;
   }
   return isSomeSettings(settings) ? settings : { problem: "expected settings" };
+}
+
+/** What was found in JSON, for people; a structure is only named, for it may be too deep to be written. */
+export function shownJson(value: unknown): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value).slice(0, 100);
+  return Array.isArray(value) ? "an array" : "an object";
 }
 
 /** All settings under the names that Artemis' tools know, in its units. */
