@@ -30,12 +30,12 @@ export class AddressGates {
     return this.#byAddress.get(address);
   }
 
-  /** The gate of an address, made when there is none; then an idle one may have to go. */
-  get(target: SendTarget, channel: Channel | undefined): AddressGate {
+  /** The gate of an address, made when there is none; then an idle one may have to go, but not `inUse`. */
+  get(target: SendTarget, channel: Channel | undefined, inUse?: AddressGate): AddressGate {
     const { address } = target;
     const known = this.#byAddress.get(address);
     if (known !== undefined) return known;
-    if (this.#byAddress.size >= limits.addressCountMax) this.#forgetIdle(channel);
+    if (this.#byAddress.size >= limits.addressCountMax) this.#forgetIdle(channel, inUse);
     const producerId = this.#nextProducerId;
     this.#nextProducerId += 1;
     const gate = new AddressGate(target, producerId, this.#host.producerWindowBytes);
@@ -86,9 +86,9 @@ export class AddressGates {
   }
 
   /** A program that answers to ever new addresses must not hold them all. */
-  #forgetIdle(channel: Channel | undefined): void {
+  #forgetIdle(channel: Channel | undefined, inUse: AddressGate | undefined): void {
     for (const [address, gate] of this.#byAddress) {
-      if (gate.waiting.length > 0 || gate.state === "opening") continue;
+      if (gate.waiting.length > 0 || gate.state === "opening" || gate === inUse) continue;
       this.#byAddress.delete(address);
       if (gate.state === "open" && (channel?.version ?? 0) >= 134) {
         channel?.send(packets.removeProducer, { producerId: gate.producerId });

@@ -93,7 +93,7 @@ export class Outbox {
       if (this.#endError !== undefined) return send.reject(this.#endError);
       const refusal = this.#waiting.refusal(send.bytes);
       if (refusal !== undefined) return send.reject(refusal);
-      const gate = this.#gates.get(target, this.#channel);
+      const gate = this.#gates.get(target, this.#channel, this.#upload?.gate);
       if (wait?.signal !== undefined || wait?.timeout !== undefined)
         this.#limitWait(gate, send, wait);
       if (send.settled) return;

@@ -237,6 +237,26 @@ describe("a streamed send in a transaction", () => {
     assert.equal(storedBodies(setup).length, 1);
   });
 
+  it("gets its credit whatever number of other addresses is sent to meanwhile", async () => {
+    const setup = await setUp({ ...options, producerWindow: part });
+    const { world, broker, connection } = setup;
+    const session = await world.now(connection.session({ transacted: true }));
+    const tap = new Tap();
+    const sending = session.send("q", tap);
+    await world.settle();
+    broker.grantsCredit = false;
+    tap.give(body);
+    await world.settle();
+    for (let index = 0; index < limits.addressCountMax; index += 1) {
+      session.send(`other.${index}`, "x").catch(() => undefined);
+    }
+    await world.settle();
+    broker.lastSession.grant("q", 2 * body.length);
+    await world.settle();
+    tap.give(undefined);
+    await world.now(sending);
+  });
+
   it("that a broken connection ends takes those that wait for it with it", async () => {
     const setup = await setUp(options);
     const { world, broker, connection } = setup;

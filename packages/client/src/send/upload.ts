@@ -25,9 +25,10 @@ export interface UploadHost {
  */
 export class Upload {
   readonly send: PendingSend;
+  /** Where it asks for credit. */
+  readonly gate: AddressGate;
   readonly #host: UploadHost;
   readonly #channel: Channel;
-  readonly #gate: AddressGate;
   readonly #part: Uint8Array;
   #filled = 0;
   #bodyBytes = 0;
@@ -37,7 +38,7 @@ export class Upload {
   constructor(host: UploadHost, channel: Channel, gate: AddressGate, send: PendingSend) {
     this.#host = host;
     this.#channel = channel;
-    this.#gate = gate;
+    this.gate = gate;
     this.send = send;
     this.#part = new Uint8Array(host.partBytesMax);
   }
@@ -118,8 +119,8 @@ export class Upload {
     const part = this.#part.subarray(0, this.#filled);
     this.#bodyBytes += this.#filled;
     this.#filled = 0;
-    this.#gate.take(frameBytes);
-    const senderId = this.#gate.producerId;
+    this.gate.take(frameBytes);
+    const senderId = this.gate.producerId;
     const last = isLast
       ? this.#host.onLast()
       : { requiresResponse: false, correlationId: 0, senderId };
