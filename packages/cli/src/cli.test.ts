@@ -423,10 +423,19 @@ describe("the command line with a broker", { concurrency: 2 }, () => {
 
   test("Ctrl-C ends a waiting consumer in order", async () => {
     const child = startCli(["consume", "silent", "--json"], { env: { EVERHOLD_URL: broker.url } });
-    await untilConsumed(broker, "silent");
+    await untilStat(broker, "silent", "consumerCount");
     child.kill("SIGINT");
     const [code] = await once(child, "exit");
     assert.equal(code, 0);
+  });
+
+  test("Ctrl-C ends a send that waits for the next line, and what was sent has arrived", async () => {
+    const child = startCli(["send", "lines", "--file", "-"], { env: { EVERHOLD_URL: broker.url } });
+    child.stdin?.write('{"body":"one"}\n');
+    await untilStat(broker, "lines", "messageCount");
+    child.kill("SIGINT");
+    const [code] = await once(child, "exit");
+    assert.equal(code, 130);
   });
 
   test("a folder in use is refused, naming the cure", async () => {
@@ -508,14 +517,18 @@ describe("a broker's data", () => {
   });
 });
 
-/** Waits, by asking the broker, until somebody consumes from the queue. */
-async function untilConsumed(broker: TestBroker, queue: string): Promise<void> {
+/** Waits, by asking the broker, until a count of the queue is 1. */
+async function untilStat(
+  broker: TestBroker,
+  queue: string,
+  name: "consumerCount" | "messageCount",
+): Promise<void> {
   for (let attempt = 0; attempt < 100; attempt++) {
     const { stdout } = await broker.cli(["queue", "stat", queue, "--json"]);
     const [line] = jsonLines(stdout);
-    if (line?.["consumerCount"] === 1) return;
+    if (line?.[name] === 1) return;
   }
-  throw new Error("nobody consumes");
+  throw new Error(`the ${name} of ${queue} is not 1`);
 }
 
 /** Changes one byte of the first message. */

@@ -40,6 +40,9 @@ interface SendFlags extends ConnectionFlags {
 /** As a line of a file says it, or with a body that is read as it is sent. */
 type OutgoingLine = Omit<MessageLine, "body"> & { readonly body: Body | StreamBody };
 
+/** What is to be sent, until `over` is aborted, which nobody who writes to standard input need notice. */
+type OutgoingLines = (over: AbortSignal) => AsyncIterable<OutgoingLine>;
+
 /** `everhold send`: sends messages and waits until the broker has each safe. */
 export function addSendCommand(program: Command, context: CommandContext): void {
   const command = program
@@ -78,7 +81,7 @@ async function sendAll(
   terminal: Terminal,
   connection: Connection,
   address: string,
-  lines: AsyncIterable<OutgoingLine>,
+  lines: OutgoingLines,
   flags: SendFlags,
 ): Promise<void> {
   const producer = connection.producer(address, {
@@ -92,7 +95,7 @@ async function sendAll(
   let sent = 0;
   let confirmed = 0;
   try {
-    for await (const { body, options } of lines) {
+    for await (const { body, options } of lines(AbortSignal.any([terminal.stop, pending.failed]))) {
       if (terminal.stop.aborted) break;
       await untilDue(startedMs, sent, flags.rate, terminal.stop);
       const send = producer.send(body, options).then(() => {
@@ -134,17 +137,18 @@ function sendDefaults(flags: SendFlags): SendOptions {
   };
 }
 
-function messageLines(body: string | undefined, flags: SendFlags): AsyncIterable<OutgoingLine> {
+function messageLines(body: string | undefined, flags: SendFlags): OutgoingLines {
   const { file, bodyFile, count } = flags;
   const sources = [body, file, bodyFile].filter((source) => source !== undefined);
   if (sources.length > 1) throw new UsageError("expected one of a body, --file and --body-file");
-  if (file !== undefined) return fileLines(file);
-  if (bodyFile !== undefined) return repeated(() => fileBody(bodyFile), count);
+  if (file !== undefined) return (over) => fileLines(file, over);
+  if (bodyFile !== undefined) return () => repeated(() => fileBody(bodyFile), count);
   if (body === undefined) throw new UsageError("expected a body, - or --file");
-  return repeated(
-    async () => (body === "-" ? textOrBytes(await readBytes(process.stdin)) : body),
-    count,
-  );
+  return () =>
+    repeated(
+      async () => (body === "-" ? textOrBytes(await readBytes(process.stdin)) : body),
+      count,
+    );
 }
 
 /** Looks for the file before anything is sent; it is read as it is sent, again after a broken connection. */
@@ -170,9 +174,9 @@ function textOrBytes(bytes: Uint8Array): Body {
   return isUtf8(bytes) ? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) : bytes;
 }
 
-async function* fileLines(file: string): AsyncGenerator<MessageLine> {
+async function* fileLines(file: string, over: AbortSignal): AsyncGenerator<MessageLine> {
   let lineNumber = 0;
-  for await (const line of linesOf(file)) {
+  for await (const line of linesOf(file, over)) {
     lineNumber++;
     if (line.trim() === "") continue;
     try {
@@ -184,10 +188,10 @@ async function* fileLines(file: string): AsyncGenerator<MessageLine> {
   }
 }
 
-async function* linesOf(file: string): AsyncGenerator<string> {
+async function* linesOf(file: string, over: AbortSignal): AsyncGenerator<string> {
   const input = file === "-" ? process.stdin : createReadStream(file);
   try {
-    yield* createInterface({ input, crlfDelay: Infinity });
+    yield* createInterface({ input, crlfDelay: Infinity, signal: over });
   } catch (cause) {
     throw fileError("read", file, cause);
   }
