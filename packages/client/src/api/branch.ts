@@ -84,9 +84,10 @@ export class ClientBranch implements Branch {
       throw new ClosedError("EVH_CLOSED", "Cannot begin a branch: the connection broke");
     }
     if (timeLimit !== undefined) await callSetTimeout(channel, Math.ceil(timeLimit / 1_000));
-    await callXa(channel, packets.xaStart, { xid }, "begin the branch");
-    // From here on a loss of the connection is a loss of the branch, whatever was done in it.
+    // From here on a loss of the connection is a loss of the branch, whatever was done in it: also one that
+    // comes together with the answer. The session's next life works for no branch.
     transaction.onWork();
+    await callXa(channel, packets.xaStart, { xid }, "begin the branch");
     return new ClientBranch(owner, core, session, xid);
   }
 
