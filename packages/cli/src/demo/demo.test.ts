@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 const program = fileURLToPath(new URL("main.js", import.meta.url));
 
 test("flights survive a kill -9 of the broker: none lost, none doubled", async () => {
-  const args = [program, "--json", "--flights", "4000", "--kills", "1"];
+  const args = [program, "--json", "--flights", "4000", "--kills", "1", "--stall", "120"];
   const { stdout, stderr } = await promisify(execFile)(process.execPath, args);
   assert.equal(stderr, "");
   const result: unknown = JSON.parse(stdout);
