@@ -44,7 +44,7 @@ function judgePair(
   const { group } = early.message;
   if (group !== undefined && group !== late.message.group) return undefined;
   const names = `${late.message.id} of ${late.queue} was given to ${arrival.holder.name}`;
-  const wasWaiting = waitedAllTheTime(early, facts);
+  const wasWaiting = waitedAllTheTime(early, own, facts);
   if (early.arrivals.length === 0) {
     if (!wasWaiting || own?.place !== "ready") return undefined;
     return `${names} while ${early.message.id}, which goes first, waits`;
@@ -64,8 +64,11 @@ function goesFirst(early: Copy, late: Copy): boolean {
 }
 
 /** Whether it was ready when the round began, and nothing kept it from being delivered. */
-function waitedAllTheTime(copy: Copy, { wallMs, crashes, restarts }: RoundFacts): boolean {
+function waitedAllTheTime(copy: Copy, own: Observed | undefined, facts: RoundFacts): boolean {
+  const { wallMs, crashes, restarts, breaks } = facts;
   if (copy.place !== "ready" || copy.returns.length > 0) return false;
+  // It was on its way to somebody whose connection broke, which counts.
+  if (breaks > 0 && own?.attempts !== copy.attempts) return false;
   if (copy.sinks.length > 0 || copy.deaths.length > 0) return false;
   if (copy.expiresMs !== 0 && copy.expiresMs <= wallMs) return false;
   return copy.message.durable || crashes + restarts === 0;
@@ -133,7 +136,9 @@ export function checkBrowse(
     if (!isAlone) continue;
     if (seen > 1) problems.push(`browse: ${id} was seen ${seen} times in ${queue}`);
     const mustBeSeen =
-      waitedAllTheTime(copy, facts) && finding.own?.place === "ready" && copy.arrivals.length === 0;
+      waitedAllTheTime(copy, finding.own, facts) &&
+      finding.own?.place === "ready" &&
+      copy.arrivals.length === 0;
     if (mustBeSeen && seen === 0) problems.push(`browse: ${id} was not seen in ${queue}`);
   }
   return problems;
