@@ -93,6 +93,7 @@ export const transactionRules: RuleGroup = {
       {
         tests: [
           "says that it was rolled back when the connection broke before the commit",
+          "brings back what it took after the break, which it could not acknowledge",
           "says unknown when the connection breaks during the commit",
           "a transaction is whole or not at all wherever its connection breaks",
         ],

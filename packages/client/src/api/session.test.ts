@@ -106,6 +106,27 @@ describe("a transacted session", () => {
     assert.deepEqual(texts(broker, "q"), ["c"]);
   });
 
+  it("brings back what it took after the break, which it could not acknowledge", async () => {
+    const { world, broker, connection } = await setUp();
+    await world.now(connection.producer("in").send("1"));
+    const session = await world.now(connection.session({ transacted: true }));
+    const consumer = session.consumer("in");
+    const first = await world.now(consumer.receive());
+    assert.ok(first !== null);
+    await world.now(first.ack());
+    broker.cut();
+    await world.advance(1000);
+    const second = await world.now(consumer.receive());
+    assert.ok(second !== null);
+    assertError(await rejection(world, second.ack()), "EVH_TRANSACTION_ROLLED_BACK");
+    assertError(await rejection(world, session.commit()), "EVH_TRANSACTION_ROLLED_BACK");
+    const third = await world.now(consumer.receive());
+    assert.equal(third?.text(), "1");
+    await world.now(third.ack());
+    await world.now(session.commit());
+    assert.deepEqual(texts(broker, "in"), []);
+  });
+
   it("is none the worse for a break between two transactions", async () => {
     const { world, broker, connection } = await setUp();
     const session = await world.now(connection.session({ transacted: true }));

@@ -5,6 +5,7 @@ import { readNull } from "../core/channel.ts";
 import type { Body } from "../message/body.ts";
 import type { StreamBody } from "../message/stream-body.ts";
 import type { CoreSession } from "../session/core-session.ts";
+import type { TransactionState } from "../session/transaction-state.ts";
 import { IntakeConsumer, type Consumer, type ConsumerOptions } from "./consumer.ts";
 import {
   ownSessionSource,
@@ -34,7 +35,8 @@ export interface Session extends AsyncDisposable {
   /**
    * Makes the work since the last commit take effect; settles when the broker has it safe.
    *
-   * @throws RejectedError EVH_TRANSACTION_ROLLED_BACK or the broker's reason: nothing took effect
+   * @throws RejectedError EVH_TRANSACTION_ROLLED_BACK or the broker's reason: nothing took effect, and what was
+   *   received comes again
    * @throws EverholdError EVH_TRANSACTION_OUTCOME_UNKNOWN: the connection broke during the commit
    */
   commit(): Promise<void>;
@@ -100,10 +102,12 @@ export class ClientSession implements Session, Transaction {
     const session = this.#session;
     await session.outbox.idle();
     for (const intake of session.intakes()) intake.settlement.flushAcks();
-    const isLost = transaction.isLost;
-    const hasWork = transaction.hasWork;
+    if (transaction.isLost) {
+      await this.#undoLost(transaction);
+      throw transaction.error();
+    }
+    const { hasWork } = transaction;
     transaction.onEnd();
-    if (isLost) throw transaction.error();
     const { channel } = session;
     if (!hasWork || channel === undefined) return;
     try {
@@ -122,40 +126,13 @@ export class ClientSession implements Session, Transaction {
 
   async rollback(): Promise<void> {
     const transaction = this.#transaction("roll back");
-    const session = this.#session;
-    session.outbox.rejectWaiting(
+    this.#session.outbox.rejectWaiting(
       new RejectedError(
         "EVH_TRANSACTION_ROLLED_BACK",
         "The transaction was rolled back by its owner",
       ),
     );
-    transaction.onEnd();
-    const { channel } = session;
-    // Without a connection there is nothing left of it at the broker.
-    if (channel === undefined) return;
-    try {
-      await channel.call(packets.sessionStop, {}, "roll the transaction back", readNull);
-      for (const intake of session.intakes()) intake.settlement.flushAcks();
-      // What comes after this packet belongs to the next transaction.
-      transaction.onEnd();
-      const value = { considerLastMessageAsDelivered: false };
-      await channel.call(packets.rollback, value, "roll the transaction back", readNull);
-    } catch (cause) {
-      if (channel.lostError !== undefined) return;
-      // The broker refused, so nobody knows what belongs to which transaction: only a fresh connection
-      // can tell.
-      channel.transport.fail(
-        new ConnectionError(
-          "EVH_DISCONNECTED",
-          "Cannot roll the transaction back: beginning anew",
-          { cause },
-        ),
-      );
-      return;
-    }
-    if (session.channel !== channel) return;
-    for (const intake of session.intakes()) intake.returnAll();
-    channel.send(packets.sessionStart, {});
+    await this.#undo(transaction);
   }
 
   close(): Promise<void> {
@@ -185,13 +162,56 @@ export class ClientSession implements Session, Transaction {
     return consumer;
   }
 
-  #transaction(verb: string): NonNullable<CoreSession["transaction"]> {
+  #transaction(verb: string): TransactionState {
     const { transaction } = this.#session;
     if (transaction !== undefined && this.isUsable) return transaction;
     throw new EverholdError(
       transaction === undefined ? "EVH_ILLEGAL_STATE" : "EVH_CLOSED",
       `Cannot ${verb}: the session is ${transaction === undefined ? "not transacted" : "closed"}`,
     );
+  }
+
+  /**
+   * With the connection the broker took everything back, but not what it has delivered on the next one: whoever
+   * took that could not acknowledge it, and is told now that it comes again.
+   */
+  async #undoLost(transaction: TransactionState): Promise<void> {
+    for (const { settlement } of this.#session.intakes()) {
+      if (settlement.takenCount > 0) return this.#undo(transaction);
+    }
+    transaction.onEnd();
+  }
+
+  /** Has the broker take back what was done and received since the last commit. */
+  async #undo(transaction: TransactionState): Promise<void> {
+    const session = this.#session;
+    transaction.onEnd();
+    const { channel } = session;
+    // Without a connection there is nothing left of it at the broker.
+    if (channel === undefined) return;
+    try {
+      await channel.call(packets.sessionStop, {}, "roll the transaction back", readNull);
+      for (const intake of session.intakes()) intake.settlement.flushAcks();
+      // What comes after this packet belongs to the next transaction.
+      transaction.onEnd();
+      const value = { considerLastMessageAsDelivered: false };
+      await channel.call(packets.rollback, value, "roll the transaction back", readNull);
+    } catch (cause) {
+      if (channel.lostError !== undefined) return;
+      // The broker refused, so nobody knows what belongs to which transaction: only a fresh connection
+      // can tell.
+      channel.transport.fail(
+        new ConnectionError(
+          "EVH_DISCONNECTED",
+          "Cannot roll the transaction back: beginning anew",
+          { cause },
+        ),
+      );
+      return;
+    }
+    if (session.channel !== channel) return;
+    for (const intake of session.intakes()) intake.returnAll();
+    channel.send(packets.sessionStart, {});
   }
 
   async #closeOnce(): Promise<void> {
