@@ -208,6 +208,36 @@ describe("a transacted session", () => {
     assert.deepEqual(texts(broker, "q"), ["b"]);
   });
 
+  it("gets all that comes to a consumer that was opened during a rollback", async () => {
+    for (let steps = 0; steps < 15; steps += 1) {
+      const { world, broker, connection } = await setUp();
+      await world.now(connection.producer("in").send("1"));
+      const session = await world.now(connection.session({ transacted: true }));
+      const consumer = session.consumer("in");
+      const opening = consumer.ready();
+      for (let step = 0; step < steps; step += 1) await world.step();
+      await world.now(Promise.all([opening, session.rollback()]));
+      const message = await world.now(consumer.receive());
+      await world.now(message?.ack() ?? Promise.reject(new Error("no message")));
+      await world.now(session.commit());
+      assert.deepEqual(texts(broker, "in"), []);
+    }
+  });
+
+  it("gets all that comes after two rollbacks at once", async () => {
+    for (let steps = 0; steps < 10; steps += 1) {
+      const { world, connection } = await setUp();
+      await world.now(connection.producer("in").send("1"));
+      const session = await world.now(connection.session({ transacted: true }));
+      const consumer = session.consumer("in");
+      await world.now(consumer.ready());
+      const first = session.rollback();
+      for (let step = 0; step < steps; step += 1) await world.step();
+      await world.now(Promise.all([first, session.rollback()]));
+      assert.equal((await world.now(consumer.receive()))?.text(), "1");
+    }
+  });
+
   it("begins anew on a fresh connection when the broker refuses the rollback", async () => {
     const { world, broker, connection } = await setUp();
     broker.rule = ({ name }) => (name === "SESS_ROLLBACK" ? 104 : "usual");

@@ -190,7 +190,7 @@ export class ClientSession implements Session, Transaction {
     // Without a connection there is nothing left of it at the broker.
     if (channel === undefined) return;
     try {
-      await channel.call(packets.sessionStop, {}, "roll the transaction back", readNull);
+      await session.beginStandstill(channel, "roll the transaction back");
       for (const intake of session.intakes()) intake.settlement.flushAcks();
       // What comes after this packet belongs to the next transaction.
       transaction.onEnd();
@@ -211,7 +211,7 @@ export class ClientSession implements Session, Transaction {
     }
     if (session.channel !== channel) return;
     for (const intake of session.intakes()) intake.returnAll();
-    channel.send(packets.sessionStart, {});
+    session.endStandstill(channel);
   }
 
   async #closeOnce(): Promise<void> {

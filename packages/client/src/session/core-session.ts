@@ -66,8 +66,10 @@ export class CoreSession implements ChannelListener {
   /** Name and channel of the last life, which the broker may still keep. */
   #lastLife: { readonly name: string; readonly channelId: number } | undefined;
   #nextConsumerId = 0;
-  /** The life in which SESS_START was sent. */
+  /** The life in which SESS_START was sent for its consumers, or is as its standstill ends. */
   #startedOn: Channel | undefined;
+  /** How many keep this life at a standstill. */
+  #standstillCount = 0;
   #ended = false;
 
   constructor(host: SessionHost, flavour: SessionFlavour) {
@@ -147,6 +149,23 @@ export class CoreSession implements ChannelListener {
       ...entries.map((entry) => this.#attachIntake(channel, entry)),
     ]);
     if (channel.lostError !== undefined) throw channel.lostError;
+  }
+
+  /**
+   * Brings the deliveries of the current life to a standstill; settles when all that were on their way have
+   * come. Until {@link endStandstill} nothing is delivered, to consumers that are opened meanwhile neither.
+   *
+   * @throws EverholdError the broker's refusal, or that the connection broke
+   */
+  async beginStandstill(channel: Channel, attempt: string): Promise<void> {
+    this.#standstillCount += 1;
+    await channel.call(packets.sessionStop, {}, attempt, readNull);
+  }
+
+  /** Deliveries go on, once nobody else keeps them; not to be called when the life is over. */
+  endStandstill(channel: Channel): void {
+    this.#standstillCount -= 1;
+    if (this.#standstillCount === 0) channel.send(packets.sessionStart, {});
   }
 
   /** Adds a consumer; settles when the broker has it, after reconnects if need be. */
@@ -283,6 +302,7 @@ export class CoreSession implements ChannelListener {
 
   onLost(error: EverholdError): void {
     this.#channel = undefined;
+    this.#standstillCount = 0;
     this.#cancelRetries();
     const isLost = this.transaction?.onLost("the connection broke") === true;
     if (isLost) this.outbox.rejectWaiting(this.transaction?.error() ?? error);
@@ -295,7 +315,8 @@ export class CoreSession implements ChannelListener {
       await entry.intake.attach(channel);
       if (channel !== this.#startedOn) {
         this.#startedOn = channel;
-        channel.send(packets.sessionStart, {});
+        // Else the end of the standstill does it.
+        if (this.#standstillCount === 0) channel.send(packets.sessionStart, {});
       }
       entry.intake.onStarted();
       entry.isOpen = true;
