@@ -1,9 +1,12 @@
-import type { SentMessage } from "./model.ts";
+import type { Order, SentMessage } from "./model.ts";
 import { Operation } from "./operation.ts";
 
 /** A message that has the same duplicate id as others of its address. */
 interface Contender {
   readonly message: SentMessage;
+  readonly order: Order;
+  /** When it was sent: what it belongs to may be committed much later. */
+  readonly sentTick: number;
   /** What must be done for it to be taken, if it is the first. */
   readonly needed: readonly Operation[];
   /** That it is the first. */
@@ -22,13 +25,13 @@ export class Duplicates {
   readonly #groups = new Map<string, Group>();
 
   /** Notes a message that is sent. @returns what must be done for it to be there */
-  contend(message: SentMessage, needed: readonly Operation[]): readonly Operation[] {
+  contend(message: SentMessage, order: Order, needed: readonly Operation[]): readonly Operation[] {
     const { duplicate } = message;
     if (duplicate === undefined) return needed;
     const group = this.#groups.get(duplicate) ?? { state: "free", contenders: [] };
     this.#groups.set(duplicate, group);
     const accepted = new Operation(`accept ${message.id} as the first of ${duplicate}`);
-    group.contenders.push({ message, needed, accepted });
+    group.contenders.push({ message, order, sentTick: order.begin, needed, accepted });
     return [...needed, accepted];
   }
 
@@ -60,8 +63,14 @@ export class Duplicates {
       const found = group.contenders.filter(({ message }) => wasFound(message));
       if (found.length > 1) problems.push(`duplicate: ${id} was taken ${found.length} times`);
       const ended = group.contenders.filter(({ needed }) => !needed.some(isPending));
-      const isLost = ({ message, needed }: Contender): boolean =>
-        needed.every(isApplied) && !mayHaveGone(message);
+      // One that has gone since, as what is in memory only goes with the broker, was perhaps the first.
+      const gone = ended.filter(
+        ({ message, needed }) => needed.every(mayBeApplied) && mayHaveGone(message),
+      );
+      const isLost = ({ message, order, needed }: Contender): boolean =>
+        needed.every(isApplied) &&
+        !mayHaveGone(message) &&
+        gone.every(({ sentTick }) => order.end < sentTick);
       if (found.length > 0) group.state = "used";
       else if (group.state === "free" && ended.length === group.contenders.length) {
         if (ended.some(isLost)) problems.push(`duplicate: ${id} was taken from nobody`);

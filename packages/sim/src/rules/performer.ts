@@ -224,7 +224,7 @@ export class Performer {
       transaction !== undefined,
     );
     const needed = transaction === undefined ? [sending] : [sending, transaction.end];
-    const born = book.duplicates.contend(message, needed);
+    const born = book.duplicates.contend(message, order, needed);
     const targets = this.#stage.setup.queues.filter((queue) => isTarget(queue, message));
     const copies = targets.map((queue) => newCopy(message, queue.name, order, born));
     for (const copy of copies) {
