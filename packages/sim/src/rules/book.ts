@@ -46,6 +46,8 @@ export interface ArrivedMessage {
   readonly origin: string;
   readonly deliveryCount: number;
   readonly wallMs: number;
+  /** Whether it may be from a broker that has died since. */
+  readonly isLate: boolean;
 }
 
 /** What the broker has, and when it said so. */
@@ -172,11 +174,13 @@ export class Book {
   }
 
   /** @returns the copy, if it was where it was delivered when the round began */
-  arrived({ id, origin, deliveryCount, wallMs }: ArrivedMessage, holder: Holder): Copy | undefined {
+  arrived(arrived: ArrivedMessage, holder: Holder): Copy | undefined {
+    const { id, origin, deliveryCount, wallMs, isLate } = arrived;
     const key = keyOf(id, holder.queue, origin);
     const copy = this.copyOf(key);
     const { mustBeMarked = false, mayBeMarked = true } = copy ?? {};
-    const marks = { mustBeMarked, mayBeMarked };
+    // No broker can say that it is going to die.
+    const marks = { mustBeMarked: mustBeMarked && !isLate, mayBeMarked };
     const arrival = { holder, deliveryCount, tick: this.tick(), wallMs, ...marks };
     if (copy !== undefined) copy.arrivals.push(arrival);
     else this.#strayArrivals.set(key, [...(this.#strayArrivals.get(key) ?? []), arrival]);

@@ -96,6 +96,8 @@ class RulesRun implements ClientListener {
   #breaks = 0;
   /** Whose connections broke because the broker died. */
   readonly #cutByCrash = new Set<RuleClient>();
+  /** Who was about to connect when the broker died, and has no connection since. */
+  readonly #stoppedByCrash = new Set<RuleClient>();
 
   constructor({ seed, plan, mutation, writeTrace }: RulesOptions) {
     this.#world = new World(writeTrace === undefined ? { seed } : { seed, writeTrace });
@@ -191,7 +193,9 @@ class RulesRun implements ClientListener {
     const from = typeof origin === "string" ? origin : "";
     this.#world.note(consumer.name, "gets", `${id} from ${consumer.queue} ${deliveryCount}`);
     const wallMs = this.#wallMs();
-    const copy = this.#book.arrived({ id, origin: from, deliveryCount, wallMs }, consumer);
+    const isLate = this.#mayNotKnowOfCrash(consumer.client);
+    const arrived = { id, origin: from, deliveryCount, wallMs, isLate };
+    const copy = this.#book.arrived(arrived, consumer);
     const copyKey = keyOf(id, consumer.queue, from);
     for (const { consumers } of this.#clients) {
       for (const one of consumers) one.held = one.held.filter((held) => held.copyKey !== copyKey);
@@ -427,6 +431,7 @@ class RulesRun implements ClientListener {
     this.#restarts = 0;
     this.#breaks = 0;
     this.#cutByCrash.clear();
+    this.#stoppedByCrash.clear();
     this.#manager.forget();
     for (const consumer of holders) {
       consumer.held = consumer.held.filter(({ copyKey }) => {
@@ -507,7 +512,16 @@ class RulesRun implements ClientListener {
       return;
     }
     this.#crashes += 1;
-    for (const client of this.#clients) if (client.isConnected) this.#cutByCrash.add(client);
+    for (const client of this.#clients) {
+      if (client.isConnected) this.#cutByCrash.add(client);
+      else this.#stoppedByCrash.add(client);
+    }
+  }
+
+  /** Whether what a client gets may have been on its way to it when the broker died. */
+  #mayNotKnowOfCrash(client: RuleClient): boolean {
+    if (client.isConnected) this.#stoppedByCrash.delete(client);
+    return this.#cutByCrash.has(client) || this.#stoppedByCrash.has(client);
   }
 
   async #wait(durationMs: number): Promise<boolean> {
