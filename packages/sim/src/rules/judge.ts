@@ -68,7 +68,7 @@ function possibilities(copy: Copy, facts: RoundFacts, isDone: Supposition): Poss
   const isForgotten = !copy.message.durable && facts.crashes + facts.restarts > 0;
   const possible: Possible = {
     stay: true,
-    vanish: copy.mayHaveGone || copy.deaths.some((operations) => operations.some(isWaiting)),
+    vanish: copy.mayHaveGone || copy.deaths.some(mayBeHidden),
     sinks: new Set(),
     ...attemptsOf(copy, facts, isDone),
   };
@@ -92,9 +92,12 @@ function possibilities(copy: Copy, facts: RoundFacts, isDone: Supposition): Poss
   return possible;
 }
 
-/** A settlement in a transaction that is open hides the message from everybody. */
-function isWaiting(operation: Operation): boolean {
-  return operation.fate === "pending";
+/** A settlement in a transaction that is open hides the message from everybody, unless it was refused. */
+function mayBeHidden(operations: readonly Operation[]): boolean {
+  return (
+    operations.some(({ fate }) => fate === "pending") &&
+    operations.every(({ fate }) => fate !== "none")
+  );
 }
 
 function applyExpiry(copy: Copy, facts: RoundFacts, possible: Possible): void {
