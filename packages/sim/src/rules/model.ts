@@ -195,6 +195,8 @@ export interface RoundFacts {
   readonly breaks: number;
   readonly maxDeliveryAttempts: number;
   readonly redelivery: RedeliveryPlan;
+  /** Queues that do not tell groups apart, because one consumer gets everything. */
+  readonly exclusiveQueues: ReadonlySet<string>;
   /** By the broker's clock, when the round began. */
   readonly beganMs: number;
 }

@@ -95,9 +95,14 @@ function becameReadyTogether(
   const waitAlike = isAlike && early.attempts === late.attempts;
   return (
     waitAlike ||
-    facts.redelivery.isBlocking ||
+    (facts.redelivery.isBlocking && holdsUp(early, late, facts)) ||
     mostDelayMs(early, facts) <= leastDelayMs(late, facts)
   );
+}
+
+/** Whether the later one waits as long as the earlier one: those of another group, or of one at all, do not. */
+function holdsUp(early: Copy, late: Copy, { exclusiveQueues }: RoundFacts): boolean {
+  return exclusiveQueues.has(early.queue) || early.message.group === late.message.group;
 }
 
 /** What is wrong with the order in which the broker lists what is ready. */

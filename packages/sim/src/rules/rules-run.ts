@@ -78,6 +78,7 @@ class RulesRun implements ClientListener {
   readonly #clients: readonly RuleClient[];
   readonly #mutation: RuleMutation | undefined;
   readonly #book: Book;
+  readonly #exclusiveQueues: ReadonlySet<string>;
   readonly #performer: Performer;
   readonly #branches: Branches;
   readonly #manager: ManagerSteps;
@@ -109,6 +110,8 @@ class RulesRun implements ClientListener {
     this.#disk.faults.delayMsMax = setup.diskDelayMsMax;
     this.#machine = this.#newMachine(brokerHost, this.#disk);
     this.#book = new Book(setup);
+    const exclusive = setup.queues.filter(({ isExclusive }) => isExclusive);
+    this.#exclusiveQueues = new Set(exclusive.map(({ name }) => name));
     const {
       segmentBytes,
       snapshotBytes,
@@ -422,6 +425,7 @@ class RulesRun implements ClientListener {
       breaks: this.#breaks,
       maxDeliveryAttempts: this.#plan.setup.maxDeliveryAttempts,
       redelivery: this.#plan.setup.redelivery,
+      exclusiveQueues: this.#exclusiveQueues,
       beganMs: this.#beganMs,
     });
     for (const problem of problems) this.#fail(problem);
