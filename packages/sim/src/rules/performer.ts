@@ -169,6 +169,8 @@ export class Performer {
     const ending = new Operation(`roll back ${client.name}`);
     client.track(ending, session.rollback(), () => {
       client.isEnding = false;
+      // What came before the session stood still goes back as well.
+      this.#returnRest(client, cause, cause);
     });
   }
 
@@ -273,21 +275,29 @@ export class Performer {
     const sends = transaction?.sends ?? [];
     const beginTick = book.tick();
     for (const { order } of sends) order.begin = beginTick;
-    const held = client.consumers
-      .filter(({ isTransacted }) => isTransacted)
-      .flatMap((consumer) => consumer.held.filter(isFree));
     client.track(end, session.commit(), () => {
       client.isEnding = false;
       const endTick = book.tick();
       for (const { order } of sends) order.end = endTick;
       if (end.fate === "applied") return;
-      // The broker gives back what was acknowledged, and the client has it give back the rest.
+      // The broker gives back what was acknowledged, and the client has it give back the rest, with what
+      // came while the commit waited for a send to have room.
       const cause = {};
       for (const { copy } of transaction?.acks ?? []) {
         book.returnCopy(copy, { low: 0, high: 1, cause });
       }
-      book.returned(held, { low: 0, high: 0 });
+      this.#returnRest(client, cause, {});
     });
+  }
+
+  /** What a client's transacted session has or had goes back uncounted, but for what did so for `done`. */
+  #returnRest(client: RuleClient, done: object, cause: object): void {
+    const { book } = this.#stage;
+    const consumers = client.consumers.filter(({ isTransacted }) => isTransacted);
+    for (const copy of book.heldBy(consumers)) {
+      if (copy.returns.some((one) => one.cause === done)) continue;
+      book.returnCopy(copy, { low: 0, high: 0, cause });
+    }
   }
 
   #acknowledge(consumer: RuleConsumer, held: HeldMessage): void {
