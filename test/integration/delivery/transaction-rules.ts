@@ -67,6 +67,7 @@ export const transactionRules: RuleGroup = {
           "the delivery count grows with every rollback",
           "after ten attempts a message is a dead letter",
         ],
+        open: "what our client's application took and did not acknowledge comes again neither marked nor counted.",
       },
     ),
     rule(

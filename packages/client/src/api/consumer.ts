@@ -71,7 +71,8 @@ export interface Consumer<T = unknown> extends AsyncIterable<Message<T>>, AsyncD
   /**
    * Calls `handler` for each message. When it is done the message is acknowledged, when it throws the
    * message is released, and rejected when the error says `retryable: false`; unless the handler has
-   * settled it. The log has a warning with the error, of many one a second with their count. Settles when the consumer is closed or the signal is aborted.
+   * settled it. The log has a warning with the error, of many one a second with their count. Settles when the
+   * consumer is closed or the signal is aborted.
    */
   run(handler: MessageHandler<T>, options?: RunOptions): Promise<void>;
   /** Takes nothing more, waits until what is in hand is settled, and closes. Default: without a limit. */

@@ -40,7 +40,10 @@ export interface Session extends AsyncDisposable {
    * @throws EverholdError EVH_TRANSACTION_OUTCOME_UNKNOWN: the connection broke during the commit
    */
   commit(): Promise<void>;
-  /** Undoes the work since the last commit; what was received comes again. */
+  /**
+   * Undoes the work since the last commit; what was received comes again. Only what was acknowledged is then
+   * marked as redelivered, and counted as an attempt.
+   */
   rollback(): Promise<void>;
   /** Rolls back what is not committed, and closes. Idempotent. */
   close(): Promise<void>;
