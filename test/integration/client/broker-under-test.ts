@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 
 import {
   connect,
@@ -110,6 +111,24 @@ export async function takeTexts(consumer: Consumer, count: number): Promise<stri
 /** How many messages a queue holds; 0 when there is none of this name. */
 export async function countOf(connection: Connection, queue: string): Promise<number> {
   return (await connection.queueInfo(queue))?.messageCount ?? 0;
+}
+
+/**
+ * Waits until a queue holds so many messages, and fails when it does not come to that. Artemis counts a message
+ * that it is done with until its end is stored, so a count may be right a moment later than the answer before it.
+ */
+export async function holdsCount(
+  connection: Connection,
+  queue: string,
+  expected: number,
+): Promise<void> {
+  const deadlineMs = performance.now() + patienceMs;
+  let count = await countOf(connection, queue);
+  while (count !== expected && performance.now() < deadlineMs) {
+    await pause(10);
+    count = await countOf(connection, queue);
+  }
+  assert.equal(count, expected, `the messages in ${queue}`);
 }
 
 /** `text` with a number, so many times. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import { countOf, next, numbered, type SuiteContext } from "./broker-under-test.ts";
+import { holdsCount, next, numbered, type SuiteContext } from "./broker-under-test.ts";
 
 /** Ends in order, and callers that wait no longer. */
 export function closingTests(context: SuiteContext): void {
@@ -36,7 +36,7 @@ export function closingTests(context: SuiteContext): void {
     });
     await assert.rejects(connection.queueInfo("not-sent", { signal }), { code: "EVH_ABORTED" });
     await assert.rejects(connection.session({ signal }), { code: "EVH_ABORTED" });
-    assert.equal(await countOf(connection, "not-sent"), 0);
+    await holdsCount(connection, "not-sent", 0);
   });
 
   context.it(
@@ -50,7 +50,7 @@ export function closingTests(context: SuiteContext): void {
       assert.equal(await consumer.receive(), null);
       await held.ack();
       await draining;
-      assert.equal(await countOf(connection, "drained"), 2);
+      await holdsCount(connection, "drained", 2);
     },
   );
 
@@ -65,7 +65,7 @@ export function closingTests(context: SuiteContext): void {
     await draining;
     await Promise.all(sends);
     assert.equal(connection.state, "closed");
-    assert.equal(await countOf(context.connection, "draining"), 199);
+    await holdsCount(context.connection, "draining", 199);
   });
 
   context.it("a connection that is closed gives back what is in hand", async () => {

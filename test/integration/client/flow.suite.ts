@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 import type { ConnectOptions, Prefetch } from "@everhold/client";
 
-import { countOf, next, numbered, takeTexts, type SuiteContext } from "./broker-under-test.ts";
+import { holdsCount, next, numbered, takeTexts, type SuiteContext } from "./broker-under-test.ts";
 
 /** Windows from the tiniest to none, and bodies of every size. */
 export function flowTests(context: SuiteContext): void {
@@ -21,7 +21,7 @@ export function flowTests(context: SuiteContext): void {
       await connection.producer(queue).sendBatch(numbered(100));
       assert.equal((await takeTexts(consumer, 100)).at(-1), "m99");
       await connection.close();
-      assert.equal(await countOf(context.connection, queue), 0);
+      await holdsCount(context.connection, queue, 0);
     });
   }
 
@@ -47,7 +47,7 @@ export function flowTests(context: SuiteContext): void {
       assert.deepEqual([texts[49], texts[50]?.length, texts[100]], ["m49", 300_000, "m49"]);
       assert.equal(await consumer.receive({ timeout: 0 }), null);
       await consumer.close();
-      assert.equal(await countOf(connection, queue), 0);
+      await holdsCount(connection, queue, 0);
     });
   }
 
@@ -78,7 +78,7 @@ export function flowTests(context: SuiteContext): void {
       assert.deepEqual(await takeTexts(other, 3), ["m1", "m2", "m3"]);
       await held.ack();
       await Promise.all([idle.close(), other.close()]);
-      assert.equal(await countOf(connection, "pulled"), 0);
+      await holdsCount(connection, "pulled", 0);
     },
   );
 
@@ -96,7 +96,7 @@ export function flowTests(context: SuiteContext): void {
       }
       assert.deepEqual(await takeTexts(consumer, 3), ["m0", "m1", "m2"]);
       await consumer.close();
-      assert.equal(await countOf(connection, queue), 0);
+      await holdsCount(connection, queue, 0);
     });
   }
 
@@ -108,7 +108,7 @@ export function flowTests(context: SuiteContext): void {
     });
     await producer.sendBatch(numbered(50));
     await producer.close();
-    assert.equal(await countOf(connection, "async-sends"), 50);
+    await holdsCount(connection, "async-sends", 50);
     const consumer = connection.consumer("async-sends");
     assert.equal((await takeTexts(consumer, 50)).at(-1), "m49");
     await consumer.close();
@@ -119,9 +119,9 @@ export function flowTests(context: SuiteContext): void {
     const session = await connection.session({ transacted: true });
     await session.send("confirmed", "x", { confirm: true });
     await session.producer("confirmed", { asyncSendWindow: 1 }).sendBatch(numbered(5));
-    assert.equal(await countOf(connection, "confirmed"), 0);
+    await holdsCount(connection, "confirmed", 0);
     await session.commit();
-    assert.equal(await countOf(connection, "confirmed"), 6);
+    await holdsCount(connection, "confirmed", 6);
     await session.close();
   });
 
@@ -145,7 +145,7 @@ export function flowTests(context: SuiteContext): void {
       outcome: "none",
     });
     await consumer.close();
-    assert.equal(await countOf(connection, "sizes"), 0);
+    await holdsCount(connection, "sizes", 0);
   });
 
   context.it(
@@ -174,7 +174,7 @@ export function flowTests(context: SuiteContext): void {
         ],
       );
       await consumer.close();
-      assert.equal(await countOf(connection, "large-ones"), 0);
+      await holdsCount(connection, "large-ones", 0);
     },
   );
 }

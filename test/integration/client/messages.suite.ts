@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 import { typed, type Body, type Properties } from "@everhold/client";
 
-import { countOf, next, numbered, takeTexts, type SuiteContext } from "./broker-under-test.ts";
+import { holdsCount, next, numbered, takeTexts, type SuiteContext } from "./broker-under-test.ts";
 
 /** A value of every type that a property or a map entry can have, and what is read of it. */
 const everyType: Properties = {
@@ -83,7 +83,7 @@ export function messageTests(context: SuiteContext): void {
     assert.deepEqual([nothing?.bodyKind, nothing?.text()], ["other", ""]);
     for (const message of messages) await message.ack();
     await consumer.close();
-    assert.equal(await countOf(connection, "bodies"), 0);
+    await holdsCount(connection, "bodies", 0);
   });
 
   context.it("a property of every type arrives as it was sent", async () => {
@@ -253,7 +253,7 @@ export function messageTests(context: SuiteContext): void {
     );
     await Promise.all(acks);
     await consumer.close();
-    assert.equal(await countOf(connection, "ordered"), 0);
+    await holdsCount(connection, "ordered", 0);
   });
 
   context.it("an application's duplicate id keeps a message single", async () => {
@@ -262,7 +262,7 @@ export function messageTests(context: SuiteContext): void {
     await producer.send("x", { duplicateId: "one" });
     await producer.send("x", { duplicateId: "one" });
     await producer.send("y", { duplicateId: "two" });
-    assert.equal(await countOf(connection, "single"), 2);
+    await holdsCount(connection, "single", 2);
   });
 
   context.it("a message that has no form is refused before it leaves", async () => {
@@ -273,6 +273,6 @@ export function messageTests(context: SuiteContext): void {
       code: "EVH_MESSAGE_FORMAT",
     });
     await producer.send("fine");
-    assert.equal(await countOf(connection, "formless"), 1);
+    await holdsCount(connection, "formless", 1);
   });
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 import type { Connection, Consumer, NewQueue } from "@everhold/client";
 
-import { countOf, next, numbered, takeTexts, type SuiteContext } from "./broker-under-test.ts";
+import { holdsCount, next, numbered, takeTexts, type SuiteContext } from "./broker-under-test.ts";
 
 /** Queues of every kind: groups, exclusive, last-value, ring and non-destructive ones, and those that wait. */
 export function queueKindTests(context: SuiteContext): void {
@@ -72,7 +72,7 @@ export function queueKindTests(context: SuiteContext): void {
     ] as const) {
       await producer.send(text, { lastValue });
     }
-    assert.equal(await countOf(connection, "prices"), 2);
+    await holdsCount(connection, "prices", 2);
     const consumer = connection.consumer("prices");
     assert.deepEqual((await takeTexts(consumer, 2)).toSorted(), ["a2", "b1"]);
     assert.equal(await consumer.receive({ timeout: 0 }), null);
@@ -99,7 +99,7 @@ export function queueKindTests(context: SuiteContext): void {
     const { connection } = context;
     await connection.createQueue("ring", { ringSize: 3 });
     await connection.producer("ring").sendBatch(numbered(10));
-    assert.equal(await countOf(connection, "ring"), 3);
+    await holdsCount(connection, "ring", 3);
     const consumer = connection.consumer("ring");
     assert.deepEqual(await takeTexts(consumer, 3), ["m7", "m8", "m9"]);
     await consumer.close();
@@ -116,7 +116,7 @@ export function queueKindTests(context: SuiteContext): void {
         assert.deepEqual(await takeTexts(consumer, 2), ["m0", "m1"]);
         await consumer.close();
       }
-      assert.equal(await countOf(connection, "kept"), 2);
+      await holdsCount(connection, "kept", 2);
     },
   );
 
@@ -155,7 +155,7 @@ export function queueKindTests(context: SuiteContext): void {
     const { connection } = context;
     await connection.createQueue("disabled", { enabled: false });
     await connection.producer("disabled").send("lost");
-    assert.equal(await countOf(connection, "disabled"), 0);
+    await holdsCount(connection, "disabled", 0);
   });
 }
 

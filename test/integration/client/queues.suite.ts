@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import { countOf, next, numbered, takeTexts, type SuiteContext } from "./broker-under-test.ts";
+import { holdsCount, next, numbered, takeTexts, type SuiteContext } from "./broker-under-test.ts";
 
 /** Queues: what the broker says of them, making and deleting them, selectors, and looking into them. */
 export function queueTests(context: SuiteContext): void {
@@ -63,7 +63,7 @@ export function queueTests(context: SuiteContext): void {
     const consumer = connection.consumer("parts::right");
     assert.deepEqual(await takeTexts(consumer, 1), ["to the right"]);
     await consumer.close();
-    assert.equal(await countOf(connection, "left"), 1);
+    await holdsCount(connection, "left", 1);
   });
 
   context.it("deleting what is not there is refused", async () => {
@@ -116,7 +116,7 @@ export function queueTests(context: SuiteContext): void {
       assert.equal(await consumer.receive({ timeout: 0 }), null);
       await consumer.close();
     }
-    assert.equal(await countOf(connection, "filtered"), 4);
+    await holdsCount(connection, "filtered", 4);
   });
 
   context.it("a wrong filter is refused", async () => {
@@ -133,7 +133,7 @@ export function queueTests(context: SuiteContext): void {
       count += 1;
     }
     assert.equal(count, 3000);
-    assert.equal(await countOf(connection, "browsed"), 3000);
+    await holdsCount(connection, "browsed", 3000);
     const consumer = connection.consumer("browsed");
     assert.equal((await next(consumer)).deliveryCount, 1);
     await consumer.close();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import { countOf, next, takeTexts, type SuiteContext } from "./broker-under-test.ts";
+import { holdsCount, next, takeTexts, type SuiteContext } from "./broker-under-test.ts";
 
 /** Requests and their replies. */
 export function requestTests(context: SuiteContext): void {
@@ -91,7 +91,7 @@ export function requestTests(context: SuiteContext): void {
     const question = await next(session.consumer("tx-questions"));
     await question.reply("a");
     await question.ack();
-    assert.equal(await countOf(connection, "tx-answers"), 0);
+    await holdsCount(connection, "tx-answers", 0);
     await session.commit();
     await session.close();
     const answers = connection.consumer("tx-answers");

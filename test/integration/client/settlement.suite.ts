@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 
-import { countOf, next, numbered, takeTexts, type SuiteContext } from "./broker-under-test.ts";
+import {
+  countOf,
+  holdsCount,
+  next,
+  numbered,
+  takeTexts,
+  type SuiteContext,
+} from "./broker-under-test.ts";
 
 /** How deliveries end: acknowledged, released, rejected, or handled. */
 export function settlementTests(context: SuiteContext): void {
@@ -11,11 +18,11 @@ export function settlementTests(context: SuiteContext): void {
     await (await next(first)).ack();
     await next(first);
     await first.close();
-    assert.equal(await countOf(connection, "acked"), 2);
+    await holdsCount(connection, "acked", 2);
     const second = connection.consumer("acked");
     assert.deepEqual(await takeTexts(second, 2), ["m1", "m2"]);
     await second.close();
-    assert.equal(await countOf(connection, "acked"), 0);
+    await holdsCount(connection, "acked", 0);
   });
 
   context.it("messages are acknowledged in any order", async () => {
@@ -25,7 +32,7 @@ export function settlementTests(context: SuiteContext): void {
     const messages = [];
     for (let count = 0; count < 5; count += 1) messages.push(await next(consumer));
     for (const index of [3, 0, 4]) await messages[index]?.ack();
-    assert.equal(await countOf(connection, "any-order"), 2);
+    await holdsCount(connection, "any-order", 2);
     await consumer.close();
     const rest = connection.consumer("any-order");
     assert.deepEqual(await takeTexts(rest, 2), ["m1", "m2"]);
@@ -45,7 +52,7 @@ export function settlementTests(context: SuiteContext): void {
     assert.equal((await next(rest)).text(), "m2");
     assert.equal(await rest.receive({ timeout: 0 }), null);
     await rest.close();
-    assert.equal(await countOf(connection, "auto"), 0);
+    await holdsCount(connection, "auto", 0);
   });
 
   context.it("`pre` lets the broker forget messages as it delivers them", async () => {
@@ -96,7 +103,7 @@ export function settlementTests(context: SuiteContext): void {
     const consumer = connection.consumer("released-later");
     await (await next(consumer)).release({ delay: 300 });
     assert.deepEqual(await takeTexts(consumer, 2), ["b", "a"]);
-    assert.equal(await countOf(connection, "released-later"), 0);
+    await holdsCount(connection, "released-later", 0);
     await consumer.close();
   });
 
@@ -116,7 +123,7 @@ export function settlementTests(context: SuiteContext): void {
         ["m0 2", "m2 2", "m3 1"],
       );
       await Promise.all([taken[1]?.ack(), ...again.map((message) => message.ack())]);
-      assert.equal(await countOf(connection, "each-counted"), 0);
+      await holdsCount(connection, "each-counted", 0);
       await consumer.close();
     },
   );
@@ -176,7 +183,7 @@ export function settlementTests(context: SuiteContext): void {
     assert.equal(copy.properties["n"], 1);
     await copy.ack();
     await Promise.all([consumer.close(), dead.close()]);
-    assert.equal(await countOf(connection, "rejected"), 0);
+    await holdsCount(connection, "rejected", 0);
   });
 
   context.it("a dead-letter address of the consumer's own is used", async () => {
@@ -225,7 +232,7 @@ export function settlementTests(context: SuiteContext): void {
       await running;
       await Promise.all([consumer.close(), dead.close()]);
       assert.deepEqual(seen, ["good", "once", "once", "never"]);
-      assert.equal(await countOf(connection, "handled"), 0);
+      await holdsCount(connection, "handled", 0);
     },
   );
 
@@ -252,7 +259,7 @@ export function settlementTests(context: SuiteContext): void {
     await consumer.close();
     assert.equal(seen.size, 200);
     assert.equal(most, 10);
-    assert.equal(await countOf(connection, "at-once"), 0);
+    await holdsCount(connection, "at-once", 0);
   });
 
   context.it("two consumers of a queue share its messages", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import { countOf, next, numbered, takeTexts, type SuiteContext } from "./broker-under-test.ts";
+import { holdsCount, next, numbered, takeTexts, type SuiteContext } from "./broker-under-test.ts";
 
 /** Work that takes effect as a whole, or not at all. */
 export function transactionTests(context: SuiteContext): void {
@@ -15,11 +15,11 @@ export function transactionTests(context: SuiteContext): void {
         if (fails) throw new Error("no");
       });
     await assert.rejects(move(true), { message: "no" });
-    assert.equal(await countOf(connection, "tx-in"), 1);
-    assert.equal(await countOf(connection, "tx-out"), 0);
+    await holdsCount(connection, "tx-in", 1);
+    await holdsCount(connection, "tx-out", 0);
     await move(false);
-    assert.equal(await countOf(connection, "tx-in"), 0);
-    assert.equal(await countOf(connection, "tx-out"), 1);
+    await holdsCount(connection, "tx-in", 0);
+    await holdsCount(connection, "tx-out", 1);
   });
 
   context.it("what a transaction sends is seen after the commit only, in order", async () => {
@@ -58,8 +58,8 @@ export function transactionTests(context: SuiteContext): void {
       }
       await session.commit();
       await session.close();
-      assert.equal(await countOf(connection, "tx-back"), 0);
-      assert.equal(await countOf(connection, "tx-back-out"), 0);
+      await holdsCount(connection, "tx-back", 0);
+      await holdsCount(connection, "tx-back-out", 0);
     },
   );
 
@@ -70,8 +70,8 @@ export function transactionTests(context: SuiteContext): void {
     await (await next(session.consumer("tx-closed"))).ack();
     await session.producer("tx-closed-out").send("never");
     await session.close();
-    assert.equal(await countOf(connection, "tx-closed"), 1);
-    assert.equal(await countOf(connection, "tx-closed-out"), 0);
+    await holdsCount(connection, "tx-closed", 1);
+    await holdsCount(connection, "tx-closed-out", 0);
     await assert.rejects(session.commit(), { code: "EVH_CLOSED" });
   });
 
@@ -107,10 +107,10 @@ export function transactionTests(context: SuiteContext): void {
     const session = await connection.session({ transacted: true });
     const consumer = session.consumer("tx-rejected", { deadLetterAddress: "tx-grave" });
     await (await next(consumer)).reject("no use");
-    assert.equal(await countOf(connection, "tx-grave"), 0);
+    await holdsCount(connection, "tx-grave", 0);
     await session.commit();
-    assert.equal(await countOf(connection, "tx-grave"), 1);
-    assert.equal(await countOf(connection, "tx-rejected"), 0);
+    await holdsCount(connection, "tx-grave", 1);
+    await holdsCount(connection, "tx-rejected", 0);
     await session.close();
   });
 
@@ -121,7 +121,7 @@ export function transactionTests(context: SuiteContext): void {
       await using session = await connection.session();
       await session.producer("plain-session").send("x");
       await (await next(session.consumer("plain-session"))).ack();
-      assert.equal(await countOf(connection, "plain-session"), 0);
+      await holdsCount(connection, "plain-session", 0);
       await assert.rejects(session.commit(), { code: "EVH_ILLEGAL_STATE" });
     },
   );

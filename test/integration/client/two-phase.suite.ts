@@ -4,7 +4,7 @@ import { EverholdError, Prng } from "@everhold/base";
 import type { Connection, Xid } from "@everhold/client";
 
 import { CuttingProxy } from "../cutting-proxy.ts";
-import { countOf, next, type SuiteContext } from "./broker-under-test.ts";
+import { countOf, holdsCount, next, type SuiteContext } from "./broker-under-test.ts";
 
 const reconnect = { initialAttempts: 50, initialDelay: 1, maxDelay: 50 };
 let xidCount = 0;
@@ -33,11 +33,11 @@ export function twoPhaseTests(context: SuiteContext): void {
     await message.ack();
     assert.equal(await branch.prepare(), "prepared");
     assert.ok(await isInDoubt(connection, branch.xid));
-    assert.equal(await countOf(connection, "two-out"), 0);
+    await holdsCount(connection, "two-out", 0);
     assert.equal(await connection.consumer("two-in").receive({ timeout: 0 }), null);
     await branch.commit();
-    assert.equal(await countOf(connection, "two-in"), 0);
-    assert.equal(await countOf(connection, "two-out"), 1);
+    await holdsCount(connection, "two-in", 0);
+    await holdsCount(connection, "two-out", 1);
     assert.ok(!(await isInDoubt(connection, branch.xid)));
   });
 
@@ -46,7 +46,7 @@ export function twoPhaseTests(context: SuiteContext): void {
     const branch = await connection.twoPhase.begin();
     await branch.send("two-one-phase", "a");
     await branch.commit();
-    assert.equal(await countOf(connection, "two-one-phase"), 1);
+    await holdsCount(connection, "two-one-phase", 1);
     await assert.rejects(branch.send("two-one-phase", "b"), { code: "EVH_ILLEGAL_STATE" });
     await assert.rejects(branch.commit(), { code: "EVH_ILLEGAL_STATE" });
   });
@@ -62,8 +62,8 @@ export function twoPhaseTests(context: SuiteContext): void {
       await branch.send("two-back-out", "never");
       if (isPrepared) assert.equal(await branch.prepare(), "prepared");
       await branch.rollback();
-      assert.equal(await countOf(connection, "two-back"), 1);
-      assert.equal(await countOf(connection, "two-back-out"), 0);
+      await holdsCount(connection, "two-back", 1);
+      await holdsCount(connection, "two-back-out", 0);
     }
   });
 
@@ -73,7 +73,7 @@ export function twoPhaseTests(context: SuiteContext): void {
       await using branch = await connection.twoPhase.begin();
       await branch.send("two-left", "never");
     }
-    assert.equal(await countOf(connection, "two-left"), 0);
+    await holdsCount(connection, "two-left", 0);
   });
 
   context.it("a prepared branch outlives its connection, and another one decides", async () => {
@@ -87,7 +87,7 @@ export function twoPhaseTests(context: SuiteContext): void {
     }
     assert.ok(await isInDoubt(connection, xid));
     await connection.twoPhase.commit(xid);
-    assert.equal(await countOf(connection, "two-lives"), 1);
+    await holdsCount(connection, "two-lives", 1);
     await assert.rejects(connection.twoPhase.rollback(xid), { code: "EVH_BRANCH_UNKNOWN" });
     await assert.rejects(connection.twoPhase.forget(xid), { code: "EVH_BRANCH_UNKNOWN" });
   });
@@ -104,7 +104,7 @@ export function twoPhaseTests(context: SuiteContext): void {
     }
     assert.ok(await isInDoubt(connection, branch.xid));
     await connection.twoPhase.rollback(branch.xid);
-    assert.equal(await countOf(connection, "two-undecided"), 0);
+    await holdsCount(connection, "two-undecided", 0);
   });
 
   context.it("who gives up waits for itself only", async () => {
@@ -156,7 +156,7 @@ export function twoPhaseTests(context: SuiteContext): void {
       assert.ok(!(await isInDoubt(connection, xid)));
       if (isCommitted) committed += 1;
       else lost += 1;
-      assert.equal(await countOf(connection, "two-cut-out"), before + (isCommitted ? 1 : 0));
+      await holdsCount(connection, "two-cut-out", before + (isCommitted ? 1 : 0));
       if (!isCommitted) {
         const consumer = connection.consumer("two-cut");
         await (await next(consumer)).ack();

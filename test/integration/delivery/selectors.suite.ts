@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 
 import {
-  countOf,
+  holdsCount,
   next,
   numbered,
   takeTexts,
@@ -24,7 +24,7 @@ export function deliverySelectorTests(context: SuiteContext): void {
       assert.deepEqual(await takeTexts(blue, 3), ["2", "5", "8"]);
       assert.equal(await red.receive({ timeout: 0 }), null);
       await Promise.all([red.close(), blue.close()]);
-      assert.equal(await countOf(connection, "a13-4"), 3);
+      await holdsCount(connection, "a13-4", 3);
     },
   );
 
@@ -37,7 +37,7 @@ export function deliverySelectorTests(context: SuiteContext): void {
     await subscription.ready();
     const producer = connection.producer("a13-4-topic", { routing: "multicast" });
     for (let n = 0; n < 10; n += 1) await producer.send(`${n}`, { properties: { n } });
-    assert.equal(await countOf(connection, "a13-4-some"), 3);
+    await holdsCount(connection, "a13-4-some", 3);
     assert.deepEqual(await takeTexts(subscription, 3), ["7", "8", "9"]);
     await subscription.close();
     await connection.unsubscribe("a13-4-some");
@@ -51,7 +51,7 @@ export function deliverySelectorTests(context: SuiteContext): void {
     const consumer = connection.consumer("a13-5", { filter: "wanted" });
     assert.deepEqual(await takeTexts(consumer, 1), ["needle"]);
     await consumer.close();
-    assert.equal(await countOf(connection, "a13-5"), 3_000);
+    await holdsCount(connection, "a13-5", 3_000);
   });
 
   context.it("A14.3 an acknowledgement of one subscription leaves the other's copy", async () => {
@@ -64,8 +64,8 @@ export function deliverySelectorTests(context: SuiteContext): void {
     const [first, second] = subscriptions;
     assert.ok(first !== undefined && second !== undefined);
     assert.deepEqual(await takeTexts(first, 1), ["news"]);
-    assert.equal(await countOf(connection, "a14-3-a"), 0);
-    assert.equal(await countOf(connection, "a14-3-b"), 1);
+    await holdsCount(connection, "a14-3-a", 0);
+    await holdsCount(connection, "a14-3-b", 1);
     assert.deepEqual(await takeTexts(second, 1), ["news"]);
     await Promise.all(subscriptions.map((one) => one.close()));
     for (const name of ["a14-3-a", "a14-3-b"]) await connection.unsubscribe(name);

@@ -6,6 +6,7 @@ import type { Connection } from "@everhold/client";
 import { CuttingProxy } from "../cutting-proxy.ts";
 import {
   countOf,
+  holdsCount,
   next,
   numbered,
   takeTexts,
@@ -41,7 +42,7 @@ export function deliverySettlementTests(context: SuiteContext): void {
     const rest = connection.consumer("a1-2");
     assert.deepEqual(await takeTexts(rest, 2), ["m1", "m2"]);
     await rest.close();
-    assert.equal(await countOf(connection, "a1-2"), 0);
+    await holdsCount(connection, "a1-2", 0);
   });
 
   context.it(
@@ -87,7 +88,7 @@ export function deliverySettlementTests(context: SuiteContext): void {
       for await (const message of connection.browse("a1-15")) seen.push(message.text());
       assert.deepEqual(seen, ["m0", "m1", "m2", "m3", "m4"]);
     }
-    assert.equal(await countOf(connection, "a1-15"), 5);
+    await holdsCount(connection, "a1-15", 5);
     const consumer = connection.consumer("a1-15");
     const first = await next(consumer);
     assert.deepEqual([first.text(), first.deliveryCount, first.redelivered], ["m0", 1, false]);
@@ -101,10 +102,10 @@ export function deliverySettlementTests(context: SuiteContext): void {
     const first = await next(consumer);
     await Promise.all([first.ack(), first.ack()]);
     await first.ack();
-    assert.equal(await countOf(connection, "a1-16"), 1);
+    await holdsCount(connection, "a1-16", 1);
     assert.deepEqual(await takeTexts(consumer, 1), ["m1"]);
     await consumer.close();
-    assert.equal(await countOf(connection, "a1-16"), 0);
+    await holdsCount(connection, "a1-16", 0);
   });
 
   context.it(

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 
 import {
-  countOf,
+  holdsCount,
   next,
   numbered,
   takeTexts,
@@ -52,7 +52,7 @@ export function deliveryTransactionTests(context: SuiteContext): void {
     await session.send("a4-2", "x");
     await session.commit();
     await session.close();
-    assert.equal(await countOf(context.connection, "a4-2"), 1);
+    await holdsCount(context.connection, "a4-2", 1);
   });
 
   context.it("A4.6 what a transaction gives back stands before what came later", async () => {
@@ -143,7 +143,7 @@ export function deliveryTransactionTests(context: SuiteContext): void {
       const ends = await Promise.allSettled(sessions.map((session) => session.commit()));
       assert.deepEqual(ends.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
       await Promise.all(sessions.map((session) => session.close()));
-      assert.equal(await countOf(connection, "a9-2"), 1);
+      await holdsCount(connection, "a9-2", 1);
     },
   );
 }
