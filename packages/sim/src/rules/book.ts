@@ -209,7 +209,7 @@ export class Book {
   #judge(observed: readonly Observed[], holders: readonly Holder[], facts: RoundFacts): RestReport {
     this.duplicates.prepare();
     const hasStopped = facts.crashes + facts.restarts > 0;
-    const { cases, strangers } = this.#assign(observed, hasStopped);
+    const { cases, strangers } = this.#assign(observed, facts);
     const problems = strangers.map(
       ({ id, queue, origin }) => `content: ${keyOf(id, queue, origin)} came from nowhere`,
     );
@@ -252,7 +252,7 @@ export class Book {
   /** Finds out which copy each of the found messages is. */
   #assign(
     observed: readonly Observed[],
-    hasStopped: boolean,
+    facts: RoundFacts,
   ): { cases: Case[]; strangers: Observed[] } {
     const cases = this.#copies.map((copy) => {
       const finding: { own: Observed | undefined; moved: Observed[]; mayGiveWay: boolean } = {
@@ -274,11 +274,12 @@ export class Book {
       if (source === undefined) strangers.push(one);
       else source.finding.moved.push(one);
     }
+    const hasStopped = facts.crashes + facts.restarts > 0;
     const present = cases.filter((one) => mayHaveBeenThere(one, hasStopped));
     for (const one of cases) {
       const { copy, finding } = one;
       const wasFull = mayBeDropped(one, present, this.#drops, hasStopped);
-      finding.mayGiveWay = wasFull || mayGiveWay(one, present, this.#plans, hasStopped);
+      finding.mayGiveWay = wasFull || mayGiveWay(one, present, this.#plans, facts);
       if (copy.preparing === undefined) continue;
       copy.wasFull = wasFull;
       copy.hasPlace = copy.preparing.fate !== "pending";

@@ -72,8 +72,12 @@ export class Duplicates {
         !mayHaveGone(message) &&
         gone.every(({ sentTick }) => order.end < sentTick);
       if (found.length > 0) group.state = "used";
-      else if (group.state === "free" && ended.length === group.contenders.length) {
-        if (ended.some(isLost)) problems.push(`duplicate: ${id} was taken from nobody`);
+      else if (group.state === "free") {
+        const haveAllEnded = ended.length === group.contenders.length;
+        if (haveAllEnded && ended.some(isLost)) {
+          problems.push(`duplicate: ${id} was taken from nobody`);
+        }
+        // It may have been the first though others still wait, and then they are refused.
         if (ended.some(({ needed }) => needed.every(mayBeApplied))) group.state = "perhaps";
       }
       for (const { accepted, message } of ended)

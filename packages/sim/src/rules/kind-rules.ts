@@ -1,4 +1,4 @@
-import { precedes, type Copy, type Holder } from "./model.ts";
+import { precedes, type Copy, type Holder, type RoundFacts } from "./model.ts";
 import type { FullnessPlan, QueuePlan } from "./program.ts";
 import type { Operation } from "./operation.ts";
 import type { Case } from "./verdict.ts";
@@ -12,8 +12,9 @@ export function mayGiveWay(
   one: Case,
   present: readonly Case[],
   plans: readonly QueuePlan[],
-  hasStopped: boolean,
+  facts: RoundFacts,
 ): boolean {
+  const hasStopped = facts.crashes + facts.restarts > 0;
   const planOf = (queue: string): QueuePlan | undefined => plans.find(({ name }) => name === queue);
   // Where it was moved to it may have been too much.
   const hasTarget = (queue: string): boolean => isLimitedOrNone(planOf(queue));
@@ -22,13 +23,19 @@ export function mayGiveWay(
   if (plan === undefined || !isLimited(plan)) return false;
   const { copy } = one;
   const all = present.filter((other) => other !== one && wasIn(copy.queue, other, hasStopped));
+  const comesBack = copy.returns.length > 0 || mayFallDue(copy, facts);
   const others = all.filter(
-    // What came back gives way to what is older, too.
-    (other) => copy.returns.length > 0 || !standsBefore(other.copy, copy),
+    // What comes back gives way to what is older, too.
+    (other) => comesBack || !standsBefore(other.copy, copy),
   );
   if (!plan.isLastValue) return others.length >= plan.ringSize || mayOvertake(copy, all, plan);
   const { key } = copy.message;
   return key !== undefined && others.some((other) => other.copy.message.key === key);
+}
+
+/** Whether a copy that waited for its time may have come back, though nobody had it in the round. */
+function mayFallDue({ place, dueMs }: Copy, { wallMs }: RoundFacts): boolean {
+  return place === "scheduled" && dueMs <= wallMs;
 }
 
 /**
