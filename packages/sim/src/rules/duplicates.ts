@@ -78,7 +78,8 @@ export class Duplicates {
           problems.push(`duplicate: ${id} was taken from nobody`);
         }
         // It may have been the first though others still wait, and then they are refused.
-        if (ended.some(({ needed }) => needed.every(mayBeApplied))) group.state = "perhaps";
+        const isUsed = ended.some(({ needed }) => needed.every(mayBeApplied));
+        if (gone.length > 0 || (haveAllEnded && isUsed)) group.state = "perhaps";
       }
       for (const { accepted, message } of ended)
         accepted.end(wasFound(message) ? "applied" : "none");
