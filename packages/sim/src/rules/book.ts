@@ -79,6 +79,8 @@ export class Book {
   #copies: Copy[] = [];
   /** Of messages that were somewhere else when the round began. */
   #strayArrivals = new Map<string, Arrival[]>();
+  /** Who gave back what it had in this round, and what has to end before it has done so. */
+  #givers: { readonly holder: Holder; readonly operation: Operation }[] = [];
   #browses: { readonly queue: string; readonly ids: readonly string[] }[] = [];
   #tick = 0;
   /** When the round began. */
@@ -148,6 +150,11 @@ export class Book {
       const copy = this.copyOf(copyKey);
       if (copy !== undefined) this.returnCopy(copy, { ...options, cause });
     }
+  }
+
+  /** These give back what they have, and what is on its way to them, until something ends. */
+  giveBack(holders: readonly Holder[], operation: Operation): void {
+    this.#givers.push(...holders.map((holder) => ({ holder, operation })));
   }
 
   /** What these have, or had for a moment. */
@@ -226,12 +233,17 @@ export class Book {
     problems.push(...this.duplicates.learn((message) => isThere.has(message), mayHaveGone));
     if (problems.length > 0) return { problems, found: observed.length };
     problems.push(...checkArrivals(cases, facts));
-    problems.push(...checkOrder(cases, facts, this.switched));
+    const handling = {
+      facts,
+      switched: this.switched,
+      givers: this.#givers.map(({ holder }) => holder),
+    };
+    problems.push(...checkOrder(cases, handling));
     const hasLeft = (holder: Holder): boolean =>
       hasStopped || facts.breaks > 0 || !holder.isReady || !holders.includes(holder);
     problems.push(...this.#groups.learn(this.#copies, hasLeft));
     for (const { queue, ids } of this.#browses) {
-      problems.push(...checkBrowse(queue, ids, cases, facts));
+      problems.push(...checkBrowse(queue, ids, cases, handling));
     }
     this.#turnOver(cases, facts);
     problems.push(...this.#strays(hasStopped ? cases : []));
@@ -245,6 +257,7 @@ export class Book {
       }),
     );
     this.#browses = [];
+    this.#givers = this.#givers.filter(({ operation }) => operation.fate === "pending");
     this.switched.clear();
     return { problems, found: observed.length };
   }

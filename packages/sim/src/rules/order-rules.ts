@@ -10,21 +10,26 @@ import {
 import { leastDelayMs, mostDelayMs } from "./judge.ts";
 import type { Case } from "./verdict.ts";
 
+/** What else is known of a round, for the order of its deliveries. */
+export interface Handling {
+  readonly facts: RoundFacts;
+  /** Queues that were paused or resumed. */
+  readonly switched: ReadonlySet<string>;
+  /** Who gave back what it had, though its application had perhaps not seen all of it. */
+  readonly givers: readonly Holder[];
+}
+
 /**
  * What is wrong with the order of a round's deliveries. Of what waits, the highest priority goes first; of one
  * priority, and one durability, what was sent first.
  */
-export function checkOrder(
-  cases: readonly Case[],
-  facts: RoundFacts,
-  switched: ReadonlySet<string>,
-): string[] {
+export function checkOrder(cases: readonly Case[], handling: Handling): string[] {
   const problems: string[] = [];
   for (const { copy: late } of cases) {
-    if (late.arrivals.length !== 1 || switched.has(late.queue)) continue;
-    for (const { copy: early, finding } of cases) {
-      if (early.queue !== late.queue || early === late) continue;
-      const problem = judgePair(early, finding.own, late, facts);
+    if (late.arrivals.length !== 1 || handling.switched.has(late.queue)) continue;
+    for (const early of cases) {
+      if (early.copy.queue !== late.queue || early.copy === late) continue;
+      const problem = judgePair(early, late, handling);
       if (problem !== undefined) problems.push(`order: ${problem}`);
     }
   }
@@ -32,19 +37,21 @@ export function checkOrder(
 }
 
 function judgePair(
-  early: Copy,
-  own: Observed | undefined,
+  { copy: early, finding: { own } }: Case,
   late: Copy,
-  facts: RoundFacts,
+  { facts, givers }: Handling,
 ): string | undefined {
   const [arrival] = late.arrivals;
   if (arrival === undefined || !arrival.holder.takes(early.message)) return undefined;
   if (!goesFirst(early, late)) return undefined;
+  const others = givers.filter((holder) => holder !== arrival.holder);
+  if (mayHaveBeenAway(early, others) || wasAway(early, own, facts)) return undefined;
+  if (cameBackWithBroker(late, arrival, facts)) return undefined;
   // It may be for somebody else.
   const { group } = early.message;
   if (group !== undefined && group !== late.message.group) return undefined;
   const names = `${late.message.id} of ${late.queue} was given to ${arrival.holder.name}`;
-  const wasWaiting = waitedAllTheTime(early, own, facts);
+  const wasWaiting = waitedAllTheTime(early, facts);
   if (early.arrivals.length === 0) {
     if (!wasWaiting || own?.place !== "ready") return undefined;
     return `${names} while ${early.message.id}, which goes first, waits`;
@@ -63,12 +70,29 @@ function goesFirst(early: Copy, late: Copy): boolean {
   return early.message.durable === late.message.durable && precedes(early.order, late.order);
 }
 
+/** Whether it was perhaps on its way to somebody who gave it back before anybody saw it, which does not count. */
+function mayHaveBeenAway({ queue, message }: Copy, givers: readonly Holder[]): boolean {
+  return givers.some((holder) => holder.queue === queue && holder.takes(message));
+}
+
+/** Whether it was on its way to somebody whose connection broke: that counts, and it may have to wait. */
+function wasAway(copy: Copy, own: Observed | undefined, { breaks }: RoundFacts): boolean {
+  const [arrival] = copy.arrivals;
+  const attempts = arrival === undefined ? own?.attempts : arrival.deliveryCount - 1;
+  const explained = copy.returns.reduce((sum, { high }) => sum + high, copy.attempts);
+  return breaks > 0 && (attempts ?? 0) > explained;
+}
+
+/** Whether the broker stopped after a message was given out: others were perhaps on their way elsewhere. */
+function cameBackWithBroker(late: Copy, arrival: Arrival, facts: RoundFacts): boolean {
+  const cameBack = late.returns.some(({ tick }) => tick > arrival.tick);
+  return cameBack && facts.crashes + facts.restarts > 0;
+}
+
 /** Whether it was ready when the round began, and nothing kept it from being delivered. */
-function waitedAllTheTime(copy: Copy, own: Observed | undefined, facts: RoundFacts): boolean {
-  const { wallMs, crashes, restarts, breaks } = facts;
+function waitedAllTheTime(copy: Copy, facts: RoundFacts): boolean {
+  const { wallMs, crashes, restarts } = facts;
   if (copy.place !== "ready" || copy.returns.length > 0) return false;
-  // It was on its way to somebody whose connection broke, which counts.
-  if (breaks > 0 && own?.attempts !== copy.attempts) return false;
   if (copy.sinks.length > 0 || copy.deaths.length > 0) return false;
   if (copy.expiresMs !== 0 && copy.expiresMs <= wallMs) return false;
   return copy.message.durable || crashes + restarts === 0;
@@ -129,7 +153,7 @@ export function checkBrowse(
   queue: string,
   ids: readonly string[],
   cases: readonly Case[],
-  facts: RoundFacts,
+  { facts, givers }: Handling,
 ): string[] {
   const problems: string[] = [];
   const mine = cases.filter(({ copy }) => copy.queue === queue);
@@ -141,7 +165,9 @@ export function checkBrowse(
     if (!isAlone) continue;
     if (seen > 1) problems.push(`browse: ${id} was seen ${seen} times in ${queue}`);
     const mustBeSeen =
-      waitedAllTheTime(copy, finding.own, facts) &&
+      waitedAllTheTime(copy, facts) &&
+      !mayHaveBeenAway(copy, givers) &&
+      !wasAway(copy, finding.own, facts) &&
       finding.own?.place === "ready" &&
       copy.arrivals.length === 0;
     if (mustBeSeen && seen === 0) problems.push(`browse: ${id} was not seen in ${queue}`);

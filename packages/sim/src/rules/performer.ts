@@ -109,6 +109,7 @@ export class Performer {
       book.returned([held], { low: isFree(held) ? low : 0, high: attempt, cause });
     }
     const closing = new Operation(`close ${consumer.name}`);
+    book.giveBack([consumer], closing);
     consumer.client.track(closing, consumer.client.close(consumer));
   }
 
@@ -160,13 +161,14 @@ export class Performer {
     for (const { copy, operation } of transaction?.acks ?? []) {
       book.returnCopy(copy, { low, high: 1, cause, operation });
     }
+    const ending = new Operation(`roll back ${client.name}`);
     for (const consumer of client.consumers) {
       if (!consumer.isTransacted) continue;
       const unsettled = consumer.held.filter(isFree);
       book.returned(unsettled, { low: 0, high: 0, cause });
+      book.giveBack([consumer], ending);
       consumer.held = [];
     }
-    const ending = new Operation(`roll back ${client.name}`);
     client.track(ending, session.rollback(), () => {
       client.isEnding = false;
       // What came before the session stood still goes back as well.
@@ -286,6 +288,10 @@ export class Performer {
       for (const { copy } of transaction?.acks ?? []) {
         book.returnCopy(copy, { low: 0, high: 1, cause });
       }
+      book.giveBack(
+        client.consumers.filter(({ isTransacted }) => isTransacted),
+        end,
+      );
       this.#returnRest(client, cause, {});
     });
   }
