@@ -24,12 +24,13 @@ export const orderRules: RuleGroup = {
       "wire",
       [
         "Allowed are: higher priorities first, later delivery times later, durable and other messages past each other, a transaction as a block (JMS 6.2.9.2).",
-        "What waits in a queue comes in the order of the sends, durable or not; but a message that is not durable may overtake durable ones that are still being written.",
+        "What waits in a queue comes in the order of the sends, durable or not; but a message that is not durable may overtake durable ones that are still being written, except those of its own transaction.",
       ],
       {
         tests: [
           "durable and non-durable messages of one priority keep their order",
           "what was sent in a transaction is seen after the commit, all of it in order",
+          "durable and other messages of a transaction ${how} come in the order of their sends",
         ],
       },
     ),

@@ -284,11 +284,10 @@ describe("large messages of a transaction", () => {
     await client.expect(packets.nullResponse);
     assert.equal(broker.queues()[0]?.messageCount, 3);
     await client.consume("q");
-    assert.ok(Buffer.from((await takeLarge(client)).body).equals(body));
-    assert.deepEqual((await client.names()).slice(0, 2), [
-      "SESS_RECEIVE_MSG",
-      "SESS_RECEIVE_LARGE_MSG",
-    ]);
+    for (let count = 0; count < 2; count += 1) {
+      assert.ok(Buffer.from((await takeLarge(client)).body).equals(body));
+    }
+    assert.deepEqual(await client.names(), ["SESS_RECEIVE_MSG"]);
   });
 });
 

@@ -132,8 +132,7 @@ export class Retention {
   /** Whether nobody consumes, or could have had the message: it is committed. */
   #wasOffered(queue: LiveQueue, key: number): boolean {
     if (queue.takerCount === 0) return true;
-    queue.state.read(key, this.#row);
-    return !this.#row.isInJournal || this.#row.position < this.#engine.journal.commitPosition;
+    return queue.state.isVisible(key, this.#engine.journal.commitPosition);
   }
 
   #drop(queue: LiveQueue, key: number): void {

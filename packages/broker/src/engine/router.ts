@@ -174,9 +174,9 @@ export class Router {
     return this.#plan.storedTargetCount === 0;
   }
 
-  /** Records only the mark and the duplicate id of what was prepared. */
-  note(): void {
-    this.#engine.state.addMessage(this.#plan);
+  /** The position of the record of what was added last; −1 when it has none. */
+  get recordPosition(): number {
+    return this.#plan.recordPosition;
   }
 
   /** Puts what was prepared into the journal as a piece of a transaction. */
@@ -190,9 +190,14 @@ export class Router {
     return this.#engine.state.messageRecordBytes(this.#plan);
   }
 
-  /** Adds what was prepared and wakes its queues. Gives the message's id, −1 when no queue takes it. */
-  add(): number {
+  /**
+   * Adds what was prepared and wakes its queues. Gives the message's id, −1 when no queue takes it.
+   *
+   * @param hiddenUntil the record before whose commit nobody sees a message that is in memory only; −1 for none
+   */
+  add(hiddenUntil = -1): number {
     const plan = this.#plan;
+    if (plan.storedTargetCount === 0) plan.hiddenUntil = hiddenUntil;
     const id = this.#engine.state.addMessage(plan);
     const address = this.#address;
     if (address !== undefined) {
@@ -204,13 +209,13 @@ export class Router {
     }
     this.#countDropped();
     // With one stored queue among them, all targets share the record, and wait for it.
-    const isRecorded = plan.storedTargetCount > 0;
+    const waits = plan.storedTargetCount > 0 || plan.hiddenUntil >= 0;
     for (const queue of this.#finder.queues) {
       queue.counts.addedTotal += 1;
       if (queue.limitsItself) this.#engine.retention.added(queue);
       // A scheduled message concerns nobody before its time: `Scheduler.arm` sees it at the step's end.
       if (plan.dueMs > 0) continue;
-      if (isRecorded) this.#engine.rowAdded(queue);
+      if (waits) this.#engine.rowAdded(queue);
       else this.#engine.touch(queue);
     }
     return id;

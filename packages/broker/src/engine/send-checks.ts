@@ -14,8 +14,10 @@ import type { TransactionSends } from "./transaction-sends.ts";
 export interface CheckedSend extends PreparedSend {
   readonly sends: TransactionSends;
   readonly index: number;
-  /** What is to be added: its mark and duplicate id are noted apart when its queues are in memory only. */
-  readonly part: "whole" | "note" | "rows";
+  /** Payload bytes of its record; 0 for none. */
+  readonly recordBytes: number;
+  /** Whether all its queues hold it in memory only, so that a record notes its mark and duplicate id at most. */
+  readonly isInMemory: boolean;
 }
 
 /**
@@ -32,20 +34,12 @@ export class SendChecks {
   }
 
   /**
-   * Checks the sends of a transaction, which has `rowCount` rows already. Fills `stored` with those that need
-   * a record and `inMemory` with those that can only be added once the others are committed. Gives the payload
-   * bytes that all the records take.
+   * Checks the sends of a transaction, which has `rowCount` rows already, and says where each of them goes.
    * @throws EverholdError with the reason for which one of them cannot be done
    */
-  check(
-    sends: TransactionSends,
-    runs: MarkedRuns,
-    rowCount: number,
-    stored: CheckedSend[],
-    inMemory: CheckedSend[],
-  ): number {
+  check(sends: TransactionSends, runs: MarkedRuns, rowCount: number): readonly CheckedSend[] {
     const { router } = this.#session.engine;
-    let payloadBytes = 0;
+    const checked: CheckedSend[] = [];
     let rows = rowCount;
     for (let index = 0; index < sends.count; index += 1) {
       this.#identify(sends, index);
@@ -62,16 +56,11 @@ export class SendChecks {
       const found = router.prepared(address);
       rows += found.targets.length;
       router.checkRows(address, rows);
-      const bytes = router.preparedRecordBytes();
-      payloadBytes += bytes;
-      if (!router.isPreparedForMemory) stored.push({ sends, index, ...found, part: "whole" });
-      else {
-        // What is in memory appears together, in order, once the rest is committed.
-        if (bytes > 0) stored.push({ sends, index, address, targets: [], part: "note" });
-        inMemory.push({ sends, index, ...found, part: bytes > 0 ? "rows" : "whole" });
-      }
+      const recordBytes = router.preparedRecordBytes();
+      const isInMemory = router.isPreparedForMemory;
+      checked.push({ sends, index, ...found, recordBytes, isInMemory });
     }
-    return payloadBytes;
+    return checked;
   }
 
   /** What was checked is checked anew: its duplicate ids are not taken. */
@@ -87,22 +76,30 @@ export class SendChecks {
     if (this.#session.engine.state.transactions.hasUsedDuplicate(stored)) throw duplicate();
   }
 
-  /** Prepares a send for the queues that were found when it was checked: room is reserved for these. */
-  prepareAgain(send: CheckedSend): void {
-    const { router } = this.#session.engine;
-    const { sends, index } = send;
-    this.#identify(sends, index);
-    if (send.part === "rows") router.identity.clear();
-    const { bytes, view } = sends;
-    router.prepareAgain(send, bytes, view, sends.startOf(index), sends.endOf(index));
+  /**
+   * Adds a send that was checked; one that is in memory only is hidden until the record at a position is
+   * committed. Returns the position of its own record, or the same where it has none.
+   */
+  add(send: CheckedSend, hiddenUntil: number): number {
+    this.#identify(send.sends, send.index);
+    this.#addIdentified(send, hiddenUntil);
+    const { recordPosition } = this.#session.engine.router;
+    return recordPosition < 0 ? hiddenUntil : recordPosition;
   }
 
-  /** Adds a send that was checked. */
-  add(send: CheckedSend): void {
-    const { router } = this.#session.engine;
-    this.prepareAgain(send);
-    if (send.part === "note") router.note();
-    else router.add();
+  /** Puts a send into the journal as a piece: all of it, or the mark and duplicate id of one in memory. */
+  addPiece(send: CheckedSend, transaction: StoredTransaction): void {
+    this.#identify(send.sends, send.index);
+    const { address } = send;
+    this.#prepareAgain(send, send.isInMemory ? { address, targets: [] } : send);
+    this.#session.engine.router.addPiece(transaction);
+  }
+
+  /** As {@link add} for one in memory whose mark and duplicate id are in the journal. */
+  addNoted(send: CheckedSend, hiddenUntil: number): void {
+    this.#identify(send.sends, send.index);
+    this.#session.engine.router.identity.clear();
+    this.#addIdentified(send, hiddenUntil);
   }
 
   /** Sequences that were rolled back are used up; a repeat of one learns that it was not applied. */
@@ -125,6 +122,18 @@ export class SendChecks {
         state.refuseSequence(id, 0, epoch, first, last, code);
       }
     }
+  }
+
+  #addIdentified(send: CheckedSend, hiddenUntil: number): void {
+    this.#prepareAgain(send, send);
+    this.#session.engine.router.add(hiddenUntil);
+  }
+
+  /** Prepares a send for the queues that were found when it was checked: room is reserved for these. */
+  #prepareAgain({ sends, index }: CheckedSend, found: PreparedSend): void {
+    const { bytes, view } = sends;
+    const { router } = this.#session.engine;
+    router.prepareAgain(found, bytes, view, sends.startOf(index), sends.endOf(index));
   }
 
   #identify(sends: TransactionSends, index: number): void {

@@ -1,15 +1,20 @@
 import { laneCountMax } from "../state/row-key.ts";
 import type { StoredTransaction } from "../state/stored-transaction.ts";
+import type { BetweenMessages } from "../state/transaction-log.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveAddress, LiveQueue } from "./live-queue.ts";
 
-/** Commits a transaction that is in the journal in pieces, and wakes the queues that it concerns. */
+/**
+ * Commits a transaction that is in the journal in pieces, and wakes the queues that it concerns. `addKept` is
+ * called before each of its messages and behind the last, as the state's `commit` says.
+ */
 export function commitStored(
   engine: Engine,
   stored: StoredTransaction,
   isHeuristic: boolean,
+  addKept?: BetweenMessages,
 ): void {
-  const added = engine.state.transactions.commit(stored, isHeuristic);
+  const added = engine.state.transactions.commit(stored, isHeuristic, addKept);
   const routed = new Map<LiveAddress, number>();
   for (const { queue: state, key, count } of added) {
     const queue = engine.catalog.findQueue(state.definition.name);

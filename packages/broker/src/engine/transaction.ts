@@ -16,25 +16,25 @@ import type { DeferredWork } from "./waiters.ts";
  * What one transaction has sent and acknowledged. A small one is kept in memory, sends as the bytes that
  * came: nothing is in the journal before the commit, which is one atomic group of records, without begin
  * and commit record (ARCHITECTURE.md, "Transactions"). One that grows large goes into the journal in
- * pieces, and so does one that is prepared.
+ * pieces, and so does one that is prepared. In both, messages come in the order of their sends, whether
+ * they are in the journal or in memory only.
  *
  * It has *failed* once a part of it cannot be done; COMMIT then rolls back and answers with that reason.
  *
  *     in memory ──large, or prepare──▶ in pieces ──prepare──▶ prepared
  *         └──commit, rollback────────────┴──────────────────────┴──▶ ended
  */
-export class Transaction implements DeferredWork {
+export class Transaction {
   readonly #session: Session;
   readonly #checks: SendChecks;
   #sends = new TransactionSends();
   /** What goes to queues in memory only, of a transaction in pieces. */
   #kept: TransactionSends | undefined;
+  #keptSends: KeptSend[] = [];
   #stored: StoredTransaction | undefined;
   readonly #acknowledgements = new Map<LiveQueue, number[]>();
   #acknowledgementCount = 0;
   #failure: EverholdError | undefined;
-  /** Sends that need no record, and must wait until the others are committed. */
-  #deferred: CheckedSend[] = [];
   readonly #works: DeferredWork[] = [];
   /** The producers' sequences of what is in pieces, and of what came after the failure. */
   #storedRuns: MarkedRuns | undefined;
@@ -152,12 +152,22 @@ export class Transaction implements DeferredWork {
     });
   }
 
-  /** Commits what is in pieces, all of which is there; what is in memory follows when that is durable. */
+  /** Commits what is in pieces, all of which is there; what is kept in memory comes at its place between them. */
   commitPieces(isHeuristic: boolean): void {
     const { engine, sink } = this.#session;
-    if (this.#stored !== undefined) commitStored(engine, this.#stored, isHeuristic);
+    let next = 0;
+    const addKept = (pieceCount: number, position: number): void => {
+      for (; next < this.#keptSends.length; next += 1) {
+        const kept = this.#keptSends[next];
+        if (kept === undefined || kept.pieceCount > pieceCount) return;
+        if (kept.send.recordBytes > 0) this.#checks.addNoted(kept.send, position);
+        else this.#checks.add(kept.send, position);
+      }
+    };
+    if (this.#stored !== undefined) commitStored(engine, this.#stored, isHeuristic, addKept);
+    this.#keptSends = [];
+    this.#kept?.releaseBodies();
     this.#release();
-    if (this.#deferred.length > 0) sink.afterCommit(this);
     for (const work of this.#works) sink.afterCommit(work);
   }
 
@@ -167,6 +177,7 @@ export class Transaction implements DeferredWork {
       rollbackStored(this.#session.engine, this.#stored, isHeuristic);
     }
     this.#stored = undefined;
+    this.#keptSends = [];
     this.#kept?.releaseBodies();
   }
 
@@ -180,15 +191,7 @@ export class Transaction implements DeferredWork {
     this.#acknowledgements.clear();
     const code = this.#failure?.code ?? "EVH_TRANSACTION_ROLLED_BACK";
     this.#checks.refuse(this.#sends, this.#storedRuns, this.#failedRuns, code);
-    this.#deferred = [];
     this.#release();
-  }
-
-  /** Adds the messages that needed no record, now that the rest of the transaction is committed. */
-  run(): void {
-    for (const send of this.#deferred) this.#checks.add(send);
-    for (const { sends } of this.#deferred) sends.releaseBodies();
-    this.#session.engine.router.largeBody = undefined;
   }
 
   /** Does a thing that may fail. @throws EverholdError after it was rolled back */
@@ -219,12 +222,11 @@ export class Transaction implements DeferredWork {
     this.#session.engine.transactionBytes += bytes;
   }
 
-  /** Lets go of what is held in memory, but for the bytes that the deferred sends need. */
+  /** Lets go of what was sent and is neither in the journal nor kept. */
   #release(): void {
     this.#session.engine.router.largeBody = undefined;
     this.#hold(-this.#sends.byteCount);
-    const isNeeded = this.#deferred.some((send) => send.sends === this.#sends);
-    if (!isNeeded) this.#sends.releaseBodies();
+    this.#sends.releaseBodies();
     this.#sends = new TransactionSends();
   }
 
@@ -239,16 +241,10 @@ export class Transaction implements DeferredWork {
   /** Checks everything, then appends one atomic group. False when it is too large for one: nothing is done. */
   #append(): boolean {
     const { engine } = this.#session;
-    const stored: CheckedSend[] = [];
-    let payloadBytes = this.#checks.check(
-      this.#sends,
-      new MarkedRuns(),
-      this.#rowCount,
-      stored,
-      this.#deferred,
-    );
+    const checked = this.#checks.check(this.#sends, new MarkedRuns(), this.#rowCount);
+    let payloadBytes = checked.reduce((sum, { recordBytes }) => sum + recordBytes, 0);
     engine.credits.checkReserve(payloadBytes);
-    let recordCount = stored.length;
+    let recordCount = checked.filter(({ recordBytes }) => recordBytes > 0).length;
     for (const [queue, keys] of this.#acknowledgements) {
       if (queue.isDeleted) continue;
       keys.sort((left, right) => left - right);
@@ -258,12 +254,13 @@ export class Transaction implements DeferredWork {
     }
     // Each record has a header of 8 bytes and is padded to a multiple of 8.
     if (payloadBytes + recordCount * 16 > engine.journal.groupBytesMax) {
-      this.#deferred = [];
       this.#checks.forget();
       return false;
     }
     if (recordCount > 0) engine.journal.reserve(payloadBytes, recordCount);
-    for (const send of stored) this.#checks.add(send);
+    // What is in memory takes its place among the others, and is seen when the group is committed.
+    let hiddenUntil = recordCount > 0 ? engine.journal.endPosition : -1;
+    for (const send of checked) hiddenUntil = this.#checks.add(send, hiddenUntil);
     for (const [queue, keys] of this.#acknowledgements) {
       if (!queue.isDeleted) engine.state.acknowledge(queue.state, keys, keys.length);
       if (queue.gate !== undefined) engine.touch(queue);
@@ -291,30 +288,19 @@ export class Transaction implements DeferredWork {
   /** Puts what was sent so far into the journal. @throws EverholdError when a check fails, and nothing is done */
   #store(): void {
     if (this.#sends.count === 0) return;
-    const { credits, router } = this.#session.engine;
-    credits.checkReserve(this.#sends.byteCount);
-    const checked: CheckedSend[] = [];
-    const inMemory: CheckedSend[] = [];
+    this.#session.engine.credits.checkReserve(this.#sends.byteCount);
     const runs = this.#storedRuns?.copy() ?? new MarkedRuns();
-    this.#checks.check(this.#sends, runs, this.#rowCount, checked, inMemory);
+    const checked = this.#checks.check(this.#sends, runs, this.#rowCount);
     const stored = this.#stored ?? new StoredTransaction();
     this.#stored = stored;
     for (const send of checked) {
-      this.#checks.prepareAgain(send);
-      router.addPiece(stored);
-    }
-    for (const { index, sends, ...rest } of inMemory) {
-      const body = sends.largeBodyOf(index);
-      this.#kept ??= new TransactionSends();
-      const start = sends.startOf(index);
-      const id = sends.bridgeIdOf(index);
-      const kept = this.#kept.add(sends.bytes, start, sends.endOf(index), body, id);
-      this.#deferred.push({ ...rest, sends: this.#kept, index: kept });
+      if (send.recordBytes > 0) this.#checks.addPiece(send, stored);
+      if (send.isInMemory) this.#keep(send, stored.messageCount);
     }
     this.#storedRuns = runs;
     this.#storedCount += this.#sends.count;
     this.#storedBytes += this.#sends.byteCount;
-    this.#rowCount += checked.reduce((sum, send) => sum + send.targets.length, 0);
+    this.#rowCount += checked.reduce((sum, { targets }) => sum + targets.length, 0);
     this.#release();
     if (stored.memoryBytes > limits.transactionIdBytesMax) {
       // At once: no snapshot could describe it.
@@ -322,6 +308,23 @@ export class Transaction implements DeferredWork {
       throw tooLarge("bytes of duplicate ids", limits.transactionIdBytesMax);
     }
   }
+
+  /** Keeps a send that no record holds, with its place among the pieces. */
+  #keep(send: CheckedSend, pieceCount: number): void {
+    const { sends, index } = send;
+    const body = sends.largeBodyOf(index);
+    const start = sends.startOf(index);
+    const id = sends.bridgeIdOf(index);
+    this.#kept ??= new TransactionSends();
+    const number = this.#kept.add(sends.bytes, start, sends.endOf(index), body, id);
+    this.#keptSends.push({ send: { ...send, sends: this.#kept, index: number }, pieceCount });
+  }
+}
+
+/** A send in memory of a transaction in pieces, and how many pieces go before it. */
+interface KeptSend {
+  readonly send: CheckedSend;
+  readonly pieceCount: number;
 }
 
 function tooLarge(what: string, limit: number): EverholdError {

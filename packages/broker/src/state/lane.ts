@@ -79,7 +79,13 @@ export class Lane {
   /** Hides the row added last, and all behind it, until `position` is committed. */
   hold(position: number, commitPosition: number): void {
     this.#trimHeld(commitPosition);
+    if (this.#held.at(-1) === position) return;
     this.#held.push(this.#nextSequence - 1, position);
+  }
+
+  /** Whether a row that lives is committed, and hidden by nothing. */
+  isVisible(sequence: number, commitPosition: number): boolean {
+    return this.#ifVisible(sequence, commitPosition) === sequence;
   }
 
   /** Lets the sequences up to `sequence` pass without rows: what a snapshot knows of rows long gone. */

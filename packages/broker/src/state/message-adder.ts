@@ -54,13 +54,16 @@ export class MessageAdder {
     }
     if (plan.largeBody !== undefined) this.#tables.large.define(row.position, plan.largeBody);
     const { diversions } = plan;
-    const since = plan.storedTargetCount > 0 ? plan.recordPosition : this.#records.log.endPosition;
+    const since = this.#lastSince(plan);
     for (let index = 0; index < targetCount; index += 1) {
       const target = plan.target(index);
       if (!diversions.isEmpty) row.origin = diversions.originOf(index);
       row.lastValue = plan.lastValues.get(target);
       row.lastSince = row.dueMs > 0 ? -1 : since;
       target.addRow(plan.keys[index] ?? 0, row);
+      if (plan.hiddenUntil >= 0) {
+        target.lanes.holdLast(lane, plan.hiddenUntil, this.#records.log.commitPosition);
+      }
     }
     row.lastValue = undefined;
     return row.position;
@@ -89,6 +92,12 @@ export class MessageAdder {
     log.bytes.set(bytes.subarray(start, end), log.payloadOffset);
     body.add(position, end - start);
     return position;
+  }
+
+  /** The position as of which the message of a plan has its value last. */
+  #lastSince(plan: MessagePlan): number {
+    if (plan.storedTargetCount > 0) return plan.recordPosition;
+    return plan.hiddenUntil < 0 ? this.#records.log.endPosition : plan.hiddenUntil;
   }
 
   #append(plan: MessagePlan): void {

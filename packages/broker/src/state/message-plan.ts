@@ -48,6 +48,11 @@ export class MessagePlan {
    * −1 for a message that is in no transaction, or in one that is a single batch.
    */
   transaction = -1;
+  /**
+   * Of a message that is in memory only: the record that must be committed before anybody sees it, which is the
+   * newest before it in its transaction; −1 for none. What comes behind it in its lanes waits as well.
+   */
+  hiddenUntil = -1;
 
   /** Which targets came by diverts. */
   readonly diversions = new Diversions();
@@ -89,6 +94,7 @@ export class MessagePlan {
     this.duplicateStart = -1;
     this.largeBody = undefined;
     this.transaction = -1;
+    this.hiddenUntil = -1;
     this.diversions.clear();
     this.#targetCount = 0;
     this.#storedCount = 0;

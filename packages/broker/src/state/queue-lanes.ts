@@ -111,6 +111,11 @@ export class QueueLanes {
     return lane !== undefined && lane.isReady(sequenceOfKey(key));
   }
 
+  /** Whether the row, which is there, is committed and hidden by nothing. */
+  isVisible(key: number, commitPosition: number): boolean {
+    return this.#laneOf(laneOfKey(key)).isVisible(sequenceOfKey(key), commitPosition);
+  }
+
   /** The number of a live row in the store; −1 when there is none. */
   find(key: number): number {
     return this.#lanes[laneOfKey(key)]?.find(sequenceOfKey(key)) ?? none;

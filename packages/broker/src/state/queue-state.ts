@@ -166,6 +166,11 @@ export class QueueState {
     return this.lanes.isReady(key);
   }
 
+  /** Whether the message, which is there, is committed, so that consumers could get it. */
+  isVisible(key: number, commitPosition: number): boolean {
+    return this.lanes.isVisible(key, commitPosition);
+  }
+
   /** Whether the message is there and waits for its time. */
   isScheduled(key: number): boolean {
     const row = this.findRow(key);

@@ -15,7 +15,7 @@ import {
   rolledBackRecord,
   type Ending,
 } from "./transaction-records.ts";
-import { forEachRow, runKeyOf, type RowRun } from "./transaction-rows.ts";
+import { forEachRow, runKeyOf, type OnRow, type RowRun } from "./transaction-rows.ts";
 import type { DecidedBranch, TransactionTable } from "./transaction-table.ts";
 import { copyXid, xidKey, type Xid } from "./xid.ts";
 
@@ -26,6 +26,12 @@ export interface AddedRows extends RowRun {
   readonly key: number;
   count: number;
 }
+
+/**
+ * Called while a transaction is committed, before each of its messages and behind the last: with how many
+ * were before, and the position of the record that commits it, −1 when there is none.
+ */
+export type BetweenMessages = (messageCount: number, position: number) => void;
 
 /**
  * Transactions that do not fit into one batch, or wait prepared: what was sent and acknowledged goes into
@@ -166,11 +172,16 @@ export class TransactionLog {
 
   /**
    * Adds its messages to their queues, as far as these are still there, and settles what it acknowledged.
-   * Returns what was added where.
+   * Returns what was added where; in a queue that is in memory only, other rows may stand between.
    */
-  commit(transaction: StoredTransaction, isHeuristic: boolean): readonly AddedRows[] {
+  commit(
+    transaction: StoredTransaction,
+    isHeuristic: boolean,
+    between?: BetweenMessages,
+  ): readonly AddedRows[] {
     if (transaction.id < 0) {
       // It touched only what is in memory, so there is nothing to decide in the journal.
+      between?.(0, -1);
       this.#settle(transaction);
       return [];
     }
@@ -183,7 +194,8 @@ export class TransactionLog {
       isHeuristic,
       runs,
     });
-    this.#addRows(transaction, added, position);
+    this.#addRows(transaction, added, position, between);
+    between?.(transaction.messageCount, position);
     this.#settle(transaction);
     for (const { addressId, id } of transaction.duplicates) {
       this.#tables.addresses.get(addressId)?.duplicates.add(id, 0, id.length);
@@ -235,13 +247,16 @@ export class TransactionLog {
     transaction: StoredTransaction,
     added: ReadonlyMap<number, AddedRows>,
     position: number,
+    between: BetweenMessages | undefined,
   ): void {
     const { commitPosition } = this.#records.log;
-    forEachRow(transaction, added, position, ({ queue, key, next }, row, _queueId, lane) => {
-      queue.addRow(next, row);
+    const onRow: OnRow<AddedRows> = ({ queue, key, next }, row, _queueId, lane) => {
+      // The record names the keys of queues that it knows; in others something may have come between.
+      queue.addRow(queue.isStored ? next : queue.nextKey(lane), row);
       // It hides all that follow as well.
       if (next === key) queue.lanes.holdLast(lane, position, commitPosition);
-    });
+    };
+    forEachRow(transaction, added, position, onRow, between);
   }
 
   #noteLastValues(transaction: StoredTransaction, plan: MessagePlan, targetCount: number): void {

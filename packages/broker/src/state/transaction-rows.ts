@@ -13,20 +13,30 @@ export function runKeyOf(queueId: number, lane: number): number {
   return queueId * laneCountMax + lane;
 }
 
+/** Told of a row that is to be added, and its run. */
+export type OnRow<Run extends RowRun> = (
+  run: Run,
+  row: NewRow,
+  queueId: number,
+  lane: number,
+) => void;
+
 /**
  * Calls `onRow` for each row that the messages of a transaction become when it is committed by the record at
  * `position`, in their order; `run.next` is its key. Targets without a run, by {@link runKeyOf}, get none. The
- * row is the same object each time.
+ * row is the same object each time. Calls `onMessage` before the rows of each message, with its index.
  */
 export function forEachRow<Run extends RowRun>(
   transaction: StoredTransaction,
   runs: ReadonlyMap<number, Run>,
   position: number,
-  onRow: (run: Run, row: NewRow, queueId: number, lane: number) => void,
+  onRow: OnRow<Run>,
+  onMessage?: (index: number, position: number) => void,
 ): void {
   const message = createPendingMessage();
   const row = createNewRow();
   for (let index = 0; index < transaction.messageCount; index += 1) {
+    onMessage?.(index, position);
     transaction.readMessage(index, message);
     row.position = message.position;
     row.messageOffset = message.messageOffset;

@@ -99,11 +99,7 @@ function wasIn(queue: string, { copy, finding }: Case, hasStopped: boolean): boo
 /** Whether the first certainly has its place before the second. */
 function standsBefore(first: Copy, second: Copy): boolean {
   // What was moved to a queue stands behind what was there.
-  if (first.queue !== second.queue) return false;
-  // Of a transaction, what is in memory only may come after the rest, when that is on the disk.
-  const isOneBlock = first.order.isBlock && first.order.stream === second.order.stream;
-  if (isOneBlock && first.message.durable !== second.message.durable) return false;
-  return precedes(first.order, second.order);
+  return first.queue === second.queue && precedes(first.order, second.order);
 }
 
 function mayBeDone({ fate, isOpen }: Operation): boolean {

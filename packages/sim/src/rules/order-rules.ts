@@ -67,7 +67,10 @@ function goesFirst(early: Copy, late: Copy): boolean {
   if (early.message.priority !== late.message.priority) {
     return early.place !== "unborn" && early.message.priority > late.message.priority;
   }
-  return early.message.durable === late.message.durable && precedes(early.order, late.order);
+  // What is in memory only may overtake what is still being written, but not in its own transaction.
+  const isOneBlock = early.order.isBlock && early.order.stream === late.order.stream;
+  const mayOvertake = early.message.durable !== late.message.durable && !isOneBlock;
+  return !mayOvertake && precedes(early.order, late.order);
 }
 
 /** Whether it was perhaps on its way to somebody who gave it back before anybody saw it, which does not count. */
