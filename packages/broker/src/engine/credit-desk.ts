@@ -1,4 +1,5 @@
 import { EverholdError } from "@everhold/base";
+import type { MonotonicClock } from "@everhold/env";
 
 import { limits } from "../limits.ts";
 import { AddressLimits, isAddressFull } from "./address-limits.ts";
@@ -25,6 +26,7 @@ type WaitingSessions = Map<Session, number>;
  */
 export class CreditDesk {
   readonly #engine: Engine;
+  readonly #clock: MonotonicClock;
   /** By the address as the client wrote it: it finds its producers by this text. */
   readonly #waiting = new Map<string, WaitingSessions>();
   #waitingCount = 0;
@@ -35,8 +37,9 @@ export class CreditDesk {
   #promisedBytes = 0;
   #promisedMs = 0;
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, clock: MonotonicClock) {
     this.#engine = engine;
+    this.#clock = clock;
     this.#limits = new AddressLimits(engine.log);
   }
 
@@ -86,7 +89,7 @@ export class CreditDesk {
   /** Answers the requests for which there is room by now. */
   grantWaiting(): void {
     if (this.#waiting.size === 0 || this.#engine.journal.diskFull) return;
-    const nowMs = this.#engine.nowMs();
+    const nowMs = this.#clock.nowMs();
     if (isOver(this.#promisedMs, nowMs)) this.#promisedBytes = 0;
     for (const name of [...this.#waiting.keys()]) {
       if (!this.#hasMemory(this.#promisedBytes)) return;
@@ -229,7 +232,7 @@ export class CreditDesk {
 
 /** Whether what was promised then counts no more. */
 function isOver(promisedMs: number, nowMs: number): boolean {
-  return Math.abs(nowMs - promisedMs) > limits.promisedCreditMs;
+  return nowMs - promisedMs > limits.promisedCreditMs;
 }
 
 function hasBytesLeft(address: LiveAddress | undefined): boolean {

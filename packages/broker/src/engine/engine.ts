@@ -103,8 +103,8 @@ export class Engine implements JournalListener {
     this.redelivery = new Redelivery(this, parts.ports.random);
     this.retention = new Retention(this);
     this.scheduler = new Scheduler(this, parts.ports.timers);
-    this.credits = new CreditDesk(this);
     const { timers, monotonicClock } = parts.ports;
+    this.credits = new CreditDesk(this, monotonicClock);
     this.slowConsumers = new SlowConsumers(this, timers, monotonicClock);
     this.requests = new RequestDesk(this);
     this.notifications = new Notifications(this);

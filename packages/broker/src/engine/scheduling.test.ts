@@ -205,6 +205,23 @@ test("a clock that is set forward makes it due, one that is set back makes it wa
   assert.deepEqual(await client.texts(), ["b"]);
 });
 
+test("a clock that is set back while producers wait for room makes what is sent next wait", async () => {
+  const { world } = await startBroker({ addressSettings: { full: { maxSizeBytes: 1 } } });
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  await client.createQueue({ address: "full", queueName: "full" });
+  await client.consume("q");
+  await client.publish("full", "a");
+  client.send(packets.producerRequestCredits, 10, { credits: 1000, address: "full" });
+  await client.publish("q", "b");
+  assert.deepEqual(await client.texts(), ["b"]);
+  world.nowMs -= 600_000;
+  await client.publish("q", "c", after(world, 2000));
+  assert.deepEqual(await client.texts(), []);
+  await world.pass(2000);
+  assert.deepEqual(await client.texts(), ["c"]);
+});
+
 test("what is scheduled survives a crash, and falls due while nobody is there", async () => {
   const { world, client } = await consumedQueue();
   await client.publish("q", "over", after(world, 1000));
