@@ -63,16 +63,44 @@ export function transactionTests(context: SuiteContext): void {
     },
   );
 
+  context.it("a rollback counts what was taken and not acknowledged, and no more", async () => {
+    const { connection } = context;
+    await connection.producer("tx-taken").sendBatch(numbered(3));
+    const session = await connection.session({ transacted: true });
+    const consumer = session.consumer("tx-taken");
+    const taken = [await next(consumer), await next(consumer)];
+    await session.rollback();
+    for (const message of taken) {
+      await assert.rejects(message.ack(), { code: "EVH_ILLEGAL_STATE" });
+    }
+    for (const expected of ["m0 2", "m1 2", "m2 1"]) {
+      const message = await next(consumer);
+      assert.equal(`${message.text()} ${message.deliveryCount}`, expected);
+      await message.ack();
+    }
+    await session.commit();
+    await session.close();
+    await holdsCount(connection, "tx-taken", 0);
+  });
+
   context.it("a session that is closed has rolled back", async () => {
     const { connection } = context;
-    await connection.producer("tx-closed").send("job");
+    await connection.producer("tx-closed").sendBatch(numbered(3));
     const session = await connection.session({ transacted: true });
-    await (await next(session.consumer("tx-closed"))).ack();
+    const consumer = session.consumer("tx-closed");
+    await (await next(consumer)).ack();
+    await next(consumer);
     await session.producer("tx-closed-out").send("never");
     await session.close();
-    await holdsCount(connection, "tx-closed", 1);
+    await holdsCount(connection, "tx-closed", 3);
     await holdsCount(connection, "tx-closed-out", 0);
     await assert.rejects(session.commit(), { code: "EVH_CLOSED" });
+    const other = connection.consumer("tx-closed");
+    for (const expected of ["m0 2", "m1 2", "m2 1"]) {
+      const message = await next(other);
+      assert.equal(`${message.text()} ${message.deliveryCount}`, expected);
+    }
+    await other.close();
   });
 
   context.it("a duplicate id that was used rolls the whole transaction back", async () => {

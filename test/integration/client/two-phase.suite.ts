@@ -4,7 +4,7 @@ import { EverholdError, Prng } from "@everhold/base";
 import type { Connection, Xid } from "@everhold/client";
 
 import { CuttingProxy } from "../cutting-proxy.ts";
-import { countOf, holdsCount, next, type SuiteContext } from "./broker-under-test.ts";
+import { countOf, holdsCount, next, numbered, type SuiteContext } from "./broker-under-test.ts";
 
 const reconnect = { initialAttempts: 50, initialDelay: 1, maxDelay: 50 };
 let xidCount = 0;
@@ -69,11 +69,20 @@ export function twoPhaseTests(context: SuiteContext): void {
 
   context.it("a branch that is left without a decision is rolled back", async () => {
     const { connection } = context;
+    await connection.producer("two-taken").sendBatch(numbered(2));
     {
       await using branch = await connection.twoPhase.begin();
       await branch.send("two-left", "never");
+      await next(branch.consumer("two-taken"));
     }
     await holdsCount(connection, "two-left", 0);
+    // What was taken counts, acknowledged or not.
+    const consumer = connection.consumer("two-taken");
+    for (const expected of ["m0 2", "m1 1"]) {
+      const message = await next(consumer);
+      assert.equal(`${message.text()} ${message.deliveryCount}`, expected);
+    }
+    await consumer.close();
   });
 
   context.it("a prepared branch outlives its connection, and another one decides", async () => {

@@ -64,10 +64,11 @@ export const transactionRules: RuleGroup = {
       {
         tests: [
           "a rollback gives back what was received, counted, and drops what was sent",
+          "a rollback counts what was taken and not acknowledged, and no more",
+          "counts what was taken when its ${how} is closed",
           "the delivery count grows with every rollback",
           "after ten attempts a message is a dead letter",
         ],
-        open: "what our client's application took and did not acknowledge comes again neither marked nor counted.",
       },
     ),
     rule(

@@ -187,6 +187,7 @@ export class ClientBranch implements Branch {
     const attempt = `${verb} the branch`;
     try {
       await session.outbox.idle();
+      if (definition.id === packets.xaRollback.id) session.beginReturn();
       await this.#work.closeConsumers();
       const { channel, transaction } = session;
       if (transaction?.isLost === true) throw transaction.error();

@@ -50,7 +50,7 @@ export interface RunOptions {
 
 /**
  * Receives the messages of one queue, in order; over reconnects too. Messages in hand that are not
- * settled when it closes go back to the queue.
+ * settled when it closes go back to the queue; Everhold counts them as attempted.
  */
 export interface Consumer<T = unknown> extends AsyncIterable<Message<T>>, AsyncDisposable {
   /** The queue; of a subscription the one that keeps its messages. */

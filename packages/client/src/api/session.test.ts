@@ -1,11 +1,36 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { assertError, rejection, setUp } from "../testing/setup.test-support.ts";
+import { assertError, rejection, setUp, type Setup } from "../testing/setup.test-support.ts";
 import type { TestBroker } from "../testing/test-broker.test-support.ts";
 import { textOf } from "../testing/test-session.test-support.ts";
+import type { Message } from "../receive/message.ts";
+import type { Consumer } from "./consumer.ts";
+import type { Session } from "./session.ts";
 
 function texts(broker: TestBroker, queue: string): string[] {
   return broker.queue(queue).messages.map(textOf);
+}
+
+/** What is in a queue, with how often each was attempted. */
+function counted(broker: TestBroker, queue: string): string[] {
+  return broker.queue(queue).messages.map((one) => `${textOf(one)} ${one.deliveryCount}`);
+}
+
+function settling(broker: TestBroker): void {
+  broker.features = ["mark/1", "settle/1"];
+}
+
+/** A transacted session whose application has taken two of the three messages in `in`, and acknowledged none. */
+async function taken(setup: Setup): Promise<{ session: Session; consumer: Consumer }> {
+  const { world, connection } = setup;
+  await world.now(
+    connection.producer("in").sendBatch([{ body: "1" }, { body: "2" }, { body: "3" }]),
+  );
+  const session = await world.now(connection.session({ transacted: true }));
+  const consumer = session.consumer("in");
+  await world.now(consumer.receive());
+  await world.now(consumer.receive());
+  return { session, consumer };
 }
 
 describe("a transacted session", () => {
@@ -122,6 +147,7 @@ describe("a transacted session", () => {
     assertError(await rejection(world, session.commit()), "EVH_TRANSACTION_ROLLED_BACK");
     const third = await world.now(consumer.receive());
     assert.equal(third?.text(), "1");
+    assert.equal(third.deliveryCount, 3);
     await world.now(third.ack());
     await world.now(session.commit());
     assert.deepEqual(texts(broker, "in"), []);
@@ -250,6 +276,82 @@ describe("a transacted session", () => {
     await world.advance(1000);
     await world.now(connection.transaction((transaction) => transaction.send("q", "b")));
     assert.deepEqual(texts(broker, "q"), ["b"]);
+  });
+
+  it("counts on rollback what was taken and not acknowledged, and not what nobody took", async () => {
+    const setup = await setUp();
+    const { session, consumer } = await taken(setup);
+    await setup.world.now(session.rollback());
+    const again = [];
+    for (let count = 0; count < 3; count += 1) {
+      const message = await setup.world.now(consumer.receive());
+      again.push(`${message?.text()} ${message?.deliveryCount}`);
+    }
+    assert.deepEqual(again, ["1 2", "2 2", "3 1"]);
+  });
+
+  it("hands out nothing that goes back with a rollback under way, and settles nothing of it", async () => {
+    const setup = await setUp();
+    const { world, broker } = setup;
+    const { session, consumer } = await taken(setup);
+    const held = await world.now(consumer.receive());
+    assert.ok(held !== null);
+    await world.now(session.rollback());
+    await world.now(consumer.receive());
+    let refused: Promise<void> | undefined;
+    let taking: Promise<Message | null> | undefined;
+    broker.rule = ({ name }) => {
+      if (name !== "SESS_ROLLBACK") return "usual";
+      refused = held.ack();
+      refused.catch(() => undefined);
+      taking = consumer.receive();
+      return "usual";
+    };
+    await world.now(session.rollback());
+    assertError(await rejection(world, refused ?? Promise.resolve()), "EVH_ILLEGAL_STATE");
+    const next = await world.now(taking ?? Promise.resolve(null));
+    assert.deepEqual([next?.text(), next?.deliveryCount], ["1", 3]);
+    await world.now(session.close());
+    assert.deepEqual(counted(broker, "in"), ["1 3", "2 1", "3 1"]);
+  });
+
+  for (const how of ["session", "connection"] as const) {
+    it(`counts what was taken when its ${how} is closed`, async () => {
+      const setup = await setUp();
+      const { session } = await taken(setup);
+      await setup.world.now(how === "session" ? session.close() : setup.connection.close());
+      assert.deepEqual(counted(setup.broker, "in"), ["1 1", "2 1", "3 0"]);
+    });
+  }
+
+  it("counts what was taken when one of its consumers closes, and goes on", async () => {
+    const setup = await setUp({}, settling);
+    const { session, consumer } = await taken(setup);
+    await setup.world.now(session.send("q", "a"));
+    await setup.world.now(consumer.close());
+    assert.deepEqual(counted(setup.broker, "in"), ["1 1", "2 1", "3 0"]);
+    await setup.world.now(session.commit());
+    assert.deepEqual(counted(setup.broker, "in"), ["1 1", "2 1", "3 0"]);
+    assert.deepEqual(texts(setup.broker, "q"), ["a"]);
+  });
+
+  it("loses nothing that was taken when it is closed during a commit", async () => {
+    for (const prepare of [() => undefined, settling]) {
+      for (let steps = 0; steps < 10; steps += 1) {
+        const setup = await setUp({}, prepare);
+        const { world, broker } = setup;
+        const { session } = await taken(setup);
+        broker.grantsCredit = false;
+        const sending = session.send("q", "a");
+        sending.catch(() => undefined);
+        await world.settle();
+        const committing = session.commit();
+        broker.lastSession.grant("q", 1_000_000);
+        for (let step = 0; step < steps; step += 1) await world.step();
+        await world.now(Promise.allSettled([committing, session.close()]));
+        assert.deepEqual(texts(broker, "in").toSorted(), ["1", "2", "3"]);
+      }
+    }
   });
 
   it("is rolled back by close", async () => {

@@ -41,8 +41,8 @@ export interface Session extends AsyncDisposable {
    */
   commit(): Promise<void>;
   /**
-   * Undoes the work since the last commit; what was received comes again. Only what was acknowledged is then
-   * marked as redelivered, and counted as an attempt.
+   * Undoes the work since the last commit; what was received comes again, acknowledged before or not, marked as
+   * redelivered and counted as an attempt.
    */
   rollback(): Promise<void>;
   /** Rolls back what is not committed, and closes. Idempotent. */
@@ -67,6 +67,8 @@ export class ClientSession implements Session, Transaction {
   readonly #consumers = new Set<Consumer>();
   readonly #anyProducer = new AnyProducer((address, options) => this.producer(address, options));
   #nextCorrelationId = -2;
+  /** Commits under way. */
+  #commitCount = 0;
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -102,28 +104,11 @@ export class ClientSession implements Session, Transaction {
 
   async commit(): Promise<void> {
     const transaction = this.#transaction("commit");
-    const session = this.#session;
-    await session.outbox.idle();
-    for (const intake of session.intakes()) intake.settlement.flushAcks();
-    if (transaction.isLost) {
-      await this.#undoLost(transaction);
-      throw transaction.error();
-    }
-    const { hasWork } = transaction;
-    transaction.onEnd();
-    const { channel } = session;
-    if (!hasWork || channel === undefined) return;
+    this.#commitCount += 1;
     try {
-      await channel.call(
-        packets.commit,
-        { correlationId: this.#nextCorrelationId-- },
-        "commit the transaction",
-        readNull,
-      );
-    } catch (error) {
-      if (channel.lostError !== undefined) throw unknownOutcome(error);
-      await this.rollback();
-      throw error;
+      await this.#commit(transaction);
+    } finally {
+      this.#commitCount -= 1;
     }
   }
 
@@ -174,6 +159,32 @@ export class ClientSession implements Session, Transaction {
     );
   }
 
+  async #commit(transaction: TransactionState): Promise<void> {
+    const session = this.#session;
+    await session.outbox.idle();
+    for (const intake of session.intakes()) intake.settlement.flushAcks();
+    if (transaction.isLost) {
+      await this.#undoLost(transaction);
+      throw transaction.error();
+    }
+    const { hasWork } = transaction;
+    transaction.onEnd();
+    const { channel } = session;
+    if (!hasWork || channel === undefined) return;
+    try {
+      await channel.call(
+        packets.commit,
+        { correlationId: this.#nextCorrelationId-- },
+        "commit the transaction",
+        readNull,
+      );
+    } catch (error) {
+      if (channel.lostError !== undefined) throw unknownOutcome(error);
+      await this.rollback();
+      throw error;
+    }
+  }
+
   /**
    * With the connection the broker took everything back, but not what it has delivered on the next one: whoever
    * took that could not acknowledge it, and is told now that it comes again.
@@ -195,6 +206,7 @@ export class ClientSession implements Session, Transaction {
     try {
       await session.beginStandstill(channel, "roll the transaction back");
       for (const intake of session.intakes()) intake.settlement.flushAcks();
+      session.beginReturn();
       // What comes after this packet belongs to the next transaction.
       transaction.onEnd();
       const value = { considerLastMessageAsDelivered: false };
@@ -218,6 +230,8 @@ export class ClientSession implements Session, Transaction {
   }
 
   async #closeOnce(): Promise<void> {
+    // What a commit that is under way may still find acknowledged is gone for good.
+    if (this.#commitCount === 0) this.#session.beginReturn();
     await this.closeConsumers();
     await this.#core.closeSession(this.#session);
     this.#onClose(this);

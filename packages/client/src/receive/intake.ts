@@ -38,6 +38,8 @@ export class Intake {
   /** Messages of this life that repeat none of an earlier one. */
   #freshCount = 0;
   #paused = false;
+  /** All that is here goes back to the queue. */
+  #isReturning = false;
   /** What was granted to nobody who waits is being taken back. */
   #withdrawing = false;
   #ended = false;
@@ -137,6 +139,7 @@ export class Intake {
   /** The connection is gone: the broker takes everything back. */
   detach(): void {
     this.#channel = undefined;
+    this.#isReturning = false;
     this.#large.breakOff();
     this.#dropBuffer();
     this.settlement.detach();
@@ -150,7 +153,8 @@ export class Intake {
 
   /** The next message, if one is here and may be handed out. */
   take(): ReceivedMessage | undefined {
-    if (this.#paused || this.#ended || this.settlement.isReleasing) return undefined;
+    if (this.#paused || this.#ended || this.#isReturning) return undefined;
+    if (this.settlement.isReleasing) return undefined;
     for (;;) {
       const message = this.#buffer.shift();
       if (message === undefined) return undefined;
@@ -212,8 +216,18 @@ export class Intake {
     this.settlement.end();
   }
 
+  /**
+   * The session's transaction is rolled back next: what was taken counts as an attempt, and nothing more is
+   * handed out until everything has gone back.
+   */
+  beginReturn(): void {
+    this.#isReturning = true;
+    this.settlement.acknowledgeTaken();
+  }
+
   /** Everything goes back: the session's transaction was rolled back. */
   returnAll(): void {
+    this.#isReturning = false;
     this.#dropBuffer();
     this.settlement.returnAll();
     this.#replenish();

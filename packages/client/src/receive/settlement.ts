@@ -145,6 +145,19 @@ export class Settlement implements Settler, AckListener {
     this.#advance();
   }
 
+  /**
+   * Acknowledges in the transaction, which is rolled back right after, what the application has in hand: only
+   * so does it come again counted and marked. What nobody has taken stays as it is.
+   */
+  acknowledgeTaken(): void {
+    for (const message of this.#acks.deliveries()) {
+      if (message.state !== "taken" && message.state !== "rejecting") continue;
+      message.state = "lost";
+      this.#acks.request(message);
+    }
+    this.flushAcks();
+  }
+
   /** Everything went back to the queue: the transaction was rolled back. */
   returnAll(): void {
     for (const message of this.#acks.clear())
@@ -176,11 +189,14 @@ export class Settlement implements Settler, AckListener {
   async finishRelease(): Promise<void> {
     if (this.isReleasing) await this.#releases.finish();
     const channel = this.#channel;
-    if (channel === undefined || !this.#isExact()) return;
+    // In a transaction as well: what is not acknowledged belongs to none.
+    if (channel === undefined || !this.#host.settlesExactly()) return;
     this.flushAcks();
     const { consumerId } = this.#host;
     for (const message of this.#acks.deliveries()) {
-      if (message.state === "taken") sendQuietRelease({ channel, consumerId, message });
+      if (message.state !== "taken") continue;
+      message.state = "lost";
+      sendQuietRelease({ channel, consumerId, message });
     }
   }
 
@@ -289,6 +305,8 @@ export class Settlement implements Settler, AckListener {
   }
 
   onAcknowledged(message: ReceivedMessage): void {
+    // It goes back with its transaction.
+    if (message.state === "lost") return;
     message.state = "settled";
     this.#ackingCount -= 1;
     message.resolveAck?.();

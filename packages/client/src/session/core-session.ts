@@ -168,6 +168,18 @@ export class CoreSession implements ChannelListener {
     if (this.#standstillCount === 0) channel.send(packets.sessionStart, {});
   }
 
+  /**
+   * Begins to give back what its consumers hold, counting what the application has taken. Nothing may be
+   * committed any more before the rollback or the end of the session, of which one has to follow.
+   */
+  beginReturn(): void {
+    const { transaction } = this;
+    if (transaction === undefined) return;
+    // After a break it works for no branch, and what is acknowledged then would be so for good.
+    if (this.#flavour.isXa === true && !transaction.hasWork) return;
+    for (const intake of this.intakes()) intake.beginReturn();
+  }
+
   /** Adds a consumer; settles when the broker has it, after reconnects if need be. */
   async addIntake(
     settings: Omit<IntakeSettings, "consumerId" | "transacted">,
@@ -216,6 +228,7 @@ export class CoreSession implements ChannelListener {
           await intake.settlement.finishRelease();
           intake.settlement.flushAcks();
         }
+        this.beginReturn();
         await channel.call(packets.sessionClose, {}, "close the session", readNull);
       } catch (error) {
         // Whatever kept the broker from closing it in order, the end of the connection closes it.

@@ -383,7 +383,7 @@ export class TestSession {
     const consumer = this.consumers.get(consumerId);
     if (consumer !== undefined) {
       for (const message of consumer.inFlight) message.deliveryCount -= 1;
-      consumer.queue.messages.unshift(...consumer.inFlight);
+      putBack(consumer.queue, consumer.inFlight);
       consumer.queue.consumerCount -= 1;
       this.consumers.delete(consumerId);
     }
@@ -404,18 +404,15 @@ export class TestSession {
     this.#broker.deliverAll();
   }
 
-  /** Puts deliveries back in front of their queues; `uncount` says which were not really delivered. */
+  /** Puts deliveries back at their places; `uncount` says which were not really delivered. */
   #returnAll(uncount: () => boolean): void {
     for (const consumer of this.consumers.values()) {
-      const acked = this.#acked.filter((entry) => entry.consumer === consumer);
       for (const message of consumer.inFlight) if (uncount()) message.deliveryCount -= 1;
-      consumer.queue.messages.unshift(
-        ...acked.map((entry) => entry.message),
-        ...consumer.inFlight.splice(0),
-      );
+      putBack(consumer.queue, consumer.inFlight.splice(0));
       consumer.queue.consumerCount -= 1;
     }
-    this.#acked = [];
+    // Of consumers that are closed by now as well.
+    for (const { consumer, message } of this.#acked.splice(0)) putBack(consumer.queue, [message]);
   }
 
   #describe(name: string): void {
@@ -462,6 +459,11 @@ export class TestSession {
     const value = { code, message: "no", correlationId: -1 };
     this.#connection.send(packets.exception, this.channelId, value);
   }
+}
+
+function putBack({ messages }: TestQueue, returned: readonly StoredMessage[]): void {
+  messages.unshift(...returned);
+  messages.sort((one, other) => one.id - other.id);
 }
 
 function queuePart(name: string): string {

@@ -103,10 +103,9 @@ export class Performer {
     const { book } = this.#stage;
     this.#note("closes", consumer.name);
     const attempt = settlesExactly(consumer.client) ? 1 : 0;
-    const low = consumer.isTransacted ? 0 : attempt;
     const cause = {};
     for (const held of consumer.held) {
-      book.returned([held], { low: isFree(held) ? low : 0, high: attempt, cause });
+      book.returned([held], { low: isFree(held) ? attempt : 0, high: attempt, cause });
     }
     const closing = new Operation(`close ${consumer.name}`);
     book.giveBack([consumer], closing);
@@ -147,7 +146,7 @@ export class Performer {
     else this.rollBack(client);
   }
 
-  /** Rolls back what a client has begun: what it acknowledged comes again and counts as an attempt. */
+  /** Rolls back what a client has begun: what it was given, acknowledged or not, comes again and counts as an attempt. */
   rollBack(client: RuleClient): void {
     const { session, transaction } = client;
     if (session === undefined || client.isEnding) return;
@@ -165,14 +164,14 @@ export class Performer {
     for (const consumer of client.consumers) {
       if (!consumer.isTransacted) continue;
       const unsettled = consumer.held.filter(isFree);
-      book.returned(unsettled, { low: 0, high: 0, cause });
+      book.returned(unsettled, { low: 1, high: 1, cause });
       book.giveBack([consumer], ending);
       consumer.held = [];
     }
     client.track(ending, session.rollback(), () => {
       client.isEnding = false;
       // What came before the session stood still goes back as well.
-      this.#returnRest(client, cause, cause);
+      this.#returnRest(client, cause, cause, 1);
     });
   }
 
@@ -283,7 +282,7 @@ export class Performer {
       for (const { order } of sends) order.end = endTick;
       if (end.fate === "applied") return;
       // The broker gives back what was acknowledged, and the client has it give back the rest, with what
-      // came while the commit waited for a send to have room.
+      // came while the commit waited for a send to have room. Without an answer it does nothing.
       const cause = {};
       for (const { copy } of transaction?.acks ?? []) {
         book.returnCopy(copy, { low: 0, high: 1, cause });
@@ -292,17 +291,17 @@ export class Performer {
         client.consumers.filter(({ isTransacted }) => isTransacted),
         end,
       );
-      this.#returnRest(client, cause, {});
+      this.#returnRest(client, cause, {}, end.fate === "none" ? 1 : 0);
     });
   }
 
-  /** What a client's transacted session has or had goes back uncounted, but for what did so for `done`. */
-  #returnRest(client: RuleClient, done: object, cause: object): void {
+  /** What a client's transacted session has or had goes back, but for what did so for `done`. */
+  #returnRest(client: RuleClient, done: object, cause: object, attempts: number): void {
     const { book } = this.#stage;
     const consumers = client.consumers.filter(({ isTransacted }) => isTransacted);
     for (const copy of book.heldBy(consumers)) {
       if (copy.returns.some((one) => one.cause === done)) continue;
-      book.returnCopy(copy, { low: 0, high: 0, cause });
+      book.returnCopy(copy, { low: attempts, high: attempts, cause });
     }
   }
 
