@@ -285,6 +285,7 @@ export class Engine implements JournalListener {
     if (this.#isHalted) return;
     for (const queue of [...this.catalog.queues()]) this.slowConsumers.watch(queue);
     this.catalog.deleteUnused();
+    this.endStep();
     const expiring = [...this.catalog.queues()].filter((queue) => queue.state.expiringCount > 0);
     this.#expireSlice(expiring, new ScanCursor());
   }

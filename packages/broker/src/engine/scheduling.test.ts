@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { packets, type TypedValue } from "@everhold/wire";
 
 import type { Broker } from "../broker.ts";
+import { limits } from "../limits.ts";
 import type { ManualWorld } from "../testing/manual-world.test-support.ts";
 import { crashAndRestart, runUntil, startBroker } from "../testing/test-broker.test-support.ts";
 import {
@@ -220,6 +221,19 @@ test("a clock that is set back while producers wait for room makes what is sent 
   assert.deepEqual(await client.texts(), []);
   await world.pass(2000);
   assert.deepEqual(await client.texts(), ["c"]);
+});
+
+test("a clock that is set back right after a look for what has expired makes what is sent next wait", async () => {
+  const { world, client } = await consumedQueue();
+  // In the same millisecond as the look, after it.
+  world.ports().timers.after(limits.scanIntervalMs, () => {
+    world.nowMs -= 600_000;
+    client.post(messageOf("q", after(world, 2000)), undefined, false);
+  });
+  await world.pass(limits.scanIntervalMs);
+  assert.deepEqual(await client.deliveries(), []);
+  await world.pass(2000);
+  assert.equal((await client.deliveries()).length, 1);
 });
 
 test("what is scheduled survives a crash, and falls due while nobody is there", async () => {
