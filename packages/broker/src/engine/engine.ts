@@ -153,17 +153,20 @@ export class Engine implements JournalListener {
     });
   }
 
-  /** The queue has something to hand out once what was appended so far is committed. */
-  awaitCommit(queue: LiveQueue): void {
-    queue.newestPosition = this.journal.endPosition;
+  /**
+   * The queue has something to hand out once what was appended so far is committed, and the record at `position`,
+   * which may be the next one that is appended.
+   */
+  awaitCommit(queue: LiveQueue, position = -1): void {
+    queue.newestPosition = Math.max(this.journal.endPosition, position + 1);
     if (queue.isAwaitingCommit) return;
     queue.isAwaitingCommit = true;
     this.#awaiting.push(queue);
   }
 
-  /** The queue has a new row, to be handed out once its record is committed. */
-  rowAdded(queue: LiveQueue): void {
-    this.awaitCommit(queue);
+  /** The queue has a new row, to be handed out once its record is committed, and the one that hides it. */
+  rowAdded(queue: LiveQueue, hiddenUntil = -1): void {
+    this.awaitCommit(queue, hiddenUntil);
     if (queue.takerCount === 0 || queue.hasNewRows) return;
     queue.hasNewRows = true;
     this.#grown.push(queue);

@@ -161,6 +161,48 @@ for (const how of ["in memory", "in pieces"] as const) {
   });
 }
 
+for (const filter of [null, "letter = 'a'"]) {
+  const who = filter === null ? "any consumer" : "a consumer with a filter";
+  test(`what is in memory only at the head of a transaction comes to ${who}, though an earlier write ends first`, async () => {
+    const { world, client } = await open({});
+    const consumer = await TestClient.open(world);
+    await consumer.consume("q", { filter });
+    const sender = await TestClient.open(world, { autoCommitSends: false });
+    world.disk.holdsWrites = true;
+    client.post(messageOf("filling", { text: "on its way" }), 0, false);
+    await client.settle();
+    for (const text of ["a1", "a2"]) post(sender, text);
+    post(sender, "B", {}, "filling");
+    sender.send(packets.commit, 10, { correlationId: 1 });
+    await sender.settle();
+    world.disk.releaseWrites();
+    await sender.expect(packets.nullResponse);
+    assert.deepEqual(await consumer.texts(), ["a1", "a2"]);
+  });
+}
+
+test("what was sent in memory only comes when the acknowledgement in its transaction is written", async () => {
+  const { world, client } = await open({});
+  await client.createQueue({ queueName: "in" });
+  client.post(messageOf("in", { text: "done" }), 0, false);
+  const consumer = await TestClient.open(world);
+  await consumer.consume("q");
+  const worker = await TestClient.open(world, { autoCommitSends: false, autoCommitAcks: false });
+  await worker.consume("in");
+  const [held] = await worker.deliveries();
+  assert.ok(held !== undefined);
+  world.disk.holdsWrites = true;
+  client.post(messageOf("filling", { text: "on its way" }), 0, false);
+  await client.settle();
+  worker.acknowledge(held.messageId, 0, false);
+  post(worker, "a");
+  worker.send(packets.commit, 10, { correlationId: 1 });
+  await worker.settle();
+  world.disk.releaseWrites();
+  await worker.expect(packets.nullResponse);
+  assert.deepEqual(await consumer.texts(), ["a"]);
+});
+
 test("a crash before the commit is written leaves nothing of what was in memory", async () => {
   const { world } = await open({});
   const sender = await TestClient.open(world, { autoCommitSends: false });

@@ -215,7 +215,7 @@ export class Router {
       if (queue.limitsItself) this.#engine.retention.added(queue);
       // A scheduled message concerns nobody before its time: `Scheduler.arm` sees it at the step's end.
       if (plan.dueMs > 0) continue;
-      if (waits) this.#engine.rowAdded(queue);
+      if (waits) this.#engine.rowAdded(queue, plan.hiddenUntil);
       else this.#engine.touch(queue);
     }
     return id;
