@@ -8,6 +8,8 @@ export function checkArrivals(cases: readonly Case[], facts: RoundFacts): string
 }
 
 function checkCopy({ copy, finding }: Case, facts: RoundFacts): string[] {
+  // What came back from where it was moved to is another message, with a count of its own.
+  if (finding.cameThrough !== undefined) return [];
   const name = `${copy.message.id} in ${copy.queue}`;
   if (copy.arrivals.length > 0 && isHeldSafely(copy)) {
     const holders = copy.arrivals.map(({ holder }) => holder.name).join(", ");

@@ -7,6 +7,7 @@ import {
   newCopy,
   type Arrival,
   type Copy,
+  type Handled,
   type Holder,
   type Observed,
   type Order,
@@ -57,6 +58,9 @@ export interface Look {
   readonly asOf: number;
 }
 
+/** A finding that is being made. */
+type OpenFinding = { -readonly [Key in keyof Finding]: Finding[Key] } & { moved: Observed[] };
+
 /** What one rest found out. */
 export interface RestReport {
   readonly problems: readonly string[];
@@ -77,8 +81,8 @@ export class Book {
   readonly #drops: FullnessPlan | undefined;
   readonly #groups = new GroupOwners();
   #copies: Copy[] = [];
-  /** Of messages that were somewhere else when the round began. */
-  #strayArrivals = new Map<string, Arrival[]>();
+  /** What was delivered where it was not when the round began. */
+  #strays = new Map<string, Handled>();
   /** Who gave back what it had in this round, and what has to end before it has done so. */
   #givers: { readonly holder: Holder; readonly operation: Operation }[] = [];
   #browses: { readonly queue: string; readonly ids: readonly string[] }[] = [];
@@ -127,7 +131,7 @@ export class Book {
 
   /** Whether somebody got it where it was not when the broker was asked what there is. */
   hasStrayed(key: string): boolean {
-    return this.#strayArrivals.has(key);
+    return this.#strays.has(key);
   }
 
   /** What rests in a queue. */
@@ -138,7 +142,7 @@ export class Book {
   }
 
   /** A copy may have gone back to its queue. */
-  returnCopy(copy: Copy, { low, high, cause = {}, operation, delayMs }: ReturnOptions): void {
+  returnCopy(copy: Handled, { low, high, cause = {}, operation, delayMs }: ReturnOptions): void {
     const one: Return = { tick: this.tick(), low, high, cause, operation, delayMs };
     copy.returns.push(one);
   }
@@ -147,7 +151,7 @@ export class Book {
   returned(held: readonly HeldMessage[], options: ReturnOptions): void {
     const cause = options.cause ?? {};
     for (const { copyKey } of held) {
-      const copy = this.copyOf(copyKey);
+      const copy = this.copyOf(copyKey) ?? this.#strays.get(copyKey);
       if (copy !== undefined) this.returnCopy(copy, { ...options, cause });
     }
   }
@@ -158,8 +162,8 @@ export class Book {
   }
 
   /** What these have, or had for a moment. */
-  heldBy(holders: readonly Holder[]): Copy[] {
-    return this.#copies.filter(
+  heldBy(holders: readonly Holder[]): Handled[] {
+    return [...this.#copies, ...this.#strays.values()].filter(
       ({ holder, arrivals }) =>
         (holder !== undefined && holders.includes(holder)) ||
         arrivals.some((arrival) => holders.includes(arrival.holder)),
@@ -168,10 +172,11 @@ export class Book {
 
   /** The broker died, or stopped in order: all goes back. */
   brokerStopped(isCrash: boolean): void {
-    const cause = {};
+    const options = { low: 0, high: isCrash ? 0 : 1, cause: {} };
+    for (const stray of this.#strays.values()) this.returnCopy(stray, options);
     for (const copy of this.#copies) {
       if (copy.place === "held" || copy.place === "hidden" || copy.arrivals.length > 0) {
-        this.returnCopy(copy, { low: 0, high: isCrash ? 0 : 1, cause });
+        this.returnCopy(copy, options);
       }
       copy.mayBeMarked = true;
       if (isCrash && copy.wasHandedOut && copy.message.durable) copy.mustBeMarked = true;
@@ -189,8 +194,9 @@ export class Book {
     // No broker can say that it is going to die.
     const marks = { mustBeMarked: mustBeMarked && !isLate, mayBeMarked };
     const arrival = { holder, deliveryCount, tick: this.tick(), wallMs, ...marks };
-    if (copy !== undefined) copy.arrivals.push(arrival);
-    else this.#strayArrivals.set(key, [...(this.#strayArrivals.get(key) ?? []), arrival]);
+    const stray = this.#strays.get(key) ?? newStray();
+    if (copy === undefined) this.#strays.set(key, stray);
+    (copy ?? stray).arrivals.push(arrival);
     return copy;
   }
 
@@ -208,7 +214,7 @@ export class Book {
     const earlyStrays = this.#takeEarlyStrays(asOf);
     const report = this.#judge(observed, holders, facts);
     for (const { copy, arrivals } of early) copy.arrivals.push(...arrivals);
-    this.#strayArrivals = earlyStrays;
+    this.#strays = earlyStrays;
     this.#beginTick = asOf;
     return report;
   }
@@ -246,7 +252,7 @@ export class Book {
       problems.push(...checkBrowse(queue, ids, cases, handling));
     }
     this.#turnOver(cases, facts);
-    problems.push(...this.#strays(hasStopped ? cases : []));
+    problems.push(...this.#checkStrays(cases, hasStopped));
     problems.push(...checkListing(observed, this.#copies));
     problems.push(...checkKinds(this.#copies, this.#plans));
     problems.push(
@@ -268,24 +274,29 @@ export class Book {
     facts: RoundFacts,
   ): { cases: Case[]; strangers: Observed[] } {
     const cases = this.#copies.map((copy) => {
-      const finding: { own: Observed | undefined; moved: Observed[]; mayGiveWay: boolean } = {
-        own: undefined,
-        moved: [],
-        mayGiveWay: false,
-      };
-      return { copy, finding };
+      return { copy, finding: newFinding() };
     });
     const strangers: Observed[] = [];
     for (const one of observed) {
       const key = keyOf(one.id, one.queue, one.origin);
       const own = cases.find(({ copy }) => keyOfCopy(copy) === key);
-      if (own?.finding.own === undefined && own !== undefined) {
+      const isOther = own === undefined || own.finding.own !== undefined;
+      if (!isOther && !(cameThrough(one, own.copy) && one.messageId !== own.copy.messageId)) {
         own.finding.own = one;
         continue;
       }
-      const source = cases.find(({ copy }) => cameFrom(one, copy));
-      if (source === undefined) strangers.push(one);
-      else source.finding.moved.push(one);
+      const source =
+        cases.find(({ copy }) => cameFrom(one, copy)) ??
+        cases.find(({ copy }) => cameThrough(one, copy));
+      if (source === undefined) {
+        strangers.push(one);
+        continue;
+      }
+      const { copy, finding } = source;
+      finding.moved.push(one);
+      finding.cameThrough = cameFrom(one, copy) ? undefined : one.origin;
+      const queue = finding.cameThrough ?? one.queue;
+      finding.movedReturns = this.#strays.get(keyOf(one.id, queue, ""))?.returns ?? [];
     }
     const hasStopped = facts.crashes + facts.restarts > 0;
     const present = cases.filter((one) => mayHaveBeenThere(one, hasStopped));
@@ -313,7 +324,11 @@ export class Book {
         moved.origin = one.origin;
         moved.expiresMs = 0;
         moved.dueMs = 0;
-        moved.arrivals = this.#takeStrays(keyOf(one.id, one.queue, one.origin));
+        const key = keyOf(one.id, one.queue, one.origin);
+        moved.arrivals = key === keyOfCopy(copy) ? copy.arrivals : this.#takeStrays(key);
+        if (finding.cameThrough !== undefined) {
+          this.#takeStrays(keyOf(one.id, finding.cameThrough, ""));
+        }
         moved.mayBeMarked = copy.mayBeMarked || crashes + restarts > 0;
         settleDown(moved, one, wallMs);
         next.push(moved);
@@ -328,34 +343,49 @@ export class Book {
   }
 
   /** Takes out what somebody got after the broker was asked what there is: it is of the next round. */
-  #takeEarlyStrays(asOf: number): Map<string, Arrival[]> {
-    const early = new Map<string, Arrival[]>();
-    for (const [key, arrivals] of this.#strayArrivals) {
-      const late = arrivals.filter(({ tick }) => tick > asOf);
+  #takeEarlyStrays(asOf: number): Map<string, Handled> {
+    const early = new Map<string, Handled>();
+    for (const [key, stray] of this.#strays) {
+      const late = stray.arrivals.filter(({ tick }) => tick > asOf);
       if (late.length === 0) continue;
-      early.set(key, late);
-      const rest = arrivals.filter(({ tick }) => tick <= asOf);
-      if (rest.length > 0) this.#strayArrivals.set(key, rest);
-      else this.#strayArrivals.delete(key);
+      stray.arrivals = stray.arrivals.filter(({ tick }) => tick <= asOf);
+      if (stray.arrivals.length === 0) this.#strays.delete(key);
+      early.set(key, { ...newStray(), arrivals: late });
     }
     return early;
   }
 
   #takeStrays(key: string): Arrival[] {
-    const arrivals = this.#strayArrivals.get(key) ?? [];
-    this.#strayArrivals.delete(key);
+    const { arrivals } = this.#strays.get(key) ?? newStray();
+    this.#strays.delete(key);
     return arrivals;
   }
 
-  /** What is in memory only may have been moved and delivered before the broker stopped. */
-  #strays(mayBeLost: readonly Case[]): string[] {
-    const lost = mayBeLost.filter(({ copy }) => !copy.message.durable);
-    const problems = [...this.#strayArrivals.keys()]
+  /**
+   * What is in memory only may have been moved and delivered before the broker stopped, and what was moved to a
+   * queue that keeps few messages may have given way when it came back.
+   */
+  #checkStrays(cases: readonly Case[], hasStopped: boolean): string[] {
+    const lost = cases.filter(
+      ({ copy, finding: { own, moved, mayGiveWay: hasGivenWay } }) =>
+        (hasStopped && !copy.message.durable) ||
+        (hasGivenWay && own === undefined && moved.length === 0),
+    );
+    const problems = [...this.#strays.keys()]
       .filter((key) => !lost.some(({ copy }) => key.startsWith(`${copy.message.id} in `)))
       .map((key) => `delivery: ${key} was delivered, but never was there`);
-    this.#strayArrivals.clear();
+    this.#strays.clear();
     return problems;
   }
+}
+
+function newStray(): Handled {
+  return { holder: undefined, arrivals: [], returns: [] };
+}
+
+/** Nothing found yet. */
+function newFinding(): OpenFinding {
+  return { own: undefined, moved: [], cameThrough: undefined, movedReturns: [], mayGiveWay: false };
 }
 
 /** What tells a copy from all others. */
@@ -368,6 +398,12 @@ function cameFrom({ id, queue, origin }: Observed, copy: Copy): boolean {
   if (copy.message.id !== id || (copy.place === "unborn" && copy.born.length === 0)) return false;
   if (isSink(queue)) return origin === copy.queue;
   return copy.sinks.some((sink) => sink.queue === queue);
+}
+
+/** Whether something that was found may be a copy that was given back to a queue, and has left that as well. */
+function cameThrough({ id, queue, origin }: Observed, copy: Copy): boolean {
+  if (copy.message.id !== id || !isSink(copy.queue) || !isSink(queue)) return false;
+  return copy.sinks.some((sink) => sink.queue === origin);
 }
 
 /** Takes over what was found of a copy; false when it has gone for good. */

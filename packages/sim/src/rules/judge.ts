@@ -1,8 +1,10 @@
 import {
   deadLetterQueue,
   expiryQueue,
+  isSink,
   type Copy,
   type Observed,
+  type Return,
   type RoundFacts,
 } from "./model.ts";
 import type { Operation } from "./operation.ts";
@@ -18,6 +20,10 @@ export interface Finding {
   readonly own: Observed | undefined;
   /** In other queues, where it was not before. */
   readonly moved: readonly Observed[];
+  /** The queue that it was given back to, and has left for the dead letters by now. */
+  readonly cameThrough: string | undefined;
+  /** What may have given it back after it was moved, in the queue that it was moved to. */
+  readonly movedReturns: readonly Return[];
   /** Whether its queue may have let it go for others. */
   readonly mayGiveWay: boolean;
 }
@@ -55,12 +61,36 @@ export function judge(
   const mayHaveTwo = copy.rejections > 0 && moved.some(({ queue }) => queue === deadLetterQueue);
   if (count > 1 && !(mayHaveTwo && count === 2)) return "is there more than once";
   for (const { queue } of moved) {
-    if (possible.sinks.has(queue) || (copy.rejections > 0 && queue === deadLetterQueue)) continue;
-    return `was moved to ${queue} without a reason; ${expectation(possible)}`;
+    const problem = judgeMove(copy, queue, finding, facts, possible);
+    if (problem !== undefined) return problem;
   }
   if (own === undefined) return undefined;
   if (!possible.stay) return `is still there; ${expectation(possible)}`;
   return judgePlace(copy, own, facts, possible);
+}
+
+/** Whether it may be where it was found, or have come there by way of the queue that it was given back to. */
+function judgeMove(
+  copy: Copy,
+  queue: string,
+  { cameThrough, movedReturns }: Finding,
+  facts: RoundFacts,
+  possible: Possible,
+): string | undefined {
+  const target = cameThrough ?? queue;
+  if (!possible.sinks.has(target) && !(copy.rejections > 0 && target === deadLetterQueue)) {
+    return `was moved to ${target} without a reason; ${expectation(possible)}`;
+  }
+  if (isSink(target)) return undefined;
+  const { maxDeliveryAttempts: max } = facts;
+  const { low, high } = returnedAttempts(movedReturns, facts);
+  if (cameThrough === undefined) {
+    const mayStay = max <= 0 || low < max;
+    return mayStay ? undefined : `is in ${target}, where it had all its ${max} attempts`;
+  }
+  const mayGo = queue === deadLetterQueue && max > 0 && high + facts.breaks >= max;
+  if (mayGo) return undefined;
+  return `went from ${target} to ${queue}, with ${high + facts.breaks} of ${max} attempts at most`;
 }
 
 function possibilities(copy: Copy, facts: RoundFacts, isDone: Supposition): Possible {
@@ -122,17 +152,26 @@ function attemptsOf(
   facts: RoundFacts,
   isDone: Supposition,
 ): { attemptsLow: number; attemptsHigh: number } {
-  let low = copy.attempts;
-  let high = copy.attempts;
-  for (const one of copy.returns) {
-    high += one.high;
-    const isSure = one.operation === undefined || one.operation.fate === "applied";
-    if (isSure && facts.breaks + facts.crashes + facts.restarts === 0) low += one.low;
-  }
+  const returned = returnedAttempts(copy.returns, facts);
+  const low = copy.attempts + returned.low;
+  let high = copy.attempts + returned.high;
   // Somebody may have had it for a moment before the connection broke.
   if (!isHeldSafely(copy)) high += facts.breaks;
   if (copy.deaths.some((operations) => !operations.every(isDone))) high += 1;
   return { attemptsLow: low, attemptsHigh: high };
+}
+
+function returnedAttempts(
+  returns: readonly Return[],
+  facts: RoundFacts,
+): { low: number; high: number } {
+  const counted = { low: 0, high: 0 };
+  for (const one of returns) {
+    counted.high += one.high;
+    const isSure = one.operation === undefined || one.operation.fate === "applied";
+    if (isSure && facts.breaks + facts.crashes + facts.restarts === 0) counted.low += one.low;
+  }
+  return counted;
 }
 
 /** How long a copy that came back waits at least, counted from the beginning of the round. */

@@ -91,7 +91,8 @@ export function mayHaveBeenThere({ copy, finding }: Case, hasStopped: boolean): 
 
 /** Whether what may have been in its queue was in this one in the round, or may have been moved to it and lost. */
 function wasIn(queue: string, { copy, finding }: Case, hasStopped: boolean): boolean {
-  if (copy.queue === queue || finding.moved.some((one) => one.queue === queue)) return true;
+  if (copy.queue === queue || finding.cameThrough === queue) return true;
+  if (finding.moved.some((one) => one.queue === queue)) return true;
   const isForgotten = hasStopped && !copy.message.durable && finding.own === undefined;
   return isForgotten && copy.sinks.some((one) => one.queue === queue && mayBeDone(one.operation));
 }

@@ -79,11 +79,18 @@ export interface Return {
   readonly delayMs: number | undefined;
 }
 
+/** What happened in a round to something that may have gone to consumers, and come back. */
+export interface Handled {
+  readonly holder: Holder | undefined;
+  arrivals: Arrival[];
+  returns: Return[];
+}
+
 /** Where a copy was when the broker came to rest; `hidden` are those of an open transaction. */
 export type Place = "unborn" | "ready" | "scheduled" | "held" | "hidden";
 
 /** One message in one queue. */
-export interface Copy {
+export interface Copy extends Handled {
   readonly message: SentMessage;
   readonly queue: string;
   /** The queue that it came from; empty where it was sent. */
@@ -120,8 +127,6 @@ export interface Copy {
   rejections: number;
   /** Where it may have been sent by management, with what decides. */
   sinks: { readonly queue: string; readonly operation: Operation }[];
-  returns: Return[];
-  arrivals: Arrival[];
 }
 
 /** A copy that is not there yet. */
