@@ -123,7 +123,7 @@ export const sendingRules: RuleGroup = {
       "wire",
       [
         "When memory is full a send fails, or waits and is answered later, or its connection is read no more.",
-        "`addressFullPolicy` says which: credit is withheld (`block`), the send is refused with EVH_ADDRESS_FULL (`fail`), or the message is dropped (`drop`). Above the memory of the broker as a whole, credit stops first and sends are refused then.",
+        "`addressFullPolicy` says which: credit is withheld (`block`), the send is refused with EVH_ADDRESS_FULL (`fail`), or the message is dropped (`drop`). Above the memory of the broker as a whole, credit stops first and sends are refused then. What a transaction acknowledged takes its room until the commit, in Artemis too: with `block` one that sends where only it can make room waits for itself, until its send's `timeout` ends.",
       ],
       {
         tests: [

@@ -57,7 +57,7 @@ export function mayBeDropped(
 }
 
 /** Two bytes a letter, and the headers with all properties that there may be. */
-function messageBytesMax(bodyChars: number): number {
+export function messageBytesMax(bodyChars: number): number {
   return bodyChars * 2 + 1_000;
 }
 

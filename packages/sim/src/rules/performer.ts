@@ -272,12 +272,14 @@ export class Performer {
     end.isBegun = true;
     client.transaction = undefined;
     client.isEnding = true;
+    client.committing = transaction;
     this.#note("commits", `${client.name} ${end.what}`);
     const sends = transaction?.sends ?? [];
     const beginTick = book.tick();
     for (const { order } of sends) order.begin = beginTick;
     client.track(end, session.commit(), () => {
       client.isEnding = false;
+      client.committing = undefined;
       const endTick = book.tick();
       for (const { order } of sends) order.end = endTick;
       if (end.fate === "applied") return;

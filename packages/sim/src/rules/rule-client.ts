@@ -84,6 +84,8 @@ export class RuleClient {
   transaction: OpenTransaction | undefined;
   /** Whether a commit or a rollback is under way. */
   isEnding = false;
+  /** What a commit that is under way commits. */
+  committing: OpenTransaction | undefined;
   /** How often its connection broke. */
   breakCount = 0;
 
@@ -165,6 +167,7 @@ export class RuleClient {
     this.consumers = [];
     this.transaction = undefined;
     this.isEnding = false;
+    this.committing = undefined;
     this.#connection = undefined;
     this.#session = undefined;
     this.#world.after(delayMs, this.name, "boots", () => this.start());

@@ -18,6 +18,7 @@ import { Operation } from "./operation.ts";
 import { Performer } from "./performer.ts";
 import { describeStep, type FaultStep, type Round, type RulesPlan, type Step } from "./program.ts";
 import { randomPlan } from "./random-plan.ts";
+import { findDeadlocked } from "./room-rules.ts";
 import { RuleClient, type ClientListener, type RuleConsumer } from "./rule-client.ts";
 
 /** What to run. */
@@ -284,25 +285,38 @@ class RulesRun implements ClientListener {
     }
     for (const queue of this.#book.paused) this.#manager.switch(queue, "resume");
     if (!(await this.#rest(40_000))) return false;
-    this.#book.queueNames.forEach((_, queue) =>
-      this.#performer.open({
-        do: "open",
-        client: queue,
-        queue,
-        prefetch: 1_000,
-        filter: -1,
-        transacted: false,
-      }),
-    );
+    this.#consume(this.#clients);
     if (!(await this.#rest(0))) return false;
     // Sends that waited for room go on now.
     for (let count = 0; count < drainRoundsMax && this.#book.copies.length > 0; count += 1) {
+      if (!(await this.#endDeadlock())) return false;
       this.#performer.acknowledgeAll();
       if (!(await this.#rest(0))) return false;
     }
     const left = this.#book.copies.map(keyOfCopy);
     if (left.length > 0) this.#fail(`content: never came or never went: ${left.join(", ")}`);
     return left.length === 0;
+  }
+
+  /** Opens consumers of all queues, which are spread over all clients, as far as these are to have them. */
+  #consume(owners: readonly RuleClient[]): void {
+    const options = { prefetch: 1_000, filter: -1, transacted: false };
+    this.#book.queueNames.forEach((_, queue) => {
+      const owner = this.#clients[queue % this.#clients.length];
+      if (owner === undefined || !owners.includes(owner)) return;
+      this.#performer.open({ do: "open", client: queue, queue, ...options });
+    });
+  }
+
+  /** An application that waits for itself gives up, as people would have it do. */
+  async #endDeadlock(): Promise<boolean> {
+    const waiting = findDeadlocked(this.#clients, this.#book.copies, this.#plan.setup.fullness);
+    if (waiting === undefined) return true;
+    this.#world.note("rules", "gives up", waiting.name);
+    waiting.crash(1_000);
+    if (!(await this.#rest(0))) return false;
+    this.#consume([waiting]);
+    return this.#rest(0);
   }
 
   /** The broker stops in order; what it leaves on the disk must be what it knew. */
