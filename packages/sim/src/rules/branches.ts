@@ -87,8 +87,11 @@ export class Branches {
     }
     const twoPhase = client.connection?.twoPhase;
     if (twoPhase === undefined) return;
+    // What waits for room is perhaps prepared after the first look.
+    const late = this.#undecided.filter(({ preparing }) => preparing.fate === "pending");
+    const isLate = (xid: Xid): boolean => late.some((known) => isSame(known.xid, xid));
     for (const xid of await twoPhase.recover()) await twoPhase.rollback(xid);
-    const left = await twoPhase.recover();
+    const left = (await twoPhase.recover()).filter((xid) => !isLate(xid));
     if (left.length > 0) this.#onProblem(`branch: ${left.length} are left after their rollback`);
   }
 
@@ -102,4 +105,8 @@ export class Branches {
       );
     }
   }
+}
+
+function isSame(one: Xid, other: Xid): boolean {
+  return String(one.globalTransactionId) === String(other.globalTransactionId);
 }
