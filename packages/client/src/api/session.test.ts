@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { ByteWriter, encodePacket, packets } from "@everhold/wire";
 import { assertError, rejection, setUp, type Setup } from "../testing/setup.test-support.ts";
 import type { TestBroker } from "../testing/test-broker.test-support.ts";
 import { textOf } from "../testing/test-session.test-support.ts";
@@ -313,6 +314,25 @@ describe("a transacted session", () => {
     assert.deepEqual([next?.text(), next?.deliveryCount], ["1", 3]);
     await world.now(session.close());
     assert.deepEqual(counted(broker, "in"), ["1 3", "2 1", "3 1"]);
+  });
+
+  it("hands out again what goes back with the connection that ends as a rollback begins", async () => {
+    const setup = await setUp();
+    const { world, broker } = setup;
+    const { session, consumer } = await taken(setup);
+    broker.rule = ({ name, channelId }) => {
+      if (name !== "SESS_STOP") return "usual";
+      // At once, as a broker does that stops in order.
+      const writer = new ByteWriter();
+      encodePacket(writer, packets.nullResponse, channelId, { correlationId: -1 }, broker.version);
+      encodePacket(writer, packets.disconnect, 0, { nodeId: null }, broker.version);
+      broker.connections[0]?.sendRaw(writer.toBytes());
+      return "drop";
+    };
+    await world.now(session.rollback());
+    await world.advance(1_000);
+    const again = await world.now(consumer.receive());
+    assert.equal(again?.text(), "1");
   });
 
   for (const how of ["session", "connection"] as const) {

@@ -221,6 +221,8 @@ export class Intake {
    * handed out until everything has gone back.
    */
   beginReturn(): void {
+    // The connection may break with the answer to what came before; then everything has gone back.
+    if (this.#channel === undefined) return;
     this.#isReturning = true;
     this.settlement.acknowledgeTaken();
   }
