@@ -167,6 +167,19 @@ test("a shared subscription that is not durable ends with its last consumer", as
   }
 });
 
+test("a session that closes takes such a subscription with it, and its browsers", async () => {
+  const client = await openClient();
+  client.send(packets.createSharedQueueV2, 10, { ...sharedSubscription, durable: false });
+  await client.expect(packets.nullResponse);
+  await client.consume("shared", { consumerId: 1 });
+  await client.consume("shared", { consumerId: 2, browseOnly: true });
+  client.send(packets.sessionClose, 10, {});
+  assert.deepEqual(await client.names(), ["DISCONNECT_CONSUMER", "NULL_RESPONSE"]);
+  const other = await TestClient.open(client.world);
+  other.send(packets.queueQuery, 10, { queueName: "shared" });
+  assert.equal((await other.expect(packets.queueQueryResponseV3)).exists, false);
+});
+
 test("deleting a queue drops its messages for good", async () => {
   const client = await openClient();
   await client.createQueue();

@@ -312,7 +312,10 @@ export class Session {
     this.#transaction?.rollback();
     this.#transaction = undefined;
     this.engine.branches.sessionClosed(this, isFailure);
-    for (const consumer of [...this.#consumers.values()]) this.#endConsumer(consumer, isFailure);
+    for (const consumer of [...this.#consumers.values()]) {
+      // With the last that takes messages its queue may have gone, and with that its browsers.
+      if (!consumer.isClosed) this.#endConsumer(consumer, isFailure);
+    }
     this.metadata.release();
     this.engine.credits.forget(this);
   }
