@@ -149,8 +149,8 @@ export const limits = {
   transactionRequestsMax: 1_000,
   /** Addresses that one connection finds by the bytes of their name. Above: the table starts anew. */
   addressCacheMax: 1_024,
-  /** Forced deliveries that one consumer waits for; a client asks for one at a time. Above: protocol error. */
-  forcedDeliveriesMax: 64,
+  /** Runs of sequences of forced deliveries that one consumer waits for; clients count them up. Above: protocol error. */
+  forcedDeliveryRunsMax: 64,
   /** Notifications that one step makes. Further ones of the step are dropped. */
   notificationsPerStepMax: 10_000,
   /** Message groups of one queue whose owner is known. Above: that of the group used longest ago is forgotten. */

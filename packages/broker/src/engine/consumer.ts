@@ -1,5 +1,6 @@
 import type { Selector } from "../selector/selector.ts";
 import { ScanCursor } from "../state/scan-cursor.ts";
+import { AwaitedMarkers } from "./awaited-markers.ts";
 import { Deliveries } from "./deliveries.ts";
 import type { LiveQueue } from "./live-queue.ts";
 import type { Session } from "./session.ts";
@@ -35,8 +36,7 @@ export class Consumer {
   readonly readsOnly: boolean;
   /** Where `readsOnly`: keys of messages that came back, and are handed out again before others. */
   recalled: number[] = [];
-  /** Sequences of forced deliveries that were asked for and not answered. */
-  readonly forcedDeliveries: number[] = [];
+  readonly awaitedMarkers = new AwaitedMarkers();
   /** Bytes that may still be delivered; one delivery may make it negative. */
   credits = 0;
   isUnlimited = false;

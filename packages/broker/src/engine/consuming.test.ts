@@ -86,6 +86,22 @@ test("a forced delivery is answered behind everything that can be delivered", as
   assert.equal(marker?.deliveryCount, 0);
 });
 
+test("every forced delivery is answered in its turn, however many wait", async () => {
+  const client = await brokerWith([]);
+  await client.consume("q", { credits: -1 });
+  const count = 20_000;
+  await client.publish("q", "a");
+  for (let sequence = 0; sequence < count; sequence += 1) {
+    client.send(packets.forceConsumerDelivery, 10, { consumerId: 0, sequence });
+  }
+  const [first, ...markers] = await client.deliveries();
+  assert.equal(first?.properties.has("_hornetq.forced.delivery.seq"), false);
+  assert.deepEqual(
+    markers.map((marker) => marker.properties.get("_hornetq.forced.delivery.seq")?.value),
+    Array.from({ length: count }, (_, sequence) => sequence),
+  );
+});
+
 test("a forced delivery is answered without credit and while the session is stopped", async () => {
   const client = await brokerWith(["a"]);
   await client.consume("q", { credits: 0 });

@@ -348,7 +348,8 @@ export class Dispatcher {
     if (!queue.mayAwaitMarker) return;
     queue.mayAwaitMarker = false;
     for (const consumer of queue.consumers) {
-      if (consumer.forcedDeliveries.length === 0) continue;
+      const { awaitedMarkers } = consumer;
+      if (awaitedMarkers.isEmpty) continue;
       if (consumer.isInLarge) {
         // The answer comes behind what is on its way.
         queue.mayAwaitMarker = true;
@@ -356,16 +357,17 @@ export class Dispatcher {
       }
       const { link } = consumer.session.sink;
       const isServed = consumer.isReady && (consumer.isBrowser || !this.#isHeld);
-      if (isServed && (consumer.isScanUnfinished || !link.isWritable)) {
-        // What the connection has no room for is still deliverable: the answer comes after it.
-        if (!consumer.isScanUnfinished) link.isHeldBack = true;
+      if (isServed && consumer.isScanUnfinished) {
         queue.mayAwaitMarker = true;
         continue;
       }
-      for (const sequence of consumer.forcedDeliveries) {
-        consumer.session.sink.answerForcedDelivery(consumer.id, sequence, queue.name);
+      while (!awaitedMarkers.isEmpty && link.isWritable) {
+        consumer.session.sink.answerForcedDelivery(consumer.id, awaitedMarkers.take(), queue.name);
       }
-      consumer.forcedDeliveries.length = 0;
+      if (awaitedMarkers.isEmpty) continue;
+      // What the connection has no room for is still deliverable: the answers come after it.
+      link.isHeldBack = true;
+      queue.mayAwaitMarker = true;
     }
   }
 }

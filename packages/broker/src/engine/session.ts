@@ -220,13 +220,7 @@ export class Session {
   forceDelivery(consumerId: number, sequence: number): void {
     const consumer = this.#consumers.get(consumerId);
     if (consumer === undefined) return;
-    if (consumer.forcedDeliveries.length >= limits.forcedDeliveriesMax) {
-      throw new EverholdError(
-        "EVH_PROTOCOL",
-        `the consumer ${consumerId} waits for ${limits.forcedDeliveriesMax} forced deliveries, which is the limit`,
-      );
-    }
-    consumer.forcedDeliveries.push(sequence);
+    consumer.awaitedMarkers.add(sequence);
     consumer.queue.mayAwaitMarker = true;
     this.engine.touch(consumer.queue);
   }
