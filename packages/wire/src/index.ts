@@ -123,8 +123,15 @@ export {
 } from "./packet.ts";
 export { routingTypes, unsaidQueueAttributes } from "./packets/administration-packets.ts";
 export { disconnectReasons } from "./packets/connection-packets.ts";
-export { settleActions, unsaidDelay } from "./packets/everhold-packets.ts";
-export { packetById, packets, reservedPackets, type PacketName } from "./packets/packets.ts";
+export {
+  commitAnswers,
+  outcomes,
+  resumeKinds,
+  resumeResults,
+  settleActions,
+  unsaidDelay,
+} from "./packets/everhold-packets.ts";
+export { packetById, packets, type PacketName } from "./packets/packets.ts";
 export {
   encodeProducerMark,
   isProducerMark,

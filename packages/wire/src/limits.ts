@@ -20,6 +20,7 @@ export const limits = {
   streamValueCountMax: 1_000_000,
   xidPartBytesMax: 64,
   xidCountMax: 1_000_000,
+  resumeSettlementsMax: 10_000,
   writerBytesInitial: 256,
   internedCharactersMax: 48,
   internedNameCount: 1024,
@@ -88,6 +89,11 @@ export const limitNotes: Readonly<Record<keyof typeof limits, { reason: string; 
   },
   xidCountMax: {
     reason: "A recovery scan names every transaction in doubt",
+    hit: "EVH_FRAME_TOO_LARGE; the connection ends",
+  },
+  resumeSettlementsMax: {
+    reason:
+      "What one packet of a returning session settles; it is done in one step of the broker. Sessions with more send several packets",
     hit: "EVH_FRAME_TOO_LARGE; the connection ends",
   },
   writerBytesInitial: {

@@ -7,7 +7,6 @@ import { administrationPackets } from "./packets/administration-packets.ts";
 import { connectionPackets } from "./packets/connection-packets.ts";
 import { everholdPackets } from "./packets/everhold-packets.ts";
 import { messagePackets } from "./packets/message-packets.ts";
-import { reservedPackets } from "./packets/packets.ts";
 import { transactionPackets } from "./packets/transaction-packets.ts";
 import { propertyNames } from "./property-names.ts";
 import { valueTags } from "./typed-properties.ts";
@@ -58,7 +57,6 @@ export function protocolDocument(): string {
     renderGroup("Transactions", transactionPackets),
     renderGroup("Between Everhold and Everhold", everholdPackets),
     renderMessage(),
-    renderReserved(),
     `## Fingerprint\n\n\`${protocolFingerprint()}\` stands for all of the layouts above.\n`,
   ];
   return parts.join("\n");
@@ -98,18 +96,6 @@ Tags of typed values: ${tags.join(", ")}.
 
 Property names with a meaning: ${names.join(", ")}.
 `;
-}
-
-function renderReserved(): string {
-  const rows = reservedPackets.map((one) => `| ${one.id} | ${hexByte(one.id)} | ${one.name} |`);
-  return [
-    "## Reserved ids\n",
-    "Kept for later; nothing sends them.\n",
-    "| id | hex | packet |",
-    "|---|---|---|",
-    ...rows,
-    "",
-  ].join("\n");
 }
 
 function sizeOf(definition: PacketDefinition): string {

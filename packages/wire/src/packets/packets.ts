@@ -17,18 +17,6 @@ export const packets = {
 /** The name of a packet in {@link packets}. */
 export type PacketName = keyof typeof packets;
 
-/**
- * Ids kept for what Everhold brokers and clients say to each other beyond CORE. Their layouts are not
- * fixed, so no packet uses them.
- */
-export const reservedPackets = [
-  { id: 0xa0, name: "RESUME" },
-  { id: 0xa1, name: "RESUMED" },
-  { id: 0xa2, name: "OUTCOME_QUERY" },
-  { id: 0xa3, name: "OUTCOME" },
-  { id: 0xa5, name: "COMMIT_AS" },
-] as const;
-
 const byId: readonly (PacketDefinition | undefined)[] = definitionsById();
 
 /** The packet of an id (0 … 255), `undefined` where there is none. */
