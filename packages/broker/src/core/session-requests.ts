@@ -9,6 +9,7 @@ import {
 } from "./administration-requests.ts";
 import type { CoreSession } from "./core-session.ts";
 import { beginLargeMessage, continueLargeMessage } from "./large-message-requests.ts";
+import { handleNumberRequest } from "./number-requests.ts";
 import { attempt, SessionRequest } from "./session-request.ts";
 import { handleXaRequest } from "./xa-requests.ts";
 
@@ -25,9 +26,17 @@ export function handleRequest(
   start: number,
   end: number,
 ): void {
-  const reader = new ByteReader().reset(bytes, view, start + frameHeaderBytes, end);
+  const id = packetIdAt(view, start);
+  // What only our own clients send is as we define it, and nothing more.
+  const isOurs = id >= packets.resume.id && id <= packets.commitAs.id;
+  const reader = new ByteReader(undefined, { strict: isOurs }).reset(
+    bytes,
+    view,
+    start + frameHeaderBytes,
+    end,
+  );
   const request = new SessionRequest(session, reader, end - start);
-  switch (packetIdAt(view, start)) {
+  switch (id) {
     case packets.createConsumer.id:
       return createConsumer(request);
     case packets.consumerClose.id:
@@ -61,12 +70,13 @@ export function handleRequest(
       request.read(packets.packetsConfirmed);
       return;
     default:
-      return handleOther(request, packetIdAt(view, start));
+      return handleOther(request, id);
   }
 }
 
 function handleOther(request: SessionRequest, id: number): void {
   if (handleAdministrationRequest(request, id) || handleXaRequest(request, id)) return;
+  if (handleNumberRequest(request, id)) return;
   request.session.answerError(notImplemented(id), noCorrelation, request.counted());
 }
 

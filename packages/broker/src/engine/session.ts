@@ -4,6 +4,7 @@ import { scanMessage } from "@everhold/wire";
 import { limits } from "../limits.ts";
 import { parseFilter } from "../selector/selector.ts";
 import type { LargeBody } from "../state/large-body.ts";
+import type { ProducerNumber } from "../state/producer-marks.ts";
 import type { SessionSink } from "./client-link.ts";
 import { Consumer } from "./consumer.ts";
 import type { Engine } from "./engine.ts";
@@ -238,21 +239,26 @@ export class Session {
   }
 
   /**
-   * Commits what was sent and acknowledged since the last boundary, all of it or nothing.
+   * Commits what was sent and acknowledged since the last boundary, all of it or nothing. `number` is used up
+   * with it; see `commitAs`.
    * @throws EverholdError with the reason for which it was rolled back instead
    */
-  commit(): void {
-    if (this.branch !== undefined) {
-      throw new EverholdError(
-        "EVH_ILLEGAL_STATE",
-        "cannot commit: the session works for a branch, which its transaction manager decides",
-      );
-    }
+  commit(number?: ProducerNumber): void {
+    this.checkNoBranch();
     const transaction = this.#transaction;
     this.settlement.keepRead();
-    if (transaction === undefined) return;
     this.#transaction = undefined;
-    transaction.commit();
+    if (transaction !== undefined) transaction.commit(number);
+    else if (number !== undefined) this.engine.state.applyNumber(number);
+  }
+
+  /** @throws EverholdError EVH_ILLEGAL_STATE while it works for a branch of a distributed transaction */
+  checkNoBranch(): void {
+    if (this.branch === undefined) return;
+    throw new EverholdError(
+      "EVH_ILLEGAL_STATE",
+      "cannot commit: the session works for a branch, which its transaction manager decides",
+    );
   }
 
   /**

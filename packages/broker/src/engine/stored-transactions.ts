@@ -1,20 +1,26 @@
 import { laneCountMax } from "../state/row-key.ts";
 import type { StoredTransaction } from "../state/stored-transaction.ts";
-import type { BetweenMessages } from "../state/transaction-log.ts";
+import type { CommitExtras } from "../state/transaction-log.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveAddress, LiveQueue } from "./live-queue.ts";
 
 /**
- * Commits a transaction that is in the journal in pieces, and wakes the queues that it concerns. `addKept` is
- * called before each of its messages and behind the last, as the state's `commit` says.
+ * Commits a transaction that is in the journal in pieces, and wakes the queues that it concerns. What comes with
+ * the commit is as the state's `commit` says.
  */
 export function commitStored(
   engine: Engine,
   stored: StoredTransaction,
   isHeuristic: boolean,
-  addKept?: BetweenMessages,
+  { number, between }: CommitExtras = {},
 ): void {
-  const added = engine.state.transactions.commit(stored, isHeuristic, addKept);
+  let extras: CommitExtras = { number, between };
+  if (number !== undefined && stored.id < 0) {
+    // What touched only queues in memory has nothing to decide in the journal; it is seen with its number.
+    const position = engine.state.applyNumber(number);
+    extras = { between: (messageCount) => between?.(messageCount, position) };
+  }
+  const added = engine.state.transactions.commit(stored, isHeuristic, extras);
   const routed = new Map<LiveAddress, number>();
   for (const { queue: state, key, count } of added) {
     const queue = engine.catalog.findQueue(state.definition.name);

@@ -2,6 +2,8 @@ import { EverholdError, ProtocolError } from "@everhold/base";
 
 import { limits } from "../limits.ts";
 import { MarkedRuns } from "../state/marked-runs.ts";
+import type { ProducerNumber } from "../state/producer-marks.ts";
+import { numberAppliedBytes } from "../state/records.ts";
 import { StoredTransaction } from "../state/stored-transaction.ts";
 import type { Xid } from "../state/xid.ts";
 import type { LiveQueue } from "./live-queue.ts";
@@ -126,13 +128,16 @@ export class Transaction {
     this.#failure ??= error;
   }
 
-  /** Everything or nothing. @throws EverholdError with the reason, after it was rolled back */
-  commit(): void {
+  /**
+   * Everything or nothing; `number` is used up with it.
+   * @throws EverholdError with the reason, after it was rolled back, which leaves the number to the caller
+   */
+  commit(number?: ProducerNumber): void {
     this.#orRollBack(() => {
-      if (this.#stored === undefined && this.#append()) return;
+      if (this.#stored === undefined && this.#append(number)) return;
       this.#storeAll();
       if (this.#stored !== undefined) this.#checks.checkDuplicates(this.#stored);
-      this.commitPieces(false);
+      this.commitPieces(false, number);
     });
   }
 
@@ -153,10 +158,10 @@ export class Transaction {
   }
 
   /** Commits what is in pieces, all of which is there; what is kept in memory comes at its place between them. */
-  commitPieces(isHeuristic: boolean): void {
+  commitPieces(isHeuristic: boolean, number?: ProducerNumber): void {
     const { engine, sink } = this.#session;
     let next = 0;
-    const addKept = (pieceCount: number, position: number): void => {
+    const between = (pieceCount: number, position: number): void => {
       for (; next < this.#keptSends.length; next += 1) {
         const kept = this.#keptSends[next];
         if (kept === undefined || kept.pieceCount > pieceCount) return;
@@ -164,7 +169,9 @@ export class Transaction {
         else this.#checks.add(kept.send, position);
       }
     };
-    if (this.#stored !== undefined) commitStored(engine, this.#stored, isHeuristic, addKept);
+    if (this.#stored !== undefined) {
+      commitStored(engine, this.#stored, isHeuristic, { number, between });
+    } else if (number !== undefined) engine.state.applyNumber(number);
     this.#keptSends = [];
     this.#kept?.releaseBodies();
     this.#release();
@@ -239,7 +246,7 @@ export class Transaction {
   }
 
   /** Checks everything, then appends one atomic group. False when it is too large for one: nothing is done. */
-  #append(): boolean {
+  #append(number: ProducerNumber | undefined): boolean {
     const { engine } = this.#session;
     const checked = this.#checks.check(this.#sends, new MarkedRuns(), this.#rowCount);
     let payloadBytes = checked.reduce((sum, { recordBytes }) => sum + recordBytes, 0);
@@ -251,6 +258,10 @@ export class Transaction {
       const bytes = engine.state.acknowledgeRecordBytes(queue.state, keys, keys.length);
       payloadBytes += bytes;
       if (bytes > 0) recordCount += 1;
+    }
+    if (number !== undefined) {
+      payloadBytes += numberAppliedBytes;
+      recordCount += 1;
     }
     // Each record has a header of 8 bytes and is padded to a multiple of 8.
     if (payloadBytes + recordCount * 16 > engine.journal.groupBytesMax) {
@@ -265,7 +276,8 @@ export class Transaction {
       if (!queue.isDeleted) engine.state.acknowledge(queue.state, keys, keys.length);
       if (queue.gate !== undefined) engine.touch(queue);
     }
-    this.commitPieces(false);
+    // There are none; the number is the last record of the group.
+    this.commitPieces(false, number);
     return true;
   }
 

@@ -28,6 +28,7 @@ const kinds = [
   "trim",
   "name",
   "refuse",
+  "apply",
   "open",
   "evict",
   "rule",

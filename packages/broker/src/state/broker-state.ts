@@ -15,7 +15,7 @@ import { MessageChanges } from "./message-changes.ts";
 import { MessageMover } from "./message-mover.ts";
 import type { MessagePlan } from "./message-plan.ts";
 import { ProducerChanges } from "./producer-changes.ts";
-import type { ProducerMarks } from "./producer-marks.ts";
+import type { ProducerMarks, ProducerNumber } from "./producer-marks.ts";
 import type { ProducerVerdict } from "./producer-verdict.ts";
 import type { QueueDefinition, RoutingType } from "./queue-definition.ts";
 import type { QueueState } from "./queue-state.ts";
@@ -368,6 +368,21 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     code: ErrorCode,
   ): number {
     return this.#producers.refuse(bytes, idOffset, epoch, first, last, code);
+  }
+
+  /** Judges a commit with a number, as {@link judgeProducer} does a send. */
+  judgeNumber({ producerId, epoch, number }: ProducerNumber): ProducerVerdict {
+    return this.#producers.judge(producerId, 0, epoch, number);
+  }
+
+  /** Records that a number took effect, by what is appended in the same atomic group. */
+  applyNumber(number: ProducerNumber): number {
+    return this.#producers.apply(number);
+  }
+
+  /** Records that a number took no effect, and never will, and why. */
+  refuseNumber({ producerId, epoch, number }: ProducerNumber, code: ErrorCode): number {
+    return this.#producers.refuse(producerId, 0, epoch, number, number, code);
   }
 
   /** Opens a producer, or a newer incarnation of it, which fences the older ones. */

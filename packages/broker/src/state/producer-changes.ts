@@ -1,8 +1,9 @@
 import { assert, type ErrorCode } from "@everhold/base";
-import { producerIdBytes } from "./producer-marks.ts";
+import { producerIdBytes, type ProducerNumber } from "./producer-marks.ts";
 import type { ProducerVerdict } from "./producer-verdict.ts";
 import type { RecordAppender } from "./record-appender.ts";
 import {
+  numberAppliedRecord,
   producerForgetRecord,
   producerRecord,
   producerRefusedRecord,
@@ -59,6 +60,19 @@ export class ProducerChanges {
     return position;
   }
 
+  /** Records that a number took effect, by what is appended in the same atomic group. */
+  apply(number: ProducerNumber): number {
+    assert(number.number >= 1, "numbers begin at 1");
+    const position = this.#records.append(
+      recordTypes.numberApplied,
+      0,
+      numberAppliedRecord,
+      number,
+    );
+    this.#tables.producers.consume(number, position);
+    return position;
+  }
+
   /** Opens a producer, or a newer incarnation of it, which fences the older ones. */
   open(bytes: Uint8Array, idOffset: number, epoch: number): number {
     const id = bytes.subarray(idOffset, idOffset + producerIdBytes);
@@ -79,6 +93,7 @@ export class ProducerChanges {
     const ids = slots.map((slot) => producers.idOf(slot));
     this.#records.append(recordTypes.producerForget, 0, producerForgetRecord, { ids });
     for (const slot of slots) producers.forget(slot);
+    producers.hasForgotten = true;
     return slots.length;
   }
 }

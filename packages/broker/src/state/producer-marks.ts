@@ -9,6 +9,23 @@ export const producerIdBytes = 16;
 const none = -1;
 const slotsInitial = 64;
 
+/** One number of a producer: of a send or of a commit. */
+export interface ProducerNumber {
+  /** 16 bytes. */
+  readonly producerId: Uint8Array;
+  readonly epoch: number;
+  /** From 1. */
+  readonly number: number;
+}
+
+/**
+ * What is known of a number. `notSeen`: none came so far. `unknown`: the producer, or what became of the
+ * number, is forgotten, or a newer incarnation has come since.
+ */
+export type NumberOutcome =
+  | { readonly outcome: "notSeen" | "applied" | "unknown" }
+  | { readonly outcome: "refused"; readonly code: ErrorCode };
+
 /** Sequences of one producer that were consumed without taking effect. */
 export interface Refusal {
   readonly first: number;
@@ -37,6 +54,9 @@ export class ProducerMarks {
   verdictCode: ErrorCode = "EVH_REJECTED";
   /** Of the last verdict on a repeat: the answer waits until this position is committed. */
   verdictPosition = 0;
+
+  /** Whether some producer was ever forgotten, so that one that is not known may have been. */
+  hasForgotten = false;
 
   /** Producers that are remembered. */
   get count(): number {
@@ -73,6 +93,24 @@ export class ProducerMarks {
       epoch,
       sequence,
     });
+  }
+
+  /** What is known of a number, now and for nobody's good: nothing changes. */
+  outcomeOf({ producerId, epoch, number }: ProducerNumber): NumberOutcome {
+    const slot = this.find(producerId, 0);
+    if (slot === none) return { outcome: this.hasForgotten ? "unknown" : "notSeen" };
+    if (epoch < this.epochOf(slot)) return { outcome: "unknown" };
+    if (epoch > this.epochOf(slot) || number > this.lastSequenceOf(slot) || number < 1) {
+      return { outcome: "notSeen" };
+    }
+    const refusal = this.refusalOf(slot, number);
+    if (refusal !== undefined) return { outcome: "refused", code: refusal.code };
+    return { outcome: this.#hasForgottenOf(slot, number) ? "unknown" : "applied" };
+  }
+
+  /** A number has its outcome, by the record at `position`. */
+  consume({ producerId, epoch, number }: ProducerNumber, position: number): void {
+    this.advance(producerId, 0, epoch, number, position);
   }
 
   /** Whether a slot names a producer. */
@@ -232,6 +270,13 @@ export class ProducerMarks {
     }
     assert(used === this.#count, "producers are counted");
     assert(used + this.#freeSlots.length === this.#slotCount, "free slots are listed");
+  }
+
+  /** Whether a refusal of this number may have been forgotten, because there were so many later ones. */
+  #hasForgottenOf(slot: number, number: number): boolean {
+    const refusals = this.refusalsOf(slot);
+    const isFull = refusals.length >= stateLimits.refusalsPerProducerMax;
+    return isFull && number < (refusals[0]?.first ?? 0);
   }
 
   #open(bytes: Uint8Array, offset: number): number {

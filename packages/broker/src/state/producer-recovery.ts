@@ -1,6 +1,12 @@
 import type { MarkedRun } from "./marked-runs.ts";
 import { readPayload, type RecordPayload } from "./record-payload.ts";
-import { corrupt, producerForgetRecord, producerRecord, producerRefusedRecord } from "./records.ts";
+import {
+  corrupt,
+  numberAppliedRecord,
+  producerForgetRecord,
+  producerRecord,
+  producerRefusedRecord,
+} from "./records.ts";
 import type { SnapshotRestorer } from "./snapshot-restorer.ts";
 import type { StateTables } from "./state-tables.ts";
 
@@ -30,9 +36,16 @@ export class ProducerRecovery {
     if (slot >= 0) this.#tables.producers.refuse(slot, first, last, code);
   }
 
+  /** NUMBER_APPLIED: a commit that took effect. @throws EverholdError EVH_DATA_CORRUPT */
+  apply(payload: RecordPayload): void {
+    const { producerId, epoch, number } = readPayload(numberAppliedRecord, payload);
+    this.advance(producerId, 0, epoch, number, payload.position);
+  }
+
   /** PRODUCER_FORGET. @throws EverholdError EVH_DATA_CORRUPT */
   forget(payload: RecordPayload): void {
     const { producers } = this.#tables;
+    producers.hasForgotten = true;
     for (const id of readPayload(producerForgetRecord, payload).ids) {
       const slot = producers.find(id, 0);
       if (slot < 0 || this.#restored.coversProducer(slot, payload.position)) continue;

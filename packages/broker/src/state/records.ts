@@ -40,6 +40,8 @@ import { stateLimits } from "./state-limits.ts";
  * | 34   | COMMITTED        | 0            | which rows the messages of a transaction become      |
  * | 35   | ROLLED_BACK      | 0            | a transaction is dropped, or forgotten               |
  * | 36   | DUE              | queue id     | `acknowledge-record.ts`: rows whose time has come    |
+ * | 39   | COMMITTED_AS     | 0            | as COMMITTED, and the number that the commit used up |
+ * | 40   | NUMBER_APPLIED   | 0            | id, epoch, number: a commit whose records lie in the same batch |
  * | 41   | RELOCATE         | queue id     | row key, where its body is, its times, the name of   |
  * |      |                  |              | the queue it came from, target queues and keys       |
  * | 42   | TRANSACTION_MESSAGE | address id | as MESSAGE, a piece of a transaction                |
@@ -50,7 +52,7 @@ import { stateLimits } from "./state-limits.ts";
  * | 47   | RELOCATE_GROUPED | queue id     | as RELOCATE, of a row with a message group           |
  * | 48   | LAST_VALUE       | queue id     | row key, the key of its value, since which position  |
  *
- * Reserved: 37 batch of a log topic, 38 session, 39 copy by compaction, 40 outcome of a transaction.
+ * Reserved: 37 batch of a log topic, 38 session, 49 copy by compaction.
  */
 export const recordTypes = {
   catalog: 16,
@@ -71,6 +73,8 @@ export const recordTypes = {
   committed: 34,
   rolledBack: 35,
   due: 36,
+  committedAs: 39,
+  numberApplied: 40,
   relocate: 41,
   transactionMessage: 42,
   transactionAcknowledge: 43,
@@ -182,6 +186,12 @@ export const producerRefusedRecord = struct({
   last: counter,
   code: errorCode,
 });
+
+/** NUMBER_APPLIED: a commit of this number took effect, by the records of the same batch. */
+export const numberAppliedRecord = struct({ producerId, epoch: u32, number: counter });
+
+/** Payload bytes of {@link numberAppliedRecord}. */
+export const numberAppliedBytes: number = producerIdBytes + 4 + 8;
 
 /** PRODUCER_FORGET: producers that were idle for longest and are no longer known. */
 export const producerForgetRecord = struct({

@@ -26,6 +26,7 @@ export const sectionTags = {
   transaction: 9,
   outcomes: 10,
   largeMessage: 12,
+  producersForgotten: 17,
 } as const;
 
 /** The next id of an address or queue, and where expiry units count from. */

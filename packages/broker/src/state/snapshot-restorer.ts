@@ -175,6 +175,9 @@ export class SnapshotRestorer {
         restored.isWhole = true;
         return;
       }
+      case sectionTags.producersForgotten:
+        this.#tables.producers.hasForgotten = true;
+        return;
       case sectionTags.producer:
         this.#restoreProducer(asOf, reader);
         return;

@@ -133,6 +133,7 @@ function producerLines(tables: StateTables): string[] {
     const position = producers.positionOf(slot);
     lines.push(`producer ${hex(producers.idOf(slot))} ${mark} at=${position} refused=${refusals}`);
   }
+  if (producers.hasForgotten) lines.push("producers were forgotten");
   return lines;
 }
 

@@ -160,6 +160,7 @@ export class StateAndModel extends RecordedState {
         this.#restart();
         return;
       case "refuse":
+      case "apply":
       case "open":
       case "evict":
         this.#changeProducer(kind, a, b, c);
@@ -494,14 +495,23 @@ export class StateAndModel extends RecordedState {
     this.#due = [];
   }
 
-  #changeProducer(kind: "refuse" | "open" | "evict", a: number, b: number, c: number): void {
+  #changeProducer(
+    kind: "refuse" | "apply" | "open" | "evict",
+    a: number,
+    b: number,
+    c: number,
+  ): void {
     const id = producerId(a);
     const { producers } = this.state;
     const slot = producers.find(id, 0);
     const last = slot < 0 ? 0 : producers.lastSequenceOf(slot);
     const epoch = slot < 0 ? 1 : producers.epochOf(slot);
     if (kind === "open") this.state.openProducer(id, 0, epoch + (b % 2));
-    else if (kind === "evict") this.state.evictProducers(this.log.endPosition, (b % 2) + 1);
+    else if (kind === "apply") {
+      const number = { producerId: id, epoch, number: last + 1 };
+      this.state.applyNumber(number);
+      assert.equal(this.state.producers.outcomeOf(number).outcome, "applied");
+    } else if (kind === "evict") this.state.evictProducers(this.log.endPosition, (b % 2) + 1);
     else {
       const codes: ErrorCode[] = ["EVH_ADDRESS_FULL", "EVH_SECURITY"];
       this.state.refuseSequence(

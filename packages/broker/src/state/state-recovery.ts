@@ -171,6 +171,9 @@ export class StateRecovery {
       case recordTypes.producerRefused:
         this.#producers.refuse(payload);
         return;
+      case recordTypes.numberApplied:
+        this.#producers.apply(payload);
+        return;
       case recordTypes.producerForget:
         this.#producers.forget(payload);
         return;
@@ -178,6 +181,7 @@ export class StateRecovery {
       case recordTypes.transactionAcknowledge:
       case recordTypes.prepared:
       case recordTypes.committed:
+      case recordTypes.committedAs:
       case recordTypes.rolledBack:
         this.#transactions.apply(type, reference, payload);
         return;

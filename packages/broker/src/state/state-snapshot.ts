@@ -151,8 +151,9 @@ export class StateSnapshot {
     this.#matches = [...this.#tables.rules.settings.keys()];
     this.#diverts = [...this.#tables.rules.diverts.keys()];
     this.#writer.u8(sectionTags.catalog);
-    const { nextId, expiry } = this.#tables;
+    const { nextId, expiry, producers } = this.#tables;
     catalogEntry.write(this.#writer, { nextId, expiryBaseMs: expiry.baseMs }, 0);
+    if (producers.hasForgotten) this.#writer.u8(sectionTags.producersForgotten);
   }
 
   #writeSettings(match: string): void {

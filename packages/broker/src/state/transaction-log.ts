@@ -3,16 +3,19 @@ import { acknowledgeBytes, writeAcknowledge } from "./acknowledge-record.ts";
 import { setKeyAt } from "./key-codec.ts";
 import type { MessagePlan } from "./message-plan.ts";
 import { messageBytes, messageOffsetOf, writeMessage } from "./write-message.ts";
+import type { ProducerNumber } from "./producer-marks.ts";
 import type { QueueState } from "./queue-state.ts";
 import type { RecordAppender } from "./record-appender.ts";
 import { recordTypes } from "./records.ts";
 import type { StateTables } from "./state-tables.ts";
 import { createPendingMessage, type StoredTransaction } from "./stored-transaction.ts";
 import {
+  committedAsRecord,
   committedRecord,
   endings,
   preparedRecord,
   rolledBackRecord,
+  type CommittedRun,
   type Ending,
 } from "./transaction-records.ts";
 import { forEachRow, runKeyOf, type OnRow, type RowRun } from "./transaction-rows.ts";
@@ -32,6 +35,13 @@ export interface AddedRows extends RowRun {
  * were before, and the position of the record that commits it, −1 when there is none.
  */
 export type BetweenMessages = (messageCount: number, position: number) => void;
+
+/** What may come with a commit. */
+export interface CommitExtras {
+  /** Used up by the commit, in the same record. */
+  readonly number?: ProducerNumber | undefined;
+  readonly between?: BetweenMessages | undefined;
+}
 
 /**
  * Transactions that do not fit into one batch, or wait prepared: what was sent and acknowledged goes into
@@ -177,9 +187,10 @@ export class TransactionLog {
   commit(
     transaction: StoredTransaction,
     isHeuristic: boolean,
-    between?: BetweenMessages,
+    { number, between }: CommitExtras = {},
   ): readonly AddedRows[] {
     if (transaction.id < 0) {
+      assert(number === undefined, "a number is used up by a record of its own");
       // It touched only what is in memory, so there is nothing to decide in the journal.
       between?.(0, -1);
       this.#settle(transaction);
@@ -189,11 +200,7 @@ export class TransactionLog {
     const runs = [...added.values()]
       .filter(({ queue }) => queue.isStored)
       .map(({ queue, key, count }) => ({ queueId: queue.id, key, count }));
-    const position = this.#records.append(recordTypes.committed, 0, committedRecord, {
-      transaction: transaction.id,
-      isHeuristic,
-      runs,
-    });
+    const position = this.#appendCommitted(transaction.id, isHeuristic, runs, number);
     this.#addRows(transaction, added, position, between);
     between?.(transaction.messageCount, position);
     this.#settle(transaction);
@@ -201,6 +208,7 @@ export class TransactionLog {
       this.#tables.addresses.get(addressId)?.duplicates.add(id, 0, id.length);
     }
     if (!transaction.isPrepared) transaction.advanceMarks(this.#tables.producers, position);
+    if (number !== undefined) this.#tables.producers.consume(number, position);
     this.#table.end(transaction, { isCommitted: true, isHeuristic, position });
     return [...added.values()];
   }
@@ -279,6 +287,21 @@ export class TransactionLog {
     if (transaction.id >= 0) return;
     transaction.id = position;
     this.#table.add(transaction);
+  }
+
+  #appendCommitted(
+    transaction: number,
+    isHeuristic: boolean,
+    runs: readonly CommittedRun[],
+    number: ProducerNumber | undefined,
+  ): number {
+    if (number === undefined) {
+      const value = { transaction, isHeuristic, runs };
+      return this.#records.append(recordTypes.committed, 0, committedRecord, value);
+    }
+    assert(!isHeuristic, "who decides by hand has no number");
+    const value = { ...number, transaction, runs };
+    return this.#records.append(recordTypes.committedAs, 0, committedAsRecord, value);
   }
 
   #appendEnd(

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { MessagePlan } from "./message-plan.ts";
 import { defaultQueueDefinition } from "./queue-definition.ts";
+import type { ProducerNumber } from "./producer-marks.ts";
 import type { QueueState } from "./queue-state.ts";
 import { RecordedState } from "./recorded-state.test-support.ts";
 import { createRowView } from "./row-bodies.ts";
@@ -197,6 +198,15 @@ export class TransactionModel extends RecordedState {
     else this.state.refuseSequence(id, 0, epoch, last + 1, last + 1 + (b % 3), "EVH_SECURITY");
   }
 
+  /** The number that the next commit of a session has. */
+  #number(session: number): ProducerNumber {
+    const id = producerId(session);
+    const { epoch, last } = this.#producer(id);
+    const number = { producerId: id, epoch, number: last + 1 };
+    assert.equal(this.state.judgeNumber(number), "new");
+    return number;
+  }
+
   #producer(id: Uint8Array): { epoch: number; last: number } {
     const { producers } = this.state;
     const slot = producers.find(id, 0);
@@ -224,7 +234,11 @@ export class TransactionModel extends RecordedState {
 
   #commit(one: ModelTransaction, c: number): void {
     const isHeuristic = one.xid !== undefined && c % 4 === 0;
-    const added = this.state.transactions.commit(one.stored, isHeuristic);
+    const number = c % 3 === 1 && !isHeuristic ? this.#number(5 + (c % 2)) : undefined;
+    const added = this.state.transactions.commit(one.stored, isHeuristic, { number });
+    if (number !== undefined) {
+      assert.equal(this.state.producers.outcomeOf(number).outcome, "applied");
+    }
     let rows = 0;
     for (const { serial, queues } of one.sends) {
       for (const name of queues) {
@@ -361,5 +375,5 @@ function messageOf(serial: number, filling: number): Uint8Array {
 }
 
 function producerId(number: number): Uint8Array {
-  return new Uint8Array(16).fill(number % 5);
+  return new Uint8Array(16).fill(number % 7);
 }

@@ -8,6 +8,11 @@ import { xidField } from "./xid.ts";
  * transaction's messages. `key` is the first.
  */
 export const committedRun = struct({ queueId: u32, key: counter, count: u32 });
+export interface CommittedRun {
+  readonly queueId: number;
+  readonly key: number;
+  readonly count: number;
+}
 
 /** PREPARED: the transaction of this first record (0: this one), the branch's id, and when it began. */
 export const preparedRecord = struct({
@@ -20,6 +25,15 @@ export const preparedRecord = struct({
 export const committedRecord = struct({
   transaction: counter,
   isHeuristic: flag,
+  runs: list(committedRun, stateLimits.messageTargetsMax),
+});
+
+/** COMMITTED_AS: as COMMITTED, by a commit that used up this number of a producer. */
+export const committedAsRecord = struct({
+  producerId: bytes(producerIdBytes),
+  epoch: u32,
+  number: counter,
+  transaction: counter,
   runs: list(committedRun, stateLimits.messageTargetsMax),
 });
 

@@ -18,10 +18,12 @@ import { readPayload, type RecordPayload } from "./record-payload.ts";
 import type { StateTables } from "./state-tables.ts";
 import { createPendingMessage, StoredTransaction } from "./stored-transaction.ts";
 import {
+  committedAsRecord,
   committedRecord,
   endings,
   preparedRecord,
   rolledBackRecord,
+  type CommittedRun,
 } from "./transaction-records.ts";
 import { forEachRow, runKeyOf, type RowRun } from "./transaction-rows.ts";
 import type { TransactionEnd } from "./transaction-table.ts";
@@ -32,6 +34,13 @@ export interface TransactionRecoveryParts {
   readonly restored: SnapshotRestorer;
   readonly rows: RowRecovery;
   readonly producers: ProducerRecovery;
+}
+
+/** What COMMITTED says. */
+interface Committed {
+  readonly transaction: number;
+  readonly isHeuristic: boolean;
+  readonly runs: readonly CommittedRun[];
 }
 
 /** The rest of a run of rows, while a commit is replayed. */
@@ -65,7 +74,9 @@ export class TransactionRecovery {
     else if (type === recordTypes.transactionAcknowledge) {
       this.#applyAcknowledge(reference, payload);
     } else if (type === recordTypes.prepared) this.#applyPrepared(payload);
-    else if (type === recordTypes.committed) this.#applyCommitted(payload);
+    else if (type === recordTypes.committed) {
+      this.#applyCommitted(payload, readPayload(committedRecord, payload));
+    } else if (type === recordTypes.committedAs) this.#applyCommittedAs(payload);
     else this.#applyRolledBack(payload);
   }
 
@@ -152,9 +163,16 @@ export class TransactionRecovery {
     transaction.advanceMarks(this.#producers, position);
   }
 
-  #applyCommitted(payload: RecordPayload): void {
+  #applyCommittedAs(payload: RecordPayload): void {
+    const { producerId, epoch, number, ...rest } = readPayload(committedAsRecord, payload);
+    this.#applyCommitted(payload, { ...rest, isHeuristic: false });
+    // A snapshot that was written after the commit may have the transaction no more, and the number not yet.
+    this.#producers.advance(producerId, 0, epoch, number, payload.position);
+  }
+
+  #applyCommitted(payload: RecordPayload, record: Committed): void {
     const { position } = payload;
-    const { transaction: id, isHeuristic, runs } = readPayload(committedRecord, payload);
+    const { transaction: id, isHeuristic, runs } = record;
     const transaction = this.#ended(id, position);
     if (transaction === undefined) return;
     const left = new Map<number, RunLeft>();
