@@ -108,6 +108,7 @@ export class Broker {
       engine.diverts.load();
       engine.catalog.load();
       engine.branches.load();
+      engine.returns.load();
       // Something may be scheduled, or have fallen due meanwhile.
       engine.endStep();
     } catch (error) {
@@ -204,6 +205,7 @@ export class Broker {
       this.#listeners.push(listener);
     }
     this.#server.start();
+    this.#engine.returns.open();
     this.#scanLater();
     this.#ports.log.info("The broker serves", {
       name: this.#config.name,

@@ -89,6 +89,12 @@ export const limits = {
   settingsResolvedMax: 10_000,
   /** Milliseconds of the longest delay that a setting may name: a hundred years. Above: EVH_CONFIG. */
   delayMsMax: 100 * 366 * 86_400_000,
+  /** Milliseconds after its start that a broker holds the queues of sessions that have not come back yet. */
+  resumeGraceMs: 2_000,
+  /** Milliseconds that a returning session's deliveries wait for their consumer. Then they go back. */
+  resumeHoldMs: 2_000,
+  /** Sessions whose queues wait for them after a restart; some 100 bytes each. Those of further ones do not. */
+  returningSessionsMax: 10_000,
   /** Characters of the name of an address or a queue. Above: EVH_INVALID_QUEUE. */
   nameCharsMax: 1_000,
   /** Characters of a selector. Above: EVH_INVALID_FILTER. */

@@ -199,6 +199,11 @@ export class CoreSession implements SessionSink, Waiting {
     this.session.engine.notifications.sessionChanged("SESSION_CLOSED", this.session);
   }
 
+  endSession(): void {
+    this.close(false);
+    this.link.forgetSession(this);
+  }
+
   deliver(
     consumerId: number,
     deliveryCount: number,

@@ -10,6 +10,7 @@ import {
 import type { CoreSession } from "./core-session.ts";
 import { beginLargeMessage, continueLargeMessage } from "./large-message-requests.ts";
 import { handleNumberRequest } from "./number-requests.ts";
+import { answerResume } from "./resume-request.ts";
 import { attempt, SessionRequest } from "./session-request.ts";
 import { handleXaRequest } from "./xa-requests.ts";
 
@@ -77,6 +78,7 @@ export function handleRequest(
 function handleOther(request: SessionRequest, id: number): void {
   if (handleAdministrationRequest(request, id) || handleXaRequest(request, id)) return;
   if (handleNumberRequest(request, id)) return;
+  if (id === packets.resume.id) return answerResume(request);
   request.session.answerError(notImplemented(id), noCorrelation, request.counted());
 }
 

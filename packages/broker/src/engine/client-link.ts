@@ -72,6 +72,8 @@ export interface SessionSink {
   answerForcedDelivery(consumerId: number, sequence: number, queueName: string): void;
   /** The consumer's queue is gone. */
   disconnectConsumer(consumerId: number): void;
+  /** Ends the session in order: another one goes on for it. */
+  endSession(): void;
   /** Runs `work` once everything in the journal so far is committed, and all earlier answers are out. */
   afterCommit(work: DeferredWork): void;
   /** Grants credits to the session's producers of an address, or says that they get none. */

@@ -64,7 +64,10 @@ export class Dispatcher {
       return;
     }
     if (queue.groups === undefined && queue.state.groupedCount > 0) queue.beginGroups();
-    this.#isHeld = queue.isPaused || (queue.gate !== undefined && !this.#opens(queue, queue.gate));
+    this.#isHeld =
+      queue.isPaused ||
+      queue.isAwaiting ||
+      (queue.gate !== undefined && !this.#opens(queue, queue.gate));
     for (let count = 0; count < limits.dispatchPerStepMax; count += 1) {
       const attempt = this.#attempt(queue);
       if (attempt === "waiting") return;
@@ -350,8 +353,8 @@ export class Dispatcher {
     for (const consumer of queue.consumers) {
       const { awaitedMarkers } = consumer;
       if (awaitedMarkers.isEmpty) continue;
-      if (consumer.isInLarge) {
-        // The answer comes behind what is on its way.
+      if (consumer.isInLarge || (queue.isAwaiting && !consumer.isBrowser)) {
+        // The answer comes behind what is on its way, and what is to come.
         queue.mayAwaitMarker = true;
         continue;
       }

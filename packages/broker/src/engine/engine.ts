@@ -17,6 +17,7 @@ import type { LiveQueue } from "./live-queue.ts";
 import { Notifications } from "./notifications.ts";
 import { OutputPool, OutputSchedule } from "./output.ts";
 import { Redelivery } from "./redelivery.ts";
+import { Returns } from "./returns.ts";
 import { RuntimeSettings } from "./runtime-settings.ts";
 import { RequestDesk } from "./request-desk.ts";
 import { Retention } from "./retention.ts";
@@ -65,6 +66,8 @@ export class Engine implements JournalListener {
   /** Branches of distributed transactions. */
   readonly branches: Branches;
   readonly large: LargeDeliveries;
+  /** Sessions whose clients come back for what they left. */
+  readonly returns: Returns;
   /** Bytes of messages that open transactions hold in memory. */
   transactionBytes = 0;
   /** Sessions by what must be unique among them, such as a client id. */
@@ -110,6 +113,7 @@ export class Engine implements JournalListener {
     this.notifications = new Notifications(this);
     this.branches = new Branches(this, parts.ports.timers, parts.ports.monotonicClock);
     this.large = new LargeDeliveries(this);
+    this.returns = new Returns(this);
     this.#dispatcher = new Dispatcher(this);
   }
 
@@ -178,6 +182,7 @@ export class Engine implements JournalListener {
     this.scheduler.stop();
     this.slowConsumers.stop();
     this.branches.stop();
+    this.returns.stop();
     // A process ends once nothing waits in it any more.
     for (const queue of this.catalog.queues()) queue.gate?.close();
   }

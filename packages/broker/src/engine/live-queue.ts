@@ -61,6 +61,10 @@ export class LiveQueue {
   groups: MessageGroups | undefined;
   /** Says when the queue may begin to hand out; `undefined` for always. */
   gate: DispatchGate | undefined;
+  /** Sessions of before the restart that are to come back before anything is handed out. */
+  awaitedCount = 0;
+  /** Deliveries of returning sessions whose consumers are to come. */
+  heldCount = 0;
   /** In the list of queues that may hold too much. */
   isOverfull = false;
   /** In such a queue, what came back in this step. */
@@ -111,6 +115,12 @@ export class LiveQueue {
   /** Whether nobody consumes from it, and it is to be empty then. */
   get isToBeEmpty(): boolean {
     return this.takerCount === 0 && this.state.definition.purgeOnNoConsumers;
+  }
+
+  /** Whether it waits for sessions that come back: all of it, or what would overtake what they hold. */
+  get isAwaiting(): boolean {
+    if (this.awaitedCount > 0) return true;
+    return this.heldCount > 0 && (this.groups !== undefined || this.traits.isExclusive);
   }
 
   /** Messages as people are shown it: of a last-value queue without those in consumers' hands. As in Artemis. */

@@ -8,6 +8,7 @@ import type { ProducerNumber } from "../state/producer-marks.ts";
 import type { SessionSink } from "./client-link.ts";
 import { Consumer } from "./consumer.ts";
 import type { Engine } from "./engine.ts";
+import type { HeldDeliveries } from "./held-deliveries.ts";
 import type { LiveQueue } from "./live-queue.ts";
 import { withAddress, withoutBridgeId } from "./message-rewrites.ts";
 import { SessionMetadata } from "./session-metadata.ts";
@@ -61,6 +62,14 @@ export class Session {
   defaultAddress: string | undefined;
   isStarted = false;
   isClosed = false;
+  /** Its client comes back to it, and has said so. */
+  isReturning = false;
+  /** The journal knows that it consumes from some queues. */
+  isRecorded = false;
+  /** An older session of the same name that has not ended yet. */
+  namesake: Session | undefined;
+  /** Deliveries of the session before it whose consumers are to come. */
+  held: HeldDeliveries | undefined;
   /** The branch of a distributed transaction that it works for. */
   branch: Branch | undefined;
   /** For how long the branches that it begins may last before they are prepared. */
@@ -189,6 +198,8 @@ export class Session {
     queue.addConsumer(consumer);
     this.engine.slowConsumers.watch(queue);
     this.engine.notifications.consumerChanged("CONSUMER_CREATED", consumer);
+    this.engine.returns.consumerAdded(this, consumer);
+    this.held?.giveTo(consumer);
     return consumer;
   }
 
@@ -316,6 +327,8 @@ export class Session {
       // With the last that takes messages its queue may have gone, and with that its browsers.
       if (!consumer.isClosed) this.#endConsumer(consumer, isFailure);
     }
+    this.held?.release(isFailure);
+    this.engine.returns.sessionClosed(this);
     this.metadata.release();
     this.engine.credits.forget(this);
   }

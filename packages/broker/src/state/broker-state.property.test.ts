@@ -32,6 +32,7 @@ const kinds = [
   "open",
   "evict",
   "rule",
+  "session",
   "updateAddress",
   "updateQueue",
   "deleteQueue",

@@ -22,6 +22,7 @@ import type { QueueState } from "./queue-state.ts";
 import { RecordAppender } from "./record-appender.ts";
 import type { RecordLog } from "./record-log.ts";
 import { catalogRecord, recordTypes, type MoveReason } from "./records.ts";
+import type { ReturningSession } from "./returning-sessions.ts";
 import type { DivertDefinition, Rules } from "./rules.ts";
 import { describeState, hashLines } from "./state-dump.ts";
 import { stateLimits } from "./state-limits.ts";
@@ -224,6 +225,16 @@ export class BrokerState implements RecoverySink, SnapshotSource {
   /** Says what a divert is from here on; `null`: it is no more. */
   setDivert(name: string, definition: DivertDefinition | null): number {
     return this.#catalog.setDivert(name, definition);
+  }
+
+  /** The sessions whose clients come back to them after a restart, by name. */
+  get sessions(): ReadonlyMap<string, ReturningSession> {
+    return this.#tables.sessions.all;
+  }
+
+  /** Says what such a session is from here on; `null`: it is gone. */
+  setSession(name: string, session: ReturningSession | null): number {
+    return this.#catalog.setSession(name, session);
   }
 
   // Messages ---------------------------------------------------------------------------------------------

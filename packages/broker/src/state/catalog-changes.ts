@@ -5,10 +5,11 @@ import type { QueueDefinition, RoutingType } from "./queue-definition.ts";
 import type { QueueState } from "./queue-state.ts";
 import type { RecordAppender } from "./record-appender.ts";
 import { addressRecord, emptyRecord, queueRecord, recordTypes } from "./records.ts";
+import { sessionRecord, type ReturningSession } from "./returning-sessions.ts";
 import { divertRecord, settingsRecord, type DivertDefinition } from "./rules.ts";
 import type { StateTables } from "./state-tables.ts";
 
-/** Changes which addresses, queues and rules there are, as `BrokerState` says. */
+/** Changes which addresses, queues, rules and returning sessions there are, as `BrokerState` says. */
 export class CatalogChanges {
   readonly #records: RecordAppender;
   readonly #tables: StateTables;
@@ -18,6 +19,14 @@ export class CatalogChanges {
     this.#records = records;
     this.#tables = tables;
     this.#adder = adder;
+  }
+
+  /** Says what a returning session is from here on; `null`: it is gone. */
+  setSession(name: string, session: ReturningSession | null): number {
+    const record = { name, user: session?.user ?? "", queueIds: session?.queueIds ?? [] };
+    const position = this.#records.append(recordTypes.session, 0, sessionRecord, record);
+    this.#tables.sessions.apply(record);
+    return position;
   }
 
   /**

@@ -40,6 +40,7 @@ import { stateLimits } from "./state-limits.ts";
  * | 34   | COMMITTED        | 0            | which rows the messages of a transaction become      |
  * | 35   | ROLLED_BACK      | 0            | a transaction is dropped, or forgotten               |
  * | 36   | DUE              | queue id     | `acknowledge-record.ts`: rows whose time has come    |
+ * | 38   | SESSION          | 0            | a session to which its client comes back, or that it is gone |
  * | 39   | COMMITTED_AS     | 0            | as COMMITTED, and the number that the commit used up |
  * | 40   | NUMBER_APPLIED   | 0            | id, epoch, number: a commit whose records lie in the same batch |
  * | 41   | RELOCATE         | queue id     | row key, where its body is, its times, the name of   |
@@ -52,7 +53,7 @@ import { stateLimits } from "./state-limits.ts";
  * | 47   | RELOCATE_GROUPED | queue id     | as RELOCATE, of a row with a message group           |
  * | 48   | LAST_VALUE       | queue id     | row key, the key of its value, since which position  |
  *
- * Reserved: 37 batch of a log topic, 38 session, 49 copy by compaction.
+ * Reserved: 37 batch of a log topic, 49 copy by compaction.
  */
 export const recordTypes = {
   catalog: 16,
@@ -73,6 +74,7 @@ export const recordTypes = {
   committed: 34,
   rolledBack: 35,
   due: 36,
+  session: 38,
   committedAs: 39,
   numberApplied: 40,
   relocate: 41,

@@ -26,6 +26,7 @@ export const sectionTags = {
   transaction: 9,
   outcomes: 10,
   largeMessage: 12,
+  session: 16,
   producersForgotten: 17,
 } as const;
 

@@ -4,6 +4,7 @@ import { keyAt } from "./key-codec.ts";
 import { largeListBytes, readLargeList } from "./large-body.ts";
 import { createNewRow, type NewRow } from "./new-row.ts";
 import type { QueueState } from "./queue-state.ts";
+import { sessionEntry } from "./returning-sessions.ts";
 import { RestoredRanges } from "./restored-ranges.ts";
 import { isLane, laneOfKey, rowKey, sequenceOfKey, volatileLaneOffset } from "./row-key.ts";
 import { divertEntry, settingsEntry } from "./rules.ts";
@@ -154,6 +155,9 @@ export class SnapshotRestorer {
         return;
       case sectionTags.divert:
         this.#tables.rules.applyDivert(divertEntry.read(reader, 0));
+        return;
+      case sectionTags.session:
+        this.#tables.sessions.apply(sessionEntry.read(reader, 0));
         return;
       case sectionTags.largeMessage:
         this.#restoreLargeMessage(asOf, reader);

@@ -23,6 +23,10 @@ export function describeState(tables: StateTables, emit: (line: string) => void)
   for (const queue of sorted(tables.queues.values())) {
     if (queue.isStored) describeQueue(tables, queue, emit);
   }
+  for (const name of [...tables.sessions.all.keys()].toSorted()) {
+    const session = tables.sessions.all.get(name);
+    emit(`session ${name} user=${session?.user} queues=${session?.queueIds.join(",")}`);
+  }
   for (const line of producerLines(tables).toSorted()) emit(line);
   describeTransactions(tables, emit);
 }

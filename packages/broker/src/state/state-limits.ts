@@ -14,6 +14,8 @@ export const stateLimits = {
   producersMax: 100_000,
   /** Producers that one record forgets; it holds 16 bytes for each. The rest goes with the next record. */
   producersPerEvictionMax: 4_096,
+  /** Queues of one session that wait for it after a restart; 4 bytes each in its record. Further ones do not. */
+  returningQueuesMax: 64,
   /** Refused ranges of sequences remembered of one producer. The oldest is forgotten. */
   refusalsPerProducerMax: 1_024,
   /** Characters of a name in a record; the engine refuses names earlier. More: RangeError. */

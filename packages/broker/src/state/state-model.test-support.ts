@@ -9,6 +9,7 @@ import { defaultQueueDefinition } from "./queue-definition.ts";
 import type { QueueState } from "./queue-state.ts";
 import type { DivertDefinition } from "./rules.ts";
 import { moveReasons } from "./records.ts";
+import type { ReturningSession } from "./returning-sessions.ts";
 import { RecordedState } from "./recorded-state.test-support.ts";
 import { createRowView } from "./row-bodies.ts";
 import { isLane, laneOfKey, movedIdBase } from "./row-key.ts";
@@ -84,6 +85,7 @@ export class StateAndModel extends RecordedState {
   readonly storedAddresses = new Set<string>();
   readonly settings = new Map<string, string>();
   readonly diverts = new Map<string, DivertDefinition>();
+  readonly sessions = new Map<string, ReturningSession>();
   #clockMs = nowMs;
   #due: DueRow[] = [];
   #uploads: ModelUpload[] = [];
@@ -109,6 +111,7 @@ export class StateAndModel extends RecordedState {
     assert.equal(this.state.findQueue("none"), undefined);
     assert.deepEqual(new Map(this.state.rules.settings), this.settings);
     assert.deepEqual(new Map(this.state.rules.diverts), this.diverts);
+    assert.deepEqual(new Map(this.state.sessions), this.sessions);
     for (const [name, duplicates] of this.addresses) {
       const address = this.#address(name);
       assert.deepEqual(
@@ -164,6 +167,9 @@ export class StateAndModel extends RecordedState {
       case "open":
       case "evict":
         this.#changeProducer(kind, a, b, c);
+        return;
+      case "session":
+        this.#changeSession(`session${a % 4}`, b, c);
         return;
       case "rule":
         this.#changeRule(`rule${a % 4}`, b, c);
@@ -251,6 +257,14 @@ export class StateAndModel extends RecordedState {
     this.state.setDivert(name, definition);
     if (definition === null) this.diverts.delete(name);
     else this.diverts.set(name, definition);
+  }
+
+  #changeSession(name: string, b: number, c: number): void {
+    const queueIds = [1 + (b % 5), 10 + (c % 5)];
+    const session = c % 3 === 0 ? null : { user: `user${b % 2}`, queueIds };
+    this.state.setSession(name, session);
+    if (session === null) this.sessions.delete(name);
+    else this.sessions.set(name, session);
   }
 
   #changeAddress(kind: "updateAddress" | "deleteAddress", a: number): void {

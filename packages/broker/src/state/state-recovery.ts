@@ -13,6 +13,7 @@ import {
   relocateGroupedRecord,
   relocateRecord,
 } from "./records.ts";
+import { sessionRecord } from "./returning-sessions.ts";
 import { rowKey, volatileLaneOffset } from "./row-key.ts";
 import { RowRecovery } from "./row-recovery.ts";
 import { SnapshotRestorer } from "./snapshot-restorer.ts";
@@ -164,6 +165,9 @@ export class StateRecovery {
         return;
       case recordTypes.divert:
         this.#catalog.setDivert(payload);
+        return;
+      case recordTypes.session:
+        this.#tables.sessions.apply(readPayload(sessionRecord, payload));
         return;
       case recordTypes.producer:
         this.#producers.open(payload);

@@ -4,6 +4,7 @@ import { ByteWriter } from "@everhold/wire";
 import { setKeyAt } from "./key-codec.ts";
 import type { Lane } from "./lane.ts";
 import type { QueueState } from "./queue-state.ts";
+import { sessionEntry } from "./returning-sessions.ts";
 import { rowKey, volatileLaneOffset } from "./row-key.ts";
 import { divertEntry, settingsEntry } from "./rules.ts";
 import {
@@ -29,6 +30,7 @@ type Phase =
   | "catalog"
   | "settings"
   | "diverts"
+  | "sessions"
   | "transactions"
   | "addresses"
   | "large"
@@ -52,6 +54,7 @@ export class StateSnapshot {
   #largePositions: number[] = [];
   #matches: string[] = [];
   #diverts: string[] = [];
+  #sessions: string[] = [];
   /** Index into the list of ids, or slot of a producer, to go on with. */
   #next = 0;
   /** Where to go on inside a queue whose rows did not fit; lane −1 before it has begun. */
@@ -105,8 +108,12 @@ export class StateSnapshot {
         else this.#writeSettings(this.#matches[this.#next] ?? "");
         return;
       case "diverts":
-        if (this.#next === this.#diverts.length) this.#enter("transactions");
+        if (this.#next === this.#diverts.length) this.#enter("sessions");
         else this.#writeDivert(this.#diverts[this.#next] ?? "");
+        return;
+      case "sessions":
+        if (this.#next === this.#sessions.length) this.#enter("transactions");
+        else this.#writeSession(this.#sessions[this.#next] ?? "");
         return;
       case "transactions":
         // In front of all that their commits change: what of it they have not changed yet is found here.
@@ -150,6 +157,7 @@ export class StateSnapshot {
     this.#largePositions = this.#tables.large.storedPositions();
     this.#matches = [...this.#tables.rules.settings.keys()];
     this.#diverts = [...this.#tables.rules.diverts.keys()];
+    this.#sessions = [...this.#tables.sessions.all.keys()];
     this.#writer.u8(sectionTags.catalog);
     const { nextId, expiry, producers } = this.#tables;
     catalogEntry.write(this.#writer, { nextId, expiryBaseMs: expiry.baseMs }, 0);
@@ -170,6 +178,14 @@ export class StateSnapshot {
     if (definition === undefined) return;
     this.#writer.u8(sectionTags.divert);
     divertEntry.write(this.#writer, { name, definition }, 0);
+  }
+
+  #writeSession(name: string): void {
+    this.#next += 1;
+    const session = this.#tables.sessions.all.get(name);
+    if (session === undefined) return;
+    this.#writer.u8(sectionTags.session);
+    sessionEntry.write(this.#writer, { name, ...session }, 0);
   }
 
   #writeAddress(id: number): void {

@@ -11,6 +11,7 @@ import { QueueState } from "./queue-state.ts";
 import type { RecordLog } from "./record-log.ts";
 import type { RowBodies } from "./row-bodies.ts";
 import { volatileBase } from "./row-key.ts";
+import { ReturningSessions } from "./returning-sessions.ts";
 import { RowStore } from "./row-store.ts";
 import { Rules } from "./rules.ts";
 import { Schedule } from "./schedule.ts";
@@ -29,6 +30,7 @@ export class StateTables implements QueueContext, RowBodies, TransactionContext 
   readonly large = new LargeBodies();
   readonly producers = new ProducerMarks();
   readonly rules = new Rules();
+  readonly sessions = new ReturningSessions();
   readonly expiry = new ExpiryScale();
   readonly origins = new Origins();
   readonly schedule = new Schedule(

@@ -1,0 +1,268 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { commitAnswers, outcomes, packets, resumeKinds, resumeResults } from "@everhold/wire";
+
+import type { Broker } from "../broker.ts";
+import { limits } from "../limits.ts";
+import type { ManualWorld } from "../testing/manual-world.test-support.ts";
+import { openReturning, resume, sendResume } from "../testing/resuming-client.test-support.ts";
+import { crashAndRestart, startBroker } from "../testing/test-broker.test-support.ts";
+import {
+  messageOf,
+  TestClient,
+  textOf,
+  type Delivery,
+} from "../testing/test-client.test-support.ts";
+
+const { acknowledge, hold, reject } = resumeKinds;
+const { applied, gone, elsewhere, held } = resumeResults;
+const transacted = { autoCommitSends: false, autoCommitAcks: false } as const;
+
+interface Setting {
+  readonly world: ManualWorld;
+  readonly broker: Broker;
+  /** The session that is resumed: it holds what was in the queue. */
+  readonly old: TestClient;
+  readonly ids: readonly number[];
+}
+
+/** The session "old" has been handed messages of these texts. */
+async function setUp(texts = ["a", "b", "c"], queue: object = {}): Promise<Setting> {
+  const { world, broker } = await startBroker();
+  const old = await openReturning(world);
+  await old.createQueue(queue);
+  for (const text of texts) await old.publish("q", text);
+  await old.consume("q");
+  const ids = (await old.deliveries()).map((delivery) => delivery.messageId);
+  return { world, broker, old, ids };
+}
+
+function described(deliveries: readonly Delivery[]): string[] {
+  return deliveries.map((delivery) => `${textOf(delivery)} ${delivery.deliveryCount}`);
+}
+
+function count(broker: Broker): number {
+  return broker.queues()[0]?.messageCount ?? -1;
+}
+
+test("a session goes on for another: acknowledged, held, and the rest goes back uncounted", async () => {
+  const { world, broker, ids } = await setUp();
+  const other = await TestClient.open(world);
+  await other.consume("q");
+  const client = await TestClient.openMarking(world, { name: "new" });
+  const settlements = [
+    { messageId: ids[0] ?? 0, kind: acknowledge },
+    { messageId: ids[1] ?? 0, kind: hold },
+  ];
+  const answer = await resume(client, { settlements });
+  assert.deepEqual(answer.settlements, [applied, held]);
+  assert.deepEqual(described(await other.deliveries()), ["c 1"]);
+  await client.consume("q");
+  assert.deepEqual(await client.deliveries(), [], "what is held is not sent again");
+  client.acknowledge(ids[1] ?? 0);
+  await client.expect(packets.nullResponse);
+  assert.equal(count(broker), 1);
+});
+
+test("nobody gets a message between the end of the old session and its settlements", async () => {
+  const { world, broker, ids } = await setUp();
+  const other = await TestClient.open(world);
+  await other.consume("q");
+  const client = await TestClient.openMarking(world, { name: "new" });
+  await resume(client, { settlements: ids.map((messageId) => ({ messageId, kind: acknowledge })) });
+  assert.deepEqual(await other.deliveries(), []);
+  assert.equal(count(broker), 0);
+});
+
+test("the old session is gone once it was resumed", async () => {
+  const { world, old, ids } = await setUp();
+  const client = await TestClient.openMarking(world, { name: "new" });
+  await resume(client, { settlements: [{ messageId: ids[0] ?? 0, kind: hold }] });
+  old.acknowledge(ids[0] ?? 0);
+  old.post(messageOf("q", { text: "late" }));
+  assert.deepEqual(await old.names(), []);
+});
+
+test("a session of the same name may go on for the one before it", async () => {
+  const { world, ids } = await setUp();
+  const client = await TestClient.openMarking(world, { name: "old" });
+  const settlements = [{ messageId: ids[0] ?? 0, kind: hold }];
+  assert.deepEqual((await resume(client, { settlements })).settlements, [held]);
+  await client.consume("q");
+  assert.deepEqual(described(await client.deliveries()), ["b 1", "c 1"]);
+});
+
+test("what is rejected goes to the dead letters", async () => {
+  const { world, broker, ids } = await setUp(["a"]);
+  const client = await TestClient.openMarking(world, { name: "new" });
+  const settlements = [{ messageId: ids[0] ?? 0, kind: reject }];
+  assert.deepEqual((await resume(client, { settlements })).settlements, [applied]);
+  assert.equal(broker.queues().find((queue) => queue.name === "q")?.messageCount, 0);
+});
+
+test("settlements that come in several packets end the old session with the last one", async () => {
+  const { world, ids } = await setUp();
+  const other = await TestClient.open(world);
+  await other.consume("q");
+  const client = await TestClient.openMarking(world, { name: "new" });
+  const first = [{ messageId: ids[0] ?? 0, kind: acknowledge }];
+  await resume(client, { isLast: false, settlements: first });
+  assert.deepEqual(await other.deliveries(), []);
+  const second = [{ messageId: ids[1] ?? 0, kind: acknowledge }];
+  assert.deepEqual((await resume(client, { settlements: second })).settlements, [applied]);
+  assert.deepEqual(await other.texts(), ["c"]);
+});
+
+test("what the old session lost is settled unless somebody else has it", async () => {
+  const { world, old, ids } = await setUp();
+  old.acknowledge(ids[0] ?? 0);
+  await old.expect(packets.nullResponse);
+  old.socket.close();
+  await world.settle();
+  const other = await TestClient.open(world);
+  await other.consume("q", { credits: 1 });
+  assert.deepEqual(described(await other.deliveries()), ["b 2"]);
+  const client = await TestClient.openMarking(world, { name: "new" });
+  const settlements = ids.map((messageId) => ({ messageId, kind: acknowledge }));
+  assert.deepEqual((await resume(client, { settlements })).settlements, [gone, elsewhere, applied]);
+});
+
+test("what is held for a consumer that does not come goes back as a failed delivery", async () => {
+  const { world, ids } = await setUp(["a"]);
+  const client = await TestClient.openMarking(world, { name: "new" });
+  await resume(client, { settlements: [{ messageId: ids[0] ?? 0, kind: hold }] });
+  const other = await TestClient.open(world);
+  await other.consume("q");
+  await world.pass(limits.resumeHoldMs - 1);
+  assert.deepEqual(await other.deliveries(), []);
+  await world.pass(1);
+  assert.deepEqual(described(await other.deliveries()), ["a 2"]);
+  await client.consume("q");
+  assert.deepEqual(await client.deliveries(), []);
+});
+
+test("what is held goes back when the session ends before its consumer comes", async () => {
+  const { world, ids } = await setUp(["a"]);
+  const client = await TestClient.openMarking(world, { name: "new" });
+  await resume(client, { settlements: [{ messageId: ids[0] ?? 0, kind: hold }] });
+  client.socket.close();
+  await world.settle();
+  const other = await TestClient.open(world);
+  await other.consume("q");
+  assert.deepEqual(described(await other.deliveries()), ["a 2"]);
+});
+
+test("while something of a message group is held, nothing of its queue overtakes it", async () => {
+  const { world, broker } = await startBroker();
+  const old = await openReturning(world);
+  await old.createQueue();
+  const properties = { _AMQ_GROUP_ID: { type: "string", value: "g" } } as const;
+  for (const text of ["a", "b"]) await old.publish("q", text, { properties });
+  await old.consume("q");
+  const ids = (await old.deliveries()).map((delivery) => delivery.messageId);
+  const other = await TestClient.open(world);
+  await other.consume("q");
+  const client = await TestClient.openMarking(world, { name: "new" });
+  await resume(client, { settlements: [{ messageId: ids[0] ?? 0, kind: hold }] });
+  assert.deepEqual(await other.deliveries(), []);
+  await client.consume("q");
+  assert.deepEqual(await client.texts(), ["b"]);
+  assert.deepEqual(await other.deliveries(), []);
+  assert.equal(count(broker), 2);
+});
+
+test("a consumer of a queue that is read without taking away has nothing to hold", async () => {
+  const { world, ids } = await setUp(["a"], { nonDestructive: true });
+  const client = await TestClient.openMarking(world, { name: "new" });
+  const settlements = [{ messageId: ids[0] ?? 0, kind: hold }];
+  assert.deepEqual((await resume(client, { settlements })).settlements, [elsewhere]);
+  await client.consume("q");
+  assert.deepEqual(await client.texts(), ["a"]);
+});
+
+test("messages and queues that there are not are gone", async () => {
+  const { world } = await setUp([]);
+  const client = await TestClient.openMarking(world, { name: "new" });
+  const settlements = [
+    { messageId: 1, kind: acknowledge },
+    { messageId: 1, kind: hold, queueName: "none" },
+  ];
+  assert.deepEqual((await resume(client, { settlements })).settlements, [gone, gone]);
+});
+
+test("a commit that has not come is refused for good, and ends no transaction when it comes late", async () => {
+  const { world, broker } = await startBroker();
+  const old = await openReturning(world, transacted);
+  await old.createQueue();
+  old.post(messageOf("q"), 0, false);
+  await old.settle();
+  const producerId = new Uint8Array(16).fill(3);
+  const commit = { producerId, epoch: 1, number: 1 };
+  const client = await TestClient.openMarking(world, { name: "new", ...transacted });
+  const answer = await resume(client, { isLast: false, commit });
+  assert.deepEqual(answer, { commit: commitAnswers.refused, code: 111, settlements: [] });
+  old.send(packets.commitAs, 10, { correlationId: 1, ...commit });
+  assert.equal((await old.expect(packets.exception)).code, 111);
+  await resume(client);
+  assert.equal(count(broker), 0);
+  await crashAndRestart(world);
+  const again = await TestClient.open(world);
+  again.send(packets.outcomeQuery, 10, { correlationId: 1, ...commit });
+  assert.equal((await again.expect(packets.outcome)).outcome, outcomes.refused);
+});
+
+test("a commit whose answer was lost is told as it came out", async () => {
+  const { world, broker } = await startBroker();
+  const old = await openReturning(world, transacted);
+  await old.createQueue();
+  old.post(messageOf("q"), 0, false);
+  const producerId = new Uint8Array(16).fill(3);
+  const commit = { producerId, epoch: 1, number: 1 };
+  old.send(packets.commitAs, 10, { correlationId: 1, ...commit });
+  await old.settle();
+  const client = await TestClient.openMarking(world, { name: "new", ...transacted });
+  assert.equal((await resume(client, { commit })).commit, commitAnswers.applied);
+  const skipped = { ...commit, number: 3 };
+  assert.equal((await resume(client, { commit: skipped })).commit, commitAnswers.unknown);
+  const fenced = { ...commit, epoch: 0 };
+  assert.equal((await resume(client, { commit: fenced })).commit, commitAnswers.unknown);
+  assert.equal(count(broker), 1);
+});
+
+test("a resumption is answered only once it is durable", async () => {
+  const { world, ids } = await setUp();
+  const client = await TestClient.openMarking(world, { name: "new" });
+  world.disk.holdsWrites = true;
+  sendResume(client, { settlements: [{ messageId: ids[0] ?? 0, kind: acknowledge }] });
+  assert.deepEqual(await client.names(), []);
+  world.disk.releaseWrites();
+  await client.expect(packets.resumed);
+});
+
+test("the session of another user is not resumed, and nothing is done", async () => {
+  const users = [
+    { user: "ann", password: "1" },
+    { user: "bob", password: "2" },
+  ];
+  const { world, broker } = await startBroker({ users });
+  const old = await openReturning(world, { username: "ann", password: "1" });
+  await old.createQueue();
+  await old.publish("q", "a");
+  await old.consume("q");
+  const [first] = await old.deliveries();
+  const client = await TestClient.openMarking(world, { username: "bob", password: "2" });
+  sendResume(client, { settlements: [{ messageId: first?.messageId ?? 0, kind: acknowledge }] });
+  assert.equal((await client.expect(packets.exception)).code, 105);
+  assert.equal(count(broker), 1);
+});
+
+test("a session with consumers does not resume, nor with a kind that there is not", async () => {
+  const { world, broker, old } = await setUp([]);
+  sendResume(old);
+  assert.equal((await old.expect(packets.exception)).code, 104);
+  const client = await TestClient.openMarking(world, { name: "new" });
+  sendResume(client, { settlements: [{ messageId: 1, kind: 3 }] });
+  assert.equal((await client.expect(packets.exception)).code, 999);
+  assert.equal(count(broker), 0);
+});
