@@ -38,8 +38,8 @@ describe("data folders of every version so far", () => {
 /** Writes the folders of a new format: one after an orderly stop, one as a kill would leave it. */
 async function make(version: string): Promise<void> {
   await inTemporaryFolder(async (data) => {
-    await withBroker(data, async (connection) => {
-      await fillGoldenData(connection);
+    await withBroker(data, async (connection, port) => {
+      await fillGoldenData(connection, port);
       keep(data, `${version}-killed`);
     });
     keep(data, `${version}-stopped`);
@@ -55,14 +55,14 @@ function keep(data: string, name: string): void {
 
 async function withBroker(
   data: string,
-  work: (connection: Connection) => Promise<void>,
+  work: (connection: Connection, port: number) => Promise<void>,
 ): Promise<void> {
   const config = { data, journal: { fileSize: "1MiB", sync: "none" } };
   const broker = await startBroker(config, { listen: { port: 0 }, log: silent });
   try {
     const connection = await connect(broker.urls[0], { log: silent });
     try {
-      await work(connection);
+      await work(connection, Number(new URL(broker.urls[0] ?? "").port));
     } finally {
       await connection.close();
     }

@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import type { Connection, Message } from "everhold";
 
 import { expectKinds, fillKinds } from "./golden-kinds.ts";
+import { expectSessions, fillSessions } from "./golden-sessions.ts";
 
 /** Everything that the golden data folders hold; read with {@link expectGoldenData}. */
-export async function fillGoldenData(connection: Connection): Promise<void> {
+export async function fillGoldenData(connection: Connection, port: number): Promise<void> {
   const orders = connection.producer("orders");
   for (let index = 0; index < 8; index += 1) {
     await orders.send(`order ${index}`, {
@@ -45,6 +46,7 @@ export async function fillGoldenData(connection: Connection): Promise<void> {
   await session.rollback();
   await session.close();
   await fillKinds(connection);
+  await fillSessions(connection, port);
 }
 
 /** What waits for its time, one that falls due soon and one in the year 2100; and one that has expired. */
@@ -64,7 +66,7 @@ async function fillTimes(connection: Connection): Promise<void> {
 }
 
 /** Finds all of it again, in order, with everything that was promised about it. */
-export async function expectGoldenData(connection: Connection): Promise<void> {
+export async function expectGoldenData(connection: Connection, port: number): Promise<void> {
   await connection.producer("orders").send("once", { duplicateId: "order-once" });
 
   const orders = await drain(connection, "orders");
@@ -104,6 +106,7 @@ export async function expectGoldenData(connection: Connection): Promise<void> {
   assert.deepEqual(bytes?.body, new Uint8Array([0, 255, 1]));
   assert.deepEqual(others, []);
   await expectKinds(connection, drain);
+  await expectSessions(connection, port, drain);
 }
 
 /** Folders of the first format have no such messages. */

@@ -25,6 +25,11 @@ import { until } from "./until.test-support.ts";
 /** The version that raw clients speak. */
 export const version = 136;
 
+/** What a client needs of the broker that it talks to. */
+export type TalkingBroker = Pick<TestBroker, "port" | "sockets"> & {
+  readonly log: { readonly lines: readonly LogLine[] };
+};
+
 /** One frame that the broker sent. */
 interface ReceivedFrame {
   readonly id: number;
@@ -36,7 +41,7 @@ export class RawClient {
   readonly socket: Socket;
   /** As the broker's log names it. */
   readonly peer: string;
-  readonly #test: TestBroker;
+  readonly #test: TalkingBroker;
   /** Lines of the log that are older than the connection: ports are used again. */
   readonly #lineCountBefore: number;
   /** What the broker sent and nobody has taken yet. */
@@ -46,7 +51,7 @@ export class RawClient {
   hasEnded = false;
   readonly #reader = new FrameReader();
 
-  private constructor(test: TestBroker, socket: Socket, lineCountBefore: number) {
+  private constructor(test: TalkingBroker, socket: Socket, lineCountBefore: number) {
     this.#test = test;
     this.#lineCountBefore = lineCountBefore;
     this.socket = socket;
@@ -62,7 +67,7 @@ export class RawClient {
   }
 
   /** Connects and says nothing. */
-  static async dial(test: TestBroker): Promise<RawClient> {
+  static async dial(test: TalkingBroker): Promise<RawClient> {
     const lineCountBefore = test.log.lines.length;
     const socket = connect({
       port: test.port,
@@ -78,7 +83,7 @@ export class RawClient {
   }
 
   /** Connects and says that it speaks CORE, and in which version. */
-  static async greet(test: TestBroker): Promise<RawClient> {
+  static async greet(test: TalkingBroker): Promise<RawClient> {
     const client = await RawClient.dial(test);
     client.write(magicBytes);
     client.send(packets.subscribeTopologyV2, 0, {
@@ -89,9 +94,13 @@ export class RawClient {
   }
 
   /** Connects and opens a session on channel 10. */
-  static async open(test: TestBroker, isTransacted = false): Promise<RawClient> {
+  static async open(
+    test: TalkingBroker,
+    isTransacted = false,
+    sessionName?: string,
+  ): Promise<RawClient> {
     const client = await RawClient.greet(test);
-    client.createSession(10, isTransacted);
+    client.createSession(10, isTransacted, sessionName);
     await client.expect(packets.createSessionResponse);
     return client;
   }
@@ -103,9 +112,13 @@ export class RawClient {
       .filter(({ level, fields }) => level !== "debug" && fields["peer"] === this.peer);
   }
 
-  createSession(sessionChannelId: number, isTransacted = false): void {
+  createSession(
+    sessionChannelId: number,
+    isTransacted = false,
+    name = `session ${sessionChannelId} of ${this.peer}`,
+  ): void {
     this.send(packets.createSession, 1, {
-      name: `session ${sessionChannelId} of ${this.peer}`,
+      name,
       sessionChannelId,
       version,
       username: null,
