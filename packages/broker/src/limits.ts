@@ -93,6 +93,8 @@ export const limits = {
   resumeGraceMs: 2_000,
   /** Milliseconds that a returning session's deliveries wait for their consumer. Then they go back. */
   resumeHoldMs: 2_000,
+  /** Messages of a queue that one resumption looks through for what is not at its place. Further ones are not found. */
+  resumeRowsMax: 20_000,
   /** Sessions whose queues wait for them after a restart; some 100 bytes each. Those of further ones do not. */
   returningSessionsMax: 10_000,
   /** Characters of the name of an address or a queue. Above: EVH_INVALID_QUEUE. */

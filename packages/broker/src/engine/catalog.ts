@@ -208,6 +208,13 @@ export class Catalog {
     address.addQueue(queue);
   }
 
+  /** Ends what a queue is not to have without a consumer: itself, or its messages. */
+  endIfUnused(queue: LiveQueue): void {
+    if (queue.isDeleted || queue.takerCount > 0 || queue.keptCount > 0) return;
+    if (queue.isTransient) this.deleteQueue(queue);
+    else if (queue.isToBeEmpty) this.#engine.redelivery.purge(queue);
+  }
+
   /** Deletes a queue with its messages; its consumers are told. */
   deleteQueue(queue: LiveQueue): void {
     queue.isDeleted = true;

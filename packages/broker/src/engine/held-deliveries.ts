@@ -24,6 +24,8 @@ interface HeldDelivery {
 export class HeldDeliveries {
   readonly #engine: Engine;
   #held: HeldDelivery[] = [];
+  /** Queues that lost a consumer, and are to have one again. */
+  #kept: LiveQueue[] = [];
   #timer: Timer | undefined;
 
   constructor(engine: Engine) {
@@ -34,11 +36,15 @@ export class HeldDeliveries {
   add(consumerId: number, queue: LiveQueue, messageId: number, key: number): void {
     this.#held.push({ consumerId, queue, messageId, key });
     queue.heldCount += 1;
-    if (this.#timer !== undefined) return;
-    this.#engine.returns.setHolding(this, true);
-    this.#timer = this.#engine.after(limits.resumeHoldMs, () => {
-      this.release(true);
-    });
+    this.#start();
+  }
+
+  /** The queue stays as if it had a consumer, until the one comes that follows. */
+  keep(queue: LiveQueue): void {
+    if (this.#kept.includes(queue)) return;
+    this.#kept.push(queue);
+    queue.keptCount += 1;
+    this.#start();
   }
 
   /** The consumer has come: what was held for it is in its hands. */
@@ -51,9 +57,14 @@ export class HeldDeliveries {
       this.#letGo(queue);
       const group = queue.groups === undefined ? 0 : queue.state.groupOf(key);
       if (group !== 0) queue.groups?.assign(group, "", consumer);
+      queue.resumeTaker(consumer);
     }
     this.#held = this.#held.filter((one) => one.consumerId !== consumer.id || one.queue !== queue);
-    if (this.#held.length === 0) this.stop();
+    if (this.#kept.includes(queue)) {
+      this.#kept = this.#kept.filter((one) => one !== queue);
+      queue.keptCount -= 1;
+    }
+    if (this.#held.length === 0 && this.#kept.length === 0) this.stop();
   }
 
   /** Nobody comes any more: all goes back. `isAttempt`: it counts as a delivery that failed. */
@@ -63,6 +74,10 @@ export class HeldDeliveries {
       this.#letGo(queue);
       this.#engine.redelivery.giveBack(queue, key, isAttempt);
     }
+    for (const queue of this.#kept.splice(0)) {
+      queue.keptCount -= 1;
+      this.#engine.catalog.endIfUnused(queue);
+    }
   }
 
   /** Waits no more. */
@@ -70,6 +85,14 @@ export class HeldDeliveries {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#engine.returns.setHolding(this, false);
+  }
+
+  #start(): void {
+    if (this.#timer !== undefined) return;
+    this.#engine.returns.setHolding(this, true);
+    this.#timer = this.#engine.after(limits.resumeHoldMs, () => {
+      this.release(true);
+    });
   }
 
   #letGo(queue: LiveQueue): void {

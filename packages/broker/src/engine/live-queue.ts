@@ -65,6 +65,8 @@ export class LiveQueue {
   awaitedCount = 0;
   /** Deliveries of returning sessions whose consumers are to come. */
   heldCount = 0;
+  /** Such sessions whose consumers are to come: until then it counts as one that has a consumer. */
+  keptCount = 0;
   /** In the list of queues that may hold too much. */
   isOverfull = false;
   /** In such a queue, what came back in this step. */
@@ -114,7 +116,8 @@ export class LiveQueue {
 
   /** Whether nobody consumes from it, and it is to be empty then. */
   get isToBeEmpty(): boolean {
-    return this.takerCount === 0 && this.state.definition.purgeOnNoConsumers;
+    if (this.takerCount > 0 || this.keptCount > 0) return false;
+    return this.state.definition.purgeOnNoConsumers;
   }
 
   /** Whether it waits for sessions that come back: all of it, or what would overtake what they hold. */
@@ -269,6 +272,11 @@ export class LiveQueue {
   onlyTaker(): Consumer | undefined {
     this.#onlyTaker ??= this.consumers.find((consumer) => !consumer.isBrowser);
     return this.#onlyTaker;
+  }
+
+  /** The consumer has messages of an exclusive queue in its hands: it gets the others as well. */
+  resumeTaker(consumer: Consumer): void {
+    if (this.traits.isExclusive) this.#onlyTaker = consumer;
   }
 
   #markPriorities(): void {

@@ -32,8 +32,10 @@ async function setUp(texts = ["a", "b", "c"], queue: object = {}): Promise<Setti
   const { world, broker } = await startBroker();
   const old = await openReturning(world);
   await old.createQueue(queue);
-  for (const text of texts) await old.publish("q", text);
   await old.consume("q");
+  const sender = await TestClient.open(world);
+  for (const text of texts) await sender.publish("q", text);
+  sender.socket.close();
   const ids = (await old.deliveries()).map((delivery) => delivery.messageId);
   return { world, broker, old, ids };
 }
@@ -189,6 +191,73 @@ test("messages and queues that there are not are gone", async () => {
     { messageId: 1, kind: hold, queueName: "none" },
   ];
   assert.deepEqual((await resume(client, { settlements })).settlements, [gone, gone]);
+});
+
+test("a queue that is to be empty without consumers stays as it is for the one that follows", async () => {
+  const { world, broker, ids } = await setUp(["a", "b"], { purgeOnNoConsumers: true });
+  const client = await TestClient.openMarking(world, { name: "new" });
+  await resume(client, { settlements: [{ messageId: ids[0] ?? 0, kind: hold }] });
+  const sender = await TestClient.open(world);
+  await sender.publish("q", "c");
+  await client.consume("q");
+  assert.deepEqual(described(await client.deliveries()), ["b 1", "c 1"]);
+  await world.pass(limits.resumeHoldMs);
+  assert.equal(count(broker), 3);
+});
+
+test("a queue that is to be empty without consumers is empty when nobody follows", async () => {
+  const { world, broker, ids } = await setUp(["a", "b"], { purgeOnNoConsumers: true });
+  const client = await TestClient.openMarking(world, { name: "new" });
+  await resume(client, { settlements: [{ messageId: ids[0] ?? 0, kind: hold }] });
+  await world.pass(limits.resumeHoldMs - 1);
+  assert.equal(count(broker), 2);
+  await world.pass(1);
+  assert.equal(count(broker), 0);
+});
+
+test("who has messages of an exclusive queue in its hands gets the others as well", async () => {
+  const { world, ids } = await setUp(["a", "b", "c"], { exclusive: true });
+  const other = await TestClient.open(world);
+  await other.consume("q");
+  const client = await TestClient.openMarking(world, { name: "new" });
+  await resume(client, { settlements: [{ messageId: ids[0] ?? 0, kind: hold }] });
+  await client.consume("q");
+  assert.deepEqual(await client.texts(), ["b", "c"]);
+  assert.deepEqual(await other.deliveries(), []);
+});
+
+test("messages that do not stand in the order of their ids are found as well", async () => {
+  const { world, broker, old } = await setUp([]);
+  const sender = await TestClient.open(world, transacted);
+  const body = new Uint8Array(90_000);
+  for (let index = 0; index < 100; index += 1) {
+    sender.post(messageOf("q", { body }), 0, false);
+    await sender.settle();
+  }
+  const plain = await TestClient.open(world);
+  for (const text of ["x", "y"]) await plain.publish("q", text);
+  assert.deepEqual(await sender.names(), []);
+  sender.send(packets.commit, 10, { correlationId: 1 });
+  await sender.expect(packets.nullResponse);
+  old.frames.length = 0;
+  const second = await openReturning(world, { name: "second" });
+  old.socket.close();
+  await world.settle();
+  await second.consume("q");
+  const deliveries = await second.deliveries();
+  const found = deliveries.map((delivery) => delivery.messageId);
+  assert.ok(found.length >= 100);
+  assert.notDeepEqual(
+    found,
+    found.toSorted((left, right) => left - right),
+  );
+  second.socket.close();
+  await world.settle();
+  const client = await TestClient.openMarking(world, { name: "new" });
+  const settlements = found.map((messageId) => ({ messageId, kind: acknowledge }));
+  const answer = await resume(client, { oldSession: "second", settlements });
+  assert.deepEqual(new Set(answer.settlements), new Set([applied]));
+  assert.equal(count(broker), 102 - found.length);
 });
 
 test("a commit that has not come is refused for good, and ends no transaction when it comes late", async () => {

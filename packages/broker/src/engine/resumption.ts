@@ -71,7 +71,7 @@ export function resume(session: Session, asked: Resumption): ResumptionReply {
   const old = returns.find(asked.oldSession, session);
   const settlements = settleAll(session, old, asked.settlements);
   if (asked.isLast) {
-    old?.sink.endSession();
+    if (old !== undefined) endSession(session, old);
     if (asked.oldSession !== "") returns.returned(asked.oldSession);
   }
   returns.announce(session);
@@ -80,6 +80,19 @@ export function resume(session: Session, asked: Resumption): ResumptionReply {
     found: found ?? { outcome: "unknown" },
     settlements,
   };
+}
+
+/** Ends the old session. What would end with its consumers waits for those that follow. */
+function endSession(session: Session, old: Session): void {
+  for (const { queue, isBrowser } of old.consumers) {
+    if (!isBrowser) heldOf(session).keep(queue);
+  }
+  old.sink.endSession();
+}
+
+function heldOf(session: Session): HeldDeliveries {
+  session.held ??= new HeldDeliveries(session.engine);
+  return session.held;
 }
 
 function decideCommit(session: Session, number: ProducerNumber): NumberOutcome {
@@ -146,11 +159,11 @@ function settleUnheld(
   results: Uint8Array,
 ): void {
   if (queue.traits.isNonDestructive) return;
-  const keys = new Map<number, number>();
-  const ids = new Set(unheld.map((one) => one.settlement.messageId));
-  findHandedOut(queue.state, ids, (messageId, key) => keys.set(messageId, key));
+  const ids = unheld.map((one) => one.settlement.messageId);
+  const { keys, isComplete } = findHandedOut(queue.state, ids);
   for (const { index, settlement } of unheld) {
     const key = keys.get(settlement.messageId);
+    if (key === undefined && !isComplete) results[index] = resumeResults.elsewhere;
     // It may be named twice.
     if (key === undefined || !queue.state.has(key)) continue;
     const isReady = queue.state.isReady(key);
@@ -178,8 +191,7 @@ function settleRow(
       engine.redelivery.reject(queue, key, rejected(null));
       return resumeResults.applied;
     default:
-      session.held ??= new HeldDeliveries(engine);
-      session.held.add(consumerId, queue, messageId, key);
+      heldOf(session).add(consumerId, queue, messageId, key);
       return resumeResults.held;
   }
 }

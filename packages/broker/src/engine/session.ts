@@ -349,12 +349,7 @@ export class Session {
     for (let key = consumer.deliveries.shift(); key >= 0; key = consumer.deliveries.shift()) {
       if (!consumer.readsOnly) this.engine.redelivery.giveBack(queue, key, isFailure);
     }
-    const isLast = !consumer.isBrowser && queue.takerCount === 0;
-    if (isLast && queue.isTransient && !queue.isDeleted) {
-      this.engine.catalog.deleteQueue(queue);
-      return;
-    }
-    if (isLast && queue.isToBeEmpty) this.engine.redelivery.purge(queue);
+    if (!consumer.isBrowser) this.engine.catalog.endIfUnused(queue);
     this.engine.touch(queue);
   }
 }

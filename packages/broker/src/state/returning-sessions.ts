@@ -8,11 +8,8 @@ const entry = {
   queueIds: list(u32, stateLimits.returningQueuesMax),
 } as const;
 
-/** SESSION: a session as it is from here on; without queues it is gone. */
+/** SESSION: a session as it is from here on; without queues it is gone. Snapshots have the same. */
 export const sessionRecord = struct(entry);
-
-/** A session as snapshots keep it. */
-export const sessionEntry = sessionRecord;
 
 /** A session whose client would come back to it. */
 export type ReturningSession = Omit<ValueOf<typeof entry>, "name">;

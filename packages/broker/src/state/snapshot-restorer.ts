@@ -4,7 +4,7 @@ import { keyAt } from "./key-codec.ts";
 import { largeListBytes, readLargeList } from "./large-body.ts";
 import { createNewRow, type NewRow } from "./new-row.ts";
 import type { QueueState } from "./queue-state.ts";
-import { sessionEntry } from "./returning-sessions.ts";
+import { sessionRecord } from "./returning-sessions.ts";
 import { RestoredRanges } from "./restored-ranges.ts";
 import { isLane, laneOfKey, rowKey, sequenceOfKey, volatileLaneOffset } from "./row-key.ts";
 import { divertEntry, settingsEntry } from "./rules.ts";
@@ -157,7 +157,7 @@ export class SnapshotRestorer {
         this.#tables.rules.applyDivert(divertEntry.read(reader, 0));
         return;
       case sectionTags.session:
-        this.#tables.sessions.apply(sessionEntry.read(reader, 0));
+        this.#tables.sessions.apply(sessionRecord.read(reader, 0));
         return;
       case sectionTags.largeMessage:
         this.#restoreLargeMessage(asOf, reader);

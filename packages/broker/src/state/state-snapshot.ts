@@ -4,7 +4,7 @@ import { ByteWriter } from "@everhold/wire";
 import { setKeyAt } from "./key-codec.ts";
 import type { Lane } from "./lane.ts";
 import type { QueueState } from "./queue-state.ts";
-import { sessionEntry } from "./returning-sessions.ts";
+import { sessionRecord } from "./returning-sessions.ts";
 import { rowKey, volatileLaneOffset } from "./row-key.ts";
 import { divertEntry, settingsEntry } from "./rules.ts";
 import {
@@ -185,7 +185,7 @@ export class StateSnapshot {
     const session = this.#tables.sessions.all.get(name);
     if (session === undefined) return;
     this.#writer.u8(sectionTags.session);
-    sessionEntry.write(this.#writer, { name, ...session }, 0);
+    sessionRecord.write(this.#writer, { name, ...session }, 0);
   }
 
   #writeAddress(id: number): void {

@@ -8,6 +8,7 @@ import { xidField } from "./xid.ts";
  * transaction's messages. `key` is the first.
  */
 export const committedRun = struct({ queueId: u32, key: counter, count: u32 });
+/** The value of {@link committedRun}. */
 export interface CommittedRun {
   readonly queueId: number;
   readonly key: number;
