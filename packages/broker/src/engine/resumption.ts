@@ -70,11 +70,12 @@ export function resume(session: Session, asked: Resumption): ResumptionReply {
   const found = asked.commit === null ? undefined : decideCommit(session, asked.commit);
   const old = returns.find(asked.oldSession, session);
   const settlements = settleAll(session, old, asked.settlements);
+  returns.announce(session);
   if (asked.isLast) {
+    returns.takeOver(session, asked.oldSession);
     if (old !== undefined) endSession(session, old);
     if (asked.oldSession !== "") returns.returned(asked.oldSession);
   }
-  returns.announce(session);
   return {
     commit: found === undefined ? commitAnswers.notAsked : commitAnswerOf(found),
     found: found ?? { outcome: "unknown" },

@@ -75,6 +75,20 @@ test("a session that does not come back in time is waited for no more, nor after
   assert.deepEqual(await (await reader(world)).texts(), ["a", "b"]);
 });
 
+test("a session that goes on for another is waited for from then on, also under another name", async () => {
+  for (const name of ["old", "new"]) {
+    const { world } = await setUp();
+    await crashAndRestart(world);
+    await resume(await TestClient.openMarking(world, { name }));
+    // Its consumers had not come.
+    await crashAndRestart(world);
+    const other = await reader(world);
+    assert.deepEqual(await other.deliveries(), []);
+    await resume(await TestClient.openMarking(world, { name: "newest" }), { oldSession: name });
+    assert.deepEqual(await other.texts(), ["a", "b"]);
+  }
+});
+
 test("each session that consumed from a queue is waited for", async () => {
   const { world } = await setUp();
   const second = await openReturning(world, { name: "second" });

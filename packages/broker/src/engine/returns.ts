@@ -125,6 +125,22 @@ export class Returns {
     });
   }
 
+  /**
+   * The session goes on for the one of this name: from here on the queues wait for it, whenever the broker dies.
+   * Before the older one is forgotten.
+   */
+  takeOver(session: Session, name: string): void {
+    const { sessions } = this.#engine.state;
+    const known = sessions.get(name);
+    if (known === undefined) return;
+    const own = session.isRecorded ? (sessions.get(session.name)?.queueIds ?? []) : [];
+    session.isRecorded = true;
+    if (name === session.name) return;
+    const queueIds = [...new Set([...own, ...known.queueIds])];
+    queueIds.length = Math.min(queueIds.length, stateLimits.returningQueuesMax);
+    this.#record(session.name, { user: known.user, queueIds });
+  }
+
   /** The session has ended: nobody comes back to it, unless the broker ends as well. */
   sessionClosed(session: Session): void {
     if (!session.isReturning) return;

@@ -16,10 +16,19 @@ import {
 import { MessagePlan } from "./message-plan.ts";
 import { defaultQueueDefinition, queueDefinition } from "./queue-definition.ts";
 import { QueueState } from "./queue-state.ts";
-import { moveRecord, producerRefusedRecord, queueRecord, readRecord } from "./records.ts";
+import {
+  moveRecord,
+  numberAppliedBytes,
+  numberAppliedRecord,
+  producerRefusedRecord,
+  queueRecord,
+  readRecord,
+} from "./records.ts";
+import { sessionRecord } from "./returning-sessions.ts";
 import { rowKey, sequenceMax } from "./row-key.ts";
 import { StateTables } from "./state-tables.ts";
 import { MemoryLog } from "./memory-log.test-support.ts";
+import { committedAsRecord } from "./transaction-records.ts";
 import { messageBytes, messageOffsetOf, writeMessage } from "./write-message.ts";
 
 const position = 4_096_000;
@@ -276,6 +285,27 @@ describe("records defined as data", () => {
     assert.throws(() => read(moveRecord, longer, longer.length), isCorrupt);
     bytes[bytes.length - 1] = 1;
     assert.throws(() => read(moveRecord, bytes, bytes.length), isCorrupt);
+  });
+
+  it("of numbered commits and returning sessions have the bytes that were agreed on", () => {
+    const number = { producerId: id, epoch: 2, number: 3 };
+    const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+    const applied = write(numberAppliedRecord, number);
+    const idHex = hex(id);
+    assert.equal(hex(applied), `${idHex}000000020000000000000003${"00".repeat(4)}`);
+    assert.equal(numberAppliedBytes, applied.length - 4);
+    const runs = [{ queueId: 5, key: 6, count: 7 }];
+    assert.equal(
+      hex(write(committedAsRecord, { ...number, transaction: 4, runs })),
+      `${idHex}0000000200000000000000030000000000000004` +
+        "0000000100000005000000000000000600000007",
+    );
+    const session = { name: "s", user: "", queueIds: [8] };
+    assert.equal(
+      hex(write(sessionRecord, session)),
+      // Name, user, one queue, and padding.
+      ["000000010073", "00000000", "0000000100000008", "00".repeat(6)].join(""),
+    );
   });
 
   it("read an error code that a later version added as a plain refusal", () => {
