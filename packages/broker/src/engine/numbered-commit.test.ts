@@ -155,6 +155,44 @@ test("a commit and its number are durable together, or neither is", async () => 
   }
 });
 
+test("a commit and its number lie in one write, wherever in it they come", async () => {
+  const journal = {
+    segmentBytes: 256 * 1024,
+    prepareAheadBytes: 16 * 1024,
+    freeBytesMin: 0,
+    batchBytesMax: 4_096,
+  };
+  const found = { both: 0, neither: 0 };
+  for (let fillerBytes = 3_200; fillerBytes < 4_000; fillerBytes += 16) {
+    const { world } = await startBroker({ journal });
+    const client = await TestClient.openMarking(world, transacted);
+    await client.createQueue();
+    const filler = await TestClient.open(world);
+    await filler.createQueue({ queueName: "filler" });
+    // While the first write is under way the others gather.
+    world.disk.holdsWrites = true;
+    filler.post(messageOf("filler"));
+    await filler.settle();
+    filler.post(messageOf("filler", { body: new Uint8Array(fillerBytes) }));
+    await filler.settle();
+    post(client);
+    sendCommit(client, 1);
+    await client.settle();
+    for (let writes = 0; writes < 2; writes += 1) {
+      world.disk.releaseWrites();
+      world.disk.holdsWrites = true;
+      await world.settle();
+    }
+    const broker = await crashAndRestart(world, { journal });
+    const isThere = broker.queues().find((queue) => queue.name === "q")?.messageCount === 1;
+    const { outcome } = await outcomeOf(await TestClient.open(world), 1);
+    assert.equal(outcome === outcomes.applied, isThere, `after ${fillerBytes} bytes`);
+    found[isThere ? "both" : "neither"] += 1;
+  }
+  assert.ok(found.both > 0, `${found.both} of both`);
+  assert.ok(found.neither > 0, `${found.neither} of neither`);
+});
+
 test("a large transaction and its number are durable together, with a snapshot as well", async () => {
   for (const snapshot of ["none", "before", "after"]) {
     const { world, broker, client } = await setUp();
