@@ -1,0 +1,36 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+
+import { readHistory } from "./history-file.ts";
+import { isFaultless, judge } from "./judge.ts";
+import { readPlan } from "./plan.ts";
+
+/**
+ * Judges a run by its files alone: `node checker.js FOLDER`. Prints one line of JSON, and exits with 1 where
+ * something went wrong, or too little happened to mean anything.
+ */
+const folder = process.argv[2];
+if (folder === undefined) throw new Error("expected the folder of a run");
+
+const plan = readPlan(folder);
+// The one that drained the queues comes last, as it did.
+const isDrain = (name: string): boolean => name.startsWith("drain");
+const names = readdirSync(folder)
+  .filter((name) => name.endsWith(".history"))
+  .toSorted((left, right) => Number(isDrain(left)) - Number(isDrain(right)));
+const { examples, ...found } = judge(
+  plan,
+  names.map((name) => readHistory(join(folder, name))),
+);
+
+const minutes = plan.seconds / 60;
+const faultCount = Object.values(found.faults).reduce((sum, count) => sum + count, 0);
+const isEnough =
+  found.applied >= plan.appliedPerMinuteMin * minutes &&
+  faultCount >= plan.faultsPerMinuteMin * minutes;
+const isCorrect = isFaultless({ ...found, examples });
+for (const example of examples) process.stderr.write(`${example}\n`);
+process.stdout.write(
+  `${JSON.stringify({ ok: isCorrect && isEnough, tooLittle: !isEnough, seed: plan.seed, ...found })}\n`,
+);
+if (!isCorrect || !isEnough) process.exitCode = 1;

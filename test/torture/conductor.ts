@@ -1,0 +1,179 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+
+import { Prng } from "@everhold/base";
+import { connect, type Connection } from "everhold";
+
+import { CuttingProxy } from "./cutting-proxy.ts";
+import { scheduleFaults, type Fault } from "./faults.ts";
+import { HistoryFile, nowMicroseconds } from "./history-file.ts";
+import type { FaultKind } from "./history-line.ts";
+import { writePlan, type Plan } from "./plan.ts";
+import type { Sabotage } from "./sabotage.ts";
+import { runProgram, ToldProcess } from "./told-process.ts";
+import { TortureBroker } from "./torture-broker.ts";
+
+/** Longer than any timeout of the client's; a promise that has not settled then never will. */
+const patienceMs = 60_000;
+
+/** What a run is made of, besides its plan. */
+export interface TortureOptions {
+  readonly plan: Plan;
+  /** Holds the broker's data and all histories. */
+  readonly folder: string;
+  /** None: nothing is disturbed. */
+  readonly faults: readonly FaultKind[];
+  readonly sabotage: Sabotage | undefined;
+  readonly onProgress: (words: string) => void;
+}
+
+/** Runs the load and the faults, and has the checker judge what was written; returns its line and exit code. */
+export async function runTorture(
+  options: TortureOptions,
+): Promise<{ readonly output: string; readonly exitCode: number | null }> {
+  const config = join(options.folder, "broker.json");
+  // However often a message was in somebody's hands when these were cut off, it stays in its queue.
+  const addressSettings = { "#": { maxDeliveryAttempts: -1 } };
+  writeFileSync(config, JSON.stringify({ addressSettings }));
+  writePlan(options.folder, options.plan);
+  const broker = new TortureBroker(join(options.folder, "data"), config);
+  const proxy = await CuttingProxy.start();
+  const conductor = new Conductor(options, broker, proxy);
+  try {
+    await conductor.run();
+  } finally {
+    await conductor.end();
+  }
+  options.onProgress("checking");
+  return runProgram("checker.js", [options.folder]);
+}
+
+class Conductor {
+  readonly #options: TortureOptions;
+  readonly #broker: TortureBroker;
+  readonly #proxy: CuttingProxy;
+  readonly #file: HistoryFile;
+  #processes: ToldProcess[] = [];
+
+  constructor(options: TortureOptions, broker: TortureBroker, proxy: CuttingProxy) {
+    this.#options = options;
+    this.#broker = broker;
+    this.#proxy = proxy;
+    this.#file = new HistoryFile(join(options.folder, "conductor.history"));
+  }
+
+  async run(): Promise<void> {
+    const { plan, folder, sabotage, onProgress } = this.#options;
+    await this.#startBroker();
+    const admin = await connect(`tcp://127.0.0.1:${this.#broker.port}`);
+    await this.#createQueues(admin);
+    await admin.close();
+    const url = `tcp://127.0.0.1:${this.#proxy.port}`;
+    this.#processes = Array.from({ length: plan.processCount }, (_, index) => {
+      const lies = index === 0 && sabotage !== undefined ? [sabotage] : [];
+      return new ToldProcess("load.client.js", [folder, String(index), url, ...lies]);
+    });
+    await this.#everybodySays("ready");
+    onProgress(`${plan.clients.length} clients at work for ${plan.seconds} s`);
+    await this.#disturb(performance.now() + plan.seconds * 1_000);
+    this.#broker.assertAlive();
+    await this.#finish();
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#processes.map((child) => child.end(0)));
+    this.#proxy.stop();
+    await this.#broker.end();
+    this.#file.write({ kind: "end" });
+    this.#file.close();
+  }
+
+  /** In peace producers end, then consumers as soon as the queues are empty, then what is left is taken out. */
+  async #finish(): Promise<void> {
+    const { folder, onProgress } = this.#options;
+    onProgress("producers end");
+    for (const child of this.#processes) child.tell("stop");
+    const url = `tcp://127.0.0.1:${this.#broker.port}`;
+    const admin = await connect(url);
+    const isWhole = await this.#everybodySays("stopped");
+    const deadlineMs = performance.now() + (isWhole ? patienceMs : 0);
+    while ((await this.#countMessages(admin)) > 0 && performance.now() < deadlineMs) {
+      await pause(100);
+    }
+    await admin.close();
+    for (const child of this.#processes) child.tell("finish");
+    await Promise.all(this.#processes.map((child) => child.end(patienceMs)));
+    const drain = new ToldProcess("drain.client.js", [folder, url]);
+    const count = await drain.next(patienceMs);
+    await drain.end(patienceMs);
+    onProgress(`${String(count)} messages were left in the queues`);
+  }
+
+  async #disturb(endMs: number): Promise<void> {
+    const { plan, faults } = this.#options;
+    const [first, ...others] = faults;
+    const schedule = first === undefined ? [] : scheduleFaults(plan.seed, [first, ...others]);
+    for (const fault of schedule) {
+      if (performance.now() + fault.pauseMs >= endMs) break;
+      await pause(fault.pauseMs);
+      this.#broker.assertAlive();
+      await this.#inflict(fault);
+    }
+    await pause(Math.max(0, endMs - performance.now()));
+  }
+
+  async #inflict(fault: Fault): Promise<void> {
+    const { kind, durationMs, share, bytes } = fault;
+    this.#file.write({ kind: "fault", fault: kind, atMicroseconds: nowMicroseconds() });
+    this.#options.onProgress(
+      `${kind} ${kind === "cut" ? `${Math.round(share * 100)} %` : `${durationMs} ms`}`,
+    );
+    switch (kind) {
+      case "kill":
+        await this.#broker.kill();
+        await pause(durationMs);
+        return this.#startBroker();
+      case "stop":
+        this.#broker.stop();
+        await pause(durationMs);
+        return this.#broker.goOn();
+      case "cut": {
+        const random = new Prng(bytes);
+        return this.#proxy.cut(() => random.chance(share), bytes);
+      }
+    }
+  }
+
+  async #startBroker(): Promise<void> {
+    await this.#broker.start();
+    this.#proxy.targetPort = this.#broker.port;
+  }
+
+  async #createQueues(admin: Connection): Promise<void> {
+    const { addresses, queues } = this.#options.plan;
+    for (const { name, address } of queues) {
+      const target = addresses[address];
+      if (target === undefined) throw new Error(`the queue ${name} has no address`);
+      await admin.createQueue(name, { address: target.name, routing: target.routing });
+    }
+  }
+
+  async #countMessages(admin: Connection): Promise<number> {
+    let count = 0;
+    for (const { name } of this.#options.plan.queues) {
+      count += (await admin.queueInfo(name))?.messageCount ?? 0;
+    }
+    return count;
+  }
+
+  /** Who does not answer is killed at the end; the checker finds promises that did not settle. */
+  async #everybodySays(word: string): Promise<boolean> {
+    const words = await Promise.all(this.#processes.map((child) => child.next(patienceMs)));
+    for (const [index, said] of words.entries()) {
+      if (said === word) continue;
+      this.#options.onProgress(`process ${index} did not say "${word}"`);
+    }
+    return words.every((said) => said === word);
+  }
+}

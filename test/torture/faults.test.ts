@@ -1,0 +1,19 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { scheduleFaults } from "./faults.ts";
+import { faultKinds } from "./history-line.ts";
+
+const head = (seed: number): unknown[] => scheduleFaults(seed, faultKinds).slice(0, 50);
+
+test("the same seed gives the same faults, another one others", () => {
+  assert.deepEqual(head(42), head(42));
+  assert.notDeepEqual(head(42), head(43));
+});
+
+test("faults of all kinds come, and more of them than a run needs", () => {
+  const faults = scheduleFaults(1, faultKinds);
+  const seen = new Set(faults.slice(0, 30).map(({ kind }) => kind));
+  assert.deepEqual([...seen].toSorted(), [...faultKinds].toSorted());
+  assert.ok(faults.length >= 10_000);
+});
