@@ -11,7 +11,8 @@ import { HistoryFile, nowMicroseconds } from "./history-file.ts";
 import type { FaultKind } from "./history-line.ts";
 import { writePlan, type Plan } from "./plan.ts";
 import type { Sabotage } from "./sabotage.ts";
-import { runProgram, ToldProcess } from "./told-process.ts";
+import { JavaLoad } from "./java-load.ts";
+import { runProgram, ToldProcess, type LoadProcess } from "./told-process.ts";
 import { TortureBroker } from "./torture-broker.ts";
 
 /** Longer than any timeout of the client's; a promise that has not settled then never will. */
@@ -25,6 +26,8 @@ export interface TortureOptions {
   /** None: nothing is disturbed. */
   readonly faults: readonly FaultKind[];
   readonly sabotage: Sabotage | undefined;
+  /** Whose clients make the load; Java's are in one process. */
+  readonly client: "everhold" | "java";
   readonly onProgress: (words: string) => void;
 }
 
@@ -54,7 +57,7 @@ class Conductor {
   readonly #broker: TortureBroker;
   readonly #proxy: CuttingProxy;
   readonly #file: HistoryFile;
-  #processes: ToldProcess[] = [];
+  #processes: LoadProcess[] = [];
 
   constructor(options: TortureOptions, broker: TortureBroker, proxy: CuttingProxy) {
     this.#options = options;
@@ -64,21 +67,28 @@ class Conductor {
   }
 
   async run(): Promise<void> {
-    const { plan, folder, sabotage, onProgress } = this.#options;
+    const { plan, onProgress } = this.#options;
     await this.#startBroker();
     const admin = await connect(`tcp://127.0.0.1:${this.#broker.port}`);
     await this.#createQueues(admin);
     await admin.close();
-    const url = `tcp://127.0.0.1:${this.#proxy.port}`;
-    this.#processes = Array.from({ length: plan.processCount }, (_, index) => {
-      const lies = index === 0 && sabotage !== undefined ? [sabotage] : [];
-      return new ToldProcess("load.client.js", [folder, String(index), url, ...lies]);
-    });
-    await this.#everybodySays("ready");
+    this.#processes = this.#startLoad();
+    if (!(await this.#everybodySays("ready"))) throw new Error("the load did not start");
     onProgress(`${plan.clients.length} clients at work for ${plan.seconds} s`);
     await this.#disturb(performance.now() + plan.seconds * 1_000);
     this.#broker.assertAlive();
     await this.#finish();
+  }
+
+  #startLoad(): LoadProcess[] {
+    const { plan, folder, sabotage, client } = this.#options;
+    const { port } = this.#proxy;
+    if (client === "java") return [new JavaLoad(plan, folder, port)];
+    return Array.from({ length: plan.processCount }, (_, index) => {
+      const lies = index === 0 && sabotage !== undefined ? [sabotage] : [];
+      const url = `tcp://127.0.0.1:${port}`;
+      return new ToldProcess("load.client.js", [folder, String(index), url, ...lies]);
+    });
   }
 
   async end(): Promise<void> {

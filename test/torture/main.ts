@@ -23,7 +23,8 @@ const usage = `npm run torture -- [--clients 50] [--seconds 60] [--kill broker|n
   --seed N          of the faults; the same seed gives the same ones (the time)
   --minimum N       applied sends a minute, below which a run means nothing (100000)
   --minimum-faults N  faults a minute, the same (20)
-  --sabotage KIND   ${sabotages.join(", ")}: a lie in what is written down, which the checker must find
+  --client java     the same load from unmodified Java clients with duplicate ids, in one process
+  --sabotage KIND ${sabotages.join(", ")}: a lie in what is written down, which the checker must find
   --keep            keeps the folder with data and histories`;
 
 const { values } = parseArgs({
@@ -37,6 +38,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     minimum: { type: "string", default: "100000" },
     "minimum-faults": { type: "string", default: "20" },
+    client: { type: "string", default: "everhold" },
     sabotage: { type: "string" },
     keep: { type: "boolean", default: false },
     folder: { type: "string" },
@@ -55,12 +57,17 @@ async function main(): Promise<void> {
   if (values.sabotage !== undefined && sabotage === undefined) {
     throw new Error(`expected --sabotage ${sabotages.join("|")}, found ${values.sabotage}`);
   }
+  const { client } = values;
+  if (client !== "everhold" && client !== "java") {
+    throw new Error(`expected --client everhold|java, found ${client}`);
+  }
   const faults = values.kill === "none" ? [] : values.faults.split(",").map(faultKind);
   const plan = makePlan({
     seed: wholeNumber("seed"),
     seconds: wholeNumber("seconds"),
     clientCount: wholeNumber("clients"),
-    processCount: Math.min(wholeNumber("processes"), wholeNumber("clients")),
+    processCount:
+      client === "java" ? 1 : Math.min(wholeNumber("processes"), wholeNumber("clients")),
     rate: wholeNumber("rate"),
     appliedPerMinuteMin: wholeNumber("minimum"),
     faultsPerMinuteMin: faults.length === 0 ? 0 : wholeNumber("minimum-faults"),
@@ -73,7 +80,14 @@ async function main(): Promise<void> {
     process.stderr.write(`${seconds.padStart(6)} s  ${words}\n`);
   };
   onProgress(`seed ${plan.seed}, folder ${folder}`);
-  const { output, exitCode } = await runTorture({ plan, folder, faults, sabotage, onProgress });
+  const { output, exitCode } = await runTorture({
+    plan,
+    folder,
+    faults,
+    sabotage,
+    client,
+    onProgress,
+  });
   process.stdout.write(output);
   process.exitCode = exitCode ?? 1;
   // What is to be looked into stays.

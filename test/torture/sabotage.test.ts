@@ -45,7 +45,14 @@ async function shortRun(options: {
       ...{ appliedPerMinuteMin, faultsPerMinuteMin: 0 },
     });
     const onProgress = (): void => undefined;
-    const run = await runTorture({ plan, folder, faults: [], sabotage, onProgress });
+    const run = await runTorture({
+      plan,
+      folder,
+      faults: [],
+      sabotage,
+      client: "everhold",
+      onProgress,
+    });
     const verdict: Record<string, unknown> = JSON.parse(run.output);
     return { verdict, exitCode: run.exitCode };
   } finally {

@@ -2,8 +2,17 @@ import { fork, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
+/** A process that makes load, is told what to do and says how far it is. */
+export interface LoadProcess {
+  tell(word: string): void;
+  /** What it says next; `undefined` where it ends first, or says nothing in time. */
+  next(limitMs: number): Promise<unknown>;
+  /** Waits until it ends by itself, and kills it where it does not. */
+  end(limitMs: number): Promise<void>;
+}
+
 /** A program of this folder in a process of its own, which says one word at a time. */
-export class ToldProcess {
+export class ToldProcess implements LoadProcess {
   readonly #child: ChildProcess;
   readonly #unread: unknown[] = [];
   #hasEnded = false;

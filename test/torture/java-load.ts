@@ -1,0 +1,72 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { runJava, type JavaResult } from "#java";
+
+import { relayProducer, type Plan } from "./plan.ts";
+import type { LoadProcess } from "./told-process.ts";
+
+/** The whole load in one process of unmodified Java clients: `Torture.java`, which is told by files. */
+export class JavaLoad implements LoadProcess {
+  readonly #folder: string;
+  readonly #said: string[] = [];
+  readonly #running: Promise<JavaResult>;
+  #hasEnded = false;
+  #wake: () => void = () => undefined;
+
+  constructor(plan: Plan, folder: string, port: number) {
+    this.#folder = folder;
+    writeFileSync(join(folder, "java-plan.txt"), linesOf(plan).join("\n"));
+    const url =
+      `(tcp://127.0.0.1:${port})?ha=true&reconnectAttempts=-1&initialConnectAttempts=10` +
+      "&retryInterval=100&maxRetryInterval=500&blockOnAcknowledge=true";
+    const pauseMicroseconds = Math.round((1_000_000 * plan.clients.length) / plan.rate);
+    this.#running = runJava("jakarta-2.44", "Torture", [folder, url, String(pauseMicroseconds)], {
+      heap: "512M",
+      timeoutMs: plan.seconds * 1_000 + 400_000,
+      onLine: ({ says }) => {
+        this.#said.push(String(says));
+        this.#wake();
+      },
+    }).finally(() => {
+      this.#hasEnded = true;
+      this.#wake();
+    });
+    // `end()` tells of it.
+    this.#running.catch(() => undefined);
+  }
+
+  tell(word: string): void {
+    writeFileSync(join(this.#folder, word), "");
+  }
+
+  async next(limitMs: number): Promise<unknown> {
+    const deadlineMs = performance.now() + limitMs;
+    while (this.#said.length === 0 && !this.#hasEnded && performance.now() < deadlineMs) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, deadlineMs - performance.now());
+        this.#wake = (): void => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    return this.#said.shift();
+  }
+
+  async end(): Promise<void> {
+    const { code, stderr } = await this.#running;
+    if (code !== 0) process.stderr.write(stderr.slice(-8_000));
+  }
+}
+
+function linesOf(plan: Plan): string[] {
+  const { clients, addresses, queues } = plan;
+  return clients.map(({ address, isTransacted, queue, manner, output }, number) =>
+    [
+      ...[number, address, addresses[address]?.name, addresses[address]?.routing, isTransacted],
+      ...[queue, queues[queue]?.name, manner, output, addresses[output]?.name],
+      relayProducer(plan, number),
+    ].join(" "),
+  );
+}
