@@ -18,6 +18,9 @@ import { TortureBroker } from "./torture-broker.ts";
 /** Longer than any timeout of the client's; a promise that has not settled then never will. */
 const patienceMs = 60_000;
 
+/** How long consumers in peace have for what is left in the queues. */
+const standstillMs = 30_000;
+
 /** What a run is made of, besides its plan. */
 export interface TortureOptions {
   readonly plan: Plan;
@@ -107,10 +110,13 @@ class Conductor {
     const url = `tcp://127.0.0.1:${this.#broker.port}`;
     const admin = await connect(url);
     const isWhole = await this.#everybodySays("stopped");
-    const deadlineMs = performance.now() + (isWhole ? patienceMs : 0);
-    while ((await this.#countMessages(admin)) > 0 && performance.now() < deadlineMs) {
+    const deadlineMs = performance.now() + (isWhole ? standstillMs : 0);
+    let left = await this.#leftIn(admin);
+    while (left.length > 0 && performance.now() < deadlineMs) {
       await pause(100);
+      left = await this.#leftIn(admin);
     }
+    for (const words of left) onProgress(`its consumers do not empty ${words}`);
     await admin.close();
     for (const child of this.#processes) child.tell("finish");
     await Promise.all(this.#processes.map((child) => child.end(patienceMs)));
@@ -142,6 +148,7 @@ class Conductor {
     switch (kind) {
       case "kill":
         await this.#broker.kill();
+        await this.#proxy.refuse();
         await pause(durationMs);
         return this.#startBroker();
       case "stop":
@@ -157,7 +164,7 @@ class Conductor {
 
   async #startBroker(): Promise<void> {
     await this.#broker.start();
-    this.#proxy.targetPort = this.#broker.port;
+    await this.#proxy.accept(this.#broker.port);
   }
 
   async #createQueues(admin: Connection): Promise<void> {
@@ -169,12 +176,15 @@ class Conductor {
     }
   }
 
-  async #countMessages(admin: Connection): Promise<number> {
-    let count = 0;
+  /** Queues with messages, in words. */
+  async #leftIn(admin: Connection): Promise<string[]> {
+    const words: string[] = [];
     for (const { name } of this.#options.plan.queues) {
-      count += (await admin.queueInfo(name))?.messageCount ?? 0;
+      const { messageCount = 0, consumerCount = 0 } = (await admin.queueInfo(name)) ?? {};
+      if (messageCount > 0)
+        words.push(`${name}: ${messageCount} messages, ${consumerCount} consumers`);
     }
-    return count;
+    return words;
   }
 
   /** Who does not answer is killed at the end; the checker finds promises that did not settle. */

@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
@@ -9,27 +10,56 @@ interface Passage {
   budget: number;
 }
 
-/** A TCP proxy before a broker that comes and goes, whose connections are cut on command. */
+/** Ports that are tried before it gives up; the error of the last says why. */
+const portAttemptsMax = 100;
+
+/**
+ * A TCP proxy before a broker that comes and goes, whose connections are cut on command. Where there is no broker
+ * nobody listens, as without a proxy: some clients wait long for who takes a connection and says nothing.
+ */
 export class CuttingProxy {
+  readonly port: number;
   /** Where the broker listens now. */
-  targetPort = 0;
-  readonly #server: Server;
+  #targetPort = 0;
+  #server: Server | undefined;
   readonly #passages = new Set<Passage>();
 
-  private constructor() {
-    this.#server = createServer((near) => this.#onConnection(near));
+  private constructor(port: number) {
+    this.port = port;
   }
 
+  /** Finds a port for itself. */
   static async start(): Promise<CuttingProxy> {
-    const proxy = new CuttingProxy();
-    proxy.#server.listen(0, "127.0.0.1");
-    await once(proxy.#server, "listening");
-    return proxy;
+    for (let attempt = 1; ; attempt += 1) {
+      // None that the system gives by itself: it must be free again after a pause.
+      const proxy = new CuttingProxy(randomInt(10_000, 30_000));
+      try {
+        await proxy.accept(0);
+        await proxy.refuse();
+        return proxy;
+      } catch (error) {
+        if (attempt === portAttemptsMax) throw error;
+      }
+    }
   }
 
-  get port(): number {
-    const address = this.#server.address();
-    return typeof address === "object" && address !== null ? address.port : 0;
+  /** The broker listens on `targetPort` from now on. */
+  async accept(targetPort: number): Promise<void> {
+    this.#targetPort = targetPort;
+    const server = createServer((near) => this.#onConnection(near));
+    server.listen(this.port, "127.0.0.1");
+    await once(server, "listening");
+    this.#server = server;
+  }
+
+  /** There is no broker any more. */
+  async refuse(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    if (server === undefined) return;
+    for (const passage of this.#passages) end(passage);
+    server.close();
+    await once(server, "close");
   }
 
   /** Cuts each open connection that `chosen` says yes to, once `bytes` more have passed. */
@@ -42,12 +72,12 @@ export class CuttingProxy {
   }
 
   stop(): void {
-    this.#server.close();
+    this.#server?.close();
     for (const passage of this.#passages) end(passage);
   }
 
   #onConnection(near: Socket): void {
-    const far = connect({ port: this.targetPort, host: "127.0.0.1", noDelay: true });
+    const far = connect({ port: this.#targetPort, host: "127.0.0.1", noDelay: true });
     near.setNoDelay(true);
     const passage: Passage = { near, far, budget: Infinity };
     this.#passages.add(passage);

@@ -19,7 +19,7 @@ export class JavaLoad implements LoadProcess {
     writeFileSync(join(folder, "java-plan.txt"), linesOf(plan).join("\n"));
     const url =
       `(tcp://127.0.0.1:${port})?ha=true&reconnectAttempts=-1&initialConnectAttempts=10` +
-      "&retryInterval=100&maxRetryInterval=500&blockOnAcknowledge=true";
+      "&retryInterval=100&maxRetryInterval=500&blockOnAcknowledge=true&callTimeout=5000";
     const pauseMicroseconds = Math.round((1_000_000 * plan.clients.length) / plan.rate);
     this.#running = runJava("jakarta-2.44", "Torture", [folder, url, String(pauseMicroseconds)], {
       heap: "512M",
