@@ -18,8 +18,11 @@ import { TortureBroker } from "./torture-broker.ts";
 /** Longer than any timeout of the client's; a promise that has not settled then never will. */
 const patienceMs = 60_000;
 
-/** How long consumers in peace have for what is left in the queues. */
-const standstillMs = 30_000;
+/**
+ * How long consumers in peace have for what is left in the queues: longer than the 60 s for which a broker may keep
+ * what it has sent to a Java client that went away.
+ */
+const standstillMs = 75_000;
 
 /** What a run is made of, besides its plan. */
 export interface TortureOptions {
