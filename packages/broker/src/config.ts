@@ -6,12 +6,6 @@ import { limits } from "./limits.ts";
 import { divertDefinitionOf, type DivertsByName } from "./settings/divert-options.ts";
 import { checkSettings, type SettingsByMatch } from "./settings/settings-by-match.ts";
 
-/** Somebody who may connect. */
-export interface User {
-  readonly user: string;
-  readonly password: string;
-}
-
 /** Sizes of the journal; see the journal's own options for what they mean. */
 export type JournalConfig = Omit<JournalOptions, "ports">;
 
@@ -51,22 +45,11 @@ export interface BrokerConfig {
   readonly connectionTtlMs: number;
   /** Overrides what clients announce. Default none. */
   readonly connectionTtlOverrideMs: number | undefined;
-  /** Who may connect. Empty: everybody may (then layer 5 binds loopback only). Default empty. */
-  readonly users: readonly User[];
   readonly journal: JournalConfig;
 }
 
 /** What a caller may leave out; the defaults are those of {@link BrokerConfig}. */
 export type BrokerOptions = Partial<BrokerConfig>;
-
-/** Whether a broker lets somebody in who says that they are `user`. */
-export function isKnownUser(
-  { users }: BrokerConfig,
-  user: string | null,
-  password: string | null,
-): boolean {
-  return users.length === 0 || users.some((one) => one.user === user && one.password === password);
-}
 
 /**
  * Fills in the defaults and checks what was given.
@@ -89,7 +72,6 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
     branchesMax: options.branchesMax ?? limits.branchesMax,
     connectionTtlMs: options.connectionTtlMs ?? limits.connectionTtlMs,
     connectionTtlOverrideMs: options.connectionTtlOverrideMs,
-    users: options.users ?? [],
     journal: options.journal ?? {},
   };
   checkRange("frameBytesMax", config.frameBytesMax, 1024, limits.frameBytesMax);

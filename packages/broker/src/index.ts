@@ -5,7 +5,6 @@ export {
   type BrokerConfig,
   type BrokerOptions,
   type JournalConfig,
-  type User,
 } from "./config.ts";
 export { limits } from "./limits.ts";
 export type { AddressSettings, SettingName, SomeSettings } from "./settings/setting-table.ts";

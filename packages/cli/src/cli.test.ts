@@ -21,6 +21,7 @@ describe("the command line without a broker", { concurrency: 2 }, () => {
       "dlq",
       "settings",
       "data",
+      "user",
       "version",
     ]) {
       assert.match(stdout, new RegExp(`^  ${name}\\b`, "m"));
@@ -462,6 +463,34 @@ describe("a broker with users", () => {
     assert.equal(wrong.code, 1);
     const env = { EVERHOLD_USER: "ann", EVERHOLD_PASSWORD: "s3cret" };
     assert.equal((await broker.cli(["send", "orders", "x"], { env })).code, 0);
+  });
+});
+
+describe("users of a broker", () => {
+  test("are added, listed, changed and removed, and passwords come from standard input only", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "everhold-cli-"));
+    const user = (args: readonly string[], input = ""): ReturnType<typeof runCli> =>
+      runCli(["user", ...args], { folder, input });
+    const added = await user(["add", "ann", "--json"], "secret\nmore");
+    const file = join(folder, "everhold-users.yaml");
+    assert.deepEqual(jsonLines(added.stdout), [{ event: "added", user: "ann", file }]);
+    assert.equal((await user(["add", "ann"], "other")).code, 1);
+    assert.equal((await user(["add", "bob"])).code, 2);
+    assert.equal((await user(["add", "bob", "secret"])).code, 2);
+    assert.equal((await user(["add", "bob"], "word\r\n")).code, 0);
+    assert.equal((await user(["passwd", "bob"], "another")).code, 0);
+    assert.equal((await user(["ls"])).stdout, "ann\nbob\n");
+    assert.deepEqual(jsonLines((await user(["ls", "--json"])).stdout), [
+      { user: "ann" },
+      { user: "bob" },
+    ]);
+    const removed = await user(["rm", "ann"]);
+    assert.equal(removed.stdout, `removed ann in ${file}\n`);
+    const again = await user(["rm", "ann"]);
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /^everhold: .*no user ann.*\[EVH_ILLEGAL_STATE\]\n$/);
+    assert.doesNotMatch(readFileSync(file, "utf8"), /secret|another/);
+    rmSync(folder, { recursive: true });
   });
 });
 

@@ -9,6 +9,7 @@ import { addQueueCommand } from "./commands/queue.ts";
 import { addRunCommand } from "./commands/run.ts";
 import { addSendCommand } from "./commands/send.ts";
 import { addSettingsCommand } from "./commands/settings.ts";
+import { addUserCommand } from "./commands/user.ts";
 import { addVersionCommand, version } from "./commands/version.ts";
 import { errorLine, errorObject } from "./cures.ts";
 import { exitCodes } from "./exit-codes.ts";
@@ -46,6 +47,7 @@ function createProgram(terminal: Terminal): Command {
   addDlqCommand(program, context);
   addSettingsCommand(program, context);
   addDataCommand(program, context);
+  addUserCommand(program, context);
   addVersionCommand(program, context);
   return program;
 }
@@ -89,6 +91,7 @@ Examples:
   everhold consume orders --count 1
   everhold consume orders --json > kept.ndjson  and back: everhold send orders --file kept.ndjson
   everhold queue stat --watch
+  everhold user add ann                         then every client needs a name and a password
   everhold dlq retry DLQ --filter "_AMQ_ORIG_QUEUE = 'orders'"
 
 Exit codes:

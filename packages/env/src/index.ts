@@ -11,6 +11,7 @@ import type { Compression } from "./compression.ts";
 import type { Disk } from "./disk.ts";
 import type { Hash } from "./hash.ts";
 import type { Log } from "./log.ts";
+import type { Logins } from "./logins.ts";
 import type { Network } from "./network.ts";
 import type { Random } from "./random.ts";
 import type { Timers } from "./timers.ts";
@@ -20,6 +21,7 @@ export type { Compression } from "./compression.ts";
 export type { Disk, DiskDone, DiskFile, DiskLock } from "./disk.ts";
 export type { Hash } from "./hash.ts";
 export type { Log, LogFields } from "./log.ts";
+export type { Logins, LoginVerdict } from "./logins.ts";
 export type {
   ConnectAttempt,
   ConnectHandler,
@@ -44,4 +46,6 @@ export interface Ports {
   readonly disk: Disk;
   readonly network: Network;
   readonly log: Log;
+  /** Only brokers ask for it; without it everybody may come in. */
+  readonly logins?: Logins;
 }

@@ -16,6 +16,7 @@ export { parseDurationMs, parseSizeBytes } from "./config/units.ts";
 export type { Environment } from "./config/expand-references.ts";
 export type { ConfigFlag } from "./config/load-config.ts";
 export { startBroker, type RunningBroker, type StartOptions } from "./start-broker.ts";
+export { usersFile, type UsersFile, type UsersFileOptions } from "./users/find-users.ts";
 export { verifyData } from "./verify-data.ts";
 export type { VerifyProblem, VerifyReport } from "@everhold/journal";
 export { connect, type NodeConnectOptions } from "./connect.ts";

@@ -8,6 +8,7 @@ import { divertsByName } from "./config/diverts.ts";
 import { loadConfig, type ResolvedConfig } from "./config/load-config.ts";
 import { HeldLog } from "./held-log.ts";
 import type { RunningBroker, StartOptions } from "./start-broker.ts";
+import { openLogins } from "./users/broker-logins.ts";
 
 /** Does what `startBroker` promises; in a file of its own because it loads the whole broker. */
 export async function launchBroker(
@@ -36,20 +37,29 @@ export async function launchBroker(
   const failure = deferred<never>();
   // Whoever does not ask must not be ended by an unhandled rejection.
   failure.promise.catch(() => undefined);
-  const brokerConfig = brokerOptions(resolved);
+  const { logins, close: closeLogins } = openLogins(resolved, log);
   const broker = await startWith(log, {
-    ports: { ...ports, log },
-    config: brokerConfig,
+    ports: { ...ports, log, logins },
+    config: brokerOptions(resolved),
     onFailed: (error) => failure.reject(error),
+  }).catch((error: unknown) => {
+    closeLogins();
+    throw error;
   });
+  const stop = (): Promise<void> => {
+    closeLogins();
+    return broker.stop();
+  };
   return {
     urls: broker.endpoints.map((endpoint) => formatAcceptorUrl(endpoint)),
     dataFolder: resolved.dataFolder,
     loopbackOnly: resolved.acceptors.every(({ endpoint }) => isLoopbackHost(endpoint.host)),
-    loginRequired: (brokerConfig.users?.length ?? 0) > 0,
+    get loginRequired() {
+      return logins.isRequired && resolved.document.security?.allowAnonymous !== true;
+    },
     failed: failure.promise,
-    stop: () => broker.stop(),
-    [Symbol.asyncDispose]: () => broker.stop(),
+    stop,
+    [Symbol.asyncDispose]: stop,
   };
 }
 
@@ -69,7 +79,7 @@ async function startWith(
 
 /** What a configuration says, in the broker's own words. */
 function brokerOptions({ document, acceptors }: ResolvedConfig): BrokerOptions {
-  const { name, limits, journal, security } = document;
+  const { name, limits, journal } = document;
   const { frameSize, messageSize, largeMessageSize, memory } = limits ?? {};
   const { connectionsAllowed, handshakesAllowed } = limits ?? {};
   const { handshakeTimeout, connectionTtl, connectionTtlOverride } = limits ?? {};
@@ -89,10 +99,6 @@ function brokerOptions({ document, acceptors }: ResolvedConfig): BrokerOptions {
       : { connectionTtlOverrideMs: connectionTtlOverride }),
     diverts: divertsByName(document.diverts ?? {}),
     addressSettings: settingsByMatch(document.addressSettings ?? {}),
-    users: Object.entries(security?.users ?? {}).map(([user, { password }]) => ({
-      user,
-      password,
-    })),
     journal: {
       ...(journal?.fileSize === undefined ? {} : { segmentBytes: journal.fileSize }),
       ...(journal?.snapshotSize === undefined ? {} : { snapshotBytes: journal.snapshotSize }),

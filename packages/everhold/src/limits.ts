@@ -6,6 +6,10 @@ export const limits = {
   configNodeCountMax: 10_000,
   /** Users that a configuration may name. More: EVH_CONFIG. Each login looks one of them up. */
   userCountMax: 1_000,
+  /** Characters of a user's name. More: EVH_CONFIG. */
+  userNameCharsMax: 256,
+  /** Characters of a new password. More: EVH_CONFIG. Brokers take no longer one for a right one. */
+  passwordCharsMax: 1_024,
   /** Acceptors that a configuration may name. More: EVH_CONFIG. Each is one listening socket. */
   acceptorCountMax: 16,
   /** Maps and lists within each other in a configuration. Deeper: EVH_CONFIG. It bounds recursion. */

@@ -25,7 +25,7 @@ export interface RunningBroker extends AsyncDisposable {
   readonly dataFolder: string;
   /** Whether nobody but programs on this machine can reach it. */
   readonly loopbackOnly: boolean;
-  /** Whether it asks for a name and a password, which it does when users are configured. */
+  /** Whether nobody comes in without a name and a password: there are users, and anonymous is not allowed. */
   readonly loginRequired: boolean;
   /** Rejects when the storage fails; the broker has stopped by then. Never settles otherwise. */
   readonly failed: Promise<never>;

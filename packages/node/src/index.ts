@@ -3,9 +3,19 @@ export { NodeMonotonicClock, NodeWallClock } from "./clocks.ts";
 export { NodeCompression } from "./compression.ts";
 export { NodeDisk, type DiskOptions } from "./disk.ts";
 export type { SyncMode } from "./disk-file.ts";
+export { watchFiles } from "./file-watch.ts";
 export { NodeHash } from "./hash.ts";
 export { limits } from "./limits.ts";
 export { logLevels, NodeLog, type LogLevel, type LogOptions } from "./log.ts";
+export { NodeLogins, type LoginRules, type Secret } from "./logins/node-logins.ts";
+export {
+  formatPasswordHash,
+  hashPassword,
+  isPassword,
+  parsePasswordHash,
+  passwordHashForm,
+  type PasswordHash,
+} from "./logins/password-hash.ts";
 export { NodeNetwork } from "./network.ts";
 export { brokerEnvironment, nodePorts, type NodePortsOptions } from "./ports.ts";
 export { NodeRandom } from "./random.ts";

@@ -29,4 +29,14 @@ export const limits = {
    * four slow reads would hold up the next journal write.
    */
   threadPoolCount: 16,
+  /** Passwords checked at one time, a thread and 16 MiB each; further logins wait. */
+  passwordChecksAtOnce: 2,
+  /** Logins that wait to be checked, a few minutes' worth; further ones are told to try again later. */
+  loginsWaitingMax: 2_000,
+  /** Logins that were right and are remembered; the one used longest ago is forgotten first. */
+  rightLoginsMax: 10_000,
+  /** Characters of a password; a longer one is wrong. It bounds what a stranger can have hashed. */
+  passwordCharsMax: 1_024,
+  /** Milliseconds between two looks at a file whose changes matter. */
+  fileWatchIntervalMs: 2_000,
 } as const;

@@ -3,6 +3,8 @@ import { test } from "node:test";
 
 import { packets } from "@everhold/wire";
 
+import { limits } from "../limits.ts";
+import { ManualWorld } from "../testing/manual-world.test-support.ts";
 import { runUntil, startBroker } from "../testing/test-broker.test-support.ts";
 import { messageOf, TestClient, textOf } from "../testing/test-client.test-support.ts";
 
@@ -128,7 +130,9 @@ test("who asks for a session of another connection ends that connection: it is a
 });
 
 test("with users configured only they get a session", async () => {
-  const { world } = await startBroker({ users: [{ user: "ann", password: "secret" }] });
+  const world = new ManualWorld();
+  world.users = { ann: "secret" };
+  await startBroker({}, world);
   const client = new TestClient(world);
   await client.createSession({ username: "ann", password: "wrong" });
   assert.equal((await client.expect(packets.exception)).code, 105);
@@ -136,6 +140,59 @@ test("with users configured only they get a session", async () => {
   assert.equal((await client.expect(packets.exception)).code, 105);
   await client.createSession({ username: "ann", password: "secret" });
   await client.expect(packets.createSessionResponse);
+});
+
+test("while a password is checked the broker serves others, and answers come in order", async () => {
+  const world = new ManualWorld();
+  world.users = { ann: "secret" };
+  const { broker } = await startBroker({}, world);
+  const other = new TestClient(world);
+  await other.createSession({ username: "ann", password: "secret" });
+  await other.expect(packets.createSessionResponse);
+  world.loginDelayMs = 100;
+  const client = new TestClient(world);
+  await client.createSession({ username: "ann", password: "secret" });
+  client.send(packets.checkForFailover, 1, { nodeId: broker.nodeId });
+  client.send(packets.ping, 0, { connectionTtl: 60_000 });
+  await client.settle();
+  // Pings are answered meanwhile: the client must not take the broker for dead.
+  assert.deepEqual(
+    client.frames.map(({ name }) => name),
+    [packets.ping.name],
+  );
+  await other.createQueue();
+  await world.pass(100);
+  await client.settle();
+  assert.deepEqual(
+    client.frames.slice(1).map(({ name }) => name),
+    [packets.createSessionResponse.name, packets.checkForFailoverReply.name],
+  );
+});
+
+test("a client that leaves while its password is checked leaves nothing behind", async () => {
+  const world = new ManualWorld();
+  world.users = { ann: "secret" };
+  const { broker } = await startBroker({}, world);
+  world.loginDelayMs = 100;
+  const client = new TestClient(world);
+  await client.createSession({ username: "ann", password: "secret" });
+  client.socket.close();
+  await world.pass(100);
+  assert.equal(broker.connectionCount, 0);
+  broker.assertInvariants();
+});
+
+test("a client that floods the broker with logins and awaits none is cut off", async () => {
+  const world = new ManualWorld();
+  world.users = { ann: "secret" };
+  await startBroker({}, world);
+  world.loginDelayMs = 100;
+  const client = new TestClient(world);
+  for (let count = 0; count <= limits.sessionsPerConnectionMax; count += 1) {
+    await client.createSession({ name: `s${count}`, username: "ann", password: "guess" });
+  }
+  assert.ok(client.socket.isClosed);
+  await world.pass(100);
 });
 
 test("a session that works for branches of distributed transactions is opened", async () => {

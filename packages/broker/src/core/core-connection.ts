@@ -1,5 +1,5 @@
 import { EverholdError, ProtocolError } from "@everhold/base";
-import type { Link, LinkHandler } from "@everhold/env";
+import type { Link, LinkHandler, LoginVerdict } from "@everhold/env";
 import {
   ByteReader,
   ByteWriter,
@@ -19,17 +19,18 @@ import {
   type ValueOf,
 } from "@everhold/wire";
 
-import { isKnownUser } from "../config.ts";
 import { AddressCache } from "../engine/address-cache.ts";
 import type { ClientLink } from "../engine/client-link.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { LiveQueue } from "../engine/live-queue.ts";
+import { loginRefusal } from "../engine/login-refusal.ts";
 import { Output } from "../engine/output.ts";
 import type { Session } from "../engine/session.ts";
 import { limits } from "../limits.ts";
 import type { CoreServer } from "./core-server.ts";
 import { CoreSession } from "./core-session.ts";
 import { exceptionOf } from "./exception-packet.ts";
+import { OrderedSteps } from "./ordered-steps.ts";
 import { writeDisconnect, writeTopology } from "./topology.ts";
 import { isSupportedVersion, versionNewest } from "./versions.ts";
 
@@ -77,6 +78,8 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   /** The last packet about sessions was a reattachment, which is always refused. */
   #followsReattachment = false;
   #temporaryQueues: Set<LiveQueue> | undefined;
+  /** What channel 1 asked for while a password is checked. */
+  #logins: OrderedSteps | undefined;
 
   constructor(server: CoreServer, link: Link, nowMs: number, createdMs: number) {
     this.#server = server;
@@ -246,7 +249,8 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
       this.fail(silence("take a byte of what waits for it", this.#ttlMs));
       return;
     }
-    if (this.#isActive) {
+    // Who waits for us to check a password is not silent.
+    if (this.#isActive || (this.#logins?.count ?? 0) > 0) {
       this.#isActive = false;
       this.#lastActivityMs = nowMs;
     } else if (this.#ttlMs >= 0 && nowMs >= this.#lastActivityMs + this.#ttlMs && !this.#isPaused) {
@@ -313,35 +317,88 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     switch (id) {
       case packets.createSession.id: {
         const request = this.#read(packets.createSession);
-        this.#createSession(request, followsReattachment);
+        this.#admit(request, followsReattachment);
         return;
       }
       case packets.createSessionV2.id: {
         const request = this.#read(packets.createSessionV2);
-        this.#createSession(request, false);
+        this.#admit(request, false);
         return;
       }
-      case packets.reattachSession.id:
-        // Sessions do not outlive their connection, so there is nothing to come back to.
-        this.#server.replaced(this.#read(packets.reattachSession).name, this);
+      case packets.reattachSession.id: {
+        const { name } = this.#read(packets.reattachSession);
         this.#followsReattachment = true;
-        this.#write(packets.reattachSessionResponse, 1, {
-          lastConfirmedCommandId: -1,
-          reattached: false,
+        this.#inOrder(() => {
+          // Sessions do not outlive their connection, so there is nothing to come back to.
+          this.#server.replaced(name, this);
+          this.#write(packets.reattachSessionResponse, 1, {
+            lastConfirmedCommandId: -1,
+            reattached: false,
+          });
         });
         return;
+      }
       case packets.checkForFailover.id:
         this.#read(packets.checkForFailover);
-        this.#write(packets.checkForFailoverReply, 1, { okToFailover: true });
+        this.#inOrder(() => {
+          this.#write(packets.checkForFailoverReply, 1, { okToFailover: true });
+        });
         return;
       default:
         this.#refusePacket(id, 1);
     }
   }
 
-  #createSession(request: PacketOf<typeof packets.createSession>, isRecreation: boolean): void {
+  /** Opens a session once it is known who asks for it. */
+  #admit(request: PacketOf<typeof packets.createSession>, isRecreation: boolean): void {
+    const { logins } = this.#server;
+    if (logins?.isRequired !== true || !isSupportedVersion(request.version)) {
+      this.#inOrder(() => {
+        this.#createSession(request, isRecreation, "welcome");
+      });
+      return;
+    }
+    let verdict: LoginVerdict = "refused";
+    const setReady = this.#waitingSteps().add(() => {
+      this.#createSession(request, isRecreation, verdict);
+    });
+    logins.check(request.username, request.password, (found) => {
+      if (this.isClosed || this.engine.isHalted) return;
+      verdict = found;
+      setReady();
+      try {
+        this.#logins?.advance();
+      } catch (error) {
+        if (!(error instanceof EverholdError)) throw error;
+        this.fail(error);
+      }
+      this.engine.endStep();
+    });
+  }
+
+  /** Runs what channel 1 asked for: at once, or behind what waits there. */
+  #inOrder(run: () => void): void {
+    if (this.#logins === undefined || this.#logins.count === 0) run();
+    else this.#waitingSteps().add(run)();
+  }
+
+  /** @throws ProtocolError when the client asks for ever more and does not wait for an answer */
+  #waitingSteps(): OrderedSteps {
+    this.#logins ??= new OrderedSteps();
+    if (this.#logins.count < limits.sessionsPerConnectionMax) return this.#logins;
+    throw new ProtocolError(
+      "EVH_PROTOCOL",
+      `cannot take a request of channel 1: ${limits.sessionsPerConnectionMax} wait for an answer, which is the limit`,
+    );
+  }
+
+  #createSession(
+    request: PacketOf<typeof packets.createSession>,
+    isRecreation: boolean,
+    verdict: LoginVerdict,
+  ): void {
     try {
-      this.#checkSession(request);
+      this.#checkSession(request, verdict);
     } catch (error) {
       if (!(error instanceof EverholdError) || error instanceof ProtocolError) throw error;
       this.#write(packets.exception, 1, exceptionOf(error, noCorrelation));
@@ -369,18 +426,18 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#write(packets.createSessionResponse, 1, { serverVersion: versionNewest });
   }
 
-  /** @throws EverholdError EVH_VERSION, EVH_SECURITY, EVH_ILLEGAL_STATE */
-  #checkSession(request: PacketOf<typeof packets.createSession>): void {
-    const { version, sessionChannelId, username, password } = request;
+  /** @throws EverholdError EVH_VERSION, EVH_SECURITY, EVH_NOT_READY, EVH_ILLEGAL_STATE */
+  #checkSession(request: PacketOf<typeof packets.createSession>, verdict: LoginVerdict): void {
+    const { version, sessionChannelId, username } = request;
     if (!isSupportedVersion(version)) {
       throw new EverholdError(
         "EVH_VERSION",
         `cannot serve a client of protocol version ${version}, the newest known here is ${versionNewest}`,
       );
     }
-    if (!isKnownUser(this.engine.config, username, password)) {
-      this.#server.refusedLogin(this.peer, username ?? "");
-      throw new EverholdError("EVH_SECURITY", "the user name or the password is wrong");
+    if (verdict !== "welcome") {
+      if (verdict === "refused") this.#server.refusedLogin(this.peer, username ?? "");
+      throw loginRefusal(verdict);
     }
     if (this.#sessions.size >= limits.sessionsPerConnectionMax) {
       throw new EverholdError(
@@ -465,6 +522,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   #release(isFailure: boolean): void {
     this.isClosed = true;
     this.#reader.close();
+    this.#logins?.clear();
     this.#server.forget(this);
     for (const session of this.#sessions.values()) {
       session.close(isFailure);

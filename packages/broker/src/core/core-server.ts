@@ -1,5 +1,5 @@
 import { deferred, EverholdError, RepeatedLine } from "@everhold/base";
-import type { Link, LinkHandler, LogFields, Ports, Timer } from "@everhold/env";
+import type { Link, LinkHandler, LogFields, Logins, Ports, Timer } from "@everhold/env";
 
 import type { ClientDirectory } from "../engine/client-link.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -33,6 +33,8 @@ export class CoreServer implements ClientDirectory {
   readonly #strangers = new Set<CoreConnection>();
   readonly #tooManyConnections: RepeatedLine;
   readonly #tooManyStrangers: RepeatedLine;
+  /** Who may come in; without it everybody. */
+  readonly logins: Logins | undefined;
   readonly #refusedLogins: RepeatedLine;
   readonly #closedStrangers: RepeatedLine;
   /** Connections that were ended and may still have to send their last bytes. */
@@ -64,6 +66,7 @@ export class CoreServer implements ClientDirectory {
       "A connection was closed",
       limits.strangerLinesBurst,
     );
+    this.logins = ports.logins;
     this.nodeId = engine.nodeId;
     this.eventId = ports.wallClock.nowMs();
   }

@@ -10,8 +10,6 @@ import type { TestSocket } from "../testing/memory-network.test-support.ts";
 import { startBroker } from "../testing/test-broker.test-support.ts";
 import { TestClient } from "../testing/test-client.test-support.ts";
 
-const users = [{ user: "ann", password: "secret" }];
-
 function pingFrame(): Uint8Array {
   const writer = new ByteWriter();
   encodePacket(writer, packets.ping, 0, { connectionTtl: 60_000 }, 136);
@@ -191,7 +189,9 @@ test("where the system allows fewer connections than configured, its limit holds
 });
 
 test("a thousand refused logins a second are a line a second", async () => {
-  const { world } = await startBroker({ users });
+  const world = new ManualWorld();
+  world.users = { ann: "secret" };
+  await startBroker({}, world);
   for (let second = 0; second < 3; second += 1) {
     for (let count = 0; count < 100; count += 1) {
       const client = new TestClient(world);

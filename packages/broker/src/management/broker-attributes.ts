@@ -136,7 +136,7 @@ export const brokerAttributes: readonly Attribute<ManagedBroker>[] = [
     name: "SecurityEnabled",
     doc: "Whether clients need a user and a password",
     result: "boolean",
-    read: ({ engine }) => engine.config.users.length > 0,
+    read: ({ ports }) => ports.logins?.isRequired ?? false,
   },
   {
     name: "ManagementAddress",

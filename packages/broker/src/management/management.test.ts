@@ -6,7 +6,7 @@ import { EverholdError, type ErrorCode } from "@everhold/base";
 import { packets } from "@everhold/wire";
 
 import type { Broker } from "../broker.ts";
-import type { ManualWorld } from "../testing/manual-world.test-support.ts";
+import { ManualWorld } from "../testing/manual-world.test-support.ts";
 import { crashAndRestart, runUntil, startBroker } from "../testing/test-broker.test-support.ts";
 import { TestClient, textOf } from "../testing/test-client.test-support.ts";
 import { version } from "../version.ts";
@@ -24,8 +24,13 @@ class Managed {
     this.broker = broker;
   }
 
-  static async start(options: Parameters<typeof startBroker>[0] = {}): Promise<Managed> {
-    const { world, broker } = await startBroker(options);
+  static async start(
+    options: Parameters<typeof startBroker>[0] = {},
+    users?: Readonly<Record<string, string>>,
+  ): Promise<Managed> {
+    const world = new ManualWorld();
+    world.users = users;
+    const { broker } = await startBroker(options, world);
     return new Managed(world, broker);
   }
 
@@ -449,7 +454,8 @@ describe("messages by management", () => {
   });
 
   it("are sent to a queue and to an address", async () => {
-    const managed = await Managed.start({ users: [{ user: "u", password: "p" }] });
+    const managed = await Managed.start({}, { u: "p" });
+    assert.equal(await managed.read("broker", "SecurityEnabled"), true);
     await managed.call("broker", "createQueue", "a", "q", "ANYCAST");
     const headers = { colour: "red" };
     await managed.call("queue.q", "sendMessage", headers, 3, "hello", true, "u", "p");

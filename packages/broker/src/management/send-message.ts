@@ -9,7 +9,7 @@ import {
   type TypedValue,
 } from "@everhold/wire";
 
-import { isKnownUser } from "../config.ts";
+import { loginRefusal } from "../engine/login-refusal.ts";
 import { sendOwn } from "../engine/own-messages.ts";
 import { limits } from "../limits.ts";
 import type { ManagedBroker } from "./managed-broker.ts";
@@ -26,14 +26,33 @@ export interface SendRequest {
 }
 
 /**
- * Sends a message to an address, or to one queue of it (`address::queue`). Gives its id as text.
- * @throws EverholdError EVH_SECURITY, EVH_REJECTED, EVH_ADDRESS_FULL
+ * Sends a message to an address, or to one queue of it (`address::queue`). Gives its id as text; later
+ * where the password has to be checked first.
+ * @throws EverholdError EVH_SECURITY, EVH_NOT_READY, EVH_REJECTED, EVH_ADDRESS_FULL
  */
-export function sendMessage(broker: ManagedBroker, to: string, request: SendRequest): string {
+export function sendMessage(
+  broker: ManagedBroker,
+  to: string,
+  request: SendRequest,
+): string | Promise<string> {
+  const { logins } = broker.ports;
+  if (logins?.isRequired !== true) return send(broker, to, request);
+  return new Promise((resolve, reject) => {
+    logins.check(request.user, request.password, (verdict) => {
+      try {
+        if (verdict !== "welcome") throw loginRefusal(verdict);
+        // The address may have gone while the password was checked; it is looked up only now.
+        resolve(send(broker, to, request));
+      } catch (error) {
+        reject(error);
+      }
+      broker.engine.endStep();
+    });
+  });
+}
+
+function send(broker: ManagedBroker, to: string, request: SendRequest): string {
   const { engine } = broker;
-  if (!isKnownUser(engine.config, request.user, request.password)) {
-    throw new EverholdError("EVH_SECURITY", "the user name or the password is wrong");
-  }
   const address = findAddress(broker, "send to", to);
   if (request.headers.size > limits.propertiesMax) {
     throw new EverholdError(

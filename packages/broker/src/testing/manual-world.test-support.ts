@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 
 import { Prng } from "@everhold/base";
-import type { LogFields, Ports, Timer } from "@everhold/env";
+import type { LogFields, LoginVerdict, Ports, Timer } from "@everhold/env";
 
 import { MemoryDisk } from "./memory-disk.test-support.ts";
 import { MemoryNetwork } from "./memory-network.test-support.ts";
@@ -28,6 +28,9 @@ export class ManualWorld {
   network: MemoryNetwork;
   readonly log: LogLine[] = [];
   nowMs = 1_700_000_000_000;
+  /** Passwords by name; without them everybody may come in. A verdict takes `loginDelayMs`. */
+  users: Readonly<Record<string, string>> | undefined;
+  loginDelayMs = 0;
   #elapsedMs = 0;
   #turnEnds: (() => void)[] = [];
   #events: (() => void)[] = [];
@@ -73,6 +76,7 @@ export class ManualWorld {
       hash: { crc32: (bytes, seed) => crc32(bytes, seed) },
       disk: this.disk,
       network: this.network,
+      ...(this.users === undefined ? {} : { logins: this.#logins(this.users) }),
       log: {
         debug: write("debug"),
         info: write("info"),
@@ -134,6 +138,19 @@ export class ManualWorld {
   /** Messages of one level, for tests that count log lines. */
   logged(level: LogLine["level"]): string[] {
     return this.log.filter((line) => line.level === level).map((line) => line.message);
+  }
+
+  #logins(users: Readonly<Record<string, string>>): NonNullable<Ports["logins"]> {
+    return {
+      isRequired: true,
+      check: (user, password, onVerdict) => {
+        const isKnown = user !== null && users[user] === password;
+        const verdict: LoginVerdict = isKnown ? "welcome" : "refused";
+        const answer = (): void => onVerdict(verdict);
+        if (this.loginDelayMs === 0) this.#schedule(answer);
+        else this.#after(this.loginDelayMs, answer);
+      },
+    };
   }
 
   #schedule(event: () => void): void {

@@ -41,8 +41,17 @@ export interface ResolvedConfig {
   /** The data folder, absolute. */
   readonly dataFolder: string;
   readonly acceptors: readonly NamedAcceptor[];
+  readonly usersFile: UsersFilePlace;
   /** The file that was read, absolute. */
   readonly file: string | undefined;
+}
+
+/** Where `everhold user` keeps users. */
+export interface UsersFilePlace {
+  /** The file, absolute. */
+  readonly path: string;
+  /** Whether the configuration names it, so that it must exist. */
+  readonly isNamed: boolean;
 }
 
 /** A place to listen, and what the configuration calls it. */
@@ -52,6 +61,7 @@ export interface NamedAcceptor {
 }
 
 const defaultFileNames = ["everhold.yaml", "everhold.yml", "everhold.json"];
+const defaultUsersFile = "everhold-users.yaml";
 const defaultAcceptor: NamedAcceptor = {
   name: "core",
   endpoint: { host: "127.0.0.1", port: 61_616 },
@@ -63,6 +73,20 @@ const defaultAcceptor: NamedAcceptor = {
  * @throws EverholdError EVH_CONFIG naming file, line and column, what was found, what is allowed
  */
 export function loadConfig(sources: ConfigSources): ResolvedConfig {
+  return load(sources, true);
+}
+
+/**
+ * Where the users of a broker with this configuration are kept. It may not be able to start yet, because it
+ * has no users.
+ *
+ * @throws EverholdError EVH_CONFIG
+ */
+export function findUsersFile(sources: ConfigSources): UsersFilePlace {
+  return load(sources, false).usersFile;
+}
+
+function load(sources: ConfigSources, isToStart: boolean): ResolvedConfig {
   const file = configFile(sources);
   let tree = baseTree(sources, file);
   const keysAt = (path: readonly string[]): readonly string[] => allowedKeysAt(path);
@@ -73,8 +97,20 @@ export function loadConfig(sources: ConfigSources): ResolvedConfig {
   tree = expandReferences(tree, sources.environment);
   const document = validateConfig(tree);
   const acceptors = acceptorsOf(document, sources.listen ?? {});
-  refuseOpenDoor(tree, document, acceptors, sources.listen?.host !== undefined);
-  return { document, dataFolder: dataFolderOf(tree, document, sources.folder), acceptors, file };
+  const usersFile = usersFileOf(
+    tree,
+    document,
+    file === undefined ? sources.folder : dirname(file),
+  );
+  const resolved: ResolvedConfig = {
+    document,
+    dataFolder: dataFolderOf(tree, document, sources.folder),
+    acceptors,
+    usersFile,
+    file,
+  };
+  if (isToStart) refuseOpenDoor(tree, resolved, sources.listen?.host !== undefined);
+  return resolved;
 }
 
 function configFile(sources: ConfigSources): string | undefined {
@@ -116,14 +152,22 @@ function dataFolderOf(tree: LocatedTree, document: ConfigDocument, folder: strin
   return resolve(originOf(tree, ["data"])?.folder ?? folder, document.data);
 }
 
-/** Without users everybody is let in, so nobody but this machine may knock. */
+function usersFileOf(tree: LocatedTree, document: ConfigDocument, folder: string): UsersFilePlace {
+  const name = document.security?.usersFile;
+  if (name === undefined) return { path: resolve(folder, defaultUsersFile), isNamed: false };
+  const base = originOf(tree, ["security", "usersFile"])?.folder ?? folder;
+  return { path: resolve(base, name), isNamed: true };
+}
+
+/** Without users everybody is let in, so nobody but this machine may knock, unless somebody says so. */
 function refuseOpenDoor(
   tree: LocatedTree,
-  document: ConfigDocument,
-  acceptors: readonly NamedAcceptor[],
+  { document, acceptors, usersFile }: ResolvedConfig,
   isMovedByFlag: boolean,
 ): void {
-  if (Object.keys(document.security?.users ?? {}).length > 0) return;
+  const { users, allowAnonymous } = document.security ?? {};
+  if (allowAnonymous === true || Object.keys(users ?? {}).length > 0) return;
+  if (usersFile.isNamed || existsSync(usersFile.path)) return;
   for (const [index, { name, endpoint }] of acceptors.entries()) {
     if (isLoopbackHost(endpoint.host)) continue;
     const isMoved = isMovedByFlag && index === 0;
@@ -131,7 +175,7 @@ function refuseOpenDoor(
       isMoved ? undefined : originOf(tree, ["acceptors", name, "url"])?.label,
       `acceptor ${name} would let anybody on the network in: found ` +
         `${formatAcceptorUrl(endpoint)} and no users, expected a loopback address such as ` +
-        `127.0.0.1, or users under security.users`,
+        `127.0.0.1, or users (everhold user add NAME), or security.allowAnonymous: true`,
     );
   }
 }

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { acceptorUrlForms, parseAcceptorUrl } from "./acceptor-url.ts";
 import { addressSettings } from "./address-settings.ts";
 import { diverts } from "./diverts.ts";
-import { choice, duration, integer, leaf, size, text } from "./leaves.ts";
+import { choice, duration, flag, integer, leaf, size, text } from "./leaves.ts";
 import type { ConfigPath } from "./located-tree.ts";
 
 const acceptor = z.strictObject({
@@ -14,6 +14,7 @@ const acceptor = z.strictObject({
   ),
 });
 
+/** A password, or its hash as `everhold user` writes it. */
 const user = z.strictObject({ password: text("the user's password") });
 
 /**
@@ -62,7 +63,15 @@ export const configSchema = z.strictObject({
   /** What holds for addresses, by match: `#`, `orders.*`. */
   addressSettings: addressSettings.optional(),
   diverts: diverts.optional(),
-  security: z.strictObject({ users: z.record(z.string(), user).optional() }).optional(),
+  security: z
+    .strictObject({
+      users: z.record(z.string(), user).optional(),
+      /** Default `everhold-users.yaml` beside the configuration, if there is one. */
+      usersFile: text("a file that `everhold user` writes").optional(),
+      /** Whether those may come in who give no name; without users, whether everybody may from anywhere. */
+      allowAnonymous: flag().optional(),
+    })
+    .optional(),
   log: z
     .strictObject({
       level: choice(["debug", "info", "warn", "error"]).optional(),
