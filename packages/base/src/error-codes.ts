@@ -177,6 +177,36 @@ export const errorCodes = {
     coreCode: 9003,
     meaning: "The broker no longer knows this producer, so the outcome of its sends is unknown",
   },
+  EVH_TLS: {
+    retryable: false,
+    meaning:
+      "The two sides could not agree on TLS: one does not speak it, or they have no version or cipher in common",
+  },
+  EVH_CERTIFICATE_EXPIRED: {
+    retryable: false,
+    meaning:
+      "The broker's certificate has expired, or is not valid yet; renew it, or look at the clock",
+  },
+  EVH_CERTIFICATE_UNKNOWN_ISSUER: {
+    retryable: false,
+    meaning:
+      "The broker's certificate is signed by nobody that the client trusts; give the issuer's as the TLS option ca",
+  },
+  EVH_CERTIFICATE_SELF_SIGNED: {
+    retryable: false,
+    meaning:
+      "The broker's certificate is signed by itself; give that certificate as the TLS option ca to trust it",
+  },
+  EVH_CERTIFICATE_HOST_NAME: {
+    retryable: false,
+    meaning:
+      "The broker's certificate is for another name; connect by a name that it has, or set the TLS option servername",
+  },
+  EVH_CLIENT_CERTIFICATE: {
+    retryable: false,
+    meaning:
+      "The broker asks for a client certificate and got none, or one that it does not trust; see the TLS options cert and key",
+  },
   EVH_PROTOCOL: {
     retryable: false,
     meaning: "The peer sent bytes that are not valid in its protocol",

@@ -23,8 +23,8 @@ export const limits = {
   deadLettersShownDefault: 20,
   /** Messages that brokers list at once. More are a wrong command line. */
   deadLettersShownMax: 200,
-  /** Bytes of standard input that are read for a password; more are refused. */
-  passwordInputBytesMax: 16 * 1024,
+  /** Characters of standard input that are read for a password; more are refused. */
+  passwordInputCharsMax: 16 * 1024,
   /** Messages that `browse` shows when it is not told how many. */
   browseCountDefault: 100,
 } as const;

@@ -37,5 +37,6 @@ export {
   type ReconnectOptions,
 } from "./options.ts";
 export type { BodyKind, Message } from "./receive/message.ts";
+export type { TlsOptions } from "./tls-options.ts";
 export { defaultPort, formatEndpoint, parseUrl, type ParsedUrl } from "./url/parse-url.ts";
 export type { WaitOptions } from "./waiting.ts";

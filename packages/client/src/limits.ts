@@ -31,6 +31,11 @@ export const limits = {
   unreadBytesMax: 256 * 1024,
   /** Bytes of a body in parts that is put together in memory. A larger one is handed out as a stream. */
   largeMessageBytesMax: 256 * 1024 * 1024,
+  /**
+   * Rounds in which every broker failed by TLS or its certificates, one after the other. Then the connection
+   * ends: only a person can help, who has had about a minute.
+   */
+  hopelessRoundsMax: 10,
   /** Bytes in the output buffer that are sent at once rather than at the end of the turn. */
   outputFlushBytes: 256 * 1024,
   /** Bytes that an output buffer starts with. */

@@ -121,11 +121,56 @@ describe("the options of a connection", () => {
   });
 
   it("are refused with EVH_URL where a parameter's value is none of its own", () => {
-    const urls = ["a?callTimeout=soon", "a?sslEnabled=true", "a?blockOnDurableSend=perhaps"];
+    const urls = ["a?callTimeout=soon", "a?sslEnabled=perhaps", "a?blockOnDurableSend=perhaps"];
     for (const url of urls) {
       assert.throws(
         () => resolve(url),
         (error: unknown) => EverholdError.is(error, "EVH_URL"),
+      );
+    }
+  });
+
+  it("speak TLS where a scheme, a parameter or the option asks for it", () => {
+    const tlsOf = (url: string, given: ConnectOptions = {}): readonly (object | undefined)[] =>
+      resolve(url, given).options.endpoints.map(({ tls }) => tls);
+    assert.deepEqual(tlsOf("tcp://a"), [undefined]);
+    assert.deepEqual(tlsOf("tls://a"), [{}]);
+    assert.deepEqual(tlsOf("(tcp://a,ssl://b)"), [undefined, {}]);
+    assert.deepEqual(tlsOf("(tcp://a,tcp://b)?sslEnabled=true"), [{}, {}]);
+    assert.deepEqual(tlsOf("a", { tls: true }), [{}]);
+    assert.deepEqual(tlsOf("a", { tls: false }), [undefined]);
+    const url =
+      "a?sslEnabled=true&trustStorePath=t.p12&trustStorePassword=x&keyStorePath=k.pem" +
+      "&trustAll=true&sniHost=b&enabledProtocols=TLSv1.3,TLSv1.2&trustStoreType=PKCS12";
+    const expected = {
+      ca: { file: "t.p12", passphrase: "x" },
+      pfx: { file: "k.pem" },
+      rejectUnauthorized: false,
+      servername: "b",
+      minVersion: "TLSv1.2",
+      maxVersion: "TLSv1.3",
+    };
+    assert.deepEqual(tlsOf(url), [expected]);
+    const tls = { servername: "c", rejectUnauthorized: true };
+    assert.deepEqual(tlsOf(url, { tls }), [{ ...expected, ...tls }]);
+  });
+
+  it("are refused when they say different things about TLS, or what cannot be heeded", () => {
+    for (const [url, tls] of [
+      ["tls://a", false],
+      ["a?sslEnabled=true", false],
+      ["a?sslEnabled=false", true],
+      ["tls://a?sslEnabled=false", undefined],
+    ] as const) {
+      assert.throws(
+        () => resolve(url, tls === undefined ? {} : { tls }),
+        (error) => EverholdError.is(error, "EVH_CONFIG"),
+      );
+    }
+    for (const parameter of ["crlPath=x", "enabledProtocols=SSLv3", "trustAll=maybe"]) {
+      assert.throws(
+        () => resolve(`tls://a?${parameter}`),
+        (error) => EverholdError.is(error, "EVH_URL"),
       );
     }
   });

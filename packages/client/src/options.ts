@@ -4,12 +4,18 @@ import { limits } from "./limits.ts";
 import { applyUrlParameters } from "./url/url-parameters.ts";
 import { parseUrl } from "./url/parse-url.ts";
 import { asyncSends, type AsyncSend } from "./send/send-decision.ts";
+import { withTls, type TlsOptions } from "./tls-options.ts";
 
 /** How to connect. Times are in milliseconds, sizes in bytes. What is said here wins over the URL. */
 export interface ConnectOptions {
   readonly username?: string;
   /** The password, or how to get it; asked again at every attempt to connect. */
   readonly password?: string | (() => string | Promise<string>);
+  /**
+   * TLS, with the options that Node's own has. `true`, `tls://` and `sslEnabled=true` mean TLS with defaults: the
+   * broker's certificate must be signed by somebody that Node trusts, and be for the host of the URL.
+   */
+  readonly tls?: boolean | TlsOptions;
   /** Unique among live connections; part of the names of durable subscriptions. At most one connection. */
   readonly clientId?: string;
   /** What to do when the connection breaks: default as in {@link ReconnectOptions}, `false` closes. */
@@ -128,7 +134,7 @@ export function resolveOptions(
   const initialDelayMs = between("reconnect.initialDelay", retry.initialDelay ?? 100, 1);
   const heartbeatPeriodMs = between("heartbeat.period", merged.heartbeat?.period ?? 5000, 10);
   return {
-    endpoints: parsed.endpoints,
+    endpoints: withTls({ ...parsed, given: given.tls }, log),
     username: merged.username,
     password: async () => (typeof password === "function" ? await password() : password),
     clientId: merged.clientId,

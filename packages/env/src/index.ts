@@ -33,6 +33,7 @@ export type {
 } from "./network.ts";
 export type { Random } from "./random.ts";
 export type { Timer, Timers } from "./timers.ts";
+export type { Tls, TlsMaterial, TlsMaterials, TlsVersion } from "./tls.ts";
 
 /** All the ports of one process. Modules take the ones they need: `Pick<Ports, "timers" | "log">`. */
 export interface Ports {

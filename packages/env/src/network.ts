@@ -1,3 +1,5 @@
+import type { Tls } from "./tls.ts";
+
 /** Stream connections. */
 export interface Network {
   /** Links that the system lets this process have, where that is known: fewer than it has descriptors. */
@@ -18,11 +20,13 @@ export interface Network {
 export interface Endpoint {
   readonly host: string;
   readonly port: number;
+  /** What is spoken there is wrapped in TLS. */
+  readonly tls?: Tls;
 }
 
 /** An acceptor at work. */
 export interface Listener {
-  /** Where it listens, with the port that was chosen. */
+  /** Where it listens, with the port that was chosen; with `tls` as it was asked for. */
   readonly endpoint: Endpoint;
   /** Accepts no more; links that were accepted live on. */
   close(): Promise<void>;

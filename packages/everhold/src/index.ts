@@ -20,7 +20,7 @@ export { usersFile, type UsersFile, type UsersFileOptions } from "./users/find-u
 export { verifyData } from "./verify-data.ts";
 export type { VerifyProblem, VerifyReport } from "@everhold/journal";
 export { connect, type NodeConnectOptions } from "./connect.ts";
-export type { Log, LogFields } from "@everhold/env";
+export type { Log, LogFields, TlsMaterial, TlsMaterials, TlsVersion } from "@everhold/env";
 export {
   clientLimits,
   defaultUrl,
@@ -62,6 +62,7 @@ export {
   type Session,
   type SessionOptions,
   type SubscribeOptions,
+  type TlsOptions,
   type Transaction,
   type TwoPhase,
   type TypedProperty,

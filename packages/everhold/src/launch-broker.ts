@@ -1,6 +1,6 @@
 import { deferred } from "@everhold/base";
 import { Broker, type BrokerOptions } from "@everhold/broker";
-import { NodeLog, nodePorts } from "@everhold/node";
+import { NodeLog, NodeNetwork, nodePorts } from "@everhold/node";
 
 import { formatAcceptorUrl, isLoopbackHost } from "./config/acceptor-url.ts";
 import { settingsByMatch } from "./config/address-settings.ts";
@@ -37,17 +37,18 @@ export async function launchBroker(
   const failure = deferred<never>();
   // Whoever does not ask must not be ended by an unhandled rejection.
   failure.promise.catch(() => undefined);
-  const { logins, close: closeLogins } = openLogins(resolved, log);
+  const watchedLogins = openLogins(resolved, log);
+  const { logins } = watchedLogins;
   const broker = await startWith(log, {
-    ports: { ...ports, log, logins },
+    ports: { ...ports, log, logins, network: new NodeNetwork(log) },
     config: brokerOptions(resolved),
     onFailed: (error) => failure.reject(error),
   }).catch((error: unknown) => {
-    closeLogins();
+    watchedLogins.close();
     throw error;
   });
   const stop = (): Promise<void> => {
-    closeLogins();
+    watchedLogins.close();
     return broker.stop();
   };
   return {

@@ -37,6 +37,12 @@ export const limits = {
   rightLoginsMax: 10_000,
   /** Characters of a password; a longer one is wrong. It bounds what a stranger can have hashed. */
   passwordCharsMax: 1_024,
+  /** Milliseconds that a TLS handshake may take; then it is ended. As the broker's own for strangers. */
+  handshakeTimeoutMs: 10_000,
+  /** TLS handshakes under way at one acceptor; of more the oldest is ended. */
+  handshakeCountMax: 1_024,
+  /** Failed handshakes that have a line of the log each before there is one a second. */
+  handshakeFailureLinesBurst: 8,
   /** Milliseconds between two looks at a file whose changes matter. */
   fileWatchIntervalMs: 2_000,
 } as const;

@@ -1,9 +1,18 @@
 import { ConnectionError, EverholdError } from "@everhold/base";
 import type { Endpoint } from "@everhold/env";
 import { reasonOf, systemCodeOf } from "./system-error.ts";
+import { tlsFailureOf } from "./tls/tls-error.ts";
 
 /** The error for an attempt to connect that failed. Nothing was sent, so its outcome is `"none"`. */
 export function connectError(endpoint: Endpoint, cause: unknown): ConnectionError {
+  const attempted = `cannot connect to ${endpointText(endpoint)}`;
+  if (EverholdError.is(cause)) {
+    return new ConnectionError(cause.code, `${attempted}: ${cause.message}`, { cause });
+  }
+  const tlsFailure = tlsFailureOf(cause);
+  if (tlsFailure !== undefined) {
+    return new ConnectionError(tlsFailure.code, `${attempted}: ${tlsFailure.reason}`, { cause });
+  }
   const reasons: Readonly<Record<string, string>> = {
     ECONNREFUSED: "nothing listens there",
     ENOTFOUND: "no machine has this name",
@@ -13,26 +22,35 @@ export function connectError(endpoint: Endpoint, cause: unknown): ConnectionErro
     ETIMEDOUT: "there was no answer",
   };
   const code = systemCodeOf(cause) ?? "";
-  const reason = reasons[code];
+  const isCutOff = code === "ECONNRESET" && endpoint.tls !== undefined;
+  const reason = isCutOff
+    ? "the connection ended during the TLS handshake; perhaps what listens there does not speak TLS"
+    : reasons[code];
   return new ConnectionError(
     "EVH_NOT_CONNECTED",
-    `cannot connect to ${endpointText(endpoint)}: ${reason === undefined ? reasonOf(cause) : `${reason} (${code})`}`,
+    `${attempted}: ${reason === undefined ? reasonOf(cause) : `${reason} (${code})`}`,
     { cause },
   );
 }
 
 /** The error for a connection that broke. What was under way on it may have taken effect. */
 export function brokenError(peer: string, cause: unknown): ConnectionError {
+  const tlsFailure = tlsFailureOf(cause);
+  // With TLS 1.3 a server says what it thinks of a client's certificate when the client takes itself for connected.
+  const isRefusal = tlsFailure?.code === "EVH_CLIENT_CERTIFICATE";
   return new ConnectionError(
-    "EVH_DISCONNECTED",
-    `the connection to ${peer} broke: ${reasonOf(cause)}`,
-    { cause, outcome: "unknown" },
+    isRefusal ? tlsFailure.code : "EVH_DISCONNECTED",
+    `the connection to ${peer} broke: ${tlsFailure?.reason ?? reasonOf(cause)}`,
+    { cause, outcome: isRefusal ? "none" : "unknown" },
   );
 }
 
 /** The error for an endpoint on which one cannot listen, with the cure where there is a known one. */
 export function listenError(endpoint: Endpoint, cause: unknown): EverholdError {
   const attempted = `cannot listen on ${endpointText(endpoint)}`;
+  if (EverholdError.is(cause)) {
+    return new EverholdError(cause.code, `${attempted}: ${cause.message}`, { cause });
+  }
   switch (systemCodeOf(cause)) {
     case "EADDRINUSE":
       return new EverholdError(

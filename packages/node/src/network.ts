@@ -1,4 +1,5 @@
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { connect, createServer, isIP, type Server, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import type {
   ConnectAttempt,
   ConnectHandler,
@@ -6,18 +7,24 @@ import type {
   Link,
   LinkHandler,
   Listener,
+  Log,
   Network,
 } from "@everhold/env";
 import { limits } from "./limits.ts";
 import { descriptorCountMax } from "./descriptor-count.ts";
 import { NodeLink } from "./link.ts";
 import { connectError, endpointText, listenError } from "./network-error.ts";
+import { TlsAcceptor } from "./tls/tls-acceptor.ts";
+import { secureContextOptions } from "./tls/tls-material.ts";
 
-/** TCP, without Nagle's delay and with keep-alive probes. */
+/** TCP, without Nagle's delay and with keep-alive probes; within TLS where an endpoint says so. */
 export class NodeNetwork implements Network {
   readonly linkCountMax?: number;
+  readonly #log: Log | undefined;
 
-  constructor() {
+  /** `log` hears of failed TLS handshakes and of certificates that were renewed. */
+  constructor(log?: Log) {
+    this.#log = log;
     const descriptorCount = descriptorCountMax();
     if (descriptorCount === undefined) return;
     const reserved = Math.min(limits.reservedDescriptorCount, Math.ceil(descriptorCount / 2));
@@ -25,12 +32,17 @@ export class NodeNetwork implements Network {
   }
 
   async listen(endpoint: Endpoint, accept: (link: Link) => LinkHandler): Promise<Listener> {
-    const server = createServer(socketOptions, (socket) => {
+    const onSocket = (socket: Socket): void => {
       const link = new NodeLink(socket, peerOf(socket));
       link.attach(accept(link));
-    });
+    };
+    const acceptor = this.#tlsAcceptor(endpoint, onSocket);
+    const server = acceptor?.server ?? createServer(socketOptions, onSocket);
     await new Promise<void>((resolve, reject) => {
-      const onError = (error: Error): void => reject(listenError(endpoint, error));
+      const onError = (error: Error): void => {
+        acceptor?.close();
+        reject(listenError(endpoint, error));
+      };
       server.once("error", onError);
       const { host, port } = endpoint;
       server.listen({ host, port, backlog: limits.listenBacklogCount }, () => {
@@ -38,16 +50,24 @@ export class NodeNetwork implements Network {
         resolve();
       });
     });
-    return new NodeListener(server, endpoint);
+    return new NodeListener(server, endpoint, acceptor);
+  }
+
+  #tlsAcceptor(endpoint: Endpoint, onSecure: (socket: Socket) => void): TlsAcceptor | undefined {
+    if (endpoint.tls === undefined) return undefined;
+    try {
+      return new TlsAcceptor(endpoint.tls, { onSecure }, { log: this.#log, socketOptions });
+    } catch (error) {
+      throw listenError(endpoint, error);
+    }
   }
 
   connect(endpoint: Endpoint, attempt: ConnectHandler): ConnectAttempt {
-    const { host, port } = endpoint;
     let socket: Socket;
     try {
-      socket = connect({ ...socketOptions, host, port });
+      socket = openSocket(endpoint);
     } catch (error) {
-      // A port out of range is thrown at once; the attempt fails later all the same, as others do.
+      // A port out of range, or a file that is missing, is thrown at once; the attempt fails later all the same.
       const immediate = setImmediate(() => attempt.onFailed(connectError(endpoint, error)));
       return { cancel: () => clearImmediate(immediate) };
     }
@@ -58,7 +78,7 @@ export class NodeNetwork implements Network {
       attempt.onFailed(connectError(endpoint, error));
     };
     socket.on("error", onError);
-    socket.once("connect", () => {
+    socket.once(endpoint.tls === undefined ? "connect" : "secureConnect", () => {
       if (over) return;
       over = true;
       socket.off("error", onError);
@@ -81,16 +101,37 @@ const socketOptions = {
   keepAliveInitialDelay: limits.keepAliveDelayMs,
 } as const;
 
+function openSocket({ host, port, tls }: Endpoint): Socket {
+  if (tls === undefined) return connect({ ...socketOptions, host, port });
+  // A name is always asked for: a broker may have several certificates. Addresses are no names there.
+  const servername = tls.servername ?? (isIP(host) === 0 ? host : undefined);
+  const socket = connectTls({
+    ...secureContextOptions(tls),
+    host,
+    port,
+    rejectUnauthorized: tls.rejectUnauthorized ?? true,
+    ...(servername === undefined ? {} : { servername }),
+    ...(tls.checkServerIdentity === undefined
+      ? {}
+      : { checkServerIdentity: (name, peer) => tls.checkServerIdentity?.(name, peer) }),
+  });
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, limits.keepAliveDelayMs);
+  return socket;
+}
+
 class NodeListener implements Listener {
   readonly endpoint: Endpoint;
   readonly #server: Server;
+  readonly #acceptor: TlsAcceptor | undefined;
   #closed = false;
 
-  constructor(server: Server, asked: Endpoint) {
+  constructor(server: Server, asked: Endpoint, acceptor: TlsAcceptor | undefined) {
     const address = server.address();
     const port = typeof address === "object" && address !== null ? address.port : asked.port;
-    this.endpoint = { host: asked.host, port };
+    this.endpoint = { ...asked, port };
     this.#server = server;
+    this.#acceptor = acceptor;
     // After listening has begun, an error is one of accepting. The server goes on, and a later connection
     // may succeed. Without descriptors the system's queue of waiting connections is closed, not left.
     server.on("error", () => undefined);
@@ -100,6 +141,7 @@ class NodeListener implements Listener {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#acceptor?.close();
     this.#server.close();
   }
 }

@@ -20,19 +20,17 @@ export async function readPassword(terminal: Terminal, question: string): Promis
 }
 
 async function readInput(): Promise<string> {
-  const chunks: Buffer[] = [];
-  let byteCount = 0;
+  let text = "";
+  process.stdin.setEncoding("utf8");
   for await (const chunk of process.stdin) {
-    const bytes = Buffer.from(chunk);
-    chunks.push(bytes);
-    byteCount += bytes.length;
-    if (byteCount > limits.passwordInputBytesMax) {
+    text += String(chunk);
+    if (text.length > limits.passwordInputCharsMax) {
       throw new UsageError(
-        `expected a password on standard input, found more than ${limits.passwordInputBytesMax} bytes`,
+        `expected a password on standard input, found more than ${limits.passwordInputCharsMax} bytes`,
       );
     }
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return text;
 }
 
 function firstLine(text: string): string {

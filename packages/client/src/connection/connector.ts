@@ -4,6 +4,7 @@ import type { Backoff } from "../backoff.ts";
 import { openTransport } from "../core/open-transport.ts";
 import type { Transport } from "../core/transport.ts";
 import type { ResolvedOptions } from "../options.ts";
+import { limits } from "../limits.ts";
 import { formatEndpoint } from "../url/parse-url.ts";
 import { deadlineIn, pause, waitFor } from "../waiting.ts";
 import { asEverholdError, notYet } from "./connection-errors.ts";
@@ -39,11 +40,15 @@ export class Connector {
   /** Tries for so many rounds. @throws EverholdError of the last attempt */
   async connect(rounds: number): Promise<Transport> {
     const { ports, backoff, signal } = this.#host;
+    let hopelessRounds = 0;
     for (let round = 1; ; round += 1) {
       try {
         return await this.#connectRound();
       } catch (error) {
         if (signal.aborted || isFinal(error) || round >= rounds) throw error;
+        // Somebody may be renewing a certificate just now; that does not take for ever.
+        hopelessRounds = isHopeless(error) ? hopelessRounds + 1 : 0;
+        if (hopelessRounds >= limits.hopelessRoundsMax) throw error;
         const delayMs = backoff.nextMs();
         const shown = asEverholdError(error);
         ports.log.warn("No broker could be reached, trying again", {
@@ -62,6 +67,7 @@ export class Connector {
   async #connectRound(): Promise<Transport> {
     const { endpoints } = this.#host.options;
     let lastError: unknown;
+    let hopefulError: unknown;
     for (let step = 0; step < endpoints.length; step += 1) {
       const index = (this.#endpointIndex + step) % endpoints.length;
       const endpoint = endpoints[index];
@@ -71,11 +77,13 @@ export class Connector {
         this.#endpointIndex = index;
         return transport;
       } catch (error) {
+        if (this.#host.signal.aborted || isFinal(error)) throw error;
         lastError = error;
-        if (this.#host.signal.aborted || isFinal(error)) break;
+        if (!isHopeless(error)) hopefulError = error;
       }
     }
-    throw lastError;
+    // Where one broker may still come back, the other one's certificate is not the reason to give up.
+    throw hopefulError ?? lastError;
   }
 
   async #connectOnce(endpoint: Endpoint): Promise<Transport> {
@@ -98,6 +106,18 @@ export class Connector {
     if (transport.lostError !== undefined) throw transport.lostError;
     return transport;
   }
+}
+
+/** Whether only somebody who changes a certificate or a setting can help. */
+function isHopeless(error: unknown): boolean {
+  if (!EverholdError.is(error)) return false;
+  const { code } = error;
+  return (
+    code === "EVH_TLS" ||
+    code === "EVH_CLIENT_CERTIFICATE" ||
+    code === "EVH_CONFIG" ||
+    code.startsWith("EVH_CERTIFICATE_")
+  );
 }
 
 /** Whether trying again can't help before somebody changes something. */

@@ -1,4 +1,4 @@
-import { ConnectionError, type EverholdError } from "@everhold/base";
+import { ConnectionError, EverholdError } from "@everhold/base";
 import type { Endpoint, Ports } from "@everhold/env";
 import { formatEndpoint } from "../url/parse-url.ts";
 import { onWaitEnd, type DeadlineMs } from "../waiting.ts";
@@ -17,7 +17,7 @@ export interface TransportRequest {
  * Connects once and settles when the broker has told its topology. The socket does not outlive the time
  * limit or the signal.
  *
- * @throws ConnectionError EVH_NOT_CONNECTED, EVH_DISCONNECTED
+ * @throws ConnectionError EVH_NOT_CONNECTED, EVH_DISCONNECTED, EVH_TLS, EVH_CERTIFICATE_…, EVH_CLIENT_CERTIFICATE
  * @throws TimeoutError, EverholdError EVH_ABORTED, ProtocolError
  */
 export function openTransport(
@@ -47,8 +47,9 @@ export function openTransport(
       },
       onFailed(cause) {
         forget();
+        const code = EverholdError.is(cause) ? cause.code : "EVH_NOT_CONNECTED";
         reject(
-          new ConnectionError("EVH_NOT_CONNECTED", `Cannot ${attemptText}: ${cause.message}`, {
+          new ConnectionError(code, `Cannot ${attemptText}: ${cause.message}`, {
             cause,
           }),
         );

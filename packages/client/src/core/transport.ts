@@ -198,6 +198,11 @@ export class Transport implements LinkHandler {
   }
 
   onClosed(error: Error | undefined): void {
+    // Only what the broker thinks of our certificate is told so late, and is no ordinary loss.
+    if (EverholdError.is(error, "EVH_CLIENT_CERTIFICATE")) {
+      this.#lose(error);
+      return;
+    }
     this.#lose(
       new ConnectionError(
         "EVH_DISCONNECTED",

@@ -61,11 +61,27 @@ describe("a URL", () => {
     );
   });
 
+  it("may have values with commas", () => {
+    const { endpoints: found, parameters } = parseUrl("tcp://a:1?x=1,2&y=3,tcp://b:2?z=4,5");
+    assert.deepEqual(
+      found.map(({ host }) => host),
+      ["a", "b"],
+    );
+    assert.deepEqual(
+      [...parameters],
+      [
+        ["x", "1,2"],
+        ["y", "3"],
+        ["z", "4,5"],
+      ],
+    );
+  });
+
   const wrong: readonly string[] = [
     "",
     "tcp://",
     "http://broker:1",
-    "ssl://broker:1",
+    "amqp://broker:1",
     "tcp://broker:0",
     "tcp://broker:65536",
     "tcp://broker:abc",

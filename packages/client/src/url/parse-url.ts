@@ -4,7 +4,7 @@ import { limits } from "../limits.ts";
 
 /** What a URL, or a list of them, says. */
 export interface ParsedUrl {
-  /** Where to connect to, in the order to try. Never empty. */
+  /** Where to connect to, in the order to try. Never empty. `tls` says only that the scheme asks for it. */
   readonly endpoints: readonly Endpoint[];
   /** The parameters as they were written; of a repeated one the last. */
   readonly parameters: ReadonlyMap<string, string>;
@@ -15,9 +15,11 @@ export const defaultPort = 61_616;
 
 /** The schemes that mean CORE over TCP. `failover:` is the prefix of OpenWire's lists. */
 const schemes: ReadonlySet<string> = new Set(["tcp", "everhold", "core"]);
+/** Those that mean CORE within TLS. */
+const tlsSchemes: ReadonlySet<string> = new Set(["tls", "ssl"]);
 
 /**
- * Reads `tcp://host:port`, `host:port`, `host`, `[::1]:61616`, lists of these separated by commas, and
+ * Reads `tcp://host:port`, `tls://host:port`, `host:port`, `host`, `[::1]:61616`, lists of these separated by commas, and
  * the spellings of Artemis and OpenWire: `(tcp://a:1,tcp://b:2)?key=value`, `failover:(tcp://a:1)`.
  * The WHATWG parser refuses lists, so this is one of our own.
  *
@@ -36,7 +38,7 @@ export function parseUrl(input: string | readonly string[]): ParsedUrl {
 /** An endpoint as people write it. */
 export function formatEndpoint(endpoint: Endpoint): string {
   const host = endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host;
-  return `tcp://${host}:${endpoint.port}`;
+  return `${endpoint.tls === undefined ? "tcp" : "tls"}://${host}:${endpoint.port}`;
 }
 
 function parseList(text: string, endpoints: Endpoint[], parameters: Map<string, string>): void {
@@ -56,7 +58,19 @@ function parseList(text: string, endpoints: Endpoint[], parameters: Map<string, 
     parseParameters(tail.slice(1), text, parameters);
     rest = rest.slice(1, end);
   }
-  for (const one of rest.split(",")) parseOne(one.trim(), text, endpoints, parameters);
+  for (const one of splitList(rest)) parseOne(one.trim(), text, endpoints, parameters);
+}
+
+/** Behind a question mark a comma may be part of a value, as of `enabledProtocols`; the next URL has a scheme. */
+function splitList(list: string): readonly string[] {
+  const ones: string[] = [];
+  for (const part of list.split(",")) {
+    const last = ones.at(-1);
+    const isValue = last?.includes("?") === true && !part.includes("://");
+    if (isValue) ones[ones.length - 1] = `${last},${part}`;
+    else ones.push(part);
+  }
+  return ones;
 }
 
 function parseOne(
@@ -70,8 +84,9 @@ function parseOne(
   if (question >= 0) parseParameters(one.slice(question + 1), text, parameters);
   const match = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*?)\/?$/i.exec(where);
   const scheme = (match?.[1] ?? "tcp").toLowerCase();
-  if (!schemes.has(scheme)) {
-    throw urlError(text, `found the scheme "${scheme}", expected tcp://`);
+  const isTls = tlsSchemes.has(scheme);
+  if (!isTls && !schemes.has(scheme)) {
+    throw urlError(text, `found the scheme "${scheme}", expected tcp:// or tls://`);
   }
   const authority = parseUser(match?.[2] ?? "", text, parameters);
   const parts = /^(\[[^\]]*\]|[^:[\]]*)(?::(.*))?$/.exec(authority);
@@ -82,7 +97,8 @@ function parseOne(
   if (endpoints.length >= limits.urlCountMax) {
     throw urlError(text.slice(0, 64), `found more than ${limits.urlCountMax} endpoints`);
   }
-  endpoints.push({ host, port: parsePort(parts[2], text) });
+  const port = parsePort(parts[2], text);
+  endpoints.push(isTls ? { host, port, tls: {} } : { host, port });
 }
 
 /** Takes `user:password@` off the front, into the parameters that mean the same. */

@@ -1,6 +1,7 @@
 import { EverholdError } from "@everhold/base";
 import type { Log } from "@everhold/env";
 import type { ConnectOptions, HeartbeatOptions, ReconnectOptions } from "../options.ts";
+import { isTlsParameter } from "./tls-parameters.ts";
 
 /** Options that a URL can set, before they are put together. */
 interface Draft {
@@ -55,7 +56,6 @@ const setters = new Map<string, Setter | undefined>([
   ],
   ["blockOnDurableSend", setBlockOnDurableSend],
   ["blockOnNonDurableSend", setBlockOnNonDurableSend],
-  ["sslEnabled", refuseTls],
   ["ha", undefined],
   ["failoverAttempts", undefined],
   ["retryIntervalMultiplier", undefined],
@@ -86,6 +86,7 @@ export function applyUrlParameters(
 ): ConnectOptions {
   const draft: Draft = { options: {}, heartbeat: {}, retry: {} };
   for (const [name, value] of parameters) {
+    if (isTlsParameter(name)) continue;
     const setter = setters.get(name);
     if (setter !== undefined) setter(draft, value, name);
     else if (setters.has(name)) log.debug("URL parameter has no effect", { parameter: name });
@@ -132,14 +133,6 @@ function setBlockOnNonDurableSend(draft: Draft, value: string, name: string): vo
 function attempts(name: string, value: string): number {
   const count = integer(name, value);
   return count === -1 ? Infinity : count;
-}
-
-function refuseTls(_draft: Draft, value: string): void {
-  if (value === "false") return;
-  throw new EverholdError(
-    "EVH_URL",
-    `Cannot use the URL parameter sslEnabled: found "${value}", expected false, as this client has no TLS yet`,
-  );
 }
 
 function boolean(name: string, value: string): boolean {

@@ -1,21 +1,32 @@
 import type { Endpoint } from "@everhold/env";
 
 /** The forms of an acceptor's URL, for messages to people. */
-export const acceptorUrlForms = "a URL such as tcp://127.0.0.1:61616 (port 0: the system chooses)";
+export const acceptorUrlForms =
+  "a URL such as tcp://127.0.0.1:61616 or tls://127.0.0.1:61617 (port 0: the system chooses)";
 
-/** Where `tcp://host:port` says to listen; `undefined` when it is no such URL. */
-export function parseAcceptorUrl(text: string): Endpoint | undefined {
-  const match = /^tcp:\/\/(?:\[([0-9A-Fa-f:.]+)\]|([^[\]:/?#@\s]+)):(\d{1,5})\/?$/.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
+/** What an acceptor's URL says. */
+export interface AcceptorPlace {
+  readonly host: string;
+  readonly port: number;
+  /** Whether the scheme is one of TLS. */
+  readonly asksForTls: boolean;
+}
+
+/** Where `tcp://host:port` or `tls://host:port` says to listen; `undefined` when it is no such URL. */
+export function parseAcceptorUrl(text: string): AcceptorPlace | undefined {
+  const match = /^(tcp|tls|ssl):\/\/(?:\[([0-9A-Fa-f:.]+)\]|([^[\]:/?#@\s]+)):(\d{1,5})\/?$/.exec(
+    text,
+  );
+  const host = match?.[2] ?? match?.[3];
+  const port = Number(match?.[4]);
   if (host === undefined || !(port <= 65_535)) return undefined;
-  return { host, port };
+  return { host, port, asksForTls: match?.[1] !== "tcp" };
 }
 
 /** The URL for an endpoint, with brackets around an IPv6 address. */
 export function formatAcceptorUrl(endpoint: Endpoint): string {
   const host = endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host;
-  return `tcp://${host}:${endpoint.port}`;
+  return `${endpoint.tls === undefined ? "tcp" : "tls"}://${host}:${endpoint.port}`;
 }
 
 /** Whether only programs on this machine can reach what listens on `host`. */

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { Endpoint } from "@everhold/env";
 
 import { formatAcceptorUrl, isLoopbackHost } from "./acceptor-url.ts";
+import { acceptorTls } from "./acceptor-tls.ts";
 import { configError, describeFound } from "./config-error.ts";
 import { environmentTree } from "./environment-tree.ts";
 import { expandReferences, readConfigText, type Environment } from "./expand-references.ts";
@@ -96,7 +97,7 @@ function load(sources: ConfigSources, isToStart: boolean): ResolvedConfig {
   }
   tree = expandReferences(tree, sources.environment);
   const document = validateConfig(tree);
-  const acceptors = acceptorsOf(document, sources.listen ?? {});
+  const acceptors = acceptorsOf(tree, document, sources.listen ?? {});
   const usersFile = usersFileOf(
     tree,
     document,
@@ -136,13 +137,26 @@ function baseTree(sources: ConfigSources, file: string | undefined): LocatedTree
 }
 
 function acceptorsOf(
+  tree: LocatedTree,
   document: ConfigDocument,
   listen: Partial<Endpoint>,
 ): readonly NamedAcceptor[] {
-  const named = Object.entries(document.acceptors ?? {}).map(([name, { url }]) => ({
-    name,
-    endpoint: url,
-  }));
+  const named = Object.entries(document.acceptors ?? {}).map(
+    ([name, { url, tls }]): NamedAcceptor => {
+      const { host, port, asksForTls } = url;
+      const origin = originOf(tree, ["acceptors", name, tls === undefined ? "url" : "tls"]);
+      if (tls !== undefined) {
+        const material = acceptorTls(tls, `acceptors.${name}.tls`, origin);
+        return { name, endpoint: { host, port, tls: material } };
+      }
+      if (!asksForTls) return { name, endpoint: { host, port } };
+      throw configError(
+        origin?.label,
+        `acceptors.${name}.url: found TLS without a certificate, expected acceptors.${name}.tls ` +
+          `with cert and key, or pfx`,
+      );
+    },
+  );
   const [first = defaultAcceptor, ...others] = named;
   return [{ name: first.name, endpoint: { ...first.endpoint, ...listen } }, ...others];
 }

@@ -73,14 +73,14 @@ describe("a file of users", () => {
   test("does not have a user twice, nor one that is not there", async () => {
     const file = newFile();
     await file.add("ann", "secret");
-    const before = readFileSync(file.path, "utf8");
+    const textBefore = readFileSync(file.path, "utf8");
     await assert.rejects(file.add("ann", "other"), { code: "EVH_ILLEGAL_STATE" });
     await assert.rejects(file.setPassword("bob", "other"), { code: "EVH_ILLEGAL_STATE" });
     assert.throws(() => file.remove("bob"), { code: "EVH_ILLEGAL_STATE" });
     await assert.rejects(file.add("", "x"), { code: "EVH_CONFIG" });
     await assert.rejects(file.add("a\nb", "x"), { code: "EVH_CONFIG" });
     await assert.rejects(file.add("bob", ""), { code: "EVH_CONFIG" });
-    assert.equal(readFileSync(file.path, "utf8"), before);
+    assert.equal(readFileSync(file.path, "utf8"), textBefore);
   });
 
   test("is changed by one at a time", async () => {
@@ -151,11 +151,12 @@ describe("a broker with a file of users", () => {
     const port = new URL(broker.urls[0] ?? "").port;
     const tryLogin = async (username: string, password: string): Promise<string> => {
       try {
-        await using _connection = await connect(`tcp://127.0.0.1:${port}`, {
+        const connection = await connect(`tcp://127.0.0.1:${port}`, {
           username,
           password,
           log: silent,
         });
+        await connection.close();
         return "welcome";
       } catch (error) {
         assert.ok(error instanceof Error && "code" in error);
