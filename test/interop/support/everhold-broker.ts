@@ -79,7 +79,7 @@ export class EverholdBroker implements AsyncDisposable {
       this.log += text;
     });
     for await (const line of createInterface({ input: child.stdout })) {
-      const port = /"url":"tcp:\/\/[^"]*:(\d+)"/.exec(line)?.[1];
+      const port = /"url":"(?:tcp|tls):\/\/[^"]*:(\d+)"/.exec(line)?.[1];
       if (port === undefined) continue;
       this.port = Number(port);
       child.stdout.resume();
