@@ -46,7 +46,7 @@ describe("the options of a connection", () => {
     assert.equal(options.prefetch, 0);
     assert.equal(options.producerWindowBytes, 1024);
     assert.equal(options.confirmationWindowBytes, -1);
-    assert.equal(options.username, "ann");
+    assert.equal(await options.username(), "ann");
     assert.equal(await options.password(), "x");
     assert.equal(options.clientId, "c");
     assert.deepEqual(warnings, []);

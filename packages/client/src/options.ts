@@ -1,4 +1,4 @@
-import { EverholdError } from "@everhold/base";
+import { ConnectionError, EverholdError } from "@everhold/base";
 import type { Endpoint, Log } from "@everhold/env";
 import { limits } from "./limits.ts";
 import { applyUrlParameters } from "./url/url-parameters.ts";
@@ -8,8 +8,12 @@ import { withTls, type TlsOptions } from "./tls-options.ts";
 
 /** How to connect. Times are in milliseconds, sizes in bytes. What is said here wins over the URL. */
 export interface ConnectOptions {
-  readonly username?: string;
-  /** The password, or how to get it; asked again at every attempt to connect. */
+  /** The user's name, or how to get it; asked again at every attempt to connect. */
+  readonly username?: string | (() => string | Promise<string>);
+  /**
+   * The password or a token, or how to get it; asked again at every attempt to connect. One that throws fails
+   * the attempt, and the next one asks again.
+   */
   readonly password?: string | (() => string | Promise<string>);
   /**
    * TLS, with the options that Node's own has. `true`, `tls://` and `sslEnabled=true` mean TLS with defaults: the
@@ -89,7 +93,7 @@ export type Prefetch = number | { readonly bytes: number; readonly messages?: nu
 /** Options with every default filled in; internal names carry their unit. */
 export interface ResolvedOptions {
   readonly endpoints: readonly Endpoint[];
-  readonly username: string | undefined;
+  readonly username: () => Promise<string | undefined>;
   readonly password: () => Promise<string | undefined>;
   readonly clientId: string | undefined;
   readonly reconnectRounds: number;
@@ -130,13 +134,12 @@ export function resolveOptions(
   const merged = mergeOptions(fromUrl, given);
   const reconnect = merged.reconnect === false ? { attempts: 0 } : (merged.reconnect ?? {});
   const retry: ReconnectOptions = reconnect;
-  const password = merged.password;
   const initialDelayMs = between("reconnect.initialDelay", retry.initialDelay ?? 100, 1);
   const heartbeatPeriodMs = between("heartbeat.period", merged.heartbeat?.period ?? 5000, 10);
   return {
     endpoints: withTls({ ...parsed, given: given.tls }, log),
-    username: merged.username,
-    password: async () => (typeof password === "function" ? await password() : password),
+    username: () => credential("username", merged.username),
+    password: () => credential("password", merged.password),
     clientId: merged.clientId,
     reconnectRounds: between("reconnect.attempts", retry.attempts ?? Infinity, 0),
     initialRounds: between("reconnect.initialAttempts", retry.initialAttempts ?? 1, 1),
@@ -164,6 +167,24 @@ export function resolveOptions(
       0,
     ),
   };
+}
+
+/** @throws ConnectionError EVH_NOT_CONNECTED when the application could not tell */
+async function credential(
+  name: string,
+  value: string | (() => string | Promise<string>) | undefined,
+): Promise<string | undefined> {
+  if (typeof value !== "function") return value;
+  try {
+    return await value();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ConnectionError(
+      "EVH_NOT_CONNECTED",
+      `Cannot log in: the option ${name} failed: ${reason}`,
+      { cause },
+    );
+  }
 }
 
 /** @throws EverholdError EVH_CONFIG */

@@ -282,8 +282,9 @@ export class ConnectionCore {
   async #opening(transport: Transport): Promise<SessionOpening> {
     const creation = this.#creations.get(transport);
     assert(creation !== undefined, "every transport gets its channel 1 first");
+    const username = await this.options.username();
     const password = await this.options.password();
-    return { transport, creation, username: this.options.username, password };
+    return { transport, creation, username, password };
   }
 
   #onConnected(transport: Transport, type: "connect" | "reconnect"): void {

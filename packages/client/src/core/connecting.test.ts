@@ -130,6 +130,43 @@ describe("connecting", () => {
     assertNothingRuns(world);
   });
 
+  it("asks for name and token anew at every attempt, also after one that could not be had", async () => {
+    const tokens = ["", "right"];
+    let calls = 0;
+    const { world, connecting } = start(
+      {
+        username: () => "ann",
+        password: () => {
+          const token = tokens[calls] ?? "";
+          calls += 1;
+          if (token === "") throw new Error("the token service is away");
+          return token;
+        },
+        reconnect: { initialAttempts: 2, initialDelay: 10, maxDelay: 10 },
+      },
+      (broker) => {
+        broker.users = new Map([["ann", "right"]]);
+      },
+    );
+    connecting.catch(() => undefined);
+    await world.settle();
+    assert.equal(calls, 1);
+    await world.advance(20);
+    const connection = await world.now(connecting);
+    assert.equal(calls, 2);
+    await world.now(connection.close());
+    assertNothingRuns(world);
+  });
+
+  it("fails with the reason when the application cannot tell the password", async () => {
+    const password = (): Promise<string> => Promise.reject(new Error("the token service is away"));
+    const { world, connecting } = start({ username: "ann", password });
+    const error = await rejection(world, connecting);
+    assertError(error, "EVH_NOT_CONNECTED");
+    assert.match(error.message, /the option password failed: the token service is away/);
+    assertNothingRuns(world);
+  });
+
   it("fails fast when nobody listens", async () => {
     const world = new TestWorld();
     const error = await rejection(world, connect(world.ports, "broker"));
