@@ -20,8 +20,13 @@ export function readPkcs12Certificates(
   bytes: Uint8Array,
   passphrase: string,
 ): readonly Uint8Array[] {
-  const [, authSafe, macData] = childrenOf(readDer(bytes));
+  const [version, authSafe, macData] = childrenOf(readDer(bytes));
+  if (integerOf(version) !== 3) throw new RangeError("it is no PKCS12 store of version 3");
   const safe = octetsOf(authSafe);
+  // Whoever gives a password wants to know that nobody else has put certificates in.
+  if (macData === undefined && passphrase !== "") {
+    throw new RangeError("it is not sealed with a password, though one is given; leave it out");
+  }
   if (macData !== undefined) checkMac(macData, safe, passphrase);
   return childrenOf(readDer(safe)).flatMap((one) => certificatesOf(one, passphrase));
 }
