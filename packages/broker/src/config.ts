@@ -45,6 +45,11 @@ export interface BrokerConfig {
   readonly connectionTtlMs: number;
   /** Overrides what clients announce. Default none. */
   readonly connectionTtlOverrideMs: number | undefined;
+  /**
+   * Sessions whose connection broke and that wait for their clients, for those that have a confirmation
+   * window; 0 for none: all of them fail at once. Default 10 000.
+   */
+  readonly parkedSessionsMax: number;
   readonly journal: JournalConfig;
 }
 
@@ -72,6 +77,7 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
     branchesMax: options.branchesMax ?? limits.branchesMax,
     connectionTtlMs: options.connectionTtlMs ?? limits.connectionTtlMs,
     connectionTtlOverrideMs: options.connectionTtlOverrideMs,
+    parkedSessionsMax: options.parkedSessionsMax ?? limits.parkedSessionsMax,
     journal: options.journal ?? {},
   };
   checkRange("frameBytesMax", config.frameBytesMax, 1024, limits.frameBytesMax);
@@ -87,6 +93,7 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
   checkRange("connectionCountMax", config.connectionCountMax, 1, limits.connectionCountMax);
   checkRange("strangerCountMax", config.strangerCountMax, 1, limits.connectionCountMax);
   checkRange("branchesMax", config.branchesMax, 1, limits.branchesMax);
+  checkRange("parkedSessionsMax", config.parkedSessionsMax, 0, limits.connectionCountMax);
   checkRange("connectionTtlMs", config.connectionTtlMs, 1, 86_400_000);
   checkRange("the number of diverts", Object.keys(config.diverts).length, 0, limits.divertsMax);
   for (const [name, divert] of Object.entries(config.diverts)) {

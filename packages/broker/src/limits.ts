@@ -57,6 +57,14 @@ export const limits = {
   connectionCountMax: 100_000,
   /** Sessions of one connection. Above: EVH_ILLEGAL_STATE for the creation. */
   sessionsPerConnectionMax: 1_000,
+  /** Sessions whose connection broke and whose clients may come back. Above: those of the oldest connection fail. */
+  parkedSessionsMax: 10_000,
+  /** Frames of one session that its client has not confirmed, 20 bytes each. Above: it cannot be taken up again. */
+  resendFramesMax: 1024 * 1024,
+  /** Bytes of those that are kept as such: answers, and deliveries that cannot be read again. Above: the same. */
+  resendBytesMax: 8 * 1024 * 1024,
+  /** Lines in a row about broken connections whose sessions wait. Then one a second, with a count. */
+  parkedLinesBurst: 32,
   /** Consumers of one session. Above: EVH_ILLEGAL_STATE for the creation. */
   consumersPerSessionMax: 10_000,
   /** Producers of one session that are listed for people. Further ones work, and are not listed. */

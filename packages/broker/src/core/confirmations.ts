@@ -41,7 +41,8 @@ export class Confirmations {
   take(): number {
     this.#bytes = 0;
     this.#lastSent = this.#lastHandled;
-    return this.#lastHandled;
+    // A signed word on the wire: after 2^31 packets the ids go on below zero.
+    return this.#lastHandled | 0;
   }
 }
 
@@ -60,14 +61,27 @@ export class Confirmations {
  */
 export class RecreationGrammar {
   #state: RecreationState = "between";
+  #isAmbiguous = false;
 
   /** Whether the session's next packet belongs to the re-creation and must not be counted. */
   excludes(step: RecreationStep): boolean {
     const before = this.#state;
     this.#state = this.#next(step);
-    if (this.#state !== "over") return true;
     // START ends the re-creation and still belongs to it.
-    return step === "start" && before !== "over" && before !== "queue" && before !== "consumer";
+    const isItsStart =
+      step === "start" && before !== "over" && before !== "queue" && before !== "consumer";
+    const isExcluded = this.#state !== "over" || isItsStart;
+    if (isExcluded && (step === "start" || step === "forceDelivery")) this.#isAmbiguous = true;
+    return isExcluded;
+  }
+
+  /**
+   * Whether a packet was excluded that the client may have recorded after all: where the session was not
+   * started when it was re-created, the first START of the application looks the same. Then both sides may
+   * count differently, and the session must never be taken up again.
+   */
+  get isAmbiguous(): boolean {
+    return this.#isAmbiguous;
   }
 
   /** Whether everything from here on is counted. */

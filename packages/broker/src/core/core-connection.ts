@@ -31,6 +31,7 @@ import type { CoreServer } from "./core-server.ts";
 import { CoreSession } from "./core-session.ts";
 import { exceptionOf } from "./exception-packet.ts";
 import { OrderedSteps } from "./ordered-steps.ts";
+import { Reattachments } from "./reattachment.ts";
 import { writeDisconnect, writeTopology } from "./topology.ts";
 import { isSupportedVersion, versionNewest } from "./versions.ts";
 
@@ -44,6 +45,8 @@ const firstSessionChannel = 10;
  *       │                                  │                         └─ bad bytes, silence, close
  *       ├── no whole frame in time ────────┼──────────────────────────────────▲
  *       └── too many others come after it ─┘
+ *
+ *     known ──breaks, or its client has come back──▶ parked ──its sessions are taken, time is over──▶ closed
  *
  * Until it is known, a connection may send small frames only, and only whole frames are signs of life. A
  * greeted one may stay: Java clients ask for the topology and may open their first session much later.
@@ -59,6 +62,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   /** The protocol version: 0 until the first packet that names one, and then for good. */
   version = 0;
   isClosed = false;
+  isParked = false;
   /** Sessions in which a large message is arriving. */
   uploadCount = 0;
   isHeldBack = false;
@@ -75,8 +79,9 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   /** Since when the client has taken nothing of what waits for it. */
   #stalledSinceMs: number;
   #isPaused = false;
-  /** The last packet about sessions was a reattachment, which is always refused. */
+  /** The last packet about sessions was a reattachment that was refused. */
   #followsReattachment = false;
+  #reattachments: Reattachments | undefined;
   #temporaryQueues: Set<LiveQueue> | undefined;
   /** What channel 1 asked for while a password is checked. */
   #logins: OrderedSteps | undefined;
@@ -179,12 +184,14 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     } else if (error !== undefined) {
       this.engine.log.debug("A connection broke", { peer: this.peer, reason: error.message });
     }
-    this.#release(this.#sessions.size > 0);
+    const isFailure = this.#sessions.size > 0;
+    if (!this.#park()) this.#release(isFailure);
     this.engine.endStep();
   }
 
   /** Ends the connection because of what the client did or failed to do. */
   fail(error: EverholdError): void {
+    if (this.isParked) this.abandon();
     if (this.isClosed) return;
     this.#logClosed(error.code, error.message);
     // What was decided before is answered; the sessions end as failed.
@@ -194,13 +201,107 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   }
 
   kill(error: EverholdError): void {
-    if (this.isClosed) return;
+    if (this.isClosed) return this.fail(error);
     // Clients before 2.0 do not know it.
     if (this.version >= 128) {
       const value = { nodeId: this.#server.nodeId };
       encodePacket(this.output.begin(256), packets.disconnectConsumerKill, 1, value, this.version);
     }
     this.fail(error);
+  }
+
+  /** Its client has come back on another one: what may be taken up again waits for that. */
+  leave(by: CoreConnection): void {
+    if (this.isClosed) return;
+    if (this.#park()) this.#link.destroy();
+    else this.fail(new EverholdError("EVH_DISCONNECTED", `the client has come back as ${by.peer}`));
+  }
+
+  /** Its client did not come back in time. */
+  abandon(): void {
+    if (!this.isParked) return;
+    this.#unpark();
+    this.#release(true);
+  }
+
+  /** A session of it, which waited for its client, goes on with another one. */
+  #handOver(session: CoreSession, to: CoreConnection): void {
+    this.#sessions.delete(session.channelId);
+    this.#server.parking.leave(this);
+    for (const queue of this.#temporaryQueues ?? []) {
+      queue.owner = to;
+      to.temporaryQueues.add(queue);
+    }
+    this.#temporaryQueues = undefined;
+    if (to.clientId === "") to.clientId = this.clientId;
+    to.sendsMarks ||= this.sendsMarks;
+    if (this.#sessions.size > 0) return;
+    this.#unpark();
+    this.engine.notifications.connectionChanged("CONNECTION_DESTROYED", this);
+  }
+
+  /**
+   * The session that a client asks for on this connection, if it may be taken up again; the connection that
+   * it had is over then. When it may not, it has ended.
+   */
+  takeOver(name: string): CoreSession | undefined {
+    const session = this.#server.findSession(name);
+    // Who asks here for what is here has no use for it.
+    if (session === undefined || session.link === this) return undefined;
+    if (!this.#mayAskFor(session)) {
+      this.#logRefusedReattachment(session, "it belongs to another user");
+      return undefined;
+    }
+    session.reattachment?.link.fail(
+      new EverholdError("EVH_DISCONNECTED", `the client has come back as ${this.peer}`),
+    );
+    session.link.leave(this);
+    if (session.isClosed) {
+      this.#logRefusedReattachment(session, "it cannot be taken up again");
+      return undefined;
+    }
+    this.#fixVersion(session.link.version);
+    const reason = this.#whyNotHere(session);
+    if (reason === undefined) return session;
+    this.refuseReattachment(session, reason);
+    return undefined;
+  }
+
+  /** The session goes on here. */
+  adopt(session: CoreSession, frameCount: number): void {
+    const before = session.link;
+    session.moveTo(this);
+    before.#handOver(session, this);
+    this.#sessions.set(session.channelId, session);
+    this.#becomeKnown();
+    this.engine.log.info("A session goes on with another connection", {
+      session: session.session.name,
+      peer: this.peer,
+      before: before.peer,
+      framesSentAgain: frameCount,
+    });
+  }
+
+  /** The session cannot go on here, and ends: its client will make another one. */
+  refuseReattachment(session: CoreSession, reason: string): void {
+    this.#logRefusedReattachment(session, reason);
+    session.link.endSession(session);
+  }
+
+  /** Ends one session of a broken connection as failed. */
+  endSession(session: CoreSession): void {
+    if (session.isClosed || this.#sessions.get(session.channelId) !== session) return;
+    session.close(true);
+    this.#sessions.delete(session.channelId);
+    this.#server.sessionClosed(session);
+    this.#server.parking.leave(this);
+    if (this.#sessions.size === 0) this.abandon();
+  }
+
+  /** Answers a reattachment. */
+  answerReattachment(lastConfirmedCommandId: number, reattached: boolean): void {
+    this.#followsReattachment = !reattached;
+    this.#write(packets.reattachSessionResponse, 1, { lastConfirmedCommandId, reattached });
   }
 
   /** Ends a connection without a session at once, because others have come that need its place. */
@@ -274,7 +375,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   forgetSession(session: CoreSession): void {
     if (this.#sessions.get(session.channelId) === session) {
       this.#sessions.delete(session.channelId);
-      this.#server.sessionClosed(session.session.name, this);
+      this.#server.sessionClosed(session);
     }
   }
 
@@ -326,15 +427,10 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
         return;
       }
       case packets.reattachSession.id: {
-        const { name } = this.#read(packets.reattachSession);
-        this.#followsReattachment = true;
+        const request = this.#read(packets.reattachSession);
         this.#inOrder(() => {
-          // Sessions do not outlive their connection, so there is nothing to come back to.
-          this.#server.replaced(name, this);
-          this.#write(packets.reattachSessionResponse, 1, {
-            lastConfirmedCommandId: -1,
-            reattached: false,
-          });
+          this.#reattachments ??= new Reattachments(this);
+          this.#reattachments.ask(request);
         });
         return;
       }
@@ -419,7 +515,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
       isRecreation,
     });
     this.#sessions.set(session.channelId, session);
-    this.#server.sessionOpened(request.name, this);
+    this.#server.sessionOpened(session);
     this.#server.sessionCountTotal += 1;
     this.engine.notifications.sessionChanged("SESSION_CREATED", session.session);
     this.#becomeKnown();
@@ -463,6 +559,28 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#phase = "known";
     this.#reader.frameBytesMax = this.engine.config.frameBytesMax;
     this.#server.becameKnown(this);
+  }
+
+  /** Whoever knows a session's name may come back for it, but not somebody who is another user. */
+  #mayAskFor({ session }: CoreSession): boolean {
+    for (const own of this.#sessions.values()) {
+      if (own.session.user !== session.user) return false;
+    }
+    return true;
+  }
+
+  /** Why a session that waits cannot go on here; `undefined` when it can. */
+  #whyNotHere({ channelId, link, resend }: CoreSession): string | undefined {
+    if (resend === undefined) return "what its client missed is not kept any more";
+    if (this.version !== link.version) return "the connection speaks another version";
+    if (this.#sessions.has(channelId)) return "its channel is in use";
+    if (this.#sessions.size < limits.sessionsPerConnectionMax) return undefined;
+    return "the connection has too many sessions";
+  }
+
+  #logRefusedReattachment({ session }: CoreSession, reason: string): void {
+    const fields = { session: session.name, peer: this.peer, reason };
+    this.engine.log.info("A session was asked for and is not resumed", fields);
   }
 
   /** Why it ended. Strangers get a line each only as long as they are few. */
@@ -518,6 +636,31 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#server.lingering.add(this);
   }
 
+  /**
+   * Keeps what a client may come back for, if there is anything: sessions that count what they send and get.
+   * The others have failed. False when nothing is kept, and the connection has to be released.
+   */
+  #park(): boolean {
+    if (this.engine.isHalted || this.engine.config.parkedSessionsMax === 0) return false;
+    for (const session of this.#sessions.values()) {
+      if (session.resend !== undefined) continue;
+      session.close(true);
+      this.#sessions.delete(session.channelId);
+      this.#server.sessionClosed(session);
+    }
+    if (this.#sessions.size === 0) return false;
+    this.isClosed = true;
+    this.isParked = true;
+    this.#reader.close();
+    this.#server.park(this, this.#sessions.size, this.#ttlMs);
+    return true;
+  }
+
+  #unpark(): void {
+    this.isParked = false;
+    this.#server.parking.remove(this);
+  }
+
   /** Lets go of everything that the connection held. */
   #release(isFailure: boolean): void {
     this.isClosed = true;
@@ -526,7 +669,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.#server.forget(this);
     for (const session of this.#sessions.values()) {
       session.close(isFailure);
-      this.#server.sessionClosed(session.session.name, this);
+      this.#server.sessionClosed(session);
     }
     this.#sessions.clear();
     this.engine.notifications.connectionChanged("CONNECTION_DESTROYED", this);

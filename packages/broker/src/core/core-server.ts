@@ -1,10 +1,12 @@
-import { deferred, EverholdError, RepeatedLine } from "@everhold/base";
+import { deferred, RepeatedLine } from "@everhold/base";
 import type { Link, LinkHandler, LogFields, Logins, Ports, Timer } from "@everhold/env";
 
 import type { ClientDirectory } from "../engine/client-link.ts";
 import type { Engine } from "../engine/engine.ts";
 import { limits } from "../limits.ts";
 import { CoreConnection } from "./core-connection.ts";
+import type { CoreSession } from "./core-session.ts";
+import { Parking } from "./parking.ts";
 
 /**
  * All connections that speak CORE, and the one timer that looks after them.
@@ -27,8 +29,10 @@ export class CoreServer implements ClientDirectory {
   readonly paused = new Set<CoreConnection>();
   readonly #ports: Ports;
   readonly #connections = new Set<CoreConnection>();
-  /** Who has a session, by its name: thousands may come back for theirs at once. */
-  readonly #bySession = new Map<string, CoreConnection>();
+  /** Broken connections whose clients may come back for their sessions. */
+  readonly parking: Parking;
+  /** By their names: thousands may come back for theirs at once. */
+  readonly #bySession = new Map<string, CoreSession>();
   /** In the order in which they came. */
   readonly #strangers = new Set<CoreConnection>();
   readonly #tooManyConnections: RepeatedLine;
@@ -50,6 +54,7 @@ export class CoreServer implements ClientDirectory {
       config.connectionCountMax,
       ports.network.linkCountMax ?? Infinity,
     );
+    this.parking = new Parking(engine);
     this.#tooManyConnections = new RepeatedLine(
       log,
       "A connection was refused: there are too many",
@@ -75,8 +80,9 @@ export class CoreServer implements ClientDirectory {
     return this.#connections.size;
   }
 
-  links(): Iterable<CoreConnection> {
-    return this.#connections;
+  *links(): Iterable<CoreConnection> {
+    yield* this.#connections;
+    yield* this.parking.connections();
   }
 
   /** Begins to look after connections. */
@@ -138,25 +144,27 @@ export class CoreServer implements ClientDirectory {
     this.paused.delete(connection);
   }
 
-  /**
-   * A client asks on connection `by` for the session it had: its earlier connection is dead, whether we
-   * have noticed or not. What that one holds, messages, client id, temporary queues, is free at once.
-   */
-  replaced(sessionName: string, by: CoreConnection): void {
-    const connection = this.#bySession.get(sessionName);
-    if (connection === undefined || connection === by) return;
-    const reason = `the client has come back as ${by.peer}`;
-    connection.fail(new EverholdError("EVH_DISCONNECTED", reason));
+  /** The sessions of a broken connection wait for their client as long as it may be silent. */
+  park(connection: CoreConnection, sessionCount: number, ttlMs: number): void {
+    this.forget(connection);
+    const forMs = ttlMs < 0 ? this.engine.config.connectionTtlMs : ttlMs;
+    this.parking.add(connection, sessionCount, this.#ports.monotonicClock.nowMs(), forMs);
   }
 
-  /** A session of this name was opened. Names are made by clients, and are unique if these play fair. */
-  sessionOpened(sessionName: string, connection: CoreConnection): void {
-    this.#bySession.set(sessionName, connection);
+  /** The session of this name. */
+  findSession(name: string): CoreSession | undefined {
+    return this.#bySession.get(name);
   }
 
-  /** A session of this name has gone. */
-  sessionClosed(sessionName: string, connection: CoreConnection): void {
-    if (this.#bySession.get(sessionName) === connection) this.#bySession.delete(sessionName);
+  /** A session was opened. Names are made by clients, and are unique if these play fair. */
+  sessionOpened(session: CoreSession): void {
+    this.#bySession.set(session.session.name, session);
+  }
+
+  /** A session has gone. */
+  sessionClosed(session: CoreSession): void {
+    const { name } = session.session;
+    if (this.#bySession.get(name) === session) this.#bySession.delete(name);
   }
 
   /** The connection's link is gone. */
@@ -173,6 +181,7 @@ export class CoreServer implements ClientDirectory {
 
   /** Says goodbye to everybody, and settles when all have gone or the time for that is over. */
   async stop(): Promise<void> {
+    this.parking.clear();
     for (const connection of [...this.#connections]) connection.shutDown();
     this.engine.outputs.flush();
     const allClosed = deferred<undefined>();
@@ -217,6 +226,7 @@ export class CoreServer implements ClientDirectory {
     for (const connection of this.lingering) connection.destroy();
     this.lingering.clear();
     for (const connection of this.#connections) connection.check(nowMs);
+    this.parking.check(nowMs);
     this.#tooManyConnections.flush(nowMs);
     this.#tooManyStrangers.flush(nowMs);
     this.#refusedLogins.flush(nowMs);

@@ -3,7 +3,6 @@ import {
   AcknowledgeFrame,
   ByteWriter,
   encodePacket,
-  frameHeaderBytes,
   FlowTokenFrame,
   noCorrelation,
   packetById,
@@ -12,17 +11,15 @@ import {
   readAcknowledge,
   readFlowToken,
   readSend,
-  ReceiveFrame,
-  receiveFrameBytes,
   SendFrame,
   writeNullResponse,
-  writeReceive,
   type FieldTable,
   type PacketDefinition,
   type ValueOf,
 } from "@everhold/wire";
 
 import type { SessionSink } from "../engine/client-link.ts";
+import type { Consumer } from "../engine/consumer.ts";
 import type { Provenance } from "../engine/provenance.ts";
 import { Session, type SessionOptions } from "../engine/session.ts";
 import type { Answer, DeferredWork, Waiting } from "../engine/waiters.ts";
@@ -30,8 +27,11 @@ import { limits } from "../limits.ts";
 import type { LargeBody } from "../state/large-body.ts";
 import { Confirmations, RecreationGrammar, type RecreationStep } from "./confirmations.ts";
 import type { CoreConnection } from "./core-connection.ts";
+import { deliveryFrame, encodeLargeHead, writeDelivery, writePart } from "./delivery-frames.ts";
 import { exceptionOf } from "./exception-packet.ts";
 import type { LargeUpload } from "./large-upload.ts";
+import type { Reattachment } from "./reattachment.ts";
+import { ResendCache, SentPart } from "./resend-cache.ts";
 import { handleRequest } from "./session-requests.ts";
 import { forcedDeliveryMarker, movedMessage } from "./special-messages.ts";
 
@@ -51,7 +51,8 @@ export interface CoreSessionOptions extends SessionOptions {
  * everything else in `session-requests.ts`.
  */
 export class CoreSession implements SessionSink, Waiting {
-  readonly link: CoreConnection;
+  /** The connection that it is on; the broken one while its client is away. */
+  #link: CoreConnection;
   readonly channelId: number;
   readonly session: Session;
   /** As much as the session's client sends in one part itself, within what is good for us. */
@@ -62,9 +63,13 @@ export class CoreSession implements SessionSink, Waiting {
   /** Answers, counts and work of this session that the waiters hold. */
   #waitingCount = 0;
   #isClosed = false;
+  /** What its client has not confirmed; only of a session with a confirmation window. */
+  readonly #resend: ResendCache | undefined;
+  /** Its client has come back, and gets what it missed. */
+  reattachment: Reattachment | undefined;
 
   constructor(link: CoreConnection, options: CoreSessionOptions) {
-    this.link = link;
+    this.#link = link;
     this.channelId = options.channelId;
     this.session = new Session(link.engine, this, options);
     this.partBytesMax = Math.min(
@@ -72,10 +77,59 @@ export class CoreSession implements SessionSink, Waiting {
       limits.largePartBytesMax,
     );
     this.#confirmations = new Confirmations(options.confirmationWindowBytes);
+    this.#resend = options.confirmationWindowBytes >= 0 ? new ResendCache() : undefined;
     this.#grammar =
       options.isRecreation && options.confirmationWindowBytes >= 0
         ? new RecreationGrammar()
         : undefined;
+  }
+
+  get link(): CoreConnection {
+    return this.#link;
+  }
+
+  /** What its client was sent and has not confirmed, where it can be sent again. */
+  get resend(): ResendCache | undefined {
+    const isExact = this.#grammar?.isAmbiguous !== true && this.#resend?.isLost === false;
+    return isExact && !this.#isClosed ? this.#resend : undefined;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Goes on with another connection of its client. */
+  moveTo(link: CoreConnection): void {
+    if (this.#upload !== undefined) {
+      this.#link.uploadCount -= 1;
+      link.uploadCount += 1;
+    }
+    this.#link = link;
+    for (const consumer of this.session.consumers) this.session.engine.touch(consumer.queue);
+  }
+
+  /** The last packet that was handled, of those that count: it goes to the client, and confirms all before it. */
+  takeLastHandled(): number {
+    return this.#confirmations.take();
+  }
+
+  /** The client has what it was sent up to a command id. */
+  confirmedByClient(commandId: number): void {
+    if (this.#resend === undefined || this.#resend.isLost) return;
+    if (this.#resend.confirm(commandId)) return;
+    // It counts otherwise than we do: its numbers are of no use any more.
+    this.session.engine.log.debug("A client confirms what it was not sent", {
+      peer: this.#link.peer,
+      session: this.session.name,
+      commandId,
+    });
+    this.#resend.drop();
+  }
+
+  /** Runs `work` when nothing of what has arrived waits for its commit: at once, or in a step to come. */
+  whenHandled(work: () => void): void {
+    if (this.#waitingCount === 0) work();
+    else this.afterCommit({ run: work });
   }
 
   /** The large message that is arriving; there is one at a time. */
@@ -188,6 +242,7 @@ export class CoreSession implements SessionSink, Waiting {
   tidy(): void {
     this.flushConfirmations();
     for (const consumer of this.session.consumers) consumer.deliveries.trim();
+    this.#resend?.trim();
   }
 
   /** Ends the session, in order or because the connection failed. */
@@ -196,6 +251,7 @@ export class CoreSession implements SessionSink, Waiting {
     this.#isClosed = true;
     this.upload = undefined;
     this.session.close(isFailure);
+    this.#resend?.drop();
     this.session.engine.notifications.sessionChanged("SESSION_CLOSED", this.session);
   }
 
@@ -205,7 +261,8 @@ export class CoreSession implements SessionSink, Waiting {
   }
 
   deliver(
-    consumerId: number,
+    consumer: Consumer,
+    key: number,
     deliveryCount: number,
     bytes: Uint8Array,
     start: number,
@@ -215,17 +272,20 @@ export class CoreSession implements SessionSink, Waiting {
     if (moved !== undefined) {
       const changed = movedMessage(bytes, start, end, moved);
       if (changed !== undefined) {
-        return this.deliver(consumerId, deliveryCount, changed, 0, changed.length, undefined);
+        const { length } = changed;
+        return this.deliver(consumer, key, deliveryCount, changed, 0, length, undefined);
       }
     }
-    const frameBytes = receiveFrameBytes(end - start);
-    receive.channelId = this.channelId;
-    receive.consumerId = consumerId;
-    receive.deliveryCount = deliveryCount;
-    receive.messageStart = start;
-    receive.messageEnd = end;
-    writeReceive(this.link.output.begin(frameBytes), receive, bytes);
-    return frameBytes;
+    const { channelId } = this;
+    if (this.#resend !== undefined) {
+      if (key >= 0) this.#resend.addDelivery(consumer, key, deliveryCount);
+      else {
+        const head = { channelId, consumerId: consumer.id, deliveryCount };
+        this.#resend.add(deliveryFrame(head, bytes.subarray(start, end)));
+      }
+    }
+    const { output } = this.#link;
+    return writeDelivery(output, channelId, consumer.id, deliveryCount, bytes, start, end);
   }
 
   deliverLarge(
@@ -235,25 +295,27 @@ export class CoreSession implements SessionSink, Waiting {
     message: Uint8Array,
     moved: Provenance | undefined,
   ): number {
-    const changed = moved && movedMessage(message, 0, message.length, moved);
-    const shown = changed ?? message;
-    const headers = shown.subarray(emptyBodyBytes);
-    const value = { consumerId, deliveryCount, largeMessageSize: bodyBytes, headers };
-    return this.#write(packets.receiveLarge, value);
+    const head = { channelId: this.channelId, consumerId, deliveryCount };
+    scratch.clear();
+    encodeLargeHead(scratch, head, bodyBytes, message, moved, this.#link.version);
+    return this.#writeScratch();
   }
 
-  deliverPart(consumerId: number, part: Uint8Array, isLast: boolean): number {
-    const { version } = this.link;
-    const frameBytes = frameHeaderBytes + 4 + part.length + 1 + 8;
-    const writer = this.link.output.begin(frameBytes);
-    const value = { part, continues: !isLast, consumerId };
-    encodePacket(writer, packets.receiveContinuation, this.channelId, value, version);
-    return frameBytes;
+  deliverPart(
+    consumerId: number,
+    part: Uint8Array,
+    isLast: boolean,
+    body: LargeBody,
+    position: number,
+  ): number {
+    this.#resend?.addPart(new SentPart(consumerId, body, position, part.length, isLast));
+    const { output, version } = this.#link;
+    return writePart(output, this.channelId, consumerId, part, isLast, version);
   }
 
   answerForcedDelivery(consumerId: number, sequence: number, queueName: string): void {
-    const marker = forcedDeliveryMarker(queueName, sequence);
-    this.deliver(consumerId, 0, marker, 0, marker.length, undefined);
+    const head = { channelId: this.channelId, consumerId, deliveryCount: 0 };
+    this.#writeFrame(deliveryFrame(head, forcedDeliveryMarker(queueName, sequence)));
   }
 
   disconnectConsumer(consumerId: number): void {
@@ -363,34 +425,43 @@ export class CoreSession implements SessionSink, Waiting {
 
   #finish(correlation: number, answer: Answer, countedBytes: number): void {
     if (answer === true) this.#writeNull(correlation);
-    else if (answer instanceof Uint8Array) {
-      if (!this.link.isClosed) this.link.output.begin(answer.length).raw(answer);
-    } else if (answer !== false) answer.run();
+    else if (answer instanceof Uint8Array) this.#writeFrame(answer);
+    else if (answer !== false) answer.run();
     // The answer comes before a confirmation that covers its request.
     if (countedBytes > 0 && this.#confirmations.count(countedBytes)) this.flushConfirmations();
   }
 
   #writeNull(correlation: number): void {
+    this.#resend?.addNull(correlation);
     if (this.link.isClosed) return;
     const writer = this.link.output.begin(21);
     writeNullResponse(writer, this.channelId, correlation, this.link.version);
   }
 
+  /** Writes a frame whose bytes are nobody else's. */
+  #writeFrame(frame: Uint8Array): void {
+    this.#resend?.add(frame);
+    if (!this.link.isClosed) this.link.output.begin(frame.length).raw(frame);
+  }
+
   /** Returns the frame's bytes. */
   #write<T extends FieldTable>(definition: PacketDefinition<number, T>, value: ValueOf<T>): number {
-    if (this.link.isClosed) return 0;
     scratch.clear();
     encodePacket(scratch, definition, this.channelId, value, this.link.version);
-    this.link.output.begin(scratch.offset).raw(scratch.bytes, 0, scratch.offset);
+    return this.#writeScratch();
+  }
+
+  #writeScratch(): number {
+    this.#resend?.add(scratch.toBytes());
+    if (!this.link.isClosed) {
+      this.link.output.begin(scratch.offset).raw(scratch.bytes, 0, scratch.offset);
+    }
     return scratch.offset;
   }
 }
 
 // Holders that serve every session: a frame is handled in one synchronous step.
-/** What a message without a body has before its headers. */
-const emptyBodyBytes = 4;
 const send = new SendFrame();
 const acknowledge = new AcknowledgeFrame();
 const flowToken = new FlowTokenFrame();
-const receive = new ReceiveFrame();
 const scratch = new ByteWriter(1024);

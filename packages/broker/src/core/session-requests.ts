@@ -67,9 +67,7 @@ export function handleRequest(
     case packets.sendContinuation.id:
       return continueLargeMessage(request);
     case packets.packetsConfirmed.id:
-      // We keep nothing to resend: a session is re-created, not reattached.
-      request.read(packets.packetsConfirmed);
-      return;
+      return session.confirmedByClient(request.read(packets.packetsConfirmed).commandId);
     default:
       return handleOther(request, id);
   }

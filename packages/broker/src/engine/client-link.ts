@@ -1,6 +1,8 @@
 import type { EverholdError } from "@everhold/base";
 
+import type { LargeBody } from "../state/large-body.ts";
 import type { AddressCache } from "./address-cache.ts";
+import type { Consumer } from "./consumer.ts";
 import type { LiveQueue } from "./live-queue.ts";
 import type { Provenance } from "./provenance.ts";
 import type { Session } from "./session.ts";
@@ -22,6 +24,8 @@ export interface ClientLink {
   /** Temporary queues: they live as long as the connection. */
   readonly temporaryQueues: Set<LiveQueue>;
   readonly addresses: AddressCache;
+  /** It broke, and its sessions wait for their client to come back on another one. */
+  readonly isParked: boolean;
   /** Whether a delivery may be written: the level of unsent bytes is below its limit. */
   readonly isWritable: boolean;
   /** A delivery was held back because of that; its queues are pumped when the connection drains. */
@@ -46,10 +50,12 @@ export interface SessionSink {
   readonly link: ClientLink;
   /**
    * Hands out one message and returns the bytes to charge to the consumer's credits. `moved` says that it
-   * may have come by a move, as dead letters do.
+   * may have come by a move, as dead letters do. `key` is that of its row where the same bytes can be found
+   * by it as long as the client has not settled the message, else −1.
    */
   deliver(
-    consumerId: number,
+    consumer: Consumer,
+    key: number,
     deliveryCount: number,
     bytes: Uint8Array,
     start: number,
@@ -66,8 +72,17 @@ export interface SessionSink {
     message: Uint8Array,
     moved: Provenance | undefined,
   ): number;
-  /** A part of the body, and whether it is the last. Returns the bytes to charge. */
-  deliverPart(consumerId: number, part: Uint8Array, isLast: boolean): number;
+  /**
+   * A part of the body, which lies at `position` of the journal, and whether it is the last. Returns the
+   * bytes to charge.
+   */
+  deliverPart(
+    consumerId: number,
+    part: Uint8Array,
+    isLast: boolean,
+    body: LargeBody,
+    position: number,
+  ): number;
   /** Says that all that could be delivered has been. */
   answerForcedDelivery(consumerId: number, sequence: number, queueName: string): void;
   /** The consumer's queue is gone. */

@@ -49,6 +49,8 @@ export class Dispatcher {
   #isRecalled = false;
   /** What was handed out was for nobody else: the next round begins where this one did. */
   #keepsTurn = false;
+  /** The message in `#body` was changed for this delivery only. */
+  #isMarked = false;
   readonly #member = new GroupMember();
 
   constructor(engine: Engine) {
@@ -175,6 +177,7 @@ export class Dispatcher {
     const row = this.#row;
     const body = this.#body;
     const session = consumer.session;
+    this.#isMarked = false;
     if (!consumer.isBrowser) this.#claimGroup(queue, consumer, key);
     const count = toldCount(consumer, row);
     const end = body.offset + row.messageLength;
@@ -187,7 +190,10 @@ export class Dispatcher {
       this.#engine.large.begin(consumer, this.#engine.state.largeBody(row.position));
     } else {
       const { bytes, offset } = body;
-      frameBytes = session.sink.deliver(consumer.id, count, bytes, offset, end, provenance);
+      const isHeld = !consumer.isBrowser && !consumer.readsOnly && !session.isPreAcknowledged;
+      const rowKey = isHeld && !this.#isMarked ? key : noKey;
+      const { sink } = session;
+      frameBytes = sink.deliver(consumer, rowKey, count, bytes, offset, end, provenance);
     }
     if (!consumer.isUnlimited) consumer.credits -= frameBytes;
     if (consumer.isBrowser) return;
@@ -225,6 +231,7 @@ export class Dispatcher {
   /** Has the message in `#body` say that it is the first of its group for its consumer. */
   #markFirst(key: string | undefined): void {
     if (key === undefined) return;
+    this.#isMarked = true;
     const body = this.#body;
     const marked = withFlag(body.bytes, body.offset, body.offset + this.#row.messageLength, key);
     body.bytes = marked;

@@ -107,6 +107,7 @@ export class LargeDeliveries {
 
   #write(delivery: LargeDelivery, bytes: Uint8Array, start: number, length: number): void {
     const { consumer, body } = delivery;
+    const position = body.partPosition(delivery.part) + delivery.offset;
     delivery.offset += length;
     if (delivery.offset === body.partBytes(delivery.part)) {
       delivery.part += 1;
@@ -114,7 +115,8 @@ export class LargeDeliveries {
     }
     const isLast = delivery.part === body.partCount;
     const part = bytes.subarray(start, start + length);
-    const frameBytes = consumer.session.sink.deliverPart(consumer.id, part, isLast);
+    const { sink } = consumer.session;
+    const frameBytes = sink.deliverPart(consumer.id, part, isLast, body, position);
     if (!consumer.isUnlimited) consumer.credits -= frameBytes;
     if (isLast) this.#end(delivery);
   }

@@ -29,8 +29,8 @@ export class LiveQueue {
   selector: Selector | undefined;
   /** What has become of its messages. */
   readonly counts: QueueCounts;
-  /** The connection that a temporary queue belongs to. */
-  readonly owner: ClientLink | undefined;
+  /** The connection that a temporary queue belongs to; another one when its client comes back on that. */
+  owner: ClientLink | undefined;
   /** Highest consumer priority first, then in the order in which they came. Browsers included. */
   readonly consumers: Consumer[] = [];
   /** Where those of each priority end in `consumers`. */

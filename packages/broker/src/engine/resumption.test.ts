@@ -5,7 +5,7 @@ import { commitAnswers, outcomes, packets, resumeKinds, resumeResults } from "@e
 
 import type { Broker } from "../broker.ts";
 import { limits } from "../limits.ts";
-import type { ManualWorld } from "../testing/manual-world.test-support.ts";
+import { ManualWorld } from "../testing/manual-world.test-support.ts";
 import { openReturning, resume, sendResume } from "../testing/resuming-client.test-support.ts";
 import { crashAndRestart, startBroker } from "../testing/test-broker.test-support.ts";
 import {
@@ -310,11 +310,9 @@ test("a resumption is answered only once it is durable", async () => {
 });
 
 test("the session of another user is not resumed, and nothing is done", async () => {
-  const users = [
-    { user: "ann", password: "1" },
-    { user: "bob", password: "2" },
-  ];
-  const { world, broker } = await startBroker({ users });
+  const world = new ManualWorld();
+  world.users = { ann: "1", bob: "2" };
+  const { broker } = await startBroker({}, world);
   const old = await openReturning(world, { username: "ann", password: "1" });
   await old.createQueue();
   await old.publish("q", "a");

@@ -105,7 +105,8 @@ export class SlowConsumers {
     watch.consumers.clear();
     const slow: { consumer: Consumer; rate: number; isNew: boolean }[] = [];
     for (const consumer of queue.consumers) {
-      if (consumer.isBrowser) continue;
+      // One whose client is away, and may come back, is not slow.
+      if (consumer.isBrowser || consumer.session.sink.link.isParked) continue;
       const before = known.get(consumer);
       const settledCount = consumer.acknowledgedCount;
       const isBusy = hasSomethingToDo(consumer);

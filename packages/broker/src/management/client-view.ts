@@ -13,6 +13,7 @@ export const connectionColumns: readonly Column<ClientLink>[] = [
   { name: "protocol", value: () => "CORE" },
   { name: "clientID", value: (link) => link.clientId },
   { name: "sessionCount", value: (link) => [...link.sessions].length },
+  { name: "status", value: statusOf },
 ];
 
 /** A session in a listing. Names as in Artemis, `SessionField`. */
@@ -26,6 +27,7 @@ export const sessionColumns: readonly Column<Session>[] = [
   { name: "clientID", value: (session) => session.sink.link.clientId },
   { name: "remoteAddress", value: (session) => session.sink.link.peer },
   { name: "metadata", value: (session) => JSON.stringify(session.metadata.all()) },
+  { name: "status", value: (session) => statusOf(session.sink.link) },
 ];
 
 /** A consumer in a listing. Names as in Artemis, `ConsumerField`. */
@@ -45,7 +47,7 @@ export const consumerColumns: readonly Column<Consumer>[] = [
   { name: "messagesInTransit", value: (consumer) => consumer.deliveries.count },
   { name: "messagesDelivered", value: (consumer) => consumer.deliveredCount },
   { name: "messagesAcknowledged", value: (consumer) => consumer.acknowledgedCount },
-  { name: "status", value: () => "OK" },
+  { name: "status", value: (consumer) => statusOf(consumer.session.sink.link) },
 ];
 
 /** A producer and its session. */
@@ -113,7 +115,7 @@ export function consumerRows(broker: ManagedBroker, connectionId?: string): Cons
       messagesInTransit: consumer.deliveries.count,
       messagesDelivered: consumer.deliveredCount,
       messagesAcknowledged: consumer.acknowledgedCount,
-      status: "OK",
+      status: statusOf(session.sink.link),
       ...(consumer.selector === undefined ? {} : { filter: consumer.selector.text }),
     };
   });
@@ -122,4 +124,9 @@ export function consumerRows(broker: ManagedBroker, connectionId?: string): Cons
 function usersOf(link: ClientLink): string {
   const users = new Set(Array.from(link.sessions, (session) => session.user ?? ""));
   return [...users].sort().join(",");
+}
+
+/** `PARKED` while the connection is broken and its client may come back for its sessions. */
+function statusOf(link: ClientLink): string {
+  return link.isParked ? "PARKED" : "OK";
 }
