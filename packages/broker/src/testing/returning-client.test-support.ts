@@ -157,6 +157,11 @@ export class ReturningClient {
     if (isNoticed) this.#socket.close(new Error("cut"));
   }
 
+  /** Breaks it when so many frames have gone one way on it, or on the next one. */
+  cutLater(cut: Cut): void {
+    this.#cuts.push(cut);
+  }
+
   /** Comes back on a new connection, for as long as that breaks as well. */
   async comeBack(): Promise<void> {
     while (this.#isCut) {
