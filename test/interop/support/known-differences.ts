@@ -305,13 +305,7 @@ const sections: Readonly<Record<string, readonly KnownDifference[]>> = {
       steps: /"filter":"int \/ (2|0) = /,
     },
   ],
-  "Not there yet": [
-    {
-      what: "A session with a confirmation window ends with its connection, and is not reattached; the client creates it anew. Artemis keeps it until the time to live of the connection is over.",
-      why: "Not built yet.",
-      programs: /^reattaching a session with a window|^a connection with a confirmation window/,
-    },
-  ],
+  "Not there yet": [],
 };
 
 /** The rows of all sections. */

@@ -249,7 +249,8 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     // Who asks here for what is here has no use for it.
     if (session === undefined || session.link === this) return undefined;
     if (!this.#mayAskFor(session)) {
-      this.#logRefusedReattachment(session, "it belongs to another user");
+      const { peer } = this;
+      this.engine.log.debug("A session of another user was asked for", { peer, session: name });
       return undefined;
     }
     session.reattachment?.link.fail(
@@ -274,10 +275,10 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     before.#handOver(session, this);
     this.#sessions.set(session.channelId, session);
     this.#becomeKnown();
-    this.engine.log.info("A session goes on with another connection", {
+    this.#server.noteReattachment(true, {
       session: session.session.name,
-      peer: this.peer,
-      before: before.peer,
+      peer: before.peer,
+      by: this.peer,
       framesSentAgain: frameCount,
     });
   }
@@ -578,9 +579,9 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     return "the connection has too many sessions";
   }
 
-  #logRefusedReattachment({ session }: CoreSession, reason: string): void {
-    const fields = { session: session.name, peer: this.peer, reason };
-    this.engine.log.info("A session was asked for and is not resumed", fields);
+  #logRefusedReattachment({ session, link }: CoreSession, reason: string): void {
+    const fields = { session: session.name, peer: link.peer, by: this.peer, reason };
+    this.#server.noteReattachment(false, fields);
   }
 
   /** Why it ended. Strangers get a line each only as long as they are few. */

@@ -151,6 +151,13 @@ export class CoreServer implements ClientDirectory {
     this.parking.add(connection, sessionCount, this.#ports.monotonicClock.nowMs(), forMs);
   }
 
+  /** A session goes on with another connection, or ends because it cannot. */
+  noteReattachment(isResumed: boolean, fields: LogFields): void {
+    const nowMs = this.#ports.monotonicClock.nowMs();
+    if (isResumed) this.parking.noteResumed(nowMs, fields);
+    else this.parking.noteRefused(nowMs, fields);
+  }
+
   /** The session of this name. */
   findSession(name: string): CoreSession | undefined {
     return this.#bySession.get(name);

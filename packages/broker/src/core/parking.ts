@@ -1,4 +1,5 @@
 import { RepeatedLine } from "@everhold/base";
+import type { LogFields } from "@everhold/env";
 
 import type { Engine } from "../engine/engine.ts";
 import { limits } from "../limits.ts";
@@ -14,6 +15,8 @@ export class Parking {
   readonly #parked = new Map<CoreConnection, { untilMs: number; sessionCount: number }>();
   readonly #broken: RepeatedLine;
   readonly #missing: RepeatedLine;
+  readonly #resumed: RepeatedLine;
+  readonly #refused: RepeatedLine;
   #sessionCount = 0;
 
   constructor(engine: Engine) {
@@ -25,6 +28,12 @@ export class Parking {
     this.#broken = new RepeatedLine(
       info,
       "A connection broke; its sessions wait for their client",
+      burst,
+    );
+    this.#resumed = new RepeatedLine(info, "A session goes on with another connection", burst);
+    this.#refused = new RepeatedLine(
+      info,
+      "A client came back for a session that cannot be resumed",
       burst,
     );
     this.#missing = new RepeatedLine(
@@ -67,6 +76,16 @@ export class Parking {
     this.#sessionCount -= entry.sessionCount;
   }
 
+  /** Tells of a session that goes on. */
+  noteResumed(nowMs: number, fields: LogFields): void {
+    this.#resumed.note(nowMs, fields);
+  }
+
+  /** Tells of a session that ends because it cannot go on. */
+  noteRefused(nowMs: number, fields: LogFields): void {
+    this.#refused.note(nowMs, fields);
+  }
+
   /** Gives up those whose time is over. Called every now and then. */
   check(nowMs: number): void {
     for (const [connection, { untilMs }] of this.#parked) {
@@ -74,6 +93,8 @@ export class Parking {
     }
     this.#broken.flush(nowMs);
     this.#missing.flush(nowMs);
+    this.#resumed.flush(nowMs);
+    this.#refused.flush(nowMs);
   }
 
   /** Gives up all: the broker stops. */
