@@ -32,6 +32,11 @@ export class Confirmations {
     return this.#bytes >= this.windowBytes;
   }
 
+  /** How many packets have been handled. */
+  get handledCount(): number {
+    return this.#lastHandled + 1;
+  }
+
   /** Whether packets were handled that no confirmation covers yet. */
   get pending(): boolean {
     return this.windowBytes >= 0 && this.#lastHandled > this.#lastSent;

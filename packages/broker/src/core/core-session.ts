@@ -62,6 +62,8 @@ export class CoreSession implements SessionSink, Waiting {
   readonly #grammar: RecreationGrammar | undefined;
   /** Answers, counts and work of this session that the waiters hold. */
   #waitingCount = 0;
+  /** How many packets had been handled when its client came back last; −1 when it never did. */
+  #handledAtReturn = -1;
   #isClosed = false;
   /** What its client has not confirmed; only of a session with a confirmation window. */
   readonly #resend: ResendCache | undefined;
@@ -105,7 +107,16 @@ export class CoreSession implements SessionSink, Waiting {
       link.uploadCount += 1;
     }
     this.#link = link;
+    this.#handledAtReturn = this.#confirmations.handledCount;
     for (const consumer of this.session.consumers) this.session.engine.touch(consumer.queue);
+  }
+
+  /**
+   * Whether nothing has come from its client since that came back. One that closes it then does not know it any
+   * more, but its application may have seen what it held.
+   */
+  get hasJustReturned(): boolean {
+    return this.#waitingCount === 0 && this.#handledAtReturn === this.#confirmations.handledCount;
   }
 
   /** The last packet that was handled, of those that count: it goes to the client, and confirms all before it. */

@@ -184,6 +184,18 @@ describe("a session whose connection broke", () => {
     );
   });
 
+  it("gives back what it held as attempted when its client comes back only to close it", async () => {
+    const setting = await setUp();
+    const { world, other } = setting;
+    const client = await consumerOf(setting, ["a"]);
+    await cut(client);
+    const { client: back } = await comeBack(world, -1);
+    back.send(packets.sessionClose, 10, {});
+    assert.equal((await back.names()).at(-1), "NULL_RESPONSE");
+    await other.consume("q");
+    assert.equal((await other.delivery()).deliveryCount, 2);
+  });
+
   it("holds its place as the only consumer", async () => {
     const { world, other } = await setUp();
     await other.createQueue({ queueName: "single", maxConsumers: 1 });
