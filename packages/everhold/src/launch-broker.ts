@@ -82,7 +82,7 @@ async function startWith(
 function brokerOptions({ document, acceptors }: ResolvedConfig): BrokerOptions {
   const { name, limits, journal } = document;
   const { frameSize, messageSize, largeMessageSize, memory } = limits ?? {};
-  const { connectionsAllowed, handshakesAllowed } = limits ?? {};
+  const { connectionsAllowed, handshakesAllowed, parkedSessionsAllowed } = limits ?? {};
   const { handshakeTimeout, connectionTtl, connectionTtlOverride } = limits ?? {};
   return {
     ...(name === undefined ? {} : { name }),
@@ -93,6 +93,7 @@ function brokerOptions({ document, acceptors }: ResolvedConfig): BrokerOptions {
     ...(memory === undefined ? {} : { memoryBytesMax: memory }),
     ...(connectionsAllowed === undefined ? {} : { connectionCountMax: connectionsAllowed }),
     ...(handshakesAllowed === undefined ? {} : { strangerCountMax: handshakesAllowed }),
+    ...(parkedSessionsAllowed === undefined ? {} : { parkedSessionsMax: parkedSessionsAllowed }),
     ...(handshakeTimeout === undefined ? {} : { handshakeTimeoutMs: handshakeTimeout }),
     ...(connectionTtl === undefined ? {} : { connectionTtlMs: connectionTtl }),
     ...(connectionTtlOverride === undefined

@@ -85,6 +85,8 @@ export const configSchema = z.strictObject({
       connectionsAllowed: integer({ min: 1, max: limits.connectionCountMax }).optional(),
       /** Connections that have not opened a session yet. */
       handshakesAllowed: integer({ min: 1, max: limits.connectionCountMax }).optional(),
+      /** Sessions that wait for clients whose connections broke. */
+      parkedSessionsAllowed: integer({ min: 0, max: limits.connectionCountMax }).optional(),
       handshakeTimeout: duration({ min: 100, max: 3_600_000 }, "from 100ms to 1h").optional(),
       connectionTtl: duration({ min: 1_000, max: 86_400_000 }, "from 1s to 1d").optional(),
       connectionTtlOverride: duration({ min: 1_000, max: 86_400_000 }, "from 1s to 1d").optional(),
