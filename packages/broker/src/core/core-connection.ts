@@ -286,13 +286,13 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   /** The session cannot go on here, and ends: its client will make another one. */
   refuseReattachment(session: CoreSession, reason: string): void {
     this.#logRefusedReattachment(session, reason);
-    session.link.endSession(session);
+    session.link.endSession(session, true);
   }
 
-  /** Ends one session of a broken connection as failed. */
-  endSession(session: CoreSession): void {
+  /** Ends one session, also one that waits for its client. */
+  endSession(session: CoreSession, isFailure: boolean): void {
     if (session.isClosed || this.#sessions.get(session.channelId) !== session) return;
-    session.close(true);
+    session.close(isFailure);
     this.#sessions.delete(session.channelId);
     this.#server.sessionClosed(session);
     this.#server.parking.leave(this);

@@ -267,8 +267,7 @@ export class CoreSession implements SessionSink, Waiting {
   }
 
   endSession(): void {
-    this.close(false);
-    this.link.forgetSession(this);
+    this.link.endSession(this, false);
   }
 
   deliver(

@@ -6,7 +6,7 @@ import { packets } from "@everhold/wire";
 import type { Broker } from "../broker.ts";
 import type { BrokerOptions } from "../config.ts";
 import { limits } from "../limits.ts";
-import type { ManualWorld } from "../testing/manual-world.test-support.ts";
+import { ManualWorld } from "../testing/manual-world.test-support.ts";
 import { startBroker } from "../testing/test-broker.test-support.ts";
 import { messageOf, TestClient, type SessionChoices } from "../testing/test-client.test-support.ts";
 import { XaClient } from "../testing/xa-client.test-support.ts";
@@ -281,11 +281,9 @@ describe("a session is not resumed", () => {
   });
 
   it("by somebody who is another user, and goes on as it was", async () => {
-    const users = [
-      { user: "a", password: "a" },
-      { user: "b", password: "b" },
-    ];
-    const { world } = await startBroker({ users });
+    const world = new ManualWorld();
+    world.users = { a: "a", b: "b" };
+    await startBroker({}, world);
     const mine = await TestClient.open(world, { ...window, username: "a", password: "a" });
     const theirs = { name: "theirs", username: "b", password: "b" };
     const thief = await TestClient.open(world, theirs);

@@ -77,6 +77,38 @@ test("nobody gets a message between the end of the old session and its settlemen
   assert.equal(count(broker), 0);
 });
 
+for (const name of ["new", "old"]) {
+  test(`a session that waits for its client may be resumed, by one named ${name}`, async () => {
+    const { world, broker } = await startBroker();
+    const old = await openReturning(world, { confirmationWindowSize: 1_000_000 });
+    await old.createQueue();
+    await old.consume("q");
+    const other = await TestClient.open(world);
+    for (const text of ["a", "b", "c"]) await other.publish("q", text);
+    const [first, second] = await old.deliveries();
+    old.socket.close(new Error("cut"));
+    await other.consume("q");
+    assert.deepEqual(await other.deliveries(), []);
+    const client = await TestClient.openMarking(world, { name });
+    const settlements = [
+      { messageId: first?.messageId ?? 0, kind: acknowledge },
+      { messageId: second?.messageId ?? 0, kind: hold },
+    ];
+    assert.deepEqual((await resume(client, { settlements })).settlements, [applied, held]);
+    assert.deepEqual(described(await other.deliveries()), ["c 1"]);
+    await client.consume("q");
+    client.acknowledge(second?.messageId ?? 0);
+    await client.expect(packets.nullResponse);
+    assert.equal(count(broker), 1);
+    if (name === "old") return;
+    const late = new TestClient(world);
+    await late.subscribe();
+    late.frames.length = 0;
+    late.send(packets.reattachSession, 1, { name: "old", lastConfirmedCommandId: 0 });
+    assert.equal((await late.expect(packets.reattachSessionResponse)).reattached, false);
+  });
+}
+
 test("the old session is gone once it was resumed", async () => {
   const { world, old, ids } = await setUp();
   const client = await TestClient.openMarking(world, { name: "new" });
