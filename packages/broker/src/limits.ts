@@ -63,6 +63,8 @@ export const limits = {
   resendFramesMax: 1024 * 1024,
   /** Bytes of those that are kept as such: answers, and deliveries that cannot be read again. Above: the same. */
   resendBytesMax: 8 * 1024 * 1024,
+  /** Bytes of all sessions' unconfirmed frames. What one takes beyond the room that is left: the same for it. */
+  resendTotalBytesMax: 256 * 1024 * 1024,
   /** Lines in a row about broken connections whose sessions wait. Then one a second, with a count. */
   parkedLinesBurst: 32,
   /** Consumers of one session. Above: EVH_ILLEGAL_STATE for the creation. */

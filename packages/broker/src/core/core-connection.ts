@@ -32,6 +32,7 @@ import { CoreSession } from "./core-session.ts";
 import { exceptionOf } from "./exception-packet.ts";
 import { OrderedSteps } from "./ordered-steps.ts";
 import { Reattachments } from "./reattachment.ts";
+import type { ResendRoom } from "./resend-room.ts";
 import { writeDisconnect, writeTopology } from "./topology.ts";
 import { isSupportedVersion, versionNewest } from "./versions.ts";
 
@@ -113,6 +114,10 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
 
   get peer(): string {
     return this.#link.peer;
+  }
+
+  get resendRoom(): ResendRoom {
+    return this.#server.resendRoom;
   }
 
   get temporaryQueues(): Set<LiveQueue> {

@@ -7,6 +7,7 @@ import { limits } from "../limits.ts";
 import { CoreConnection } from "./core-connection.ts";
 import type { CoreSession } from "./core-session.ts";
 import { Parking } from "./parking.ts";
+import { ResendRoom } from "./resend-room.ts";
 
 /**
  * All connections that speak CORE, and the one timer that looks after them.
@@ -31,6 +32,8 @@ export class CoreServer implements ClientDirectory {
   readonly #connections = new Set<CoreConnection>();
   /** Broken connections whose clients may come back for their sessions. */
   readonly parking: Parking;
+  /** For what the clients of sessions with a confirmation window have not confirmed. */
+  readonly resendRoom = new ResendRoom(limits.resendTotalBytesMax);
   /** By their names: thousands may come back for theirs at once. */
   readonly #bySession = new Map<string, CoreSession>();
   /** In the order in which they came. */

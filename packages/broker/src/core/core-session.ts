@@ -79,7 +79,7 @@ export class CoreSession implements SessionSink, Waiting {
       limits.largePartBytesMax,
     );
     this.#confirmations = new Confirmations(options.confirmationWindowBytes);
-    this.#resend = options.confirmationWindowBytes >= 0 ? new ResendCache() : undefined;
+    this.#resend = options.confirmationWindowBytes >= 0 ? new ResendCache(link.resendRoom) : undefined;
     this.#grammar =
       options.isRecreation && options.confirmationWindowBytes >= 0
         ? new RecreationGrammar()

@@ -1,8 +1,13 @@
 import type { Consumer } from "../engine/consumer.ts";
 import { limits } from "../limits.ts";
 import type { LargeBody } from "../state/large-body.ts";
+import type { ResendRoom } from "./resend-room.ts";
 
 const slotsMin = 16;
+/** Of the three rings. */
+const slotBytes = 20;
+/** What a frame costs that is kept as an object, beside its bytes: some 100 to 150, measured. */
+const objectBytes = 128;
 const noNumbers = new Float64Array(0);
 const noCounts = new Uint32Array(0);
 
@@ -45,6 +50,7 @@ export type SentFrame = Uint8Array | Consumer | SentPart | typeof nullAnswer;
  * Source: Artemis, `ChannelImpl`.
  */
 export class ResendCache {
+  readonly #room: ResendRoom;
   #frames: (SentFrame | undefined)[] = [];
   /** Of a delivery the key of its row, of an empty answer its correlation id. */
   #numbers = noNumbers;
@@ -57,12 +63,16 @@ export class ResendCache {
   #firstId = 0;
   #isLost = false;
 
+  constructor(room: ResendRoom) {
+    this.#room = room;
+  }
+
   /** Frames that are kept. */
   get count(): number {
     return this.#count;
   }
 
-  /** Bytes of those that are kept as such. */
+  /** Bytes of those that are kept as such, or as what says where they lie. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -74,18 +84,17 @@ export class ResendCache {
 
   /** Keeps a frame as it is. The bytes are the cache's from now on. */
   add(frame: Uint8Array): void {
-    this.#bytes += frame.length;
-    this.#push(frame, 0, 0);
+    if (!this.#isLost) this.#push(frame, 0, 0);
   }
 
   /** Keeps a NULL_RESPONSE. */
   addNull(correlation: number): void {
-    this.#push(nullAnswer, correlation, 0);
+    if (!this.#isLost) this.#push(nullAnswer, correlation, 0);
   }
 
   /** Keeps the delivery of a row. */
   addDelivery(consumer: Consumer, key: number, deliveryCount: number): void {
-    this.#push(consumer, key, deliveryCount);
+    if (!this.#isLost) this.#push(consumer, key, deliveryCount);
   }
 
   /** Keeps a part of a large message, whose body stays until then. */
@@ -125,6 +134,7 @@ export class ResendCache {
   /** Gives back the memory of a session whose client has confirmed all. */
   trim(): void {
     if (this.#count > 0 || this.#numbers === noNumbers) return;
+    this.#room.take(-this.#numbers.length * slotBytes);
     this.#frames = [];
     this.#numbers = noNumbers;
     this.#counts = noCounts;
@@ -139,14 +149,23 @@ export class ResendCache {
   }
 
   #push(frame: SentFrame, number: number, deliveryCount: number): void {
-    if (this.#isLost) return;
-    if (this.#count === this.#numbers.length) this.#grow();
+    const isFull = this.#count === this.#numbers.length;
+    if (isFull) this.#grow();
     const slot = this.#slot(this.#count);
     this.#frames[slot] = frame;
     this.#numbers[slot] = number;
     this.#counts[slot] = deliveryCount;
     this.#count += 1;
-    if (this.#count > limits.resendFramesMax || this.#bytes > limits.resendBytesMax) this.drop();
+    const bytes = bytesOf(frame);
+    if (bytes === 0 && !isFull) return;
+    this.#bytes += bytes;
+    this.#room.take(bytes);
+    if (!this.#isWithinLimits()) this.drop();
+  }
+
+  #isWithinLimits(): boolean {
+    if (this.#count > limits.resendFramesMax || this.#bytes > limits.resendBytesMax) return false;
+    return this.#room.isEnoughFor(this.#bytes + this.#numbers.length * slotBytes);
   }
 
   #dropFirst(): void {
@@ -155,8 +174,11 @@ export class ResendCache {
     this.#head = (this.#head + 1) & (this.#numbers.length - 1);
     this.#count -= 1;
     this.#firstId += 1;
-    if (frame instanceof Uint8Array) this.#bytes -= frame.length;
-    else if (frame instanceof SentPart) frame.body.release();
+    const bytes = bytesOf(frame);
+    if (bytes === 0) return;
+    this.#bytes -= bytes;
+    this.#room.take(-bytes);
+    if (frame instanceof SentPart) frame.body.release();
   }
 
   #slot(index: number): number {
@@ -174,9 +196,16 @@ export class ResendCache {
       numbers[index] = this.#numbers[slot] ?? 0;
       counts[index] = this.#counts[slot] ?? 0;
     }
+    this.#room.take((slots - this.#numbers.length) * slotBytes);
     this.#frames = frames;
     this.#numbers = numbers;
     this.#counts = counts;
     this.#head = 0;
   }
+}
+
+/** What a frame takes beside its slot: nothing where the slot says all. */
+function bytesOf(frame: SentFrame | undefined): number {
+  if (frame instanceof Uint8Array) return frame.length + objectBytes;
+  return frame instanceof SentPart ? objectBytes : 0;
 }
