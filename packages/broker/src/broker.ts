@@ -145,6 +145,11 @@ export class Broker {
     return this.#server.connectionCount;
   }
 
+  /** Sessions whose connection broke and that wait for their client to come back. */
+  get parkedSessionCount(): number {
+    return this.#server.parking.sessionCount;
+  }
+
   /** Every queue, by name. */
   queues(): QueueInfo[] {
     const infos = Array.from(this.#engine.catalog.queues(), (queue): QueueInfo => {

@@ -519,6 +519,8 @@ class RulesRun implements ClientListener {
       this.#upSinceMs = this.#wallMs();
     }
     if (broker === undefined || this.#broker.checking) return false;
+    // What a client had that died is its session's until that has waited for it in vain.
+    if (broker.parkedSessionCount > 0) return false;
     return this.#clients.every(({ isConnected }) => isConnected);
   }
 
