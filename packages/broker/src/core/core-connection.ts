@@ -247,7 +247,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
 
   /**
    * The session that a client asks for on this connection, if it may be taken up again; the connection that
-   * it had is over then. When it may not, it has ended.
+   * it had is over then. When it may not, it has ended, or waits for RESUME.
    */
   takeOver(name: string): CoreSession | undefined {
     const session = this.#server.findSession(name);
@@ -258,9 +258,8 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
       this.engine.log.debug("A session of another user was asked for", { peer, session: name });
       return undefined;
     }
-    session.reattachment?.link.fail(
-      new EverholdError("EVH_DISCONNECTED", `the client has come back as ${this.peer}`),
-    );
+    // Where it was about to go on is given up as well. Other sessions may be there already.
+    session.reattachment?.link.leave(this);
     session.link.leave(this);
     if (session.isClosed) {
       this.#logRefusedReattachment(session, "it cannot be taken up again");
@@ -288,10 +287,13 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     });
   }
 
-  /** The session cannot go on here, and ends: its client will make another one. */
+  /**
+   * The session cannot go on here. It ends, for its client will make another one; unless that says first what
+   * is to become of what this one holds.
+   */
   refuseReattachment(session: CoreSession, reason: string): void {
     this.#logRefusedReattachment(session, reason);
-    session.link.endSession(session, true);
+    if (!session.session.isReturning) session.link.endSession(session, true);
   }
 
   /** Ends one session, also one that waits for its client. */
@@ -643,13 +645,13 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   }
 
   /**
-   * Keeps what a client may come back for, if there is anything: sessions that count what they send and get.
-   * The others have failed. False when nothing is kept, and the connection has to be released.
+   * Keeps what a client may come back for, if there is anything: sessions that count what they send and get, and
+   * those that others go on for. The rest has failed. False when nothing is kept: the connection is to be released.
    */
   #park(): boolean {
     if (this.engine.isHalted || this.engine.config.parkedSessionsMax === 0) return false;
     for (const session of this.#sessions.values()) {
-      if (session.resend !== undefined) continue;
+      if (session.mayBeReturnedTo) continue;
       session.close(true);
       this.#sessions.delete(session.channelId);
       this.#server.sessionClosed(session);

@@ -79,7 +79,8 @@ export class CoreSession implements SessionSink, Waiting {
       limits.largePartBytesMax,
     );
     this.#confirmations = new Confirmations(options.confirmationWindowBytes);
-    this.#resend = options.confirmationWindowBytes >= 0 ? new ResendCache(link.resendRoom) : undefined;
+    this.#resend =
+      options.confirmationWindowBytes >= 0 ? new ResendCache(link.resendRoom) : undefined;
     this.#grammar =
       options.isRecreation && options.confirmationWindowBytes >= 0
         ? new RecreationGrammar()
@@ -94,6 +95,11 @@ export class CoreSession implements SessionSink, Waiting {
   get resend(): ResendCache | undefined {
     const isExact = this.#grammar?.isAmbiguous !== true && this.#resend?.isLost === false;
     return isExact && !this.#isClosed ? this.#resend : undefined;
+  }
+
+  /** Whether its client has something to come back to when the connection breaks: by REATTACH, or by RESUME. */
+  get mayBeReturnedTo(): boolean {
+    return this.resend !== undefined || (this.session.isReturning && !this.#isClosed);
   }
 
   get isClosed(): boolean {

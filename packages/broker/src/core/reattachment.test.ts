@@ -271,6 +271,38 @@ describe("a session whose connection broke", () => {
   });
 });
 
+describe("sessions whose client breaks off while it comes back", () => {
+  it("go on with its third connection, whichever it asks for first", async () => {
+    const { world, broker } = await setUp();
+    const client = await TestClient.open(world, { ...window, name: "quick" });
+    await client.createSession({ ...window, name: "slow", sessionChannelId: 11 });
+    world.disk.holdsWrites = true;
+    client.post(messageOf("q", { text: "not durable yet" }), 1, true, 11);
+    await client.settle();
+    await cut(client);
+    const { client: second, isBack } = await comeBack(world, -1, "quick");
+    assert.equal(isBack, true);
+    // Its message is not committed: the answer is to come.
+    second.send(packets.reattachSession, 1, { name: "slow", lastConfirmedCommandId: -1 });
+    assert.deepEqual(await second.names(), []);
+    await cut(second);
+    const third = new TestClient(world);
+    await third.subscribe();
+    third.frames.length = 0;
+    for (const name of ["slow", "quick"]) {
+      third.send(packets.reattachSession, 1, { name, lastConfirmedCommandId: -1 });
+    }
+    assert.deepEqual(await third.names(), []);
+    world.disk.releaseWrites();
+    await third.expect(packets.nullResponse);
+    for (const lastConfirmedCommandId of [0, -1]) {
+      const answer = await third.expect(packets.reattachSessionResponse);
+      assert.deepEqual(answer, { reattached: true, lastConfirmedCommandId });
+    }
+    assert.equal(broker.connectionCount, 2);
+  });
+});
+
 describe("a session is not resumed", () => {
   it("that has no window: what it held is free before the answer", async () => {
     const setting = await setUp();

@@ -6,7 +6,12 @@ import { commitAnswers, outcomes, packets, resumeKinds, resumeResults } from "@e
 import type { Broker } from "../broker.ts";
 import { limits } from "../limits.ts";
 import { ManualWorld } from "../testing/manual-world.test-support.ts";
-import { openReturning, resume, sendResume } from "../testing/resuming-client.test-support.ts";
+import {
+  failSession,
+  openReturning,
+  resume,
+  sendResume,
+} from "../testing/resuming-client.test-support.ts";
 import { crashAndRestart, startBroker } from "../testing/test-broker.test-support.ts";
 import {
   messageOf,
@@ -152,8 +157,7 @@ test("what the old session lost is settled unless somebody else has it", async (
   const { world, old, ids } = await setUp();
   old.acknowledge(ids[0] ?? 0);
   await old.expect(packets.nullResponse);
-  old.socket.close();
-  await world.settle();
+  await failSession(old);
   const other = await TestClient.open(world);
   await other.consume("q", { credits: 1 });
   assert.deepEqual(described(await other.deliveries()), ["b 2"]);
@@ -180,8 +184,7 @@ test("what is held goes back when the session ends before its consumer comes", a
   const { world, ids } = await setUp(["a"]);
   const client = await TestClient.openMarking(world, { name: "new" });
   await resume(client, { settlements: [{ messageId: ids[0] ?? 0, kind: hold }] });
-  client.socket.close();
-  await world.settle();
+  await failSession(client);
   const other = await TestClient.open(world);
   await other.consume("q");
   assert.deepEqual(described(await other.deliveries()), ["a 2"]);
@@ -273,8 +276,7 @@ test("messages that do not stand in the order of their ids are found as well", a
   await sender.expect(packets.nullResponse);
   old.frames.length = 0;
   const second = await openReturning(world, { name: "second" });
-  old.socket.close();
-  await world.settle();
+  await failSession(old);
   await second.consume("q");
   const deliveries = await second.deliveries();
   const found = deliveries.map((delivery) => delivery.messageId);
@@ -283,8 +285,7 @@ test("messages that do not stand in the order of their ids are found as well", a
     found,
     found.toSorted((left, right) => left - right),
   );
-  second.socket.close();
-  await world.settle();
+  await failSession(second);
   const client = await TestClient.openMarking(world, { name: "new" });
   const settlements = found.map((messageId) => ({ messageId, kind: acknowledge }));
   const answer = await resume(client, { oldSession: "second", settlements });

@@ -5,7 +5,12 @@ import { packets, resumeKinds, resumeResults } from "@everhold/wire";
 
 import { limits } from "../limits.ts";
 import type { ManualWorld } from "../testing/manual-world.test-support.ts";
-import { openReturning, resume, sendResume } from "../testing/resuming-client.test-support.ts";
+import {
+  failSession,
+  openReturning,
+  resume,
+  sendResume,
+} from "../testing/resuming-client.test-support.ts";
 import { crashAndRestart, runUntil, startBroker } from "../testing/test-broker.test-support.ts";
 import { TestClient, textOf } from "../testing/test-client.test-support.ts";
 
@@ -102,15 +107,26 @@ test("each session that consumed from a queue is waited for", async () => {
   assert.deepEqual(await other.texts(), ["a", "b"]);
 });
 
-test("nothing waits for a session that was closed, or whose connection was lost", async () => {
+test("nothing waits for a session that was closed, or has failed", async () => {
   for (const isOrderly of [true, false]) {
     const { world, old } = await setUp();
     if (isOrderly) old.send(packets.sessionClose, 10, {});
-    else old.socket.close();
+    else await failSession(old);
     await world.settle();
     await crashAndRestart(world);
     assert.deepEqual(await (await reader(world)).texts(), ["a", "b"]);
   }
+});
+
+test("a session that waits for its client is waited for after a restart", async () => {
+  const { world, old } = await setUp();
+  old.socket.close();
+  await world.settle();
+  await crashAndRestart(world);
+  const other = await reader(world);
+  assert.deepEqual(await other.deliveries(), []);
+  await resume(await TestClient.openMarking(world, { name: "new" }));
+  assert.deepEqual(await other.texts(), ["a", "b"]);
 });
 
 test("a broker that stops in order waits for its sessions when it starts again", async () => {

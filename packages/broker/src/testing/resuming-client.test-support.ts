@@ -55,3 +55,9 @@ export async function openReturning(
   await resume(client, { oldSession: "" });
   return client;
 }
+
+/** Ends the connection of a client whose session fails at once, because what it sends is no frame. */
+export async function failSession(client: TestClient): Promise<void> {
+  client.socket.send(Uint8Array.of(0x80, 0, 0, 0));
+  await client.world.settle();
+}
