@@ -12,28 +12,22 @@ import {
   readFlowToken,
   readSend,
   SendFrame,
-  writeNullResponse,
   type FieldTable,
   type PacketDefinition,
   type ValueOf,
 } from "@everhold/wire";
 
-import type { SessionSink } from "../engine/client-link.ts";
-import type { Consumer } from "../engine/consumer.ts";
-import type { Provenance } from "../engine/provenance.ts";
 import { Session, type SessionOptions } from "../engine/session.ts";
 import type { Answer, DeferredWork, Waiting } from "../engine/waiters.ts";
-import { limits } from "../limits.ts";
 import type { LargeBody } from "../state/large-body.ts";
 import { Confirmations, RecreationGrammar, type RecreationStep } from "./confirmations.ts";
 import type { CoreConnection } from "./core-connection.ts";
-import { deliveryFrame, encodeLargeHead, writeDelivery, writePart } from "./delivery-frames.ts";
 import { exceptionOf } from "./exception-packet.ts";
 import type { LargeUpload } from "./large-upload.ts";
 import type { Reattachment } from "./reattachment.ts";
-import { ResendCache, SentPart } from "./resend-cache.ts";
+import type { ResendCache } from "./resend-cache.ts";
+import { SessionOutput } from "./session-output.ts";
 import { handleRequest } from "./session-requests.ts";
-import { forcedDeliveryMarker, movedMessage } from "./special-messages.ts";
 
 /** What CREATESESSION says beside what the engine needs. */
 export interface CoreSessionOptions extends SessionOptions {
@@ -47,16 +41,14 @@ export interface CoreSessionOptions extends SessionOptions {
 
 /**
  * One session channel. It turns frames into calls of the engine's session, and outcomes into answers in
- * the order of the requests. Sends, acknowledgements and credits are handled here without allocating;
- * everything else in `session-requests.ts`.
+ * the order of the requests; what the engine sends goes by its `SessionOutput`. Sends, acknowledgements and
+ * credits are handled here without allocating; everything else in `session-requests.ts`.
  */
-export class CoreSession implements SessionSink, Waiting {
-  /** The connection that it is on; the broken one while its client is away. */
-  #link: CoreConnection;
+export class CoreSession implements Waiting {
   readonly channelId: number;
   readonly session: Session;
-  /** As much as the session's client sends in one part itself, within what is good for us. */
-  readonly partBytesMax: number;
+  /** What its client is sent. */
+  readonly output: SessionOutput;
   #upload: LargeUpload | undefined;
   readonly #confirmations: Confirmations;
   readonly #grammar: RecreationGrammar | undefined;
@@ -65,36 +57,30 @@ export class CoreSession implements SessionSink, Waiting {
   /** How many packets had been handled when its client came back last; −1 when it never did. */
   #handledAtReturn = -1;
   #isClosed = false;
-  /** What its client has not confirmed; only of a session with a confirmation window. */
-  readonly #resend: ResendCache | undefined;
   /** Its client has come back, and gets what it missed. */
   reattachment: Reattachment | undefined;
 
   constructor(link: CoreConnection, options: CoreSessionOptions) {
-    this.#link = link;
     this.channelId = options.channelId;
-    this.session = new Session(link.engine, this, options);
-    this.partBytesMax = Math.min(
-      Math.max(options.minLargeMessageBytes, limits.largeChunkBytesMin),
-      limits.largePartBytesMax,
-    );
+    this.output = new SessionOutput(this, link, options);
+    this.session = new Session(link.engine, this.output, options);
     this.#confirmations = new Confirmations(options.confirmationWindowBytes);
-    this.#resend =
-      options.confirmationWindowBytes >= 0 ? new ResendCache(link.resendRoom) : undefined;
     this.#grammar =
       options.isRecreation && options.confirmationWindowBytes >= 0
         ? new RecreationGrammar()
         : undefined;
   }
 
+  /** The connection that it is on; the broken one while its client is away. */
   get link(): CoreConnection {
-    return this.#link;
+    return this.output.link;
   }
 
   /** What its client was sent and has not confirmed, where it can be sent again. */
   get resend(): ResendCache | undefined {
-    const isExact = this.#grammar?.isAmbiguous !== true && this.#resend?.isLost === false;
-    return isExact && !this.#isClosed ? this.#resend : undefined;
+    const { resend } = this.output;
+    const isExact = this.#grammar?.isAmbiguous !== true && resend?.isLost === false;
+    return isExact && !this.#isClosed ? resend : undefined;
   }
 
   /** Whether its client has something to come back to when the connection breaks: by REATTACH, or by RESUME. */
@@ -109,10 +95,10 @@ export class CoreSession implements SessionSink, Waiting {
   /** Goes on with another connection of its client. */
   moveTo(link: CoreConnection): void {
     if (this.#upload !== undefined) {
-      this.#link.uploadCount -= 1;
+      this.link.uploadCount -= 1;
       link.uploadCount += 1;
     }
-    this.#link = link;
+    this.output.link = link;
     this.#handledAtReturn = this.#confirmations.handledCount;
     for (const consumer of this.session.consumers) this.session.engine.touch(consumer.queue);
   }
@@ -128,19 +114,6 @@ export class CoreSession implements SessionSink, Waiting {
   /** The last packet that was handled, of those that count: it goes to the client, and confirms all before it. */
   takeLastHandled(): number {
     return this.#confirmations.take();
-  }
-
-  /** The client has what it was sent up to a command id. */
-  confirmedByClient(commandId: number): void {
-    if (this.#resend === undefined || this.#resend.isLost) return;
-    if (this.#resend.confirm(commandId)) return;
-    // It counts otherwise than we do: its numbers are of no use any more.
-    this.session.engine.log.debug("A client confirms what it was not sent", {
-      peer: this.#link.peer,
-      session: this.session.name,
-      commandId,
-    });
-    this.#resend.drop();
   }
 
   /** Runs `work` when nothing of what has arrived waits for its commit: at once, or in a step to come. */
@@ -226,7 +199,7 @@ export class CoreSession implements SessionSink, Waiting {
     this.#settleAt(position, noCorrelation, false, countedBytes);
     const run = (): void => {
       this.flushConfirmations();
-      this.#writeNull(noCorrelation);
+      this.output.writeNull(noCorrelation);
     };
     this.#settleAt(position, noCorrelation, { run }, 0);
   }
@@ -259,7 +232,7 @@ export class CoreSession implements SessionSink, Waiting {
   tidy(): void {
     this.flushConfirmations();
     for (const consumer of this.session.consumers) consumer.deliveries.trim();
-    this.#resend?.trim();
+    this.output.resend?.trim();
   }
 
   /** Ends the session, in order or because the connection failed. */
@@ -268,79 +241,8 @@ export class CoreSession implements SessionSink, Waiting {
     this.#isClosed = true;
     this.upload = undefined;
     this.session.close(isFailure);
-    this.#resend?.drop();
+    this.output.resend?.drop();
     this.session.engine.notifications.sessionChanged("SESSION_CLOSED", this.session);
-  }
-
-  endSession(): void {
-    this.link.endSession(this, false);
-  }
-
-  deliver(
-    consumer: Consumer,
-    key: number,
-    deliveryCount: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    moved: Provenance | undefined,
-  ): number {
-    if (moved !== undefined) {
-      const changed = movedMessage(bytes, start, end, moved);
-      if (changed !== undefined) {
-        const { length } = changed;
-        return this.deliver(consumer, key, deliveryCount, changed, 0, length, undefined);
-      }
-    }
-    const { channelId } = this;
-    if (this.#resend !== undefined) {
-      if (key >= 0) this.#resend.addDelivery(consumer, key, deliveryCount);
-      else {
-        const head = { channelId, consumerId: consumer.id, deliveryCount };
-        this.#resend.add(deliveryFrame(head, bytes.subarray(start, end)));
-      }
-    }
-    const { output } = this.#link;
-    return writeDelivery(output, channelId, consumer.id, deliveryCount, bytes, start, end);
-  }
-
-  deliverLarge(
-    consumerId: number,
-    deliveryCount: number,
-    bodyBytes: number,
-    message: Uint8Array,
-    moved: Provenance | undefined,
-  ): number {
-    const head = { channelId: this.channelId, consumerId, deliveryCount };
-    scratch.clear();
-    encodeLargeHead(scratch, head, bodyBytes, message, moved, this.#link.version);
-    return this.#writeScratch();
-  }
-
-  deliverPart(
-    consumerId: number,
-    part: Uint8Array,
-    isLast: boolean,
-    body: LargeBody,
-    position: number,
-  ): number {
-    this.#resend?.addPart(new SentPart(consumerId, body, position, part.length, isLast));
-    const { output, version } = this.#link;
-    return writePart(output, this.channelId, consumerId, part, isLast, version);
-  }
-
-  answerForcedDelivery(consumerId: number, sequence: number, queueName: string): void {
-    const head = { channelId: this.channelId, consumerId, deliveryCount: 0 };
-    this.#writeFrame(deliveryFrame(head, forcedDeliveryMarker(queueName, sequence)));
-  }
-
-  disconnectConsumer(consumerId: number): void {
-    this.#write(packets.disconnectConsumer, { consumerId });
-  }
-
-  grantCredits(address: string, credits: number, isRefused: boolean): void {
-    const definition = isRefused ? packets.producerFailCredits : packets.producerCredits;
-    this.#write(definition, { credits, address });
   }
 
   #onSend(bytes: Uint8Array, view: DataView, start: number, end: number): void {
@@ -440,39 +342,11 @@ export class CoreSession implements SessionSink, Waiting {
   }
 
   #finish(correlation: number, answer: Answer, countedBytes: number): void {
-    if (answer === true) this.#writeNull(correlation);
-    else if (answer instanceof Uint8Array) this.#writeFrame(answer);
+    if (answer === true) this.output.writeNull(correlation);
+    else if (answer instanceof Uint8Array) this.output.writeFrame(answer);
     else if (answer !== false) answer.run();
     // The answer comes before a confirmation that covers its request.
     if (countedBytes > 0 && this.#confirmations.count(countedBytes)) this.flushConfirmations();
-  }
-
-  #writeNull(correlation: number): void {
-    this.#resend?.addNull(correlation);
-    if (this.link.isClosed) return;
-    const writer = this.link.output.begin(21);
-    writeNullResponse(writer, this.channelId, correlation, this.link.version);
-  }
-
-  /** Writes a frame whose bytes are nobody else's. */
-  #writeFrame(frame: Uint8Array): void {
-    this.#resend?.add(frame);
-    if (!this.link.isClosed) this.link.output.begin(frame.length).raw(frame);
-  }
-
-  /** Returns the frame's bytes. */
-  #write<T extends FieldTable>(definition: PacketDefinition<number, T>, value: ValueOf<T>): number {
-    scratch.clear();
-    encodePacket(scratch, definition, this.channelId, value, this.link.version);
-    return this.#writeScratch();
-  }
-
-  #writeScratch(): number {
-    this.#resend?.add(scratch.toBytes());
-    if (!this.link.isClosed) {
-      this.link.output.begin(scratch.offset).raw(scratch.bytes, 0, scratch.offset);
-    }
-    return scratch.offset;
   }
 }
 

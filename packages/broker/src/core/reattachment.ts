@@ -10,53 +10,10 @@ import { deliveryFrame, writeDelivery, writePart } from "./delivery-frames.ts";
 import { nullAnswer, SentPart, type SentFrame } from "./resend-cache.ts";
 import { forcedDeliveryMarker, movedMessage } from "./special-messages.ts";
 
-/** What a client asks for that comes back. */
-interface Request {
-  readonly name: string;
-  readonly lastConfirmedCommandId: number;
-}
-
 /** Bytes that are not in memory. */
 interface Missing {
   readonly position: number;
   readonly length: number;
-}
-
-/**
- * The reattachments that are asked for on one connection, one after the other: their answers name nobody,
- * so their order says which is which.
- */
-export class Reattachments {
-  readonly #link: CoreConnection;
-  readonly #asked: Request[] = [];
-  #isBusy = false;
-
-  constructor(link: CoreConnection) {
-    this.#link = link;
-  }
-
-  /** A client asks for a session that it had on another connection. */
-  ask(request: Request): void {
-    this.#asked.push(request);
-    this.#next();
-  }
-
-  #next(): void {
-    while (!this.#isBusy && !this.#link.isClosed) {
-      const request = this.#asked.shift();
-      if (request === undefined) return;
-      const session = this.#link.takeOver(request.name);
-      if (session === undefined) this.#link.answerReattachment(-1, false);
-      else {
-        this.#isBusy = true;
-        const reattachment = new Reattachment(this.#link, session, () => {
-          this.#isBusy = false;
-          this.#next();
-        });
-        reattachment.begin(request.lastConfirmedCommandId);
-      }
-    }
-  }
 }
 
 /**
@@ -72,11 +29,16 @@ export class Reattachments {
 export class Reattachment {
   readonly link: CoreConnection;
   readonly #session: CoreSession;
-  readonly #done: () => void;
+  readonly #done: (lastHandled: number | undefined) => void;
   /** How many frames have been sent again. */
   #index = 0;
 
-  constructor(link: CoreConnection, session: CoreSession, done: () => void) {
+  /** `done` hears the last packet that was handled, or that the session does not go on here. */
+  constructor(
+    link: CoreConnection,
+    session: CoreSession,
+    done: (lastHandled: number | undefined) => void,
+  ) {
     this.link = link;
     this.#session = session;
     this.#done = done;
@@ -208,24 +170,42 @@ export class Reattachment {
     const session = this.#session;
     session.reattachment = undefined;
     this.link.adopt(session, this.#index);
-    this.link.answerReattachment(session.takeLastHandled(), true);
-    this.#done();
+    this.#done(session.takeLastHandled());
   }
 
-  /** The client makes its session anew; what it held is free before it does. */
   #refuse(reason: string): void {
-    this.#session.reattachment = undefined;
-    this.link.refuseReattachment(this.#session, reason);
-    this.link.answerReattachment(-1, false);
-    this.#done();
+    this.#giveUp(reason);
+    this.#done(undefined);
   }
 
   /** Half of what the client missed has gone: only the end of this connection lets it begin anew. */
   #fail(reason: string): void {
-    this.#session.reattachment = undefined;
-    this.link.refuseReattachment(this.#session, reason);
+    this.#giveUp(reason);
     this.link.fail(new EverholdError("EVH_DISCONNECTED", `cannot resume a session: ${reason}`));
   }
+
+  #giveUp(reason: string): void {
+    this.#session.reattachment = undefined;
+    refuseReattachment(this.link, this.#session, reason);
+  }
+}
+
+/**
+ * The session cannot go on with this connection. It ends, for its client will make another one, and what it held
+ * is free before that is answered; unless the client says first what is to become of it.
+ */
+export function refuseReattachment(
+  link: CoreConnection,
+  session: CoreSession,
+  reason: string,
+): void {
+  link.server.noteReattachment(false, {
+    session: session.session.name,
+    peer: session.link.peer,
+    by: link.peer,
+    reason,
+  });
+  if (!session.session.isReturning) session.link.endSession(session, true);
 }
 
 const nothing = new Uint8Array(0);

@@ -67,7 +67,7 @@ export function handleRequest(
     case packets.sendContinuation.id:
       return continueLargeMessage(request);
     case packets.packetsConfirmed.id:
-      return session.confirmedByClient(request.read(packets.packetsConfirmed).commandId);
+      return session.output.confirmedByClient(request.read(packets.packetsConfirmed).commandId);
     default:
       return handleOther(request, id);
   }
@@ -191,7 +191,7 @@ function requestCredits(request: SessionRequest): void {
   session.upload?.refuseIfFull();
   if (session.upload?.isRefused === true) {
     // Its client waits for credit to send the rest, which is dropped, and learns at the end why.
-    session.grantCredits(address, credits, false);
+    session.output.grantCredits(address, credits, false);
     return;
   }
   session.session.engine.credits.request(session.session, address, credits);

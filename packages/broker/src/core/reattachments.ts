@@ -1,0 +1,96 @@
+import { limits } from "../limits.ts";
+import type { Admission } from "./admission.ts";
+import type { CoreConnection } from "./core-connection.ts";
+import type { CoreSession } from "./core-session.ts";
+import { Reattachment, refuseReattachment } from "./reattachment.ts";
+
+/** What a client asks for that comes back. */
+interface Request {
+  readonly name: string;
+  readonly lastConfirmedCommandId: number;
+}
+
+/**
+ * The reattachments that are asked for on one connection, one after the other: their answers name nobody,
+ * so their order says which is which.
+ */
+export class Reattachments {
+  readonly #link: CoreConnection;
+  readonly #admission: Admission;
+  readonly #asked: Request[] = [];
+  #isBusy = false;
+
+  constructor(link: CoreConnection, admission: Admission) {
+    this.#link = link;
+    this.#admission = admission;
+  }
+
+  /** A client asks for a session that it had on another connection. */
+  ask(request: Request): void {
+    this.#asked.push(request);
+    this.#next();
+  }
+
+  #next(): void {
+    while (!this.#isBusy && !this.#link.isClosed) {
+      const request = this.#asked.shift();
+      if (request === undefined) return;
+      const session = this.#takeOver(request.name);
+      if (session === undefined) this.#admission.answerReattachment(-1, false);
+      else this.#begin(session, request.lastConfirmedCommandId);
+    }
+  }
+
+  #begin(session: CoreSession, clientLast: number): void {
+    this.#isBusy = true;
+    const reattachment = new Reattachment(this.#link, session, (lastHandled) => {
+      this.#admission.answerReattachment(lastHandled ?? -1, lastHandled !== undefined);
+      this.#isBusy = false;
+      this.#next();
+    });
+    reattachment.begin(clientLast);
+  }
+
+  /**
+   * The session that a client asks for, if it may be taken up again; the connection that it had is over then.
+   * When it may not, it has ended, or waits for RESUME.
+   */
+  #takeOver(name: string): CoreSession | undefined {
+    const link = this.#link;
+    const session = link.server.findSession(name);
+    // Who asks here for what is here has no use for it.
+    if (session === undefined || session.link === link) return undefined;
+    if (!this.#mayAskFor(session)) {
+      const { peer } = link;
+      link.engine.log.debug("A session of another user was asked for", { peer, session: name });
+      return undefined;
+    }
+    // Where it was about to go on is given up as well. Other sessions may be there already.
+    session.reattachment?.link.leave(link);
+    session.link.leave(link);
+    const reason = this.#whyNotHere(session);
+    if (reason === undefined) return session;
+    refuseReattachment(link, session, reason);
+    return undefined;
+  }
+
+  /** Whoever knows a session's name may come back for it, but not somebody who is another user. */
+  #mayAskFor({ session }: CoreSession): boolean {
+    for (const own of this.#link.table) {
+      if (own.session.user !== session.user) return false;
+    }
+    return true;
+  }
+
+  /** Why a session that waits cannot go on here; `undefined` when it can. */
+  #whyNotHere({ isClosed, channelId, link, resend }: CoreSession): string | undefined {
+    if (isClosed) return "it cannot be taken up again";
+    this.#link.fixVersion(link.version);
+    const { table, version } = this.#link;
+    if (resend === undefined) return "what its client missed is not kept any more";
+    if (version !== link.version) return "the connection speaks another version";
+    if (table.get(channelId) !== undefined) return "its channel is in use";
+    if (table.size < limits.sessionsPerConnectionMax) return undefined;
+    return "the connection has too many sessions";
+  }
+}
