@@ -78,7 +78,7 @@ async function keytool(...args: readonly string[]): Promise<void> {
   succeed("keytool", await runTool("keytool", [...args]));
 }
 
-describe("over TLS", { timeout: 300_000 }, () => {
+describe("over TLS", { concurrency: 2, timeout: 300_000 }, () => {
   let stores: Stores;
   before(async () => {
     stores = new Stores();
@@ -105,7 +105,9 @@ describe("over TLS", { timeout: 300_000 }, () => {
       after(() => broker?.[Symbol.asyncDispose]());
 
       for (const client of newestClients) {
-        for (const program of ["RequestReply", "Bodies"]) {
+        // What goes over TLS is the same with each; how they come to speak it is not.
+        const programs = client === "jakarta-2.56" ? ["RequestReply", "Bodies"] : ["RequestReply"];
+        for (const program of programs) {
           it(`${client}: ${program}`, async (test) => {
             const parameters = stores.parameters("client", "trust-broker", "&");
             const url = `tcp://localhost:${broker?.port}?${parameters}`;
