@@ -170,7 +170,7 @@ for (const isTransacted of [false, true]) {
   const what = isTransacted ? "a transacted session" : "a session";
   test(`${what} loses and doubles nothing, whenever its connection breaks`, async () => {
     let returnCount = 0;
-    for (let seed = 1; seed <= 60; seed += 1) {
+    for (let seed = 1; seed <= 30; seed += 1) {
       try {
         returnCount += await round(seed, isTransacted);
       } catch (error) {
