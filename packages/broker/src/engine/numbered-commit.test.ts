@@ -219,6 +219,26 @@ test("a transaction that only touches what is in memory uses its number up", asy
   assert.deepEqual(await outcomeOf(await TestClient.open(world), 1), applied);
 });
 
+test("what is in memory only is seen once the number of its commit is durable", async () => {
+  const body = new Uint8Array(90_000);
+  for (const messages of [1, 110]) {
+    const { world, client } = await setUp();
+    const other = await TestClient.open(world);
+    await other.consume("q");
+    for (let index = 0; index < messages; index += 1) {
+      client.post(messageOf("q", { durable: false, body }), 0, false);
+      if (index % 10 === 0) await client.settle();
+    }
+    world.disk.holdsWrites = true;
+    sendCommit(client, 1);
+    assert.deepEqual(await client.names(), []);
+    assert.deepEqual(await other.names(), []);
+    world.disk.releaseWrites();
+    await client.expect(packets.nullResponse);
+    assert.equal((await other.deliveries()).length, messages);
+  }
+});
+
 test("the outcome of a number whose refusal was forgotten is unknown, not a success", async () => {
   const { client } = await setUp();
   const last = 2 * stateLimits.refusalsPerProducerMax + 2;
