@@ -5,11 +5,13 @@ import type { Random } from "@everhold/env";
 export interface BackoffBounds {
   readonly minMs: number;
   readonly maxMs: number;
+  /** Up to how many times the last pause the next one may be; with 1 all are `minMs`. Default 3. */
+  readonly multiplier?: number;
 }
 
 /**
  * The pauses between attempts: decorrelated jitter, so that many clients of a broker that went away
- * do not come back in step. Each pause is random between the least one and three times the last.
+ * do not come back in step. Each pause is random between the least one and so many times the last.
  * Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
  */
 export class Backoff {
@@ -20,6 +22,7 @@ export class Backoff {
   constructor(bounds: BackoffBounds, random: Pick<Random, "uint32">) {
     assert(bounds.minMs > 0, "a pause of nothing would spin");
     assert(bounds.maxMs >= bounds.minMs, "the longest pause is not shorter than the least");
+    assert((bounds.multiplier ?? 1) >= 1, "pauses do not shrink");
     this.#bounds = bounds;
     this.#random = random;
     this.#lastMs = bounds.minMs;
@@ -27,9 +30,9 @@ export class Backoff {
 
   /** How long to wait before the next attempt, in milliseconds. */
   nextMs(): number {
-    const { minMs, maxMs } = this.#bounds;
+    const { minMs, maxMs, multiplier = 3 } = this.#bounds;
     const fraction = this.#random.uint32() / 0x1_0000_0000;
-    const spread = Math.max(0, this.#lastMs * 3 - minMs);
+    const spread = Math.max(0, this.#lastMs * multiplier - minMs);
     this.#lastMs = Math.min(maxMs, Math.floor(minMs + fraction * spread));
     return this.#lastMs;
   }

@@ -1,6 +1,7 @@
 import type { Ports } from "@everhold/env";
 import { Connection } from "./api/connection.ts";
 import { ConnectionCore } from "./connection/connection-core.ts";
+import { slotFor } from "./connection/shared-slots.ts";
 import { defaultUrl, resolveOptions, type ConnectOptions } from "./options.ts";
 
 /**
@@ -20,7 +21,8 @@ export async function connect(
   url: string | readonly string[] = defaultUrl,
   options: ConnectOptions = {},
 ): Promise<Connection> {
-  const core = new ConnectionCore(ports, resolveOptions(url, options, ports.log));
+  const resolved = resolveOptions(url, options, ports.log);
+  const core = new ConnectionCore(slotFor(ports, resolved), resolved);
   const connection = new Connection(core);
   await core.start(options.signal);
   return connection;

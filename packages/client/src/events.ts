@@ -1,4 +1,7 @@
 import type { EverholdError } from "@everhold/base";
+import type { FailoverTimeline } from "./connection/timeline.ts";
+import type { TopologyMember } from "./connection/topology-member.ts";
+import type { Noticed } from "./core/transport.ts";
 import { Deque } from "./deque.ts";
 import { limits } from "./limits.ts";
 
@@ -6,9 +9,12 @@ import { limits } from "./limits.ts";
 export interface ConnectionEvents {
   /** The first connection stands. */
   readonly connect: { readonly url: string };
-  /** The connection broke. */
-  readonly disconnect: { readonly error: EverholdError };
-  /** An attempt to reconnect failed; the next follows after `delay` ms. */
+  /**
+   * The connection broke; `noticed` says what told it. Another one is looked for, unless `reconnect` is false.
+   * Artemis: `FAILURE_DETECTED`.
+   */
+  readonly disconnect: { readonly error: EverholdError; readonly noticed: Noticed };
+  /** A round through all known brokers failed; the next follows after `delay` ms. */
   readonly reconnecting: {
     readonly attempt: number;
     readonly delay: number;
@@ -16,6 +22,17 @@ export interface ConnectionEvents {
   };
   /** The connection stands again, with all that was open on it. */
   readonly reconnect: { readonly url: string };
+  /**
+   * What became of a `disconnect`, once for each: `completed` (comes after `reconnect`), `failed`, or `abandoned`
+   * because the application closed meanwhile (these come before `close`).
+   * Artemis: `FAILOVER_COMPLETED`, `FAILOVER_FAILED`.
+   */
+  readonly failover: {
+    readonly result: "completed" | "failed" | "abandoned";
+    readonly timeline: FailoverTimeline;
+  };
+  /** The broker told of others: one came, changed, or went. */
+  readonly topology: { readonly members: readonly TopologyMember[] };
   /** Sends to the address wait, because the broker grants no credit. */
   readonly blocked: { readonly address: string };
   /** Sends to the address go on. */

@@ -86,6 +86,14 @@ export const limits = {
   concurrencyMax: 10_000,
   /** Lines in a row about handlers of one consumer that failed. Then one a second, with a count. */
   handlerFailureLinesBurst: 8,
+  /** Nodes of a cluster that a client remembers. What is told of further ones is not heeded. */
+  clusterMemberCountMax: 256,
+  /** Sockets that connections which share may have between them. More are refused with EVH_CONFIG. */
+  slotCountMax: 64,
+  /** Redirects that one round of attempts follows. Further ones count as failed attempts. */
+  redirectCountMax: 8,
+  /** Attempts that the timeline of a failover keeps; of more the first are dropped, and counted. */
+  timelineAttemptCountMax: 100,
   /** Milliseconds that a connection must have lasted for the back-off to start anew. */
   stableConnectionMs: 10_000,
   /** Protocol versions that are tried when a broker does not know ours. */

@@ -24,6 +24,29 @@ export interface ConnectOptions {
   readonly clientId?: string;
   /** What to do when the connection breaks: default as in {@link ReconnectOptions}, `false` closes. */
   readonly reconnect?: false | ReconnectOptions;
+  /**
+   * Whether the broker's topology is followed beyond its own backup: after all others the further nodes of the
+   * cluster are tried. They hold other messages. Default false, as in Artemis; the backup is followed always.
+   */
+  readonly ha?: boolean;
+  /**
+   * What becomes of calls and sends that begin while the connection is away: they `wait` for it (default), or are
+   * refused at once with EVH_NOT_CONNECTED. What began before waits in any case.
+   */
+  readonly whileReconnecting?: "wait" | "refuse";
+  /**
+   * How long calls and sends wait for a connection that broke. Then they are rejected, and new ones refused, until
+   * it is back; it is looked for all the same. Default 0: without a limit. Artemis: `callFailoverTimeout`.
+   */
+  readonly failoverTimeout?: number;
+  /**
+   * Use one socket together with all other connections of this process that ask for it under the same name (`true`
+   * is one) with the same URLs, credentials, TLS, client id, and ways to connect. Each is closed by itself; the socket
+   * with the last one. Default: a socket of its own, so that nobody waits behind another's traffic.
+   */
+  readonly shared?: boolean | string;
+  /** How many sockets those who share have: a new one goes to the one with the fewest users. Default 1. */
+  readonly connections?: number;
   /** One attempt to connect, session included. Default 10 000. */
   readonly connectTimeout?: number;
   /** One request to the broker. Default 30 000. */
@@ -70,8 +93,14 @@ export interface ReconnectOptions {
   readonly initialAttempts?: number;
   /** The shortest pause between rounds. Default 100. */
   readonly initialDelay?: number;
-  /** The longest pause. Default 10 000. */
+  /** The longest pause. Default 10 000, or `initialDelay` where that is longer. */
   readonly maxDelay?: number;
+  /**
+   * A pause is random, and up to so many times as long as the last one. Default 3; with 1 all are `initialDelay`.
+   */
+  readonly multiplier?: number;
+  /** Shuffle the URLs once, so that many clients with one list do not all go to its first. Default false. */
+  readonly randomize?: boolean;
 }
 
 /** How a dead connection is noticed. */
@@ -100,6 +129,17 @@ export interface ResolvedOptions {
   readonly initialRounds: number;
   readonly initialDelayMs: number;
   readonly maxDelayMs: number;
+  readonly delayMultiplier: number;
+  readonly randomize: boolean;
+  readonly ha: boolean;
+  readonly whileReconnecting: "wait" | "refuse";
+  /** `Infinity` for no limit. */
+  readonly failoverTimeoutMs: number;
+  /** The name under which a socket is shared; `undefined`: it is not. */
+  readonly shared: string | undefined;
+  readonly connectionCount: number;
+  /** Name and password as they were given, to tell whether two connections are one user's. */
+  readonly identity: readonly [ConnectOptions["username"], ConnectOptions["password"]];
   readonly connectTimeoutMs: number;
   readonly callTimeoutMs: number;
   readonly heartbeatPeriodMs: number;
@@ -144,7 +184,18 @@ export function resolveOptions(
     reconnectRounds: between("reconnect.attempts", retry.attempts ?? Infinity, 0),
     initialRounds: between("reconnect.initialAttempts", retry.initialAttempts ?? 1, 1),
     initialDelayMs,
-    maxDelayMs: between("reconnect.maxDelay", retry.maxDelay ?? 10_000, initialDelayMs),
+    maxDelayMs: between(
+      "reconnect.maxDelay",
+      retry.maxDelay ?? Math.max(10_000, initialDelayMs),
+      initialDelayMs,
+    ),
+    delayMultiplier: checkMultiplier(retry.multiplier ?? 3),
+    randomize: flag("reconnect.randomize", retry.randomize),
+    ha: flag("ha", merged.ha),
+    whileReconnecting: checkWhileReconnecting(merged.whileReconnecting ?? "wait"),
+    failoverTimeoutMs: between("failoverTimeout", merged.failoverTimeout ?? 0, 0) || Infinity,
+    ...sharing(merged),
+    identity: [merged.username, merged.password],
     connectTimeoutMs: between("connectTimeout", merged.connectTimeout ?? 10_000, 1),
     callTimeoutMs: between("callTimeout", merged.callTimeout ?? 30_000, 1),
     heartbeatPeriodMs,
@@ -167,6 +218,44 @@ export function resolveOptions(
       0,
     ),
   };
+}
+
+/** @throws EverholdError EVH_CONFIG */
+function sharing({
+  shared,
+  connections,
+}: ConnectOptions): Pick<ResolvedOptions, "shared" | "connectionCount"> {
+  if (typeof shared !== "string" && typeof (shared ?? false) !== "boolean") {
+    throw optionError("shared", shared, "true, false, or a name");
+  }
+  const connectionCount = between("connections", connections ?? 1, 1, limits.slotCountMax);
+  if (shared === undefined || shared === false) {
+    if (connectionCount === 1) return { shared: undefined, connectionCount };
+    throw optionError("connections", connections, "1, unless `shared` is set");
+  }
+  return { shared: shared === true ? "" : shared, connectionCount };
+}
+
+function checkMultiplier(value: number): number {
+  if (value >= 1 && value <= 100) return value;
+  throw optionError("reconnect.multiplier", value, "a number, 1 to 100");
+}
+
+function checkWhileReconnecting(value: "wait" | "refuse"): "wait" | "refuse" {
+  if (value === "wait" || value === "refuse") return value;
+  throw optionError("whileReconnecting", value, '"wait" or "refuse"');
+}
+
+function flag(name: string, value: boolean | undefined): boolean {
+  if (value === undefined || typeof value === "boolean") return value ?? false;
+  throw optionError(name, value, "true or false");
+}
+
+function optionError(name: string, found: unknown, expected: string): EverholdError {
+  return new EverholdError(
+    "EVH_CONFIG",
+    `Cannot use the option ${name}: found ${JSON.stringify(found)}, expected ${expected}`,
+  );
 }
 
 /** @throws ConnectionError EVH_NOT_CONNECTED when the application could not tell */

@@ -309,8 +309,8 @@ describe("the events of a connection", () => {
     await world.now(reading);
     const types = events.map(({ type }) => type);
     assert.equal(types[0], "disconnect");
-    assert.deepEqual(new Set(types.slice(1, -2)), new Set(["reconnecting"]));
-    assert.deepEqual(types.slice(-2), ["reconnect", "close"]);
+    assert.deepEqual(new Set(types.slice(1, -3)), new Set(["reconnecting"]));
+    assert.deepEqual(types.slice(-3), ["reconnect", "failover", "close"]);
   });
 
   it("hurt nobody when a listener throws", async () => {

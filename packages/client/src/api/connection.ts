@@ -1,5 +1,7 @@
 import { ClosedError, type EverholdError } from "@everhold/base";
 import type { ConnectionCore, ConnectionState } from "../connection/connection-core.ts";
+import type { FailoverTimeline } from "../connection/timeline.ts";
+import type { TopologyMember } from "../connection/topology-member.ts";
 import {
   createQueueAndAddress,
   deleteQueue,
@@ -69,6 +71,16 @@ export class Connection implements AsyncDisposable {
   /** What the broker can beyond CORE, each `name/version`; empty when it is not an Everhold broker. */
   get features(): ReadonlySet<string> {
     return this.#core.features ?? new Set<string>();
+  }
+
+  /** The brokers that the broker told of, with their URLs where it said them. */
+  get topology(): readonly TopologyMember[] {
+    return this.#core.members;
+  }
+
+  /** The failover that is under way, else the last one; `undefined`: the connection has never broken. */
+  get timeline(): FailoverTimeline | undefined {
+    return this.#core.timeline;
   }
 
   /** A producer for an address. Cheap; the address is looked up, and created if need be, at the first send. */
@@ -221,6 +233,16 @@ export class Connection implements AsyncDisposable {
     return this.#core.events.listen((event) => {
       if (isOfType(event, type)) listener(event);
     });
+  }
+
+  /**
+   * Gives the connection up for another one, as after a change of the network; while it is away, makes the next
+   * attempt at once. Settles when one stands. Default: without a limit.
+   *
+   * @throws EverholdError EVH_CLOSED, EVH_TIMEOUT, EVH_ABORTED, or why there is none any more
+   */
+  reconnect(wait: WaitOptions = {}): Promise<void> {
+    return this.#core.reconnect(wait);
   }
 
   /**

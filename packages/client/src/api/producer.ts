@@ -107,6 +107,8 @@ export class SessionProducer implements Producer {
 
   send(body: Body | StreamBody, options?: SendOptions): Promise<void> {
     if (this.#closed || !this.#core.takesSends) return Promise.reject(this.#closedError());
+    const refusal = this.#core.refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
     if (isStreamed(body)) return this.#track(this.#sendStream(bodySource(body), options));
     const { outbox, transaction } = this.#session;
     let sent: Promise<void>;

@@ -49,6 +49,8 @@ export class Requests {
   async request<T>(address: string, body: Body, options: RequestOptions): Promise<Message<T>> {
     const timeout = checkTimeout(options.timeout, this.#core.options.callTimeoutMs);
     const deadlineMs = deadlineIn(this.#core.ports, timeout);
+    const refusal = this.#core.refusal();
+    if (refusal !== undefined) throw refusal;
     if (this.#pending.size >= limits.pendingRequestCountMax) throw overloadedError();
     this.#opening ??= this.#open();
     const wait = { deadlineMs, signal: options.signal };

@@ -1,17 +1,15 @@
 import {
-  assert,
   ClosedError,
   ConnectionError,
   deferred,
   EverholdError,
   type Deferred,
 } from "@everhold/base";
-import type { Ports } from "@everhold/env";
+import type { Ports, Timer } from "@everhold/env";
 import type { TypedValue } from "@everhold/wire";
-import { Backoff } from "../backoff.ts";
 import type { Channel } from "../core/channel.ts";
-import { SessionCreation, type SessionFlavour } from "../core/session-creation.ts";
-import type { Transport } from "../core/transport.ts";
+import type { SessionFlavour } from "../core/session-creation.ts";
+import type { Noticed, Transport } from "../core/transport.ts";
 import { EventHub, type ConnectionEvent } from "../events.ts";
 import { limits } from "../limits.ts";
 import type { MessageOrigin } from "../message/encode-message.ts";
@@ -27,30 +25,33 @@ import {
   checkTimeout,
   deadlineIn,
   onWaitEnd,
-  pause,
   waitFor,
   type DeadlineMs,
   type WaitOptions,
 } from "../waiting.ts";
-import { asEverholdError, closedError, notYet } from "./connection-errors.ts";
-import { Connector } from "./connector.ts";
+import type { ClusterMember } from "./cluster-view.ts";
+import {
+  asEverholdError,
+  closedError,
+  notYet,
+  overdueError,
+  refusedWorkError,
+} from "./connection-errors.ts";
 import { introduceClient, readFeatures } from "./introduction.ts";
+import type { Lease, Slot } from "./slot.ts";
+import type { FailoverTimeline, TimelineRecorder } from "./timeline.ts";
+import { shownMembers, type TopologyMember } from "./topology-member.ts";
 
 /** Where a connection stands. */
 export type ConnectionState = "connecting" | "connected" | "reconnecting" | "draining" | "closed";
 
 /** The feature of brokers that know producer marks. */
 const markFeature = "mark/1";
-/** Channels of sessions begin here. */
-const firstSessionChannel = 10;
-
 /**
- * One connection over all its sockets: connects, notices loss, reconnects without end, and creates
- * every session anew. What is public is in `connection.ts`.
- *
- *     connecting ──> connected <──> reconnecting ──> closed
+ * One connection of the application, over all its sockets: its sessions, and what is told of it. The socket is
+ * the slot's, which several may share. What is public is in `api/connection.ts`.
  */
-export class ConnectionCore {
+export class ConnectionCore implements Lease {
   readonly ports: Ports;
   readonly options: ResolvedOptions;
   readonly events = new EventHub();
@@ -64,35 +65,30 @@ export class ConnectionCore {
     Promise.resolve(undefined);
   /** Sends whose bodies are streamed, each in a session of its own. */
   readonly streamSends = new Set<Promise<void>>();
+  readonly #slot: Slot;
   readonly #sessions = new Set<CoreSession>();
-  readonly #ending = new AbortController();
-  readonly #backoff: Backoff;
-  readonly #connector: Connector;
-  readonly #creations = new WeakMap<Transport, SessionCreation>();
   readonly #sessionHost: SessionHost;
-  readonly #readyWaiters = new Set<Deferred<Transport>>();
-  #state: ConnectionState = "connecting";
+  /** Who waits for the connection; those that are patient wait beyond `failoverTimeout`. */
+  readonly #readyWaiters = new Map<Deferred<Transport>, "patient" | "usual">();
+  /** The connection that may be used. */
   #transport: Transport | undefined;
+  /** The connection that the sessions are on; it may be used once all leases are there. */
+  #openOn: Transport | undefined;
+  #hasOpened = false;
+  #hasConnected = false;
+  #isBroken = false;
+  #overdueTimer: Timer | undefined;
+  #overdueError: EverholdError | undefined;
   #takesSends = true;
-  #nextChannelId = firstSessionChannel;
-  #connectedSinceMs = 0;
+  #isDraining = false;
   #closing: Promise<void> | undefined;
   #endError: EverholdError | undefined;
 
-  constructor(ports: Ports, options: ResolvedOptions) {
+  constructor(slot: Slot, options: ResolvedOptions) {
+    const { ports } = slot;
     this.ports = ports;
     this.options = options;
-    const bounds = { minMs: options.initialDelayMs, maxMs: options.maxDelayMs };
-    this.#backoff = new Backoff(bounds, ports.random);
-    this.#connector = new Connector({
-      ports,
-      options,
-      backoff: this.#backoff,
-      signal: this.#ending.signal,
-      openSessions: (transport) => this.#openSessions(transport),
-      onLost: (error) => this.#onLost(error),
-      onRetry: (retry) => this.emit({ type: "reconnecting", ...retry }),
-    });
+    this.#slot = slot;
     const connectionId: TypedValue = {
       type: "string",
       value: options.clientId ?? randomUuid(ports.random),
@@ -105,8 +101,9 @@ export class ConnectionCore {
       minLargeMessageBytes: options.minLargeMessageBytes,
       confirmationWindowBytes: options.confirmationWindowBytes,
       clientId: options.clientId,
-      nextChannelId: () => this.#nextChannelId++,
+      nextChannelId: () => slot.nextChannelId(),
       keepsOutcomes: () => this.keepsMarks,
+      refusal: () => this.refusal(),
       onBlocked: (address, blocked) =>
         this.emit({ type: blocked ? "blocked" : "unblocked", address }),
       onError: this.reportError,
@@ -116,7 +113,10 @@ export class ConnectionCore {
   }
 
   get state(): ConnectionState {
-    return this.#state;
+    if (this.#endError !== undefined || this.isClosing) return "closed";
+    if (this.#isDraining) return "draining";
+    if (!this.#hasConnected) return "connecting";
+    return this.#transport === undefined ? "reconnecting" : "connected";
   }
 
   /** Whether the broker knows producer marks, keeps their outcomes, and finds them in `_EVH_SEQ` too. */
@@ -129,17 +129,44 @@ export class ConnectionCore {
     return this.#endError;
   }
 
+  get isClosing(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  /** Whether others use the same socket. */
+  get isShared(): boolean {
+    return this.#slot.leaseCount > 1;
+  }
+
+  /** The brokers that the broker told of. */
+  get members(): readonly TopologyMember[] {
+    return shownMembers(this.#slot.members);
+  }
+
+  /** The failover that is under way, else the last one. */
+  get timeline(): FailoverTimeline | undefined {
+    return this.#slot.timeline;
+  }
+
+  /** Why new work is refused rather than made to wait; `undefined`: it is not. */
+  refusal(): EverholdError | undefined {
+    if (!this.#isBroken) return undefined;
+    if (this.#overdueError !== undefined) return this.#overdueError;
+    if (this.options.whileReconnecting === "wait") return undefined;
+    return refusedWorkError('whileReconnecting is "refuse"');
+  }
+
   /** Connects for the first time. @throws EverholdError of the last attempt */
   async start(signal: AbortSignal | undefined): Promise<void> {
     const forget = this.#abortWith(signal);
+    const standing = deferred<Transport>();
+    this.#readyWaiters.set(standing, "patient");
     try {
-      const transport = await this.#connector.connect(this.options.initialRounds);
-      this.#onConnected(transport, "connect");
-    } catch (error) {
-      this.#end(asEverholdError(error));
-      // Where the caller gave up, that is the reason, not what the last attempt met.
-      throw this.#endError ?? error;
+      if (this.#endError !== undefined) throw this.#endError;
+      this.#slot.join(this);
+      await standing.promise;
     } finally {
+      this.#readyWaiters.delete(standing);
       forget();
     }
   }
@@ -172,7 +199,7 @@ export class ConnectionCore {
     const session = new CoreSession(this.#sessionHost, flavour);
     try {
       await this.whileConnected(wait, attempt, async (transport) => {
-        await session.open(await this.#opening(transport));
+        await session.open(await this.#slot.opening(transport));
         // The connection may have ended in the very step that opened it.
         if (this.#endError !== undefined) throw this.#endError;
         if (!session.ended) this.#sessions.add(session);
@@ -206,12 +233,11 @@ export class ConnectionCore {
     attempt: string,
     work: (transport: Transport) => Promise<T>,
   ): Promise<T> {
-    const deadlineMs = deadlineIn(
-      this.ports,
-      checkTimeout(wait.timeout, this.options.callTimeoutMs),
-    );
-    const bounds = { deadlineMs, signal: wait.signal };
+    const timeout = checkTimeout(wait.timeout, this.options.callTimeoutMs);
+    const bounds = { deadlineMs: deadlineIn(this.ports, timeout), signal: wait.signal };
     const subject = { attempt, outcome: () => "unknown" as const };
+    const refusal = this.refusal();
+    if (refusal !== undefined) throw refusal;
     for (;;) {
       const transport = await this.#ready(bounds, attempt);
       try {
@@ -225,9 +251,20 @@ export class ConnectionCore {
     }
   }
 
+  /**
+   * Gives the connection up for another one, or makes the next attempt at once; settles when one stands.
+   *
+   * @throws EverholdError EVH_CLOSED, EVH_TIMEOUT, EVH_ABORTED, or why there is none any more
+   */
+  async reconnect(wait: WaitOptions): Promise<void> {
+    const deadlineMs = deadlineIn(this.ports, checkTimeout(wait.timeout, Infinity));
+    if (this.#endError === undefined && !this.isClosing) this.#slot.reconnect();
+    await this.#ready({ deadlineMs, signal: wait.signal }, "reconnect", "patient");
+  }
+
   /** Takes no new work; `close` follows. */
   beginDrain(): void {
-    if (this.#state !== "closed") this.#state = "draining";
+    this.#isDraining = true;
   }
 
   /** Takes no more sends either: whoever consumed has said all there was to say. */
@@ -240,16 +277,95 @@ export class ConnectionCore {
     return this.#takesSends;
   }
 
-  /** Closes every session and the socket. Idempotent. */
+  /** Closes every session, and the socket unless others use it. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#closeOnce();
     return this.#closing;
   }
 
+  async openSessions(
+    opening: SessionOpening,
+    recorder: TimelineRecorder | undefined,
+  ): Promise<void> {
+    const { transport } = opening;
+    const { base } = this;
+    // The base session first: from it the client learns whom it talks to.
+    if (this.#hasOpened) recorder?.sessionReturned(await base.resume(opening, this.#introduce));
+    else await base.open(opening, this.#introduce);
+    this.#hasOpened = true;
+    if (base.channel === undefined) throw transport.lostError ?? unreachableBroker(transport);
+    const others = [...this.#sessions].filter((session) => session !== base);
+    await Promise.all(
+      others.map(async (session) => {
+        const by = await session.resume(opening);
+        recorder?.sessionReturned(by);
+      }),
+    );
+    this.#openOn = transport;
+  }
+
+  isOpenOn(transport: Transport): boolean {
+    return this.#openOn === transport;
+  }
+
+  onConnected(transport: Transport, timeline: FailoverTimeline | undefined): void {
+    if (this.isClosing || this.#endError !== undefined) return;
+    const { url } = transport;
+    const wasBroken = this.#isBroken;
+    this.#transport = transport;
+    this.#isBroken = false;
+    this.#forgetOverdue();
+    if (this.#hasConnected) this.emit({ type: "reconnect", url });
+    else this.emit({ type: "connect", url });
+    this.#hasConnected = true;
+    if (wasBroken && timeline !== undefined) {
+      this.emit({ type: "failover", result: "completed", timeline });
+    }
+    for (const waiter of this.#readyWaiters.keys()) waiter.resolve(transport);
+    this.#readyWaiters.clear();
+  }
+
+  onBroken(error: EverholdError, noticed: Noticed): void {
+    this.#transport = undefined;
+    this.#openOn = undefined;
+    if (!this.#hasConnected || this.isClosing) return;
+    this.#isBroken = true;
+    const { failoverTimeoutMs } = this.options;
+    if (failoverTimeoutMs !== Infinity) {
+      this.#overdueTimer = this.ports.timers.after(failoverTimeoutMs, () => {
+        this.#onOverdue(overdueError(failoverTimeoutMs, error));
+      });
+    }
+    this.emit({ type: "disconnect", error, noticed });
+  }
+
+  onRetry(retry: {
+    readonly attempt: number;
+    readonly delay: number;
+    readonly error: EverholdError;
+  }): void {
+    if (!this.isClosing) this.emit({ type: "reconnecting", ...retry });
+  }
+
+  onTopology(members: readonly ClusterMember[]): void {
+    if (!this.#hasConnected || this.isClosing) return;
+    this.emit({ type: "topology", members: shownMembers(members) });
+  }
+
+  onEnded(error: EverholdError, timeline: FailoverTimeline | undefined): void {
+    this.#end(error, error, timeline);
+  }
+
+  readonly #introduce = async (channel: Channel): Promise<void> => {
+    const isFirst = !this.#hasOpened && this.#slot.isFirst(this);
+    await introduceClient(channel, { clientId: this.options.clientId, isFirst });
+    // A broker heeds the marks of clients that have asked for its features: repeats come after this.
+    this.features = await readFeatures(channel);
+  };
+
   async #closeOnce(): Promise<void> {
     if (this.#endError !== undefined) return;
     const closed = closedError();
-    this.#state = "closed";
     const transport = this.#transport;
     if (transport !== undefined && transport.lostError === undefined) {
       const inOrder = Promise.all([...this.#sessions].map((session) => session.close()));
@@ -259,83 +375,21 @@ export class ConnectionCore {
         // Closing the socket has the same effect at the broker, only later.
         this.reportError,
       );
-      transport.close(closed);
     }
     this.#end(closed, undefined);
-  }
-
-  /** The base session first: from it the client learns whom it talks to. */
-  async #openSessions(transport: Transport): Promise<void> {
-    this.#creations.set(transport, new SessionCreation(transport));
-    const opening = await this.#opening(transport);
-    await this.base.open(opening, async (channel) => {
-      const isFirst = this.#state === "connecting";
-      await introduceClient(channel, { clientId: this.options.clientId, isFirst });
-      // A broker heeds the marks of clients that have asked for its features: repeats come after this.
-      this.features = await readFeatures(channel);
-    });
-    if (this.base.channel === undefined) throw transport.lostError ?? unreachableBroker(transport);
-    const others = [...this.#sessions].filter((session) => session !== this.base);
-    await Promise.all(others.map((session) => session.open(opening)));
-  }
-
-  async #opening(transport: Transport): Promise<SessionOpening> {
-    const creation = this.#creations.get(transport);
-    assert(creation !== undefined, "every transport gets its channel 1 first");
-    const username = await this.options.username();
-    const password = await this.options.password();
-    return { transport, creation, username, password };
-  }
-
-  #onConnected(transport: Transport, type: "connect" | "reconnect"): void {
-    this.#transport = transport;
-    this.#connectedSinceMs = this.ports.monotonicClock.nowMs();
-    if (this.#state !== "draining") this.#state = "connected";
-    this.emit({ type, url: transport.url });
-    for (const waiter of this.#readyWaiters) waiter.resolve(transport);
-    this.#readyWaiters.clear();
-    // It may have been given up in the very step that made it usable.
-    if (transport.lostError !== undefined) this.#onLost(transport.lostError);
-  }
-
-  #onLost(error: EverholdError): void {
-    const hadConnection = this.#transport !== undefined;
-    if (!hadConnection || this.#endError !== undefined || this.#state === "closed") return;
-    this.#transport = undefined;
-    if (this.#state !== "draining") this.#state = "reconnecting";
-    this.ports.log.warn("The connection broke", { error: error.message });
-    this.emit({ type: "disconnect", error });
-    this.#reconnect(error).catch(this.reportError);
-  }
-
-  async #reconnect(cause: EverholdError): Promise<void> {
-    // A broker that says so does not want the connection back.
-    if (this.options.reconnectRounds === 0 || cause.code === "EVH_SLOW_CONSUMER") {
-      return this.#end(cause);
-    }
-    const lastedMs = this.ports.monotonicClock.nowMs() - this.#connectedSinceMs;
-    try {
-      if (lastedMs >= limits.stableConnectionMs) this.#backoff.reset();
-      else await pause(this.ports, this.#backoff.nextMs(), this.#ending.signal);
-      if (this.#ending.signal.aborted) return;
-      const transport = await this.#connector.connect(this.options.reconnectRounds);
-      this.ports.log.info("The connection stands again", { url: transport.url });
-      this.#onConnected(transport, "reconnect");
-    } catch (error) {
-      if (this.#endError === undefined) this.#end(asEverholdError(error));
-    }
   }
 
   async #ready(
     bounds: { readonly deadlineMs: DeadlineMs; readonly signal: AbortSignal | undefined },
     attempt: string,
+    kind: "patient" | "usual" = "usual",
   ): Promise<Transport> {
     if (this.#endError !== undefined) throw this.#endError;
-    if (this.#closing !== undefined) throw closedError();
+    if (this.isClosing) throw closedError();
     const transport = this.#transport;
     const waiter = deferred<Transport>();
     if (transport !== undefined && transport.lostError === undefined) waiter.resolve(transport);
-    else this.#readyWaiters.add(waiter);
+    else this.#readyWaiters.set(waiter, kind);
     try {
       return await waitFor(this.ports, bounds, { attempt, outcome: notYet }, waiter.promise);
     } finally {
@@ -344,17 +398,36 @@ export class ConnectionCore {
     }
   }
 
-  #end(error: EverholdError, takeError: unknown = error): void {
+  /** Whoever waits has waited as long as it may; the sessions live on, and come back with the connection. */
+  #onOverdue(error: EverholdError): void {
+    this.#overdueTimer = undefined;
+    this.#overdueError = error;
+    for (const [waiter, kind] of this.#readyWaiters) if (kind === "usual") waiter.reject(error);
+    for (const session of this.#sessions) session.releaseWaiting(error);
+  }
+
+  #forgetOverdue(): void {
+    this.#overdueTimer?.cancel();
+    this.#overdueTimer = undefined;
+    this.#overdueError = undefined;
+  }
+
+  #end(error: EverholdError, takeError: unknown = error, timeline?: FailoverTimeline): void {
     if (this.#endError !== undefined) return;
     this.#endError = error;
-    this.#state = "closed";
-    this.#ending.abort(error);
-    this.#transport?.fail(error);
+    const ended = timeline ?? this.#slot.timeline;
+    this.#forgetOverdue();
     this.#transport = undefined;
+    this.#slot.leave(this, error);
     for (const session of this.#sessions) session.end(error, takeError);
     this.#sessions.clear();
-    for (const waiter of this.#readyWaiters) waiter.reject(error);
+    for (const waiter of this.#readyWaiters.keys()) waiter.reject(error);
     this.#readyWaiters.clear();
+    if (this.#isBroken && ended !== undefined) {
+      const result = timeline === undefined ? "abandoned" : "failed";
+      this.emit({ type: "failover", result, timeline: { ...ended, result } });
+    }
+    this.#isBroken = false;
     const byApplication = error instanceof ClosedError;
     this.emit(byApplication ? { type: "close" } : { type: "close", error });
   }

@@ -1,8 +1,25 @@
-import { ClosedError, EverholdError } from "@everhold/base";
+import { ClosedError, ConnectionError, EverholdError } from "@everhold/base";
 
 /** For calls on a connection that the application closed. */
 export function closedError(): ClosedError {
   return new ClosedError("EVH_CLOSED", "The connection is closed");
+}
+
+/** For new work that does not wait while no broker is connected. */
+export function refusedWorkError(reason: string): ConnectionError {
+  return new ConnectionError(
+    "EVH_NOT_CONNECTED",
+    `The connection broke and is not back yet, and nothing waits for it: ${reason}`,
+  );
+}
+
+/** For work that has waited for the connection as long as it may. */
+export function overdueError(failoverTimeoutMs: number, cause: EverholdError): ConnectionError {
+  return new ConnectionError(
+    "EVH_NOT_CONNECTED",
+    `The connection broke and is not back after the failoverTimeout of ${failoverTimeoutMs} ms`,
+    { cause },
+  );
 }
 
 /** Anything that was thrown, as an error of Everhold. */
@@ -16,4 +33,25 @@ export function asEverholdError(error: unknown): EverholdError {
 /** The outcome of what has not been sent. */
 export function notYet(): "none" {
   return "none";
+}
+
+/** Whether only somebody who changes a certificate or a setting can help. */
+export function isHopeless(error: unknown): boolean {
+  if (!EverholdError.is(error)) return false;
+  const { code } = error;
+  return (
+    code === "EVH_TLS" ||
+    code === "EVH_CLIENT_CERTIFICATE" ||
+    code === "EVH_CONFIG" ||
+    code.startsWith("EVH_CERTIFICATE_")
+  );
+}
+
+/** Whether trying again can't help before somebody changes something. */
+export function isFinal(error: unknown): boolean {
+  return (
+    EverholdError.is(error, "EVH_SECURITY") ||
+    EverholdError.is(error, "EVH_VERSION") ||
+    EverholdError.is(error, "EVH_DUPLICATE_METADATA")
+  );
 }

@@ -1,49 +1,90 @@
-import { assert, EverholdError } from "@everhold/base";
+import { ConnectionError, type EverholdError } from "@everhold/base";
 import type { Endpoint, Ports } from "@everhold/env";
+import { disconnectReasons } from "@everhold/wire";
+import { listenForAbort } from "../abort-listeners.ts";
 import type { Backoff } from "../backoff.ts";
 import { openTransport } from "../core/open-transport.ts";
-import type { Transport } from "../core/transport.ts";
-import type { ResolvedOptions } from "../options.ts";
+import { SessionCreation } from "../core/session-creation.ts";
+import type { Goodbye } from "../core/topology.ts";
+import type { Noticed, Transport } from "../core/transport.ts";
 import { limits } from "../limits.ts";
+import type { ResolvedOptions } from "../options.ts";
 import { formatEndpoint } from "../url/parse-url.ts";
 import { deadlineIn, pause, waitFor } from "../waiting.ts";
-import { asEverholdError, notYet } from "./connection-errors.ts";
+import { ClusterView, connectorEndpoint, type ClusterMember } from "./cluster-view.ts";
+import { asEverholdError, isFinal, isHopeless, notYet } from "./connection-errors.ts";
+import { endpointOrder, isSameEndpoint, type Candidate } from "./endpoint-order.ts";
+import type { AttemptNotes, TimelineRecorder } from "./timeline.ts";
 
-/** What a connector needs of its connection. */
+/** A broker that was found, and whether it is the one of before. */
+export interface Found {
+  readonly transport: Transport;
+  /** Channel 1. */
+  readonly creation: SessionCreation;
+  /** Whether it is the node that the client was connected to last, by its id. */
+  readonly node: "same" | "other" | "unknown";
+}
+
+/** What a connector needs of its slot. */
 export interface ConnectorHost {
   readonly ports: Ports;
   readonly options: ResolvedOptions;
   readonly backoff: Backoff;
-  /** Aborted when the connection ends. */
+  /** Aborted when the slot ends. */
   readonly signal: AbortSignal;
   /** Makes a new transport usable. @throws EverholdError the broker's refusal */
-  readonly openSessions: (transport: Transport) => Promise<void>;
-  readonly onLost: (error: EverholdError) => void;
+  readonly openSessions: (found: Found) => Promise<void>;
+  readonly onLost: (transport: Transport, error: EverholdError, noticed: Noticed) => void;
   /** No broker could be reached; the next round follows after `delay` milliseconds. */
   readonly onRetry: (retry: {
     readonly attempt: number;
     readonly delay: number;
     readonly error: EverholdError;
   }) => void;
+  readonly onTopology: (members: readonly ClusterMember[]) => void;
 }
 
-/** Finds a broker: tries the endpoints in turn, round after round, with growing random pauses between. */
+/**
+ * Finds a broker: tries the endpoints in the order of `endpointOrder`, round after round, with growing random
+ * pauses between. It learns of others from whatever broker it talks to.
+ */
 export class Connector {
   readonly #host: ConnectorHost;
-  /** The endpoint that worked last. */
-  #endpointIndex = 0;
+  readonly #view = new ClusterView();
+  readonly #list: readonly Endpoint[];
+  #current: Endpoint | undefined;
+  #previous: Endpoint | undefined;
+  #nodeId: string | undefined;
+  /** The version of the broker before; 0 where it is not known. */
+  #serverVersion = 0;
+  #redirect: Endpoint | undefined;
+  #scaleDownNodeId: string | null = null;
+  #isCurrentLeaving = false;
+  #pausing: AbortController | undefined;
 
   constructor(host: ConnectorHost) {
     this.#host = host;
+    const { endpoints, randomize } = host.options;
+    this.#list = randomize ? shuffled(endpoints, host.ports) : endpoints;
+  }
+
+  /** The nodes that brokers told of. */
+  get members(): readonly ClusterMember[] {
+    return this.#view.members;
+  }
+
+  /** The node that the client is, or was, connected to; `undefined` where no broker said. */
+  get nodeId(): string | undefined {
+    return this.#nodeId;
   }
 
   /** Tries for so many rounds. @throws EverholdError of the last attempt */
-  async connect(rounds: number): Promise<Transport> {
+  async connect(rounds: number, recorder?: TimelineRecorder): Promise<Found> {
     const { ports, backoff, signal } = this.#host;
     let hopelessRounds = 0;
     for (let round = 1; ; round += 1) {
       try {
-        return await this.#connectRound();
+        return await this.#connectRound(round, recorder);
       } catch (error) {
         if (signal.aborted || isFinal(error) || round >= rounds) throw error;
         // Somebody may be renewing a certificate just now; that does not take for ever.
@@ -57,74 +98,168 @@ export class Connector {
           error: shown.message,
         });
         this.#host.onRetry({ attempt: round, delay: delayMs, error: shown });
-        await pause(ports, delayMs, signal);
+        await this.pause(delayMs);
         if (signal.aborted) throw error;
       }
     }
   }
 
-  /** Tries every endpoint once, the one that worked last first. */
-  async #connectRound(): Promise<Transport> {
-    const { endpoints } = this.#host.options;
+  /** A pause that ends early when the slot ends, or at {@link nudge}. */
+  async pause(delayMs: number): Promise<void> {
+    const { ports, signal } = this.#host;
+    if (signal.aborted) return;
+    const pausing = new AbortController();
+    this.#pausing = pausing;
+    const forget = listenForAbort(signal, () => pausing.abort());
+    await pause(ports, delayMs, pausing.signal);
+    forget();
+    if (this.#pausing === pausing) this.#pausing = undefined;
+  }
+
+  /** Ends the pause that is being made, if any. */
+  nudge(): void {
+    this.#pausing?.abort();
+  }
+
+  /** Tries every endpoint once, and those that brokers send us to meanwhile. */
+  async #connectRound(round: number, recorder: TimelineRecorder | undefined): Promise<Found> {
+    const left = [...this.#candidates()];
+    let redirectCount = 0;
     let lastError: unknown;
     let hopefulError: unknown;
-    for (let step = 0; step < endpoints.length; step += 1) {
-      const index = (this.#endpointIndex + step) % endpoints.length;
-      const endpoint = endpoints[index];
-      assert(endpoint !== undefined, "the index is inside the list");
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      if (next.source === "redirect") this.#redirect = undefined;
       try {
-        const transport = await this.#connectOnce(endpoint);
-        this.#endpointIndex = index;
-        return transport;
+        return await this.#connectOnce(next, round, recorder);
       } catch (error) {
         if (this.#host.signal.aborted || isFinal(error)) throw error;
         lastError = error;
         if (!isHopeless(error)) hopefulError = error;
       }
+      if (this.#redirect === undefined || redirectCount >= limits.redirectCountMax) continue;
+      redirectCount += 1;
+      left.unshift({ endpoint: this.#redirect, source: "redirect" });
     }
     // Where one broker may still come back, the other one's certificate is not the reason to give up.
     throw hopefulError ?? lastError;
   }
 
-  async #connectOnce(endpoint: Endpoint): Promise<Transport> {
-    const { ports, options, signal, openSessions, onLost } = this.#host;
+  #candidates(): readonly Candidate[] {
+    const current = this.#current;
+    const members = this.#host.options.ha ? this.#view.members : [];
+    const scaleDown =
+      this.#scaleDownNodeId === null ? undefined : this.#view.member(this.#scaleDownNodeId);
+    return endpointOrder({
+      redirect: this.#redirect,
+      scaleDown: scaleDown?.primary,
+      current,
+      backup:
+        current === undefined || this.#nodeId === undefined
+          ? undefined
+          : this.#view.standbyOf(this.#nodeId, current),
+      previous: this.#previous,
+      list: this.#list,
+      members: members.flatMap(({ primary, backup }) =>
+        [primary, backup].filter((endpoint) => endpoint !== undefined),
+      ),
+      isCurrentLeaving: this.#isCurrentLeaving,
+    });
+  }
+
+  async #connectOnce(
+    candidate: Candidate,
+    round: number,
+    recorder: TimelineRecorder | undefined,
+  ): Promise<Found> {
+    const url = formatEndpoint(candidate.endpoint);
+    const notes: AttemptNotes = { url, source: candidate.source, round, reached: "nothing" };
+    const endAttempt = recorder?.attempt(notes);
+    try {
+      const found = await this.#open(candidate.endpoint, notes);
+      notes.reached = "sessions";
+      endAttempt?.(undefined);
+      this.#serverVersion = found.transport.serverVersion;
+      this.#settleAt(candidate.endpoint);
+      return found;
+    } catch (error) {
+      endAttempt?.(asEverholdError(error));
+      throw error;
+    }
+  }
+
+  async #open(endpoint: Endpoint, notes: AttemptNotes): Promise<Found> {
+    const { ports, options, signal } = this.#host;
     const deadlineMs = deadlineIn(ports, options.connectTimeoutMs);
+    this.#view.beginConnection();
     const transport = await openTransport(ports, {
       endpoint,
       settings: options,
       deadlineMs,
       signal,
-      listener: { onLost },
+      onSocket: () => void (notes.reached = "socket"),
+      onLost: this.#host.onLost,
+      listener: {
+        onTopology: (update) => {
+          if (this.#view.update(update, endpoint)) this.#host.onTopology(this.#view.members);
+        },
+        onGoodbye: (goodbye) => this.#onGoodbye(goodbye, endpoint),
+      },
     });
+    notes.reached = "broker";
     const subject = { attempt: `open sessions at ${formatEndpoint(endpoint)}`, outcome: notYet };
     try {
-      await waitFor(ports, { deadlineMs, signal }, subject, openSessions(transport));
+      const wait = { deadlineMs, signal };
+      return await waitFor(ports, wait, subject, this.#makeUsable(transport));
     } catch (error) {
       transport.fail(asEverholdError(error));
       throw error;
     }
+  }
+
+  async #makeUsable(transport: Transport): Promise<Found> {
+    const creation = new SessionCreation(transport);
+    // Brokers that do not tell their version by now are as old as they were: sessions that they have kept, and that
+    // are not created anew, have no other way to know.
+    if (transport.serverVersion === 0) transport.serverVersion = this.#serverVersion;
+    const known = this.#nodeId;
+    const told = this.#view.memberAt(transport.endpoint)?.nodeId;
+    if (known !== undefined && !(await creation.checkForFailover(known))) {
+      throw new ConnectionError(
+        "EVH_NOT_READY",
+        `Cannot connect to ${transport.url}: the broker does not serve clients of the node ${known} now`,
+      );
+    }
+    const node =
+      known === undefined || told === undefined ? "unknown" : known === told ? "same" : "other";
+    const found = { transport, creation, node } as const;
+    await this.#host.openSessions(found);
     if (transport.lostError !== undefined) throw transport.lostError;
-    return transport;
+    return found;
+  }
+
+  #onGoodbye(goodbye: Goodbye, endpoint: Endpoint): void {
+    const current = this.#current;
+    if (current !== undefined && isSameEndpoint(current, endpoint)) this.#isCurrentLeaving = true;
+    this.#redirect = connectorEndpoint(goodbye.target, endpoint);
+    const { reason } = goodbye;
+    const isScaleDown =
+      reason === undefined ||
+      reason === disconnectReasons.scaleDown ||
+      reason === disconnectReasons.scaleDownOnCriticalError;
+    if (isScaleDown) this.#scaleDownNodeId = goodbye.targetNodeId;
+  }
+
+  #settleAt(endpoint: Endpoint): void {
+    if (this.#current !== undefined && this.#current !== endpoint) this.#previous = this.#current;
+    this.#current = endpoint;
+    this.#nodeId = this.#view.memberAt(endpoint)?.nodeId;
+    this.#redirect = undefined;
+    this.#scaleDownNodeId = null;
+    this.#isCurrentLeaving = false;
   }
 }
 
-/** Whether only somebody who changes a certificate or a setting can help. */
-function isHopeless(error: unknown): boolean {
-  if (!EverholdError.is(error)) return false;
-  const { code } = error;
-  return (
-    code === "EVH_TLS" ||
-    code === "EVH_CLIENT_CERTIFICATE" ||
-    code === "EVH_CONFIG" ||
-    code.startsWith("EVH_CERTIFICATE_")
-  );
-}
-
-/** Whether trying again can't help before somebody changes something. */
-function isFinal(error: unknown): boolean {
-  return (
-    EverholdError.is(error, "EVH_SECURITY") ||
-    EverholdError.is(error, "EVH_VERSION") ||
-    EverholdError.is(error, "EVH_DUPLICATE_METADATA")
-  );
+function shuffled(list: readonly Endpoint[], { random }: Pick<Ports, "random">): Endpoint[] {
+  const keyed = list.map((endpoint) => ({ endpoint, key: random.uint32() }));
+  return keyed.toSorted((a, b) => a.key - b.key).map(({ endpoint }) => endpoint);
 }

@@ -2,7 +2,12 @@ import { ConnectionError, EverholdError } from "@everhold/base";
 import type { Endpoint, Ports } from "@everhold/env";
 import { formatEndpoint } from "../url/parse-url.ts";
 import { onWaitEnd, type DeadlineMs } from "../waiting.ts";
-import { Transport, type TransportListener, type TransportSettings } from "./transport.ts";
+import {
+  Transport,
+  type Noticed,
+  type TransportListener,
+  type TransportSettings,
+} from "./transport.ts";
 
 /** What an attempt to connect needs. */
 export interface TransportRequest {
@@ -10,7 +15,11 @@ export interface TransportRequest {
   readonly settings: TransportSettings;
   readonly deadlineMs: DeadlineMs;
   readonly signal: AbortSignal;
-  readonly listener: TransportListener;
+  /** Called when the socket stands, and the broker has yet to say hello. */
+  readonly onSocket: () => void;
+  readonly listener: Pick<TransportListener, "onTopology" | "onGoodbye">;
+  /** Called when a transport is gone whose socket once stood, also during the attempt. */
+  readonly onLost: (transport: Transport, error: EverholdError, noticed: Noticed) => void;
 }
 
 /**
@@ -29,16 +38,19 @@ export function openTransport(
   return new Promise<Transport>((resolve, reject) => {
     let transport: Transport | undefined;
     const listener: TransportListener = {
-      onLost(error: EverholdError) {
+      onLost(error: EverholdError, noticed: Noticed) {
         forget();
         reject(error);
-        request.listener.onLost(error);
+        if (transport !== undefined) request.onLost(transport, error, noticed);
       },
+      onTopology: (update) => request.listener.onTopology(update),
+      onGoodbye: (goodbye) => request.listener.onGoodbye(goodbye),
     };
     const attempt = ports.network.connect(endpoint, {
       onConnected(link) {
         const opened = new Transport(link, endpoint, ports, request.settings);
         transport = opened;
+        request.onSocket();
         opened.open(listener, () => {
           forget();
           resolve(opened);

@@ -106,11 +106,36 @@ export class SessionCreation implements ChannelHandler {
     });
   }
 
+  /** Asks whether this broker serves the clients of a node: one that stands by for it may not, yet. */
+  checkForFailover(nodeId: string): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const lost = this.#transport.lostError;
+      if (lost !== undefined) return reject(lost);
+      encodePacket(
+        this.#transport.output(),
+        packets.checkForFailover,
+        administrationChannel,
+        { nodeId },
+        0,
+      );
+      this.#pending.push({
+        attempt: "ask whether the broker takes over",
+        sinceMs: this.#transport.ports.monotonicClock.nowMs(),
+        answerIds: [packets.checkForFailoverReply.id],
+        onAnswer: (reader) =>
+          resolve(decodePacket(packets.checkForFailoverReply, reader, 0).okToFailover),
+        onRefused: reject,
+      });
+    });
+  }
+
   onFrame(bytes: Uint8Array, view: DataView, start: number, end: number): void {
     const id = packetIdAt(view, start);
     const reader = this.#transport.reader;
     reader.reset(bytes, view, start + frameHeaderBytes, end);
-    if (id === packets.disconnectConsumerKill.id) return this.#transport.fail(slowConsumerError());
+    if (id === packets.disconnectConsumerKill.id) {
+      return this.#transport.fail(slowConsumerError(), "broker");
+    }
     const pending = this.#pending.shift();
     if (pending === undefined) return;
     if (id === packets.exception.id) {

@@ -12,7 +12,7 @@ import {
 } from "@everhold/wire";
 import { limits } from "../limits.ts";
 import { formatEndpoint } from "../url/parse-url.ts";
-import { readTopology } from "./topology.ts";
+import { readGoodbye, readTopology, type Goodbye, type TopologyUpdate } from "./topology.ts";
 
 /** The newest protocol version that this client speaks. */
 export const clientVersion = 136;
@@ -30,9 +30,20 @@ export interface ChannelHandler {
   onLost(error: EverholdError): void;
 }
 
+/**
+ * How the end of a connection is noticed: an error of the socket or in what came, its end, silence, the broker's
+ * own notice, an answer that did not come in time, or the application's wish.
+ */
+export type Noticed = "error" | "end" | "silence" | "broker" | "call" | "application";
+
 /** Who is told about the connection as a whole. */
 export interface TransportListener {
-  onLost(error: EverholdError): void;
+  /** The connection is gone; called once, and last. */
+  onLost(error: EverholdError, noticed: Noticed): void;
+  /** A broker came, changed, or went. */
+  onTopology(update: TopologyUpdate): void;
+  /** The broker ends the connection, and says why; `onLost` follows. */
+  onGoodbye(goodbye: Goodbye): void;
 }
 
 /** What a transport must know. */
@@ -49,7 +60,9 @@ export interface TransportSettings {
  *     open() ──> up ──fail(), close(), onClosed()──> lost
  */
 export class Transport implements LinkHandler {
-  /** Where it leads, as people write it. */
+  /** Where it leads. */
+  readonly endpoint: Endpoint;
+  /** The same, as people write it. */
   readonly url: string;
   /** The broker's newest version; 0 until it is known. */
   serverVersion = 0;
@@ -78,6 +91,7 @@ export class Transport implements LinkHandler {
     settings: TransportSettings,
   ) {
     this.#link = link;
+    this.endpoint = endpoint;
     this.url = formatEndpoint(endpoint);
     this.ports = ports;
     this.settings = settings;
@@ -151,8 +165,8 @@ export class Transport implements LinkHandler {
   }
 
   /** Ends the connection because of `error`. Everybody hears of it before this returns. */
-  fail(error: EverholdError): void {
-    this.#lose(error);
+  fail(error: EverholdError, noticed: Noticed = "error"): void {
+    this.#lose(error, noticed);
     this.#link.destroy();
   }
 
@@ -165,6 +179,7 @@ export class Transport implements LinkHandler {
         "EVH_CONNECTION_TIMEOUT",
         `Cannot ${attempt}: the broker did not answer within ${callTimeoutMs} ms`,
       ),
+      "call",
     );
   }
 
@@ -172,7 +187,7 @@ export class Transport implements LinkHandler {
   close(error: EverholdError): void {
     this.#runTurnTasks();
     this.#flush();
-    this.#lose(error);
+    this.#lose(error, "application");
     this.#link.end();
   }
 
@@ -200,7 +215,7 @@ export class Transport implements LinkHandler {
   onClosed(error: Error | undefined): void {
     // Only what the broker thinks of our certificate is told so late, and is no ordinary loss.
     if (EverholdError.is(error, "EVH_CLIENT_CERTIFICATE")) {
-      this.#lose(error);
+      this.#lose(error, "error");
       return;
     }
     this.#lose(
@@ -212,6 +227,7 @@ export class Transport implements LinkHandler {
               "perhaps it lets no more connections in",
         { cause: error },
       ),
+      error === undefined ? "end" : "error",
     );
   }
 
@@ -232,19 +248,27 @@ export class Transport implements LinkHandler {
       case packets.disconnect.id:
       case packets.disconnectV2.id:
       case packets.disconnectV3.id:
-        this.fail(
-          new ConnectionError("EVH_DISCONNECTED", `The broker at ${this.url} ended the connection`),
-        );
+        this.#onGoodbye(id);
         return;
       default:
         this.#onTopologyFrame(id);
     }
   }
 
+  #onGoodbye(id: number): void {
+    const goodbye = readGoodbye(id, this.reader, clientVersion);
+    if (goodbye !== undefined) this.#listener?.onGoodbye(goodbye);
+    this.fail(
+      new ConnectionError("EVH_DISCONNECTED", `The broker at ${this.url} ended the connection`),
+      "broker",
+    );
+  }
+
   #onTopologyFrame(id: number): void {
     const topology = readTopology(id, this.reader, clientVersion);
     if (topology === undefined) return;
     if (topology.serverVersion > 0) this.serverVersion = topology.serverVersion;
+    this.#listener?.onTopology(topology);
     if (!topology.last) return;
     const onTopology = this.#onTopology;
     this.#onTopology = undefined;
@@ -300,6 +324,7 @@ export class Transport implements LinkHandler {
           `The broker at ${this.url} was silent for ${Math.round(silentMs)} ms, ` +
             `at most ${this.settings.heartbeatTtlMs} are allowed`,
         ),
+        "silence",
       );
       return;
     }
@@ -309,7 +334,7 @@ export class Transport implements LinkHandler {
     this.#scheduleHeartbeat();
   }
 
-  #lose(error: EverholdError): void {
+  #lose(error: EverholdError, noticed: Noticed): void {
     if (this.#lostError !== undefined) return;
     this.#lostError = error;
     this.#heartbeat?.cancel();
@@ -318,7 +343,7 @@ export class Transport implements LinkHandler {
     this.#channels.clear();
     for (const channel of channels) channel.onLost(error);
     for (const done of this.#drainWaiters.splice(0)) done();
-    this.#listener?.onLost(error);
+    this.#listener?.onLost(error, noticed);
   }
 }
 

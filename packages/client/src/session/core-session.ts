@@ -5,11 +5,12 @@ import { Backoff } from "../backoff.ts";
 import { ensureAddress } from "../core/administration.ts";
 import { Channel, readNull, type ChannelListener } from "../core/channel.ts";
 import type { SessionCreation, SessionFlavour } from "../core/session-creation.ts";
-import type { Transport } from "../core/transport.ts";
+import type { Noticed, Transport } from "../core/transport.ts";
 import { randomUuid } from "../message/user-ids.ts";
 import type { IntakeHost, IntakeSettings } from "../receive/intake-settings.ts";
 import { Intake } from "../receive/intake.ts";
 import { Outbox } from "../send/outbox.ts";
+import type { SessionReturn } from "./session-return.ts";
 import { TransactionState } from "./transaction-state.ts";
 
 /** What a session needs of its connection. */
@@ -22,6 +23,8 @@ export interface SessionHost {
   readonly clientId: string | undefined;
   readonly nextChannelId: () => number;
   readonly keepsOutcomes: () => boolean;
+  /** Why new work is refused rather than made to wait; `undefined`: it is not. */
+  readonly refusal: () => EverholdError | undefined;
   readonly onBlocked: (address: string, blocked: boolean) => void;
   readonly onError: (error: unknown) => void;
 }
@@ -30,6 +33,10 @@ export interface SessionHost {
 export interface SessionOpening {
   readonly transport: Transport;
   readonly creation: SessionCreation;
+  /** Whether the broker is the node of the last life, by its id. */
+  readonly node: "same" | "other" | "unknown";
+  /** How the last break was noticed. */
+  readonly noticed: Noticed;
   readonly username: string | undefined;
   readonly password: string | undefined;
 }
@@ -149,6 +156,21 @@ export class CoreSession implements ChannelListener {
       ...entries.map((entry) => this.#attachIntake(channel, entry)),
     ]);
     if (channel.lostError !== undefined) throw channel.lostError;
+  }
+
+  /** Brings the session to another connection, after the one that it was on broke. @throws EverholdError */
+  async resume(
+    opening: SessionOpening,
+    introduce?: (channel: Channel) => Promise<void>,
+  ): Promise<SessionReturn> {
+    const sendsReplayed = this.outbox.pendingCount;
+    await this.open(opening, introduce);
+    return { way: "recreated", sendsReplayed, sendsSuppressed: 0, sendsInDoubt: 0 };
+  }
+
+  /** Rejects what waits for the connection, which has been away for too long. The session lives on. */
+  releaseWaiting(error: EverholdError): void {
+    this.outbox.rejectWaiting(error);
   }
 
   /**

@@ -56,4 +56,5 @@ export function assertError(
 export function assertNothingRuns(world: TestWorld): void {
   assert.deepEqual([...world.timers], []);
   assert.deepEqual(world.network.openLinks, []);
+  assert.deepEqual([...world.network.attempts], []);
 }

@@ -7,9 +7,11 @@ import {
   encodePacket,
   frameHeaderBytes,
   FrameReader,
+  nettyConnectorFactory,
   packetById,
   packetIdAt,
   packets,
+  type ConnectorParameter,
   type FieldTable,
   type PacketDefinition,
   type ValueOf,
@@ -43,6 +45,15 @@ export interface TestQueue {
   consumerCount: number;
 }
 
+/** A node that the broker tells of; where its halves are is said as `host:port`. */
+export interface ToldMember {
+  readonly nodeId: string;
+  readonly eventId?: number;
+  readonly exit?: boolean;
+  readonly primary?: string;
+  readonly backup?: string;
+}
+
 /** What a rule does with a packet: handles it as usual, or drops it, or refuses it with this code. */
 export type Verdict = "usual" | "drop" | number;
 
@@ -68,6 +79,11 @@ export class TestBroker {
   grantsCredit = true;
   answersPings = true;
   tellsTopology = true;
+  /** What it tells of the cluster; empty: of itself alone, without saying where it is. */
+  topology: readonly ToldMember[] = [];
+  nodeId = "node";
+  /** What it says to whoever asks whether it may serve. */
+  okToFailover = true;
   users: ReadonlyMap<string, string> | undefined;
   /** Duplicate ids that were seen, as text. */
   readonly duplicateIds = new Set<string>();
@@ -240,11 +256,21 @@ export class TestBrokerConnection implements LinkHandler {
     if (name === "PING" && broker.answersPings)
       this.send(packets.ping, 0, { connectionTtl: 10_000 });
     if (name !== "SUBSCRIBE_TOPOLOGY_V2" || !broker.tellsTopology) return;
+    const alone: ToldMember = { nodeId: broker.nodeId };
+    const members = broker.topology.length === 0 ? [alone] : broker.topology;
+    members.forEach((member, index) => this.tell(member, index === members.length - 1));
+  }
+
+  /** Tells of one node. */
+  tell(member: ToldMember, last = false): void {
+    const { broker } = this;
+    const { nodeId, eventId = 1, exit = false, primary, backup } = member;
+    const pair = { primary: connectorTo(primary), backup: connectorTo(backup), last };
     const value = {
-      exit: false,
-      nodeId: "node",
-      eventId: 1,
-      pair: { primary: null, backup: null, last: true },
+      exit,
+      nodeId,
+      eventId,
+      pair: exit ? null : pair,
       backupGroupName: null,
       scaleDownGroupName: null,
     };
@@ -253,6 +279,16 @@ export class TestBrokerConnection implements LinkHandler {
     } else {
       this.send(packets.clusterTopologyV3, 0, value);
     }
+  }
+
+  /** Ends the connection with a notice; `target` is where it sends the client. */
+  sayGoodbye(reason: number, target?: string, targetNodeId?: string): void {
+    this.send(packets.disconnectV3, 0, {
+      nodeId: this.broker.nodeId,
+      reason,
+      targetNodeId: targetNodeId ?? null,
+      target: connectorTo(target),
+    });
   }
 
   #onAdministration(packet: Received): void {
@@ -267,6 +303,10 @@ export class TestBrokerConnection implements LinkHandler {
       }
       const answer = { lastConfirmedCommandId: -1, reattached: ghost !== undefined };
       return this.send(packets.reattachSessionResponse, 1, answer);
+    }
+    if (packet.name === "CHECK_FOR_FAILOVER") {
+      const { okToFailover } = broker;
+      return this.send(packets.checkForFailoverReply, 1, { okToFailover });
     }
     if (!broker.acceptedVersions.includes(Number(value["version"]))) return this.#refuse(108);
     const password = broker.users?.get(String(value["username"]));
@@ -285,6 +325,23 @@ export class TestBrokerConnection implements LinkHandler {
   #refuse(code: number): void {
     this.send(packets.exception, 1, { code, message: "no", correlationId: -1 });
   }
+}
+
+/** The connector for `host:port`. */
+export function connectorTo(where: string | undefined): Connector | null {
+  if (where === undefined) return null;
+  const [host = "", port = ""] = where.split(":");
+  const parameters = new Map<string, ConnectorParameter>([
+    ["host", { type: "string", value: host }],
+    ["port", { type: "int", value: Number(port) }],
+  ]);
+  return { name: where, factoryClassName: nettyConnectorFactory, parameters };
+}
+
+interface Connector {
+  readonly name: string;
+  readonly factoryClassName: string;
+  readonly parameters: ReadonlyMap<string, ConnectorParameter>;
 }
 
 /** The client's end of the newest link. */

@@ -132,6 +132,10 @@ export class TestNetwork implements Network {
   readonly links: TestLink[] = [];
   readonly #world: TestWorld;
   readonly #servers = new Map<number, (link: Link) => LinkHandler>();
+  /** Ports where nobody answers, not even with a refusal. */
+  readonly silentPorts = new Set<number>();
+  /** Attempts that are not over. */
+  readonly attempts = new Set<Endpoint>();
   connectCount = 0;
 
   constructor(world: TestWorld) {
@@ -156,8 +160,10 @@ export class TestNetwork implements Network {
   connect(endpoint: Endpoint, attempt: ConnectHandler): ConnectAttempt {
     this.connectCount += 1;
     let cancelled = false;
+    this.attempts.add(endpoint);
     this.#world.later(() => {
-      if (cancelled) return;
+      if (cancelled || this.silentPorts.has(endpoint.port)) return;
+      this.attempts.delete(endpoint);
       const accept = this.#servers.get(endpoint.port);
       if (accept === undefined) return attempt.onFailed(new Error("connection refused"));
       const near = new TestLink(this.#world, "broker");
@@ -168,7 +174,12 @@ export class TestNetwork implements Network {
       far.handler = accept(far);
       near.handler = attempt.onConnected(near);
     });
-    return { cancel: () => void (cancelled = true) };
+    return {
+      cancel: () => {
+        cancelled = true;
+        this.attempts.delete(endpoint);
+      },
+    };
   }
 }
 
