@@ -46,6 +46,7 @@ export class Connection implements AsyncDisposable {
   readonly #idleTransactions: ClientSession[] = [];
   readonly #anyProducer = new AnyProducer((address, options) => this.producer(address, options));
   readonly #requests: Requests;
+  #closing: Promise<void> | undefined;
   /** What the broker can be asked and told about itself. */
   readonly management: Management;
   /** Branches of distributed transactions: this broker's part of work that others take part in as well. */
@@ -265,12 +266,31 @@ export class Connection implements AsyncDisposable {
   }
 
   /** Closes at once: what is in hand goes back, sends that have no answer yet are rejected. Idempotent. */
-  async close(): Promise<void> {
-    await this.#core.close();
+  close(): Promise<void> {
+    this.#closing ??= this.#closeOnce();
+    return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #closeOnce(): Promise<void> {
+    const core = this.#core;
+    // Temporary queues end with the socket, which here is others' as well: they are deleted one by one.
+    if (core.isShared && core.isConnected) {
+      const deadlineMs = deadlineIn(core.ports, core.options.callTimeoutMs);
+      const subject = { attempt: "close the connection", outcome: () => "none" as const };
+      const wait = { deadlineMs, signal: undefined };
+      await waitFor(core.ports, wait, subject, this.#closeUsers()).catch(core.reportError);
+    }
+    await core.close();
+  }
+
+  async #closeUsers(): Promise<void> {
+    const users = [...this.#consumers, ...this.#sessions];
+    await Promise.allSettled(users.map((user) => user.close()));
+    await this.#requests.close();
   }
 
   #consume<T>(target: ReturnType<typeof queueTarget>, options: ConsumerOptions): Consumer<T> {

@@ -1,6 +1,6 @@
 import { ClosedError, EverholdError } from "@everhold/base";
 import type { ConnectionCore } from "../connection/connection-core.ts";
-import { createQueue } from "../core/administration.ts";
+import { createQueue, deleteQueue } from "../core/administration.ts";
 import { limits } from "../limits.ts";
 import type { Body } from "../message/body.ts";
 import { encodeMessage } from "../message/encode-message.ts";
@@ -73,6 +73,20 @@ export class Requests {
       pending?.reject(error);
     });
     return reply;
+  }
+
+  /** Gives up all requests, and deletes the queue for their replies where it has been made. */
+  async close(): Promise<void> {
+    const opening = this.#opening;
+    if (opening === undefined) return;
+    this.end(closedError());
+    try {
+      await this.#core.closeSession(await opening);
+      const { channel } = this.#core.base;
+      if (channel !== undefined) await deleteQueue(channel, this.queue);
+    } catch {
+      // It is temporary: it goes with the connection at the latest.
+    }
   }
 
   /** Gives up all requests. */

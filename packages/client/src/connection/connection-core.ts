@@ -129,6 +129,11 @@ export class ConnectionCore implements Lease {
     return this.#endError;
   }
 
+  /** Whether there is a connection that may be used. */
+  get isConnected(): boolean {
+    return this.#transport !== undefined;
+  }
+
   get isClosing(): boolean {
     return this.#closing !== undefined;
   }
