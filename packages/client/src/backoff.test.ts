@@ -27,6 +27,16 @@ describe("the pauses between attempts", () => {
     assert.equal(new Set(pauses).size, 4);
   });
 
+  it("grow as fast as they are told, or not at all", () => {
+    const pauses = (multiplier: number): number[] => {
+      const bounds = { minMs: 100, maxMs: 10_000, multiplier };
+      const backoff = new Backoff(bounds, { uint32: () => 0xffff_ffff });
+      return [1, 2, 3].map(() => backoff.nextMs());
+    };
+    assert.deepEqual(pauses(1), [100, 100, 100]);
+    assert.deepEqual(pauses(2), [199, 397, 793]);
+  });
+
   it("start anew after a reset", () => {
     const backoff = new Backoff({ minMs: 100, maxMs: 10_000 }, { uint32: () => 0xffff_ffff });
     for (let attempt = 0; attempt < 10; attempt += 1) backoff.nextMs();

@@ -52,6 +52,76 @@ describe("the options of a connection", () => {
     assert.deepEqual(warnings, []);
   });
 
+  it("follow what an Artemis URL says of failover", () => {
+    const of = (parameters: string): ResolvedOptions =>
+      resolve(`(tcp://a,tcp://b)?${parameters}`).options;
+    const usual = of("");
+    assert.deepEqual(
+      [usual.ha, usual.whileReconnecting, usual.failoverTimeoutMs, usual.shared, usual.randomize],
+      [false, "wait", Infinity, undefined, false],
+    );
+    assert.equal(of("ha=true").ha, true);
+    assert.equal(of("callFailoverTimeout=5000").failoverTimeoutMs, 5000);
+    assert.equal(of("callFailoverTimeout=-1").failoverTimeoutMs, Infinity);
+    assert.equal(of("reconnectAttempts=0").reconnectRounds, 0);
+    assert.equal(of("reconnectAttempts=2&failoverAttempts=3").reconnectRounds, 5);
+    assert.equal(of("reconnectAttempts=2&failoverAttempts=-1").reconnectRounds, Infinity);
+    assert.equal(of("failoverAttempts=3").reconnectRounds, Infinity);
+    assert.equal(of("initialConnectAttempts=-1").initialRounds, Infinity);
+    assert.equal(of("initialConnectAttempts=0").initialRounds, 1);
+    const pauses = (parameters: string): number[] => {
+      const { initialDelayMs, delayMultiplier, maxDelayMs } = of(parameters);
+      return [initialDelayMs, delayMultiplier, maxDelayMs];
+    };
+    assert.deepEqual(pauses(""), [100, 3, 10_000]);
+    assert.deepEqual(pauses("retryInterval=500"), [500, 3, 2000]);
+    assert.deepEqual(pauses("retryInterval=5000"), [5000, 3, 5000]);
+    assert.deepEqual(pauses("retryInterval=5000&maxRetryInterval=2000"), [5000, 3, 5000]);
+    assert.deepEqual(
+      pauses("retryInterval=0&retryIntervalMultiplier=1.5&maxRetryInterval=60000"),
+      [1, 1.5, 60_000],
+    );
+    const policy = "connectionLoadBalancingPolicyClassName";
+    assert.equal(of(`${policy}=x.RandomConnectionLoadBalancingPolicy`).randomize, true);
+    assert.equal(of(`${policy}=x.FirstElementConnectionLoadBalancingPolicy`).randomize, false);
+    for (const silent of ["connectionTTL=-1", "clientFailureCheckPeriod=-1"]) {
+      const { heartbeatTtlMs, heartbeatPeriodMs } = of(silent);
+      assert.deepEqual([heartbeatTtlMs, heartbeatPeriodMs], [Infinity, 5000]);
+    }
+  });
+
+  it("can come from the parameters of OpenWire's failover:", async () => {
+    const { options, warnings } = resolve(
+      "failover:(tcp://a:1,tcp://b:2)?initialReconnectDelay=20&maxReconnectDelay=40000&backOffMultiplier=2.0" +
+        "&maxReconnectAttempts=7&startupMaxReconnectAttempts=3&randomize=true&timeout=3000&backup=true" +
+        "&jms.userName=ann&jms.password=x&nested.wireFormat.maxInactivityDuration=8000&trackMessages=true",
+    );
+    assert.deepEqual(
+      [options.initialDelayMs, options.maxDelayMs, options.delayMultiplier],
+      [20, 40_000, 2],
+    );
+    assert.deepEqual([options.reconnectRounds, options.initialRounds], [7, 3]);
+    assert.deepEqual([options.randomize, options.failoverTimeoutMs], [true, 3000]);
+    assert.deepEqual([await options.username(), await options.password()], ["ann", "x"]);
+    assert.equal(options.heartbeatTtlMs, 8000);
+    assert.deepEqual(warnings, []);
+    const plain = resolve(
+      "failover:(a)?useExponentialBackOff=false&maxReconnectAttempts=-1&startupMaxReconnectAttempts=0" +
+        "&timeout=-1&wireFormat.maxInactivityDuration=0",
+    ).options;
+    assert.deepEqual([plain.delayMultiplier, plain.reconnectRounds], [1, Infinity]);
+    assert.deepEqual([plain.initialRounds, plain.failoverTimeoutMs], [1, Infinity]);
+    assert.equal(plain.heartbeatTtlMs, Infinity);
+  });
+
+  it("warn about what a URL asks for and is not done because of it", () => {
+    assert.deepEqual(resolve("a?groupID=g&preAcknowledge=true&autoGroup=false").warnings, [
+      "groupID",
+      "preAcknowledge",
+    ]);
+    assert.deepEqual(resolve("a?httpEnabled=false&tcpNoDelay=true").warnings, []);
+  });
+
   it("win over the URL", () => {
     const { options } = resolve("a?callTimeout=1&reconnectAttempts=7&retryInterval=3", {
       callTimeout: 2,
@@ -104,7 +174,16 @@ describe("the options of a connection", () => {
       { reconnect: { attempts: -1 } },
       { reconnect: { initialDelay: 0 } },
       { reconnect: { initialDelay: 500, maxDelay: 100 } },
+      { reconnect: { multiplier: 0.5 } },
       { heartbeat: { period: 5000, ttl: 1000 } },
+      { failoverTimeout: -1 },
+      { connections: 2 },
+      { shared: true, connections: 0 },
+      { shared: true, connections: 1000 },
+      JSON.parse('{"shared":5}'),
+      JSON.parse('{"ha":"yes"}'),
+      JSON.parse('{"whileReconnecting":"perhaps"}'),
+      JSON.parse('{"reconnect":{"randomize":1}}'),
       { producerWindow: 0 },
       { sendBuffer: 0 },
       { sendTimeout: -1 },
@@ -121,7 +200,16 @@ describe("the options of a connection", () => {
   });
 
   it("are refused with EVH_URL where a parameter's value is none of its own", () => {
-    const urls = ["a?callTimeout=soon", "a?sslEnabled=perhaps", "a?blockOnDurableSend=perhaps"];
+    const urls = [
+      "a?callTimeout=soon",
+      "a?sslEnabled=perhaps",
+      "a?blockOnDurableSend=perhaps",
+      "a?ha=perhaps",
+      "a?retryIntervalMultiplier=0.5",
+      "a?retryIntervalMultiplier=fast",
+      "a?httpEnabled=true",
+      "a?proxyEnabled=true",
+    ];
     for (const url of urls) {
       assert.throws(
         () => resolve(url),

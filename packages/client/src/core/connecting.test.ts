@@ -283,6 +283,16 @@ describe("a connection that stands", () => {
     assertNothingRuns(world);
   });
 
+  it("is not given up for silence where that is switched off, and the broker is told", async () => {
+    const { world, broker, connection } = await setUp({ heartbeat: { ttl: Infinity } });
+    broker.answersPings = false;
+    await world.advance(600_000);
+    assert.equal(connection.state, "connected");
+    assert.deepEqual(broker.got("PING").at(-1), { connectionTtl: -1 });
+    await world.now(connection.close());
+    assertNothingRuns(world);
+  });
+
   it("does not take its own stall for the broker's silence", async () => {
     const { world, connection } = await setUp({ reconnect: false });
     await world.settle();

@@ -301,7 +301,8 @@ export class Transport implements LinkHandler {
   }
 
   #ping(): void {
-    const value = { connectionTtl: this.settings.heartbeatTtlMs };
+    const { heartbeatTtlMs } = this.settings;
+    const value = { connectionTtl: heartbeatTtlMs === Infinity ? -1 : heartbeatTtlMs };
     encodePacket(this.output(), packets.ping, 0, value, clientVersion);
   }
 

@@ -33,6 +33,11 @@ describe("a URL", () => {
     assert.deepEqual(endpoints("(tcp://a:1,tcp://b:2)?ha=true"), both);
     assert.deepEqual(endpoints("failover:(tcp://a:1,tcp://b:2)?x=1"), both);
     assert.deepEqual(endpoints("failover://tcp://a:1,tcp://b:2"), both);
+    assert.deepEqual(endpoints("failover:tcp://a:1,tcp://b:2"), both);
+    assert.deepEqual(endpoints("failover://(tcp://a:1?y=2,tcp://b:2)?x=1"), both);
+    assert.deepEqual(endpoints("static:(tcp://a:1,tcp://b:2)"), both);
+    assert.deepEqual(endpoints("tcp://a:1?ha=true#tcp://b:2"), both);
+    assert.deepEqual(endpoints(["failover:(tcp://a:1)", "(tcp://b:2)?ha=true"]), both);
   });
 
   it("has parameters, of which the last of a name holds", () => {

@@ -20,7 +20,8 @@ const tlsSchemes: ReadonlySet<string> = new Set(["tls", "ssl"]);
 
 /**
  * Reads `tcp://host:port`, `tls://host:port`, `host:port`, `host`, `[::1]:61616`, lists of these separated by commas, and
- * the spellings of Artemis and OpenWire: `(tcp://a:1,tcp://b:2)?key=value`, `failover:(tcp://a:1)`.
+ * the spellings of Artemis and OpenWire: `(tcp://a:1,tcp://b:2)?key=value`, `tcp://a:1#tcp://b:2`,
+ * `failover:(tcp://a:1)`, `static:(tcp://a:1)`.
  * The WHATWG parser refuses lists, so this is one of our own.
  *
  * @throws EverholdError EVH_URL
@@ -49,7 +50,7 @@ function parseList(text: string, endpoints: Endpoint[], parameters: Map<string, 
     );
   }
   let rest = text.trim();
-  if (rest.startsWith("failover:")) rest = rest.slice("failover:".length).replace(/^\/\//, "");
+  rest = rest.replace(/^(?:failover|static):(?:\/\/)?(?=.)/, "");
   if (rest.startsWith("(")) {
     const end = rest.indexOf(")");
     if (end < 0) throw urlError(text, "found `(` without `)`");
@@ -58,7 +59,9 @@ function parseList(text: string, endpoints: Endpoint[], parameters: Map<string, 
     parseParameters(tail.slice(1), text, parameters);
     rest = rest.slice(1, end);
   }
-  for (const one of splitList(rest)) parseOne(one.trim(), text, endpoints, parameters);
+  // Artemis: further brokers may stand behind a `#`.
+  const list = rest.replaceAll(/#(?=[a-z][a-z0-9+.-]*:\/\/)/gi, ",");
+  for (const one of splitList(list)) parseOne(one.trim(), text, endpoints, parameters);
 }
 
 /** Behind a question mark a comma may be part of a value, as of `enabledProtocols`; the next URL has a scheme. */
