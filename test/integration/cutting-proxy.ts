@@ -7,12 +7,15 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
  */
 export class CuttingProxy {
   cutCount = 0;
+  /** Connections that were ever made. */
+  connectionCount = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
   private constructor(targetPort: number, cuts: number[]) {
     this.#server = createServer((near) => {
       const far = connect(targetPort, "127.0.0.1");
+      this.connectionCount += 1;
       const budget = cuts.shift();
       let passed = 0;
       const end = (): void => {
@@ -48,6 +51,11 @@ export class CuttingProxy {
   get url(): string {
     const address = this.#server.address();
     return `tcp://127.0.0.1:${isAddress(address) ? address.port : 0}`;
+  }
+
+  /** Connections that are open. */
+  get openCount(): number {
+    return [...this.#sockets].filter((socket) => !socket.destroyed).length / 2;
   }
 
   stop(): void {

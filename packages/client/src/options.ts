@@ -47,7 +47,10 @@ export interface ConnectOptions {
   readonly shared?: boolean | string;
   /** How many sockets those who share have: a new one goes to the one with the fewest users. Default 1. */
   readonly connections?: number;
-  /** One attempt to connect, session included. Default 10 000. */
+  /**
+   * One attempt to connect, session included. Default 10 000. After a break only up to the broker's hello: bringing
+   * sessions back may take as long as `callTimeout`.
+   */
   readonly connectTimeout?: number;
   /** One request to the broker. Default 30 000. */
   readonly callTimeout?: number;

@@ -15,6 +15,11 @@ export const limits = {
   lockSilenceMs: 10_000,
   /** Attempts to take a lock that others take at the same time; then it counts as taken. */
   lockAttemptCountMax: 8,
+  /**
+   * Milliseconds for one address of a host that has several; then the next one is tried. Node's own 250 ms are
+   * less than a far or busy broker may take. The last one has what is left of the attempt.
+   */
+  addressAttemptMs: 1_000,
   /** Silence after which the system probes an idle TCP connection, in ms. */
   keepAliveDelayMs: 30_000,
   /** Connections that wait to be accepted; the system, which may allow fewer, delays further ones. */

@@ -102,11 +102,17 @@ const socketOptions = {
 } as const;
 
 function openSocket({ host, port, tls }: Endpoint): Socket {
-  if (tls === undefined) return connect({ ...socketOptions, host, port });
+  // A name is resolved at each attempt, and each of its addresses is tried.
+  const addresses = {
+    autoSelectFamily: true,
+    autoSelectFamilyAttemptTimeout: limits.addressAttemptMs,
+  } as const;
+  if (tls === undefined) return connect({ ...socketOptions, ...addresses, host, port });
   // A name is always asked for: a broker may have several certificates. Addresses are no names there.
   const servername = tls.servername ?? (isIP(host) === 0 ? host : undefined);
   const socket = connectTls({
     ...secureContextOptions(tls),
+    ...addresses,
     host,
     port,
     rejectUnauthorized: tls.rejectUnauthorized ?? true,

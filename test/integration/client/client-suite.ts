@@ -4,6 +4,7 @@ import { after, before, describe } from "node:test";
 import { deliveryTests } from "../delivery/delivery-suite.ts";
 import { SuiteContext, type BrokerUnderTest } from "./broker-under-test.ts";
 import { closingTests } from "./closing.suite.ts";
+import { connectionTests } from "./connections.suite.ts";
 import { flowTests } from "./flow.suite.ts";
 import { largeTests } from "./large.suite.ts";
 import { messageTests } from "./messages.suite.ts";
@@ -36,6 +37,7 @@ export function clientSuite(target: BrokerUnderTest): void {
     describe("flow control and sizes", () => flowTests(context));
     describe("large messages", () => largeTests(context));
     describe("closing and giving up", () => closingTests(context));
+    describe("connections", () => connectionTests(context));
     describe("outages", () => outageTests(context));
     describe("rules of delivery", () => deliveryTests(context));
   });

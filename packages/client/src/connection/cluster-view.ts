@@ -54,12 +54,15 @@ export class ClusterView {
     const primary = connectorEndpoint(update.primary, teller);
     const backup = connectorEndpoint(update.backup, teller);
     const isNews = known === undefined || known.primary === undefined || eventId > known.eventId;
+    const knownPrimary = isNews ? (primary ?? known?.primary) : known.primary;
+    // A node whose backup is away for a moment still has one, as far as anybody knows.
+    const standby = isNews ? (backup ?? known?.backup) : (known.backup ?? backup);
     const next: KnownMember = {
       nodeId,
       eventId: Math.max(eventId, known?.eventId ?? 0),
-      primary: isNews ? (primary ?? known?.primary) : known.primary,
-      // A node whose backup is away for a moment still has one, as far as anybody knows.
-      backup: isNews ? (backup ?? known?.backup) : (known.backup ?? backup),
+      primary: knownPrimary,
+      // Unless that is what took over.
+      backup: isSameMaybe(standby, knownPrimary) ? undefined : standby,
     };
     this.#gone.delete(nodeId);
     this.#members.set(nodeId, next);

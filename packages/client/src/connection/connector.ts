@@ -189,7 +189,8 @@ export class Connector {
 
   async #open(endpoint: Endpoint, notes: AttemptNotes): Promise<Found> {
     const { ports, options, signal } = this.#host;
-    const deadlineMs = deadlineIn(ports, options.connectTimeoutMs);
+    const { connectTimeoutMs, callTimeoutMs } = options;
+    const deadlineMs = deadlineIn(ports, connectTimeoutMs);
     this.#view.beginConnection();
     const transport = await openTransport(ports, {
       endpoint,
@@ -208,7 +209,10 @@ export class Connector {
     notes.reached = "broker";
     const subject = { attempt: `open sessions at ${formatEndpoint(endpoint)}`, outcome: notYet };
     try {
-      const wait = { deadlineMs, signal };
+      // What was open before may be much, and would be as much at the next attempt.
+      const isReturn = this.#current !== undefined;
+      const longMs = deadlineIn(ports, Math.max(connectTimeoutMs, callTimeoutMs));
+      const wait = { deadlineMs: isReturn ? longMs : deadlineMs, signal };
       return await waitFor(ports, wait, subject, this.#makeUsable(transport));
     } catch (error) {
       transport.fail(asEverholdError(error));
