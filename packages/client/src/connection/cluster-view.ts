@@ -122,8 +122,7 @@ export function connectorEndpoint(
   if (!Number.isInteger(port) || port < 1 || port > 65_535) return undefined;
   const isTls = String(connector.parameters.get("sslEnabled")?.value ?? false) === "true";
   // Who came by TLS is not sent on in plain text, whatever a broker says.
-  const tls = teller.tls ?? (isTls ? {} : undefined);
-  return tls === undefined ? { host, port } : { host, port, tls };
+  return { ...(isTls ? { tls: {} } : {}), ...teller, host, port };
 }
 
 function isSameMaybe(a: Endpoint | undefined, b: Endpoint | undefined): boolean {

@@ -473,6 +473,28 @@ describe("the endpoints of a failover", () => {
   });
 });
 
+describe("a hundred sessions that open while the connection breaks every ten milliseconds", () => {
+  it("all open in the end, or say why not, and none is left behind", async () => {
+    const reconnect = { initialDelay: 1, maxDelay: 10 };
+    const { world, broker, connection } = await setUp({ reconnect });
+    const opening = Array.from({ length: 100 }, (_, index) =>
+      index % 2 === 0 ? connection.session() : connection.consumer("q").ready(),
+    );
+    for (const promise of opening) promise.catch(() => undefined);
+    for (let round = 0; round < 30; round += 1) {
+      for (let step = 0; step < round; step += 1) await world.step();
+      broker.cut();
+      await world.advance(10);
+    }
+    await world.advance(30_000);
+    await world.now(Promise.all(opening));
+    assert.equal(broker.sessions.length, 101);
+    assert.equal(broker.connections.length, 1);
+    await end(world, connection);
+    assert.equal(broker.sessions.length, 0);
+  });
+});
+
 describe("while the connection is away", () => {
   it("new work waits", async () => {
     const { world, broker, connection } = await setUp();

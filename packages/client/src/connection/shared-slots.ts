@@ -31,11 +31,11 @@ export function slotFor(ports: Ports, options: ResolvedOptions): Slot {
   if (options.shared === undefined) return new Slot(ports, options);
   const slots = slotsByNetwork.get(ports.network) ?? new Set();
   slotsByNetwork.set(ports.network, slots);
+  // One without a lease has ended, or its first lease was given up before it joined.
   for (const slot of slots) if (!slot.takesLeases) slots.delete(slot);
   const fitting = [...slots].filter((slot) => mayShare(slot.options, options));
   const [least] = fitting.toSorted((a, b) => a.leaseCount - b.leaseCount);
-  if (least !== undefined && (least.leaseCount === 0 || fitting.length >= options.connectionCount))
-    return least;
+  if (least !== undefined && fitting.length >= options.connectionCount) return least;
   const slot = new Slot(ports, options);
   slots.add(slot);
   return slot;

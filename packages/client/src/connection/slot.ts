@@ -85,10 +85,9 @@ export class Slot {
     return this.#endError;
   }
 
-  /** Whether another lease is of use: somebody who means to stay has one, or nobody has had any yet. */
+  /** Whether another lease is of use: somebody has one who means to stay. */
   get takesLeases(): boolean {
-    if (this.#endError !== undefined) return false;
-    return this.#leases.size === 0 || [...this.#leases].some((lease) => !lease.isClosing);
+    return this.#endError === undefined && [...this.#leases].some((lease) => !lease.isClosing);
   }
 
   get leaseCount(): number {
