@@ -391,6 +391,7 @@ export class ConnectionCore implements Lease {
   ): Promise<Transport> {
     if (this.#endError !== undefined) throw this.#endError;
     if (this.isClosing) throw closedError();
+    if (this.#overdueError !== undefined && kind === "usual") throw this.#overdueError;
     const transport = this.#transport;
     const waiter = deferred<Transport>();
     if (transport !== undefined && transport.lostError === undefined) waiter.resolve(transport);
