@@ -59,7 +59,7 @@ export class Connector {
   #serverVersion = 0;
   #redirect: Endpoint | undefined;
   #scaleDownNodeId: string | null = null;
-  #isCurrentLeaving = false;
+  #isCurrentDoubtful = false;
   #pausing: AbortController | undefined;
 
   constructor(host: ConnectorHost) {
@@ -162,7 +162,7 @@ export class Connector {
       members: members.flatMap(({ primary, backup }) =>
         [primary, backup].filter((endpoint) => endpoint !== undefined),
       ),
-      isCurrentLeaving: this.#isCurrentLeaving,
+      isCurrentDoubtful: this.#isCurrentDoubtful,
     });
   }
 
@@ -198,7 +198,12 @@ export class Connector {
       deadlineMs,
       signal,
       onSocket: () => void (notes.reached = "socket"),
-      onLost: this.#host.onLost,
+      onLost: (transport, error, noticed) => {
+        // Whoever is silent takes the socket, perhaps, and then says nothing for as long again.
+        const isSilent = noticed === "silence" || noticed === "call";
+        if (isSilent && this.#current === endpoint) this.#isCurrentDoubtful = true;
+        this.#host.onLost(transport, error, noticed);
+      },
       listener: {
         onTopology: (update) => {
           if (this.#view.update(update, endpoint)) this.#host.onTopology(this.#view.members);
@@ -243,7 +248,7 @@ export class Connector {
 
   #onGoodbye(goodbye: Goodbye, endpoint: Endpoint): void {
     const current = this.#current;
-    if (current !== undefined && isSameEndpoint(current, endpoint)) this.#isCurrentLeaving = true;
+    if (current !== undefined && isSameEndpoint(current, endpoint)) this.#isCurrentDoubtful = true;
     this.#redirect = connectorEndpoint(goodbye.target, endpoint);
     const { reason } = goodbye;
     const isScaleDown =
@@ -259,7 +264,7 @@ export class Connector {
     this.#nodeId = this.#view.memberAt(endpoint)?.nodeId;
     this.#redirect = undefined;
     this.#scaleDownNodeId = null;
-    this.#isCurrentLeaving = false;
+    this.#isCurrentDoubtful = false;
   }
 }
 

@@ -15,7 +15,7 @@ const nothing: KnownEndpoints = {
   previous: undefined,
   list: [],
   members: [],
-  isCurrentLeaving: false,
+  isCurrentDoubtful: false,
 };
 
 function order(known: Partial<KnownEndpoints>): string[] {
@@ -49,8 +49,8 @@ describe("the order of endpoints", () => {
     ]);
   });
 
-  it("asks a broker that has said that it stops after its backup", () => {
-    assert.deepEqual(order({ current: at(1), backup: at(2), isCurrentLeaving: true }), [
+  it("asks a broker that has said that it stops, or does not answer, after its backup", () => {
+    assert.deepEqual(order({ current: at(1), backup: at(2), isCurrentDoubtful: true }), [
       "backup 2",
       "current 1",
     ]);

@@ -30,8 +30,8 @@ export interface KnownEndpoints {
   /** As the URL says. */
   readonly list: readonly Endpoint[];
   readonly members: readonly Endpoint[];
-  /** The current broker has said that it stops: its backup is nearer to being back than it is. */
-  readonly isCurrentLeaving: boolean;
+  /** The current broker has said that it stops, or does not answer: its backup is the better guess. */
+  readonly isCurrentDoubtful: boolean;
 }
 
 /**
@@ -49,7 +49,7 @@ export function endpointOrder(known: KnownEndpoints): readonly Candidate[] {
   };
   add(known.redirect, "redirect");
   add(known.scaleDown, "scaleDown");
-  if (known.isCurrentLeaving) add(known.backup, "backup");
+  if (known.isCurrentDoubtful) add(known.backup, "backup");
   add(current, "current");
   add(known.backup, "backup");
   add(known.previous, "previous");

@@ -335,6 +335,19 @@ describe("the endpoints of a failover", () => {
     await end(world, connection);
   });
 
+  it("asks the backup first where the broker has fallen silent, which may take the socket still", async () => {
+    const prepare = ([live]: readonly TestBroker[]): void => {
+      if (live !== undefined) live.topology = [{ nodeId: "n", primary: "h:1", backup: "h:2" }];
+    };
+    const { world, brokers, connection, events } = await cluster(2, "h:1", {}, prepare);
+    const [frozen] = brokers;
+    if (frozen !== undefined) frozen.rule = () => "drop";
+    await world.advance(17_000);
+    assert.deepEqual(tried(events), ["backup tcp://h:2"]);
+    assert.equal(connection.timeline?.noticed, "silence");
+    await end(world, connection);
+  });
+
   it("take in what the broker tells while it is connected", async () => {
     const { world, brokers, connection, events } = await cluster(3, "h:1", {}, ([live]) => {
       if (live !== undefined) live.topology = [{ nodeId: "n", primary: "h:1", backup: "h:2" }];
