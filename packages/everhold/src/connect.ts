@@ -19,7 +19,8 @@ let sharedPorts: Ports | undefined;
 /**
  * Connects to an Everhold or Artemis broker and stays connected until `close()`.
  *
- * `url` is `tcp://host:port`, `host:port`, a list of them, or Artemis' `(tcp://a,tcp://b)?name=value`.
+ * `url` is `tcp://host:port`, `host:port`, a list of them, Artemis' `(tcp://a,tcp://b)?name=value`,
+ * or OpenWire's `failover:(tcp://a,tcp://b)`. docs/CONNECTIONS.md says all about it.
  *
  * @throws EverholdError EVH_URL, EVH_CONFIG, EVH_NOT_CONNECTED, EVH_CONNECTION_TIMEOUT, EVH_SECURITY,
  *   EVH_ABORTED
