@@ -29,7 +29,7 @@ function checkKinds(settlements: readonly ResumedSettlement[]): void {
     if (kinds.includes(kind)) continue;
     throw new EverholdError(
       "EVH_REJECTED",
-      `cannot resume the message ${messageId}: found the kind ${kind}, expected 0, 1 or 2`,
+      `cannot resume the message ${messageId}: found the kind ${kind}, expected 0 to 3`,
     );
   }
 }

@@ -20,7 +20,7 @@ import {
   type Delivery,
 } from "../testing/test-client.test-support.ts";
 
-const { acknowledge, hold, reject } = resumeKinds;
+const { acknowledge, hold, reject, giveBack } = resumeKinds;
 const { applied, gone, elsewhere, held } = resumeResults;
 const transacted = { autoCommitSends: false, autoCommitAcks: false } as const;
 
@@ -80,6 +80,22 @@ test("nobody gets a message between the end of the old session and its settlemen
   await resume(client, { settlements: ids.map((messageId) => ({ messageId, kind: acknowledge })) });
   assert.deepEqual(await other.deliveries(), []);
   assert.equal(count(broker), 0);
+});
+
+test("what the application has seen and does not hold any more goes back counted", async () => {
+  const { world, ids } = await setUp(["a", "b"]);
+  const client = await TestClient.openMarking(world, { name: "new" });
+  const settlements = [{ messageId: ids[0] ?? 0, kind: giveBack }];
+  assert.deepEqual((await resume(client, { settlements })).settlements, [applied]);
+  await client.consume("q");
+  assert.deepEqual(described(await client.deliveries()), ["a 2", "b 1"]);
+  // What is back already stays as it is.
+  const next = await TestClient.openMarking(world, { name: "next" });
+  client.send(packets.sessionClose, 10, {});
+  await client.settle();
+  assert.deepEqual((await resume(next, { settlements })).settlements, [applied]);
+  await next.consume("q");
+  assert.deepEqual(described(await next.deliveries()), ["a 2", "b 1"]);
 });
 
 for (const name of ["new", "old"]) {
@@ -362,7 +378,7 @@ test("a session with consumers does not resume, nor with a kind that there is no
   sendResume(old);
   assert.equal((await old.expect(packets.exception)).code, 104);
   const client = await TestClient.openMarking(world, { name: "new" });
-  sendResume(client, { settlements: [{ messageId: 1, kind: 3 }] });
+  sendResume(client, { settlements: [{ messageId: 1, kind: 4 }] });
   assert.equal((await client.expect(packets.exception)).code, 999);
   assert.equal(count(broker), 0);
 });

@@ -168,6 +168,11 @@ function settleUnheld(
     // It may be named twice.
     if (key === undefined || !queue.state.has(key)) continue;
     const isReady = queue.state.isReady(key);
+    // It is back already, and whoever gave it back knows whether it counted.
+    if (settlement.kind === resumeKinds.giveBack) {
+      results[index] = isReady ? resumeResults.applied : resumeResults.elsewhere;
+      continue;
+    }
     // One that waits for its next attempt is in nobody's hands either, and is settled where it is.
     const isSettled = settlement.kind === resumeKinds.acknowledge && queue.state.isScheduled(key);
     if (isReady) queue.state.take(key);
@@ -187,6 +192,9 @@ function settleRow(
   switch (kind) {
     case resumeKinds.acknowledge:
       engine.acknowledgeOne(queue, key);
+      return resumeResults.applied;
+    case resumeKinds.giveBack:
+      engine.redelivery.giveBack(queue, key, true);
       return resumeResults.applied;
     case resumeKinds.reject:
       engine.redelivery.reject(queue, key, rejected(null));

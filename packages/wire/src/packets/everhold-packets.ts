@@ -36,6 +36,8 @@ export const resumeKinds = {
   hold: 1,
   /** It was rejected, and the answer did not come: it goes to the dead letters. */
   reject: 2,
+  /** The application has seen it and does not hold it any more: it goes back, counted as an attempt. */
+  giveBack: 3,
 } as const;
 
 /** What became of one settlement of a RESUME. */
@@ -77,7 +79,7 @@ export const everholdPackets = {
       direction: "client",
       channel: "session",
       counted: "yes",
-      doc: "This session goes on for `oldSession`, of which the client does not know what became: its commit in doubt is decided for good, then its settlements are done on what it still holds (kind 0 acknowledge, 1 hold for this session's consumer of that id, 2 reject), and with `isLast` it ends. Before this session has consumers",
+      doc: "This session goes on for `oldSession`, of which the client does not know what became: its commit in doubt is decided for good, then its settlements are done on what it still holds (kind 0 acknowledge, 1 hold for this session's consumer of that id, 2 reject, 3 give back, counted), and with `isLast` it ends. Before this session has consumers",
     },
     {
       correlationId,
