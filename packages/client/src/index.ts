@@ -6,6 +6,7 @@ export type { Consumer, ConsumerOptions, MessageHandler, RunOptions } from "./ap
 export type { SubscribeOptions } from "./api/consumer-sources.ts";
 export type { Management } from "./api/management.ts";
 export type { OutgoingMessage, Producer, ProducerOptions } from "./api/producer.ts";
+export type { OperationOutcome } from "./api/outcome.ts";
 export type { NewQueue, QueueInfo } from "./api/queue-info.ts";
 export type { RequestOptions } from "./api/requests.ts";
 export type { Session, SessionOptions, Transaction } from "./api/session.ts";

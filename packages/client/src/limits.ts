@@ -78,6 +78,11 @@ export const limits = {
   statusEventCountMax: 256,
   /** Milliseconds that a release may ask for, a year, as for brokers. More are a RangeError. */
   releaseDelayMsMax: 365 * 86_400_000,
+  /**
+   * Acknowledgements of one transaction that are listed after a break, so that what the broker did not hear of
+   * comes again marked. Of more the older half is taken as heard.
+   */
+  unheardAckCountMax: 10_000,
   /** Addresses of which a consumer remembers where their dead letters go. Of others it asks each time. */
   deadLetterAddressesKnownMax: 1_000,
   /** Milliseconds to ask the broker where it sends dead letters. Then they go to `DLQ`. */

@@ -30,6 +30,7 @@ import {
 import { SessionProducer, type Producer, type ProducerOptions } from "./producer.ts";
 import { readDeadLetterAddress } from "./dead-letter-address.ts";
 import { Management } from "./management.ts";
+import { askOutcome, type OperationOutcome } from "./outcome.ts";
 import { queueInfo, type NewQueue, type QueueInfo } from "./queue-info.ts";
 import { Requests, type RequestOptions } from "./requests.ts";
 import { TwoPhase } from "./two-phase.ts";
@@ -273,6 +274,17 @@ export class Connection implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /**
+   * What became of a durable send or of a commit that was rejected with the outcome `unknown`: an Everhold broker
+   * keeps it. It need not be the connection on which it happened. Repeated after a break; default: as long as a
+   * call may take.
+   *
+   * @throws EverholdError why the broker could not be asked
+   */
+  outcome(error: unknown, wait: WaitOptions = {}): Promise<OperationOutcome> {
+    return askOutcome(this.#core, error, wait);
   }
 
   async #closeOnce(): Promise<void> {

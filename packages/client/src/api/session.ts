@@ -1,4 +1,4 @@
-import { ConnectionError, EverholdError, RejectedError } from "@everhold/base";
+import { ConnectionError, EverholdError, RejectedError, type Outcome } from "@everhold/base";
 import { packets } from "@everhold/wire";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import { readNull } from "../core/channel.ts";
@@ -6,6 +6,7 @@ import type { Body } from "../message/body.ts";
 import type { StreamBody } from "../message/stream-body.ts";
 import type { CoreSession } from "../session/core-session.ts";
 import type { TransactionState } from "../session/transaction-state.ts";
+import { checkTimeout, deadlineIn, onWaitEnd, type WaitOptions } from "../waiting.ts";
 import { IntakeConsumer, type Consumer, type ConsumerOptions } from "./consumer.ts";
 import {
   ownSessionSource,
@@ -33,13 +34,16 @@ export interface Session extends AsyncDisposable {
   consumer<T = unknown>(queue: string, options?: ConsumerOptions): Consumer<T>;
   subscribe<T = unknown>(topic: string, options?: SubscribeOptions): Consumer<T>;
   /**
-   * Makes the work since the last commit take effect; settles when the broker has it safe.
+   * Makes the work since the last commit take effect; settles when the broker has it safe. When the connection
+   * breaks meanwhile, an Everhold broker is asked what became of it. Default: waits as long as a call may take;
+   * what comes after the limit is told by `connection.outcome()`.
    *
    * @throws RejectedError EVH_TRANSACTION_ROLLED_BACK or the broker's reason: nothing took effect, and what was
    *   received comes again
-   * @throws EverholdError EVH_TRANSACTION_OUTCOME_UNKNOWN: the connection broke during the commit
+   * @throws EverholdError EVH_TRANSACTION_OUTCOME_UNKNOWN: nobody could be asked in time, or the broker keeps no
+   *   outcomes, as Artemis
    */
-  commit(): Promise<void>;
+  commit(wait?: WaitOptions): Promise<void>;
   /**
    * Undoes the work since the last commit; what was received comes again, acknowledged before or not, marked as
    * redelivered and counted as an attempt.
@@ -66,7 +70,6 @@ export class ClientSession implements Session, Transaction {
   readonly #onClose: (session: ClientSession) => void;
   readonly #consumers = new Set<Consumer>();
   readonly #anyProducer = new AnyProducer((address, options) => this.producer(address, options));
-  #nextCorrelationId = -2;
   /** Commits under way. */
   #commitCount = 0;
   #closing: Promise<void> | undefined;
@@ -102,14 +105,31 @@ export class ClientSession implements Session, Transaction {
     return this.#consume<T>(topicTarget(this.#core, topic, options), options);
   }
 
-  async commit(): Promise<void> {
-    const transaction = this.#transaction("commit");
-    this.#commitCount += 1;
-    try {
-      await this.#commit(transaction);
-    } finally {
-      this.#commitCount -= 1;
-    }
+  async commit(wait: WaitOptions = {}): Promise<void> {
+    const { ports, options } = this.#core;
+    const timeout = checkTimeout(wait.timeout, options.callTimeoutMs);
+    const bounds = { deadlineMs: deadlineIn(ports, timeout), signal: wait.signal };
+    const { commits } = this.#session;
+    let hasLeft = false;
+    const outcome = (): Outcome => (hasLeft ? "unknown" : "none");
+    const committed = this.#commitOnce(() => (hasLeft = true));
+    await new Promise<void>((resolve, reject) => {
+      const subject = { attempt: "commit the transaction", outcome };
+      // It goes on by itself: what follows in this session waits for it.
+      const forget = onWaitEnd(ports, bounds, subject, (error) => {
+        reject(hasLeft && commits !== undefined ? commits.impatience(error) : error);
+      });
+      committed.then(
+        () => {
+          forget();
+          resolve();
+        },
+        (error: unknown) => {
+          forget();
+          reject(error);
+        },
+      );
+    });
   }
 
   async rollback(): Promise<void> {
@@ -159,9 +179,21 @@ export class ClientSession implements Session, Transaction {
     );
   }
 
-  async #commit(transaction: TransactionState): Promise<void> {
+  async #commitOnce(onLeave: () => void): Promise<void> {
+    const transaction = this.#transaction("commit");
+    this.#commitCount += 1;
+    try {
+      await this.#commit(transaction, onLeave);
+    } finally {
+      this.#commitCount -= 1;
+    }
+  }
+
+  async #commit(transaction: TransactionState, onLeave: () => void): Promise<void> {
     const session = this.#session;
+    const { commits } = session;
     await session.outbox.idle();
+    await commits?.idle();
     for (const intake of session.intakes()) intake.settlement.flushAcks();
     if (transaction.isLost) {
       await this.#undoLost(transaction);
@@ -170,17 +202,15 @@ export class ClientSession implements Session, Transaction {
     const { hasWork } = transaction;
     transaction.onEnd();
     const { channel } = session;
-    if (!hasWork || channel === undefined) return;
+    if (!hasWork || channel === undefined || commits === undefined) return;
+    onLeave();
+    for (const { settlement } of session.intakes()) settlement.onCommitting();
     try {
-      await channel.call(
-        packets.commit,
-        { correlationId: this.#nextCorrelationId-- },
-        "commit the transaction",
-        readNull,
-      );
+      await commits.commit(channel, session.keepsOutcomes);
+      for (const { settlement } of session.intakes()) settlement.onCommitted();
     } catch (error) {
-      if (channel.lostError !== undefined) throw unknownOutcome(error);
-      await this.rollback();
+      // Where its life is over, all that was received has gone back.
+      if (channel.lostError === undefined) await this.rollback();
       throw error;
     }
   }
@@ -236,12 +266,4 @@ export class ClientSession implements Session, Transaction {
     await this.#core.closeSession(this.#session);
     this.#onClose(this);
   }
-}
-
-function unknownOutcome(cause: unknown): EverholdError {
-  return new EverholdError(
-    "EVH_TRANSACTION_OUTCOME_UNKNOWN",
-    "Cannot tell whether the transaction was committed: the connection broke before the answer",
-    { cause, outcome: "unknown" },
-  );
 }

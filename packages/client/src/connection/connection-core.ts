@@ -18,6 +18,7 @@ import type { ResolvedOptions } from "../options.ts";
 import {
   CoreSession,
   flavours,
+  markFeature,
   type SessionHost,
   type SessionOpening,
 } from "../session/core-session.ts";
@@ -45,8 +46,6 @@ import { shownMembers, type TopologyMember } from "./topology-member.ts";
 /** Where a connection stands. */
 export type ConnectionState = "connecting" | "connected" | "reconnecting" | "draining" | "closed";
 
-/** The feature of brokers that know producer marks. */
-const markFeature = "mark/1";
 /**
  * One connection of the application, over all its sockets: its sessions, and what is told of it. The socket is
  * the slot's, which several may share. What is public is in `api/connection.ts`.
@@ -102,13 +101,13 @@ export class ConnectionCore implements Lease {
       confirmationWindowBytes: options.confirmationWindowBytes,
       clientId: options.clientId,
       nextChannelId: () => slot.nextChannelId(),
-      keepsOutcomes: () => this.keepsMarks,
+      features: () => this.features,
       refusal: () => this.refusal(),
       onBlocked: (address, blocked) =>
         this.emit({ type: blocked ? "blocked" : "unblocked", address }),
       onError: this.reportError,
     };
-    this.base = new CoreSession(this.#sessionHost, flavours.plain);
+    this.base = new CoreSession(this.#sessionHost, flavours.plain, true);
     this.#sessions.add(this.base);
   }
 

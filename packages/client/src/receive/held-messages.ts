@@ -23,6 +23,16 @@ export class HeldMessages {
     if (this.#byId.get(message.messageId) === message) this.#byId.delete(message.messageId);
   }
 
+  /** Whether this very message is held. */
+  has(message: ReceivedMessage): boolean {
+    return this.#byId.get(message.messageId) === message;
+  }
+
+  /** All that are held, in the order in which they came. */
+  all(): Iterable<ReceivedMessage> {
+    return this.#byId.values();
+  }
+
   /** Takes all out. */
   drain(): ReceivedMessage[] {
     const all = [...this.#byId.values()];

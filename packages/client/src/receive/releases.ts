@@ -18,6 +18,8 @@ export interface ReleasesHost extends Pick<
   readonly isExact: () => boolean;
   /** Sends the acknowledgements of this turn now. */
   readonly flushAcks: () => void;
+  /** The broker is told of a message that it takes back, and answers. */
+  readonly noteLeaving: <T>(message: ReceivedMessage, answer: Promise<T>) => Promise<T>;
   /** What was released is back. */
   readonly onDone: () => void;
 }
@@ -102,7 +104,8 @@ export class Releases {
       this.#report(channel, sendGiveBack({ channel, consumerId, message }));
     }
     for (const { message, delayMs, done } of this.#returning.splice(0)) {
-      const answer = sendRelease({ channel, consumerId, message }, delayMs);
+      const release = sendRelease({ channel, consumerId, message }, delayMs);
+      const answer = this.#host.noteLeaving(message, release);
       ignoringLoss(channel, answer).then(
         () => done.resolve(),
         (error: unknown) => done.reject(error),

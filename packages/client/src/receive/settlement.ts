@@ -1,8 +1,9 @@
 import type { EverholdError } from "@everhold/base";
-import type { ReceiveFrame } from "@everhold/wire";
+import { resumeKinds, resumeResults, type ReceiveFrame } from "@everhold/wire";
 import type { Channel } from "../core/channel.ts";
 import type { Body } from "../message/body.ts";
 import type { SendOptions } from "../message/send-options.ts";
+import { limits } from "../limits.ts";
 import { AckQueue, type AckListener } from "./ack-queue.ts";
 import { HeldMessages } from "./held-messages.ts";
 import { inflateBody } from "./inflate-body.ts";
@@ -21,6 +22,14 @@ import {
 import { ignoringLoss, sendQuietRelease, sendReject, sendRelease } from "./settle-packets.ts";
 import type { SettlementHost } from "./settlement-host.ts";
 
+/** A message of an earlier life, and what is to become of it: one of `resumeKinds`. */
+export interface UnsettledMessage {
+  readonly messageId: number;
+  readonly kind: number;
+  /** `undefined` where nobody waits for what becomes of it. */
+  readonly message: ReceivedMessage | undefined;
+}
+
 /**
  * What the application holds of one consumer's deliveries, over all its lives, and how it ends:
  * acknowledged, released, rejected, or lost. The states are drawn at {@link ReceivedMessage}.
@@ -38,6 +47,15 @@ export class Settlement implements Settler, AckListener {
   readonly #ackWaiters: (() => void)[] = [];
   #channel: Channel | undefined;
   #incarnation = 0;
+  /** Messages in hand that the broker keeps for the life that is about to begin. */
+  readonly #kept = new Set<ReceivedMessage>();
+  /** Ids of messages that the application had, and that are not its any more: they are to come again marked. */
+  #seenIds: number[] = [];
+  /** Ids of what the transaction acknowledges, and of what the commit under way does. */
+  #ackedIds: number[] = [];
+  #committingIds: number[] = [];
+  /** Released messages of which the broker has been told, and has not answered. */
+  readonly #leaving = new Set<ReceivedMessage>();
   /** Deliveries of this life in the application's hands that nobody has decided about. */
   #takenCount = 0;
   /** Acknowledgements asked for and not yet answered, of all lives. */
@@ -54,6 +72,7 @@ export class Settlement implements Settler, AckListener {
       channel: () => this.#channel,
       isExact: () => this.#isExact(),
       flushAcks: () => this.flushAcks(),
+      noteLeaving: (message, answer) => this.noteLeaving(message, answer),
       onReturned: host.onReturned,
       partlyCome: host.partlyCome,
       onResumed: host.onResumed,
@@ -90,6 +109,43 @@ export class Settlement implements Settler, AckListener {
   attach(channel: Channel): void {
     this.#channel = channel;
     this.#incarnation += 1;
+    this.#seenIds = [];
+    for (const message of this.#kept) {
+      this.#held.remove(message);
+      this.#takeBack(message);
+    }
+    this.#kept.clear();
+  }
+
+  /** What the broker is to be told of the last life, so that no doubt is left: in the order of the deliveries. */
+  *unsettled(): IterableIterator<UnsettledMessage> {
+    for (const message of this.#held.all()) {
+      yield { messageId: message.messageId, kind: kindOf(message), message };
+    }
+    for (const messageId of this.#seenIds) {
+      yield { messageId, kind: resumeKinds.giveBack, message: undefined };
+    }
+  }
+
+  /** What became of one of them. */
+  onResumed({ message }: UnsettledMessage, result: number): void {
+    if (message === undefined) return;
+    if (result === resumeResults.held) {
+      this.#kept.add(message);
+      return;
+    }
+    // Where somebody else has it, it may come again before the next marker, and is recognised then.
+    if (result === resumeResults.elsewhere || !this.#held.has(message)) return;
+    this.#held.remove(message);
+    // One that is gone, and that nobody has asked to settle, was purged or has expired.
+    if (result === resumeResults.applied || message.ackSent) this.onAcknowledged(message);
+    else this.#lose(message);
+    this.#advance();
+  }
+
+  /** The consumer could not be opened at once: the broker does not keep anything for it any longer. */
+  onAttachRefused(): void {
+    this.#kept.clear();
   }
 
   /** The connection is gone: the broker took everything back. */
@@ -97,7 +153,20 @@ export class Settlement implements Settler, AckListener {
     this.#channel = undefined;
     this.#releases.detach();
     this.#ackFlushAsked = false;
-    for (const message of this.#acks.clear()) if (isInHand(message)) this.#held.add(message);
+    this.#kept.clear();
+    for (const message of this.#acks.clear()) {
+      const isSeen = isInHand(message);
+      if (isSeen) this.#held.add(message);
+      if (message.state === "released" || (isSeen && this.#host.transacted)) {
+        this.#seenIds.push(message.messageId);
+      }
+    }
+    for (const { messageId } of this.#leaving) this.#seenIds.push(messageId);
+    this.#leaving.clear();
+    // The broker may not have heard of it.
+    this.#seenIds.unshift(...this.#committingIds, ...this.#ackedIds);
+    this.#committingIds = [];
+    this.#ackedIds = [];
     this.#takenCount = 0;
     if (this.#host.transacted) this.loseHeld();
     this.#advance();
@@ -125,23 +194,13 @@ export class Settlement implements Settler, AckListener {
   takeRedelivered(messageId: number, frame: ReceiveFrame, bytes: Uint8Array): boolean {
     const message = this.#held.takeRedelivered(messageId, frame.deliveryCount, bytes, frame);
     if (message === undefined) return false;
-    message.incarnation = this.#incarnation;
-    message.ackProgress = "none";
-    this.#acks.add(message);
-    if (message.state === "acking") this.#requestAck(message);
-    else this.#takenCount += 1;
+    this.#takeBack(message);
     return true;
   }
 
   /** The held messages do not come again: they are settled, or somebody else's. */
   loseHeld(): void {
-    for (const message of this.#held.drain()) {
-      const wasAcking = message.state === "acking";
-      message.state = "lost";
-      if (!wasAcking) continue;
-      this.#ackingCount -= 1;
-      message.rejectAck?.(lostAckError(message));
-    }
+    for (const message of this.#held.drain()) this.#lose(message);
     this.#advance();
   }
 
@@ -163,7 +222,20 @@ export class Settlement implements Settler, AckListener {
     for (const message of this.#acks.clear())
       if (message.state !== "settled") message.state = "lost";
     this.#takenCount = 0;
+    this.#ackedIds = [];
+    this.#committingIds = [];
     this.#advance();
+  }
+
+  /** What was acknowledged until now takes effect with the commit that leaves. */
+  onCommitting(): void {
+    this.#committingIds = this.#ackedIds;
+    this.#ackedIds = [];
+  }
+
+  /** The commit took effect. */
+  onCommitted(): void {
+    this.#committingIds = [];
   }
 
   /** Settles when nothing is in the application's hands and no acknowledgement is on its way. */
@@ -277,11 +349,22 @@ export class Settlement implements Settler, AckListener {
     const channel = this.#channel;
     if (channel === undefined) return;
     const { consumerId } = this.#host;
-    const answer = sendRelease({ channel, consumerId, message }, delayMs);
+    const answer = this.noteLeaving(
+      message,
+      sendRelease({ channel, consumerId, message }, delayMs),
+    );
     this.#acks.forget(message);
     this.#host.onRoom();
     this.#advance();
     await ignoringLoss(channel, answer);
+  }
+
+  /** Notes that the broker takes a message back, until it says so. */
+  noteLeaving<T>(message: ReceivedMessage, answer: Promise<T>): Promise<T> {
+    this.#leaving.add(message);
+    const done = (): void => void this.#leaving.delete(message);
+    answer.then(done, done);
+    return answer;
   }
 
   async #rejectByCopy(message: ReceivedMessage, reason: string | undefined): Promise<void> {
@@ -308,6 +391,7 @@ export class Settlement implements Settler, AckListener {
     // It goes back with its transaction.
     if (message.state === "lost") return;
     message.state = "settled";
+    if (this.#host.transacted) this.#noteAcked(message);
     this.#ackingCount -= 1;
     message.resolveAck?.();
     this.#advance();
@@ -324,6 +408,35 @@ export class Settlement implements Settler, AckListener {
     this.#held.add(message);
     // The end may have been faster than the word that the connection is gone.
     if (this.#ended) this.loseHeld();
+  }
+
+  /** A message in hand is a delivery of this life. */
+  #takeBack(message: ReceivedMessage): void {
+    message.incarnation = this.#incarnation;
+    message.ackProgress = "none";
+    this.#acks.add(message);
+    if (message.state === "acking") this.#requestAck(message);
+    else if (message.state !== "released") this.#takenCount += 1;
+    else if (this.#channel !== undefined) {
+      // It was released while the broker was asked to keep it.
+      sendQuietRelease({ channel: this.#channel, consumerId: this.#host.consumerId, message });
+      this.#acks.forget(message);
+    }
+  }
+
+  /** So that it comes again marked, should the broker not have heard of it. Of many the oldest were heard. */
+  #noteAcked({ messageId }: ReceivedMessage): void {
+    if (this.#ackedIds.length >= limits.unheardAckCountMax)
+      this.#ackedIds.splice(0, 1 + (limits.unheardAckCountMax >> 1));
+    this.#ackedIds.push(messageId);
+  }
+
+  #lose(message: ReceivedMessage): void {
+    const wasAcking = message.state === "acking";
+    message.state = "lost";
+    if (!wasAcking) return;
+    this.#ackingCount -= 1;
+    message.rejectAck?.(lostAckError(message));
   }
 
   #startAck(message: ReceivedMessage): void {
@@ -417,6 +530,12 @@ export class Settlement implements Settler, AckListener {
     if (message.state === "released") return stateError(message, verb);
     return this.#ended ? closedError(message, verb) : undefined;
   }
+}
+
+function kindOf({ state, rejection }: ReceivedMessage): number {
+  // One that was rejected is rejected again when it is held, with its reason.
+  const isAcked = state === "acking" && rejection === undefined;
+  return isAcked ? resumeKinds.acknowledge : resumeKinds.hold;
 }
 
 function isInHand({ state }: ReceivedMessage): boolean {

@@ -57,6 +57,7 @@ export class Departures {
     const { bytes, sequenceAt } = send.message;
     if (sequenceAt < 0 || send.sequence !== 0) return;
     send.sequence = this.#identity.stamp(bytes, sequenceAt);
+    send.identity = this.#identity;
   }
 
   /** Writes a message that is all here, in parts when it is large. */

@@ -1,6 +1,7 @@
 import { ConnectionError, type EverholdError } from "@everhold/base";
 import type { MonotonicClock, Random, Timers } from "@everhold/env";
 import type { Channel } from "../core/channel.ts";
+import { noteDoubt } from "../core/doubts.ts";
 import { limits } from "../limits.ts";
 import type { EncodedMessage } from "../message/encode-message.ts";
 import type { SendTarget } from "../message/send-options.ts";
@@ -186,7 +187,7 @@ export class Outbox {
     const deadlineMs = deadlineIn(ports, wait.timeout ?? Infinity);
     const subject = { attempt: `send to ${send.target.address}`, outcome: () => send.outcome };
     send.forget = onWaitEnd(ports, { deadlineMs, signal: wait.signal }, subject, (error) => {
-      send.reject(error);
+      send.reject(noteDoubt(error, send.number));
       if (!send.sent && this.#waiting.remove(gate, send)) this.#checkIdle();
     });
   }
@@ -377,7 +378,8 @@ export class Outbox {
     for (const send of sends) {
       if (send.isUnattended) unattendedCount += 1;
       send.finish();
-      send.reject(this.#host.transacted ? undoneSendError(cause) : lostSendError(cause));
+      const error = this.#host.transacted ? undoneSendError(cause) : lostSendError(cause);
+      send.reject(noteDoubt(error, send.number));
     }
     if (unattendedCount === 0 || this.#host.transacted) return;
     // One for all: there may be tens of thousands.

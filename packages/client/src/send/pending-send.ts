@@ -1,6 +1,8 @@
 import type { Outcome } from "@everhold/base";
 import type { EncodedMessage } from "../message/encode-message.ts";
 import type { SendTarget } from "../message/send-options.ts";
+import type { ProducerNumber } from "../core/number-calls.ts";
+import type { ProducerIdentity } from "./producer-identity.ts";
 import type { AsyncSends } from "./async-sends.ts";
 
 /** How a send is to be done. */
@@ -22,6 +24,8 @@ export class PendingSend {
   correlationId = 0;
   /** Its number in the producer's row; 0 while it has not left, and for sends without a mark. */
   sequence = 0;
+  /** Whose row that is. */
+  identity: ProducerIdentity | undefined;
   /** Its place among all sends of the session, by when they first left. */
   order = 0;
   /** Whether it has been on the wire at all. */
@@ -77,6 +81,11 @@ export class PendingSend {
     const { sequenceAt, durable, hasDuplicateId, source } = this.message;
     if (source?.isRepeatable === false) return false;
     return sequenceAt >= 0 || (durable && hasDuplicateId);
+  }
+
+  /** Under which number the broker keeps what became of it, once it has left. */
+  get number(): ProducerNumber | undefined {
+    return this.sequence === 0 ? undefined : this.identity?.numberOf(this.sequence);
   }
 
   /** What is known of its effect when nobody answers any more. */

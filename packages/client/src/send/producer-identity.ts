@@ -1,4 +1,5 @@
 import type { Random } from "@everhold/env";
+import type { ProducerNumber } from "../core/number-calls.ts";
 import { encodeProducerMark, producerIdBytes, setI64At } from "@everhold/wire";
 
 /**
@@ -8,12 +9,19 @@ import { encodeProducerMark, producerIdBytes, setI64At } from "@everhold/wire";
 export class ProducerIdentity {
   /** A mark of this producer; its sequence is filled in when a message leaves. */
   readonly mark: Uint8Array;
+  readonly #id: Uint8Array;
   #next = 1;
 
   constructor(random: Random) {
     const id = new Uint8Array(producerIdBytes);
     random.fill(id);
+    this.#id = id;
     this.mark = encodeProducerMark({ id, epoch: 1, sequence: 1 });
+  }
+
+  /** Under which number the broker keeps what became of a send. */
+  numberOf(sequence: number): ProducerNumber {
+    return { producerId: this.#id, epoch: 1, number: sequence };
   }
 
   /** Puts the next number into the mark that ends at `sequenceAt + 8` of `bytes`, and returns it. */

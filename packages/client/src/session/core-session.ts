@@ -5,13 +5,19 @@ import { Backoff } from "../backoff.ts";
 import { ensureAddress } from "../core/administration.ts";
 import { Channel, readNull, type ChannelListener } from "../core/channel.ts";
 import type { SessionCreation, SessionFlavour } from "../core/session-creation.ts";
+import { outcomeFeature, resumeFeature } from "../core/number-calls.ts";
 import type { Noticed, Transport } from "../core/transport.ts";
 import { randomUuid } from "../message/user-ids.ts";
 import type { IntakeHost, IntakeSettings } from "../receive/intake-settings.ts";
 import { Intake } from "../receive/intake.ts";
 import { Outbox } from "../send/outbox.ts";
+import { Commits } from "./commits.ts";
+import { Resumption } from "./resumption.ts";
 import type { SessionReturn } from "./session-return.ts";
 import { TransactionState } from "./transaction-state.ts";
+
+/** The feature of brokers that know producer marks. */
+export const markFeature = "mark/1";
 
 /** What a session needs of its connection. */
 export interface SessionHost {
@@ -22,7 +28,8 @@ export interface SessionHost {
   readonly confirmationWindowBytes: number;
   readonly clientId: string | undefined;
   readonly nextChannelId: () => number;
-  readonly keepsOutcomes: () => boolean;
+  /** What the broker of the present connection can beyond CORE; `undefined`: it is not Everhold. */
+  readonly features: () => ReadonlySet<string> | undefined;
   /** Why new work is refused rather than made to wait; `undefined`: it is not. */
   readonly refusal: () => EverholdError | undefined;
   readonly onBlocked: (address: string, blocked: boolean) => void;
@@ -63,12 +70,17 @@ export const flavours = {
  */
 export class CoreSession implements ChannelListener {
   readonly transaction: TransactionState | undefined;
+  /** Its commits; `undefined` where it has no transactions of its own. */
+  readonly commits: Commits | undefined;
   readonly outbox: Outbox;
+  readonly onError: (error: unknown) => void;
   readonly #host: SessionHost;
   readonly #flavour: SessionFlavour;
   readonly #intakes = new Map<number, IntakeEntry>();
   readonly #backoff: Backoff;
   readonly #retries = new Set<Timer>();
+  /** How it goes on for its last life; `undefined` for one that holds nothing. */
+  readonly #resumption: Resumption | undefined;
   #channel: Channel | undefined;
   /** Name and channel of the last life, which the broker may still keep. */
   #lastLife: { readonly name: string; readonly channelId: number } | undefined;
@@ -79,10 +91,15 @@ export class CoreSession implements ChannelListener {
   #standstillCount = 0;
   #ended = false;
 
-  constructor(host: SessionHost, flavour: SessionFlavour) {
+  /** `holdsNothing`: it has neither consumers nor transactions, ever. */
+  constructor(host: SessionHost, flavour: SessionFlavour, holdsNothing = false) {
     this.#host = host;
     this.#flavour = flavour;
+    this.onError = host.onError;
+    const hasCommits = !flavour.autoCommitSends && flavour.isXa !== true;
     this.transaction = flavour.autoCommitSends ? undefined : new TransactionState();
+    this.commits = hasCommits ? new Commits(host.ports.random) : undefined;
+    this.#resumption = holdsNothing ? undefined : new Resumption(this);
     this.#backoff = new Backoff({ minMs: 100, maxMs: 10_000 }, host.ports.random);
     this.outbox = new Outbox({
       ports: host.ports,
@@ -90,7 +107,7 @@ export class CoreSession implements ChannelListener {
       sendBufferBytes: host.sendBufferBytes,
       minLargeMessageBytes: host.minLargeMessageBytes,
       transacted: !flavour.autoCommitSends,
-      keepsOutcomes: host.keepsOutcomes,
+      keepsOutcomes: () => host.features()?.has(markFeature) === true,
       openAddress: ensureAddress,
       onBlocked: host.onBlocked,
       onError: host.onError,
@@ -100,6 +117,11 @@ export class CoreSession implements ChannelListener {
   /** The channel of the current life; `undefined` while there is none. */
   get channel(): Channel | undefined {
     return this.#channel;
+  }
+
+  /** Whether the broker keeps what became of numbered commits. */
+  get keepsOutcomes(): boolean {
+    return this.#host.features()?.has(outcomeFeature) === true;
   }
 
   /** Whether it is over for good. */
@@ -148,6 +170,8 @@ export class CoreSession implements ChannelListener {
     this.#lastLife = { name, channelId };
     await introduce(channel);
     if (channel.lostError !== undefined) throw channel.lostError;
+    if (this.#ended) return closeUnwanted(channel);
+    await this.#goOn(channel, name);
     if (this.#ended) return closeUnwanted(channel);
     this.#channel = channel;
     const entries = [...this.#intakes.values()];
@@ -270,6 +294,7 @@ export class CoreSession implements ChannelListener {
     this.#channel?.detach();
     this.#channel = undefined;
     this.#cancelRetries();
+    this.commits?.end(sendError);
     this.outbox.end(sendError);
     for (const entry of this.#intakes.values()) {
       if (!entry.isOpen) entry.opened.reject(sendError);
@@ -345,6 +370,28 @@ export class CoreSession implements ChannelListener {
     for (const { intake } of this.#intakes.values()) intake.detach();
   }
 
+  /** Whether there was a life that the next one goes on for, at a broker that knows of it. */
+  get #goesOn(): boolean {
+    const isKnown = this.#host.features()?.has(resumeFeature) === true;
+    return isKnown && this.#resumption?.isDue === true;
+  }
+
+  /** The new life goes on for the last one, where the broker knows of it. */
+  async #goOn(channel: Channel, name: string): Promise<void> {
+    const resumption = this.#resumption;
+    if (resumption === undefined) return;
+    const isDue = this.#goesOn;
+    if (this.#host.features()?.has(resumeFeature) !== true) return resumption.skip();
+    const said = resumption.say(channel, name);
+    if (isDue) await said;
+    else {
+      // The first life waits for nothing; what it can be told is that the connection broke.
+      said.catch((error: unknown) => {
+        if (channel.lostError === undefined) this.#host.onError(error);
+      });
+    }
+  }
+
   async #attachIntake(channel: Channel, entry: IntakeEntry): Promise<void> {
     try {
       await entry.intake.attach(channel);
@@ -358,6 +405,7 @@ export class CoreSession implements ChannelListener {
       entry.opened.resolve();
     } catch (error) {
       if (channel.lostError !== undefined) return;
+      entry.intake.settlement.onAttachRefused();
       this.#onIntakeRefused(channel, entry, error);
     }
   }
@@ -390,7 +438,8 @@ export class CoreSession implements ChannelListener {
    */
   async #retireLastLife({ transport, creation }: SessionOpening): Promise<void> {
     const last = this.#lastLife;
-    if (last === undefined) return;
+    // Where the next life goes on for it, that ends it as well.
+    if (last === undefined || this.#goesOn) return;
     const isKept = await creation.reattach(last.name);
     if (isKept) {
       const channel = new Channel(transport, last.channelId, -1, deafListener);

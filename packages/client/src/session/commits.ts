@@ -1,0 +1,161 @@
+import { deferred, EverholdError, RejectedError, type Deferred } from "@everhold/base";
+import type { Random } from "@everhold/env";
+import { packets, producerIdBytes } from "@everhold/wire";
+import { readNull, type Channel } from "../core/channel.ts";
+import { noteDoubt } from "../core/doubts.ts";
+import { callCommitAs, type NumberOutcome, type ProducerNumber } from "../core/number-calls.ts";
+
+/** A commit that has been asked for and not been answered. */
+interface OpenCommit {
+  /** Where the broker keeps what became of it; `undefined` where it keeps nothing. */
+  readonly number: ProducerNumber | undefined;
+  readonly done: Deferred<void>;
+  /** The connection broke before the answer came. */
+  isInDoubt: boolean;
+}
+
+/**
+ * The commits of one session, one after the other. On a broker that keeps outcomes each has a number, which is
+ * used once: when its answer is lost, the session's next life asks what became of it, and one that comes late
+ * can end no other transaction. Elsewhere a commit whose answer is lost stays in doubt.
+ *
+ *     none ──commit()──> open ──answer──> none
+ *                         └──connection lost──> in doubt ──decide(), end()──> none
+ */
+export class Commits {
+  readonly #random: Random;
+  #producerId: Uint8Array;
+  #next = 1;
+  /** As Artemis' client numbers its calls. */
+  #nextCorrelationId = -2;
+  #open: OpenCommit | undefined;
+
+  constructor(random: Random) {
+    this.#random = random;
+    this.#producerId = this.#newId();
+  }
+
+  /** The number of the commit in doubt, for the session's next life to ask for. */
+  get inDoubt(): ProducerNumber | undefined {
+    return this.#open?.isInDoubt === true ? this.#open.number : undefined;
+  }
+
+  /** Settles when no commit is open, whatever became of it. */
+  async idle(): Promise<void> {
+    while (this.#open !== undefined) await this.#open.done.promise.catch(ignore);
+  }
+
+  /**
+   * Commits what the session has done on this channel; nothing else may be open. Settles when it is known what
+   * became of it, if need be from the session's next life.
+   *
+   * @throws RejectedError nothing took effect
+   * @throws EverholdError EVH_TRANSACTION_OUTCOME_UNKNOWN
+   */
+  commit(channel: Channel, keepsOutcomes: boolean): Promise<void> {
+    const number = keepsOutcomes ? this.#take() : undefined;
+    const open: OpenCommit = { number, done: deferred<void>(), isInDoubt: false };
+    this.#open = open;
+    const answer =
+      number === undefined
+        ? commitPlainly(channel, this.#nextCorrelationId--)
+        : callCommitAs(channel, number);
+    answer.then(
+      () => this.#settle(open, undefined),
+      (error: unknown) => this.#onFailed(open, channel, error),
+    );
+    return open.done.promise;
+  }
+
+  /** What the broker says of the commit in doubt; `undefined`: it keeps nothing. */
+  decide(found: NumberOutcome | undefined): void {
+    const open = this.#open;
+    if (open?.isInDoubt !== true) return;
+    switch (found?.outcome) {
+      case "applied":
+        return this.#settle(open, undefined);
+      case "refused":
+        return this.#settle(
+          open,
+          new RejectedError(
+            found.code,
+            "Cannot commit the transaction: the connection broke, and the broker has rolled it back",
+          ),
+        );
+      default:
+        this.#renewIdentity();
+        this.#settle(open, unknownCommitError(undefined, open.number));
+    }
+  }
+
+  /** The session has ended: nobody asks any more. */
+  end(cause: unknown): void {
+    const open = this.#open;
+    if (open !== undefined) this.#settle(open, unknownCommitError(cause, open.number));
+  }
+
+  /** The error for somebody who does not wait any longer for the commit that is open. */
+  impatience(cause: unknown): EverholdError {
+    return unknownCommitError(cause, this.#open?.number);
+  }
+
+  #onFailed(open: OpenCommit, channel: Channel, error: unknown): void {
+    if (this.#open !== open) return;
+    if (channel.lostError === undefined) {
+      // The broker does not know its numbers any more, or never had: the next ones are another's.
+      if (isStranger(error)) this.#renewIdentity();
+      return this.#settle(open, error);
+    }
+    if (open.number === undefined) this.#settle(open, unknownCommitError(error, undefined));
+    else open.isInDoubt = true;
+  }
+
+  #settle(open: OpenCommit, error: unknown): void {
+    if (this.#open !== open) return;
+    this.#open = undefined;
+    if (error === undefined) open.done.resolve();
+    else open.done.reject(error);
+  }
+
+  #take(): ProducerNumber {
+    const number = this.#next;
+    this.#next += 1;
+    return { producerId: this.#producerId, epoch: 1, number };
+  }
+
+  #renewIdentity(): void {
+    this.#producerId = this.#newId();
+    this.#next = 1;
+  }
+
+  #newId(): Uint8Array {
+    const id = new Uint8Array(producerIdBytes);
+    this.#random.fill(id);
+    return id;
+  }
+}
+
+async function commitPlainly(channel: Channel, correlationId: number): Promise<void> {
+  await channel.call(packets.commit, { correlationId }, "commit the transaction", readNull);
+}
+
+function isStranger(error: unknown): boolean {
+  return (
+    EverholdError.is(error, "EVH_PRODUCER_UNKNOWN") ||
+    EverholdError.is(error, "EVH_PRODUCER_GAP") ||
+    EverholdError.is(error, "EVH_PRODUCER_FENCED")
+  );
+}
+
+function unknownCommitError(cause: unknown, number: ProducerNumber | undefined): EverholdError {
+  const error = new EverholdError(
+    "EVH_TRANSACTION_OUTCOME_UNKNOWN",
+    "Cannot tell whether the transaction was committed: the connection broke before the answer",
+    { cause, outcome: "unknown" },
+  );
+  return noteDoubt(error, number);
+}
+
+function ignore(): void {
+  // Whoever asked for that commit has the error.
+}

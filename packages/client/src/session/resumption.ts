@@ -1,0 +1,115 @@
+import { resumeResults } from "@everhold/wire";
+import type { Channel } from "../core/channel.ts";
+import { callResume, type ResumedSettlement } from "../core/number-calls.ts";
+import type { Intake } from "../receive/intake.ts";
+import type { UnsettledMessage } from "../receive/settlement.ts";
+import type { Commits } from "./commits.ts";
+
+/** Settlements in one packet, so that long names of queues keep it far below what a frame may have. */
+const settlementsPerPacket = 1_000;
+/** Lives that may still be there. A broker that dies again and again before it answers makes more. */
+const livesMax = 8;
+
+/** Who has something to settle. */
+export interface ResumingSession {
+  /** Of a session without transactions, or that works for branches: none. */
+  readonly commits: Commits | undefined;
+  intakes(): Iterable<Intake>;
+  readonly onError: (error: unknown) => void;
+}
+
+/** A message to settle, and whose it is. */
+interface Unsettled {
+  readonly intake: Intake;
+  readonly unsettled: UnsettledMessage;
+}
+
+/**
+ * How one session's new life goes on for its last one, on a broker that knows of both: the commit in doubt is
+ * decided for good, acknowledgements on their way take effect, what is in hand stays in hand, and all else goes
+ * back, in one step in which nobody else gets anything.
+ *
+ * Where a broker died before it had answered, nobody knows which of two lives holds what: both are asked, the
+ * newer one first.
+ */
+export class Resumption {
+  readonly #session: ResumingSession;
+  /** Names of the lives that may still be there, the oldest first. */
+  #lives: string[] = [];
+
+  constructor(session: ResumingSession) {
+    this.#session = session;
+  }
+
+  /** Whether there is a life to go on for. */
+  get isDue(): boolean {
+    return this.#lives.length > 0;
+  }
+
+  /** The broker knows of no other lives: what is in doubt stays so. */
+  skip(): void {
+    this.#lives = [];
+    this.#session.commits?.decide(undefined);
+  }
+
+  /**
+   * Says on a new life, of this name, for what it goes on, and does what the answer says.
+   * @throws EverholdError when the connection broke
+   */
+  async say(channel: Channel, name: string): Promise<void> {
+    const before = this.#lives.length === 0 ? [""] : this.#lives.toReversed();
+    // From here on it may hold what was held before.
+    this.#lives = [...this.#lives.slice(0, 1), ...this.#lives.slice(1).slice(2 - livesMax), name];
+    try {
+      let open = [...this.#unsettled()];
+      for (const oldSession of before) open = await this.#goOnFor(channel, oldSession, open);
+    } catch (error) {
+      if (channel.lostError !== undefined) throw error;
+      // It refuses, and has done nothing: what it still holds comes again.
+      this.#session.onError(error);
+      this.#session.commits?.decide(undefined);
+    }
+    if (channel.lostError !== undefined) throw channel.lostError;
+    this.#lives = [name];
+  }
+
+  *#unsettled(): IterableIterator<Unsettled> {
+    for (const intake of this.#session.intakes()) {
+      for (const unsettled of intake.settlement.unsettled()) yield { intake, unsettled };
+    }
+  }
+
+  /** Goes on for one life; gives what that one did not hold, and others may. */
+  async #goOnFor(
+    channel: Channel,
+    oldSession: string,
+    unsettled: readonly Unsettled[],
+  ): Promise<Unsettled[]> {
+    const elsewhere: Unsettled[] = [];
+    const { commits } = this.#session;
+    let start = 0;
+    do {
+      const some = unsettled.slice(start, start + settlementsPerPacket);
+      start += settlementsPerPacket;
+      const { commit, results } = await callResume(channel, {
+        oldSession,
+        isLast: start >= unsettled.length,
+        commit: commits?.inDoubt,
+        settlements: some.map(settlementOf),
+      });
+      if (commit !== undefined) commits?.decide(commit);
+      for (const [index, one] of some.entries()) {
+        const result = results[index] ?? resumeResults.elsewhere;
+        one.intake.settlement.onResumed(one.unsettled, result);
+        if (result === resumeResults.elsewhere) elsewhere.push(one);
+      }
+    } while (start < unsettled.length);
+    return elsewhere;
+  }
+}
+
+function settlementOf({ intake, unsettled }: Unsettled): ResumedSettlement {
+  const { messageId, kind } = unsettled;
+  const { consumerId, queue } = intake.settings;
+  return { consumerId, queueName: queue, messageId, kind };
+}

@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { EverholdError } from "@everhold/base";
+import type { Connection, Message } from "@everhold/client";
+import { cutPoints, runCut, type CutFault, type CutStage } from "./cut-run.test-support.ts";
+
+/** Runs a script with a fault at every frame of it, before and after, from either side. */
+async function everywhere(
+  fault: CutFault,
+  script: (stage: CutStage) => Promise<void>,
+): Promise<void> {
+  const { passed } = await runCut({ point: undefined, fault }, script);
+  let struck = 0;
+  for (const point of cutPoints(passed)) {
+    try {
+      const { hasStruck } = await runCut({ point, fault }, script);
+      if (hasStruck) struck += 1;
+    } catch (error) {
+      const { name } = passed.filter(({ from }) => from === point.from)[point.index] ?? {};
+      const place = `${fault} ${point.when} ${name} (${point.index}) of the ${point.from}`;
+      throw new Error(`${place}: ${String(error)}`, { cause: error });
+    }
+  }
+  assert.ok(struck > passed.length, `${struck} faults struck in ${passed.length} frames`);
+}
+
+/** All that a queue has, taken by another client. */
+async function drainQueue(connection: Connection, queue: string): Promise<Message[]> {
+  const messages: Message[] = [];
+  await using consumer = connection.consumer(queue);
+  for (;;) {
+    // What a broken connection held may be given back late.
+    const message = await consumer.receive({ timeout: 20_000 });
+    if (message === null) return messages;
+    await message.ack();
+    messages.push(message);
+  }
+}
+
+/** Whether a commit took effect; in doubt it never is. */
+async function isCommitted(commit: Promise<void>): Promise<boolean> {
+  try {
+    await commit;
+    return true;
+  } catch (error) {
+    if (!EverholdError.is(error, "EVH_TRANSACTION_ROLLED_BACK")) throw error;
+    assert.equal(error.outcome, "none");
+    return false;
+  }
+}
+
+for (const fault of ["cut", "kill"] as const) {
+  test(`${fault} at every frame: every commit is known to be applied, or not`, async () => {
+    await everywhere(fault, async ({ connection, arm, disarm, connectAnother }) => {
+      await connection.createQueue("in");
+      await connection.createQueue("out");
+      for (const text of ["a", "b"]) await connection.send("in", text);
+      const session = await connection.session({ transacted: true });
+      const consumer = session.consumer("in");
+      await consumer.ready();
+      arm();
+      const applied: string[] = [];
+      const seen = new Set<string>();
+      const unmarked: string[] = [];
+      for (let attempt = 0; applied.length < 2; attempt += 1) {
+        assert.ok(attempt < 6, "it goes on");
+        let text = "";
+        let step: Promise<void>;
+        try {
+          const message = await consumer.receive();
+          assert.ok(message !== null);
+          text = message.text();
+          if (seen.has(text) && !message.redelivered) unmarked.push(text);
+          seen.add(text);
+          const sent = session.send("out", text.toUpperCase());
+          await Promise.all([message.ack(), sent]);
+          step = session.commit();
+        } catch (error) {
+          // Work in a transaction that is lost says so.
+          assert.ok(EverholdError.is(error));
+          assert.equal(error.outcome, "none", error.message);
+          await session.rollback();
+          continue;
+        }
+        if (await isCommitted(step)) applied.push(text.toUpperCase());
+      }
+      assert.deepEqual(unmarked, [], "came again without a mark");
+      await session.close();
+      disarm();
+      const other = await connectAnother();
+      const out = await drainQueue(other, "out");
+      assert.deepEqual(out.map((message) => message.text()).toSorted(), applied.toSorted());
+      assert.deepEqual(await drainQueue(other, "in"), []);
+      await other.close();
+      await connection.close();
+    });
+  });
+
+  test(`${fault} at every frame: every send and acknowledgement happens once`, async () => {
+    await everywhere(fault, async ({ connection, arm, disarm, connectAnother }) => {
+      await connection.createQueue("q");
+      const consumer = connection.consumer("q");
+      await consumer.ready();
+      arm();
+      const texts = ["a", "b", "c", "d"];
+      const sends = texts.map((text) => connection.send("q", text));
+      const got: string[] = [];
+      for (const _ of texts) {
+        const message = await consumer.receive();
+        assert.ok(message !== null);
+        got.push(message.text());
+        await message.ack();
+      }
+      await Promise.all(sends);
+      assert.deepEqual(got, texts);
+      await consumer.close();
+      disarm();
+      const other = await connectAnother();
+      assert.deepEqual(await drainQueue(other, "q"), []);
+      await other.close();
+      await connection.close();
+    });
+  });
+
+  test(`${fault} at every frame: what is in hand stays in hand, and nobody else gets it`, async () => {
+    await everywhere(fault, async ({ connection, arm, disarm, connectAnother, sleep }) => {
+      await connection.createQueue("q");
+      const rival = await connectAnother();
+      for (const text of ["a", "b", "c"]) await connection.send("q", text);
+      const consumer = connection.consumer("q");
+      const messages = [await consumer.receive(), await consumer.receive()];
+      const taken: string[] = [];
+      const rivalling = rival.consumer("q");
+      const rivalRun = rivalling.run((message) => void taken.push(message.text()));
+      await rivalling.ready();
+      arm();
+      const first = messages[0]?.ack();
+      await connection.send("other", "x");
+      await first;
+      await sleep(20);
+      await messages[1]?.ack();
+      disarm();
+      await sleep(12_000);
+      assert.deepEqual(
+        taken.filter((text) => text !== "c"),
+        [],
+      );
+      await consumer.close();
+      await rivalling.close();
+      await rivalRun;
+      await rival.close();
+      await connection.close();
+    });
+  });
+}
