@@ -36,6 +36,15 @@ export const limits = {
    * ends: only a person can help, who has had about a minute.
    */
   hopelessRoundsMax: 10,
+  /** Bytes of the memory that sent frames share until the broker confirms them. A larger frame has its own. */
+  sentSlabBytesMax: 64 * 1024,
+  /**
+   * Confirmation windows of sent frames that one session keeps to send them again on another connection. Of more
+   * the oldest are forgotten, and until the broker has confirmed these a break makes the session begin anew.
+   */
+  sentWindows: 4,
+  /** Bytes of those at least, where the window is small. */
+  sentBytesMin: 1024 * 1024,
   /** Bytes in the output buffer that are sent at once rather than at the end of the turn. */
   outputFlushBytes: 256 * 1024,
   /** Bytes that an output buffer starts with. */

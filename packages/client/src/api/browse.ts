@@ -60,10 +60,13 @@ export async function* browseQueue<T>(
         continue;
       }
       await waitFor(core.ports, bounds, subject, intake.caughtUp());
+      // On the next connection the broker may go on where it was.
+      const isTold = !intake.isBroken;
+      await waitFor(core.ports, bounds, subject, intake.whole());
       if (intake.ended) throw asEverholdError(intake.endError ?? closedError(queue));
       // A new life of the consumer would begin with the first message again.
       if (!intake.isAttached || intake.incarnation !== life) throw brokenError(queue);
-      if (intake.isEmpty) return;
+      if (isTold && intake.isEmpty) return;
     }
   } finally {
     await core.closeSession(session);

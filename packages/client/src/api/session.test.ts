@@ -177,6 +177,9 @@ describe("a transacted session", () => {
     await world.settle();
     broker.rule = () => "usual";
     broker.cut();
+    // The next connection may find the session as it was.
+    assert.equal(await world.isPending(committing), true);
+    await world.advance(1000);
     assertError(await rejection(world, committing), "EVH_TRANSACTION_OUTCOME_UNKNOWN", "unknown");
   });
 

@@ -140,6 +140,13 @@ export class ClientSession implements Session, Transaction {
         "The transaction was rolled back by its owner",
       ),
     );
+    const { channel } = this.#session;
+    if (channel?.isUp === false) {
+      // What the next connection cannot find any more needs no answer.
+      channel.lose(rolledBackWhileBroken());
+      transaction.onEnd();
+      return;
+    }
     await this.#undo(transaction);
   }
 
@@ -245,7 +252,7 @@ export class ClientSession implements Session, Transaction {
       if (channel.lostError !== undefined) return;
       // The broker refused, so nobody knows what belongs to which transaction: only a fresh connection
       // can tell.
-      channel.transport.fail(
+      channel.beginAnew(
         new ConnectionError(
           "EVH_DISCONNECTED",
           "Cannot roll the transaction back: beginning anew",
@@ -266,4 +273,11 @@ export class ClientSession implements Session, Transaction {
     await this.#core.closeSession(this.#session);
     this.#onClose(this);
   }
+}
+
+function rolledBackWhileBroken(): ConnectionError {
+  return new ConnectionError(
+    "EVH_DISCONNECTED",
+    "The transaction was rolled back while the connection was broken",
+  );
 }

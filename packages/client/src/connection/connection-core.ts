@@ -22,6 +22,7 @@ import {
   type SessionHost,
   type SessionOpening,
 } from "../session/core-session.ts";
+import { Orphans } from "../session/orphans.ts";
 import {
   checkTimeout,
   deadlineIn,
@@ -103,6 +104,7 @@ export class ConnectionCore implements Lease {
       nextChannelId: () => slot.nextChannelId(),
       features: () => this.features,
       refusal: () => this.refusal(),
+      orphans: new Orphans(),
       onBlocked: (address, blocked) =>
         this.emit({ type: blocked ? "blocked" : "unblocked", address }),
       onError: this.reportError,

@@ -1,5 +1,6 @@
 import { ClosedError, ConnectionError, type EverholdError, ProtocolError } from "@everhold/base";
 import {
+  ByteWriter,
   decodePacket,
   encodePacket,
   frameHeaderBytes,
@@ -16,8 +17,10 @@ import {
   type ValueOf,
 } from "@everhold/wire";
 import { Deque } from "../deque.ts";
+import { limits } from "../limits.ts";
 import { LargeMessages, type LargeHead, type LargePart } from "./large-messages.ts";
 import { refusalError } from "./refusal.ts";
+import { SentFrames } from "./sent-frames.ts";
 import type { ChannelHandler, Transport } from "./transport.ts";
 
 /** What a session does with the packets that answer no call. */
@@ -47,6 +50,10 @@ export interface ChannelListener {
   /** The broker closed a consumer, e.g. because its queue was deleted. */
   onConsumerClosed(consumerId: number): void;
   onHeartbeat(nowMs: number): void;
+  /** The connection broke: whether the session waits for another one. Otherwise it is lost. */
+  onBroken(error: EverholdError): boolean;
+  /** It goes on with another connection, as if nothing had been. */
+  onReturned(): void;
   onLost(error: EverholdError): void;
 }
 
@@ -61,7 +68,9 @@ export interface AnswerWaiter {
 
 interface Waiting {
   readonly waiter: AnswerWaiter;
-  readonly sinceMs: number;
+  sinceMs: number;
+  /** It was not answered in time before. */
+  isLate: boolean;
 }
 
 /** Reads the answer of a call; `undefined` when the packet is not one that answers it. */
@@ -70,20 +79,45 @@ export type AnswerReader<T> = (id: number, reader: ByteReader, version: number) 
 /** One holder for all channels: frames are handled one after the other. */
 const receiveFrame = new ReceiveFrame();
 
+/** How a session counts. */
+export interface ChannelSettings {
+  /** Bytes after which what was received is confirmed; −1: neither side counts. */
+  readonly confirmationWindowBytes: number;
+  /** Whether the broker counts packets that it refuses, too. Artemis does not. */
+  readonly countsRefusals: () => boolean;
+}
+
+/** Frames that nobody can send now; and one at a time, so all channels share it. */
+const scratch = new ByteWriter(1024);
+
 /**
- * One session's channel on one transport: sends packets, gives answers to whoever waits, counts for the
- * confirmation window.
+ * One session's channel: sends packets, gives answers to whoever waits, counts for the confirmation window. When its
+ * connection breaks it may go on with another one: what the broker did not get is sent again, byte for byte.
+ *
+ *     up ──connection broke──> broken ──returnOn()──> returning ──goOn()──> up
+ *      └────────────lose(), detach()────┴───────────────┴──> lost
  *
  * A broker answers the requests of a channel in their order, so the oldest waiter gets the next answer.
  * Sends are the exception: they carry a correlation id above 0, and so do their answers.
  */
 export class Channel implements ChannelHandler {
   readonly id: number;
-  readonly transport: Transport;
   readonly #listener: ChannelListener;
-  readonly #confirmationWindowBytes: number;
+  readonly #settings: ChannelSettings;
   readonly #waiting = new Deque<Waiting>();
   readonly #large: LargeMessages;
+  /** What the broker may not have got; `undefined` where it does not count. */
+  readonly #sent: SentFrames | undefined;
+  readonly #turnTasks: (() => void)[] = [];
+  readonly #drainWaiters: (() => void)[] = [];
+  #transport: Transport;
+  /** Whether what is sent goes out; else it is kept. */
+  #isUp = true;
+  /** The version in which the first connection spoke; the kept frames are written in it. */
+  #version = 0;
+  #frameStart = 0;
+  #mustBeginAnew = false;
+  #hasRefusal = false;
   /** Index of the last counted packet that was handled; the first has 0. */
   #receivedLast = -1;
   #confirmedLast = -1;
@@ -93,20 +127,58 @@ export class Channel implements ChannelHandler {
   constructor(
     transport: Transport,
     id: number,
-    confirmationWindowBytes: number,
+    settings: ChannelSettings,
     listener: ChannelListener,
   ) {
-    this.transport = transport;
+    this.#transport = transport;
     this.id = id;
-    this.#confirmationWindowBytes = confirmationWindowBytes;
+    this.#settings = settings;
     this.#listener = listener;
     this.#large = new LargeMessages();
+    const { confirmationWindowBytes: window } = settings;
+    if (window >= 0) {
+      const bytesMax = Math.max(limits.sentBytesMin, window * limits.sentWindows);
+      this.#sent = new SentFrames(bytesMax);
+    }
     transport.attach(id, this);
+  }
+
+  /** The connection that it is on, or was. */
+  get transport(): Transport {
+    return this.#transport;
   }
 
   /** The protocol version that both sides know. */
   get version(): number {
-    return this.transport.version;
+    return this.#version === 0 ? this.#transport.version : this.#version;
+  }
+
+  /** Whether what is sent goes out now. */
+  get isUp(): boolean {
+    return this.#isUp && this.#lostError === undefined;
+  }
+
+  /** The last packet that was handled, of those that count; −1 for none. */
+  get receivedLast(): number {
+    return this.#receivedLast;
+  }
+
+  /** Whether the session can go on with another connection, as far as it is known here. */
+  get mayReturn(): boolean {
+    const isExact = !this.#hasRefusal || this.#settings.countsRefusals();
+    return this.#sent !== undefined && isExact && !this.#mustBeginAnew;
+  }
+
+  /** Whether so much waits for the network that what is large had better wait as well. */
+  get isFull(): boolean {
+    return !this.#isUp || this.#transport.isFull;
+  }
+
+  /** Calls `done` once nothing waits for the network, or the channel is lost. Only when it is full. */
+  whenDrained(done: () => void): void {
+    if (this.#lostError !== undefined) done();
+    else if (this.#isUp) this.#transport.whenDrained(done);
+    else this.#drainWaiters.push(done);
   }
 
   /** Why the channel is gone; `undefined` while it stands. */
@@ -114,10 +186,38 @@ export class Channel implements ChannelHandler {
     return this.#lostError;
   }
 
+  /** Where to write one frame; {@link end} follows. */
+  begin(): ByteWriter {
+    const writer = this.isUp ? this.#transport.output() : scratch;
+    if (writer === scratch) scratch.clear();
+    this.#frameStart = writer.offset;
+    return writer;
+  }
+
+  /** The frame is written. One that is not counted is not sent again. */
+  end(writer: ByteWriter, isCounted = true): void {
+    if (this.#lostError !== undefined || !isCounted) return;
+    this.#sent?.add(writer.bytes, this.#frameStart, writer.offset);
+  }
+
   /** Sends a packet that has no answer. */
   send<T extends FieldTable>(definition: PacketDefinition<number, T>, value: ValueOf<T>): void {
+    const writer = this.begin();
+    encodePacket(writer, definition, this.id, value, this.version);
+    this.end(writer, isCounted(definition, value));
+  }
+
+  /** Runs `task` before what this turn wrote leaves; while the connection is broken, when it goes on. */
+  atTurnEnd(task: () => void): void {
     if (this.#lostError !== undefined) return;
-    encodePacket(this.transport.output(), definition, this.id, value, this.version);
+    this.#turnTasks.push(task);
+    if (this.#turnTasks.length === 1 && this.#isUp) this.#transport.atTurnEnd(this.#runTurnTasks);
+  }
+
+  /** Gives the connection up because nobody knows any more what this session has: it begins anew on the next one. */
+  beginAnew(error: EverholdError): void {
+    this.#mustBeginAnew = true;
+    this.#transport.fail(error);
   }
 
   /**
@@ -152,7 +252,8 @@ export class Channel implements ChannelHandler {
 
   /** The next answer that nobody older waits for is `waiter`'s; its request has just been sent. */
   expect(waiter: AnswerWaiter): void {
-    this.#waiting.push({ waiter, sinceMs: this.transport.ports.monotonicClock.nowMs() });
+    const sinceMs = this.#transport.ports.monotonicClock.nowMs();
+    this.#waiting.push({ waiter, sinceMs, isLate: false });
   }
 
   /** The broker delivers nothing more to this consumer. */
@@ -162,13 +263,57 @@ export class Channel implements ChannelHandler {
 
   /** Gives the channel up; what still arrives for it is dropped, and who waits is told. Idempotent. */
   detach(): void {
-    this.transport.detach(this.id);
+    this.#transport.detach(this.id);
+    this.#end(new ClosedError("EVH_CLOSED", "The session is closed"));
+  }
+
+  /** The session does not go on: who waits is told. Idempotent. */
+  lose(error: EverholdError): void {
     if (this.#lostError !== undefined) return;
-    this.#lostError = new ClosedError("EVH_CLOSED", "The session is closed");
-    this.#refuseAll(this.#lostError);
+    this.#transport.detach(this.id);
+    this.#end(error);
+    this.#listener.onLost(error);
+  }
+
+  /** The session is asked for on another connection: what the broker still has for it comes there. */
+  returnOn(transport: Transport): void {
+    this.#transport = transport;
+    transport.attach(this.id, this);
+    const nowMs = transport.ports.monotonicClock.nowMs();
+    for (let index = 0; index < this.#waiting.length; index += 1) {
+      const waiting = this.#waiting.at(index);
+      if (waiting !== undefined) waiting.sinceMs = nowMs;
+    }
+  }
+
+  /**
+   * The broker has what was sent up to `brokerLast`, and gets the rest. Gives how many sends were among that;
+   * `undefined`: what it has not got is not here any more.
+   */
+  goOn(brokerLast: number): number | undefined {
+    const sent = this.#sent;
+    if (this.#lostError !== undefined || sent?.canFollow(brokerLast) !== true) return undefined;
+    sent.confirm(brokerLast);
+    this.#isUp = true;
+    for (const frame of sent.frames()) this.#transport.output().raw(frame);
+    const sendCount = sent.countOf(sendIds);
+    if (this.#turnTasks.length > 0) this.#transport.atTurnEnd(this.#runTurnTasks);
+    this.#wakeDrained();
+    this.#listener.onReturned();
+    return sendCount;
   }
 
   onFrame(bytes: Uint8Array, view: DataView, start: number, end: number): void {
+    try {
+      this.#onFrame(bytes, view, start, end);
+    } catch (error) {
+      // It would come again on the next connection.
+      this.#mustBeginAnew = true;
+      throw error;
+    }
+  }
+
+  #onFrame(bytes: Uint8Array, view: DataView, start: number, end: number): void {
     const id = packetIdAt(view, start);
     if (id === packets.receive.id) {
       readReceive(view, start, end, receiveFrame);
@@ -176,7 +321,7 @@ export class Channel implements ChannelHandler {
       this.#count(end - start);
       return;
     }
-    const reader = this.transport.reader;
+    const reader = this.#transport.reader;
     reader.reset(bytes, view, start + frameHeaderBytes, end);
     this.#onPacket(id, reader, end - start);
     if (isCountedId(id)) this.#count(end - start);
@@ -185,17 +330,40 @@ export class Channel implements ChannelHandler {
   onHeartbeat(nowMs: number): void {
     const oldest = this.#waiting.at(0);
     if (oldest !== undefined) {
-      this.transport.failIfLate(oldest.waiter.attempt, oldest.sinceMs, nowMs);
-      if (this.#lostError !== undefined) return;
+      this.#transport.failIfLate(oldest.waiter.attempt, oldest.sinceMs, nowMs);
+      if (this.#transport.lostError !== undefined) {
+        // A broker that does not answer on the next connection either never will.
+        if (oldest.isLate) this.#mustBeginAnew = true;
+        oldest.isLate = true;
+        return;
+      }
     }
     this.#confirm();
     this.#listener.onHeartbeat(nowMs);
   }
 
   onLost(error: EverholdError): void {
+    if (this.#lostError !== undefined) return;
+    if (this.#version === 0) this.#version = this.#transport.version;
+    this.#isUp = false;
+    if (!this.#listener.onBroken(error)) this.lose(error);
+  }
+
+  readonly #runTurnTasks = (): void => {
+    for (const task of this.#turnTasks.splice(0)) task();
+  };
+
+  #wakeDrained(): void {
+    for (const done of this.#drainWaiters.splice(0)) done();
+  }
+
+  #end(error: EverholdError): void {
+    if (this.#lostError !== undefined) return;
     this.#lostError = error;
+    this.#sent?.clear();
+    this.#turnTasks.length = 0;
     this.#refuseAll(error);
-    this.#listener.onLost(error);
+    this.#wakeDrained();
   }
 
   #refuseAll(error: EverholdError): void {
@@ -226,8 +394,8 @@ export class Channel implements ChannelHandler {
       case packets.receiveContinuation.id:
         return this.#onContinuation(reader, frameBytes);
       case packets.packetsConfirmed.id:
-        // A send counts as safe only with its own NULL_RESPONSE, and nothing is kept
-        // for a reattachment, so there is nothing to trim.
+        // A send counts as safe only with its own NULL_RESPONSE.
+        this.#sent?.confirm(decodePacket(packets.packetsConfirmed, reader, this.version).commandId);
         return;
       default:
         this.#onAnswer(id, reader);
@@ -278,6 +446,7 @@ export class Channel implements ChannelHandler {
   #onException(reader: ByteReader): void {
     const { code, message, correlationId } = decodePacket(packets.exception, reader, this.version);
     const refusal = { code, message };
+    this.#hasRefusal = true;
     if (correlationId > 0) {
       this.#listener.onSendSettled(correlationId, refusalError(refusal, "send the message"));
       return;
@@ -307,12 +476,14 @@ export class Channel implements ChannelHandler {
   #count(frameBytes: number): void {
     this.#receivedLast += 1;
     this.#unconfirmedBytes += frameBytes;
-    if (this.#confirmationWindowBytes < 0) return;
-    if (this.#unconfirmedBytes >= this.#confirmationWindowBytes) this.#confirm();
+    const { confirmationWindowBytes } = this.#settings;
+    if (confirmationWindowBytes < 0) return;
+    if (this.#unconfirmedBytes >= confirmationWindowBytes) this.#confirm();
   }
 
   #confirm(): void {
-    if (this.#confirmationWindowBytes < 0 || this.#receivedLast === this.#confirmedLast) return;
+    const isCounting = this.#settings.confirmationWindowBytes >= 0;
+    if (!isCounting || !this.isUp || this.#receivedLast === this.#confirmedLast) return;
     this.#confirmedLast = this.#receivedLast;
     this.#unconfirmedBytes = 0;
     this.send(packets.packetsConfirmed, { commandId: this.#receivedLast });
@@ -342,6 +513,9 @@ function lostCallError(
     { cause, outcome },
   );
 }
+
+/** Each send has one of these. */
+const sendIds: readonly number[] = [packets.send.id, packets.sendLarge.id];
 
 const counted: readonly boolean[] = Array.from({ length: 256 }, (_, id) => {
   const definition = packetById(id);

@@ -80,14 +80,19 @@ export class SessionCreation implements ChannelHandler {
   }
 
   /**
-   * Asks the broker to hand over a session of a broken connection, so that it can be closed: else its
-   * deliveries would stay locked until the broker misses the old connection. False when it is gone.
+   * Asks the broker to hand over a session of a broken connection, of which `receivedLast` came last. `onKept` is
+   * told up to which packet the broker has all, in the very step in which the answer comes: what the session is
+   * sent from there on may be next. Settles with false when it is gone.
    */
-  reattach(name: string): Promise<boolean> {
+  reattach(
+    name: string,
+    receivedLast: number,
+    onKept: (brokerLast: number) => void,
+  ): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const lost = this.#transport.lostError;
       if (lost !== undefined) return reject(lost);
-      const value = { name, lastConfirmedCommandId: -1 };
+      const value = { name, lastConfirmedCommandId: receivedLast };
       encodePacket(
         this.#transport.output(),
         packets.reattachSession,
@@ -96,11 +101,14 @@ export class SessionCreation implements ChannelHandler {
         0,
       );
       this.#pending.push({
-        attempt: "retire the session of the broken connection",
+        attempt: "go on with the session of the broken connection",
         sinceMs: this.#transport.ports.monotonicClock.nowMs(),
         answerIds: [packets.reattachSessionResponse.id],
-        onAnswer: (reader) =>
-          resolve(decodePacket(packets.reattachSessionResponse, reader, 0).reattached),
+        onAnswer: (reader) => {
+          const answer = decodePacket(packets.reattachSessionResponse, reader, 0);
+          if (answer.reattached) onKept(answer.lastConfirmedCommandId);
+          resolve(answer.reattached);
+        },
         onRefused: reject,
       });
     });

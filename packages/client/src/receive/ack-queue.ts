@@ -54,21 +54,22 @@ export class AckQueue {
     this.#requested = [];
     const last = this.#takeDonePrefix();
     const singles = last === undefined ? messages : messages.filter(isDue);
-    for (const message of messages) message.ackSent = true;
+    // What is only kept for another connection may never be sent.
+    if (channel.isUp) for (const message of messages) message.ackSent = true;
     frame.channelId = channel.id;
     frame.consumerId = consumerId;
     if (last !== undefined) {
       frame.individual = false;
       frame.messageId = last.messageId;
       frame.requiresResponse = answered && singles.length === 0;
-      writeAcknowledge(channel.transport.output(), frame);
+      writeFrame(channel);
     }
     frame.individual = true;
     for (const [index, message] of singles.entries()) {
       message.ackProgress = "single";
       frame.messageId = message.messageId;
       frame.requiresResponse = answered && index === singles.length - 1;
-      writeAcknowledge(channel.transport.output(), frame);
+      writeFrame(channel);
     }
     if (answered) channel.expect(new AckBatch(messages, singles, channel, this.#listener));
     else for (const message of messages) this.#listener.onAcknowledged(message);
@@ -118,6 +119,12 @@ export class AckQueue {
 
 function isDue(message: ReceivedMessage): boolean {
   return message.ackProgress === "due";
+}
+
+function writeFrame(channel: Channel): void {
+  const writer = channel.begin();
+  writeAcknowledge(writer, frame);
+  channel.end(writer);
 }
 
 /** The acknowledgements that one answer covers. */

@@ -50,6 +50,11 @@ export class CatchUp {
     });
   }
 
+  /** What was asked is answered by another connection: the time for that begins anew. */
+  onReturned(): void {
+    if (this.#channel !== undefined) this.#forced.onReturned(this.#channel);
+  }
+
   /** A broker that does not answer must not be waited for without end. */
   onHeartbeat(nowMs: number): void {
     const channel = this.#channel;

@@ -9,5 +9,7 @@ export function sendFlowToken(channel: Channel, consumerId: number, credits: num
   flowToken.channelId = channel.id;
   flowToken.consumerId = consumerId;
   flowToken.credits = credits;
-  writeFlowToken(channel.transport.output(), flowToken);
+  const writer = channel.begin();
+  writeFlowToken(writer, flowToken);
+  channel.end(writer);
 }

@@ -9,7 +9,7 @@ const scan = new MessageScan();
  */
 export class ForcedDeliveries {
   readonly #consumerId: number;
-  readonly #waiting = new Map<number, { readonly done: () => void; readonly askedMs: number }>();
+  readonly #waiting = new Map<number, { readonly done: () => void; askedMs: number }>();
   #next = 0;
 
   constructor(consumerId: number) {
@@ -28,6 +28,12 @@ export class ForcedDeliveries {
     this.#next += 1;
     this.#waiting.set(sequence, { done, askedMs: channel.transport.ports.monotonicClock.nowMs() });
     channel.send(packets.forceConsumerDelivery, { consumerId: this.#consumerId, sequence });
+  }
+
+  /** The time for the answers begins anew. */
+  onReturned(channel: Channel): void {
+    const nowMs = channel.transport.ports.monotonicClock.nowMs();
+    for (const asked of this.#waiting.values()) asked.askedMs = nowMs;
   }
 
   /** Takes a delivery if it is a marker, which counts 0; whether it was one. @throws ProtocolError */

@@ -40,6 +40,11 @@ export class Intake {
   #paused = false;
   /** All that is here goes back to the queue. */
   #isReturning = false;
+  /** The connection is broken, and may be another one's soon: nothing is handed out meanwhile. */
+  #isBroken = false;
+  /** Who waits for an answer of the broker, and for no longer than the connection stands. */
+  readonly #askers = new Set<() => void>();
+  readonly #wholeWaiters: (() => void)[] = [];
   /** What was granted to nobody who waits is being taken back. */
   #withdrawing = false;
   #ended = false;
@@ -98,6 +103,11 @@ export class Intake {
     return this.settlement.incarnation;
   }
 
+  /** Whether the connection is broken, and may be another one's soon. */
+  get isBroken(): boolean {
+    return this.#isBroken;
+  }
+
   /** Whether nothing that was delivered waits to be taken. */
   get isEmpty(): boolean {
     return this.#buffer.length === 0;
@@ -140,6 +150,7 @@ export class Intake {
   detach(): void {
     this.#channel = undefined;
     this.#isReturning = false;
+    this.#mend();
     this.#large.breakOff();
     this.#dropBuffer();
     this.settlement.detach();
@@ -153,7 +164,7 @@ export class Intake {
 
   /** The next message, if one is here and may be handed out. */
   take(): ReceivedMessage | undefined {
-    if (this.#paused || this.#ended || this.#isReturning) return undefined;
+    if (this.#paused || this.#ended || this.#isReturning || this.#isBroken) return undefined;
     if (this.settlement.isReleasing) return undefined;
     for (;;) {
       const message = this.#buffer.shift();
@@ -184,11 +195,11 @@ export class Intake {
 
   /**
    * Settles when the broker has delivered all that it could when it was asked, or when nobody can tell
-   * any more.
+   * now: the connection is broken, or the life of the consumer is over.
    */
   caughtUp(): Promise<void> {
-    if (this.#channel === undefined || this.#ended) return Promise.resolve();
-    return new Promise((resolve) => this.#catchUp.ask(resolve));
+    if (this.#channel === undefined || this.#ended || this.#isBroken) return Promise.resolve();
+    return new Promise((resolve) => this.#catchUp.ask(this.#asker(resolve)));
   }
 
   /**
@@ -196,8 +207,28 @@ export class Intake {
    * delivered in advance. What was on its way reaches them before.
    */
   closed(): Promise<void> {
-    if (!this.#credit.isPull || this.#ended) return Promise.resolve();
-    return new Promise((resolve) => this.#withdraw(resolve));
+    if (!this.#credit.isPull || this.#ended || this.#isBroken) return Promise.resolve();
+    return new Promise((resolve) => this.#withdraw(this.#asker(resolve)));
+  }
+
+  /** Settles when the connection is not broken, or the life of the consumer is over. */
+  whole(): Promise<void> {
+    if (!this.#isBroken) return Promise.resolve();
+    return new Promise((resolve) => this.#wholeWaiters.push(resolve));
+  }
+
+  /** The connection broke; the session waits for another one. */
+  onBroken(): void {
+    this.#isBroken = true;
+    for (const done of [...this.#askers]) done();
+  }
+
+  /** The session goes on with another connection. */
+  onReturned(): void {
+    this.#mend();
+    this.#catchUp.onReturned();
+    this.#feed();
+    this.#replenish();
   }
 
   /** Hands out nothing more; who waits is told that this is the end. */
@@ -318,6 +349,20 @@ export class Intake {
     if (this.settings.settles) this.settlement.onDelivered(message);
     this.#buffer.push(message);
     this.#feed();
+  }
+
+  #mend(): void {
+    this.#isBroken = false;
+    for (const done of this.#wholeWaiters.splice(0)) done();
+  }
+
+  /** Calls `done` once: when it is called, or when the connection breaks. */
+  #asker(done: () => void): () => void {
+    const asker = (): void => {
+      if (this.#askers.delete(asker)) done();
+    };
+    this.#askers.add(asker);
+    return asker;
   }
 
   #feed(): void {

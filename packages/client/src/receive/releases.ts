@@ -149,7 +149,7 @@ export class Releases {
    */
   #beginAnew(channel: Channel, attempt: string, cause: unknown): void {
     if (this.#host.channel() !== channel) return;
-    channel.transport.fail(
+    channel.beginAnew(
       new ConnectionError("EVH_DISCONNECTED", `Cannot ${attempt}: beginning anew`, { cause }),
     );
   }

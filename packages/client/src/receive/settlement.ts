@@ -460,7 +460,7 @@ export class Settlement implements Settler, AckListener {
     const channel = this.#channel;
     if (this.#ackFlushAsked || channel === undefined) return;
     this.#ackFlushAsked = true;
-    channel.transport.atTurnEnd(() => {
+    channel.atTurnEnd(() => {
       if (this.#channel !== channel) return;
       this.#ackFlushAsked = false;
       this.flushAcks();
@@ -475,7 +475,7 @@ export class Settlement implements Settler, AckListener {
     if (!this.#isExact()) {
       // Another broker than the one that was asked first. When the message comes again meanwhile, it is
       // that delivery which is settled, by the copy that is made then.
-      const isLeft = (): boolean => this.#channel !== channel;
+      const isLeft = (): boolean => this.#channel !== channel || !channel.isUp;
       this.#host.deadLetter(message, reason).then(
         () => {
           if (isLeft()) return;
@@ -489,7 +489,7 @@ export class Settlement implements Settler, AckListener {
       return;
     }
     const { consumerId } = this.#host;
-    message.ackSent = true;
+    if (channel.isUp) message.ackSent = true;
     sendReject({ channel, consumerId, message }, reason).then(
       () => this.onAcknowledged(message),
       (error: unknown) => {

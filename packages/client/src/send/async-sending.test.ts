@@ -199,7 +199,7 @@ describe("an asynchronous send", () => {
     send.catch(() => undefined);
     await world.settle();
     broker.cut();
-    await world.settle();
+    await world.advance(1000);
     assertError(await rejection(world, send), "EVH_UNBLOCKED", "none");
   });
 });

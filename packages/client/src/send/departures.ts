@@ -72,7 +72,9 @@ export class Departures {
     sendFrame.channelId = channel.id;
     sendFrame.messageStart = 0;
     sendFrame.messageEnd = send.bytes;
-    writeSend(channel.transport.output(), sendFrame, bytes, channel.version);
+    const writer = channel.begin();
+    writeSend(writer, sendFrame, bytes, channel.version);
+    channel.end(writer);
   }
 
   /** Notes that a send leaves; what comes back, and holds until the next one, says how it is to be answered. */

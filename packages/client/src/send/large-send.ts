@@ -1,4 +1,4 @@
-import { encodePacket, packets, type ByteWriter } from "@everhold/wire";
+import { packets } from "@everhold/wire";
 import type { Channel } from "../core/channel.ts";
 import { bodyLengthOffset } from "../message/layout.ts";
 
@@ -31,7 +31,7 @@ export function writeLargeSend(
   for (let start = 4; start < bodyEnd; start += partBytesMax) {
     const end = Math.min(bodyEnd, start + partBytesMax);
     const isLast = end === bodyEnd;
-    writePart(channel.transport.output(), channel, message.subarray(start, end), {
+    writePart(channel, message.subarray(start, end), {
       bodyBytes: isLast ? bodyBytes : undefined,
       last,
     });
@@ -40,7 +40,6 @@ export function writeLargeSend(
 
 /** Writes a part of a body; `bodyBytes` is said with the last one. */
 export function writePart(
-  writer: ByteWriter,
   channel: Channel,
   part: Uint8Array,
   { bodyBytes, last }: { readonly bodyBytes: number | undefined; readonly last: LastPart },
@@ -54,5 +53,5 @@ export function writePart(
     correlationId: isLast ? last.correlationId : 0,
     senderId: last.senderId,
   };
-  encodePacket(writer, packets.sendContinuation, channel.id, value, channel.version);
+  channel.send(packets.sendContinuation, value);
 }

@@ -56,6 +56,7 @@ export class Outbox {
   #upload: Upload | undefined;
   #toRepeat: PendingSend[] = [];
   #gapSequence = 0;
+  #lostCount = 0;
   #endError: EverholdError | undefined;
 
   constructor(host: OutboxHost) {
@@ -115,6 +116,26 @@ export class Outbox {
     this.#departures.attach();
     if (this.#toRepeat.length > 0) await this.#repeat(channel);
     this.#pump();
+  }
+
+  /** The session goes on with another connection. */
+  onReturned(): void {
+    this.#pump();
+  }
+
+  /** Sends that have left and are not answered. */
+  get unansweredCount(): number {
+    return this.#window.length;
+  }
+
+  /** Sends that will be sent again on the next life. */
+  get repeatCount(): number {
+    return this.#toRepeat.length;
+  }
+
+  /** Sends that were rejected because nobody can tell what became of them, since the session began. */
+  get lostCount(): number {
+    return this.#lostCount;
   }
 
   /** The connection is gone. What may be repeated is kept, the rest is settled as unknown. */
@@ -194,6 +215,8 @@ export class Outbox {
 
   #pump(): void {
     const channel = this.#channel;
+    // While the connection is broken nothing leaves: it may never be sent.
+    if (channel?.isUp === false) return;
     if (channel === undefined || this.#repeating || this.#endError !== undefined) return;
     if (this.#upload !== undefined) return this.#upload.wake();
     const countMax = this.#host.keepsOutcomes()
@@ -360,7 +383,7 @@ export class Outbox {
     if (send.sequence === this.#gapSequence) return this.#renewIdentity(send, error);
     this.#gapSequence = send.sequence;
     this.#toRepeat.push(send);
-    this.#channel?.transport.fail(
+    this.#channel?.beginAnew(
       new ConnectionError("EVH_PRODUCER_GAP", error.message, { cause: error }),
     );
   }
@@ -375,6 +398,7 @@ export class Outbox {
   /** Nobody will answer these any more. */
   #loseAll(sends: readonly PendingSend[], cause: EverholdError): void {
     let unattendedCount = 0;
+    if (!this.#host.transacted) this.#lostCount += sends.length;
     for (const send of sends) {
       if (send.isUnattended) unattendedCount += 1;
       send.finish();

@@ -125,17 +125,17 @@ export class Upload {
       ? this.#host.onLast()
       : { requiresResponse: false, correlationId: 0, senderId };
     const bodyBytes = isLast ? this.#bodyBytes : undefined;
-    writePart(this.#channel.transport.output(), this.#channel, part, { bodyBytes, last });
+    writePart(this.#channel, part, { bodyBytes, last });
   }
 
   async #mayLeave(frameBytes: number): Promise<void> {
-    const { transport } = this.#channel;
+    const channel = this.#channel;
     while (!this.#isStopped) {
-      const isFull = transport.isFull;
+      const { isFull } = channel;
       if (!isFull && this.#host.allows(frameBytes)) return;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
-        if (isFull) transport.whenDrained(resolve);
+        if (isFull) channel.whenDrained(resolve);
       });
     }
   }

@@ -11,6 +11,7 @@ import { randomUuid } from "../message/user-ids.ts";
 import type { IntakeHost, IntakeSettings } from "../receive/intake-settings.ts";
 import { Intake } from "../receive/intake.ts";
 import { Outbox } from "../send/outbox.ts";
+import { retireLife, type Life, type Orphans } from "./orphans.ts";
 import { Commits } from "./commits.ts";
 import { Resumption } from "./resumption.ts";
 import type { SessionReturn } from "./session-return.ts";
@@ -34,6 +35,8 @@ export interface SessionHost {
   readonly refusal: () => EverholdError | undefined;
   readonly onBlocked: (address: string, blocked: boolean) => void;
   readonly onError: (error: unknown) => void;
+  /** Sessions that ended while the connection was broken. */
+  readonly orphans: Orphans;
 }
 
 /** One connection's means to open sessions. */
@@ -82,14 +85,20 @@ export class CoreSession implements ChannelListener {
   /** How it goes on for its last life; `undefined` for one that holds nothing. */
   readonly #resumption: Resumption | undefined;
   #channel: Channel | undefined;
-  /** Name and channel of the last life, which the broker may still keep. */
-  #lastLife: { readonly name: string; readonly channelId: number } | undefined;
+  /** The life that is, or the last one, which the broker may still keep. */
+  #life: Life | undefined;
+  /** Whether this life stands, with all that belongs to it; else a break ends it. */
+  #isOpen = false;
+  #isClosing = false;
+  #breakError: EverholdError | undefined;
   #nextConsumerId = 0;
   /** The life in which SESS_START was sent for its consumers, or is as its standstill ends. */
   #startedOn: Channel | undefined;
   /** How many keep this life at a standstill. */
   #standstillCount = 0;
   #ended = false;
+  /** Sends in doubt of which somebody was told. */
+  #lostCountTold = 0;
 
   /** `holdsNothing`: it has neither consumers nor transactions, ever. */
   constructor(host: SessionHost, flavour: SessionFlavour, holdsNothing = false) {
@@ -145,11 +154,16 @@ export class CoreSession implements ChannelListener {
     introduce: (channel: Channel) => Promise<void> = () => Promise.resolve(),
   ): Promise<void> {
     if (this.#ended) return;
+    this.#isOpen = false;
     await this.#retireLastLife(opening);
     const name = randomUuid(this.#host.ports.random);
     const channelId = this.#host.nextChannelId();
     const window = this.#host.confirmationWindowBytes;
-    const channel = new Channel(opening.transport, channelId, window, this);
+    const settings = {
+      confirmationWindowBytes: window,
+      countsRefusals: () => this.#host.features() !== undefined,
+    };
+    const channel = new Channel(opening.transport, channelId, settings, this);
     try {
       await opening.creation.create({
         ...this.#flavour,
@@ -167,7 +181,7 @@ export class CoreSession implements ChannelListener {
     }
     if (channel.lostError !== undefined) throw channel.lostError;
     if (this.#ended) return closeUnwanted(channel);
-    this.#lastLife = { name, channelId };
+    this.#life = { name, channelId, receivedLast: -1 };
     await introduce(channel);
     if (channel.lostError !== undefined) throw channel.lostError;
     if (this.#ended) return closeUnwanted(channel);
@@ -180,16 +194,37 @@ export class CoreSession implements ChannelListener {
       ...entries.map((entry) => this.#attachIntake(channel, entry)),
     ]);
     if (channel.lostError !== undefined) throw channel.lostError;
+    this.#isOpen = true;
   }
 
-  /** Brings the session to another connection, after the one that it was on broke. @throws EverholdError */
+  /**
+   * Brings the session to another connection, after the one that it was on broke: as it was, where the broker has
+   * kept it; else it is created anew. When that connection breaks as well it may be called again, with the next one.
+   *
+   * @throws EverholdError
+   */
   async resume(
     opening: SessionOpening,
     introduce?: (channel: Channel) => Promise<void>,
   ): Promise<SessionReturn> {
-    const sendsReplayed = this.outbox.pendingCount;
+    if (this.#resumption === undefined) {
+      await this.#host.orphans.retire(opening.transport, opening.creation);
+    }
+    const unanswered = this.outbox.unansweredCount;
+    const channel = this.#channel;
+    if (channel !== undefined && !this.#ended) {
+      const sendsReplayed = await this.#return(opening.transport, opening.creation, channel);
+      if (sendsReplayed !== undefined) {
+        const sendsSuppressed = Math.max(0, unanswered - sendsReplayed);
+        return { way: "reattached", sendsReplayed, sendsSuppressed, sendsInDoubt: 0 };
+      }
+      channel.lose(this.#breakError ?? closedError());
+    }
+    const { lostCount, repeatCount: sendsReplayed } = this.outbox;
     await this.open(opening, introduce);
-    return { way: "recreated", sendsReplayed, sendsSuppressed: 0, sendsInDoubt: 0 };
+    const sendsInDoubt = lostCount - this.#lostCountTold;
+    this.#lostCountTold = lostCount;
+    return { way: "recreated", sendsReplayed, sendsSuppressed: 0, sendsInDoubt };
   }
 
   /** Rejects what waits for the connection, which has been away for too long. The session lives on. */
@@ -250,7 +285,10 @@ export class CoreSession implements ChannelListener {
   async removeIntake(intake: Intake): Promise<void> {
     const { consumerId } = intake.settings;
     const channel = this.#channel;
-    if (channel !== undefined && !intake.ended) {
+    if (channel?.isUp === false && !intake.ended) {
+      // Nobody waits for the next connection, which has it closed.
+      this.#leaveIntake(channel, intake);
+    } else if (channel !== undefined && !intake.ended) {
       try {
         await intake.settlement.finishRelease();
         intake.settlement.flushAcks();
@@ -265,25 +303,42 @@ export class CoreSession implements ChannelListener {
     intake.end(undefined);
   }
 
+  #leaveIntake(channel: Channel, intake: Intake): void {
+    const { consumerId } = intake.settings;
+    channel
+      .call(packets.consumerClose, { consumerId }, "close the consumer", readNull)
+      .then(() => channel.forgetConsumer(consumerId))
+      .catch((error: unknown) => {
+        if (channel.lostError === undefined) this.#host.onError(error);
+      });
+  }
+
   /** Closes the session in order, as far as the broker can be reached, and ends it. */
   async close(): Promise<void> {
     const channel = this.#channel;
-    if (channel !== undefined && !this.#ended) {
-      try {
-        for (const intake of this.intakes()) {
-          await intake.settlement.finishRelease();
-          intake.settlement.flushAcks();
-        }
-        this.beginReturn();
-        await channel.call(packets.sessionClose, {}, "close the session", readNull);
-      } catch (error) {
-        // Whatever kept the broker from closing it in order, the end of the connection closes it.
-        if (channel.lostError === undefined) this.#host.onError(error);
-      }
-      channel.detach();
-    }
-    this.#lastLife = undefined;
+    this.#isClosing = true;
+    if (channel?.isUp === true) await this.#closeAtBroker(channel);
+    else if (channel !== undefined) channel.lose(this.#breakError ?? closedError());
+    // The next connection has the broker close what it may have kept.
+    if (this.#life !== undefined && !this.#ended) this.#host.orphans.add(this.#life);
+    this.#life = undefined;
     this.end(closedError(), undefined);
+  }
+
+  async #closeAtBroker(channel: Channel): Promise<void> {
+    try {
+      for (const intake of this.intakes()) {
+        await intake.settlement.finishRelease();
+        intake.settlement.flushAcks();
+      }
+      this.beginReturn();
+      await channel.call(packets.sessionClose, {}, "close the session", readNull);
+      this.#life = undefined;
+    } catch (error) {
+      // Whatever kept the broker from closing it in order, the end of the connection closes it.
+      if (channel.lostError === undefined) this.#host.onError(error);
+    }
+    channel.detach();
   }
 
   /** Ends the session for good: `sendError` goes to whoever sends, `takeError` to whoever receives. */
@@ -360,7 +415,26 @@ export class CoreSession implements ChannelListener {
     for (const { intake } of this.#intakes.values()) intake.onHeartbeat(nowMs);
   }
 
+  onBroken(error: EverholdError): boolean {
+    const channel = this.#channel;
+    if (channel === undefined || !this.#isOpen || this.#ended || !channel.mayReturn) return false;
+    // One that is being closed is not brought to the next connection.
+    if (this.#isClosing) return false;
+    this.#breakError = error;
+    for (const { intake } of this.#intakes.values()) intake.onBroken();
+    return true;
+  }
+
+  onReturned(): void {
+    this.outbox.onReturned();
+    for (const { intake } of this.#intakes.values()) intake.onReturned();
+  }
+
   onLost(error: EverholdError): void {
+    this.#isOpen = false;
+    if (this.#life !== undefined && this.#channel !== undefined) {
+      this.#life.receivedLast = this.#channel.receivedLast;
+    }
     this.#channel = undefined;
     this.#standstillCount = 0;
     this.#cancelRetries();
@@ -433,25 +507,46 @@ export class CoreSession implements ChannelListener {
   }
 
   /**
+   * Asks for the session on another connection. Gives how many sends were sent again; `undefined`: it is gone, or
+   * cannot go on.
+   */
+  async #return(
+    transport: Transport,
+    creation: SessionCreation,
+    channel: Channel,
+  ): Promise<number | undefined> {
+    const life = this.#life;
+    if (life === undefined || !channel.mayReturn) return undefined;
+    channel.returnOn(transport);
+    let sendCount: number | undefined;
+    const isKept = await creation.reattach(life.name, channel.receivedLast, (brokerLast) => {
+      // What it is sent now is in the version in which it began.
+      transport.serverVersion = Math.min(transport.serverVersion, channel.version);
+      sendCount = channel.goOn(brokerLast);
+    });
+    if (transport.lostError !== undefined) throw transport.lostError;
+    life.receivedLast = channel.receivedLast;
+    life.isHere = isKept && sendCount === undefined;
+    if (this.#ended) {
+      // It was closed meanwhile.
+      if (life.isHere) await retireLife(transport, creation, life);
+      return 0;
+    }
+    if (sendCount !== undefined) return sendCount;
+    if (!isKept) this.#life = undefined;
+    return undefined;
+  }
+
+  /**
    * The broker may keep the session of the broken connection, with its deliveries, until it misses that
    * connection. So it is asked for by its name, and closed.
    */
   async #retireLastLife({ transport, creation }: SessionOpening): Promise<void> {
-    const last = this.#lastLife;
+    const life = this.#life;
     // Where the next life goes on for it, that ends it as well.
-    if (last === undefined || this.#goesOn) return;
-    const isKept = await creation.reattach(last.name);
-    if (isKept) {
-      const channel = new Channel(transport, last.channelId, -1, deafListener);
-      await channel.call(
-        packets.sessionClose,
-        {},
-        "retire the session of the broken connection",
-        readNull,
-      );
-      channel.detach();
-    }
-    this.#lastLife = undefined;
+    if (life === undefined || this.#goesOn) return;
+    await retireLife(transport, creation, life);
+    this.#life = undefined;
   }
 }
 
@@ -471,17 +566,3 @@ function closedError(): ClosedError {
 function ignore(): void {
   // Nobody waits for it.
 }
-
-/** What a session that is only handed over to be closed still delivers is nobody's. */
-const deafListener: ChannelListener = {
-  onMessage: ignore,
-  onPart: ignore,
-  wholeBytesMax: () => 0,
-  onStream: ignore,
-  onStreamPart: ignore,
-  onCredits: ignore,
-  onSendSettled: ignore,
-  onConsumerClosed: ignore,
-  onHeartbeat: ignore,
-  onLost: ignore,
-};

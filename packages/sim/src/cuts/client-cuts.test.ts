@@ -60,6 +60,7 @@ for (const fault of ["cut", "kill"] as const) {
       await consumer.ready();
       arm();
       const applied: string[] = [];
+      let undone = 0;
       const seen = new Set<string>();
       const unmarked: string[] = [];
       for (let attempt = 0; applied.length < 2; attempt += 1) {
@@ -80,10 +81,14 @@ for (const fault of ["cut", "kill"] as const) {
           assert.ok(EverholdError.is(error));
           assert.equal(error.outcome, "none", error.message);
           await session.rollback();
+          undone += 1;
           continue;
         }
         if (await isCommitted(step)) applied.push(text.toUpperCase());
+        else undone += 1;
       }
+      // A broker that lives has kept the session as it was.
+      if (fault === "cut") assert.equal(undone, 0, "nothing is undone");
       assert.deepEqual(unmarked, [], "came again without a mark");
       await session.close();
       disarm();

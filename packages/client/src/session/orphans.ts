@@ -1,0 +1,82 @@
+import { packets } from "@everhold/wire";
+import { Channel, readNull, type ChannelListener } from "../core/channel.ts";
+import type { SessionCreation } from "../core/session-creation.ts";
+import type { Transport } from "../core/transport.ts";
+
+/** One life of a session at a broker. */
+export interface Life {
+  readonly name: string;
+  readonly channelId: number;
+  /** The last packet that was handled on it. */
+  receivedLast: number;
+  /** Whether it has come to the present connection, where it cannot go on. */
+  isHere?: boolean;
+}
+
+/** Lives that may wait to be closed; the broker ends others when it misses their connection. */
+const orphansMax = 1_000;
+
+/** Sessions that their applications closed while the connection was broken: the next one closes them at the broker. */
+export class Orphans {
+  #lives: Life[] = [];
+
+  /** The broker may keep this life. */
+  add(life: Life): void {
+    if (this.#lives.length < orphansMax) this.#lives.push(life);
+  }
+
+  /** Closes all of them that the broker has kept. @throws EverholdError when the connection broke */
+  async retire(transport: Transport, creation: SessionCreation): Promise<void> {
+    const lives = this.#lives;
+    this.#lives = [];
+    try {
+      await Promise.all(lives.map((life) => retireLife(transport, creation, life)));
+    } catch (error) {
+      this.#lives = [...lives, ...this.#lives];
+      throw error;
+    }
+  }
+}
+
+/**
+ * Closes a session of a broken connection at the broker, which may keep it, with its deliveries, until it misses
+ * that connection.
+ *
+ * @throws EverholdError when the connection broke
+ */
+export async function retireLife(
+  transport: Transport,
+  creation: SessionCreation,
+  life: Life,
+): Promise<void> {
+  const settings = { confirmationWindowBytes: -1, countsRefusals: () => false };
+  // What is sent again to it is nobody's.
+  const channel = new Channel(transport, life.channelId, settings, deafListener);
+  const { name, receivedLast, isHere = false } = life;
+  try {
+    if (!isHere && !(await creation.reattach(name, receivedLast, ignore))) return;
+    const attempt = "retire the session of the broken connection";
+    await channel.call(packets.sessionClose, {}, attempt, readNull);
+  } finally {
+    channel.detach();
+  }
+}
+
+function ignore(): void {
+  // It is only handed over to be closed.
+}
+
+const deafListener: ChannelListener = {
+  onMessage: ignore,
+  onPart: ignore,
+  wholeBytesMax: () => 0,
+  onStream: ignore,
+  onStreamPart: ignore,
+  onCredits: ignore,
+  onSendSettled: ignore,
+  onConsumerClosed: ignore,
+  onHeartbeat: ignore,
+  onBroken: () => false,
+  onReturned: ignore,
+  onLost: ignore,
+};
