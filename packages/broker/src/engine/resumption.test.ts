@@ -98,6 +98,22 @@ test("what the application has seen and does not hold any more goes back counted
   assert.deepEqual(described(await next.deliveries()), ["a 2", "b 1"]);
 });
 
+test("of a message that was moved away nobody says that it was settled", async () => {
+  const { world, ids } = await setUp(["a", "b"]);
+  const first = await TestClient.openMarking(world, { name: "first" });
+  // Refused for good, it is among the dead letters.
+  await resume(first, { settlements: [{ messageId: ids[0] ?? 0, kind: reject }] });
+  const settlements = [
+    { messageId: ids[0] ?? 0, kind: acknowledge },
+    { messageId: ids[0] ?? 0, kind: reject },
+  ];
+  for (const isRestarted of [false, true]) {
+    if (isRestarted) await crashAndRestart(world);
+    const client = await TestClient.openMarking(world, { name: "next" });
+    assert.deepEqual((await resume(client, { settlements })).settlements, [elsewhere, gone]);
+  }
+});
+
 for (const name of ["new", "old"]) {
   test(`a session that waits for its client may be resumed, by one named ${name}`, async () => {
     const { world, broker } = await startBroker();

@@ -164,7 +164,9 @@ function settleUnheld(
   const { keys, isComplete } = findHandedOut(queue.state, ids);
   for (const { index, settlement } of unheld) {
     const key = keys.get(settlement.messageId);
-    if (key === undefined && !isComplete) results[index] = resumeResults.elsewhere;
+    if (key === undefined) {
+      results[index] = isComplete ? fateOf(session, queue, settlement) : resumeResults.elsewhere;
+    }
     // It may be named twice.
     if (key === undefined || !queue.state.has(key)) continue;
     const isReady = queue.state.isReady(key);
@@ -178,6 +180,24 @@ function settleUnheld(
     if (isReady) queue.state.take(key);
     results[index] =
       isReady || isSettled ? settleRow(session, queue, key, settlement) : resumeResults.elsewhere;
+  }
+}
+
+/** What is said of a message that is not in the queue any more. */
+function fateOf(
+  session: Session,
+  queue: LiveQueue,
+  { kind, messageId }: ResumedSettlement,
+): number {
+  // One that was rejected has been moved if anybody heard of it.
+  if (kind === resumeKinds.reject) return resumeResults.gone;
+  switch (session.engine.state.fateOf(queue.state, messageId)) {
+    case "moved":
+      return resumeResults.elsewhere;
+    case "not moved":
+      return resumeResults.gone;
+    case "unknown":
+      return resumeResults.unknown;
   }
 }
 

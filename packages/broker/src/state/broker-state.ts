@@ -232,6 +232,13 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     return this.#tables.sessions.all;
   }
 
+  /** What is known of a message that is not in its queue any more. */
+  fateOf(queue: QueueState, messageId: number): "moved" | "not moved" | "unknown" {
+    const { moved, movedInMemory } = this.#tables;
+    const fate = moved.fateOf(queue.id, messageId);
+    return fate === "not moved" ? movedInMemory.fateOf(queue.id, messageId) : fate;
+  }
+
   /** Says what such a session is from here on; `null`: it is gone. */
   setSession(name: string, session: ReturningSession | null): number {
     return this.#catalog.setSession(name, session);

@@ -85,6 +85,8 @@ export class MessageMover {
       target.addRow(target.nextKey(lane), row);
       if (position >= 0) target.lanes.holdLast(lane, position, this.#records.log.commitPosition);
     }
+    const moved = isRecorded(queue, key) ? this.#tables.moved : this.#tables.movedInMemory;
+    moved.note(queue.id, view.messageId);
     queue.removeRow(key);
     return position;
   }

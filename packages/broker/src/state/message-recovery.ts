@@ -194,7 +194,7 @@ export class MessageRecovery {
     }
     // A queue that was in memory only has no rows that could have survived.
     const queue = queueId >= volatileIdBase ? undefined : this.#rows.queue(queueId, position);
-    if (queue !== undefined) this.#rows.removeRow(queue, move.key, position);
+    if (queue !== undefined) this.#rows.moveRow(queue, move.key, position);
   }
 
   #applyParts(partsAt: number, { position, view }: RecordPayload): void {

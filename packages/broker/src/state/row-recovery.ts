@@ -2,9 +2,12 @@ import type { MissingIds } from "./missing-ids.ts";
 import type { NewRow } from "./new-row.ts";
 import type { QueueState } from "./queue-state.ts";
 import { corrupt } from "./records.ts";
+import { createRowView } from "./row-bodies.ts";
 import { laneOfKey } from "./row-key.ts";
 import type { SnapshotRestorer } from "./snapshot-restorer.ts";
 import type { StateTables } from "./state-tables.ts";
+
+const row = createRowView();
 
 /** Adds and removes the rows that records name, but for what the snapshot knows better. */
 export class RowRecovery {
@@ -50,6 +53,17 @@ export class RowRecovery {
     if (this.#restored.coversRow(queue.id, key, position)) return;
     if (!queue.has(key)) throw corrupt(position, `found row key ${key}, which is not there`);
     queue.removeRow(key);
+  }
+
+  /**
+   * Takes a row out that was moved away.
+   * @throws EverholdError EVH_DATA_CORRUPT when it is not there
+   */
+  moveRow(queue: QueueState, key: number, position: number): void {
+    if (!this.#restored.coversRow(queue.id, key, position) && queue.read(key, row)) {
+      this.#tables.moved.note(queue.id, row.messageId);
+    }
+    this.removeRow(queue, key, position);
   }
 
   /**

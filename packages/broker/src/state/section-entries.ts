@@ -28,6 +28,7 @@ export const sectionTags = {
   largeMessage: 12,
   session: 16,
   producersForgotten: 17,
+  moved: 18,
 } as const;
 
 /** The next id of an address or queue, and where expiry units count from. */

@@ -4,6 +4,7 @@ import { keyAt } from "./key-codec.ts";
 import { largeListBytes, readLargeList } from "./large-body.ts";
 import { createNewRow, type NewRow } from "./new-row.ts";
 import type { QueueState } from "./queue-state.ts";
+import { movedEntry } from "./moved-messages.ts";
 import { sessionRecord } from "./returning-sessions.ts";
 import { RestoredRanges } from "./restored-ranges.ts";
 import { isLane, laneOfKey, rowKey, sequenceOfKey, volatileLaneOffset } from "./row-key.ts";
@@ -159,6 +160,12 @@ export class SnapshotRestorer {
       case sectionTags.session:
         this.#tables.sessions.apply(sessionRecord.read(reader, 0));
         return;
+      case sectionTags.moved: {
+        const { queueId, messageId, isForgotten } = movedEntry.read(reader, 0);
+        if (isForgotten) this.#tables.moved.forgetUpTo(queueId, messageId);
+        else this.#tables.moved.note(queueId, messageId);
+        return;
+      }
       case sectionTags.largeMessage:
         this.#restoreLargeMessage(asOf, reader);
         return;

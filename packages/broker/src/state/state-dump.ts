@@ -27,6 +27,10 @@ export function describeState(tables: StateTables, emit: (line: string) => void)
     const session = tables.sessions.all.get(name);
     emit(`session ${name} user=${session?.user} queues=${session?.queueIds.join(",")}`);
   }
+  const moved = [...tables.moved.entries()].map(({ queueId, messageId, isForgotten }) => {
+    return `moved ${queueId} ${messageId}${isForgotten ? " and before" : ""}`;
+  });
+  for (const line of moved.toSorted()) emit(line);
   for (const line of producerLines(tables).toSorted()) emit(line);
   describeTransactions(tables, emit);
 }

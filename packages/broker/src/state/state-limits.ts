@@ -16,6 +16,11 @@ export const stateLimits = {
   producersPerEvictionMax: 4_096,
   /** Queues of one session that wait for it after a restart; 4 bytes each in its record. Further ones do not. */
   returningQueuesMax: 64,
+  /**
+   * Messages of which it is remembered that they were moved away, so that no client takes one for settled. Of older
+   * ones RESUME says that nobody knows.
+   */
+  movedMessagesMax: 4_096,
   /** Refused ranges of sequences remembered of one producer. The oldest is forgotten. */
   refusalsPerProducerMax: 1_024,
   /** Characters of a name in a record; the engine refuses names earlier. More: RangeError. */

@@ -4,6 +4,7 @@ import { ByteWriter } from "@everhold/wire";
 import { setKeyAt } from "./key-codec.ts";
 import type { Lane } from "./lane.ts";
 import type { QueueState } from "./queue-state.ts";
+import { movedEntry } from "./moved-messages.ts";
 import { sessionRecord } from "./returning-sessions.ts";
 import { rowKey, volatileLaneOffset } from "./row-key.ts";
 import { divertEntry, settingsEntry } from "./rules.ts";
@@ -36,6 +37,7 @@ type Phase =
   | "large"
   | "queues"
   | "producers"
+  | "moved"
   | "done";
 
 /**
@@ -132,8 +134,13 @@ export class StateSnapshot {
         else this.#writeQueue(this.#tables.queues.get(this.#queueIds[this.#next] ?? 0));
         return;
       case "producers":
-        if (this.#next >= this.#tables.producers.slotEnd) this.#enter("done");
+        if (this.#next >= this.#tables.producers.slotEnd) this.#enter("moved");
         else this.#writeProducer(this.#next);
+        return;
+      case "moved":
+        // Behind all queues: what was moved from one before it was written is not replayed for it.
+        this.#writeMoved();
+        this.#enter("done");
         return;
       case "done":
         return;
@@ -308,6 +315,13 @@ export class StateSnapshot {
     if (since < 0) return;
     const sinceAt = writer.reserve(8);
     setKeyAt(writer.view, sinceAt, since);
+  }
+
+  #writeMoved(): void {
+    for (const moved of this.#tables.moved.entries()) {
+      this.#writer.u8(sectionTags.moved);
+      movedEntry.write(this.#writer, moved, 0);
+    }
   }
 
   #writeProducer(slot: number): void {

@@ -11,6 +11,7 @@ import { QueueState } from "./queue-state.ts";
 import type { RecordLog } from "./record-log.ts";
 import type { RowBodies } from "./row-bodies.ts";
 import { volatileBase } from "./row-key.ts";
+import { MovedMessages } from "./moved-messages.ts";
 import { ReturningSessions } from "./returning-sessions.ts";
 import { RowStore } from "./row-store.ts";
 import { Rules } from "./rules.ts";
@@ -31,6 +32,9 @@ export class StateTables implements QueueContext, RowBodies, TransactionContext 
   readonly producers = new ProducerMarks();
   readonly rules = new Rules();
   readonly sessions = new ReturningSessions();
+  readonly moved = new MovedMessages();
+  /** As `moved`, of what is in memory only. */
+  readonly movedInMemory = new MovedMessages();
   readonly expiry = new ExpiryScale();
   readonly origins = new Origins();
   readonly schedule = new Schedule(
@@ -149,6 +153,8 @@ export class StateTables implements QueueContext, RowBodies, TransactionContext 
   /** Removes a queue and all its rows. */
   removeQueue(queue: QueueState): void {
     queue.clear();
+    this.moved.forgetQueue(queue.id);
+    this.movedInMemory.forgetQueue(queue.id);
     this.queues.delete(queue.id);
     if (this.queuesByName.get(queue.definition.name) === queue) {
       this.queuesByName.delete(queue.definition.name);

@@ -134,8 +134,18 @@ export class Settlement implements Settler, AckListener {
       this.#kept.add(message);
       return;
     }
-    // Where somebody else has it, it may come again before the next marker, and is recognised then.
-    if (result === resumeResults.elsewhere || !this.#held.has(message)) return;
+    if (!this.#held.has(message)) return;
+    if (result === resumeResults.elsewhere) {
+      // It may come again before the next marker, and is recognised then. No acknowledgement took effect.
+      message.ackSent = false;
+      return;
+    }
+    if (result === resumeResults.unknown) {
+      this.#held.remove(message);
+      this.#lose(message);
+      this.#advance();
+      return;
+    }
     this.#held.remove(message);
     // One that is gone, and that nobody has asked to settle, was purged or has expired.
     if (result === resumeResults.applied || message.ackSent) this.onAcknowledged(message);
@@ -533,9 +543,8 @@ export class Settlement implements Settler, AckListener {
 }
 
 function kindOf({ state, rejection }: ReceivedMessage): number {
-  // One that was rejected is rejected again when it is held, with its reason.
-  const isAcked = state === "acking" && rejection === undefined;
-  return isAcked ? resumeKinds.acknowledge : resumeKinds.hold;
+  if (state !== "acking") return resumeKinds.hold;
+  return rejection === undefined ? resumeKinds.acknowledge : resumeKinds.reject;
 }
 
 function isInHand({ state }: ReceivedMessage): boolean {

@@ -46,10 +46,12 @@ export const resumeResults = {
   applied: 0,
   /** The message was settled before, or is gone. */
   gone: 1,
-  /** Somebody else has it, or may have it next: nothing was done. */
+  /** Somebody else has it, or may have it next, also from another queue: nothing was done. */
   elsewhere: 2,
   /** It is held for this session's consumer of that id. */
   held: 3,
+  /** It is not there any more: it was settled, or moved away long ago. */
+  unknown: 4,
 } as const;
 
 /** What RESUMED says of the commit in doubt; never that it was not seen. */
@@ -100,7 +102,7 @@ export const everholdPackets = {
       direction: "broker",
       channel: "session",
       counted: "yes",
-      doc: "Answers EVERHOLD_RESUME: the commit in doubt (0 not asked, 1 applied, 2 refused with `code`, 3 unknown) and one byte for each settlement (0 done now, 1 settled before or gone, 2 somebody else has it, 3 held)",
+      doc: "Answers EVERHOLD_RESUME: the commit in doubt (0 not asked, 1 applied, 2 refused with `code`, 3 unknown) and one byte for each settlement (0 done now, 1 settled before or gone, 2 somebody else has it, or it was moved away, 3 held, 4 gone, nobody knows how)",
     },
     { correlationId, commit: u8, code: i32, settlements: blob(limits.resumeSettlementsMax) },
   ),
