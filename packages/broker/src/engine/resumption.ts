@@ -69,7 +69,9 @@ export function resume(session: Session, asked: Resumption): ResumptionReply {
   returns.checkUser(session, asked.oldSession);
   const found = asked.commit === null ? undefined : decideCommit(session, asked.commit);
   const old = returns.find(asked.oldSession, session);
-  const settlements = settleAll(session, old, asked.settlements);
+  // Nobody else has got what it held. Of a session that is not known any more that cannot be said.
+  const isKnown = old !== undefined || returns.isAwaited(asked.oldSession);
+  const settlements = settleAll(session, old, asked.settlements, isKnown);
   returns.announce(session);
   if (asked.isLast) {
     returns.takeOver(session, asked.oldSession);
@@ -118,6 +120,7 @@ function settleAll(
   session: Session,
   old: Session | undefined,
   settlements: readonly ResumedSettlement[],
+  isKnown: boolean,
 ): Uint8Array {
   const results = new Uint8Array(settlements.length);
   const unheld = new Map<LiveQueue, Unheld[]>();
@@ -135,7 +138,7 @@ function settleAll(
       unheld.set(queue, others);
     }
   });
-  for (const [queue, some] of unheld) settleUnheld(session, queue, some, results);
+  for (const [queue, some] of unheld) settleUnheld(session, queue, some, isKnown, results);
   return results;
 }
 
@@ -157,6 +160,7 @@ function settleUnheld(
   session: Session,
   queue: LiveQueue,
   unheld: readonly Unheld[],
+  isKnown: boolean,
   results: Uint8Array,
 ): void {
   if (queue.traits.isNonDestructive) return;
@@ -165,7 +169,9 @@ function settleUnheld(
   for (const { index, settlement } of unheld) {
     const key = keys.get(settlement.messageId);
     if (key === undefined) {
-      results[index] = isComplete ? fateOf(session, queue, settlement) : resumeResults.elsewhere;
+      results[index] = isComplete
+        ? fateOf(session, queue, settlement, isKnown)
+        : resumeResults.elsewhere;
     }
     // It may be named twice.
     if (key === undefined || !queue.state.has(key)) continue;
@@ -188,14 +194,15 @@ function fateOf(
   session: Session,
   queue: LiveQueue,
   { kind, messageId }: ResumedSettlement,
+  isKnown: boolean,
 ): number {
   // One that was rejected has been moved if anybody heard of it.
-  if (kind === resumeKinds.reject) return resumeResults.gone;
+  if (kind === resumeKinds.reject && isKnown) return resumeResults.gone;
   switch (session.engine.state.fateOf(queue.state, messageId)) {
     case "moved":
       return resumeResults.elsewhere;
     case "not moved":
-      return resumeResults.gone;
+      return isKnown ? resumeResults.gone : resumeResults.unknown;
     case "unknown":
       return resumeResults.unknown;
   }

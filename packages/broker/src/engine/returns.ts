@@ -79,6 +79,11 @@ export class Returns {
     else this.#holding.delete(held);
   }
 
+  /** Whether the session of this name is waited for: since the restart nobody has got what it held. */
+  isAwaited(name: string): boolean {
+    return this.#awaited.has(name);
+  }
+
   /** The living session of a name, other than the one that asks. */
   find(name: string, asking: Session): Session | undefined {
     let found = this.#living.get(name);

@@ -136,8 +136,9 @@ export class Settlement implements Settler, AckListener {
     }
     if (!this.#held.has(message)) return;
     if (result === resumeResults.elsewhere) {
-      // It may come again before the next marker, and is recognised then. No acknowledgement took effect.
-      message.ackSent = false;
+      // It may come again before the next marker, and is recognised then. No acknowledgement took effect; a
+      // rejection may have, for that moves it.
+      if (message.rejection === undefined) message.ackSent = false;
       return;
     }
     if (result === resumeResults.unknown) {

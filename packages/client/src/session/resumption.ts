@@ -62,7 +62,9 @@ export class Resumption {
     this.#lives = [...this.#lives.slice(0, 1), ...this.#lives.slice(1).slice(2 - livesMax), name];
     try {
       let open = [...this.#unsettled()];
-      for (const oldSession of before) open = await this.#goOnFor(channel, oldSession, open);
+      for (const [index, oldSession] of before.entries()) {
+        open = await this.#goOnFor(channel, oldSession, open, index === before.length - 1);
+      }
     } catch (error) {
       if (channel.lostError !== undefined) throw error;
       // It refuses, and has done nothing: what it still holds comes again.
@@ -79,13 +81,14 @@ export class Resumption {
     }
   }
 
-  /** Goes on for one life; gives what that one did not hold, and others may. */
+  /** Goes on for one life; gives what that one did not hold, and an older one may. */
   async #goOnFor(
     channel: Channel,
     oldSession: string,
     unsettled: readonly Unsettled[],
+    isOldest: boolean,
   ): Promise<Unsettled[]> {
-    const elsewhere: Unsettled[] = [];
+    const open: Unsettled[] = [];
     const { commits } = this.#session;
     let start = 0;
     do {
@@ -99,12 +102,14 @@ export class Resumption {
       });
       if (commit !== undefined) commits?.decide(commit);
       for (const [index, one] of some.entries()) {
-        const result = results[index] ?? resumeResults.elsewhere;
-        one.intake.settlement.onResumed(one.unsettled, result);
-        if (result === resumeResults.elsewhere) elsewhere.push(one);
+        const result = results[index] ?? resumeResults.unknown;
+        const isOpen = result === resumeResults.elsewhere || result === resumeResults.unknown;
+        // Another life may know more.
+        if (isOpen && !isOldest) open.push(one);
+        else one.intake.settlement.onResumed(one.unsettled, result);
       }
     } while (start < unsettled.length);
-    return elsewhere;
+    return open;
   }
 }
 

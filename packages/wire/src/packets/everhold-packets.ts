@@ -44,13 +44,13 @@ export const resumeKinds = {
 export const resumeResults = {
   /** It was done with this RESUME. */
   applied: 0,
-  /** The message was settled before, or is gone. */
+  /** The message was settled before, by the old session, or was deleted. */
   gone: 1,
   /** Somebody else has it, or may have it next, also from another queue: nothing was done. */
   elsewhere: 2,
   /** It is held for this session's consumer of that id. */
   held: 3,
-  /** It is not there any more: it was settled, or moved away long ago. */
+  /** It is not there any more, and nobody knows who settled it: the old session is not known, or it was moved long ago. */
   unknown: 4,
 } as const;
 
