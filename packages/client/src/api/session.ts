@@ -116,9 +116,15 @@ export class ClientSession implements Session, Transaction {
     await new Promise<void>((resolve, reject) => {
       const subject = { attempt: "commit the transaction", outcome };
       // It goes on by itself: what follows in this session waits for it.
-      const forget = onWaitEnd(ports, bounds, subject, (error) => {
+      const stopWaiting = (error: EverholdError): void => {
         reject(hasLeft && commits !== undefined ? commits.impatience(error) : error);
-      });
+      };
+      const forgetBounds = onWaitEnd(ports, bounds, subject, stopWaiting);
+      const forgetOverdue = commits?.whenOverdue(stopWaiting);
+      const forget = (): void => {
+        forgetBounds();
+        forgetOverdue?.();
+      };
       committed.then(
         () => {
           forget();
@@ -207,8 +213,11 @@ export class ClientSession implements Session, Transaction {
       throw transaction.error();
     }
     const { hasWork } = transaction;
-    transaction.onEnd();
     const { channel } = session;
+    // Refused it can be asked for again: the work is still there.
+    const refusal = hasWork && channel?.isUp === false ? session.refusal() : undefined;
+    if (refusal !== undefined) throw refusal;
+    transaction.onEnd();
     if (!hasWork || channel === undefined || commits === undefined) return;
     onLeave();
     for (const { settlement } of session.intakes()) settlement.onCommitting();

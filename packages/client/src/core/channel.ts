@@ -64,6 +64,8 @@ export interface AnswerWaiter {
   /** Takes the answer; false when it is none that this waiter could get. */
   onAnswer(id: number, reader: ByteReader, version: number): boolean;
   onRefused(error: EverholdError): void;
+  /** Nobody waits any longer for the answer, which may still come. */
+  onOverdue?(error: EverholdError): void;
 }
 
 interface Waiting {
@@ -265,6 +267,13 @@ export class Channel implements ChannelHandler {
   detach(): void {
     this.#transport.detach(this.id);
     this.#end(new ClosedError("EVH_CLOSED", "The session is closed"));
+  }
+
+  /** Whoever may give up waiting for an answer is told to; the answers are taken when they come. */
+  releaseWaiting(error: EverholdError): void {
+    for (let index = 0; index < this.#waiting.length; index += 1) {
+      this.#waiting.at(index)?.waiter.onOverdue?.(error);
+    }
   }
 
   /** The session does not go on: who waits is told. Idempotent. */

@@ -11,6 +11,8 @@ export interface AckListener {
   onAckRefused(message: ReceivedMessage, error: EverholdError): void;
   /** The connection broke before the answer. */
   onAckInDoubt(message: ReceivedMessage): void;
+  /** Nobody waits any longer for the answer, which may still come. */
+  onAckOverdue(message: ReceivedMessage, error: EverholdError): void;
 }
 
 /** One holder for all: frames are written one after the other. */
@@ -151,6 +153,10 @@ class AckBatch implements AnswerWaiter {
     if (readNull(id) === undefined) return false;
     for (const message of this.#messages) this.#listener.onAcknowledged(message);
     return true;
+  }
+
+  onOverdue(error: EverholdError): void {
+    for (const message of this.#messages) this.#listener.onAckOverdue(message, error);
   }
 
   onRefused(error: EverholdError): void {

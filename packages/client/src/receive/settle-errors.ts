@@ -12,6 +12,16 @@ export function lostAckError(message: ReceivedMessage): EverholdError {
   );
 }
 
+/** For somebody who waits no longer for an acknowledgement, which is done all the same. */
+export function overdueAckError(message: ReceivedMessage, cause: EverholdError): EverholdError {
+  return new EverholdError(
+    cause.code,
+    `Cannot tell yet whether the message ${message.messageId} was acknowledged: the connection has been away ` +
+      "for too long",
+    { cause, outcome: "unknown" },
+  );
+}
+
 /** For a message that is no longer this consumer's. */
 export function lostError(message: ReceivedMessage, verb: string): EverholdError {
   return new EverholdError(

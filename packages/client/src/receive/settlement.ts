@@ -15,6 +15,7 @@ import {
   asSettleError,
   closedError,
   lostAckError,
+  overdueAckError,
   lostError,
   stateError,
   transactedError,
@@ -181,6 +182,17 @@ export class Settlement implements Settler, AckListener {
     this.#takenCount = 0;
     if (this.#host.transacted) this.loseHeld();
     this.#advance();
+  }
+
+  /** Whoever waits for an acknowledgement has waited long enough. What became of it is found out all the same. */
+  releaseWaiting(error: EverholdError): void {
+    for (const message of [...this.#held.all(), ...this.#acks.deliveries()]) {
+      if (message.state === "acking") this.onAckOverdue(message, error);
+    }
+  }
+
+  onAckOverdue(message: ReceivedMessage, error: EverholdError): void {
+    message.rejectAck?.(overdueAckError(message, error));
   }
 
   /** Nothing more can be settled. */
@@ -399,10 +411,10 @@ export class Settlement implements Settler, AckListener {
   }
 
   onAcknowledged(message: ReceivedMessage): void {
+    if (this.#host.transacted) this.#noteAcked(message);
     // It goes back with its transaction.
     if (message.state === "lost") return;
     message.state = "settled";
-    if (this.#host.transacted) this.#noteAcked(message);
     this.#ackingCount -= 1;
     message.resolveAck?.();
     this.#advance();

@@ -14,6 +14,7 @@ import {
   addressFullError,
   cutSendError,
   lostSendError,
+  overdueSendError,
   undoneSendError,
   withUnknownOutcome,
 } from "./send-errors.ts";
@@ -150,6 +151,23 @@ export class Outbox {
     for (const send of all) (send.repeatable && !transacted ? kept : lost).push(send);
     this.#toRepeat = kept.toSorted((a, b) => a.order - b.order);
     this.#loseAll(lost, cause);
+    this.#checkIdle();
+  }
+
+  /** Whoever waits waits no longer. What has left is sent again all the same: a number left out would make a gap. */
+  releaseWaiting(error: EverholdError): void {
+    this.rejectWaiting(error);
+    for (const send of [...this.#window.all(), ...this.#toRepeat]) {
+      send.reject(noteDoubt(overdueSendError(error), send.number));
+    }
+  }
+
+  /** The next broker is another one: whether the last one has what was not answered it cannot say. */
+  leaveNode(cause: EverholdError): void {
+    const lost = this.#toRepeat;
+    this.#toRepeat = [];
+    this.#loseAll(lost, cause);
+    this.#departures.renewIdentity();
     this.#checkIdle();
   }
 

@@ -10,6 +10,15 @@ export function lostSendError(cause: EverholdError, count = 1): ConnectionError 
   );
 }
 
+/** For somebody who waits no longer for the answer to a send, which is sent again all the same. */
+export function overdueSendError(cause: EverholdError): ConnectionError {
+  return new ConnectionError(
+    cause.code,
+    "Cannot tell yet whether the message was sent: the connection has been away for too long",
+    { cause, outcome: "unknown" },
+  );
+}
+
 /** For a streamed send that began to leave, and cannot begin again. */
 export function cutSendError(cause: EverholdError): ConnectionError {
   return new ConnectionError(

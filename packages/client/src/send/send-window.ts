@@ -51,6 +51,16 @@ export class SendWindow {
     return send;
   }
 
+  /** All that are not answered, in order. */
+  all(): PendingSend[] {
+    const all: PendingSend[] = [];
+    for (let index = 0; index < this.#sends.length; index += 1) {
+      const send = this.#sends.at(index);
+      if (send !== undefined && !this.#answered.has(send)) all.push(send);
+    }
+    return all;
+  }
+
   /** Takes all out, in order. */
   drain(): PendingSend[] {
     const all = this.#sends.drain().filter((send) => !this.#answered.has(send));

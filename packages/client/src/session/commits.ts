@@ -29,6 +29,7 @@ export class Commits {
   /** As Artemis' client numbers its calls. */
   #nextCorrelationId = -2;
   #open: OpenCommit | undefined;
+  readonly #overdue = new Set<(error: EverholdError) => void>();
 
   constructor(random: Random) {
     this.#random = random;
@@ -92,6 +93,18 @@ export class Commits {
   end(cause: unknown): void {
     const open = this.#open;
     if (open !== undefined) this.#settle(open, unknownCommitError(cause, open.number));
+  }
+
+  /** Whoever waits for the commit that is open has waited long enough; what became of it is found out all the same. */
+  releaseWaiting(error: EverholdError): void {
+    for (const giveUp of this.#overdue) giveUp(error);
+    this.#overdue.clear();
+  }
+
+  /** Calls `giveUp` when nobody is to wait any longer; the returned function forgets about it. */
+  whenOverdue(giveUp: (error: EverholdError) => void): () => void {
+    this.#overdue.add(giveUp);
+    return () => void this.#overdue.delete(giveUp);
   }
 
   /** The error for somebody who does not wait any longer for the commit that is open. */

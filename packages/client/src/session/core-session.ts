@@ -213,13 +213,14 @@ export class CoreSession implements ChannelListener {
     const unanswered = this.outbox.unansweredCount;
     const channel = this.#channel;
     if (channel !== undefined && !this.#ended) {
-      const sendsReplayed = await this.#return(opening.transport, opening.creation, channel);
+      const sendsReplayed = await this.#return(opening, channel);
       if (sendsReplayed !== undefined) {
         const sendsSuppressed = Math.max(0, unanswered - sendsReplayed);
         return { way: "reattached", sendsReplayed, sendsSuppressed, sendsInDoubt: 0 };
       }
       channel.lose(this.#breakError ?? closedError());
     }
+    if (opening.node === "other") this.#leaveNode();
     const { lostCount, repeatCount: sendsReplayed } = this.outbox;
     await this.open(opening, introduce);
     const sendsInDoubt = lostCount - this.#lostCountTold;
@@ -227,9 +228,20 @@ export class CoreSession implements ChannelListener {
     return { way: "recreated", sendsReplayed, sendsSuppressed: 0, sendsInDoubt };
   }
 
-  /** Rejects what waits for the connection, which has been away for too long. The session lives on. */
+  /**
+   * Whoever waits for the connection, which has been away for too long, waits no longer: what has not left is
+   * rejected with `error`, what has as unknown. The session lives on, and finds out what became of that.
+   */
   releaseWaiting(error: EverholdError): void {
-    this.outbox.rejectWaiting(error);
+    this.outbox.releaseWaiting(error);
+    this.commits?.releaseWaiting(error);
+    this.#channel?.releaseWaiting(error);
+    for (const { intake } of this.#intakes.values()) intake.settlement.releaseWaiting(error);
+  }
+
+  /** Why new work is refused rather than made to wait; `undefined`: it is not. */
+  refusal(): EverholdError | undefined {
+    return this.#host.refusal();
   }
 
   /**
@@ -506,17 +518,23 @@ export class CoreSession implements ChannelListener {
     intake.end(error);
   }
 
+  /** The next broker is another one, which knows nothing of what the last one was asked: that stays in doubt. */
+  #leaveNode(): void {
+    this.#life = undefined;
+    this.#resumption?.skip();
+    this.outbox.leaveNode(this.#breakError ?? closedError());
+  }
+
   /**
    * Asks for the session on another connection. Gives how many sends were sent again; `undefined`: it is gone, or
    * cannot go on.
    */
   async #return(
-    transport: Transport,
-    creation: SessionCreation,
+    { transport, creation, node }: SessionOpening,
     channel: Channel,
   ): Promise<number | undefined> {
     const life = this.#life;
-    if (life === undefined || !channel.mayReturn) return undefined;
+    if (life === undefined || node === "other" || !channel.mayReturn) return undefined;
     channel.returnOn(transport);
     let sendCount: number | undefined;
     const isKept = await creation.reattach(life.name, channel.receivedLast, (brokerLast) => {
