@@ -222,7 +222,7 @@ class RandomApplication {
 
   /** What the world does to it. */
   #disturb(): void {
-    switch (this.#below(14)) {
+    switch (this.#below(17)) {
       case 0:
         return this.broker.cut();
       case 1:
@@ -251,6 +251,9 @@ class RandomApplication {
       case 10:
         this.#aborts.splice(0, 3).forEach((aborting) => aborting.abort());
         return;
+      case 11:
+      case 12:
+        return this.broker.cutKeeping();
       default:
     }
   }

@@ -7,6 +7,7 @@ import {
   encodePacket,
   frameHeaderBytes,
   FrameReader,
+  isCounted,
   nettyConnectorFactory,
   packetById,
   packetIdAt,
@@ -114,6 +115,12 @@ export class TestBroker {
     this.#stop?.();
     for (const connection of this.connections.splice(0)) connection.link.destroy();
     for (const queue of this.queues.values()) queue.consumerCount = 0;
+  }
+
+  /** The connections break, and the broker keeps their sessions. */
+  cutKeeping(): void {
+    for (const connection of this.connections) connection.becomesGhost = true;
+    this.cut();
   }
 
   /** The connections break; the broker lives. */
@@ -226,7 +233,9 @@ export class TestBrokerConnection implements LinkHandler {
   ): void {
     const writer = new ByteWriter();
     encodePacket(writer, definition, channelId, value, this.broker.version);
-    this.link.send(writer.toBytes());
+    const bytes = writer.toBytes();
+    if (isCounted(definition, value)) this.sessions.get(channelId)?.sent.push(bytes.slice());
+    this.link.send(bytes);
   }
 
   /** Sends bytes as they are. */
@@ -237,8 +246,11 @@ export class TestBrokerConnection implements LinkHandler {
   #onPacket(packet: Received): void {
     this.broker.received.push(packet);
     const verdict = this.broker.rule(packet);
-    if (verdict === "drop") return;
     const session = this.sessions.get(packet.channelId);
+    // What is dropped has come, and is not answered; Artemis does not count what it refuses.
+    const isRefusal = typeof verdict === "number" && !this.broker.isEverhold;
+    if (session !== undefined && isCountedPacket(packet) && !isRefusal) session.handledCount += 1;
+    if (verdict === "drop") return;
     if (typeof verdict === "number") {
       const sent = packet.value["correlationId"];
       const correlationId = typeof sent === "number" && sent > 0 ? sent : -1;
@@ -296,12 +308,17 @@ export class TestBrokerConnection implements LinkHandler {
     const { value } = packet;
     if (packet.name === "REATTACH_SESSION") {
       const ghost = broker.ghosts.get(String(value["name"]));
-      if (ghost !== undefined) {
-        broker.ghosts.delete(ghost.name);
-        ghost.moveTo(this);
-        this.sessions.set(ghost.channelId, ghost);
+      if (ghost === undefined) {
+        const refusal = { lastConfirmedCommandId: -1, reattached: false };
+        return this.send(packets.reattachSessionResponse, 1, refusal);
       }
-      const answer = { lastConfirmedCommandId: -1, reattached: ghost !== undefined };
+      broker.ghosts.delete(ghost.name);
+      ghost.moveTo(this);
+      this.sessions.set(ghost.channelId, ghost);
+      for (const frame of ghost.sentBehind(Number(value["lastConfirmedCommandId"]))) {
+        this.link.send(frame.slice());
+      }
+      const answer = { lastConfirmedCommandId: ghost.handledCount - 1, reattached: true };
       return this.send(packets.reattachSessionResponse, 1, answer);
     }
     if (packet.name === "CHECK_FOR_FAILOVER") {
@@ -342,6 +359,11 @@ interface Connector {
   readonly name: string;
   readonly factoryClassName: string;
   readonly parameters: ReadonlyMap<string, ConnectorParameter>;
+}
+
+function isCountedPacket({ name, value }: Received): boolean {
+  const definition = Object.values(packets).find((one) => one.name === name);
+  return definition !== undefined && isCounted(definition, value);
 }
 
 /** The client's end of the newest link. */

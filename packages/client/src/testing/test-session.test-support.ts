@@ -35,6 +35,10 @@ export class TestSession {
   readonly channelId: number;
   readonly consumers = new Map<number, TestConsumer>();
   started = false;
+  /** Packets that count and have come. */
+  handledCount = 0;
+  /** Frames that count and were sent. */
+  readonly sent: Uint8Array[] = [];
   readonly #transacted: boolean;
   readonly #preAcknowledge: boolean;
   #connection: TestBrokerConnection;
@@ -58,6 +62,11 @@ export class TestSession {
   /** The session goes on over another connection. */
   moveTo(connection: TestBrokerConnection): void {
     this.#connection = connection;
+  }
+
+  /** What a client has not got that has all up to this one. */
+  sentBehind(id: number): readonly Uint8Array[] {
+    return this.sent.slice(id + 1);
   }
 
   /** The connection is gone: everything goes back, and counts. */
