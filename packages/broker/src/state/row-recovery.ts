@@ -7,7 +7,7 @@ import { laneOfKey } from "./row-key.ts";
 import type { SnapshotRestorer } from "./snapshot-restorer.ts";
 import type { StateTables } from "./state-tables.ts";
 
-const row = createRowView();
+const view = createRowView();
 
 /** Adds and removes the rows that records name, but for what the snapshot knows better. */
 export class RowRecovery {
@@ -60,8 +60,8 @@ export class RowRecovery {
    * @throws EverholdError EVH_DATA_CORRUPT when it is not there
    */
   moveRow(queue: QueueState, key: number, position: number): void {
-    if (!this.#restored.coversRow(queue.id, key, position) && queue.read(key, row)) {
-      this.#tables.moved.note(queue.id, row.messageId);
+    if (!this.#restored.coversRow(queue.id, key, position) && queue.read(key, view)) {
+      this.#tables.moved.note(queue.id, view.messageId);
     }
     this.removeRow(queue, key, position);
   }

@@ -197,8 +197,8 @@ export class Channel implements ChannelHandler {
   }
 
   /** The frame is written. One that is not counted is not sent again. */
-  end(writer: ByteWriter, isCounted = true): void {
-    if (this.#lostError !== undefined || !isCounted) return;
+  end(writer: ByteWriter, counts = true): void {
+    if (this.#lostError !== undefined || !counts) return;
     this.#sent?.add(writer.bytes, this.#frameStart, writer.offset);
   }
 

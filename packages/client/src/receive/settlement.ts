@@ -128,6 +128,15 @@ export class Settlement implements Settler, AckListener {
     }
   }
 
+  /** Ids of what the application has had and not settled, and of what the broker may not know to be settled. */
+  *seenIds(): IterableIterator<number> {
+    for (const { messageId } of this.#held.all()) yield messageId;
+    for (const message of this.#acks.deliveries()) if (isInHand(message)) yield message.messageId;
+    yield* this.#seenIds;
+    yield* this.#committingIds;
+    yield* this.#ackedIds;
+  }
+
   /** What became of one of them. */
   onResumed({ message }: UnsettledMessage, result: number): void {
     if (message === undefined) return;
@@ -169,7 +178,9 @@ export class Settlement implements Settler, AckListener {
     for (const message of this.#acks.clear()) {
       const isSeen = isInHand(message);
       if (isSeen) this.#held.add(message);
-      if (message.state === "released" || (isSeen && this.#host.transacted)) {
+      // Of one whose body was cut off in the midst of reading, half was seen.
+      const isGivenUp = message.state === "released" || message.state === "lost";
+      if (isGivenUp || (isSeen && this.#host.transacted)) {
         this.#seenIds.push(message.messageId);
       }
     }

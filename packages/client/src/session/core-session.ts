@@ -215,6 +215,7 @@ export class CoreSession implements ChannelListener {
     if (channel !== undefined && !this.#ended) {
       const sendsReplayed = await this.#return(opening, channel);
       if (sendsReplayed !== undefined) {
+        this.#resumption?.forgetLeft();
         const sendsSuppressed = Math.max(0, unanswered - sendsReplayed);
         return { way: "reattached", sendsReplayed, sendsSuppressed, sendsInDoubt: 0 };
       }
@@ -297,6 +298,7 @@ export class CoreSession implements ChannelListener {
   async removeIntake(intake: Intake): Promise<void> {
     const { consumerId } = intake.settings;
     const channel = this.#channel;
+    if (channel?.isUp !== true) this.#resumption?.noteLeft(intake);
     if (channel?.isUp === false && !intake.ended) {
       // Nobody waits for the next connection, which has it closed.
       this.#leaveIntake(channel, intake);
@@ -317,6 +319,7 @@ export class CoreSession implements ChannelListener {
 
   #leaveIntake(channel: Channel, intake: Intake): void {
     const { consumerId } = intake.settings;
+    intake.settlement.finishRelease().catch(this.#host.onError);
     channel
       .call(packets.consumerClose, { consumerId }, "close the consumer", readNull)
       .then(() => channel.forgetConsumer(consumerId))
@@ -539,7 +542,9 @@ export class CoreSession implements ChannelListener {
     let sendCount: number | undefined;
     const isKept = await creation.reattach(life.name, channel.receivedLast, (brokerLast) => {
       // What it is sent now is in the version in which it began.
-      transport.serverVersion = Math.min(transport.serverVersion, channel.version);
+      const { serverVersion } = transport;
+      const { version } = channel;
+      transport.serverVersion = serverVersion === 0 ? version : Math.min(serverVersion, version);
       sendCount = channel.goOn(brokerLast);
     });
     if (transport.lostError !== undefined) throw transport.lostError;

@@ -1,6 +1,7 @@
-import { resumeResults } from "@everhold/wire";
+import { resumeKinds, resumeResults } from "@everhold/wire";
 import type { Channel } from "../core/channel.ts";
 import { callResume, type ResumedSettlement } from "../core/number-calls.ts";
+import { limits } from "../limits.ts";
 import type { Intake } from "../receive/intake.ts";
 import type { UnsettledMessage } from "../receive/settlement.ts";
 import type { Commits } from "./commits.ts";
@@ -17,6 +18,9 @@ export interface ResumingSession {
   intakes(): Iterable<Intake>;
   readonly onError: (error: unknown) => void;
 }
+
+/** A message that an application had, of a consumer that is closed. */
+type LeftMessage = Omit<ResumedSettlement, "kind">;
 
 /** A message to settle, and whose it is. */
 interface Unsettled {
@@ -36,6 +40,8 @@ export class Resumption {
   readonly #session: ResumingSession;
   /** Names of the lives that may still be there, the oldest first. */
   #lives: string[] = [];
+  /** What the application had of consumers that it closed during the outage. */
+  #left: LeftMessage[] = [];
 
   constructor(session: ResumingSession) {
     this.#session = session;
@@ -46,9 +52,24 @@ export class Resumption {
     return this.#lives.length > 0;
   }
 
+  /** A consumer is closed while the connection is broken: what the application had of it comes again marked. */
+  noteLeft({ settings, settlement }: Intake): void {
+    const { consumerId, queue: queueName } = settings;
+    for (const messageId of settlement.seenIds()) {
+      if (this.#left.length >= limits.heldMessageCountMax) return;
+      this.#left.push({ consumerId, queueName, messageId });
+    }
+  }
+
+  /** The life in which such consumers were has gone on, and has had them closed. */
+  forgetLeft(): void {
+    this.#left = [];
+  }
+
   /** The broker knows of no other lives: what is in doubt stays so. */
   skip(): void {
     this.#lives = [];
+    this.#left = [];
     this.#session.commits?.decide(undefined);
   }
 
@@ -73,6 +94,7 @@ export class Resumption {
     }
     if (channel.lostError !== undefined) throw channel.lostError;
     this.#lives = [name];
+    this.#left = [];
   }
 
   *#unsettled(): IterableIterator<Unsettled> {
@@ -90,6 +112,11 @@ export class Resumption {
   ): Promise<Unsettled[]> {
     const open: Unsettled[] = [];
     const { commits } = this.#session;
+    const left = this.#left.map((one) => ({ ...one, kind: resumeKinds.giveBack }));
+    for (let from = 0; from < left.length; from += settlementsPerPacket) {
+      const settlements = left.slice(from, from + settlementsPerPacket);
+      await callResume(channel, { oldSession, isLast: false, commit: undefined, settlements });
+    }
     let start = 0;
     do {
       const some = unsettled.slice(start, start + settlementsPerPacket);

@@ -158,3 +158,28 @@ for (const fault of ["cut", "kill"] as const) {
     });
   });
 }
+
+test("what was in hand of a consumer that is closed during the outage comes again marked", async () => {
+  for (const fault of ["cut", "kill"] as const) {
+    const point = { from: "client", index: 0, when: "before" } as const;
+    await runCut({ point, fault }, async ({ connection, arm, disarm, breakCount, sleep }) => {
+      await connection.createQueue("q");
+      for (const text of ["a", "b"]) await connection.send("q", text);
+      const session = await connection.session({ transacted: true });
+      const consumer = session.consumer("q");
+      assert.equal((await consumer.receive())?.text(), "a");
+      arm();
+      // It is lost, and with it the connection.
+      connection.send("other", "x").catch(() => undefined);
+      while (breakCount() === 0) await sleep(1);
+      disarm();
+      await consumer.close();
+      const again = connection.consumer("q");
+      const first = await again.receive();
+      assert.equal(first?.text(), "a");
+      assert.equal(first.redelivered, true);
+      assert.equal((await again.receive())?.text(), "b");
+      await connection.close();
+    });
+  }
+});
