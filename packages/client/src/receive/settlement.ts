@@ -121,7 +121,10 @@ export class Settlement implements Settler, AckListener {
   /** What the broker is to be told of the last life, so that no doubt is left: in the order of the deliveries. */
   *unsettled(): IterableIterator<UnsettledMessage> {
     for (const message of this.#held.all()) {
-      yield { messageId: message.messageId, kind: kindOf(message), message };
+      const kind = kindOf(message);
+      // The broker may do it, and die before it has said so.
+      if (kind !== resumeKinds.hold) message.ackSent = true;
+      yield { messageId: message.messageId, kind, message };
     }
     for (const messageId of this.#seenIds) {
       yield { messageId, kind: resumeKinds.giveBack, message: undefined };
