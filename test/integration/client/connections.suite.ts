@@ -131,7 +131,7 @@ export function connectionTests(context: SuiteContext): void {
     const completed = new Promise<ConnectionEventOf<"failover">>((resolve) =>
       connection.on("failover", resolve),
     );
-    await connection.createQueue("moved-on");
+    await connection.producer("moved-on").send("stays there");
     await first.kill();
     const { timeline } = await completed;
     assert.equal(timeline.toUrl, context.broker.url);

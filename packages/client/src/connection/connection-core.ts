@@ -22,7 +22,6 @@ import {
   type SessionHost,
   type SessionOpening,
 } from "../session/core-session.ts";
-import { Orphans } from "../session/orphans.ts";
 import {
   checkTimeout,
   deadlineIn,
@@ -104,7 +103,7 @@ export class ConnectionCore implements Lease {
       nextChannelId: () => slot.nextChannelId(),
       features: () => this.features,
       refusal: () => this.refusal(),
-      orphans: new Orphans(),
+      orphans: slot.orphans,
       onBlocked: (address, blocked) =>
         this.emit({ type: blocked ? "blocked" : "unblocked", address }),
       onError: this.reportError,
@@ -381,6 +380,9 @@ export class ConnectionCore implements Lease {
         // Closing the socket has the same effect at the broker, only later.
         this.reportError,
       );
+    } else if (this.isShared) {
+      // The broker may have kept them: the next connection of those who remain has them closed.
+      await Promise.allSettled([...this.#sessions].map((session) => session.close()));
     }
     this.#end(closed, undefined);
   }

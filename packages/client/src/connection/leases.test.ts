@@ -260,6 +260,24 @@ describe("connections that share", () => {
     await endAll(world, [second]);
   });
 
+  it("retire what the broker has kept of one that closed during the outage", async () => {
+    const { world, broker, connections } = await setUpShared(2);
+    const [first, second] = connections;
+    assert.ok(first !== undefined && second !== undefined);
+    await world.now(first.consumer("q").ready());
+    await world.advance(20_000);
+    for (const connection of broker.connections) connection.becomesGhost = true;
+    broker.cut();
+    await world.step();
+    await world.now(first.close());
+    await world.advance(5000);
+    assert.equal(second.state, "connected");
+    assert.equal(broker.ghosts.size, 0);
+    assert.equal(broker.sessions.length, 1);
+    assert.equal(broker.queue("q").consumerCount, 0);
+    await endAll(world, [second]);
+  });
+
   it("have one client id, which only the first of them asks for as its own", async () => {
     const { world, broker, connections } = await setUpShared(2, { clientId: "c" });
     const third = await world.now(open(world, { clientId: "c" }));

@@ -5,6 +5,7 @@ import type { Noticed, Transport } from "../core/transport.ts";
 import { limits } from "../limits.ts";
 import type { ResolvedOptions } from "../options.ts";
 import type { SessionOpening } from "../session/core-session.ts";
+import { Orphans } from "../session/orphans.ts";
 import { deadlineIn, waitFor } from "../waiting.ts";
 import type { ClusterMember } from "./cluster-view.ts";
 import { asEverholdError, notYet } from "./connection-errors.ts";
@@ -49,6 +50,8 @@ interface Standing {
 export class Slot {
   readonly ports: Ports;
   readonly options: ResolvedOptions;
+  /** Sessions of leases that ended while the connection was away. */
+  readonly orphans = new Orphans();
   readonly #leases = new Set<Lease>();
   readonly #ending = new AbortController();
   readonly #backoff: Backoff;
