@@ -14,6 +14,7 @@ export const layers: ReadonlyMap<string, number> = new Map([
   ["@everhold/node", 4],
   ["@everhold/sim", 4],
   ["everhold", 5],
+  ["@everhold/browser", 5],
   ["@everhold/cli", 5],
 ]);
 

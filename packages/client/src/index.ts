@@ -41,6 +41,7 @@ export {
   type Prefetch,
   type ReconnectOptions,
 } from "./options.ts";
+export { Inflater } from "./receive/inflater.ts";
 export type { BodyKind, Message } from "./receive/message.ts";
 export type { TlsOptions } from "./tls-options.ts";
 export { defaultPort, formatEndpoint, parseUrl, type ParsedUrl } from "./url/parse-url.ts";

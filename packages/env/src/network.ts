@@ -1,4 +1,5 @@
 import type { Tls } from "./tls.ts";
+import type { WebSocketUse } from "./web-socket.ts";
 
 /** Stream connections. */
 export interface Network {
@@ -22,6 +23,8 @@ export interface Endpoint {
   readonly port: number;
   /** What is spoken there is wrapped in TLS. */
   readonly tls?: Tls;
+  /** What is spoken there comes in a WebSocket. When listening: it may, or as it is; its first byte tells. */
+  readonly webSocket?: WebSocketUse;
 }
 
 /** An acceptor at work. */

@@ -48,6 +48,17 @@ export const limits = {
   handshakeCountMax: 1_024,
   /** Failed handshakes that have a line of the log each before there is one a second. */
   handshakeFailureLinesBurst: 8,
+  /** Bytes of an HTTP request's head; a longer one is answered 431. Browsers send less than 1 KiB. */
+  requestHeadBytesMax: 8 * 1024,
+  /**
+   * Bytes of one message of a WebSocket, in both directions, as Artemis has it by default (64 KiB); a larger one
+   * closes the WebSocket (1009). Frames of CORE may be larger: they go over several messages.
+   */
+  webSocketMessageBytesMax: 64 * 1024,
+  /** The same for what a broker sends to us: Artemis sends each frame whole. */
+  webSocketAnswerBytesMax: 64 * 1024 * 1024 + 64 * 1024,
+  /** Characters of what somebody else wrote that are shown in messages and log lines. The rest is cut off. */
+  shownCharsMax: 300,
   /** Milliseconds between two looks at a file whose changes matter. */
   fileWatchIntervalMs: 2_000,
 } as const;

@@ -16,8 +16,11 @@ import { NodeLink } from "./link.ts";
 import { connectError, endpointText, listenError } from "./network-error.ts";
 import { TlsAcceptor } from "./tls/tls-acceptor.ts";
 import { secureContextOptions } from "./tls/tls-material.ts";
+import { HttpEntrance } from "./web-socket/http-entrance.ts";
 
-/** TCP, without Nagle's delay and with keep-alive probes; within TLS where an endpoint says so. */
+/**
+ * TCP, without Nagle's delay and with keep-alive probes; within TLS and in WebSockets where an endpoint says so.
+ */
 export class NodeNetwork implements Network {
   readonly linkCountMax?: number;
   readonly #log: Log | undefined;
@@ -32,9 +35,11 @@ export class NodeNetwork implements Network {
   }
 
   async listen(endpoint: Endpoint, accept: (link: Link) => LinkHandler): Promise<Listener> {
+    const { webSocket } = endpoint;
+    const entrance = webSocket && new HttpEntrance(webSocket, this.#log);
     const onSocket = (socket: Socket): void => {
       const link = new NodeLink(socket, peerOf(socket));
-      link.attach(accept(link));
+      link.attach(accept(link), entrance);
     };
     const acceptor = this.#tlsAcceptor(endpoint, onSocket);
     const server = acceptor?.server ?? createServer(socketOptions, onSocket);
@@ -63,6 +68,7 @@ export class NodeNetwork implements Network {
   }
 
   connect(endpoint: Endpoint, attempt: ConnectHandler): ConnectAttempt {
+    if (endpoint.webSocket !== undefined) return connectWebSocket(endpoint, attempt);
     let socket: Socket;
     try {
       socket = openSocket(endpoint);
@@ -93,6 +99,24 @@ export class NodeNetwork implements Network {
       },
     };
   }
+}
+
+function connectWebSocket(endpoint: Endpoint, attempt: ConnectHandler): ConnectAttempt {
+  let underWay: ConnectAttempt | undefined;
+  let isCancelled = false;
+  import("./web-socket/dial-web-socket.ts")
+    .then(({ dialWebSocket }) => {
+      if (!isCancelled) underWay = dialWebSocket(endpoint, attempt, openSocket);
+    })
+    .catch((error: unknown) => {
+      if (!isCancelled) attempt.onFailed(connectError(endpoint, error));
+    });
+  return {
+    cancel: () => {
+      isCancelled = true;
+      underWay?.cancel();
+    },
+  };
 }
 
 const socketOptions = {

@@ -57,6 +57,28 @@ describe("a foreign broker", () => {
     return connection;
   }
 
+  describe("that takes WebSockets on its port, for AMQP, MQTT and STOMP as it says", () => {
+    it("serves our client through one, small and large", async () => {
+      const { broker } = peculiar();
+      const url = `ws://127.0.0.1:${broker.port}`;
+      const connection = await connect(ports, url, { username: "admin", password: "admin" });
+      opened.add(connection);
+      await connection.createQueue("through.a.web.socket", { address: "through.a.web.socket" });
+      const large = kilobyte.repeat(600);
+      await connection.transaction(async (transaction) => {
+        await transaction.send("through.a.web.socket", large);
+        await transaction.send("through.a.web.socket", "small");
+      });
+      const consumer = connection.consumer("through.a.web.socket");
+      for (const text of [large, "small"]) {
+        const message = await consumer.receive();
+        assert.equal(message?.text(), text);
+        await message?.ack();
+      }
+      await connection.close();
+    });
+  });
+
   describe("that makes nothing by itself", () => {
     it("refuses sends to a missing address, and the error says what is missing and what to do", async () => {
       const connection = await open();

@@ -26,6 +26,23 @@ describe("a URL", () => {
     assert.deepEqual(endpoints("[fe80::1]"), ["tcp://[fe80::1]:61616"]);
   });
 
+  it("may lead through a WebSocket, with the ports and paths that these have", () => {
+    assert.deepEqual(parseUrl("ws://broker:61616").endpoints, [
+      { host: "broker", port: 61_616, webSocket: {} },
+    ]);
+    assert.deepEqual(parseUrl("wss://ann:x@broker/mq/core/?callTimeout=5"), {
+      endpoints: [{ host: "broker", port: 443, tls: {}, webSocket: { path: "/mq/core" } }],
+      parameters: new Map([
+        ["callTimeout", "5"],
+        ["user", "ann"],
+        ["password", "x"],
+      ]),
+    });
+    const list = ["ws://a:80", "wss://[::1]:443/mq", "tcp://c:61616"];
+    assert.deepEqual(endpoints("ws://a,wss://[::1]/mq,c"), list);
+    assert.deepEqual(endpoints(list), list);
+  });
+
   it("may be a list, in each of the usual spellings", () => {
     const both = ["tcp://a:1", "tcp://b:2"];
     assert.deepEqual(endpoints(["tcp://a:1", "b:2"]), both);
@@ -97,6 +114,10 @@ describe("a URL", () => {
     "tcp://a:1?x=%zz",
     "tcp://a b:1",
     "tcp://[::1:1",
+    "tcp://broker/path",
+    "ws://",
+    "ws:///path",
+    "ws://broker:0/path",
   ];
   for (const url of wrong) {
     it(`is refused with EVH_URL: "${url}"`, () => {

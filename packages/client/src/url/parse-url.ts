@@ -10,18 +10,23 @@ export interface ParsedUrl {
   readonly parameters: ReadonlyMap<string, string>;
 }
 
-/** The port of a URL that names none. */
+/** The port of a URL that names none, WebSockets excepted. */
 export const defaultPort = 61_616;
 
 /** The schemes that mean CORE over TCP. `failover:` is the prefix of OpenWire's lists. */
 const schemes: ReadonlySet<string> = new Set(["tcp", "everhold", "core"]);
 /** Those that mean CORE within TLS. */
-const tlsSchemes: ReadonlySet<string> = new Set(["tls", "ssl"]);
+const tlsSchemes: ReadonlySet<string> = new Set(["tls", "ssl", "wss"]);
+/** Those that mean CORE in a WebSocket, with the ports that they have everywhere. */
+const webSocketPorts: ReadonlyMap<string, number> = new Map([
+  ["ws", 80],
+  ["wss", 443],
+]);
 
 /**
- * Reads `tcp://host:port`, `tls://host:port`, `host:port`, `host`, `[::1]:61616`, lists of these separated by commas, and
- * the spellings of Artemis and OpenWire: `(tcp://a:1,tcp://b:2)?key=value`, `tcp://a:1#tcp://b:2`,
- * `failover:(tcp://a:1)`, `static:(tcp://a:1)`.
+ * Reads `tcp://host:port`, `tls://host:port`, `ws://host:port/path`, `wss://…`, `host:port`, `host`, `[::1]:61616`,
+ * lists of these separated by commas, and the spellings of Artemis and OpenWire:
+ * `(tcp://a:1,tcp://b:2)?key=value`, `tcp://a:1#tcp://b:2`, `failover:(tcp://a:1)`, `static:(tcp://a:1)`.
  * The WHATWG parser refuses lists, so this is one of our own.
  *
  * @throws EverholdError EVH_URL
@@ -39,7 +44,9 @@ export function parseUrl(input: string | readonly string[]): ParsedUrl {
 /** An endpoint as people write it. */
 export function formatEndpoint(endpoint: Endpoint): string {
   const host = endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host;
-  return `${endpoint.tls === undefined ? "tcp" : "tls"}://${host}:${endpoint.port}`;
+  const { tls, port, webSocket } = endpoint;
+  if (webSocket === undefined) return `${tls === undefined ? "tcp" : "tls"}://${host}:${port}`;
+  return `${tls === undefined ? "ws" : "wss"}://${host}:${port}${webSocket.path ?? ""}`;
 }
 
 function parseList(text: string, endpoints: Endpoint[], parameters: Map<string, string>): void {
@@ -88,10 +95,12 @@ function parseOne(
   const match = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*?)\/?$/i.exec(where);
   const scheme = (match?.[1] ?? "tcp").toLowerCase();
   const isTls = tlsSchemes.has(scheme);
-  if (!isTls && !schemes.has(scheme)) {
-    throw urlError(text, `found the scheme "${scheme}", expected tcp:// or tls://`);
+  const webSocketPort = webSocketPorts.get(scheme);
+  if (!isTls && !schemes.has(scheme) && webSocketPort === undefined) {
+    throw urlError(text, `found the scheme "${scheme}", expected tcp://, tls://, ws:// or wss://`);
   }
-  const authority = parseUser(match?.[2] ?? "", text, parameters);
+  const { place, path } = splitPath(match?.[2] ?? "", webSocketPort !== undefined);
+  const authority = parseUser(place, text, parameters);
   const parts = /^(\[[^\]]*\]|[^:[\]]*)(?::(.*))?$/.exec(authority);
   const host = (parts?.[1] ?? "").replace(/^\[|\]$/g, "");
   if (parts === null || host === "" || /[\s/@]/.test(host)) {
@@ -100,8 +109,19 @@ function parseOne(
   if (endpoints.length >= limits.urlCountMax) {
     throw urlError(text.slice(0, 64), `found more than ${limits.urlCountMax} endpoints`);
   }
-  const port = parsePort(parts[2], text);
-  endpoints.push(isTls ? { host, port, tls: {} } : { host, port });
+  const port = parsePort(parts[2], text, webSocketPort ?? defaultPort);
+  endpoints.push({
+    ...{ host, port },
+    ...(isTls ? { tls: {} } : {}),
+    ...(webSocketPort === undefined ? {} : { webSocket: path === "" ? {} : { path } }),
+  });
+}
+
+/** Only WebSockets have paths. */
+function splitPath(where: string, hasPath: boolean): { place: string; path: string } {
+  const slash = hasPath ? where.indexOf("/") : -1;
+  if (slash < 0) return { place: where, path: "" };
+  return { place: where.slice(0, slash), path: where.slice(slash) };
 }
 
 /** Takes `user:password@` off the front, into the parameters that mean the same. */
@@ -115,8 +135,8 @@ function parseUser(authority: string, text: string, parameters: Map<string, stri
   return authority.slice(at + 1);
 }
 
-function parsePort(port: string | undefined, text: string): number {
-  if (port === undefined) return defaultPort;
+function parsePort(port: string | undefined, text: string, otherwise: number): number {
+  if (port === undefined) return otherwise;
   const number = /^\d{1,5}$/.test(port) ? Number(port) : 0;
   if (number < 1 || number > 65_535) {
     throw urlError(text, `found the port "${port}", expected 1 to 65535`);

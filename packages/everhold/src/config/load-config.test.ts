@@ -37,7 +37,7 @@ describe("configuration", () => {
     const empty = mkdtempSync(join(tmpdir(), "everhold-config-"));
     const config = loadConfig({ environment: {}, folder: empty });
     assert.deepEqual(config.acceptors, [
-      { name: "core", endpoint: { host: "127.0.0.1", port: 61_616 } },
+      { name: "core", endpoint: { host: "127.0.0.1", port: 61_616, webSocket: {} } },
     ]);
     assert.equal(config.dataFolder, join(empty, "everhold-data"));
     assert.equal(config.file, undefined);
@@ -94,7 +94,9 @@ name: orders-a
 data: ./data
 acceptors:
   core: { url: "tcp://0.0.0.0:61616" }
-  six: { url: "tcp://[::1]:0" }
+  six: { url: "tcp://[::1]:0", webSocket: { enabled: false } }
+  web: { url: "tcp://[::1]:80", webSocket: { origins: "https://shop.example" } }
+  any: { url: "tcp://[::1]:81", webSocket: { origins: ["*", "null", "http://a.example:8080"] } }
 journal: { fileSize: 64MiB, sync: datasync }
 limits: { frameSize: 4MiB, messageSize: 2 MiB, largeMessageSize: 10GiB, memory: 256MiB, handshakeTimeout: 5s }
 addressSettings:
@@ -108,8 +110,10 @@ log: { level: debug, format: json }
     assert.deepEqual(
       acceptors.map((acceptor) => acceptor.endpoint),
       [
-        { host: "0.0.0.0", port: 61_616 },
+        { host: "0.0.0.0", port: 61_616, webSocket: {} },
         { host: "::1", port: 0 },
+        { host: "::1", port: 80, webSocket: { origins: ["https://shop.example"] } },
+        { host: "::1", port: 81, webSocket: { origins: ["*", "null", "http://a.example:8080"] } },
       ],
     );
     assert.deepEqual(document.journal, { fileSize: 64 * 1024 ** 2, sync: "datasync" });
@@ -246,6 +250,12 @@ diverts:
       /found "http:\/\/x:1", expected a URL such as tcp:/,
     );
     assert.match(
+      problem(
+        "acceptors: { core: { url: 'tcp://localhost:1', webSocket: { origins: 'https://a.example/' } } }",
+      ),
+      /webSocket\.origins: found "https:\/\/a\.example\/", expected origins of pages such as https:/,
+    );
+    assert.match(
       problem("addressSettings: { '#': { autoCreateQueues: perhaps } }"),
       /expected true or false$/,
     );
@@ -360,7 +370,7 @@ diverts:
     const { acceptors } = load("acceptors: { core: { url: 'tcp://localhost:7' } }", {
       listen: { port: 0 },
     });
-    assert.deepEqual(acceptors[0]?.endpoint, { host: "localhost", port: 0 });
+    assert.deepEqual(acceptors[0]?.endpoint, { host: "localhost", port: 0, webSocket: {} });
   });
 
   test("an object stands in for a file", () => {

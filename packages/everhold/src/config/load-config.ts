@@ -65,7 +65,7 @@ const defaultFileNames = ["everhold.yaml", "everhold.yml", "everhold.json"];
 const defaultUsersFile = "everhold-users.yaml";
 const defaultAcceptor: NamedAcceptor = {
   name: "core",
-  endpoint: { host: "127.0.0.1", port: 61_616 },
+  endpoint: { host: "127.0.0.1", port: 61_616, webSocket: {} },
 };
 
 /**
@@ -142,14 +142,15 @@ function acceptorsOf(
   listen: Partial<Endpoint>,
 ): readonly NamedAcceptor[] {
   const named = Object.entries(document.acceptors ?? {}).map(
-    ([name, { url, tls }]): NamedAcceptor => {
+    ([name, { url, tls, webSocket }]): NamedAcceptor => {
       const { host, port, asksForTls } = url;
+      const place = { host, port, ...webSocketUse(webSocket) };
       const origin = originOf(tree, ["acceptors", name, tls === undefined ? "url" : "tls"]);
       if (tls !== undefined) {
         const material = acceptorTls(tls, `acceptors.${name}.tls`, origin);
-        return { name, endpoint: { host, port, tls: material } };
+        return { name, endpoint: { ...place, tls: material } };
       }
-      if (!asksForTls) return { name, endpoint: { host, port } };
+      if (!asksForTls) return { name, endpoint: place };
       throw configError(
         origin?.label,
         `acceptors.${name}.url: found TLS without a certificate, expected acceptors.${name}.tls ` +
@@ -159,6 +160,13 @@ function acceptorsOf(
   );
   const [first = defaultAcceptor, ...others] = named;
   return [{ name: first.name, endpoint: { ...first.endpoint, ...listen } }, ...others];
+}
+
+type WebSocketSettings = NonNullable<ConfigDocument["acceptors"]>[string]["webSocket"];
+
+function webSocketUse(said: WebSocketSettings): Pick<Endpoint, "webSocket"> {
+  if (said?.enabled === false) return {};
+  return { webSocket: said?.origins === undefined ? {} : { origins: said.origins } };
 }
 
 function dataFolderOf(tree: LocatedTree, document: ConfigDocument, folder: string): string {

@@ -36,8 +36,33 @@ const tls = z.strictObject({
   ciphers: text("cipher suites").optional(),
 });
 
+/** Origins of pages: `https://shop.example`, `*`. */
+const origins = leaf(
+  "origins of pages such as https://shop.example, or *; a list of them",
+  (value) => {
+    const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+    const texts = list.filter((one) => typeof one === "string" && isOrigin(one)).map(String);
+    return texts.length === list.length ? texts : undefined;
+  },
+);
+
+/** What browsers call the place that a page comes from: no path, no slash at the end. */
+function isOrigin(value: string): boolean {
+  if (value === "*" || value === "null") return true;
+  return URL.canParse(value) && new URL(value).origin === value.toLowerCase();
+}
+
+/** Clients in WebSockets, browsers above all, on the same port. */
+const webSocket = z.strictObject({
+  /** Default true. */
+  enabled: flag().optional(),
+  /** Whose pages may come in. Default those of the broker's machine. Programs that are no browser may always. */
+  origins: origins.optional(),
+});
+
 const acceptor = z.strictObject({
   tls: tls.optional(),
+  webSocket: webSocket.optional(),
   /** Where to listen. */
   url: leaf(acceptorUrlForms, (value) =>
     typeof value === "string" ? parseAcceptorUrl(value) : undefined,
