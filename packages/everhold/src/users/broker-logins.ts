@@ -27,9 +27,22 @@ export interface BrokerLogins {
  */
 export function openLogins(config: ResolvedConfig, log: Log): BrokerLogins {
   const { path, isNamed } = config.usersFile;
-  const logins = new NodeLogins(rulesOf(config, isNamed || existsSync(path)), log);
+  // Before the file is read: what changes in between is noticed.
+  const stopWatching = watchFiles([path], () => readAgain());
+  const logins = openNow();
   warnOfReaders(path, log);
-  const stopWatching = watchFiles([path], () => {
+  return { logins, close: stopWatching };
+
+  function openNow(): NodeLogins {
+    try {
+      return new NodeLogins(rulesOf(config, isNamed || existsSync(path)), log);
+    } catch (error) {
+      stopWatching();
+      throw error;
+    }
+  }
+
+  function readAgain(): void {
     try {
       // Once there were users, a file that has gone does not open the door.
       const rules = rulesOf(config, isNamed || logins.isRequired || existsSync(path));
@@ -43,8 +56,7 @@ export function openLogins(config: ResolvedConfig, log: Log): BrokerLogins {
         reason,
       });
     }
-  });
-  return { logins, close: stopWatching };
+  }
 }
 
 function rulesOf({ document, usersFile }: ResolvedConfig, readsFile: boolean): LoginRules {

@@ -38,19 +38,11 @@ export class TlsAcceptor {
     this.#log = log;
     this.#failures =
       log && new RepeatedLine(log, "A TLS handshake failed", limits.handshakeFailureLinesBurst);
-    this.server = createServer(
-      {
-        ...socketOptions,
-        ...secureContextOptions(tls),
-        requestCert: tls.requestCert ?? false,
-        rejectUnauthorized: tls.rejectUnauthorized ?? true,
-        handshakeTimeout: limits.handshakeTimeoutMs,
-      },
-      (socket) => {
-        this.#handshaking.delete(keyOf(socket));
-        handler.onSecure(socket);
-      },
-    );
+    // Before they are read: what changes in between is noticed.
+    this.#stopWatching = watchFiles(filesOf(tls), () => {
+      this.#reload();
+    });
+    this.server = this.#createServer(socketOptions, handler);
     this.server.on("connection", (socket: Socket) => {
       this.#begin(socket);
     });
@@ -58,9 +50,28 @@ export class TlsAcceptor {
       this.#handshaking.delete(keyOf(socket));
       this.#failed(socket, reasonOf(error));
     });
-    this.#stopWatching = watchFiles(filesOf(tls), () => {
-      this.#reload();
-    });
+  }
+
+  #createServer(socketOptions: object, handler: TlsAcceptorHandler): Server {
+    const tls = this.#tls;
+    try {
+      return createServer(
+        {
+          ...socketOptions,
+          ...secureContextOptions(tls),
+          requestCert: tls.requestCert ?? false,
+          rejectUnauthorized: tls.rejectUnauthorized ?? true,
+          handshakeTimeout: limits.handshakeTimeoutMs,
+        },
+        (socket) => {
+          this.#handshaking.delete(keyOf(socket));
+          handler.onSecure(socket);
+        },
+      );
+    } catch (error) {
+      this.#stopWatching();
+      throw error;
+    }
   }
 
   /** Ends handshakes and looks at files no more; connections live on. */
