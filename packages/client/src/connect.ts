@@ -2,6 +2,7 @@ import type { Ports } from "@everhold/env";
 import { Connection } from "./api/connection.ts";
 import { ConnectionCore } from "./connection/connection-core.ts";
 import { slotFor } from "./connection/shared-slots.ts";
+import { formatEndpoint } from "./url/parse-url.ts";
 import { defaultUrl, resolveOptions, type ConnectOptions } from "./options.ts";
 
 /**
@@ -24,6 +25,12 @@ export async function connect(
   const resolved = resolveOptions(url, options, ports.log);
   const core = new ConnectionCore(slotFor(ports, resolved), resolved);
   const connection = new Connection(core);
-  await core.start(options.signal);
+  const { tracing } = ports;
+  if (tracing?.watches("connect") === true) {
+    const destination = core.options.endpoints.map(formatEndpoint).join(",");
+    await tracing.trace("connect", { destination }, () => core.start(options.signal));
+  } else {
+    await core.start(options.signal);
+  }
   return connection;
 }

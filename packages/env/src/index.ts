@@ -15,6 +15,7 @@ import type { Logins } from "./logins.ts";
 import type { Network } from "./network.ts";
 import type { Random } from "./random.ts";
 import type { Timers } from "./timers.ts";
+import type { Tracing } from "./tracing.ts";
 
 export type { MonotonicClock, WallClock } from "./clock.ts";
 export type { Compression } from "./compression.ts";
@@ -34,6 +35,7 @@ export type {
 export type { Random } from "./random.ts";
 export type { Timer, Timers } from "./timers.ts";
 export type { Tls, TlsMaterial, TlsMaterials, TlsVersion } from "./tls.ts";
+export type { TracedMessage, TracedOperation, TraceDetails, Tracing } from "./tracing.ts";
 export type { WebSocketUse } from "./web-socket.ts";
 
 /** All the ports of one process. Modules take the ones they need: `Pick<Ports, "timers" | "log">`. */
@@ -48,6 +50,8 @@ export interface Ports {
   readonly disk: Disk;
   readonly network: Network;
   readonly log: Log;
+  /** Only clients ask for it; without it nobody can watch what they do. */
+  readonly tracing?: Tracing;
   /** Only brokers ask for it; without it everybody may come in. */
   readonly logins?: Logins;
 }

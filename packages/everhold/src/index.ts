@@ -20,6 +20,12 @@ export { usersFile, type UsersFile, type UsersFileOptions } from "./users/find-u
 export { verifyData } from "./verify-data.ts";
 export type { VerifyProblem, VerifyReport } from "@everhold/journal";
 export { connect, type NodeConnectOptions } from "./connect.ts";
+export {
+  traceWithOpenTelemetry,
+  type OpenTelemetryApi,
+  type OpenTelemetrySpan,
+} from "./tracing/open-telemetry.ts";
+export type { TracedMessage, TracedOperation, TraceDetails } from "@everhold/env";
 export type { Log, LogFields, TlsMaterial, TlsMaterials, TlsVersion } from "@everhold/env";
 export {
   clientLimits,

@@ -1,6 +1,7 @@
 import type { Ports } from "@everhold/env";
 import { NodeMonotonicClock, NodeWallClock } from "./clocks.ts";
 import { NodeCompression } from "./compression.ts";
+import { NodeTracing } from "./diagnostics.ts";
 import { NodeDisk, type DiskOptions } from "./disk.ts";
 import { NodeHash } from "./hash.ts";
 import { limits } from "./limits.ts";
@@ -31,6 +32,7 @@ export function nodePorts(options: NodePortsOptions = {}): Ports {
     disk: new NodeDisk(options.disk ?? { folder: "." }),
     network: new NodeNetwork(),
     log: new NodeLog(options.log),
+    tracing: new NodeTracing(),
   };
 }
 

@@ -201,6 +201,7 @@ export function intakeHost(
   return {
     wallClock: core.ports.wallClock,
     compression: core.ports.compression,
+    tracing: core.ports.tracing,
     async prepare(channel) {
       await target.prepare(channel, isFirst);
       isFirst = false;

@@ -1,4 +1,5 @@
 import { ClosedError, RepeatedLine } from "@everhold/base";
+import type { Tracing } from "@everhold/env";
 import { listenForAbort } from "../abort-listeners.ts";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import { limits } from "../limits.ts";
@@ -6,6 +7,7 @@ import type { Prefetch } from "../options.ts";
 import type { Intake } from "../receive/intake.ts";
 import type { Message } from "../receive/message.ts";
 import type { ReceivedMessage } from "../receive/received-message.ts";
+import { tracedMessage, traceReceive } from "../tracing.ts";
 import { checkTimeout, deadlineIn, onWaitEnd, waitFor, type WaitOptions } from "../waiting.ts";
 import { checkConsumerOptions } from "./check-options.ts";
 
@@ -135,7 +137,13 @@ export class IntakeConsumer<T> implements Consumer<T> {
     await waitFor(this.#core.ports, wait, subject, this.#opening);
   }
 
-  async receive(options: WaitOptions = {}): Promise<Message<T> | null> {
+  receive(options: WaitOptions = {}): Promise<Message<T> | null> {
+    const { tracing } = this.#core.ports;
+    if (tracing?.watches("receive") !== true) return this.#receive(options);
+    return traceReceive(tracing, this.queue, () => this.#receive(options));
+  }
+
+  async #receive(options: WaitOptions): Promise<Message<T> | null> {
     const timeout = checkTimeout(options.timeout, Infinity);
     const ports = this.#core.ports;
     const deadlineMs = deadlineIn(ports, timeout);
@@ -196,7 +204,7 @@ export class IntakeConsumer<T> implements Consumer<T> {
 
   [Symbol.asyncIterator](): AsyncIterator<Message<T>> {
     return {
-      next: () => this.#nextResult(),
+      next: () => this.#next(),
       return: () => {
         // A loop that was left may have failed: its last message is not settled for it.
         this.#previous = undefined;
@@ -212,6 +220,19 @@ export class IntakeConsumer<T> implements Consumer<T> {
     } catch (error) {
       throw signal.aborted ? signal.reason : error;
     }
+  }
+
+  #next(): Promise<IteratorResult<Message<T>>> {
+    const { tracing } = this.#core.ports;
+    return tracing?.watches("receive") === true ? this.#tracedNext(tracing) : this.#nextResult();
+  }
+
+  async #tracedNext(tracing: Tracing): Promise<IteratorResult<Message<T>>> {
+    const value = await traceReceive(tracing, this.queue, async () => {
+      const result = await this.#nextResult();
+      return result.done === true ? undefined : result.value;
+    });
+    return value === undefined ? { value, done: true } : { value, done: false };
   }
 
   #nextResult(): Promise<IteratorResult<Message<T>>> {
@@ -314,13 +335,24 @@ export class IntakeConsumer<T> implements Consumer<T> {
       const message = intake.take() ?? (await nextOf(intake, signal));
       if (message === undefined) return;
       try {
-        await handler(message, context);
+        await this.#handle(handler, message, context);
       } catch (error) {
         await this.#onHandlerFailed(message, error);
         continue;
       }
       intake.settlement.acknowledgeQuietly(message);
     }
+  }
+
+  #handle(
+    handler: MessageHandler<T>,
+    message: ReceivedMessage,
+    context: { readonly signal: AbortSignal },
+  ): Promise<void> | void {
+    const { tracing } = this.#core.ports;
+    if (tracing?.watches("process") !== true) return handler(message, context);
+    const details = { destination: this.queue, message: tracedMessage(message) };
+    return tracing.trace("process", details, async () => handler(message, context));
   }
 
   async #onHandlerFailed(message: ReceivedMessage, error: unknown): Promise<void> {

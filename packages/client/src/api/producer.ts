@@ -15,6 +15,7 @@ import { sendInOwnSession } from "../send/stream-send.ts";
 import type { Body } from "../message/body.ts";
 import type { MessageOptions, Routing, SendOptions, SendTarget } from "../message/send-options.ts";
 import type { CoreSession } from "../session/core-session.ts";
+import { withHeaders } from "../tracing.ts";
 import { checkTimeout, type WaitOptions } from "../waiting.ts";
 import { checkName } from "./check-options.ts";
 
@@ -106,6 +107,16 @@ export class SessionProducer implements Producer {
   }
 
   send(body: Body | StreamBody, options?: SendOptions): Promise<void> {
+    const { tracing } = this.#core.ports;
+    if (tracing?.watches("send") !== true) return this.#send(body, options);
+    const headers: Record<string, string> = {};
+    return tracing.trace("send", { destination: this.address, headers }, () => {
+      const properties = withHeaders(options?.properties ?? this.#defaults.properties, headers);
+      return this.#send(body, { ...options, properties });
+    });
+  }
+
+  #send(body: Body | StreamBody, options: SendOptions | undefined): Promise<void> {
     if (this.#closed || !this.#core.takesSends) return Promise.reject(this.#closedError());
     const refusal = this.#core.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);

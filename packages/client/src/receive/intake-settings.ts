@@ -32,6 +32,7 @@ export interface IntakeHost extends Pick<
   | "onWork"
   | "onError"
   | "compression"
+  | "tracing"
 > {
   readonly wallClock: WallClock;
   /** Makes sure that the queue exists. @throws EverholdError the broker's refusal */

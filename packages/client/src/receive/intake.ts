@@ -69,6 +69,7 @@ export class Intake {
       onWork: host.onWork,
       onError: host.onError,
       compression: host.compression,
+      tracing: host.tracing,
       onRoom: () => {
         this.#large.dropUnwanted();
         this.#replenish();

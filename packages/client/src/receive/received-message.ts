@@ -12,6 +12,7 @@ import {
   type CoreMessage,
   type TypedValue,
 } from "@everhold/wire";
+import type { Tracing } from "@everhold/env";
 import type { Body } from "../message/body.ts";
 import { ownPropertyNames } from "../message/encode-message.ts";
 import { bodyLengthOffset } from "../message/layout.ts";
@@ -24,6 +25,7 @@ import {
 } from "../message/properties.ts";
 import type { SendOptions } from "../message/send-options.ts";
 import { formatUuid } from "../message/user-ids.ts";
+import { traceSettle } from "../tracing.ts";
 import type { IncomingBody } from "./incoming-body.ts";
 import { inflateParts } from "./inflate-parts.ts";
 import type { BodyKind, Message, ReleaseOptions } from "./message.ts";
@@ -52,6 +54,8 @@ export type AckProgress = "none" | "due" | "single" | "cumulative";
 /** Who settles a delivery: the consumer's intake. */
 export interface Settler {
   readonly queue: string;
+  /** Who is told of what the application settles. */
+  readonly tracing: Tracing | undefined;
   acknowledge(message: ReceivedMessage): Promise<void>;
   release(message: ReceivedMessage, options: ReleaseOptions): Promise<void>;
   reject(message: ReceivedMessage, reason: string | undefined): Promise<void>;
@@ -285,18 +289,27 @@ export class ReceivedMessage implements Message {
   }
 
   ack(): Promise<void> {
-    return this.#settler.acknowledge(this);
+    const { tracing } = this.#settler;
+    if (tracing?.watches("settle") !== true) return this.#settler.acknowledge(this);
+    return traceSettle(tracing, this, "acknowledge", () => this.#settler.acknowledge(this));
   }
 
   release(options: ReleaseOptions = {}): Promise<void> {
-    const released = this.#settler.release(this, options);
+    const { tracing } = this.#settler;
+    const release = (): Promise<void> => this.#settler.release(this, options);
+    const released =
+      tracing?.watches("settle") === true
+        ? traceSettle(tracing, this, "release", release)
+        : release();
     // It never has to be awaited, so nobody may be there to hear why it was refused.
     released.catch(() => undefined);
     return released;
   }
 
   reject(reason?: string): Promise<void> {
-    return this.#settler.reject(this, reason);
+    const { tracing } = this.#settler;
+    if (tracing?.watches("settle") !== true) return this.#settler.reject(this, reason);
+    return traceSettle(tracing, this, "reject", () => this.#settler.reject(this, reason));
   }
 
   reply(body: Body, options?: SendOptions): Promise<void> {

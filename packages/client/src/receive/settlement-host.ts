@@ -1,4 +1,4 @@
-import type { Compression } from "@everhold/env";
+import type { Compression, Tracing } from "@everhold/env";
 import type { Body } from "../message/body.ts";
 import type { SendOptions } from "../message/send-options.ts";
 import type { ReceivedMessage } from "./received-message.ts";
@@ -26,6 +26,7 @@ export interface SettlementHost {
   readonly onWork: () => void;
   readonly onError: (error: unknown) => void;
   readonly compression: Compression | undefined;
+  readonly tracing: Tracing | undefined;
   /** A message left the application's hands, so there is room for another. */
   readonly onRoom: () => void;
   /** What nobody had taken goes back to the queue as well: all of it, or the last so many messages. */

@@ -1,5 +1,6 @@
 import type { EverholdError } from "@everhold/base";
 import { resumeKinds, resumeResults, type ReceiveFrame } from "@everhold/wire";
+import type { Tracing } from "@everhold/env";
 import type { Channel } from "../core/channel.ts";
 import type { Body } from "../message/body.ts";
 import type { SendOptions } from "../message/send-options.ts";
@@ -84,6 +85,10 @@ export class Settlement implements Settler, AckListener {
 
   get queue(): string {
     return this.#host.queue;
+  }
+
+  get tracing(): Tracing | undefined {
+    return this.#host.tracing;
   }
 
   /** Which life of the consumer this is; grows with each reconnect. */
