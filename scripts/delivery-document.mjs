@@ -1,7 +1,8 @@
 /** Makes docs/DELIVERY.md from the table of rules and from the names of the tests that show them. */
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+
+import { testLine, testNames, testsById } from "./test-names.mjs";
 
 /** A test that begins with the ids of rules: `A1.7 an acknowledgement covers …`. */
 const ruleName = /^(A\d+\.\d+b?(?:, A\d+\.\d+b?)*) (.+)$/;
@@ -15,7 +16,7 @@ export async function deliveryDocument(root) {
   const table = join(root, "test", "integration", "dist", "delivery", "rules.js");
   const { ruleGroups, ruleKinds } = await import(pathToFileURL(table).href);
   const tests = testNames(root);
-  const named = testsByRule(tests);
+  const named = testsById(tests, ruleName);
   const lines = [
     "# Delivery",
     "",
@@ -70,10 +71,7 @@ function ruleLines({ id, rule, here, open }, kind, tests) {
     `**Here:** ${here}`,
     ...(open === undefined ? [] : ["", `**Not yet:** ${open}`]),
     ...(tests.length === 0 ? [] : [""]),
-    ...tests.map(({ name, place }) => {
-      const subject = place.subject === "" ? "" : `${place.subject}: `;
-      return `- ${(subject + name).replaceAll(/\$\{.*?\}/g, "…")} (${place.file})`;
-    }),
+    ...tests.map((test) => `- ${testLine(test)}`),
   ];
 }
 
@@ -89,45 +87,4 @@ function testsOf({ id, kind, tests, open }, named, known) {
     throw new Error(`rule ${id} has no test`);
   }
   return found;
-}
-
-function testsByRule(tests) {
-  const named = new Map();
-  for (const [whole, place] of tests) {
-    const [, ids, name] = ruleName.exec(whole) ?? [];
-    for (const id of ids?.split(", ") ?? []) {
-      if (!named.has(id)) named.set(id, []);
-      named.get(id).push({ name, place });
-    }
-  }
-  return named;
-}
-
-/** Every text in quotes in a file of tests, the first file that has it, and what that describes there. */
-function testNames(root) {
-  const names = new Map();
-  for (const folder of ["packages", "test"]) {
-    const files = readdirSync(join(root, folder), { recursive: true, encoding: "utf8" });
-    for (const path of files.map((one) => one.replaceAll("\\", "/")).toSorted()) {
-      if (!/\.(test|suite|interop)\.ts$|\/java\/src\/.*\.java$/.test(path)) continue;
-      if (/(^|\/)(dist|node_modules|\.cache)\//.test(path)) continue;
-      const file = `${folder}/${path}`;
-      for (const { name, subject } of textsOf(readFileSync(join(root, file), "utf8"))) {
-        if (!names.has(name)) names.set(name, { file, subject });
-      }
-    }
-  }
-  return names;
-}
-
-function textsOf(source) {
-  const texts = [];
-  let subject = "";
-  const quoted = /(describe\(\s*)?(?:"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\\n]|\\.)*)`)/g;
-  for (const [, describes, plain, template] of source.matchAll(quoted)) {
-    const name = (plain ?? template).replaceAll(/\\(.)/g, "$1");
-    if (describes !== undefined) subject = name;
-    texts.push({ name, subject });
-  }
-  return texts;
 }

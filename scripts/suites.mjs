@@ -1,0 +1,63 @@
+/** Suites that need Java and Maven, each a file of its own: what `npm run interop` and `npm run failover` share. */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { runTestFiles } from "./test-runner.mjs";
+
+const interop = fileURLToPath(new URL("../test/interop", import.meta.url));
+const figuresFile = join(interop, ".cache", "figures.jsonl");
+
+/**
+ * Runs the suites of a folder of `test/interop` that the command line names, or all, one after the other.
+ *
+ * @param command what the files' names end with, before `.ts`, and what messages begin with
+ */
+export async function runSuites({ command, folder, fileTimeoutMs }) {
+  const ending = `.${command}.ts`;
+  const suites = readdirSync(join(interop, folder))
+    .filter((name) => name.endsWith(ending))
+    .map((name) => name.slice(0, -ending.length))
+    .toSorted();
+  const wanted = process.argv.slice(2);
+  if (wanted.includes("--list")) return process.stdout.write(`${suites.join("\n")}\n`);
+  const refuse = (text) => {
+    process.stderr.write(`${command}: ${text}\n`);
+    process.exitCode = 2;
+  };
+  const unknown = wanted.filter((name) => !suites.includes(name));
+  if (unknown.length > 0) {
+    return refuse(`no suite is named ${unknown.join(", ")}; there are ${suites.join(", ")}`);
+  }
+  const missing = missingTools();
+  if (missing.length > 0) return refuse(missing.join("\n"));
+
+  mkdirSync(join(interop, ".cache"), { recursive: true });
+  rmSync(figuresFile, { force: true });
+  const chosen = wanted.length === 0 ? suites : wanted;
+  const files = chosen.map((name) => ({
+    file: join(interop, "dist", folder, `${name}.${command}.js`),
+    name: `${command} ${name}`,
+    holdsTests: true,
+  }));
+  process.on("exit", printFigures);
+  await runTestFiles(files, { processCountMax: 1, fileTimeoutMs, ifNone: "No suites were found" });
+}
+
+/** A sentence for each tool that is not here or too old. */
+function missingTools() {
+  const java = spawnSync("java", ["-version"], { encoding: "utf8" });
+  const version = Number(/version "(\d+)/.exec(java.stderr ?? "")?.[1] ?? 0);
+  const found = version === 0 ? "none was found" : `found ${version}`;
+  const missing = [];
+  if (version < 17) missing.push(`Java 17 or newer is needed, ${found}: install a JDK`);
+  if (spawnSync("javac", ["-version"]).status !== 0) missing.push("javac is needed: install a JDK");
+  if (spawnSync("mvn", ["-version"]).status !== 0) missing.push("Maven is needed: install it");
+  return missing;
+}
+
+/** What the suites measured, one JSON object a line. */
+function printFigures() {
+  if (existsSync(figuresFile)) process.stdout.write(`${readFileSync(figuresFile, "utf8")}`);
+}
