@@ -1,0 +1,197 @@
+import { once } from "node:events";
+import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+
+import { FrameReader, packetById, packetIdAt } from "@everhold/wire";
+
+/** Towards the broker, or from it. */
+export type Way = "out" | "in";
+
+/**
+ * What becomes of a connection: so many frames of one way pass. `after`: then it breaks at once, and whatever was
+ * answered is lost. `before`: it breaks when the next one comes, of which nothing passes; `inside`: half of it
+ * passes. `silence`: from the next one on nothing passes any more, either way, and the connection seems to live.
+ */
+export interface Cut {
+  readonly way: Way;
+  readonly frames: number;
+  readonly manner: "after" | "before" | "inside" | "silence";
+}
+
+/** A cut as one says it: `out before 12`. */
+export function cutText({ way, frames, manner }: Cut): string {
+  return `${way} ${manner} ${frames}`;
+}
+
+/** How a proxy breaks connections. */
+export interface FrameProxyOptions {
+  /** Of the first connection, the second and so on. Default: none breaks by itself. */
+  readonly cuts?: readonly (Cut | undefined)[];
+  /** Told of each break, in its midst. */
+  readonly onCut?: () => void;
+  /** Default: one that the system chooses. Who goes down and comes up again needs one that nobody else is given. */
+  readonly port?: number;
+}
+
+/** The names of the packets that passed a connection. */
+export type Passed = Readonly<Record<Way, readonly string[]>>;
+
+/**
+ * A TCP proxy that knows the frames of CORE, and breaks each connection at one of them: the first as the first of
+ * `cuts` says, the second as the second; later connections live. The 7 bytes before the first frame belong to it.
+ */
+export class FrameProxy {
+  /** Of each connection, in the order in which they came. */
+  readonly passed: Passed[] = [];
+  cutCount = 0;
+  #port = 0;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(
+    targetPort: number,
+    { cuts = [], onCut = () => undefined }: FrameProxyOptions,
+  ) {
+    this.#server = createServer({ noDelay: true }, (near) => {
+      const far = connect({ port: targetPort, host: "127.0.0.1", noDelay: true });
+      const passed = { out: [], in: [] };
+      const cut = cuts[this.passed.length];
+      this.passed.push(passed);
+      this.#sockets.add(near).add(far);
+      const link = new CutLink(near, far, passed, cut, () => {
+        this.cutCount += 1;
+        onCut();
+      });
+      link.start();
+    });
+  }
+
+  /** Listens on a port of its own. */
+  static async start(targetPort: number, options: FrameProxyOptions = {}): Promise<FrameProxy> {
+    const proxy = new FrameProxy(targetPort, options);
+    proxy.#server.listen(options.port ?? 0, "127.0.0.1");
+    await once(proxy.#server, "listening");
+    const address = proxy.#server.address();
+    if (isAddress(address)) proxy.#port = address.port;
+    return proxy;
+  }
+
+  get url(): string {
+    return `tcp://127.0.0.1:${this.#port}`;
+  }
+
+  /** Nobody listens any more; what is open stays. */
+  refuse(): void {
+    if (this.#server.listening) this.#server.close();
+  }
+
+  /** Ends every connection, and nobody listens. */
+  async down(): Promise<void> {
+    const closed = once(this.#server, "close");
+    this.stop();
+    await closed;
+  }
+
+  /** Listens again, where it did. */
+  async up(): Promise<void> {
+    this.#server.listen(this.#port, "127.0.0.1");
+    await once(this.#server, "listening");
+  }
+
+  stop(): void {
+    this.refuse();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+/** One connection through the proxy. */
+class CutLink {
+  readonly #near: Socket;
+  readonly #far: Socket;
+  readonly #passed: Record<Way, string[]>;
+  readonly #cut: Cut | undefined;
+  readonly #onCut: () => void;
+  #isOver = false;
+
+  constructor(
+    near: Socket,
+    far: Socket,
+    passed: Record<Way, string[]>,
+    cut: Cut | undefined,
+    onCut: () => void,
+  ) {
+    this.#near = near;
+    this.#far = far;
+    this.#passed = passed;
+    this.#cut = cut;
+    this.#onCut = onCut;
+  }
+
+  start(): void {
+    this.#pass("out", this.#near, this.#far);
+    this.#pass("in", this.#far, this.#near);
+  }
+
+  #pass(way: Way, source: Socket, target: Socket): void {
+    const reader = new FrameReader({ expectMagic: way === "out" });
+    let magic: Uint8Array = new Uint8Array(0);
+    const sink = {
+      onFrame: (bytes: Uint8Array, view: DataView, start: number, end: number): boolean => {
+        const frame = Buffer.concat([magic, bytes.subarray(start, end)]);
+        magic = new Uint8Array(0);
+        return this.#onFrame(way, frame, packetIdAt(view, start), target);
+      },
+    };
+    let isFirst = way === "out";
+    source.on("data", (bytes) => {
+      if (this.#isOver) return;
+      // A client writes the magic together with its first frame, or before it.
+      if (isFirst) magic = bytes.subarray(0, 7);
+      isFirst = false;
+      reader.push(bytes, sink);
+    });
+    source.on("error", () => this.#end(source));
+    source.on("close", () => this.#end(source));
+  }
+
+  /** @returns whether more may pass */
+  #onFrame(way: Way, frame: Buffer, packetId: number, target: Socket): boolean {
+    const passed = this.#passed[way];
+    const cut = this.#cut?.way === way ? this.#cut : undefined;
+    if (cut !== undefined && cut.manner !== "after" && passed.length === cut.frames) {
+      const half = Math.floor(frame.length / 2);
+      this.#break(cut, target, cut.manner === "inside" ? frame.subarray(0, half) : undefined);
+      return false;
+    }
+    passed.push(packetById(packetId)?.name ?? String(packetId));
+    if (cut?.manner === "after" && passed.length === cut.frames) {
+      this.#break(cut, target, frame);
+      return false;
+    }
+    target.write(frame);
+    return true;
+  }
+
+  /** What was let pass arrives, nothing else does. */
+  #break({ manner }: Cut, target: Socket, last: Buffer | undefined): void {
+    this.#isOver = true;
+    this.#onCut();
+    if (manner === "silence") return;
+    const source = target === this.#near ? this.#far : this.#near;
+    source.destroy();
+    if (last === undefined) target.end();
+    else target.end(last);
+  }
+
+  /** One side has gone. Behind a silence the other one does not learn of it. */
+  #end(source: Socket): void {
+    const other = source === this.#near ? this.#far : this.#near;
+    if (!this.#isOver) other.end();
+    else if (this.#cut?.manner !== "silence") other.destroy();
+    this.#isOver = true;
+    source.destroy();
+  }
+}
+
+function isAddress(address: AddressInfo | string | null): address is AddressInfo {
+  return typeof address === "object" && address !== null;
+}
