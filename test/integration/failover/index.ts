@@ -11,3 +11,5 @@ export {
 export { cutText, FrameProxy, type Cut, type Way } from "./frame-proxy.ts";
 export { broken } from "./judge-story.ts";
 export { Story, type Outcome, type Told } from "./story.ts";
+export type { FailoverTarget } from "./failover-target.ts";
+export { failoverScenarios } from "./scenarios.suite.ts";
