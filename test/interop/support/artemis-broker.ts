@@ -25,6 +25,12 @@ export interface ArtemisOptions {
   readonly journal?: readonly string[];
   /** Java's heap. Default `512M`. */
   readonly heap?: string;
+  /** Default: a free one. */
+  readonly port?: number;
+  /** More words for `artemis create`. */
+  readonly create?: readonly string[];
+  /** What it writes when it has started. Default: it has when its port takes connections. */
+  readonly startedWord?: string;
 }
 
 /** A real Artemis broker, started from its published distribution; its data go with it. */
@@ -57,7 +63,8 @@ export class ArtemisBroker implements AsyncDisposable {
   /** Makes an instance, starts it, and returns when it serves. */
   static async start(options: ArtemisOptions = {}): Promise<ArtemisBroker> {
     const home = await artemisHome(options.version ?? "2.44.0");
-    const broker = new ArtemisBroker(home, await freePort(), new TemporaryFolder(), options);
+    const port = options.port ?? (await freePort());
+    const broker = new ArtemisBroker(home, port, new TemporaryFolder(), options);
     try {
       await broker.#create();
       await broker.start();
@@ -104,7 +111,9 @@ export class ArtemisBroker implements AsyncDisposable {
       });
     }
     const deadline = performance.now() + 180_000;
-    while (!(await accepts(this.port))) {
+    const { length } = this.log;
+    const word = this.#options.startedWord;
+    while (!(word === undefined ? await accepts(this.port) : this.log.includes(word, length))) {
       if (child.exitCode !== null || performance.now() > deadline) {
         throw new Error(`Artemis ${this.version} did not start: ${this.log.slice(-4000)}`);
       }
@@ -151,6 +160,7 @@ export class ArtemisBroker implements AsyncDisposable {
         ...(options.journal ?? ["--no-autotune", "--nio"]),
         ...["--default-port", String(this.port)],
         ...(options.persistence === false ? ["--disable-persistence"] : []),
+        ...(options.create ?? []),
       ]),
     );
     const file = join(this.instance, "etc", "broker.xml");

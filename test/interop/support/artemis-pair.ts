@@ -1,0 +1,104 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+import { ArtemisBroker, freePort } from "./artemis-broker.ts";
+
+/** What a backup says when it has all that the live broker has, and when it has taken over. */
+const words = { synchronized: "AMQ221024", serves: "AMQ221020" } as const;
+
+/** How long a change of roles may take on a busy machine, in ms. */
+const changeMs = 120_000;
+
+const clusterArguments = (other: number): string[] => [
+  ...["--clustered", "--replicated", "--staticCluster", `tcp://127.0.0.1:${other}`],
+  ...["--cluster-user", "cluster", "--cluster-password", "cluster"],
+];
+
+/**
+ * A real live and backup pair of Artemis with replication: what the live broker has answered, the backup has. When the
+ * live one is killed the backup serves; when it comes back it takes over again.
+ */
+export class ArtemisPair implements AsyncDisposable {
+  readonly live: ArtemisBroker;
+  readonly backup: ArtemisBroker;
+  /** What the backup had written by then. */
+  #killedAt = 0;
+
+  private constructor(live: ArtemisBroker, backup: ArtemisBroker) {
+    this.live = live;
+    this.backup = backup;
+  }
+
+  /** Makes both, and returns when the backup has what the live one has. */
+  static async start(): Promise<ArtemisPair> {
+    const [livePort, backupPort] = [await freePort(), await freePort()];
+    const live = await ArtemisBroker.start({
+      port: livePort,
+      heap: "256M",
+      create: ["--name", "live", ...clusterArguments(backupPort)],
+      // Nobody else is there who could vote, and who comes back must look for a backup that serves.
+      brokerXml: (xml) =>
+        xml
+          .replace("<primary>", "<primary><check-for-active-server>true</check-for-active-server>")
+          .replace(/(<vote-on-replication-failure>)true/, "$1false"),
+    });
+    let backup: ArtemisBroker | undefined;
+    try {
+      backup = await ArtemisBroker.start({
+        port: backupPort,
+        heap: "256M",
+        create: ["--name", "backup", "--backup", ...clusterArguments(livePort)],
+        startedWord: words.synchronized,
+        brokerXml: (xml) =>
+          xml.replace("<backup/>", "<backup><allow-failback>true</allow-failback></backup>"),
+      });
+    } catch (error) {
+      await live[Symbol.asyncDispose]();
+      throw error;
+    }
+    return new ArtemisPair(live, backup);
+  }
+
+  /** Both, the live one first, as our client and Java's are told. */
+  get url(): string {
+    return `(${this.live.url},${this.backup.url})`;
+  }
+
+  /** Ends the live broker at once, and returns when the backup serves. */
+  async failOver(): Promise<void> {
+    await this.killLive();
+    await this.backupServes();
+  }
+
+  /** Ends the live broker at once. */
+  async killLive(): Promise<void> {
+    this.#killedAt = this.backup.log.length;
+    await this.live.kill();
+  }
+
+  /** Returns when the backup serves, after the live broker was killed. */
+  async backupServes(): Promise<void> {
+    await this.#backupSays(words.serves, this.#killedAt);
+  }
+
+  /** Starts the live broker again, and returns when it serves and the backup has what it has. */
+  async failBack(): Promise<void> {
+    const { length } = this.backup.log;
+    await this.live.start();
+    await this.#backupSays(words.synchronized, length);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.live[Symbol.asyncDispose]();
+    await this.backup[Symbol.asyncDispose]();
+  }
+
+  async #backupSays(word: string, since: number): Promise<void> {
+    const deadline = performance.now() + changeMs;
+    while (!this.backup.log.includes(word, since)) {
+      if (performance.now() > deadline) {
+        throw new Error(`the backup never said ${word}: ${this.backup.log.slice(-4000)}`);
+      }
+      await delay(20);
+    }
+  }
+}

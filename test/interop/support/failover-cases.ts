@@ -1,0 +1,250 @@
+/**
+ * Exchanges over connections that break and with brokers that die, ours and Java's, on Everhold and on a pair of
+ * Artemis: how many of them is said by who asks. What they come to is judged by the promises; how many calls ended in
+ * doubt meanwhile is a figure.
+ */
+import assert from "node:assert/strict";
+
+import {
+  broken,
+  cutRun,
+  cutText,
+  everyCut,
+  forEachOf,
+  FrameProxy,
+  killRun,
+  leftIn,
+  ownExchanger,
+  queuesOf,
+  type Cut,
+  type CutTarget,
+  type Exchanger,
+  type KillTarget,
+} from "#failover";
+import { connect, type Connection, type ConnectOptions } from "everhold";
+
+import type { ArtemisPair } from "./artemis-pair.ts";
+import type { EverholdBroker } from "./everhold-broker.ts";
+import { recordFigure } from "./figures.ts";
+import type { JavaExchanges } from "./java-exchanges.ts";
+
+/** Lines about connections that are cut on purpose say nothing. */
+const log = { error: ignore, warn: ignore, info: ignore, debug: ignore };
+/** Exchanges at the same time. */
+const atOnce = 8;
+
+/** Which cuts of all are tried. */
+export interface CutChoice {
+  readonly manners: readonly Cut["manner"][];
+  /** Every so many-th. */
+  readonly step: number;
+}
+
+/** How a Java client is told to behave. */
+export interface JavaManner {
+  /** With a confirmation window it is attached again; without one its sessions are made anew. */
+  readonly window: boolean;
+}
+
+/** Connects as tests do: quietly. */
+export function connectQuietly(url: string, options: ConnectOptions = {}): Promise<Connection> {
+  return connect(url, { ...options, log });
+}
+
+/** Our client, at the frames that were chosen. */
+export async function ownCuts(
+  name: string,
+  port: number,
+  { manners, step }: CutChoice,
+): Promise<void> {
+  const target: CutTarget = { port, connect: connectQuietly };
+  await using checking = await connectQuietly(`tcp://127.0.0.1:${port}`);
+  const whole = await cutRun(target, [], checking);
+  assert.deepEqual([whole.found, whole.troubles], [[], []]);
+  const [frames] = whole.frames;
+  assert.ok(frames !== undefined);
+  const cuts = everyCut(frames, manners).filter((_, index) => index % step === 0);
+  const found: string[] = [];
+  const troubles: string[] = [];
+  await forEachOf(cuts, atOnce, async (cut) => {
+    const run = await cutRun(target, [cut], checking);
+    found.push(...run.found);
+    troubles.push(...run.troubles);
+  });
+  recordFigure(`${name}: exchanges with a cut`, { cuts: cuts.length, frames, ...counts(troubles) });
+  assert.deepEqual(found, []);
+}
+
+/** Our client, whose return breaks as well: at every frame of it, after breaks here and there. */
+export async function ownSecondCuts(
+  name: string,
+  port: number,
+  { manners, step }: CutChoice,
+  firstStep: number,
+): Promise<void> {
+  const target: CutTarget = { port, connect: connectQuietly };
+  await using checking = await connectQuietly(`tcp://127.0.0.1:${port}`);
+  const whole = await cutRun(target, [], checking);
+  const [frames] = whole.frames;
+  assert.ok(frames !== undefined);
+  const firsts = everyCut(frames, ["before"]).filter((_, index) => index % firstStep === 0);
+  const found: string[] = [];
+  const troubles: string[] = [];
+  // A return has 40 frames either way at most; what is cut behind it is one more break of the exchange.
+  const seconds = everyCut({ out: 40, in: 40 }, manners).filter((_, index) => index % step === 0);
+  const pairs = firsts.flatMap((first) => seconds.map((second) => [first, second]));
+  await forEachOf(pairs, atOnce, async (cuts) => {
+    const run = await cutRun(target, cuts, checking);
+    found.push(...run.found);
+    troubles.push(...run.troubles);
+  });
+  recordFigure(`${name}: exchanges with two cuts`, { pairs: pairs.length, ...counts(troubles) });
+  assert.deepEqual(found, []);
+}
+
+/** An unmodified Java client, at the frames that were chosen. */
+export async function javaCuts(
+  name: string,
+  port: number,
+  java: JavaExchanges,
+  { window }: JavaManner,
+  { manners, step }: CutChoice,
+): Promise<void> {
+  await using checking = await connectQuietly(`tcp://127.0.0.1:${port}`);
+  let count = 0;
+  const run = async (
+    cuts: readonly Cut[],
+  ): Promise<{ proxy: FrameProxy; found: string[]; troubles: string[] }> => {
+    count += 1;
+    const prefix = `${name.replaceAll(/\W/g, "")}${window ? "w" : "n"}${count}`;
+    const proxy = await FrameProxy.start(port, { cuts });
+    try {
+      const url = `${proxy.url}?${javaParameters(window)}`;
+      const story = await java.run({ url, prefix, setsIds: !window });
+      const left = await leftIn(checking, queuesOf({ prefix }));
+      const found = broken(story.lines, left);
+      // Attached again, a program sees nothing at all.
+      if (window) found.push(...story.troubles);
+      const said = `${prefix}, ${cuts.map(cutText).join()}`;
+      return {
+        proxy,
+        found: found.map((text) => `${said}: ${text}`),
+        troubles: story.troubles,
+      };
+    } finally {
+      proxy.stop();
+    }
+  };
+  const whole = await run([]);
+  const [passed] = whole.proxy.passed;
+  assert.ok(passed !== undefined);
+  assert.deepEqual([whole.found, whole.troubles], [[], []]);
+  const frames = { out: passed.out.length, in: passed.in.length };
+  const cuts = everyCut(frames, manners).filter((_, index) => index % step === 0);
+  const found: string[] = [];
+  const troubles: string[] = [];
+  await forEachOf(cuts, atOnce, async (cut) => {
+    const result = await run([cut]);
+    found.push(...result.found);
+    troubles.push(...result.troubles);
+  });
+  recordFigure(`${name}: exchanges of Java with a cut`, {
+    ...{ window, cuts: cuts.length, frames, ...counts(troubles) },
+  });
+  assert.deepEqual(found, []);
+}
+
+/** Ends a broker at the frames that were chosen, while others are at it too. */
+export async function kills(
+  name: string,
+  target: KillTarget,
+  checkingUrl: string,
+  others: readonly Exchanger[],
+  cuts: readonly Cut[],
+): Promise<void> {
+  await using checking = await connectQuietly(checkingUrl, {
+    reconnect: { initialAttempts: 100, initialDelay: 20, maxDelay: 200 },
+  });
+  const found: string[] = [];
+  const troubles: string[] = [];
+  let killCount = 0;
+  for (const cut of cuts) {
+    const run = await killRun(target, cut, others, checking);
+    found.push(...run.found);
+    troubles.push(...run.troubles);
+    if (run.isKilled) killCount += 1;
+  }
+  recordFigure(`${name}: exchanges with kill -9`, {
+    ...{ kills: killCount, exchanges: killCount * (1 + others.length), ...counts(troubles) },
+  });
+  assert.deepEqual(found, []);
+  assert.equal(killCount, cuts.length);
+}
+
+/** A broker of ours, which comes back where it was. */
+export function everholdTarget(broker: EverholdBroker): KillTarget {
+  return {
+    port: broker.port,
+    otherUrls: [broker.url],
+    keepsMarks: true,
+    connect: connectQuietly,
+    async failOver() {
+      await broker.kill();
+      await broker.start();
+    },
+    failBack: () => Promise.resolve(),
+  };
+}
+
+/** A pair of Artemis; what was delivered is not in its journal. */
+export function pairTarget(pair: ArtemisPair): KillTarget {
+  return {
+    port: pair.live.port,
+    otherUrls: [pair.backup.url],
+    keepsMarks: false,
+    connect: connectQuietly,
+    failOver: () => pair.failOver(),
+    failBack: () => pair.failBack(),
+  };
+}
+
+/** Some of our clients, directly at the broker. */
+export function ownExchangers(target: KillTarget, count: number): Exchanger[] {
+  return Array.from({ length: count }, () => ownExchanger(target));
+}
+
+/** Some Java clients that follow a broker to its backup; sends have duplicate ids and are repeated. */
+export function javaExchangers(java: JavaExchanges, urls: string, count: number): Exchanger[] {
+  const url = `${urls}?ha=true&${javaParameters(false)}`;
+  return Array.from({ length: count }, () => (prefix) => java.run({ url, prefix, setsIds: true }));
+}
+
+/** Every so many-th place of an exchange, of so many frames. */
+export function someCuts(count: number, frames: number): Cut[] {
+  return Array.from({ length: count }, (_, index) => ({
+    way: index % 2 === 0 ? "out" : "in",
+    manner: index % 3 === 2 ? "after" : "before",
+    frames: Math.floor(((index + 0.5) * frames) / count),
+  }));
+}
+
+function javaParameters(window: boolean): string {
+  return [
+    ...["reconnectAttempts=-1", "initialConnectAttempts=-1", "retryInterval=20"],
+    // A client notices a second break, in the midst of its return, only by the time-out of its call.
+    ...["callTimeout=3000", "connectionTTL=4000", "clientFailureCheckPeriod=1000"],
+    ...["minLargeMessageSize=10240", "blockOnAcknowledge=true"],
+    ...(window ? ["confirmationWindowSize=3000"] : []),
+  ].join("&");
+}
+
+/** How often each trouble happened. */
+function counts(troubles: readonly string[]): { troubles: Record<string, number> } {
+  const found: Record<string, number> = {};
+  for (const trouble of troubles.toSorted()) found[trouble] = (found[trouble] ?? 0) + 1;
+  return { troubles: found };
+}
+
+function ignore(): void {
+  // Nobody reads it.
+}
