@@ -1,6 +1,6 @@
 /**
- * Writes the documents that are made from the code: DELIVERY.md, ERRORS.md, LIMITS.md, MANAGEMENT.md, PROTOCOL.md
- * and SETTINGS.md in `docs/`.
+ * Writes the documents that are made from the code: DELIVERY.md, ERRORS.md, FAILOVER.md, LIMITS.md, MANAGEMENT.md,
+ * PROTOCOL.md and SETTINGS.md in `docs/`.
  * It reads the compiled packages, so build first.
  *
  *   npm run docs                       writes them
@@ -10,6 +10,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { deliveryDocument } from "./delivery-document.mjs";
+import { failoverDocument } from "./failover-document.mjs";
 import { limitsOf } from "./limits-of.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -17,6 +18,7 @@ const generatedNote = "<!-- Made by `npm run docs`; do not edit. -->\n\n";
 const documents = [
   { name: "DELIVERY.md", make: () => deliveryDocument(root) },
   { name: "ERRORS.md", make: errorsDocument },
+  { name: "FAILOVER.md", make: () => failoverDocument(root) },
   { name: "LIMITS.md", make: limitsDocument },
   { name: "MANAGEMENT.md", make: managementDocument },
   { name: "PROTOCOL.md", make: protocolDocument },
