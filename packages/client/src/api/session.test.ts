@@ -338,6 +338,33 @@ describe("a transacted session", () => {
     assert.equal(again?.text(), "1");
   });
 
+  for (const how of ["cut", "cutKeeping", "kill"] as const) {
+    it(`rolls back without waiting, and goes on, wherever a ${how} strikes at the rollback`, async () => {
+      for (let steps = 0; steps < 14; steps += 1) {
+        const setup = await setUp();
+        const { world, broker } = setup;
+        const { session, consumer } = await taken(setup);
+        const rollback = session.rollback();
+        for (let step = 0; step < steps; step += 1) await world.step();
+        broker[how]();
+        if (how === "kill") broker.start();
+        await world.now(rollback);
+        const again: string[] = [];
+        await world.advance(1_000);
+        for (let count = 0; count < 3; count += 1) {
+          const message = await world.now(consumer.receive());
+          assert.ok(message !== null);
+          again.push(message.text());
+          await world.now(message.ack());
+        }
+        assert.deepEqual(again, ["1", "2", "3"], `after ${steps} steps`);
+        await world.now(session.commit());
+        await world.now(session.close());
+        assert.deepEqual(texts(broker, "in"), []);
+      }
+    });
+  }
+
   for (const how of ["session", "connection"] as const) {
     it(`counts what was taken when its ${how} is closed`, async () => {
       const setup = await setUp();

@@ -146,13 +146,6 @@ export class ClientSession implements Session, Transaction {
         "The transaction was rolled back by its owner",
       ),
     );
-    const { channel } = this.#session;
-    if (channel?.isUp === false) {
-      // What the next connection cannot find any more needs no answer.
-      channel.lose(rolledBackWhileBroken());
-      transaction.onEnd();
-      return;
-    }
     await this.#undo(transaction);
   }
 
@@ -249,6 +242,8 @@ export class ClientSession implements Session, Transaction {
     const { channel } = session;
     // Without a connection there is nothing left of it at the broker.
     if (channel === undefined) return;
+    // What the next connection cannot find any more needs no answer.
+    if (!channel.isUp) return channel.lose(rolledBackWhileBroken());
     try {
       await session.beginStandstill(channel, "roll the transaction back");
       for (const intake of session.intakes()) intake.settlement.flushAcks();

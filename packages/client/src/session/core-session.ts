@@ -247,7 +247,8 @@ export class CoreSession implements ChannelListener {
 
   /**
    * Brings the deliveries of the current life to a standstill; settles when all that were on their way have
-   * come. Until {@link endStandstill} nothing is delivered, to consumers that are opened meanwhile neither.
+   * come. Until {@link endStandstill} nothing is delivered, to consumers that are opened meanwhile neither, and
+   * a break ends this life.
    *
    * @throws EverholdError the broker's refusal, or that the connection broke
    */
@@ -433,8 +434,9 @@ export class CoreSession implements ChannelListener {
   onBroken(error: EverholdError): boolean {
     const channel = this.#channel;
     if (channel === undefined || !this.#isOpen || this.#ended || !channel.mayReturn) return false;
-    // One that is being closed is not brought to the next connection.
-    if (this.#isClosing) return false;
+    // One that is being closed is not brought to the next connection. Nor is one that is being rolled back, which
+    // the end of its life does as well: nobody has to wait for the next one.
+    if (this.#isClosing || this.#standstillCount > 0) return false;
     this.#breakError = error;
     for (const { intake } of this.#intakes.values()) intake.onBroken();
     return true;

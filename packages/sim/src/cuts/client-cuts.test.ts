@@ -101,6 +101,50 @@ for (const fault of ["cut", "kill"] as const) {
     });
   });
 
+  test(`${fault} at every frame: a rollback undoes everything, and what was taken comes again marked`, async () => {
+    await everywhere(fault, async ({ connection, arm, disarm, connectAnother }) => {
+      await connection.createQueue("in");
+      await connection.createQueue("out");
+      for (const text of ["a", "b", "c"]) await connection.send("in", text);
+      const session = await connection.session({ transacted: true });
+      const consumer = session.consumer("in");
+      const seen = [await consumer.receive(), await consumer.receive()];
+      arm();
+      // The one may be told that all of it is lost before it is rolled back, the other is not acknowledged at all.
+      await Promise.allSettled([seen[0]?.ack(), session.send("out", "never")]);
+      await session.rollback();
+      const again: string[] = [];
+      while (again.length < 3) {
+        const message = await consumer.receive();
+        assert.ok(message !== null);
+        try {
+          await message.ack();
+        } catch (error) {
+          // It was taken before the break that followed the rollback.
+          assert.ok(EverholdError.is(error));
+          again.length = 0;
+          await session.rollback();
+          continue;
+        }
+        assert.equal(message.redelivered || message.text() === "c", true, message.text());
+        again.push(message.text());
+      }
+      assert.deepEqual(again, ["a", "b", "c"]);
+      const isDone = await isCommitted(session.commit());
+      await session.close();
+      disarm();
+      const other = await connectAnother();
+      assert.deepEqual(await drainQueue(other, "out"), []);
+      const left = await drainQueue(other, "in");
+      assert.deepEqual(
+        left.map((message) => message.text()),
+        isDone ? [] : again,
+      );
+      await other.close();
+      await connection.close();
+    });
+  });
+
   test(`${fault} at every frame: every send and acknowledgement happens once`, async () => {
     await everywhere(fault, async ({ connection, arm, disarm, connectAnother }) => {
       await connection.createQueue("q");
