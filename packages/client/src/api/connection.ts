@@ -338,7 +338,13 @@ async function runTransaction<R>(
     if (session.isUsable) await session.rollback();
     throw error;
   }
-  await session.commit();
+  try {
+    await session.commit();
+  } catch (error) {
+    // One that has not left leaves its work, which the next transaction must not find.
+    if (session.isUsable && session.hasWork) await session.rollback();
+    throw error;
+  }
   return result;
 }
 

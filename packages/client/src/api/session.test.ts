@@ -76,6 +76,29 @@ describe("a transacted session", () => {
     assert.deepEqual(texts(broker, "q"), ["a"]);
   });
 
+  it("does not leave once nobody waits for it, and may be asked for again", async () => {
+    for (const how of ["timeout", "signal"] as const) {
+      const { world, broker, connection } = await setUp();
+      const session = await world.now(connection.session({ transacted: true }));
+      broker.grantsCredit = false;
+      const sending = session.producer("q").send("a");
+      const controller = new AbortController();
+      const wait = how === "timeout" ? { timeout: 50 } : { signal: controller.signal };
+      const committing = session.commit(wait);
+      committing.catch(() => undefined);
+      await world.advance(50);
+      controller.abort();
+      const code = how === "timeout" ? "EVH_TIMEOUT" : "EVH_ABORTED";
+      assertError(await rejection(world, committing), code, "none");
+      broker.lastSession.grant("q", 1_000_000);
+      await world.now(sending);
+      await world.settle();
+      assert.equal(broker.got("SESS_COMMIT").length, 0);
+      await world.now(session.commit());
+      assert.deepEqual(texts(broker, "q"), ["a"]);
+    }
+  });
+
   it("brings back on rollback what it received, acknowledged or not, and sends nothing", async () => {
     const { world, broker, connection } = await setUp();
     const producer = connection.producer("in");
@@ -474,6 +497,28 @@ describe("transaction(work)", () => {
     );
     assert.deepEqual(texts(broker, "in"), []);
     assert.deepEqual(texts(broker, "out"), ["a"]);
+  });
+
+  it("leaves nothing to the next one when its commit comes too late to leave", async () => {
+    const { world, broker, connection } = await setUp({ callTimeout: 50 });
+    broker.grantsCredit = false;
+    let sending: Promise<void> | undefined;
+    const running = connection.transaction((transaction) => {
+      sending = transaction.send("q", "a");
+      sending.catch(() => undefined);
+      return Promise.resolve();
+    });
+    running.catch(() => undefined);
+    await world.advance(50);
+    assertError(await rejection(world, running), "EVH_TIMEOUT", "none");
+    assertError(
+      await rejection(world, sending ?? Promise.resolve()),
+      "EVH_TRANSACTION_ROLLED_BACK",
+    );
+    broker.grantsCredit = true;
+    for (const { name } of broker.queues.values()) broker.lastSession.grant(name, 1_000_000);
+    await world.now(connection.transaction((transaction) => transaction.send("p", "b")));
+    assert.deepEqual([texts(broker, "q"), texts(broker, "p")], [[], ["b"]]);
   });
 
   it("uses its session again", async () => {

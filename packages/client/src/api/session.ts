@@ -36,7 +36,8 @@ export interface Session extends AsyncDisposable {
   /**
    * Makes the work since the last commit take effect; settles when the broker has it safe. When the connection
    * breaks meanwhile, an Everhold broker is asked what became of it. Default: waits as long as a call may take;
-   * what comes after the limit is told by `connection.outcome()`.
+   * what comes after the limit is told by `connection.outcome()`. One that has not left by then, e.g. because a
+   * send of it waits for room, does not leave any more: the work is still there, to be committed or rolled back.
    *
    * @throws RejectedError EVH_TRANSACTION_ROLLED_BACK or the broker's reason: nothing took effect, and what was
    *   received comes again
@@ -61,6 +62,14 @@ export interface Transaction {
   /** A consumer whose acknowledgements belong to the transaction; it is closed with it. */
   consumer<T = unknown>(queue: string, options?: ConsumerOptions): Consumer<T>;
   subscribe<T = unknown>(topic: string, options?: SubscribeOptions): Consumer<T>;
+}
+
+/** A commit that somebody waits for. */
+interface CommitAsk {
+  /** Whether the broker may have got it. */
+  hasLeft: boolean;
+  /** Why nobody waits any longer. */
+  givenUp: EverholdError | undefined;
 }
 
 /** A {@link Session} on a CORE session. */
@@ -89,6 +98,11 @@ export class ClientSession implements Session, Transaction {
     return this.#closing === undefined && !this.#session.ended;
   }
 
+  /** Whether there is work that has neither been committed nor undone. */
+  get hasWork(): boolean {
+    return this.#session.transaction?.hasWork === true;
+  }
+
   producer(address: string, options: ProducerOptions = {}): Producer {
     return new SessionProducer(this.#core, this.#session, address, options);
   }
@@ -110,14 +124,15 @@ export class ClientSession implements Session, Transaction {
     const timeout = checkTimeout(wait.timeout, options.callTimeoutMs);
     const bounds = { deadlineMs: deadlineIn(ports, timeout), signal: wait.signal };
     const { commits } = this.#session;
-    let hasLeft = false;
-    const outcome = (): Outcome => (hasLeft ? "unknown" : "none");
-    const committed = this.#commitOnce(() => (hasLeft = true));
+    const ask: CommitAsk = { hasLeft: false, givenUp: undefined };
+    const outcome = (): Outcome => (ask.hasLeft ? "unknown" : "none");
+    const committed = this.#commitOnce(ask);
     await new Promise<void>((resolve, reject) => {
       const subject = { attempt: "commit the transaction", outcome };
-      // It goes on by itself: what follows in this session waits for it.
       const stopWaiting = (error: EverholdError): void => {
-        reject(hasLeft && commits !== undefined ? commits.impatience(error) : error);
+        ask.givenUp ??= error;
+        // One that has left goes on by itself: what follows in this session waits for it.
+        reject(ask.hasLeft && commits !== undefined ? commits.impatience(error) : error);
       };
       const forgetBounds = onWaitEnd(ports, bounds, subject, stopWaiting);
       const forgetOverdue = commits?.whenOverdue(stopWaiting);
@@ -185,21 +200,23 @@ export class ClientSession implements Session, Transaction {
     );
   }
 
-  async #commitOnce(onLeave: () => void): Promise<void> {
+  async #commitOnce(ask: CommitAsk): Promise<void> {
     const transaction = this.#transaction("commit");
     this.#commitCount += 1;
     try {
-      await this.#commit(transaction, onLeave);
+      await this.#commit(transaction, ask);
     } finally {
       this.#commitCount -= 1;
     }
   }
 
-  async #commit(transaction: TransactionState, onLeave: () => void): Promise<void> {
+  async #commit(transaction: TransactionState, ask: CommitAsk): Promise<void> {
     const session = this.#session;
     const { commits } = session;
     await session.outbox.idle();
     await commits?.idle();
+    // Who asked was told that nothing has taken effect, and may ask again.
+    if (ask.givenUp !== undefined) throw ask.givenUp;
     for (const intake of session.intakes()) intake.settlement.flushAcks();
     if (transaction.isLost) {
       await this.#undoLost(transaction);
@@ -212,7 +229,7 @@ export class ClientSession implements Session, Transaction {
     if (refusal !== undefined) throw refusal;
     transaction.onEnd();
     if (!hasWork || channel === undefined || commits === undefined) return;
-    onLeave();
+    ask.hasLeft = true;
     for (const { settlement } of session.intakes()) settlement.onCommitting();
     try {
       await commits.commit(channel, session.keepsOutcomes);

@@ -1,4 +1,4 @@
-import type { Prng } from "@everhold/base";
+import { EverholdError, type Prng } from "@everhold/base";
 import type { Session } from "@everhold/client";
 import { bodyOf } from "../scenario/content.ts";
 import { newCopy, type SentMessage } from "./model.ts";
@@ -277,7 +277,7 @@ export class Performer {
     const sends = transaction?.sends ?? [];
     const beginTick = book.tick();
     for (const { order } of sends) order.begin = beginTick;
-    client.track(end, session.commit(), () => {
+    client.track(end, commitOrRollBack(session), () => {
       client.isEnding = false;
       client.committing = undefined;
       const endTick = book.tick();
@@ -406,6 +406,17 @@ function send(
     ...(dueMs === 0 ? {} : { deliverAt: dueMs }),
     ...(duplicate === undefined ? {} : { duplicateId: duplicate }),
   });
+}
+
+/** Rolls back what it could not commit in time. */
+async function commitOrRollBack(session: Session): Promise<void> {
+  try {
+    await session.commit();
+  } catch (error) {
+    // It has not left, because a send of it waits for room.
+    if (EverholdError.is(error, "EVH_TIMEOUT")) await session.rollback();
+    throw error;
+  }
 }
 
 /** Whether the broker has a packet that settles one delivery. */
