@@ -18,8 +18,10 @@ import { XaClient } from "../testing/xa-client.test-support.ts";
 const fillingCount = 21;
 const filling = new Uint8Array(Math.ceil(limits.transactionHeldBytesMax / 20));
 
-/** How a transaction is committed: as one group, in pieces, or in two phases. */
-const ways = ["in memory", "in pieces", "prepared"] as const;
+/** How a transaction is committed: as one group, in pieces, either of them under a number, or in two phases. */
+const onePhase = ["in memory", "in pieces", "numbered", "numbered in pieces"] as const;
+const ways = [...onePhase, "prepared"] as const;
+type OnePhase = (typeof onePhase)[number];
 
 /** A message by its text: durable where that is a capital letter, with the letter as its value. */
 function post(client: TestClient, text: string, choices: MessageChoices = {}, to = "q"): void {
@@ -43,6 +45,20 @@ async function fill(client: TestClient): Promise<void> {
   }
 }
 
+/** Has a transaction in one phase lie where it is to be when it is committed. */
+async function place(client: TestClient, how: OnePhase): Promise<void> {
+  if (how.endsWith("in pieces")) await fill(client);
+}
+
+function sendCommit(client: TestClient, how: OnePhase): void {
+  if (!how.startsWith("numbered")) {
+    client.send(packets.commit, 10, { correlationId: 1 });
+    return;
+  }
+  const producerId = new Uint8Array(16).fill(9);
+  client.send(packets.commitAs, 10, { correlationId: 1, producerId, epoch: 1, number: 1 });
+}
+
 /** Sends messages in one transaction, and commits it. */
 async function commit(
   world: ManualWorld,
@@ -60,8 +76,8 @@ async function commit(
   }
   const client = await TestClient.openMarking(world, { autoCommitSends: false });
   send(client);
-  if (how === "in pieces") await fill(client);
-  client.send(packets.commit, 10, { correlationId: 1 });
+  await place(client, how);
+  sendCommit(client, how);
   await client.expect(packets.nullResponse);
 }
 
@@ -133,7 +149,7 @@ for (const how of ways) {
   });
 }
 
-for (const how of ["in memory", "in pieces"] as const) {
+for (const how of onePhase) {
   test(`marked messages of a transaction ${how} come in the order of their sends, durable or not`, async () => {
     const { world } = await open({});
     await commit(world, how, (client) => {
@@ -147,11 +163,11 @@ for (const how of ["in memory", "in pieces"] as const) {
   test(`what is in memory only of a transaction ${how} is hidden until its commit is written`, async () => {
     const { world, client } = await open({ lastValue: true });
     await client.consume("q");
-    const sender = await TestClient.open(world, { autoCommitSends: false });
+    const sender = await TestClient.openMarking(world, { autoCommitSends: false });
     for (const text of ["a1", "A2", "b1"]) post(sender, text);
-    if (how === "in pieces") await fill(sender);
+    await place(sender, how);
     world.disk.holdsWrites = true;
-    sender.send(packets.commit, 10, { correlationId: 1 });
+    sendCommit(sender, how);
     await sender.settle();
     assert.deepEqual(await client.texts(), []);
     world.disk.releaseWrites();
@@ -161,19 +177,24 @@ for (const how of ["in memory", "in pieces"] as const) {
   });
 }
 
-for (const filter of [null, "letter = 'a'"]) {
+for (const [how, filter] of onePhase.flatMap((one) => [
+  [one, null] as const,
+  [one, "letter = 'a'"] as const,
+])) {
   const who = filter === null ? "any consumer" : "a consumer with a filter";
-  test(`what is in memory only at the head of a transaction comes to ${who}, though an earlier write ends first`, async () => {
+  test(`what is in memory only at the head of a transaction ${how} comes to ${who}, though an earlier write ends first`, async () => {
     const { world, client } = await open({});
     const consumer = await TestClient.open(world);
     await consumer.consume("q", { filter });
-    const sender = await TestClient.open(world, { autoCommitSends: false });
+    const sender = await TestClient.openMarking(world, { autoCommitSends: false });
+    for (const text of ["a1", "a2"]) post(sender, text);
+    await place(sender, how);
     world.disk.holdsWrites = true;
     client.post(messageOf("filling", { text: "on its way" }), 0, false);
     await client.settle();
-    for (const text of ["a1", "a2"]) post(sender, text);
-    post(sender, "B", {}, "filling");
-    sender.send(packets.commit, 10, { correlationId: 1 });
+    // The number alone is a record as well.
+    if (!how.startsWith("numbered")) post(sender, "B", {}, "filling");
+    sendCommit(sender, how);
     await sender.settle();
     world.disk.releaseWrites();
     await sender.expect(packets.nullResponse);
