@@ -33,6 +33,7 @@ export class Requests {
   readonly queue: string;
   readonly #core: ConnectionCore;
   readonly #pending = new Map<string, PendingRequest>();
+  #replies: Intake | undefined;
   #opening: Promise<CoreSession> | undefined;
   #nextNumber = 1;
 
@@ -56,6 +57,9 @@ export class Requests {
     const wait = { deadlineMs, signal: options.signal };
     const subject = { attempt: `send a request to ${address}`, outcome: () => "none" as const };
     await waitFor(this.#core.ports, wait, subject, this.#opening);
+    // After a break the queue may have to be made again, before whoever answers gets the request.
+    const standing = this.#replies?.standing();
+    if (standing !== undefined) await waitFor(this.#core.ports, wait, subject, standing);
     const correlationId = options.correlationId ?? `${this.queue}.${this.#nextNumber++}`;
     if (this.#pending.has(correlationId)) {
       throw new EverholdError(
@@ -163,6 +167,7 @@ export class Requests {
       };
       const settings = intakeSettings(core, target, { ack: "pre" }, false);
       const intake = await session.addIntake(settings, intakeHost(core, core.base, target, {}));
+      this.#replies = intake;
       this.#takeFrom(intake, session);
       return session;
     } catch (error) {

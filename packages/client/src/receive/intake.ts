@@ -45,6 +45,7 @@ export class Intake {
   /** Who waits for an answer of the broker, and for no longer than the connection stands. */
   readonly #askers = new Set<() => void>();
   readonly #wholeWaiters: (() => void)[] = [];
+  readonly #standingWaiters: (() => void)[] = [];
   /** What was granted to nobody who waits is being taken back. */
   #withdrawing = false;
   #ended = false;
@@ -140,6 +141,7 @@ export class Intake {
     this.#credit.reset(prefetch ?? { bytes: Math.max(-1, advised) });
     this.#withdrawing = false;
     this.#replenish();
+    this.#tellStanding();
   }
 
   /** The session is started on this life: asks which of the held messages do not come again. */
@@ -218,6 +220,12 @@ export class Intake {
     return new Promise((resolve) => this.#wholeWaiters.push(resolve));
   }
 
+  /** Settles when the broker has it, and the connection is not broken; also when it has ended. */
+  standing(): Promise<void> {
+    if (this.#ended || (this.#channel !== undefined && !this.#isBroken)) return Promise.resolve();
+    return new Promise((resolve) => this.#standingWaiters.push(resolve));
+  }
+
   /** The connection broke; the session waits for another one. */
   onBroken(): void {
     this.#isBroken = true;
@@ -230,6 +238,7 @@ export class Intake {
     this.#catchUp.onReturned();
     this.#feed();
     this.#replenish();
+    this.#tellStanding();
   }
 
   /** Hands out nothing more; who waits is told that this is the end. */
@@ -246,6 +255,7 @@ export class Intake {
     this.detach();
     for (const taker of this.#takers.drain()) taker.onEnd(error);
     this.settlement.end();
+    this.#tellStanding();
   }
 
   /**
@@ -355,6 +365,10 @@ export class Intake {
   #mend(): void {
     this.#isBroken = false;
     for (const done of this.#wholeWaiters.splice(0)) done();
+  }
+
+  #tellStanding(): void {
+    for (const done of this.#standingWaiters.splice(0)) done();
   }
 
   /** Calls `done` once: when it is called, or when the connection breaks. */
