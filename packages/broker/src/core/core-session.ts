@@ -100,6 +100,7 @@ export class CoreSession implements Waiting {
     }
     this.output.link = link;
     this.#handledAtReturn = this.#confirmations.handledCount;
+    this.session.noteReturn();
     for (const consumer of this.session.consumers) this.session.engine.touch(consumer.queue);
   }
 
@@ -236,11 +237,11 @@ export class CoreSession implements Waiting {
   }
 
   /** Ends the session, in order or because the connection failed. */
-  close(isFailure: boolean): void {
+  close(isFailure: boolean, hasJustReturned = false): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.upload = undefined;
-    this.session.close(isFailure);
+    this.session.close(isFailure, hasJustReturned);
     this.output.resend?.drop();
     this.session.engine.notifications.sessionChanged("SESSION_CLOSED", this.session);
   }

@@ -8,7 +8,12 @@ import type { BrokerOptions } from "../config.ts";
 import { limits } from "../limits.ts";
 import { ManualWorld } from "../testing/manual-world.test-support.ts";
 import { startBroker } from "../testing/test-broker.test-support.ts";
-import { messageOf, TestClient, type SessionChoices } from "../testing/test-client.test-support.ts";
+import {
+  messageOf,
+  TestClient,
+  textOf,
+  type SessionChoices,
+} from "../testing/test-client.test-support.ts";
 import { XaClient } from "../testing/xa-client.test-support.ts";
 
 const clientId = { key: "jms-client-id", data: "me", requiresConfirmation: true };
@@ -194,6 +199,27 @@ describe("a session whose connection broke", () => {
     assert.equal((await back.names()).at(-1), "NULL_RESPONSE");
     await other.consume("q");
     assert.equal((await other.delivery()).deliveryCount, 2);
+  });
+
+  it("gives back uncounted what came after its client came back, and was not looked at", async () => {
+    const setting = await setUp();
+    const { world, other } = setting;
+    const client = await consumerOf(setting, ["a"]);
+    await cut(client);
+    const { client: back } = await comeBack(world, -1);
+    await other.publish("q", "b");
+    assert.equal((await back.names()).at(-1), "SESS_RECEIVE_MSG");
+    back.send(packets.sessionClose, 10, {});
+    assert.equal((await back.names()).at(-1), "NULL_RESPONSE");
+    await other.consume("q");
+    const again = await other.deliveries();
+    assert.deepEqual(
+      again.map((one) => [textOf(one), one.deliveryCount]),
+      [
+        ["a", 2],
+        ["b", 1],
+      ],
+    );
   });
 
   it("holds its place as the only consumer", async () => {

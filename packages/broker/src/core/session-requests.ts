@@ -154,7 +154,7 @@ function closeSession(request: SessionRequest): void {
   const { session } = request;
   const { journal } = session.session.engine;
   const before = journal.endPosition;
-  session.close(session.hasJustReturned);
+  session.close(false, session.hasJustReturned);
   session.link.forgetSession(session);
   const position = journal.endPosition === before ? 0 : journal.endPosition;
   session.answerClose(request.counted(), position);

@@ -22,6 +22,8 @@ export class Consumer {
   readonly isBrowser: boolean;
   readonly priority: number;
   readonly deliveries = new Deliveries();
+  /** How many of them there were when the client last came back. */
+  countAtReturn = 0;
   /** Milliseconds since 1970. */
   readonly createdMs: number;
   /** Messages it was handed, and those of them that its client settled; for people to see. */

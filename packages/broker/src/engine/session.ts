@@ -210,7 +210,7 @@ export class Session {
 
   /** Closes a consumer in order: what it has not settled goes back, uncounted. */
   closeConsumer(consumer: Consumer): void {
-    this.#endConsumer(consumer, false);
+    this.#endConsumer(consumer, 0);
   }
 
   /** Drops a consumer whose queue is gone. */
@@ -315,19 +315,31 @@ export class Session {
     return this.#transaction;
   }
 
-  /** Ends the session. After a failure of the connection, what was in flight counts as attempted. */
-  close(isFailure: boolean): void {
+  /** Its client has come back: what is in flight now was so before. */
+  noteReturn(): void {
+    for (const consumer of this.#consumers.values()) {
+      consumer.countAtReturn = consumer.deliveries.count;
+    }
+  }
+
+  /**
+   * Ends the session. After a failure of the connection, what was in flight counts as attempted; of a client that
+   * has come back only to close it (`hasJustReturned`), what was so before.
+   */
+  close(isFailure: boolean, hasJustReturned = false): void {
     if (this.isClosed) return;
     this.isClosed = true;
     this.isStarted = false;
     this.#transaction?.rollback();
     this.#transaction = undefined;
-    this.engine.branches.sessionClosed(this, isFailure);
+    this.engine.branches.sessionClosed(this, isFailure || hasJustReturned);
     for (const consumer of [...this.#consumers.values()]) {
       // With the last that takes messages its queue may have gone, and with that its browsers.
-      if (!consumer.isClosed) this.#endConsumer(consumer, isFailure);
+      if (consumer.isClosed) continue;
+      const returnedCount = hasJustReturned ? consumer.countAtReturn : 0;
+      this.#endConsumer(consumer, isFailure ? Infinity : returnedCount);
     }
-    this.held?.release(isFailure);
+    this.held?.release(isFailure || hasJustReturned);
     this.engine.returns.sessionClosed(this);
     this.metadata.release();
     this.engine.credits.forget(this);
@@ -337,7 +349,8 @@ export class Session {
     return !this.#autoCommitSends && (!this.#isXa || this.branch !== undefined);
   }
 
-  #endConsumer(consumer: Consumer, isFailure: boolean): void {
+  /** What it holds goes back; of that the oldest `attemptCount` count as attempted. */
+  #endConsumer(consumer: Consumer, attemptCount: number): void {
     assert(!consumer.isClosed, "a consumer is closed once");
     consumer.isClosed = true;
     this.#consumers.delete(consumer.id);
@@ -346,8 +359,10 @@ export class Session {
     queue.removeConsumer(consumer);
     this.engine.notifications.consumerChanged("CONSUMER_CLOSED", consumer);
     this.settlement.forget(consumer);
+    let attemptsLeft = attemptCount;
     for (let key = consumer.deliveries.shift(); key >= 0; key = consumer.deliveries.shift()) {
-      if (!consumer.readsOnly) this.engine.redelivery.giveBack(queue, key, isFailure);
+      if (!consumer.readsOnly) this.engine.redelivery.giveBack(queue, key, attemptsLeft > 0);
+      attemptsLeft -= 1;
     }
     if (!consumer.isBrowser) this.engine.catalog.endIfUnused(queue);
     this.engine.touch(queue);
