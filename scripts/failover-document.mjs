@@ -148,7 +148,7 @@ class Tests {
   namedAfter(id) {
     return [...this.#known.keys()].filter((name) => {
       const [, ids] = scenarioName.exec(name) ?? [];
-      return ids?.split(", ").includes(id) === true;
+      return (ids ?? "").split(", ").includes(id);
     });
   }
 

@@ -198,11 +198,11 @@ export class Connector {
       deadlineMs,
       signal,
       onSocket: () => void (notes.reached = "socket"),
-      onLost: (transport, error, noticed) => {
+      onLost: (lost, error, noticed) => {
         // Whoever is silent takes the socket, perhaps, and then says nothing for as long again.
         const isSilent = noticed === "silence" || noticed === "call";
         if (isSilent && this.#current === endpoint) this.#isCurrentDoubtful = true;
-        this.#host.onLost(transport, error, noticed);
+        this.#host.onLost(lost, error, noticed);
       },
       listener: {
         onTopology: (update) => {
