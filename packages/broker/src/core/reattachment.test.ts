@@ -109,6 +109,18 @@ describe("a session whose connection broke", () => {
     assert.deepEqual(await back.texts(), ["meanwhile"]);
   });
 
+  it("is resumed although a confirmation came late, behind a newer one", async () => {
+    const setting = await setUp();
+    const client = await consumerOf(setting, ["a", "b", "c"]);
+    // Java's thread that pings writes what it read before others arrived.
+    for (const commandId of [2, 0]) client.send(packets.packetsConfirmed, 10, { commandId });
+    await client.settle();
+    await cut(client);
+    const { client: returned, isBack } = await comeBack(setting.world, 2);
+    assert.equal(isBack, true);
+    assert.deepEqual(await returned.names(), ["SESS_RECEIVE_MSG"]);
+  });
+
   it("is taken from a connection that still looks alive, which ends", async () => {
     const setting = await setUp();
     const client = await consumerOf(setting, ["a"]);

@@ -51,10 +51,13 @@ export class Reattachment {
       if (!this.#isWanted()) return;
       const { resend } = this.#session;
       if (resend === undefined) this.#refuse("what the client missed is not kept any more");
-      else if (!resend.confirm(clientLast)) {
+      else if (!resend.canFollow(clientLast)) {
         this.#refuse(`the client has ${clientLast} as the last it got, which cannot be`);
-      } else if (!this.#isWhole()) this.#refuse("a message that the client missed is gone");
-      else this.#go();
+      } else {
+        resend.confirm(clientLast);
+        if (this.#isWhole()) this.#go();
+        else this.#refuse("a message that the client missed is gone");
+      }
     });
   }
 

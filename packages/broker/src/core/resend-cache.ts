@@ -105,15 +105,22 @@ export class ResendCache {
   }
 
   /**
-   * Drops the frames up to a command id, −1 for none, which the client has. False when it names one that
-   * was never sent, or that was confirmed long ago: its client counts otherwise than we do.
+   * Drops the frames up to a command id, −1 for none, which the client has. One that was confirmed before says
+   * nothing: Java's clients write confirmations from two threads, and a late one may come behind a newer one.
+   * False when it names one that was never sent: its client counts otherwise than we do.
+   * Source: Artemis, `ChannelImpl.flushConfirmations` beside `ChannelImpl.confirm`.
    */
   confirm(commandId: number): boolean {
-    // Ids are signed words on the wire, and begin anew below zero when they are used up.
-    const count = (commandId - (this.#firstId - 1)) | 0;
-    if (count < 0 || count > this.#count) return false;
+    const count = this.#countUpTo(commandId);
+    if (count > this.#count) return false;
     for (let index = 0; index < count; index += 1) this.#dropFirst();
     return true;
+  }
+
+  /** Whether a client that has all up to a command id, −1 for none, can be sent the rest. */
+  canFollow(commandId: number): boolean {
+    const count = this.#countUpTo(commandId);
+    return count >= 0 && count <= this.#count;
   }
 
   /** The frame at an index from the oldest on. */
@@ -146,6 +153,12 @@ export class ResendCache {
     while (this.#count > 0) this.#dropFirst();
     this.trim();
     this.#isLost = true;
+  }
+
+  /** How many of the frames are those up to a command id; below zero when more than these have gone. */
+  #countUpTo(commandId: number): number {
+    // Ids are signed words on the wire, and begin anew below zero when they are used up.
+    return (commandId - (this.#firstId - 1)) | 0;
   }
 
   #push(frame: SentFrame, number: number, deliveryCount: number): void {

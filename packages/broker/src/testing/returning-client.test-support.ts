@@ -258,8 +258,11 @@ export class ReturningClient {
     this.#inCount += 1;
     this.received.push({ name: packetById(id)?.name ?? "?", bytes: body });
     if (this.received.length % this.#confirmEvery === 0) {
-      const commandId = this.received.length - 1;
-      this.#write(packets.packetsConfirmed, channelId, { commandId });
+      const last = this.received.length - 1;
+      // A thread of Java's clients may be late with what it read before the last ones came.
+      for (const commandId of [last, last - this.#confirmEvery]) {
+        this.#write(packets.packetsConfirmed, channelId, { commandId });
+      }
     }
   }
 
