@@ -9,7 +9,13 @@ import type { MortalBroker, RunningBroker } from "./client/broker-under-test.ts"
 import { clientSuite } from "./client/client-suite.ts";
 import { BrokerProcess, freePort } from "./robustness/broker-process.test-support.ts";
 
-clientSuite({ name: "Everhold", lacks: [], start: startHere, startMortal });
+clientSuite({
+  name: "Everhold",
+  lacks: [],
+  start: startHere,
+  startMortal,
+  startAnother: startMortal,
+});
 
 /** A broker in this process, on real sockets and files. */
 async function startHere(): Promise<RunningBroker> {

@@ -33,8 +33,10 @@ export interface BrokerUnderTest {
   readonly lacks: readonly Exclusion[];
   /** A fresh broker with the defaults of its kind. */
   start(): Promise<RunningBroker>;
-  /** A fresh broker in a process of its own. */
+  /** A broker in a process of its own, which may be the one that the suite uses. */
   startMortal(): Promise<MortalBroker>;
+  /** One that certainly is another than the one that the suite uses. */
+  startAnother(): Promise<MortalBroker>;
 }
 
 /** Log lines of connections that are cut on purpose say nothing. */
@@ -42,6 +44,9 @@ const ports = nodePorts({ log: { level: "error" } });
 
 /** How long a message may take that is certain to come, in ms: far beyond what any needs. */
 const patienceMs = 60_000;
+
+/** How long a test may take, in ms: one that hangs is named, instead of holding up all that come after it. */
+const testTimeoutMs = 180_000;
 
 /** What the tests of one broker share: the broker and a connection. Queues are named after their test. */
 export class SuiteContext {
@@ -81,12 +86,12 @@ export class SuiteContext {
 
   /** A test of what every broker can. */
   it(name: string, test: () => Promise<void>): void {
-    it(name, test);
+    it(name, { timeout: testTimeoutMs }, test);
   }
 
   /** A test of what brokers without `exclusion` can; the others are not asked. */
   itUnless(exclusion: Exclusion, name: string, test: () => Promise<void>): void {
-    if (!this.target.lacks.includes(exclusion)) it(name, test);
+    if (!this.target.lacks.includes(exclusion)) this.it(name, test);
   }
 }
 

@@ -125,7 +125,7 @@ export function connectionTests(context: SuiteContext): void {
   );
 
   context.it("one goes on at another broker of its list when its own dies", async () => {
-    await using first = await context.target.startMortal();
+    await using first = await context.target.startAnother();
     const list = `(${first.url},${context.broker.url})?reconnectAttempts=-1&retryInterval=10`;
     await using connection = await context.connect({}, list);
     const completed = new Promise<ConnectionEventOf<"failover">>((resolve) =>

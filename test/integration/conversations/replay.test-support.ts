@@ -1,17 +1,7 @@
 import { Broker } from "@everhold/broker";
 import type { Link, LinkHandler, Ports } from "@everhold/env";
 import { Machine, SimDisk, SimNetwork, World } from "@everhold/sim";
-import {
-  ByteReader,
-  ByteWriter,
-  decodePacket,
-  encodePacket,
-  FrameReader,
-  magicBytes,
-  packets,
-  readPacketHeader,
-  type PacketDefinition,
-} from "@everhold/wire";
+import { frameHeaderBytes, FrameReader, magicBytes, packets } from "@everhold/wire";
 
 import {
   consumerIdOf,
@@ -27,6 +17,13 @@ import {
 } from "./conversation.ts";
 
 const brokerEndpoint = { host: "broker", port: 61616 };
+/** Each of them begins with the consumer and the message. */
+const namesMessages = new Set<number>([
+  packets.acknowledge.id,
+  packets.individualAcknowledge.id,
+  packets.settle.id,
+]);
+const messageIdOffset = frameHeaderBytes + 8;
 /** Virtual time in which our broker answers whatever it answers. */
 const answerMs = 2_000;
 
@@ -149,30 +146,14 @@ class Replay {
     return caller;
   }
 
-  /** Acknowledgements name messages by the broker's ids, which are not those of the recording. */
+  /** Acknowledgements and settlements name messages by the broker's ids, which are not those of the recording. */
   #withOurIds(frame: Uint8Array): Uint8Array {
-    switch (frame[4]) {
-      case packets.acknowledge.id:
-        return this.#rewritten(packets.acknowledge, frame);
-      case packets.individualAcknowledge.id:
-        return this.#rewritten(packets.individualAcknowledge, frame);
-      default:
-        return frame;
-    }
-  }
-
-  #rewritten(
-    definition: typeof packets.acknowledge | typeof packets.individualAcknowledge,
-    frame: Uint8Array,
-  ): Uint8Array {
-    const reader = new ByteReader(frame);
-    const { channelId } = readPacketHeader(reader);
-    const table: PacketDefinition<number, typeof packets.acknowledge.body.fields> = definition;
-    const value = decodePacket(table, reader, this.#version);
-    const messageId = this.#messageIds.get(value.messageId) ?? value.messageId;
-    const writer = new ByteWriter();
-    encodePacket(writer, table, channelId, { ...value, messageId }, this.#version);
-    return writer.written();
+    if (!namesMessages.has(frame[4] ?? 0)) return frame;
+    const bytes = frame.slice();
+    const view = new DataView(bytes.buffer);
+    const messageId = this.#messageIds.get(Number(view.getBigInt64(messageIdOffset)));
+    if (messageId !== undefined) view.setBigInt64(messageIdOffset, BigInt(messageId));
+    return bytes;
   }
 }
 

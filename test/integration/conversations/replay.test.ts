@@ -79,7 +79,7 @@ const fromOurs: readonly Reasoned[] = [
 
 /** Session and message ids, the producer's mark, the connection's own id, times. */
 const drawn =
-  /^(CREATESESSION(_V2)?\.name|SESS_SEND(_LARGE)?\.(userId|timestamp|expiration|property (__AMQ_CID|_AMQ_DUPL_ID))): /;
+  /^(CREATESESSION(_V2)?\.name|SESS_SEND(_LARGE)?\.(userId|timestamp|expiration|property (__AMQ_CID|_AMQ_DUPL_ID))|EVERHOLD_COMMIT_AS\.producerId): /;
 
 const howToRecord =
   "where a change is meant, `RECORD=1 npm run interop -- conversations` records anew";

@@ -17,6 +17,7 @@ for (const version of ["2.44.0", "2.21.0"] as const satisfies readonly ArtemisVe
       broker ??= await ArtemisBroker.start({ version });
       return lent(broker);
     },
+    startAnother: () => ArtemisBroker.start({ version }),
   });
 }
 
