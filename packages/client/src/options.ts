@@ -36,7 +36,8 @@ export interface ConnectOptions {
   readonly whileReconnecting?: "wait" | "refuse";
   /**
    * How long calls and sends wait for a connection that broke. Then they are rejected, and new ones refused, until
-   * it is back; it is looked for all the same. Default 0: without a limit. Artemis: `callFailoverTimeout`.
+   * it is back; it is looked for all the same. That holds for every call that waits but `reconnect()`; a loop over a
+   * consumer and `run()` go on with the connection. Default 0: without a limit. Artemis: `callFailoverTimeout`.
    */
   readonly failoverTimeout?: number;
   /**

@@ -212,12 +212,13 @@ export const operationRules: readonly OperationRule[] = [
   },
   {
     operation: "what is called while nobody serves",
-    cut: "waits, until its `timeout` or its `signal` ends the wait: outcome `none` where nothing had left",
+    cut: "waits, until its `timeout`, its `signal` or `failoverTimeout` ends the wait: outcome `none` where nothing had left",
     restarted: same,
     artemis: same,
     tests: [
       "while there is no broker, calls wait, can be given up, and say what is known",
       "F27 a send whose time is over in an outage says that nothing happened",
+      "that is made during it",
     ],
   },
   {

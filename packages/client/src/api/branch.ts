@@ -1,10 +1,11 @@
-import { ClosedError, EverholdError, RejectedError } from "@everhold/base";
+import { ClosedError, EverholdError, RejectedError, type Outcome } from "@everhold/base";
 import { packets } from "@everhold/wire";
-import type { ConnectionCore } from "../connection/connection-core.ts";
+import type { ConnectionCore, WaitBounds } from "../connection/connection-core.ts";
 import { callSetTimeout, callXa, type Xid } from "../core/xa-calls.ts";
 import type { Body } from "../message/body.ts";
 import type { StreamBody } from "../message/stream-body.ts";
 import type { CoreSession } from "../session/core-session.ts";
+import { checkTimeout, deadlineIn, type WaitOptions } from "../waiting.ts";
 import type { SendToOptions } from "./any-producer.ts";
 import type { SubscribeOptions } from "./consumer-sources.ts";
 import type { Consumer, ConsumerOptions } from "./consumer.ts";
@@ -31,32 +32,49 @@ export type Vote = "prepared" | "readOnly";
  * Leaving it without a decision rolls it back, unless it is prepared: that lasts until it is decided, by this
  * connection or another one (`connection.twoPhase.recover()`).
  *
- *     working ──prepare()──> prepared ──commit(), rollback()──> ended
- *        └────commit(), rollback(), connection lost──────────> ended
+ *     working ──prepare()──> prepared, or in doubt ──commit(), rollback()──> ended
+ *        └────────commit(), rollback(), connection lost───────────────────> ended
  */
 export interface Branch extends Transaction, AsyncDisposable {
   /** How everybody names it. */
   readonly xid: Xid;
   /**
    * Makes the work durable without deciding. Consumers of the branch close first. When the connection breaks
-   * meanwhile, the client finds out what became of it.
+   * meanwhile, the client finds out what became of it. Default: waits as long as a call may take, as the next two.
    *
    * @throws RejectedError EVH_TRANSACTION_ROLLED_BACK, EVH_DUPLICATE_ID or the broker's reason: it is rolled back
+   * @throws EverholdError with the outcome `none`: it had not been asked for, and the branch is rolled back;
+   *   EVH_TRANSACTION_OUTCOME_UNKNOWN: nobody could be asked in time. `twoPhase.recover()` tells later whether it is
+   *   prepared; `rollback()` undoes it in either case
    */
-  prepare(): Promise<Vote>;
+  prepare(wait?: WaitOptions): Promise<Vote>;
   /**
    * Makes the work take effect. Of a prepared branch it is repeated until the answer is known; one that is not
    * prepared is committed in one phase.
    *
    * @throws RejectedError EVH_TRANSACTION_ROLLED_BACK, EVH_BRANCH_DECIDED, or the broker's reason
-   * @throws EverholdError EVH_TRANSACTION_OUTCOME_UNKNOWN: the connection broke during the one phase
+   * @throws EverholdError EVH_TRANSACTION_OUTCOME_UNKNOWN: the connection broke during the one phase. No broker keeps
+   *   what became of that: where it has to be known, `prepare()` first
    */
-  commit(): Promise<void>;
-  /** Undoes the work. @throws RejectedError EVH_BRANCH_DECIDED */
-  rollback(): Promise<void>;
+  commit(wait?: WaitOptions): Promise<void>;
+  /**
+   * Undoes the work. Of a branch that is not prepared it waits no longer than it may: its session ends, and it with
+   * that. @throws RejectedError EVH_BRANCH_DECIDED
+   */
+  rollback(wait?: WaitOptions): Promise<void>;
 }
 
-type BranchState = "working" | "prepared" | "ended";
+/** `inDoubt`: it may be prepared. */
+type BranchState = "working" | "prepared" | "inDoubt" | "ended";
+
+/** A request that ends the work of a branch. */
+interface EndAsk {
+  readonly bounds: WaitBounds;
+  /** Whether the broker may have got it. */
+  hasLeft: boolean;
+  /** Why nobody waits any longer; it must not leave then. */
+  isGivenUp: boolean;
+}
 
 /** A {@link Branch} on a session of its own, which ends with the work; the second phase needs none. */
 export class ClientBranch implements Branch {
@@ -115,53 +133,62 @@ export class ClientBranch implements Branch {
     return this.#working("subscribe").subscribe<T>(topic, options);
   }
 
-  async prepare(): Promise<Vote> {
+  async prepare(wait: WaitOptions = {}): Promise<Vote> {
     this.#working("prepare");
+    const bounds = this.#bounds(wait);
     this.#state = "ended";
     try {
-      const isReadOnly = await this.#endWith(packets.xaPrepare, { xid: this.xid }, "prepare");
+      const value = { xid: this.xid };
+      const isReadOnly = await this.#endWith(packets.xaPrepare, value, "prepare", bounds);
       if (isReadOnly) return "readOnly";
     } catch (error) {
       if (!isLost(error)) throw error;
       // The answer was lost, and with the connection the branch, unless it had been prepared.
-      if (!(await this.#owner.settlePrepare(this.xid))) throw rolledBack(error);
+      if (!(await this.#isPrepared(bounds))) throw rolledBack(error);
     }
     this.#state = "prepared";
     return "prepared";
   }
 
-  async commit(): Promise<void> {
+  async commit(wait: WaitOptions = {}): Promise<void> {
     if (this.#state === "prepared") {
-      await this.#owner.commit(this.xid);
+      await this.#owner.commit(this.xid, wait);
       this.#state = "ended";
       return;
     }
     this.#working("commit");
+    const bounds = this.#bounds(wait);
     this.#state = "ended";
     try {
-      await this.#endWith(packets.xaCommit, { xid: this.xid, onePhase: true }, "commit");
+      const value = { xid: this.xid, onePhase: true };
+      await this.#endWith(packets.xaCommit, value, "commit", bounds);
     } catch (error) {
       throw isLost(error) ? unknownOutcome(error) : error;
     }
   }
 
-  async rollback(): Promise<void> {
+  async rollback(wait: WaitOptions = {}): Promise<void> {
     if (this.#state === "ended") return;
-    if (this.#state === "prepared") {
-      // It waits for its decision until the broker has one.
-      await this.#owner.rollback(this.xid);
+    if (this.#state === "prepared" || this.#state === "inDoubt") {
+      try {
+        // It waits for its decision until the broker has one.
+        await this.#owner.rollback(this.xid, wait);
+      } catch (error) {
+        if (this.#state === "prepared" || !isGone(error)) throw error;
+      }
       this.#state = "ended";
       return;
     }
+    const bounds = this.#bounds(wait);
     this.#state = "ended";
     this.#session.outbox.rejectWaiting(
       new RejectedError("EVH_TRANSACTION_ROLLED_BACK", "The branch was rolled back by its owner"),
     );
     try {
-      await this.#endWith(packets.xaRollback, { xid: this.xid }, "roll back");
+      await this.#endWith(packets.xaRollback, { xid: this.xid }, "roll back", bounds);
     } catch (error) {
-      // With its connection, or at its time, the broker has rolled it back by itself.
-      if (!isLost(error) && !isGone(error)) throw error;
+      // With its session, or at its time, the broker rolls it back by itself.
+      if (!isLost(error) && !isGone(error) && !isLate(error)) throw error;
     }
   }
 
@@ -173,8 +200,25 @@ export class ClientBranch implements Branch {
 
   #working(verb: string): ClientSession {
     if (this.#state === "working") return this.#work;
-    const state = this.#state === "prepared" ? "prepared" : "over";
+    const state = { prepared: "prepared", inDoubt: "in doubt", ended: "over" }[this.#state];
     throw new EverholdError("EVH_ILLEGAL_STATE", `Cannot ${verb}: the branch is ${state}`);
+  }
+
+  #bounds({ timeout, signal }: WaitOptions): WaitBounds {
+    const { ports, options } = this.#core;
+    const limitMs = checkTimeout(timeout, options.callTimeoutMs);
+    return { deadlineMs: deadlineIn(ports, limitMs), signal };
+  }
+
+  async #isPrepared({ deadlineMs, signal }: WaitBounds): Promise<boolean> {
+    const timeout = Math.max(0, deadlineMs - this.#core.ports.monotonicClock.nowMs());
+    try {
+      const wait = signal === undefined ? { timeout } : { timeout, signal };
+      return await this.#owner.settlePrepare(this.xid, wait);
+    } catch (cause) {
+      this.#state = "inDoubt";
+      throw unknownPrepare(cause);
+    }
   }
 
   /** Ends the work, asks for what is to become of it, and closes the session. */
@@ -182,34 +226,64 @@ export class ClientBranch implements Branch {
     definition: typeof packets.xaPrepare | typeof packets.xaCommit | typeof packets.xaRollback,
     value: { readonly xid: Xid; readonly onePhase?: boolean },
     verb: string,
+    bounds: WaitBounds,
   ): Promise<boolean> {
     const session = this.#session;
+    const ask: EndAsk = { bounds, hasLeft: false, isGivenUp: false };
+    const outcome = (): Outcome => {
+      ask.isGivenUp = true;
+      return ask.hasLeft ? "unknown" : "none";
+    };
     const attempt = `${verb} the branch`;
     try {
-      await session.outbox.idle();
-      if (definition.id === packets.xaRollback.id) session.beginReturn();
-      await this.#work.closeConsumers();
-      const { channel, transaction } = session;
-      if (transaction?.isLost === true) throw transaction.error();
-      if (channel === undefined) throw lostBefore(attempt);
-      const { xid } = value;
-      await callXa(channel, packets.xaEnd, { xid, failed: false }, "end the work of the branch");
-      const onePhase = value.onePhase ?? false;
-      if (definition.id === packets.xaCommit.id) {
-        return await callXa(channel, packets.xaCommit, { xid, onePhase }, attempt);
-      }
-      return definition.id === packets.xaPrepare.id
-        ? await callXa(channel, packets.xaPrepare, { xid }, attempt)
-        : await callXa(channel, packets.xaRollback, { xid }, attempt);
+      const ending = this.#end(definition, value, attempt, ask);
+      return await this.#core.waitFor(bounds, { attempt, outcome }, ending);
     } finally {
-      await this.#core.closeSession(session);
+      const closing = this.#core.closeSession(session);
+      if (ask.isGivenUp) closing.catch(this.#core.reportError);
+      else await closing;
     }
+  }
+
+  async #end(
+    definition: typeof packets.xaPrepare | typeof packets.xaCommit | typeof packets.xaRollback,
+    { xid, onePhase = false }: { readonly xid: Xid; readonly onePhase?: boolean },
+    attempt: string,
+    ask: EndAsk,
+  ): Promise<boolean> {
+    const session = this.#session;
+    await session.outbox.idle();
+    const isRollback = definition.id === packets.xaRollback.id;
+    if (isRollback) session.beginReturn();
+    await this.#work.closeConsumers();
+    // What is only kept for another connection may never be sent. The end of the session undoes it as well.
+    const isUp = (): boolean => session.channel?.isUp !== false;
+    if (!isUp() && isRollback) return false;
+    if (!isUp()) await this.#core.whenStanding(ask.bounds, { attempt, outcome: () => "none" });
+    const { channel, transaction } = session;
+    if (transaction?.isLost === true) throw transaction.error();
+    if (channel === undefined || ask.isGivenUp) throw lostBefore(attempt);
+    await callXa(channel, packets.xaEnd, { xid, failed: false }, "end the work of the branch");
+    // Whoever waited was told that nothing has been asked for.
+    if (ask.isGivenUp) throw lostBefore(attempt);
+    ask.hasLeft = true;
+    if (definition.id === packets.xaCommit.id) {
+      return callXa(channel, packets.xaCommit, { xid, onePhase }, attempt);
+    }
+    return definition.id === packets.xaPrepare.id
+      ? callXa(channel, packets.xaPrepare, { xid }, attempt)
+      : callXa(channel, packets.xaRollback, { xid }, attempt);
   }
 }
 
 /** Whether the connection broke while the answer was waited for. */
 function isLost(error: unknown): boolean {
   return EverholdError.is(error) && error.outcome === "unknown";
+}
+
+/** Whether nobody waits for it any longer. */
+function isLate(error: unknown): boolean {
+  return EverholdError.is(error, "EVH_TIMEOUT") || EverholdError.is(error, "EVH_NOT_CONNECTED");
 }
 
 function isGone(error: unknown): boolean {
@@ -231,6 +305,14 @@ function rolledBack(cause: unknown): RejectedError {
     "EVH_TRANSACTION_ROLLED_BACK",
     "Cannot prepare the branch: the connection broke, and the broker has rolled it back",
     { cause },
+  );
+}
+
+function unknownPrepare(cause: unknown): EverholdError {
+  return new EverholdError(
+    "EVH_TRANSACTION_OUTCOME_UNKNOWN",
+    "Cannot tell whether the branch was prepared: nobody could be asked in time",
+    { cause, outcome: "unknown" },
   );
 }
 

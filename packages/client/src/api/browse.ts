@@ -5,7 +5,6 @@ import { queryQueue } from "../core/administration.ts";
 import type { Message } from "../receive/message.ts";
 import { checkFilter, checkName } from "./check-options.ts";
 import { flavours } from "../session/core-session.ts";
-import { waitFor } from "../waiting.ts";
 import { intakeHost, intakeSettings } from "./consumer-sources.ts";
 
 /** What to look at. */
@@ -50,7 +49,7 @@ export async function* browseQueue<T>(
     const prefetch = { bytes: 1024 * 1024 };
     const settings = { ...intakeSettings(core, target, {}, true), prefetch };
     const adding = session.addIntake(settings, intakeHost(core, core.base, target, {}));
-    const intake = await waitFor(core.ports, bounds, subject, adding);
+    const intake = await core.waitFor(bounds, subject, adding);
     const life = intake.incarnation;
     for (;;) {
       const message = intake.take();
@@ -59,10 +58,10 @@ export async function* browseQueue<T>(
         message.incoming?.discard();
         continue;
       }
-      await waitFor(core.ports, bounds, subject, intake.caughtUp());
+      await core.waitFor(bounds, subject, intake.caughtUp());
       // On the next connection the broker may go on where it was.
       const isTold = !intake.isBroken;
-      await waitFor(core.ports, bounds, subject, intake.whole());
+      await core.waitFor(bounds, subject, intake.whole());
       if (intake.ended) throw asEverholdError(intake.endError ?? closedError(queue));
       // A new life of the consumer would begin with the first message again.
       if (!intake.isAttached || intake.incarnation !== life) throw brokenError(queue);

@@ -262,7 +262,7 @@ export class Connection implements AsyncDisposable {
       await core.base.outbox.idle();
       await Promise.allSettled(core.streamSends);
     };
-    await waitFor(core.ports, { deadlineMs, signal: wait.signal }, subject, work());
+    await core.waitFor({ deadlineMs, signal: wait.signal }, subject, work());
     await this.close();
   }
 

@@ -21,7 +21,7 @@ import type { ReceivedMessage } from "../receive/received-message.ts";
 import { flavours, type CoreSession } from "../session/core-session.ts";
 import { deadLetterCopy, delayedCopy } from "../session/dead-letter.ts";
 import { settleFeature } from "../receive/settle-packets.ts";
-import { waitFor } from "../waiting.ts";
+import { deadlineIn } from "../waiting.ts";
 import { checkName } from "./check-options.ts";
 import type { ConsumerOptions, IntakeSource } from "./consumer.ts";
 
@@ -157,8 +157,16 @@ export function sharedSessionSource(
       return removingOnFailure(core, session, adding, opening);
     },
     async close(intake: Intake) {
-      await session.removeIntake(intake);
-      if (target.isOwn) await dropOwnQueue(core, target.queue);
+      const deadlineMs = deadlineIn(core.ports, core.options.callTimeoutMs);
+      const attempt = `close the consumer of ${target.queue}`;
+      const subject = { attempt, outcome: () => "unknown" as const };
+      try {
+        const removing = session.removeIntake(intake);
+        await core.waitFor({ deadlineMs, signal: undefined }, subject, removing);
+      } finally {
+        session.abandonIntake(intake);
+        if (target.isOwn) await dropOwnQueue(core, target.queue);
+      }
     },
   };
 }
@@ -222,6 +230,11 @@ export function intakeHost(
     reply: (message, body, replyOptions) => sendReply(core, session, message, body, replyOptions),
     onWork: () => session.transaction?.onWork(),
     onError: core.reportError,
+    overdueError: () => core.overdueError,
+    unlessOverdue(attempt, call) {
+      const subject = { attempt, outcome: () => "unknown" as const };
+      return core.waitFor({ deadlineMs: Infinity, signal: undefined }, subject, call);
+    },
   };
 }
 
@@ -233,7 +246,7 @@ function whileWanted(
   opening: Promise<Intake>,
 ): Promise<Intake> {
   const subject = { attempt, outcome: () => "none" as const };
-  return waitFor(core.ports, { deadlineMs: Infinity, signal }, subject, opening);
+  return core.waitFor({ deadlineMs: Infinity, signal }, subject, opening);
 }
 
 /** A session whose consumer could not be opened is of no use. */
@@ -276,6 +289,8 @@ async function sendReply(
   body: Body,
   options: SendOptions | undefined,
 ): Promise<void> {
+  const refusal = core.refusal();
+  if (refusal !== undefined) throw refusal;
   const { replyTo, correlationBytes } = message;
   if (replyTo === undefined) {
     throw new RejectedError(
@@ -328,8 +343,13 @@ async function ensureSubscription(
 async function dropOwnQueue(core: ConnectionCore, queue: string): Promise<void> {
   const { channel } = core.base;
   if (channel === undefined) return;
+  const deadlineMs = deadlineIn(core.ports, core.options.callTimeoutMs);
+  const subject = { attempt: `delete the queue ${queue}`, outcome: () => "unknown" as const };
+  const deleting = deleteQueue(channel, queue);
   try {
-    await deleteQueue(channel, queue);
+    // While the connection is broken nobody waits for it: the next one has the queue deleted.
+    if (channel.isUp) await core.waitFor({ deadlineMs, signal: undefined }, subject, deleting);
+    else deleting.catch(core.reportError);
   } catch {
     // It is temporary: it goes with the connection at the latest.
   }

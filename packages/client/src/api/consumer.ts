@@ -1,4 +1,4 @@
-import { ClosedError, RepeatedLine } from "@everhold/base";
+import { ClosedError, EverholdError, RepeatedLine } from "@everhold/base";
 import type { Tracing } from "@everhold/env";
 import { listenForAbort } from "../abort-listeners.ts";
 import type { ConnectionCore } from "../connection/connection-core.ts";
@@ -8,7 +8,7 @@ import type { Intake } from "../receive/intake.ts";
 import type { Message } from "../receive/message.ts";
 import type { ReceivedMessage } from "../receive/received-message.ts";
 import { tracedMessage, traceReceive } from "../tracing.ts";
-import { checkTimeout, deadlineIn, onWaitEnd, waitFor, type WaitOptions } from "../waiting.ts";
+import { checkTimeout, deadlineIn, waitFor, type WaitOptions } from "../waiting.ts";
 import { checkConsumerOptions } from "./check-options.ts";
 
 /** How messages are consumed. */
@@ -64,10 +64,11 @@ export interface Consumer<T = unknown> extends AsyncIterable<Message<T>>, AsyncD
    */
   ready(options?: WaitOptions): Promise<void>;
   /**
-   * The next message, or `null` when there is none in time. With `timeout` 0 the broker is asked
-   * whether it has one. Default: waits without end.
+   * The next message, or `null` when there is none in time, be it that the consumer is not open by then or that the
+   * connection is away. With `timeout` 0 the broker is asked whether it has one. Default: waits without end, through
+   * an outage as long as `failoverTimeout` allows.
    *
-   * @throws EverholdError EVH_ABORTED, EVH_CLOSED, or why the consumer ended
+   * @throws EverholdError EVH_ABORTED, EVH_CLOSED, EVH_NOT_CONNECTED, or why the consumer ended
    */
   receive(options?: WaitOptions): Promise<Message<T> | null>;
   /**
@@ -134,7 +135,7 @@ export class IntakeConsumer<T> implements Consumer<T> {
     const deadlineMs = deadlineIn(this.#core.ports, checkTimeout(options.timeout, Infinity));
     const subject = { attempt: `consume from ${this.queue}`, outcome: () => "none" as const };
     const wait = { deadlineMs, signal: options.signal };
-    await waitFor(this.#core.ports, wait, subject, this.#opening);
+    await this.#core.waitFor(wait, subject, this.#opening);
   }
 
   receive(options: WaitOptions = {}): Promise<Message<T> | null> {
@@ -145,16 +146,22 @@ export class IntakeConsumer<T> implements Consumer<T> {
 
   async #receive(options: WaitOptions): Promise<Message<T> | null> {
     const timeout = checkTimeout(options.timeout, Infinity);
-    const ports = this.#core.ports;
-    const deadlineMs = deadlineIn(ports, timeout);
+    const core = this.#core;
+    const deadlineMs = deadlineIn(core.ports, timeout);
     const subject = { attempt: `receive from ${this.queue}`, outcome: () => "none" as const };
-    const openBy = timeout === 0 ? Infinity : deadlineMs;
-    const intake = await waitFor(
-      ports,
-      { deadlineMs: openBy, signal: options.signal },
-      subject,
-      this.#opening,
-    );
+    const refusal = core.refusal();
+    if (refusal !== undefined) throw refusal;
+    // A broker that is asked whether it has one is waited for, unless it is away.
+    const openBy = timeout === 0 && core.isConnected ? Infinity : deadlineMs;
+    const wait = { deadlineMs: openBy, signal: options.signal };
+    let intake: Intake;
+    try {
+      intake = await core.waitFor(wait, subject, this.#opening);
+    } catch (error) {
+      // Whether it had opened by then or not: there is no message in time.
+      if (EverholdError.is(error, "EVH_TIMEOUT")) return null;
+      throw error;
+    }
     return this.#receiveFrom(intake, deadlineMs, options.signal, timeout === 0);
   }
 
@@ -175,7 +182,9 @@ export class IntakeConsumer<T> implements Consumer<T> {
     );
     const results = await Promise.allSettled(workers);
     for (const result of results) if (result.status === "rejected") throw result.reason;
-    await intake.settlement.acksDone();
+    const subject = { attempt: `consume from ${this.queue}`, outcome: () => "unknown" as const };
+    const bounds = { deadlineMs: Infinity, signal: undefined };
+    await this.#core.waitFor(bounds, subject, intake.settlement.acksDone());
   }
 
   async drain(options: WaitOptions = {}): Promise<void> {
@@ -184,12 +193,11 @@ export class IntakeConsumer<T> implements Consumer<T> {
       attempt: `drain the consumer of ${this.queue}`,
       outcome: () => "none" as const,
     };
-    const { ports } = this.#core;
     const wait = { deadlineMs, signal: options.signal };
-    const intake = await waitFor(ports, wait, subject, this.#opening);
+    const intake = await this.#core.waitFor(wait, subject, this.#opening);
     intake.pause();
     this.#settlePrevious(intake);
-    await waitFor(ports, wait, subject, intake.settlement.settled());
+    await this.#core.waitFor(wait, subject, intake.settlement.settled());
     await this.close();
   }
 
@@ -315,7 +323,7 @@ export class IntakeConsumer<T> implements Consumer<T> {
       if (isDone) return;
       const wait = { deadlineMs: asksBroker ? Infinity : deadlineMs, signal };
       const subject = { attempt: `receive from ${this.queue}`, outcome: () => "none" as const };
-      forget = onWaitEnd(this.#core.ports, wait, subject, (error) => {
+      forget = this.#core.onWaitEnd(wait, subject, (error) => {
         if (error.code === "EVH_TIMEOUT") return void giveUp().catch(reject);
         finish();
         reject(error);

@@ -10,7 +10,7 @@ import type { Intake } from "../receive/intake.ts";
 import type { Message } from "../receive/message.ts";
 import type { ReceivedMessage } from "../receive/received-message.ts";
 import { flavours, type CoreSession } from "../session/core-session.ts";
-import { checkTimeout, deadlineIn, onWaitEnd, waitFor, type WaitOptions } from "../waiting.ts";
+import { checkTimeout, deadlineIn, type WaitOptions } from "../waiting.ts";
 import { intakeHost, intakeSettings } from "./consumer-sources.ts";
 
 /**
@@ -56,10 +56,10 @@ export class Requests {
     this.#opening ??= this.#open();
     const wait = { deadlineMs, signal: options.signal };
     const subject = { attempt: `send a request to ${address}`, outcome: () => "none" as const };
-    await waitFor(this.#core.ports, wait, subject, this.#opening);
+    await this.#core.waitFor(wait, subject, this.#opening);
     // After a break the queue may have to be made again, before whoever answers gets the request.
     const standing = this.#replies?.standing();
-    if (standing !== undefined) await waitFor(this.#core.ports, wait, subject, standing);
+    if (standing !== undefined) await this.#core.waitFor(wait, subject, standing);
     const correlationId = options.correlationId ?? `${this.queue}.${this.#nextNumber++}`;
     if (this.#pending.has(correlationId)) {
       throw new EverholdError(
@@ -116,7 +116,7 @@ export class Requests {
           reject(error);
         },
       });
-      const forget = onWaitEnd(this.#core.ports, wait, subject, (error) => {
+      const forget = this.#core.onWaitEnd(wait, subject, (error) => {
         this.#pending.delete(correlationId);
         reject(error);
       });

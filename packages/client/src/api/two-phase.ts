@@ -11,7 +11,7 @@ import {
   type Xid,
 } from "../core/xa-calls.ts";
 import { flavours, type CoreSession } from "../session/core-session.ts";
-import type { WaitOptions } from "../waiting.ts";
+import { checkTimeout, deadlineIn, type WaitOptions } from "../waiting.ts";
 import { ClientBranch, type Branch, type BranchOptions } from "./branch.ts";
 
 /** `EVH1`: ids that this client has made. */
@@ -53,11 +53,18 @@ export class TwoPhase {
       throw new RangeError(`timeLimit is ${timeLimit}, expected more than 0 milliseconds`);
     }
     const core = this.#core;
-    const session = await core.openSession(flavours.branch, options, "begin a branch");
+    const { ports } = core;
+    const { signal } = options;
+    const limitMs = checkTimeout(options.timeout, core.options.callTimeoutMs);
+    const bounds = { deadlineMs: deadlineIn(ports, limitMs), signal };
+    const subject = { attempt: "begin a branch", outcome: () => "none" as const };
+    const session = await core.openSession(flavours.branch, options, subject.attempt);
     try {
-      return await ClientBranch.begin(this, core, session, checked, options);
+      const beginning = ClientBranch.begin(this, core, session, checked, options);
+      return await core.waitFor(bounds, subject, beginning);
     } catch (error) {
-      await core.closeSession(session);
+      // With its session ends whatever has begun; nobody waits for that.
+      core.closeSession(session).catch(core.reportError);
       throw error;
     }
   }
@@ -95,12 +102,12 @@ export class TwoPhase {
   }
 
   /** Finds out whether a branch was prepared whose answer was lost. One that was not is rolled back for good. */
-  async settlePrepare(xid: Xid): Promise<boolean> {
-    const known = await this.recover({ timeout: Infinity });
+  async settlePrepare(xid: Xid, wait: WaitOptions): Promise<boolean> {
+    const known = await this.recover(wait);
     if (known.some((one) => isSameXid(one, xid))) return true;
     try {
       // The request may still be on its way from the broken connection: it must find nothing.
-      await this.rollback(xid, { timeout: Infinity });
+      await this.rollback(xid, wait);
     } catch (error) {
       if (!isUnknownBranch(error)) throw error;
     }
@@ -137,7 +144,8 @@ export class TwoPhase {
     attempt: string,
     work: (channel: Channel) => Promise<T>,
   ): Promise<T> {
-    return this.#core.whileConnected(wait, attempt, async () => {
+    const subject = { attempt, outcome: () => "unknown" as const };
+    return this.#core.whileConnected(wait, subject, async () => {
       const { channel } = await this.#deciding(attempt);
       if (channel === undefined) {
         throw new EverholdError("EVH_NOT_CONNECTED", `Cannot ${attempt}: the connection broke`);

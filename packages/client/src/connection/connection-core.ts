@@ -29,12 +29,14 @@ import {
   waitFor,
   type DeadlineMs,
   type WaitOptions,
+  type WaitSubject,
 } from "../waiting.ts";
 import type { ClusterMember } from "./cluster-view.ts";
 import {
   asEverholdError,
   closedError,
   notYet,
+  overdueCallError,
   overdueError,
   refusedWorkError,
 } from "./connection-errors.ts";
@@ -45,6 +47,12 @@ import { shownMembers, type TopologyMember } from "./topology-member.ts";
 
 /** Where a connection stands. */
 export type ConnectionState = "connecting" | "connected" | "reconnecting" | "draining" | "closed";
+
+/** How long somebody waits. */
+export interface WaitBounds {
+  readonly deadlineMs: DeadlineMs;
+  readonly signal: AbortSignal | undefined;
+}
 
 /**
  * One connection of the application, over all its sockets: its sessions, and what is told of it. The socket is
@@ -67,8 +75,9 @@ export class ConnectionCore implements Lease {
   readonly #slot: Slot;
   readonly #sessions = new Set<CoreSession>();
   readonly #sessionHost: SessionHost;
-  /** Who waits for the connection; those that are patient wait beyond `failoverTimeout`. */
-  readonly #readyWaiters = new Map<Deferred<Transport>, "patient" | "usual">();
+  readonly #readyWaiters = new Set<Deferred<Transport>>();
+  /** Who waits no longer than `failoverTimeout` for a connection that broke. */
+  readonly #impatient = new Set<(error: EverholdError) => void>();
   /** The connection that may be used. */
   #transport: Transport | undefined;
   /** The connection that the sessions are on; it may be used once all leases are there. */
@@ -165,7 +174,7 @@ export class ConnectionCore implements Lease {
   async start(signal: AbortSignal | undefined): Promise<void> {
     const forget = this.#abortWith(signal);
     const standing = deferred<Transport>();
-    this.#readyWaiters.set(standing, "patient");
+    this.#readyWaiters.add(standing);
     try {
       if (this.#endError !== undefined) throw this.#endError;
       this.#slot.join(this);
@@ -203,7 +212,8 @@ export class ConnectionCore implements Lease {
     }
     const session = new CoreSession(this.#sessionHost, flavour);
     try {
-      await this.whileConnected(wait, attempt, async (transport) => {
+      const subject = { attempt, outcome: notYet };
+      await this.whileConnected(wait, subject, async (transport) => {
         await session.open(await this.#slot.opening(transport));
         // The connection may have ended in the very step that opened it.
         if (this.#endError !== undefined) throw this.#endError;
@@ -225,35 +235,96 @@ export class ConnectionCore implements Lease {
 
   /** Runs a query on the base session, again after a reconnect. It must be one that may be repeated. */
   query<T>(wait: WaitOptions, attempt: string, work: (channel: Channel) => Promise<T>): Promise<T> {
-    return this.whileConnected(wait, attempt, () => {
+    return this.whileConnected(wait, { attempt, outcome: () => "unknown" }, () => {
       const { channel } = this.base;
       // The connection broke, or began to close, in this very step.
       return channel === undefined ? Promise.reject(closedError()) : work(channel);
     });
   }
 
-  /** Runs `work` while the connection stands; when it breaks, runs it again on the next one. */
+  /**
+   * Runs `work` while the connection stands; when it breaks, runs it again on the next one. `tried` says what is
+   * known of its effect once it has begun.
+   */
   async whileConnected<T>(
     wait: WaitOptions,
-    attempt: string,
+    tried: WaitSubject,
     work: (transport: Transport) => Promise<T>,
   ): Promise<T> {
     const timeout = checkTimeout(wait.timeout, this.options.callTimeoutMs);
     const bounds = { deadlineMs: deadlineIn(this.ports, timeout), signal: wait.signal };
-    const subject = { attempt, outcome: () => "unknown" as const };
+    let isTried = false;
+    const subject: WaitSubject = {
+      attempt: tried.attempt,
+      outcome: () => (isTried ? tried.outcome() : "none"),
+    };
     const refusal = this.refusal();
     if (refusal !== undefined) throw refusal;
     for (;;) {
-      const transport = await this.#ready(bounds, attempt);
+      const transport = await this.#ready(bounds, subject);
+      isTried = true;
       try {
-        return await waitFor(this.ports, bounds, subject, work(transport));
+        return await this.waitFor(bounds, subject, work(transport));
       } catch (error) {
         if (transport.lostError === undefined || error instanceof TypeError) throw error;
         if (this.#endError !== undefined) throw this.#endError;
-        if (EverholdError.is(error, "EVH_TIMEOUT") || EverholdError.is(error, "EVH_ABORTED"))
-          throw error;
+        if (this.#overdueError !== undefined || isImpatience(error)) throw error;
       }
     }
+  }
+
+  /** Settles when the connection stands. @throws EverholdError why nobody waits for it any longer */
+  async whenStanding(bounds: WaitBounds, subject: WaitSubject): Promise<void> {
+    await this.#ready(bounds, subject);
+  }
+
+  /** `promise`, or why nobody waits for it any longer: its time, its signal, or `failoverTimeout`. */
+  waitFor<T>(bounds: WaitBounds, subject: WaitSubject, promise: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      let forget = (): void => undefined;
+      promise.then(
+        (value) => {
+          forget();
+          resolve(value);
+        },
+        (error: unknown) => {
+          forget();
+          reject(error);
+        },
+      );
+      forget = this.onWaitEnd(bounds, subject, reject);
+    });
+  }
+
+  /** As `onWaitEnd`, and an outage that lasts longer than `failoverTimeout` ends the wait as well. */
+  onWaitEnd(
+    bounds: WaitBounds,
+    subject: WaitSubject,
+    onEnd: (error: EverholdError) => void,
+  ): () => void {
+    const giveUp = (cause: EverholdError): void => {
+      if (!this.#impatient.has(giveUp)) return;
+      forget();
+      onEnd(overdueCallError(subject, cause));
+    };
+    this.#impatient.add(giveUp);
+    let forgetBounds = (): void => undefined;
+    const forget = (): void => {
+      this.#impatient.delete(giveUp);
+      forgetBounds();
+    };
+    forgetBounds = onWaitEnd(this.ports, bounds, subject, (error) => {
+      this.#impatient.delete(giveUp);
+      onEnd(error);
+    });
+    // What is there already is given all the same.
+    if (this.#overdueError !== undefined) Promise.reject(this.#overdueError).catch(giveUp);
+    return forget;
+  }
+
+  /** Why nobody waits any longer for the connection; `undefined` while it stands, or may be waited for. */
+  get overdueError(): EverholdError | undefined {
+    return this.#overdueError;
   }
 
   /**
@@ -264,7 +335,9 @@ export class ConnectionCore implements Lease {
   async reconnect(wait: WaitOptions): Promise<void> {
     const deadlineMs = deadlineIn(this.ports, checkTimeout(wait.timeout, Infinity));
     if (this.#endError === undefined && !this.isClosing) this.#slot.reconnect();
-    await this.#ready({ deadlineMs, signal: wait.signal }, "reconnect", "patient");
+    const bounds = { deadlineMs, signal: wait.signal };
+    const subject = { attempt: "reconnect", outcome: notYet };
+    await this.#ready(bounds, subject, "patient");
   }
 
   /** Takes no new work; `close` follows. */
@@ -326,7 +399,7 @@ export class ConnectionCore implements Lease {
     if (wasBroken && timeline !== undefined) {
       this.emit({ type: "failover", result: "completed", timeline });
     }
-    for (const waiter of this.#readyWaiters.keys()) waiter.resolve(transport);
+    for (const waiter of this.#readyWaiters) waiter.resolve(transport);
     this.#readyWaiters.clear();
   }
 
@@ -387,20 +460,21 @@ export class ConnectionCore implements Lease {
     this.#end(closed, undefined);
   }
 
+  /** Settles with the connection once there is one that may be used. Patience is beyond `failoverTimeout`. */
   async #ready(
-    bounds: { readonly deadlineMs: DeadlineMs; readonly signal: AbortSignal | undefined },
-    attempt: string,
+    bounds: WaitBounds,
+    subject: WaitSubject,
     kind: "patient" | "usual" = "usual",
   ): Promise<Transport> {
     if (this.#endError !== undefined) throw this.#endError;
     if (this.isClosing) throw closedError();
-    if (this.#overdueError !== undefined && kind === "usual") throw this.#overdueError;
     const transport = this.#transport;
     const waiter = deferred<Transport>();
     if (transport !== undefined && transport.lostError === undefined) waiter.resolve(transport);
-    else this.#readyWaiters.set(waiter, kind);
+    else this.#readyWaiters.add(waiter);
     try {
-      return await waitFor(this.ports, bounds, { attempt, outcome: notYet }, waiter.promise);
+      if (kind === "usual") return await this.waitFor(bounds, subject, waiter.promise);
+      return await waitFor(this.ports, bounds, subject, waiter.promise);
     } finally {
       // An outage may outlast any number of waits.
       this.#readyWaiters.delete(waiter);
@@ -411,8 +485,8 @@ export class ConnectionCore implements Lease {
   #onOverdue(error: EverholdError): void {
     this.#overdueTimer = undefined;
     this.#overdueError = error;
-    for (const [waiter, kind] of this.#readyWaiters) if (kind === "usual") waiter.reject(error);
     for (const session of this.#sessions) session.releaseWaiting(error);
+    for (const giveUp of [...this.#impatient]) giveUp(error);
   }
 
   #forgetOverdue(): void {
@@ -430,7 +504,7 @@ export class ConnectionCore implements Lease {
     this.#slot.leave(this, error);
     for (const session of this.#sessions) session.end(error, takeError);
     this.#sessions.clear();
-    for (const waiter of this.#readyWaiters.keys()) waiter.reject(error);
+    for (const waiter of this.#readyWaiters) waiter.reject(error);
     this.#readyWaiters.clear();
     if (this.#isBroken && ended !== undefined) {
       const result = timeline === undefined ? "abandoned" : "failed";
@@ -446,6 +520,11 @@ export class ConnectionCore implements Lease {
     const subject = { attempt: "connect", outcome: notYet };
     return onWaitEnd(this.ports, wait, subject, (error) => this.#end(error));
   }
+}
+
+/** Whether it says that nobody waits any longer. */
+function isImpatience(error: unknown): boolean {
+  return EverholdError.is(error, "EVH_TIMEOUT") || EverholdError.is(error, "EVH_ABORTED");
 }
 
 function unreachableBroker(transport: Transport): ConnectionError {

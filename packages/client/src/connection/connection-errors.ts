@@ -1,4 +1,5 @@
 import { ClosedError, ConnectionError, EverholdError } from "@everhold/base";
+import type { WaitSubject } from "../waiting.ts";
 
 /** For calls on a connection that the application closed. */
 export function closedError(): ClosedError {
@@ -20,6 +21,14 @@ export function overdueError(failoverTimeoutMs: number, cause: EverholdError): C
     `The connection broke and is not back after the failoverTimeout of ${failoverTimeoutMs} ms`,
     { cause },
   );
+}
+
+/** The same for one call, which says what is known of its effect. */
+export function overdueCallError(subject: WaitSubject, cause: EverholdError): ConnectionError {
+  return new ConnectionError("EVH_NOT_CONNECTED", `Cannot ${subject.attempt}: ${cause.message}`, {
+    cause,
+    outcome: subject.outcome(),
+  });
 }
 
 /** Anything that was thrown, as an error of Everhold. */

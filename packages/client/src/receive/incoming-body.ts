@@ -1,5 +1,13 @@
-import { EverholdError } from "@everhold/base";
+import { ConnectionError, EverholdError } from "@everhold/base";
 import { Deque } from "../deque.ts";
+
+/** Where a body comes from. */
+export interface BodyOrigin {
+  /** What was read makes room for more. */
+  readonly onRead: () => void;
+  /** Why nobody waits any longer for a connection that broke; `undefined`: it stands, or may be waited for. */
+  readonly overdueError: () => EverholdError | undefined;
+}
 
 /**
  * The body of a large message while it comes: what nobody has read waits here, within the consumer's
@@ -11,7 +19,7 @@ import { Deque } from "../deque.ts";
 export class IncomingBody {
   /** Bytes that come in all, as the broker says: compressed ones where its sender compressed it. */
   readonly size: number;
-  readonly #onRead: () => void;
+  readonly #origin: BodyOrigin;
   readonly #parts = new Deque<Uint8Array>();
   #state: "coming" | "whole" | "failed" | "discarded" = "coming";
   #unreadBytes = 0;
@@ -19,9 +27,9 @@ export class IncomingBody {
   #error: EverholdError | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(size: number, onRead: () => void) {
+  constructor(size: number, origin: BodyOrigin) {
     this.size = size;
-    this.#onRead = onRead;
+    this.#origin = origin;
   }
 
   /** Bytes that have come and that nobody has read. */
@@ -64,11 +72,17 @@ export class IncomingBody {
   discard(): void {
     if (this.isOver) return;
     this.#end("discarded");
-    this.#onRead();
+    this.#origin.onRead();
+  }
+
+  /** Whoever waits for the next part looks again whether it may wait. */
+  wake(): void {
+    this.#wake?.();
   }
 
   /**
    * Its parts, in order. Leaving the loop gives the rest up.
+   * @throws ConnectionError EVH_NOT_CONNECTED when the connection is away for longer than `failoverTimeout`
    * @throws EverholdError EVH_ILLEGAL_STATE when it was read before; why it is not whole
    */
   async *read(): AsyncIterableIterator<Uint8Array> {
@@ -92,10 +106,12 @@ export class IncomingBody {
       const part = this.#parts.shift();
       if (part !== undefined) {
         this.#unreadBytes -= part.length;
-        this.#onRead();
+        this.#origin.onRead();
         return part;
       }
       if (this.#state === "whole") return undefined;
+      const overdue = this.#origin.overdueError();
+      if (overdue !== undefined) throw overdueError(overdue);
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -116,6 +132,10 @@ function readTwiceError(): EverholdError {
     "EVH_ILLEGAL_STATE",
     "Cannot read the body: it came as a stream, which is read once, and was read or given up",
   );
+}
+
+function overdueError(cause: EverholdError): EverholdError {
+  return new ConnectionError("EVH_NOT_CONNECTED", `Cannot read on: ${cause.message}`, { cause });
 }
 
 function goneError(): EverholdError {

@@ -31,6 +31,8 @@ export interface IntakeHost extends Pick<
   | "reply"
   | "onWork"
   | "onError"
+  | "overdueError"
+  | "unlessOverdue"
   | "compression"
   | "tracing"
 > {

@@ -1,3 +1,4 @@
+import type { EverholdError } from "@everhold/base";
 import { packets, type ReceiveFrame } from "@everhold/wire";
 import type { Channel } from "../core/channel.ts";
 import { readQueueDescription } from "../core/queue-description.ts";
@@ -69,6 +70,8 @@ export class Intake {
       reply: host.reply,
       onWork: host.onWork,
       onError: host.onError,
+      overdueError: host.overdueError,
+      unlessOverdue: host.unlessOverdue,
       compression: host.compression,
       tracing: host.tracing,
       onRoom: () => {
@@ -232,6 +235,12 @@ export class Intake {
     for (const done of [...this.#askers]) done();
   }
 
+  /** Whoever waits for the connection, which has been away for too long, waits no longer. */
+  releaseWaiting(error: EverholdError): void {
+    this.settlement.releaseWaiting(error);
+    this.#large.wakeReader();
+  }
+
   /** The session goes on with another connection. */
   onReturned(): void {
     this.#mend();
@@ -313,7 +322,10 @@ export class Intake {
     if (this.settlement.takeRedelivered(messageId, frame, bytes)) {
       this.#large.stream(undefined);
     } else {
-      const body = new IncomingBody(size, () => this.#replenish());
+      const body = new IncomingBody(size, {
+        onRead: () => this.#replenish(),
+        overdueError: this.#host.overdueError,
+      });
       // Before it is handed out: whoever gets it may ask for the next one at once.
       const message = this.#newMessage(messageId, frame, bytes, frameBytes, body);
       this.#large.stream(message);

@@ -91,6 +91,11 @@ export class LargeArrival {
     for (const done of this.#wholeWaiters.splice(0)) done();
   }
 
+  /** Who reads the body that comes looks whether it is still to be waited for. */
+  wakeReader(): void {
+    this.#streaming?.message?.incoming?.wake();
+  }
+
   /** A message that was settled unread keeps no others waiting. */
   dropUnwanted(): void {
     const message = this.#streaming?.message;

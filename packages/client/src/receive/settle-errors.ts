@@ -1,4 +1,4 @@
-import { ClosedError, EverholdError } from "@everhold/base";
+import { ClosedError, ConnectionError, EverholdError } from "@everhold/base";
 import type { ReceivedMessage } from "./received-message.ts";
 
 /** For an acknowledgement whose message did not come again after the connection broke. */
@@ -19,6 +19,19 @@ export function overdueAckError(message: ReceivedMessage, cause: EverholdError):
     `Cannot tell yet whether the message ${message.messageId} was acknowledged: the connection has been away ` +
       "for too long",
     { cause, outcome: "unknown" },
+  );
+}
+
+/** For what is not begun, because nobody waits any longer for the connection. */
+export function overdueError(
+  message: ReceivedMessage,
+  verb: string,
+  cause: EverholdError,
+): EverholdError {
+  return new ConnectionError(
+    "EVH_NOT_CONNECTED",
+    `Cannot ${verb} the message ${message.messageId}: ${cause.message}`,
+    { cause },
   );
 }
 

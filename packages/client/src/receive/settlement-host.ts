@@ -1,3 +1,4 @@
+import type { EverholdError } from "@everhold/base";
 import type { Compression, Tracing } from "@everhold/env";
 import type { Body } from "../message/body.ts";
 import type { SendOptions } from "../message/send-options.ts";
@@ -25,6 +26,10 @@ export interface SettlementHost {
   /** Notes work of the transaction. @throws EverholdError EVH_TRANSACTION_ROLLED_BACK */
   readonly onWork: () => void;
   readonly onError: (error: unknown) => void;
+  /** Why nobody waits any longer for a connection that broke; `undefined`: it stands, or may be waited for. */
+  readonly overdueError: () => EverholdError | undefined;
+  /** What a call gives, or that the connection has been away for too long. */
+  readonly unlessOverdue: <T>(attempt: string, call: Promise<T>) => Promise<T>;
   readonly compression: Compression | undefined;
   readonly tracing: Tracing | undefined;
   /** A message left the application's hands, so there is room for another. */

@@ -16,8 +16,9 @@ import {
   asSettleError,
   closedError,
   lostAckError,
-  overdueAckError,
   lostError,
+  overdueAckError,
+  overdueError,
   stateError,
   transactedError,
 } from "./settle-errors.ts";
@@ -58,6 +59,8 @@ export class Settlement implements Settler, AckListener {
   #committingIds: number[] = [];
   /** Released messages of which the broker has been told, and has not answered. */
   readonly #leaving = new Set<ReceivedMessage>();
+  /** Messages that the broker was asked to reject, and has not answered. */
+  readonly #rejecting = new Set<ReceivedMessage>();
   /** Deliveries of this life in the application's hands that nobody has decided about. */
   #takenCount = 0;
   /** Acknowledgements asked for and not yet answered, of all lives. */
@@ -205,13 +208,18 @@ export class Settlement implements Settler, AckListener {
 
   /** Whoever waits for an acknowledgement has waited long enough. What became of it is found out all the same. */
   releaseWaiting(error: EverholdError): void {
-    for (const message of [...this.#held.all(), ...this.#acks.deliveries()]) {
+    const deliveries = [...this.#held.all(), ...this.#acks.deliveries(), ...this.#rejecting];
+    for (const message of deliveries) {
       if (message.state === "acking") this.onAckOverdue(message, error);
     }
   }
 
   onAckOverdue(message: ReceivedMessage, error: EverholdError): void {
     message.rejectAck?.(overdueAckError(message, error));
+    // Whoever asks again waits for what becomes of it.
+    message.ackPromise = undefined;
+    message.resolveAck = undefined;
+    message.rejectAck = undefined;
   }
 
   /** Nothing more can be settled. */
@@ -317,7 +325,7 @@ export class Settlement implements Settler, AckListener {
   acknowledge(message: ReceivedMessage): Promise<void> {
     if (message.ackPromise !== undefined) return message.ackPromise;
     if (message.state === "settled") return Promise.resolve();
-    const refusal = this.#refusal(message, "acknowledge");
+    const refusal = this.#refusal(message, "acknowledge") ?? this.#overdue(message, "acknowledge");
     if (refusal !== undefined) return Promise.reject(refusal);
     // It may be under way already, for nobody in particular.
     const isUnderWay = message.state === "acking";
@@ -354,10 +362,18 @@ export class Settlement implements Settler, AckListener {
       this.#advance();
       return;
     }
+    const overdue = this.#overdue(message, "release");
+    if (overdue !== undefined) throw overdue;
     if (delayMs > 0 && !this.#isExact()) return this.#replace(message, delayMs);
     message.state = "released";
     this.#takenCount -= 1;
-    if (delayMs > 0) return this.#releaseLater(message, delayMs);
+    return this.#host.unlessOverdue(
+      `release the message ${message.messageId}`,
+      delayMs > 0 ? this.#releaseLater(message, delayMs) : this.#releaseNow(message, delayMs),
+    );
+  }
+
+  #releaseNow(message: ReceivedMessage, delayMs: number): Promise<void> {
     const back = this.#releases.add(message, delayMs);
     this.#advance();
     return back;
@@ -365,7 +381,7 @@ export class Settlement implements Settler, AckListener {
 
   async reject(message: ReceivedMessage, said: string | undefined): Promise<void> {
     const reason = checkReason(said);
-    const refusal = this.#refusal(message, "reject");
+    const refusal = this.#refusal(message, "reject") ?? this.#overdue(message, "reject");
     if (refusal !== undefined) throw refusal;
     if (message.state !== "taken") throw stateError(message, "reject");
     if (this.#rejectsExactly()) {
@@ -532,9 +548,14 @@ export class Settlement implements Settler, AckListener {
     }
     const { consumerId } = this.#host;
     if (channel.isUp) message.ackSent = true;
+    this.#rejecting.add(message);
     sendReject({ channel, consumerId, message }, reason).then(
-      () => this.onAcknowledged(message),
+      () => {
+        this.#rejecting.delete(message);
+        this.onAcknowledged(message);
+      },
       (error: unknown) => {
+        this.#rejecting.delete(message);
         if (channel.lostError !== undefined) this.onAckInDoubt(message);
         else this.onAckRefused(message, asSettleError(error));
       },
@@ -565,6 +586,12 @@ export class Settlement implements Settler, AckListener {
 
   #isCurrent(message: ReceivedMessage): boolean {
     return this.#channel !== undefined && message.incarnation === this.#incarnation;
+  }
+
+  /** Why nothing that waits for the connection may begin now. */
+  #overdue(message: ReceivedMessage, verb: string): EverholdError | undefined {
+    const cause = this.#host.overdueError();
+    return cause === undefined ? undefined : overdueError(message, verb, cause);
   }
 
   #refusal(message: ReceivedMessage, verb: string): EverholdError | undefined {

@@ -237,7 +237,7 @@ export class CoreSession implements ChannelListener {
     this.outbox.releaseWaiting(error);
     this.commits?.releaseWaiting(error);
     this.#channel?.releaseWaiting(error);
-    for (const { intake } of this.#intakes.values()) intake.settlement.releaseWaiting(error);
+    for (const { intake } of this.#intakes.values()) intake.releaseWaiting(error);
   }
 
   /** Why new work is refused rather than made to wait; `undefined`: it is not. */
@@ -315,6 +315,14 @@ export class CoreSession implements ChannelListener {
       }
     }
     this.#intakes.delete(consumerId);
+    intake.end(undefined);
+  }
+
+  /** As {@link removeIntake}, for those who do not wait any longer for what the broker says. */
+  abandonIntake(intake: Intake): void {
+    if (intake.ended) return;
+    this.#resumption?.noteLeft(intake);
+    this.#intakes.delete(intake.settings.consumerId);
     intake.end(undefined);
   }
 

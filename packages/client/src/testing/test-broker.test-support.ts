@@ -110,9 +110,14 @@ export class TestBroker {
     });
   }
 
+  /** Nobody listens until `start`. */
+  stop(): void {
+    this.#stop?.();
+  }
+
   /** The process dies: connections break, deliveries go back, nobody listens until `start`. */
   kill(): void {
-    this.#stop?.();
+    this.stop();
     for (const connection of this.connections.splice(0)) connection.link.destroy();
     for (const queue of this.queues.values()) queue.consumerCount = 0;
   }
