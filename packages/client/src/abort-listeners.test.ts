@@ -32,4 +32,18 @@ describe("listening for an abort", () => {
     abort.abort();
     assert.deepEqual(called, ["first"]);
   });
+
+  it("leaves nothing at the signal when nobody waits any longer, and may begin again", () => {
+    const { signal } = new AbortController();
+    const forgets = [1, 2].map(() => listenForAbort(signal, () => undefined));
+    forgets[0]?.();
+    forgets[0]?.();
+    assert.equal(getEventListeners(signal, "abort").length, 1);
+    forgets[1]?.();
+    assert.equal(getEventListeners(signal, "abort").length, 0);
+    const forget = listenForAbort(signal, () => undefined);
+    assert.equal(getEventListeners(signal, "abort").length, 1);
+    forget();
+    assert.equal(getEventListeners(signal, "abort").length, 0);
+  });
 });

@@ -1,26 +1,37 @@
+/** What waits for one signal. */
+interface SignalWaits {
+  readonly waiting: Set<() => void>;
+  readonly onAbort: () => void;
+}
+
 /** What waits for each signal. One listener serves all, because Node warns of a leak at the eleventh. */
-const waitsBySignal = new WeakMap<AbortSignal, Set<() => void>>();
+const waitsBySignal = new WeakMap<AbortSignal, SignalWaits>();
 
 /**
- * Calls `onAbort` once when `signal` aborts; the returned function forgets about it. For a signal that is
- * not aborted yet.
+ * Calls `onAbort` once when `signal` aborts; the returned function forgets about it, and with the last one
+ * nothing of it is left at the signal, which may outlive everything here. For a signal that is not aborted yet.
  */
 export function listenForAbort(signal: AbortSignal, onAbort: () => void): () => void {
-  const waits = waitsBySignal.get(signal) ?? firstListener(signal);
-  waits.add(onAbort);
+  const waits = waitsBySignal.get(signal) ?? listen(signal);
+  waits.waiting.add(onAbort);
   return () => {
-    waits.delete(onAbort);
+    if (!waits.waiting.delete(onAbort) || waits.waiting.size > 0) return;
+    signal.removeEventListener("abort", waits.onAbort);
+    waitsBySignal.delete(signal);
   };
 }
 
-/** Stays as long as the signal: waits may come and go many times a second. */
-function firstListener(signal: AbortSignal): Set<() => void> {
-  const waits = new Set<() => void>();
-  waitsBySignal.set(signal, waits);
-  const abort = (): void => {
-    for (const onAbort of waits) onAbort();
-    waits.clear();
+function listen(signal: AbortSignal): SignalWaits {
+  const waiting = new Set<() => void>();
+  const onAbort = (): void => {
+    waitsBySignal.delete(signal);
+    for (const one of waiting) {
+      waiting.delete(one);
+      one();
+    }
   };
-  signal.addEventListener("abort", abort, { once: true });
+  const waits = { waiting, onAbort };
+  waitsBySignal.set(signal, waits);
+  signal.addEventListener("abort", onAbort, { once: true });
   return waits;
 }

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { describe, it } from "node:test";
 import { EverholdError } from "@everhold/base";
+import { connect } from "../connect.ts";
 import type { ConnectionEvent } from "../events.ts";
 import {
   assertError,
@@ -9,8 +11,9 @@ import {
   setUp,
   type Setup,
 } from "../testing/setup.test-support.ts";
-import type { TestBroker } from "../testing/test-broker.test-support.ts";
+import { TestBroker } from "../testing/test-broker.test-support.ts";
 import { textOf } from "../testing/test-session.test-support.ts";
+import { TestWorld } from "../testing/test-world.test-support.ts";
 
 function texts(broker: TestBroker, queue: string): string[] {
   return broker.queue(queue).messages.map(textOf);
@@ -419,6 +422,43 @@ describe("reconnecting", () => {
 });
 
 describe("the end of a connection", () => {
+  it("leaves nothing at signals, whatever waited for them", async () => {
+    const { signal } = new AbortController();
+    const world = new TestWorld();
+    const broker = new TestBroker(world);
+    const connection = await world.now(connect(world.ports, "tcp://broker:61616", { signal }));
+    broker.queue("q");
+    await world.now(connection.send("q", "x", { signal }));
+    await world.now(connection.queueInfo("q", { signal }));
+    await world.now(connection.browse("q", { signal }).next());
+    const transacted = await world.now(connection.session({ transacted: true, signal }));
+    await world.now(transacted.send("q", "y", { signal }));
+    await world.now(transacted.commit({ signal }));
+    const received = await world.now(connection.consumer("q").receive({ signal }));
+    assert.equal(received?.text(), "x");
+    const late = connection.consumer("late").receive({ signal, timeout: 10 });
+    await world.advance(10);
+    assert.equal(await world.now(late), null);
+    // What still waits as the connection breaks, and as it closes.
+    const waiting = [
+      connection.consumer("none").receive({ signal }),
+      connection.consumer("none").run(() => undefined, { signal }),
+      connection.request("none", "x", { signal }),
+    ];
+    for (const one of waiting) one.catch(() => undefined);
+    await world.settle();
+    broker.kill();
+    await world.settle();
+    const during = [connection.send("q", "x", { signal }), connection.reconnect({ signal })];
+    for (const one of during) one.catch(() => undefined);
+    await world.advance(1000);
+    assert.equal(getEventListeners(signal, "abort").length, 1);
+    await world.now(connection.close());
+    await world.settle();
+    assert.equal(getEventListeners(signal, "abort").length, 0);
+    assertNothingRuns(world);
+  });
+
   it("by close leaves nothing running, and settles everything", async () => {
     const { world, connection } = await setUp();
     const producer = connection.producer("q");
