@@ -113,6 +113,10 @@ describe("connections that share", () => {
       assert.ok(!mayShare(one, resolve("a:1,b:2", { ...common, ...other })), shown);
     }
     assert.ok(!mayShare(one, resolve("a:1", common)));
+    const socket = resolve("ws://a:1/x", {});
+    assert.ok(mayShare(socket, resolve("ws://a:1/x", {})));
+    assert.ok(!mayShare(socket, resolve("ws://a:1/y", {})));
+    assert.ok(!mayShare(socket, resolve("tcp://a:1", {})));
     assert.ok(!mayShare(one, resolve("b:2,a:1", common)));
   });
 

@@ -1,4 +1,4 @@
-import type { Endpoint, Network, Ports, Tls } from "@everhold/env";
+import type { Endpoint, Network, Ports, Tls, WebSocketUse } from "@everhold/env";
 import type { ResolvedOptions } from "../options.ts";
 import { Slot } from "./slot.ts";
 
@@ -53,13 +53,16 @@ export function mayShare(a: ResolvedOptions, b: ResolvedOptions): boolean {
 
 function isEqual(a: Endpoint, b: Endpoint | undefined): boolean {
   if (b === undefined || a.host !== b.host || a.port !== b.port) return false;
-  return (
-    a.tls === b.tls || (a.tls !== undefined && b.tls !== undefined && isTlsEqual(a.tls, b.tls))
-  );
+  return areFieldsEqual(a.tls, b.tls) && areFieldsEqual(a.webSocket, b.webSocket);
 }
 
-/** Functions and buffers are equal only to themselves. */
-function isTlsEqual(a: Tls, b: Tls): boolean {
+/** Functions, lists and buffers are equal only to themselves. */
+function areFieldsEqual(
+  a: Tls | WebSocketUse | undefined,
+  b: Tls | WebSocketUse | undefined,
+): boolean {
+  if (a === b) return true;
+  if (a === undefined || b === undefined) return false;
   const [left, right] = [new Map(Object.entries(a)), new Map(Object.entries(b))];
   return left.size === right.size && [...left].every(([name, value]) => right.get(name) === value);
 }
