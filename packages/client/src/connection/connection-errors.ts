@@ -56,11 +56,12 @@ export function isHopeless(error: unknown): boolean {
   );
 }
 
-/** Whether trying again can't help before somebody changes something. */
+/** Whether trying again can't help before somebody changes something, with any broker. */
 export function isFinal(error: unknown): boolean {
-  return (
-    EverholdError.is(error, "EVH_SECURITY") ||
-    EverholdError.is(error, "EVH_VERSION") ||
-    EverholdError.is(error, "EVH_DUPLICATE_METADATA")
-  );
+  return EverholdError.is(error, "EVH_DUPLICATE_METADATA");
+}
+
+/** Whether this broker does not take the client, and another one may. */
+export function isRefusal(error: unknown): boolean {
+  return EverholdError.is(error, "EVH_SECURITY") || EverholdError.is(error, "EVH_VERSION");
 }

@@ -1,4 +1,4 @@
-import { ConnectionError, type EverholdError } from "@everhold/base";
+import { ConnectionError, EverholdError } from "@everhold/base";
 import type { Endpoint, Ports } from "@everhold/env";
 import { disconnectReasons } from "@everhold/wire";
 import { listenForAbort } from "../abort-listeners.ts";
@@ -12,7 +12,7 @@ import type { ResolvedOptions } from "../options.ts";
 import { formatEndpoint } from "../url/parse-url.ts";
 import { deadlineIn, pause, waitFor } from "../waiting.ts";
 import { ClusterView, connectorEndpoint, type ClusterMember } from "./cluster-view.ts";
-import { asEverholdError, isFinal, isHopeless, notYet } from "./connection-errors.ts";
+import { asEverholdError, isFinal, isHopeless, isRefusal, notYet } from "./connection-errors.ts";
 import { endpointOrder, isSameEndpoint, type Candidate } from "./endpoint-order.ts";
 import type { AttemptNotes, TimelineRecorder } from "./timeline.ts";
 
@@ -23,6 +23,14 @@ export interface Found {
   readonly creation: SessionCreation;
   /** Whether it is the node that the client was connected to last, by its id. */
   readonly node: "same" | "other" | "unknown";
+}
+
+/** A round in which no broker could be connected to. */
+interface FailedRound {
+  /** What tells most of why. */
+  readonly error: unknown;
+  /** `refused`: no broker takes this client; `hopeless`: only certificates and settings failed. */
+  readonly kind: "refused" | "hopeless" | "hopeful";
 }
 
 /** What a connector needs of its slot. */
@@ -83,24 +91,23 @@ export class Connector {
     const { ports, backoff, signal } = this.#host;
     let hopelessRounds = 0;
     for (let round = 1; ; round += 1) {
-      try {
-        return await this.#connectRound(round, recorder);
-      } catch (error) {
-        if (signal.aborted || isFinal(error) || round >= rounds) throw error;
-        // Somebody may be renewing a certificate just now; that does not take for ever.
-        hopelessRounds = isHopeless(error) ? hopelessRounds + 1 : 0;
-        if (hopelessRounds >= limits.hopelessRoundsMax) throw error;
-        const delayMs = backoff.nextMs();
-        const shown = asEverholdError(error);
-        ports.log.warn("No broker could be reached, trying again", {
-          attempt: round,
-          delayMs,
-          error: shown.message,
-        });
-        this.#host.onRetry({ attempt: round, delay: delayMs, error: shown });
-        await this.pause(delayMs);
-        if (signal.aborted) throw error;
-      }
+      const found = await this.#connectRound(round, recorder);
+      if ("transport" in found) return found;
+      const { error, kind } = found;
+      if (kind === "refused" || round >= rounds) throw error;
+      // Somebody may be renewing a certificate just now; that does not take for ever.
+      hopelessRounds = kind === "hopeless" ? hopelessRounds + 1 : 0;
+      if (hopelessRounds >= limits.hopelessRoundsMax) throw error;
+      const delayMs = backoff.nextMs();
+      const shown = asEverholdError(error);
+      ports.log.warn("No broker could be reached, trying again", {
+        attempt: round,
+        delayMs,
+        error: shown.message,
+      });
+      this.#host.onRetry({ attempt: round, delay: delayMs, error: shown });
+      await this.pause(delayMs);
+      if (signal.aborted) throw error;
     }
   }
 
@@ -121,27 +128,47 @@ export class Connector {
     this.#pausing?.abort();
   }
 
-  /** Tries every endpoint once, and those that brokers send us to meanwhile. */
-  async #connectRound(round: number, recorder: TimelineRecorder | undefined): Promise<Found> {
+  /**
+   * Tries every endpoint once, and those that brokers send us to meanwhile.
+   * @throws EverholdError after which no other endpoint is of use
+   */
+  async #connectRound(
+    round: number,
+    recorder: TimelineRecorder | undefined,
+  ): Promise<Found | FailedRound> {
     const left = [...this.#candidates()];
     let redirectCount = 0;
-    let lastError: unknown;
-    let hopefulError: unknown;
+    const errors: unknown[] = [];
     for (let next = left.shift(); next !== undefined; next = left.shift()) {
       if (next.source === "redirect") this.#redirect = undefined;
       try {
         return await this.#connectOnce(next, round, recorder);
       } catch (error) {
         if (this.#host.signal.aborted || isFinal(error)) throw error;
-        lastError = error;
-        if (!isHopeless(error)) hopefulError = error;
+        errors.push(error);
       }
       if (this.#redirect === undefined || redirectCount >= limits.redirectCountMax) continue;
       redirectCount += 1;
       left.unshift({ endpoint: this.#redirect, source: "redirect" });
     }
-    // Where one broker may still come back, the other one's certificate is not the reason to give up.
-    throw hopefulError ?? lastError;
+    return this.#failedRound(errors);
+  }
+
+  /** Where one broker may still come back, or take us, the other one's refusal is not the reason to give up. */
+  #failedRound(errors: readonly unknown[]): FailedRound {
+    const refusal = errors.find(isRefusal);
+    const hopeful = errors.findLast((error) => !isHopeless(error) && !isRefusal(error));
+    const error = refusal ?? hopeful ?? errors.at(-1);
+    if (hopeful !== undefined) return { error, kind: "hopeful" };
+    if (refusal === undefined || !errors.every(isRefusal)) return { error, kind: "hopeless" };
+    return { error, kind: this.#mayBeTakenLater(errors) ? "hopeful" : "refused" };
+  }
+
+  /** A token that was good once, and is asked for anew at every attempt, may be renewed by then. */
+  #mayBeTakenLater(errors: readonly unknown[]): boolean {
+    const asksAnew = this.#host.options.identity.some((given) => typeof given === "function");
+    const wasTaken = this.#current !== undefined;
+    return asksAnew && wasTaken && errors.some((error) => EverholdError.is(error, "EVH_SECURITY"));
   }
 
   #candidates(): readonly Candidate[] {

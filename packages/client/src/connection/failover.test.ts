@@ -677,3 +677,119 @@ describe("reconnect()", () => {
     assertError(await rejection(world, connection.reconnect()), "EVH_CLOSED");
   });
 });
+
+describe("a broker that refuses the client", () => {
+  const token = (): { password: () => string; renew: () => void } => {
+    let password = "old";
+    return { password: () => password, renew: () => void (password = "new") };
+  };
+  const only = (password: string): Map<string, string> => new Map([["user", password]]);
+
+  it("is passed over for the next one, and the timeline says so", async () => {
+    const { world, brokers, connection, events } = await cluster(2, "tcp://a:1,b:2", {
+      username: "user",
+      password: "right",
+    });
+    const [a] = brokers;
+    assert.ok(a !== undefined);
+    a.users = only("changed");
+    a.cut();
+    await world.advance(1000);
+    assert.equal(connection.state, "connected");
+    const attempts = failovers(events)[0]?.timeline.attempts ?? [];
+    assert.deepEqual(
+      attempts.map(({ url, error }) => [url, error?.code]),
+      [
+        ["tcp://a:1", "EVH_SECURITY"],
+        ["tcp://b:2", undefined],
+      ],
+    );
+    await end(world, connection);
+  });
+
+  it("is passed over for the first connection as well", async () => {
+    const { world, connection } = await cluster(
+      2,
+      "tcp://a:1,b:2",
+      { username: "user", password: "right" },
+      ([a]) => {
+        if (a !== undefined) a.users = only("other");
+      },
+    );
+    assert.equal(connection.state, "connected");
+    await end(world, connection);
+  });
+
+  it("is the end when all others refuse it too, and the reason is told", async () => {
+    const { world, brokers, events } = await cluster(2, "tcp://a:1,b:2", {
+      username: "user",
+      password: "right",
+    });
+    for (const broker of brokers) {
+      broker.users = only("changed");
+      broker.cut();
+    }
+    await world.advance(1000);
+    const [close] = events.flatMap((event) => (event.type === "close" ? [event] : []));
+    assert.equal(close?.error?.code, "EVH_SECURITY");
+    assert.deepEqual(tried(events), ["current tcp://a:1", "list tcp://b:2"]);
+    assertNothingRuns(world);
+  });
+
+  it("is tried again while another one may come back, and is told as the reason", async () => {
+    const { world, brokers, connection, events } = await cluster(2, "tcp://a:1,b:2", {
+      username: "user",
+      password: "right",
+    });
+    const [a, b] = brokers;
+    assert.ok(a !== undefined && b !== undefined);
+    b.kill();
+    a.users = only("changed");
+    a.cut();
+    await world.advance(20_000);
+    assert.equal(connection.state, "reconnecting");
+    const [first] = events.flatMap((event) => (event.type === "reconnecting" ? [event] : []));
+    assert.equal(first?.error.code, "EVH_SECURITY");
+    b.start();
+    await world.advance(20_000);
+    assert.equal(connection.state, "connected");
+    await end(world, connection);
+  });
+
+  it("is tried again with a token that is asked for anew, once it had taken one", async () => {
+    const { password, renew } = token();
+    const { world, brokers, connection } = await cluster(
+      1,
+      "tcp://a:1",
+      { username: "user", password },
+      ([a]) => {
+        if (a !== undefined) a.users = only("old");
+      },
+    );
+    const [a] = brokers;
+    assert.ok(a !== undefined);
+    a.users = only("new");
+    a.cut();
+    await world.advance(20_000);
+    assert.equal(connection.state, "reconnecting");
+    renew();
+    await world.advance(20_000);
+    assert.equal(connection.state, "connected");
+    await end(world, connection);
+  });
+
+  it("is not tried again with a token that no broker has ever taken", async () => {
+    const world = new TestWorld();
+    const broker = new TestBroker(world, 1);
+    broker.users = only("other");
+    const options = {
+      username: "user",
+      password: () => "wrong",
+      reconnect: { initialAttempts: 5 },
+    };
+    const error = await rejection(world, connect(world.ports, "tcp://a:1", options));
+    assertError(error, "EVH_SECURITY");
+    assert.equal(world.network.connectCount, 1);
+    assertNothingRuns(world);
+  });
+});
