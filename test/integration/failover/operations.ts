@@ -218,7 +218,8 @@ export const operationRules: readonly OperationRule[] = [
     tests: [
       "while there is no broker, calls wait, can be given up, and say what is known",
       "F27 a send whose time is over in an outage says that nothing happened",
-      "that is made during it",
+      "when it was made before it",
+      "when it is made during it",
     ],
   },
   {
