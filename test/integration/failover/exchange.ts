@@ -113,7 +113,7 @@ class Scene {
     const consumer = this.#connection.consumer(`${this.#prefix}-large`);
     const message = await this.#next(consumer);
     if (message !== undefined) {
-      await this.#story.call("read body", () => Promise.resolve(expectBody(message, text)));
+      if (message.text() !== text) this.#story.damage("l0");
       await this.#ack(message);
     }
     await this.#story.call("close consumer", () => consumer.close());
@@ -218,9 +218,4 @@ class Scene {
 export function textOf(message: Message): string {
   const name = message.properties["name"];
   return typeof name === "string" ? name : message.text();
-}
-
-/** @throws Error when a body is not what was sent */
-function expectBody(message: Message, text: string): void {
-  if (message.text() !== text) throw new Error(`a body of ${message.bodySize} bytes is damaged`);
 }

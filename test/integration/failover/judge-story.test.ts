@@ -95,6 +95,11 @@ const bad: Record<string, readonly [lines: Told[], left: Told[], found: string]>
     [came("a")],
     "phantom",
   ],
+  "a body is damaged": [
+    [sent("a", "applied"), came("a"), { kind: "damage", text: "a" }, settled("a", "applied")],
+    [],
+    "damaged",
+  ],
   "one of two messages of a transaction in doubt is there": [
     [sent("a", "applied", "t"), sent("b", "applied", "t"), ended("t", "unknown")],
     [came("a")],

@@ -17,7 +17,7 @@ interface Fate {
  *
  * Lost: sent, and neither settled nor left. Doubled: in the broker twice, or delivered after a settlement that took
  * effect. Not marked: delivered again without saying so. Phantom: seen though its send had no effect, or was never
- * made. Half: a transaction of which one part took effect and another did not.
+ * made. Damaged: its body is not what was sent. Half: a transaction of which one part took effect and another did not.
  *
  * @param lines what the application was told
  * @param left what was found in the queues afterwards, when nobody held anything any more
@@ -47,6 +47,7 @@ export function broken(
     });
   }
   for (const [index, line] of [...lines, ...left].entries()) {
+    if (line.kind === "damage") found.push(`damaged: ${line.text}`);
     if (line.kind !== "delivery" && line.kind !== "settlement") continue;
     const fate = fates.get(line.text);
     if (fate === undefined) found.push(`phantom: ${line.text} was never sent`);

@@ -35,6 +35,12 @@ export interface ToldEnd {
   readonly code: string;
 }
 
+/** The body of a message is not what was sent. */
+export interface ToldDamage {
+  readonly kind: "damage";
+  readonly text: string;
+}
+
 /** Any other call settled. */
 export interface ToldCall {
   readonly kind: "call";
@@ -44,7 +50,7 @@ export interface ToldCall {
 }
 
 /** One line of what an application was told. */
-export type Told = ToldSend | ToldDelivery | ToldSettlement | ToldEnd | ToldCall;
+export type Told = ToldSend | ToldDelivery | ToldSettlement | ToldEnd | ToldDamage | ToldCall;
 
 /** What an application was told, in the order in which it learnt it. */
 export class Story {
@@ -53,7 +59,8 @@ export class Story {
   /** Calls of each kind that failed, with their outcome and code: `commit unknown EVH_…`. */
   get troubles(): string[] {
     return this.lines.flatMap((line) => {
-      if (line.kind === "delivery" || line.outcome === "applied") return [];
+      if (line.kind === "delivery" || line.kind === "damage") return [];
+      if (line.outcome === "applied") return [];
       if (line.kind === "call") return [`${line.name} ${line.outcome} ${line.code}`];
       if (line.kind === "end") return [`commit ${line.outcome} ${line.code}`];
       return line.transaction === undefined ? [`${line.kind} ${line.outcome}`] : [];
@@ -88,6 +95,10 @@ export class Story {
 
   delivery(text: string, isRedelivered: boolean): void {
     this.lines.push({ kind: "delivery", text, isRedelivered });
+  }
+
+  damage(text: string): void {
+    this.lines.push({ kind: "damage", text });
   }
 
   async settle(text: string, work: () => Promise<void>, transaction?: string): Promise<void> {

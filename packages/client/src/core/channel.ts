@@ -61,6 +61,8 @@ export interface ChannelListener {
 export interface AnswerWaiter {
   /** As in "Cannot <attempt>". */
   readonly attempt: string;
+  /** Below −1: the answer says it as well, where the broker is new enough. */
+  readonly correlationId?: number;
   /** Takes the answer; false when it is none that this waiter could get. */
   onAnswer(id: number, reader: ByteReader, version: number): boolean;
   onRefused(error: EverholdError): void;
@@ -85,8 +87,14 @@ const receiveFrame = new ReceiveFrame();
 export interface ChannelSettings {
   /** Bytes after which what was received is confirmed; −1: neither side counts. */
   readonly confirmationWindowBytes: number;
-  /** Whether the broker counts packets that it refuses, too. Artemis does not. */
-  readonly countsRefusals: () => boolean;
+  /**
+   * Whether the broker goes on exactly where it was. Artemis does not count what it refuses, and the rest only when
+   * it is written: what it says it has not got it may have handled. And it does not keep the parts of large messages
+   * as it sent them: those that it sends again have the bytes of a later one.
+   */
+  readonly resumesExactly: () => boolean;
+  /** Frames that must not be handled twice, by the ids of their packets. */
+  readonly singleIds: readonly number[];
 }
 
 /** Frames that nobody can send now; and one at a time, so all channels share it. */
@@ -120,6 +128,8 @@ export class Channel implements ChannelHandler {
   #frameStart = 0;
   #mustBeginAnew = false;
   #hasRefusal = false;
+  /** What was sent again of a large message may not be what was sent at first. */
+  #isDamaged = false;
   /** Index of the last counted packet that was handled; the first has 0. */
   #receivedLast = -1;
   #confirmedLast = -1;
@@ -167,8 +177,8 @@ export class Channel implements ChannelHandler {
 
   /** Whether the session can go on with another connection, as far as it is known here. */
   get mayReturn(): boolean {
-    const isExact = !this.#hasRefusal || this.#settings.countsRefusals();
-    return this.#sent !== undefined && isExact && !this.#mustBeginAnew;
+    const isExact = !this.#hasRefusal || this.#settings.resumesExactly();
+    return this.#sent !== undefined && isExact && !this.#mustBeginAnew && !this.#isDamaged;
   }
 
   /** Whether so much waits for the network that what is large had better wait as well. */
@@ -240,8 +250,10 @@ export class Channel implements ChannelHandler {
         return;
       }
       this.send(definition, value);
+      const sent = value["correlationId"];
       this.expect({
         attempt,
+        correlationId: typeof sent === "number" ? sent : noCorrelation,
         onAnswer(id, reader, version) {
           const answer = read(id, reader, version);
           if (answer !== undefined) resolve(answer);
@@ -297,12 +309,15 @@ export class Channel implements ChannelHandler {
 
   /**
    * The broker has what was sent up to `brokerLast`, and gets the rest. Gives how many sends were among that;
-   * `undefined`: what it has not got is not here any more.
+   * `undefined`: what it has not got is not here any more, or it may have handled it all the same.
    */
   goOn(brokerLast: number): number | undefined {
     const sent = this.#sent;
     if (this.#lostError !== undefined || sent?.canFollow(brokerLast) !== true) return undefined;
     sent.confirm(brokerLast);
+    const { resumesExactly, singleIds } = this.#settings;
+    if (this.#isDamaged) return undefined;
+    if (!resumesExactly() && sent.countOf(singleIds) > 0) return undefined;
     this.#isUp = true;
     for (const frame of sent.frames()) this.#transport.output().raw(frame);
     const sendCount = sent.countOf(sendIds);
@@ -423,6 +438,10 @@ export class Channel implements ChannelHandler {
   }
 
   #onContinuation(reader: ByteReader, frameBytes: number): void {
+    if (!this.#isUp && !this.#settings.resumesExactly()) {
+      this.#isDamaged = true;
+      return;
+    }
     const large = this.#large.append(reader, this.version);
     const { consumerId, part, isLast, message } = large;
     if (part !== undefined) {
@@ -448,8 +467,15 @@ export class Channel implements ChannelHandler {
     const start = reader.offset;
     const correlationId = reader.remaining >= 8 ? reader.i64() : noCorrelation;
     if (correlationId > 0) return this.#listener.onSendSettled(correlationId, undefined);
+    // Artemis answers a commit twice that it was sent again without need.
+    const isOther = correlationId < noCorrelation && !this.#isAwaited(correlationId);
+    if (isOther) return;
     reader.offset = start;
     this.#onAnswer(id, reader);
+  }
+
+  #isAwaited(correlationId: number): boolean {
+    return this.#waiting.at(0)?.waiter.correlationId === correlationId;
   }
 
   #onException(reader: ByteReader): void {

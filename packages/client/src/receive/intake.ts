@@ -357,7 +357,8 @@ export class Intake {
     frameBytes: number,
     incoming?: IncomingBody,
   ): ReceivedMessage {
-    const { deliveryCount, messageStart, messageEnd } = frame;
+    const { messageStart, messageEnd } = frame;
+    const deliveryCount = this.settlement.countOf(messageId, frame.deliveryCount);
     const { incarnation } = this.settlement;
     return new ReceivedMessage(
       this.settlement,

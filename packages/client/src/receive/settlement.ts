@@ -54,6 +54,8 @@ export class Settlement implements Settler, AckListener {
   readonly #kept = new Set<ReceivedMessage>();
   /** Ids of messages that the application had, and that are not its any more: they are to come again marked. */
   #seenIds: number[] = [];
+  /** Of those the ones of earlier lives that have not come again. */
+  readonly #repeatIds = new Set<number>();
   /** Ids of what the transaction acknowledges, and of what the commit under way does. */
   #ackedIds: number[] = [];
   #committingIds: number[] = [];
@@ -118,6 +120,8 @@ export class Settlement implements Settler, AckListener {
   attach(channel: Channel): void {
     this.#channel = channel;
     this.#incarnation += 1;
+    if (this.#repeatIds.size >= limits.unheardAckCountMax) this.#repeatIds.clear();
+    for (const messageId of this.#seenIds) this.#repeatIds.add(messageId);
     this.#seenIds = [];
     for (const message of this.#kept) {
       this.#held.remove(message);
@@ -232,6 +236,12 @@ export class Settlement implements Settler, AckListener {
   /** A message was delivered that is none of the held ones. */
   onDelivered(message: ReceivedMessage): void {
     this.#acks.add(message);
+  }
+
+  /** The count of a delivery: at least 2 where the application has had it, of which not every broker knows. */
+  countOf(messageId: number, deliveryCount: number): number {
+    if (this.#repeatIds.size === 0 || !this.#repeatIds.delete(messageId)) return deliveryCount;
+    return Math.max(2, deliveryCount);
   }
 
   /** The application took a message. */

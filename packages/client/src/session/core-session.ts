@@ -11,9 +11,10 @@ import { randomUuid } from "../message/user-ids.ts";
 import type { IntakeHost, IntakeSettings } from "../receive/intake-settings.ts";
 import { Intake } from "../receive/intake.ts";
 import { Outbox } from "../send/outbox.ts";
-import { retireLife, type Life, type Orphans } from "./orphans.ts";
+import { retireLife, type Life, type Orphans, type SeenMessage } from "./orphans.ts";
 import { Commits } from "./commits.ts";
 import { Resumption } from "./resumption.ts";
+import { singleFrames } from "./single-frames.ts";
 import type { SessionReturn } from "./session-return.ts";
 import { TransactionState } from "./transaction-state.ts";
 
@@ -161,7 +162,8 @@ export class CoreSession implements ChannelListener {
     const window = this.#host.confirmationWindowBytes;
     const settings = {
       confirmationWindowBytes: window,
-      countsRefusals: () => this.#host.features() !== undefined,
+      resumesExactly: () => this.#host.features() !== undefined,
+      singleIds: singleFrames(this.#flavour),
     };
     const channel = new Channel(opening.transport, channelId, settings, this);
     try {
@@ -344,7 +346,9 @@ export class CoreSession implements ChannelListener {
     if (channel?.isUp === true) await this.#closeAtBroker(channel);
     else if (channel !== undefined) channel.lose(this.#breakError ?? closedError());
     // The next connection has the broker close what it may have kept.
-    if (this.#life !== undefined && !this.#ended) this.#host.orphans.add(this.#life);
+    if (this.#life !== undefined && !this.#ended) {
+      this.#host.orphans.add({ ...this.#life, seen: this.#seen() });
+    }
     this.#life = undefined;
     this.end(closedError(), undefined);
   }
@@ -531,6 +535,18 @@ export class CoreSession implements ChannelListener {
     intake.end(error);
   }
 
+  /** What an application had of a life with transactions, which its end does not count as delivered. */
+  #seen(): SeenMessage[] {
+    // In a session for branches an acknowledgement would take effect at once.
+    if (this.transaction === undefined || this.#flavour.isXa === true) return [];
+    const seen: SeenMessage[] = [...(this.#resumption?.left ?? [])];
+    for (const { settings, settlement } of this.intakes()) {
+      const { consumerId } = settings;
+      for (const messageId of settlement.seenIds()) seen.push({ consumerId, messageId });
+    }
+    return seen;
+  }
+
   /** The next broker is another one, which knows nothing of what the last one was asked: that stays in doubt. */
   #leaveNode(): void {
     this.#life = undefined;
@@ -578,6 +594,7 @@ export class CoreSession implements ChannelListener {
     const life = this.#life;
     // Where the next life goes on for it, that ends it as well.
     if (life === undefined || this.#goesOn) return;
+    life.seen = this.#seen();
     await retireLife(transport, creation, life);
     this.#life = undefined;
   }

@@ -61,6 +61,11 @@ export class Resumption {
     }
   }
 
+  /** What the application had of consumers that it closed during the outage. */
+  get left(): Iterable<LeftMessage> {
+    return this.#left;
+  }
+
   /** The life in which such consumers were has gone on, and has had them closed. */
   forgetLeft(): void {
     this.#left = [];
