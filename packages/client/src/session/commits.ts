@@ -1,14 +1,19 @@
 import { deferred, EverholdError, RejectedError, type Deferred } from "@everhold/base";
 import type { Random } from "@everhold/env";
-import { packets, producerIdBytes } from "@everhold/wire";
+import { noCorrelation, packets, producerIdBytes } from "@everhold/wire";
 import { readNull, type Channel } from "../core/channel.ts";
 import { noteDoubt } from "../core/doubts.ts";
 import { callCommitAs, type NumberOutcome, type ProducerNumber } from "../core/number-calls.ts";
+
+/** The first version in which the answer to a plain commit says to which it belongs. */
+const commitIdsSince = 132;
 
 /** A commit that has been asked for and not been answered. */
 interface OpenCommit {
   /** Where the broker keeps what became of it; `undefined` where it keeps nothing. */
   readonly number: ProducerNumber | undefined;
+  /** What its answer says; of a numbered one nothing. */
+  readonly correlationId: number | undefined;
   readonly done: Deferred<void>;
   /** The connection broke before the answer came. */
   isInDoubt: boolean;
@@ -17,7 +22,8 @@ interface OpenCommit {
 /**
  * The commits of one session, one after the other. On a broker that keeps outcomes each has a number, which is
  * used once: when its answer is lost, the session's next life asks what became of it, and one that comes late
- * can end no other transaction. Elsewhere a commit whose answer is lost stays in doubt.
+ * can end no other transaction. Elsewhere a commit whose answer is lost is decided where its session is still there,
+ * to be ended: what that has not answered by then it will not do. Else it stays in doubt.
  *
  *     none ──commit()──> open ──answer──> none
  *                         └──connection lost──> in doubt ──decide(), end()──> none
@@ -41,6 +47,11 @@ export class Commits {
     return this.#open?.isInDoubt === true ? this.#open.number : undefined;
   }
 
+  /** The correlation id of the commit that is open, where its answer says no more. */
+  get plainId(): number | undefined {
+    return this.#open?.correlationId;
+  }
+
   /** Settles when no commit is open, whatever became of it. */
   async idle(): Promise<void> {
     while (this.#open !== undefined) await this.#open.done.promise.catch(ignore);
@@ -55,17 +66,25 @@ export class Commits {
    */
   commit(channel: Channel, keepsOutcomes: boolean): Promise<void> {
     const number = keepsOutcomes ? this.#take() : undefined;
-    const open: OpenCommit = { number, done: deferred<void>(), isInDoubt: false };
+    const isPlain = number === undefined && channel.version >= commitIdsSince;
+    const correlationId = isPlain ? this.#nextCorrelationId-- : undefined;
+    const open = { number, correlationId, done: deferred<void>(), isInDoubt: false };
     this.#open = open;
     const answer =
       number === undefined
-        ? commitPlainly(channel, this.#nextCorrelationId--)
+        ? commitPlainly(channel, correlationId ?? noCorrelation)
         : callCommitAs(channel, number);
     answer.then(
       () => this.#settle(open, undefined),
       (error: unknown) => this.#onFailed(open, channel, error),
     );
     return open.done.promise;
+  }
+
+  /** The life in which a plain commit is in doubt is over, and has answered it, or never will. */
+  onRetired(hasCommitted: boolean): void {
+    const outcome = hasCommitted ? "applied" : "refused";
+    if (this.plainId !== undefined) this.decide({ outcome, code: "EVH_TRANSACTION_ROLLED_BACK" });
   }
 
   /** What the broker says of the commit in doubt; `undefined`: it keeps nothing. */
@@ -119,8 +138,7 @@ export class Commits {
       if (isStranger(error)) this.#renewIdentity();
       return this.#settle(open, error);
     }
-    if (open.number === undefined) this.#settle(open, unknownCommitError(error, undefined));
-    else open.isInDoubt = true;
+    open.isInDoubt = true;
   }
 
   #settle(open: OpenCommit, error: unknown): void {
@@ -163,10 +181,16 @@ function isStranger(error: unknown): boolean {
 function unknownCommitError(cause: unknown, number: ProducerNumber | undefined): EverholdError {
   const error = new EverholdError(
     "EVH_TRANSACTION_OUTCOME_UNKNOWN",
-    "Cannot tell whether the transaction was committed: the connection broke before the answer",
+    `Cannot tell whether the transaction was committed: the connection broke before the answer; ${advice(number)}`,
     { cause, outcome: "unknown" },
   );
   return noteDoubt(error, number);
+}
+
+function advice(number: ProducerNumber | undefined): string {
+  return number === undefined
+    ? "with a duplicateId on each message that it sends it can be run again, and fails with EVH_DUPLICATE_ID if it was"
+    : "connection.outcome() asks later";
 }
 
 function ignore(): void {

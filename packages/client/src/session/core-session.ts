@@ -162,7 +162,7 @@ export class CoreSession implements ChannelListener {
     const window = this.#host.confirmationWindowBytes;
     const settings = {
       confirmationWindowBytes: window,
-      resumesExactly: () => this.#host.features() !== undefined,
+      resumesExactly: () => this.#resumesExactly(),
       singleIds: singleFrames(this.#flavour),
     };
     const channel = new Channel(opening.transport, channelId, settings, this);
@@ -210,7 +210,7 @@ export class CoreSession implements ChannelListener {
     introduce?: (channel: Channel) => Promise<void>,
   ): Promise<SessionReturn> {
     if (this.#resumption === undefined) {
-      await this.#host.orphans.retire(opening.transport, opening.creation);
+      await this.#host.orphans.retire(opening, this.#resumesExactly());
     }
     const unanswered = this.outbox.unansweredCount;
     const channel = this.#channel;
@@ -535,6 +535,11 @@ export class CoreSession implements ChannelListener {
     intake.end(error);
   }
 
+  /** Whether the broker is one of ours. */
+  #resumesExactly(): boolean {
+    return this.#host.features() !== undefined;
+  }
+
   /** What an application had of a life with transactions, which its end does not count as delivered. */
   #seen(): SeenMessage[] {
     // In a session for branches an acknowledgement would take effect at once.
@@ -578,7 +583,7 @@ export class CoreSession implements ChannelListener {
     life.isHere = isKept && sendCount === undefined;
     if (this.#ended) {
       // It was closed meanwhile.
-      if (life.isHere) await retireLife(transport, creation, life);
+      if (life.isHere) await retireLife({ transport, creation }, life, this.#resumesExactly());
       return 0;
     }
     if (sendCount !== undefined) return sendCount;
@@ -590,12 +595,14 @@ export class CoreSession implements ChannelListener {
    * The broker may keep the session of the broken connection, with its deliveries, until it misses that
    * connection. So it is asked for by its name, and closed.
    */
-  async #retireLastLife({ transport, creation }: SessionOpening): Promise<void> {
+  async #retireLastLife(opening: SessionOpening): Promise<void> {
     const life = this.#life;
     // Where the next life goes on for it, that ends it as well.
     if (life === undefined || this.#goesOn) return;
     life.seen = this.#seen();
-    await retireLife(transport, creation, life);
+    life.commitId = this.commits?.plainId;
+    const hasCommitted = await retireLife(opening, life, this.#resumesExactly());
+    if (hasCommitted !== undefined) this.commits?.onRetired(hasCommitted);
     this.#life = undefined;
   }
 }

@@ -52,6 +52,33 @@ describe("a session that Artemis has kept, which has handled more than it says",
     assert.deepEqual(texts(broker, "q"), ["y"]);
   });
 
+  it("says before its end whether it has committed", async () => {
+    for (const isHandled of [true, false]) {
+      const setup = await onArtemis();
+      const { world, broker, connection } = setup;
+      const session = await world.now(connection.session({ transacted: true }));
+      await world.now(session.send("q", "x"));
+      broker.rule = ({ name }) => (name === "SESS_COMMIT" && !isHandled ? "drop" : "usual");
+      const committing = session.commit();
+      committing.catch(() => undefined);
+      while (broker.got("SESS_COMMIT").length === 0) await world.step();
+      const kept = await cutKeeping(setup);
+      kept.handledCount -= 2;
+      // It is written only after the session was asked for.
+      if (isHandled) kept.sent.pop();
+      broker.rule = ({ name }) => {
+        if (name === "SESS_QUEUEQUERY" && isHandled) kept.confirm(-2);
+        return "usual";
+      };
+      assert.equal(await world.isPending(committing), true);
+      await world.advance(1000);
+      if (isHandled) await world.now(committing);
+      else assertError(await rejection(world, committing), "EVH_TRANSACTION_ROLLED_BACK");
+      assert.deepEqual(texts(broker, "q"), isHandled ? ["x"] : []);
+      assert.equal(broker.got("SESS_COMMIT").length, 1);
+    }
+  });
+
   it("takes a second answer to a commit for no other's", async () => {
     const { world, broker, connection } = await onArtemis();
     const session = await world.now(connection.session({ transacted: true }));

@@ -1,4 +1,12 @@
-import { AcknowledgeFrame, packets, writeAcknowledge } from "@everhold/wire";
+import { deferred, type EverholdError } from "@everhold/base";
+import {
+  AcknowledgeFrame,
+  decodePacket,
+  noCorrelation,
+  packets,
+  writeAcknowledge,
+  type ByteReader,
+} from "@everhold/wire";
 import { Channel, readNull, type AnswerWaiter, type ChannelListener } from "../core/channel.ts";
 import { readQueueDescription } from "../core/queue-description.ts";
 import type { SessionCreation } from "../core/session-creation.ts";
@@ -20,7 +28,17 @@ export interface Life {
   isHere?: boolean;
   /** What is to come again marked, where the end of the life itself does not see to that. */
   seen?: readonly SeenMessage[];
+  /** The correlation id of a commit that was asked for and not answered. */
+  commitId?: number | undefined;
 }
+
+/** The connection on which lives are ended. */
+export interface RetiringConnection {
+  readonly transport: Transport;
+  readonly creation: SessionCreation;
+}
+
+const attempt = "retire the session of the broken connection";
 
 /** Lives that may wait to be closed; the broker ends others when it misses their connection. */
 const orphansMax = 1_000;
@@ -35,11 +53,11 @@ export class Orphans {
   }
 
   /** Closes all of them that the broker has kept. @throws EverholdError when the connection broke */
-  async retire(transport: Transport, creation: SessionCreation): Promise<void> {
+  async retire(connection: RetiringConnection, resumesExactly: boolean): Promise<void> {
     const lives = this.#lives;
     this.#lives = [];
     try {
-      await Promise.all(lives.map((life) => retireLife(transport, creation, life)));
+      await Promise.all(lives.map((life) => retireLife(connection, life, resumesExactly)));
     } catch (error) {
       this.#lives = [...lives, ...this.#lives];
       throw error;
@@ -49,29 +67,79 @@ export class Orphans {
 
 /**
  * Closes a session of a broken connection at the broker, which may keep it, with its deliveries, until it misses
- * that connection.
+ * that connection. `resumesExactly`: see {@link ChannelSettings}. Gives whether the commit that it is asked about took
+ * effect; `undefined` where nobody can tell.
  *
  * @throws EverholdError when the connection broke
  */
 export async function retireLife(
-  transport: Transport,
-  creation: SessionCreation,
+  { transport, creation }: RetiringConnection,
   life: Life,
-): Promise<void> {
+  resumesExactly: boolean,
+): Promise<boolean | undefined> {
   const settings = { confirmationWindowBytes: -1, resumesExactly: () => false, singleIds: [] };
+  const { name, channelId, receivedLast, isHere = false, seen = [] } = life;
   // What is sent again to it is nobody's.
-  const channel = new Channel(transport, life.channelId, settings, deafListener);
-  const { name, receivedLast, isHere = false, seen = [] } = life;
+  const channel = new Channel(transport, channelId, settings, deafListener);
   try {
-    if (!isHere && !(await creation.reattach(name, receivedLast, ignore))) return;
-    const attempt = "retire the session of the broken connection";
-    // What is acknowledged in a transaction that is rolled back counts as delivered; what only lay in a session
-    // that ends in order does not.
-    for (const message of seen) acknowledge(channel, message);
-    await answersOfBefore(channel, name, attempt);
+    const answers = resumesExactly ? undefined : new AnswersOfBefore(channel, life);
+    if (!isHere && !(await creation.reattach(name, receivedLast, ignore))) return undefined;
+    if (answers !== undefined) {
+      // What is acknowledged in a transaction that is rolled back counts as delivered; what only lay in a session
+      // that ends in order does not.
+      for (const message of seen) acknowledge(channel, message);
+      await answers.all();
+    }
     await channel.call(packets.sessionClose, {}, attempt, readNull);
+    return answers?.hasCommitted;
   } finally {
     channel.detach();
+  }
+}
+
+/**
+ * The answers to what was asked on the broken connection, which come before the one that is asked for here: a
+ * broker that may have handled more than it says has handled what it answers, and nothing else.
+ */
+class AnswersOfBefore implements AnswerWaiter {
+  readonly attempt = attempt;
+  readonly correlationId: number;
+  readonly #channel: Channel;
+  readonly #queueName: string;
+  readonly #done = deferred<void>();
+  #hasCommitted = false;
+
+  constructor(channel: Channel, { name, commitId = noCorrelation }: Life) {
+    this.#channel = channel;
+    this.#queueName = `everhold.retired.${name}`;
+    this.correlationId = commitId;
+    this.#done.promise.catch(ignore);
+    channel.expect(this);
+  }
+
+  get hasCommitted(): boolean {
+    return this.#hasCommitted;
+  }
+
+  /** Settles when all have come. @throws EverholdError when the connection broke */
+  all(): Promise<void> {
+    this.#channel.send(packets.queueQuery, { queueName: this.#queueName });
+    return this.#done.promise;
+  }
+
+  onAnswer(id: number, reader: ByteReader, version: number): boolean {
+    const isLast = readQueueDescription(id, reader, version)?.name === this.#queueName;
+    if (isLast) this.#done.resolve();
+    else this.#channel.expect(this);
+    if (id !== packets.nullResponse.id || this.correlationId === noCorrelation) return true;
+    const answer = decodePacket(packets.nullResponse, reader, version);
+    if (answer.correlationId === this.correlationId) this.#hasCommitted = true;
+    return true;
+  }
+
+  onRefused(error: EverholdError): void {
+    if (this.#channel.lostError === undefined) this.#channel.expect(this);
+    else this.#done.reject(error);
   }
 }
 
@@ -85,27 +153,6 @@ function acknowledge(channel: Channel, { consumerId, messageId }: SeenMessage): 
   const writer = channel.begin();
   writeAcknowledge(writer, frame);
   channel.end(writer);
-}
-
-/** Settles when all answers to what was asked on the broken connection have come: they are nobody's. */
-function answersOfBefore(channel: Channel, name: string, attempt: string): Promise<void> {
-  const queueName = `everhold.retired.${name}`;
-  channel.send(packets.queueQuery, { queueName });
-  return new Promise((resolve, reject) => {
-    const waiter: AnswerWaiter = {
-      attempt,
-      onAnswer(id, reader, version) {
-        if (readQueueDescription(id, reader, version)?.name === queueName) resolve();
-        else channel.expect(waiter);
-        return true;
-      },
-      onRefused(error) {
-        if (channel.lostError === undefined) channel.expect(waiter);
-        else reject(error);
-      },
-    };
-    channel.expect(waiter);
-  });
 }
 
 function ignore(): void {
