@@ -166,9 +166,14 @@ export class CoreServer implements ClientDirectory {
     return this.#bySession.get(name);
   }
 
-  /** A session was opened. Names are made by clients, and are unique if these play fair. */
+  /**
+   * A session was opened. Names are made by clients, and are unique if these play fair: the newest is found, but
+   * nobody hides the session of another user behind one of the same name.
+   */
   sessionOpened(session: CoreSession): void {
-    this.#bySession.set(session.session.name, session);
+    const { name, user } = session.session;
+    const known = this.#bySession.get(name);
+    if (known === undefined || known.session.user === user) this.#bySession.set(name, session);
   }
 
   /** A session has gone. */

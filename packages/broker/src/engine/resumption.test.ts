@@ -19,6 +19,7 @@ import {
   textOf,
   type Delivery,
 } from "../testing/test-client.test-support.ts";
+import { XaClient } from "../testing/xa-client.test-support.ts";
 
 const { acknowledge, hold, reject, giveBack } = resumeKinds;
 const { applied, gone, elsewhere, held, unknown } = resumeResults;
@@ -393,6 +394,60 @@ test("the session of another user is not resumed, and nothing is done", async ()
   assert.equal((await client.expect(packets.exception)).code, 105);
   assert.equal(count(broker), 1);
 });
+
+test("nobody announces a session under the name of another user's", async () => {
+  const world = new ManualWorld();
+  world.users = { ann: "1", bob: "2" };
+  const { broker } = await startBroker({}, world);
+  const old = await openReturning(world, { username: "ann", password: "1" });
+  await old.createQueue();
+  await old.publish("q", "a");
+  await old.consume("q");
+  const ids = (await old.deliveries()).map(({ messageId }) => messageId);
+  const bob = await TestClient.openMarking(world, {
+    name: "old",
+    username: "bob",
+    password: "2",
+  });
+  sendResume(bob, { oldSession: "" });
+  assert.equal((await bob.expect(packets.exception)).code, 105);
+  const client = await TestClient.openMarking(world, {
+    name: "new",
+    username: "ann",
+    password: "1",
+  });
+  const settlements = ids.map((messageId) => ({ messageId, kind: acknowledge }));
+  assert.deepEqual((await resume(client, { settlements })).settlements, [applied]);
+  assert.equal(count(broker), 0);
+});
+
+for (const isEnded of [false, true]) {
+  const what = isEnded ? "has ended its work for" : "works for";
+  test(`a branch that the old session ${what} is rolled back`, async () => {
+    const { world, broker } = await startBroker();
+    const plain = await TestClient.open(world, { name: "plain" });
+    for (const queueName of ["q", "out"]) await plain.createQueue({ queueName });
+    await plain.publish("q", "a");
+    const old = await openReturning(world, { xa: true, ...transacted });
+    const branches = new XaClient(old);
+    await branches.start(1);
+    await old.consume("q");
+    old.acknowledge((await old.delivery()).messageId, 0, false);
+    branches.post("out", "b");
+    if (isEnded) await branches.end(1);
+    old.socket.close(new Error("cut"));
+    const client = await TestClient.openMarking(world, { name: "new", xa: true, ...transacted });
+    await resume(client);
+    await client.consume("q");
+    assert.deepEqual(described(await client.deliveries()), ["a 2"]);
+    const notThere = -4;
+    assert.equal(await new XaClient(client).prepare(1), notThere);
+    assert.deepEqual(
+      broker.queues().map(({ messageCount }) => messageCount),
+      [0, 1],
+    );
+  });
+}
 
 test("a session with consumers does not resume, nor with a kind that there is not", async () => {
   const { world, broker, old } = await setUp([]);

@@ -55,8 +55,8 @@ interface Unheld {
  *    any more is settled if nobody else has it.
  * 3. The old session ends. What else it was handed goes back uncounted: no application has seen it.
  *
- * @throws EverholdError EVH_ILLEGAL_STATE when the session has consumers, EVH_SECURITY when the old session is
- * that of another user; nothing is done
+ * @throws EverholdError EVH_ILLEGAL_STATE when the session has consumers, EVH_SECURITY when the old session, or
+ * one of the same name, is that of another user; nothing is done
  */
 export function resume(session: Session, asked: Resumption): ResumptionReply {
   const { returns } = session.engine;
@@ -67,6 +67,8 @@ export function resume(session: Session, asked: Resumption): ResumptionReply {
     );
   }
   returns.checkUser(session, asked.oldSession);
+  // Nor may it be announced under another user's name, whose client would not find its own any more.
+  returns.checkUser(session, session.name);
   const found = asked.commit === null ? undefined : decideCommit(session, asked.commit);
   const old = returns.find(asked.oldSession, session);
   // Nobody else has got what it held. Of a session that is not known any more that cannot be said.
@@ -85,8 +87,12 @@ export function resume(session: Session, asked: Resumption): ResumptionReply {
   };
 }
 
-/** Ends the old session. What would end with its consumers waits for those that follow. */
+/**
+ * Ends the old session. What would end with its consumers waits for those that follow; branches that it worked for
+ * are rolled back unless they are prepared, as after any break: their work is not whole for certain.
+ */
 function endSession(session: Session, old: Session): void {
+  session.engine.branches.sessionClosed(old, true);
   for (const { queue, isBrowser } of old.consumers) {
     if (!isBrowser) heldOf(session).keep(queue);
   }
