@@ -29,3 +29,18 @@ test("what is known is written down and read again", () => {
   }
   assert.deepEqual([...copy.entries()], [...moved.entries()]);
 });
+
+test("nothing is left of a queue that is deleted, however many others follow", () => {
+  const moved = new MovedMessages();
+  moved.note(1, 10);
+  moved.note(2, 20);
+  moved.note(1, 11);
+  moved.forgetQueue(1);
+  assert.deepEqual([...moved.entries()], [{ queueId: 2, messageId: 20, isForgotten: false }]);
+  for (let id = 0; id <= stateLimits.movedMessagesMax; id += 1) moved.note(3, id);
+  const forgotten = [...moved.entries()].filter(({ isForgotten }) => isForgotten);
+  assert.deepEqual(
+    forgotten.map(({ queueId }) => queueId),
+    [2, 3],
+  );
+});

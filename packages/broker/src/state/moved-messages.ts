@@ -12,18 +12,20 @@ export const movedEntry = struct({ queueId: u32, messageId: counter, isForgotten
 export class MovedMessages {
   /** In the order in which they were moved. */
   readonly #moved = new Map<string, { readonly queueId: number; readonly messageId: number }>();
+  /** How many of them there are of each queue. */
+  readonly #counts = new Map<number, number>();
   /** The highest id that was forgotten, by queue. */
   readonly #forgotten = new Map<number, number>();
 
   /** A message was moved away. */
   note(queueId: number, messageId: number): void {
-    const name = nameOf(queueId, messageId);
-    this.#moved.delete(name);
-    this.#moved.set(name, { queueId, messageId });
+    this.#remove(queueId, messageId);
+    this.#moved.set(nameOf(queueId, messageId), { queueId, messageId });
+    this.#counts.set(queueId, (this.#counts.get(queueId) ?? 0) + 1);
     if (this.#moved.size <= stateLimits.movedMessagesMax) return;
-    for (const [first, { queueId: its, messageId: id }] of this.#moved) {
-      this.#moved.delete(first);
-      this.forgetUpTo(its, id);
+    for (const first of this.#moved.values()) {
+      this.#remove(first.queueId, first.messageId);
+      this.forgetUpTo(first.queueId, first.messageId);
       return;
     }
   }
@@ -34,9 +36,13 @@ export class MovedMessages {
     this.#forgotten.set(queueId, Math.max(known, messageId));
   }
 
-  /** The queue is deleted. */
+  /** The queue is deleted: nobody can ask for its messages any more. */
   forgetQueue(queueId: number): void {
     this.#forgotten.delete(queueId);
+    if (!this.#counts.has(queueId)) return;
+    for (const { queueId: its, messageId } of this.#moved.values()) {
+      if (its === queueId) this.#remove(queueId, messageId);
+    }
   }
 
   /** What is known of a message that is not in the queue any more. */
@@ -51,6 +57,13 @@ export class MovedMessages {
       yield { queueId, messageId, isForgotten: true };
     }
     for (const moved of this.#moved.values()) yield { ...moved, isForgotten: false };
+  }
+
+  #remove(queueId: number, messageId: number): void {
+    if (!this.#moved.delete(nameOf(queueId, messageId))) return;
+    const left = (this.#counts.get(queueId) ?? 0) - 1;
+    if (left > 0) this.#counts.set(queueId, left);
+    else this.#counts.delete(queueId);
   }
 }
 
