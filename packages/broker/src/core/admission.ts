@@ -35,6 +35,11 @@ export class Admission {
     return (this.#waiting?.count ?? 0) > 0;
   }
 
+  /** The connection has drained. */
+  drained(): void {
+    this.#reattachments?.drained();
+  }
+
   /** Forgets what has not been answered: the connection has ended. */
   clear(): void {
     this.#waiting?.clear();

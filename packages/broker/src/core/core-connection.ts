@@ -152,6 +152,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
       for (const { session } of this.table) {
         for (const consumer of session.consumers) this.engine.touch(consumer.queue);
       }
+      this.#admission.drained();
       this.engine.endStep();
     }
     this.relieve();

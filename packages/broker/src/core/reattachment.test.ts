@@ -99,6 +99,67 @@ describe("a session whose connection broke", () => {
     );
   });
 
+  it("gets what it missed as fast as it takes it, however much that is", async () => {
+    const setting = await setUp();
+    const { world, other } = setting;
+    const client = await consumerOf(setting, []);
+    const body = new Uint8Array(100_000);
+    const count = 40;
+    for (let index = 0; index < count; index += 1) {
+      other.post(messageOf("q", { body }));
+      await client.settle();
+    }
+    await cut(client);
+    const back = new TestClient(world);
+    await back.subscribe();
+    back.frames.length = 0;
+    back.socket.isReading = false;
+    back.send(packets.reattachSession, 1, { name: "session", lastConfirmedCommandId: 0 });
+    await back.settle();
+    assert.ok(back.socket.link.queuedBytes >= limits.outputHighBytes);
+    assert.ok(back.socket.link.queuedBytes < limits.outputHighBytes + 2 * body.length);
+    back.socket.read();
+    await back.settle();
+    const names = back.frames.map(({ name }) => name);
+    assert.equal(names.pop(), "REATTACH_SESSION_RESP");
+    assert.deepEqual(names, new Array(count).fill("SESS_RECEIVE_MSG"));
+  });
+
+  it("is not gone on with by a client that gave up while it was sent what it missed", async () => {
+    const setting = await setUp();
+    const { world, broker, other } = setting;
+    const client = await consumerOf(setting, []);
+    const body = new Uint8Array(100_000);
+    for (let index = 0; index < 40; index += 1) {
+      other.post(messageOf("q", { body }));
+      await client.settle();
+    }
+    await cut(client);
+    const slow = new TestClient(world);
+    await slow.subscribe();
+    slow.socket.isReading = false;
+    slow.send(packets.reattachSession, 1, { name: "session", lastConfirmedCommandId: 0 });
+    await slow.settle();
+    await cut(slow);
+    assert.equal(broker.parkedSessionCount, 1);
+    const { client: back, isBack } = await comeBack(world, 20);
+    assert.equal(isBack, true);
+    assert.equal((await back.deliveries()).length, 20);
+    assert.equal(inFlight(broker), 40);
+  });
+
+  it("is not hidden by a session of the same name of another user", async () => {
+    const world = new ManualWorld();
+    world.users = { ann: "1", bob: "2" };
+    await startBroker({}, world);
+    const ann = await TestClient.open(world, { ...window, username: "ann", password: "1" });
+    await cut(ann);
+    const bob = await TestClient.open(world, { ...window, username: "bob", password: "2" });
+    const { isBack } = await comeBack(world, -1);
+    assert.equal(isBack, true);
+    await bob.createQueue();
+  });
+
   it("goes on with what was sent to its queues meanwhile", async () => {
     const setting = await setUp();
     const { world, other } = setting;

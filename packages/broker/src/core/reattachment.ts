@@ -21,10 +21,11 @@ interface Missing {
  * on the session's channel, and then the answer that says what the broker has; so neither side sends again
  * what has arrived.
  *
- *     waiting for commits ──▶ sending again ⇄ reading ──▶ over
+ *     waiting for commits ──▶ sending again ⇄ reading, or waiting for the connection to drain ──▶ over
  *
  * What was received must be handled before it can be said how much that is. Nothing is sent twice to a
- * client that is refused: whether all can be sent again is seen before the first frame goes.
+ * client that is refused: whether all can be sent again is seen before the first frame goes. What a client has
+ * missed may be far more than memory holds, so it goes out as fast as it is taken, as any delivery.
  */
 export class Reattachment {
   readonly link: CoreConnection;
@@ -32,6 +33,8 @@ export class Reattachment {
   readonly #done: (lastHandled: number | undefined) => void;
   /** How many frames have been sent again. */
   #index = 0;
+  /** The next frame goes when the connection has drained. */
+  #isHeldBack = false;
 
   /** `done` hears the last packet that was handled, or that the session does not go on here. */
   constructor(
@@ -61,6 +64,13 @@ export class Reattachment {
     });
   }
 
+  /** Goes on, if it waited for that: the connection has drained. */
+  drained(): void {
+    if (!this.#isHeldBack) return;
+    this.#isHeldBack = false;
+    if (this.#isWanted()) this.#go();
+  }
+
   /** Whether the client still waits, here and not on a third connection. False when it is over. */
   #isWanted(): boolean {
     const isCurrent = this.#session.reattachment === this;
@@ -81,10 +91,16 @@ export class Reattachment {
     return true;
   }
 
-  /** Sends until all has gone or something has to be read first. */
+  /** Sends until all has gone, the connection is full, or something has to be read first. */
   #go(): void {
     const { resend } = this.#session;
-    while (resend !== undefined && this.#index < resend.count) {
+    if (resend === undefined) return this.#fail("what the client missed is not kept any more");
+    while (this.#index < resend.count) {
+      if (!this.link.isWritable) {
+        this.#isHeldBack = true;
+        this.link.isHeldBack = true;
+        return;
+      }
       const frame = resend.frameAt(this.#index);
       const missing = frame === undefined ? "gone" : this.#send(frame, undefined);
       if (missing === "gone") return this.#fail("a message that the client missed is gone");

@@ -1,3 +1,5 @@
+import { ProtocolError } from "@everhold/base";
+
 import { limits } from "../limits.ts";
 import type { Admission } from "./admission.ts";
 import type { CoreConnection } from "./core-connection.ts";
@@ -18,21 +20,36 @@ export class Reattachments {
   readonly #link: CoreConnection;
   readonly #admission: Admission;
   readonly #asked: Request[] = [];
-  #isBusy = false;
+  /** The one that is under way. */
+  #current: Reattachment | undefined;
 
   constructor(link: CoreConnection, admission: Admission) {
     this.#link = link;
     this.#admission = admission;
   }
 
-  /** A client asks for a session that it had on another connection. */
+  /**
+   * A client asks for a session that it had on another connection.
+   * @throws ProtocolError when it asks for ever more and does not wait for an answer
+   */
   ask(request: Request): void {
+    if (this.#asked.length >= limits.sessionsPerConnectionMax) {
+      throw new ProtocolError(
+        "EVH_PROTOCOL",
+        `cannot take a reattachment: ${this.#asked.length} wait for an answer, which is the limit`,
+      );
+    }
     this.#asked.push(request);
     this.#next();
   }
 
+  /** The connection has drained. */
+  drained(): void {
+    this.#current?.drained();
+  }
+
   #next(): void {
-    while (!this.#isBusy && !this.#link.isClosed) {
+    while (this.#current === undefined && !this.#link.isClosed) {
       const request = this.#asked.shift();
       if (request === undefined) return;
       const session = this.#takeOver(request.name);
@@ -42,12 +59,12 @@ export class Reattachments {
   }
 
   #begin(session: CoreSession, clientLast: number): void {
-    this.#isBusy = true;
     const reattachment = new Reattachment(this.#link, session, (lastHandled) => {
       this.#admission.answerReattachment(lastHandled ?? -1, lastHandled !== undefined);
-      this.#isBusy = false;
+      this.#current = undefined;
       this.#next();
     });
+    this.#current = reattachment;
     reattachment.begin(clientLast);
   }
 
