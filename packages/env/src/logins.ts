@@ -9,12 +9,13 @@ export interface Logins {
   /** Whether a name and a password are asked for at all. May change while a broker runs. */
   readonly isRequired: boolean;
   /**
-   * Looks whether somebody who says that they are `user` may come in. `onVerdict` is called exactly once,
-   * later. Where no login is required everybody is welcome.
+   * Looks whether somebody who says that they are `user` may come in. `onVerdict` is called once, later; not any
+   * more when the function given back was called, because whoever asked has gone. Where no login is required
+   * everybody is welcome.
    */
   check(
     user: string | null,
     password: string | null,
     onVerdict: (verdict: LoginVerdict) => void,
-  ): void;
+  ): () => void;
 }

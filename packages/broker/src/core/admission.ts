@@ -8,7 +8,7 @@ import type { CoreConnection } from "./core-connection.ts";
 import { firstSessionChannel } from "./channels.ts";
 import { CoreSession } from "./core-session.ts";
 import { exceptionOf } from "./exception-packet.ts";
-import { OrderedSteps } from "./ordered-steps.ts";
+import { OrderedSteps, type OrderedStep } from "./ordered-steps.ts";
 import { Reattachments } from "./reattachments.ts";
 import { isSupportedVersion, versionNewest } from "./versions.ts";
 
@@ -85,7 +85,10 @@ export class Admission {
     this.#link.write(packets.reattachSessionResponse, 1, { lastConfirmedCommandId, reattached });
   }
 
-  /** Opens a session once it is known who asks for it. */
+  /**
+   * Opens a session once it is known who asks for it. A connection has one password checked at a time, so that
+   * one that asks for many sessions takes no more of the time for checks than others.
+   */
   #admit(request: Creation, isRecreation: boolean): void {
     const link = this.#link;
     const { logins } = link.server;
@@ -96,37 +99,48 @@ export class Admission {
       return;
     }
     let verdict: LoginVerdict = "refused";
-    const setReady = this.#waitingSteps().add(() => {
-      this.#createSession(request, isRecreation, verdict);
-    });
-    logins.check(request.username, request.password, (found) => {
-      if (link.isClosed || link.engine.isHalted) return;
-      verdict = found;
-      setReady();
-      try {
-        this.#waiting?.advance();
-      } catch (error) {
-        if (!(error instanceof EverholdError)) throw error;
-        link.fail(error);
-      }
-      link.engine.endStep();
+    this.#addStep({
+      prepare: (onReady) =>
+        logins.check(request.username, request.password, (found) => {
+          verdict = found;
+          onReady();
+        }),
+      run: () => {
+        this.#createSession(request, isRecreation, verdict);
+      },
     });
   }
 
   /** Runs what was asked for: at once, or behind what waits. */
   #inOrder(run: () => void): void {
-    if (this.isBusy) this.#waitingSteps().add(run)();
+    if (this.isBusy) this.#addStep({ run });
     else run();
   }
 
   /** @throws ProtocolError when the client asks for ever more and does not wait for an answer */
-  #waitingSteps(): OrderedSteps {
-    this.#waiting ??= new OrderedSteps();
-    if (this.#waiting.count < limits.sessionsPerConnectionMax) return this.#waiting;
-    throw new ProtocolError(
-      "EVH_PROTOCOL",
-      `cannot take a request of channel 1: ${limits.sessionsPerConnectionMax} wait for an answer, which is the limit`,
-    );
+  #addStep(step: OrderedStep): void {
+    this.#waiting ??= new OrderedSteps((advance) => {
+      this.#onReady(advance);
+    });
+    if (this.#waiting.count >= limits.sessionsPerConnectionMax) {
+      throw new ProtocolError(
+        "EVH_PROTOCOL",
+        `cannot take a request of channel 1: ${limits.sessionsPerConnectionMax} wait for an answer, which is the limit`,
+      );
+    }
+    this.#waiting.add(step);
+  }
+
+  #onReady(advance: () => void): void {
+    const link = this.#link;
+    if (link.isClosed || link.engine.isHalted) return;
+    try {
+      advance();
+    } catch (error) {
+      if (!(error instanceof EverholdError)) throw error;
+      link.fail(error);
+    }
+    link.engine.endStep();
   }
 
   #createSession(request: Creation, isRecreation: boolean, verdict: LoginVerdict): void {

@@ -182,6 +182,31 @@ test("a client that leaves while its password is checked leaves nothing behind",
   broker.assertInvariants();
 });
 
+test("a connection has one password checked at a time, and none when it has gone", async () => {
+  const world = new ManualWorld();
+  world.users = { ann: "secret" };
+  await startBroker({}, world);
+  world.loginDelayMs = 100;
+  const client = new TestClient(world);
+  for (const [index, password] of ["guess", "secret", "secret"].entries()) {
+    const name = `s${index}`;
+    await client.createSession({
+      name,
+      sessionChannelId: 10 + index,
+      username: "ann",
+      password,
+    });
+  }
+  assert.equal(world.loginsUnderWay, 1);
+  await world.pass(100);
+  assert.equal(world.loginsUnderWay, 1);
+  await world.pass(100);
+  assert.deepEqual(await client.names(), [packets.exception.name, "CREATESESSION_RESP"]);
+  client.socket.close();
+  await world.settle();
+  assert.equal(world.loginsUnderWay, 0);
+});
+
 test("a client that floods the broker with logins and awaits none is cut off", async () => {
   const world = new ManualWorld();
   world.users = { ann: "secret" };

@@ -406,6 +406,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.isClosed = true;
     this.isParked = true;
     this.#reader.close();
+    this.#admission.clear();
     this.server.park(this, this.table.size, this.#life.ttlMs);
     return true;
   }

@@ -1,31 +1,60 @@
-/** Steps that happen in the order in which they were asked for, though some have to wait for something. */
+/** One of several that happen one after the other. */
+export interface OrderedStep {
+  /** What the step has to wait for; it calls back, in a step to come, when that is so. Gives back what gives it up. */
+  readonly prepare?: (onReady: () => void) => () => void;
+  readonly run: () => void;
+}
+
+/**
+ * Steps that happen in the order in which they were asked for, though some have to wait for something. Only the
+ * first one waits: what the others need is asked for when it is their turn.
+ */
 export class OrderedSteps {
-  readonly #steps: { isReady: boolean; readonly run: () => void }[] = [];
+  readonly #steps: OrderedStep[] = [];
+  readonly #onReady: (advance: () => void) => void;
+  #giveUp: (() => void) | undefined;
+
+  /** `onReady` is called when steps can happen that had to wait, with the function that does them. */
+  constructor(onReady: (advance: () => void) => void) {
+    this.#onReady = onReady;
+  }
 
   /** Steps that have not happened yet. */
   get count(): number {
     return this.#steps.length;
   }
 
-  /** Appends a step. It happens within {@link advance}, once the function given back was called. */
-  add(run: () => void): () => void {
-    const step = { isReady: false, run };
+  /** Appends a step. It happens now if there is nothing to wait for. */
+  add(step: OrderedStep): void {
     this.#steps.push(step);
-    return () => {
-      step.isReady = true;
-    };
-  }
-
-  /** Does what is due. */
-  advance(): void {
-    for (let step = this.#steps[0]; step?.isReady === true; step = this.#steps[0]) {
-      this.#steps.shift();
-      step.run();
-    }
+    if (this.#steps.length === 1) this.#advance();
   }
 
   /** Forgets what has not happened. */
   clear(): void {
     this.#steps.length = 0;
+    this.#giveUp?.();
+    this.#giveUp = undefined;
+  }
+
+  /** Does what has nothing to wait for, then has the next one prepared. */
+  #advance(): void {
+    for (let step = this.#steps[0]; step !== undefined; step = this.#steps[0]) {
+      if (step.prepare !== undefined) {
+        this.#giveUp = step.prepare(() => {
+          this.#giveUp = undefined;
+          this.#onReady(() => {
+            this.#runFirst();
+            this.#advance();
+          });
+        });
+        return;
+      }
+      this.#runFirst();
+    }
+  }
+
+  #runFirst(): void {
+    this.#steps.shift()?.run();
   }
 }

@@ -31,6 +31,8 @@ export class ManualWorld {
   /** Passwords by name; without them everybody may come in. A verdict takes `loginDelayMs`. */
   users: Readonly<Record<string, string>> | undefined;
   loginDelayMs = 0;
+  /** Passwords that are being checked for somebody. */
+  loginsUnderWay = 0;
   #elapsedMs = 0;
   #turnEnds: (() => void)[] = [];
   #events: (() => void)[] = [];
@@ -146,9 +148,20 @@ export class ManualWorld {
       check: (user, password, onVerdict) => {
         const isKnown = user !== null && users[user] === password;
         const verdict: LoginVerdict = isKnown ? "welcome" : "refused";
-        const answer = (): void => onVerdict(verdict);
+        let isGone = false;
+        this.loginsUnderWay += 1;
+        const answer = (): void => {
+          if (isGone) return;
+          isGone = true;
+          this.loginsUnderWay -= 1;
+          onVerdict(verdict);
+        };
         if (this.loginDelayMs === 0) this.#schedule(answer);
         else this.#after(this.loginDelayMs, answer);
+        return () => {
+          if (!isGone) this.loginsUnderWay -= 1;
+          isGone = true;
+        };
       },
     };
   }

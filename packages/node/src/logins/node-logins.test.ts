@@ -159,4 +159,31 @@ describe("logins", () => {
     logins.replace({ users, allowAnonymous: false });
     assert.equal(await verdictOf(logins, "ann", "plain"), "welcome");
   });
+
+  it("that nobody waits for any more are not checked, and make room for others", async () => {
+    const logins = loginsOf({ ann: "secret" });
+    const giveUps = Array.from({ length: limits.loginsWaitingMax }, (_, index) =>
+      logins.check("ann", `guess ${index}`, () => assert.fail("nobody waits")),
+    );
+    // Some of them are being checked already.
+    for (let index = 0; index < limits.passwordChecksAtOnce; index += 1) {
+      logins.check("ann", `last ${index}`, () => undefined);
+    }
+    assert.equal(await verdictOf(logins, "ann", "too many"), "later");
+    for (const giveUp of giveUps) giveUp();
+    assert.equal(await verdictOf(logins, "ann", "secret"), "welcome");
+    assert.equal(await verdictOf(logins, "ann", "wrong"), "refused");
+  });
+
+  it("that are wrong take their time also where the configuration holds the password", async () => {
+    const secrets = { users: new Map([["ann", { password: "plain" }]]), allowAnonymous: false };
+    const logins = new NodeLogins(secrets, log);
+    const giveUps = Array.from(
+      { length: limits.loginsWaitingMax + limits.passwordChecksAtOnce },
+      (_, index) => logins.check("bob", `guess ${index}`, () => undefined),
+    );
+    assert.equal(await verdictOf(logins, "ann", "plain"), "welcome");
+    assert.equal(await verdictOf(logins, "ann", "wrong"), "later");
+    for (const giveUp of giveUps) giveUp();
+  });
 });

@@ -15,12 +15,18 @@ export interface LoginRules {
   readonly allowAnonymous: boolean;
 }
 
+/** Somebody who waits for a verdict, unless gone. */
+interface Waiter {
+  readonly onVerdict: (verdict: LoginVerdict) => void;
+  isGone: boolean;
+}
+
 interface Check {
   readonly key: string;
   readonly password: string;
   readonly secret: PasswordHash;
   readonly isKnown: boolean;
-  readonly waiters: ((verdict: LoginVerdict) => void)[];
+  readonly waiters: Set<Waiter>;
 }
 
 /**
@@ -28,15 +34,17 @@ interface Check {
  * once neither stall the broker nor take its threads for files.
  *
  * A login that was right is remembered, as an HMAC under a key that only this process has: most programs log
- * in again and again. Equal logins that wait are checked once. Of a name that there is none of, as much is
- * computed as of one that there is, so that the time tells nothing.
+ * in again and again. Equal logins that wait are checked once, and those that nobody waits for any more are not.
+ * Whatever is wrong takes as long: of a name that there is none of, as much is computed as of one that there is,
+ * so that the time tells nothing.
  */
 export class NodeLogins implements Logins {
   readonly #log: Pick<Log, "error">;
   readonly #key = randomBytes(32);
   /** Logins that were right, the one that was used longest ago first. */
   readonly #right = new Set<string>();
-  readonly #waiting: Check[] = [];
+  /** In the order in which they came. */
+  readonly #waiting = new Set<Check>();
   readonly #checks = new Map<string, Check>();
   #runningCount = 0;
   #rules: LoginRules;
@@ -63,54 +71,63 @@ export class NodeLogins implements Logins {
     user: string | null,
     password: string | null,
     onVerdict: (verdict: LoginVerdict) => void,
-  ): void {
+  ): () => void {
+    const waiter: Waiter = { onVerdict, isGone: false };
+    const verdict = this.#verdictOf(user, password);
+    if (typeof verdict === "string") tell(waiter, verdict);
+    else this.#enqueue({ ...verdict, waiters: new Set([waiter]) });
+    return () => {
+      waiter.isGone = true;
+      if (typeof verdict !== "string") this.#leave(verdict.key, waiter);
+    };
+  }
+
+  /** What is known at once, or what has to be computed for it. */
+  #verdictOf(user: string | null, password: string | null): LoginVerdict | Omit<Check, "waiters"> {
     const { users, allowAnonymous } = this.#rules;
-    const later = (verdict: LoginVerdict): void => void setImmediate(onVerdict, verdict);
-    if (users === undefined) return later("welcome");
-    const isUnnamed = user === null || user === "";
-    if (isUnnamed) return later(allowAnonymous ? "welcome" : "refused");
-    if (password === null || password.length > limits.passwordCharsMax) return later("refused");
-    const secret = users.get(user);
-    if (secret !== undefined && "password" in secret) {
-      const isEqual = timingSafeEqual(this.#digest(secret.password), this.#digest(password));
-      return later(isEqual ? "welcome" : "refused");
+    if (users === undefined) return "welcome";
+    if (user === null || user === "") return allowAnonymous ? "welcome" : "refused";
+    if (password === null || password.length > limits.passwordCharsMax) return "refused";
+    const found = users.get(user);
+    const isPlain = found !== undefined && "password" in found;
+    if (isPlain && timingSafeEqual(this.#digest(found.password), this.#digest(password))) {
+      return "welcome";
     }
-    const known = secret ?? this.#decoy;
-    const key = this.#digest(JSON.stringify([user, password, formatPasswordHash(known)])).toString(
-      "base64",
-    );
-    if (this.#right.delete(key)) {
-      this.#right.add(key);
-      return later("welcome");
-    }
-    this.#enqueue({
-      key,
-      password,
-      secret: known,
-      isKnown: secret !== undefined,
-      waiters: [onVerdict],
-    });
+    const isKnown = found !== undefined && !isPlain;
+    const secret = isKnown ? found : this.#decoy;
+    const login = JSON.stringify([user, password, formatPasswordHash(secret)]);
+    const key = this.#digest(login).toString("base64");
+    if (!this.#right.delete(key)) return { key, password, secret, isKnown };
+    this.#right.add(key);
+    return "welcome";
   }
 
   #enqueue(check: Check): void {
     const equal = this.#checks.get(check.key);
     if (equal !== undefined) {
-      equal.waiters.push(...check.waiters);
+      for (const waiter of check.waiters) equal.waiters.add(waiter);
       return;
     }
-    if (this.#waiting.length >= limits.loginsWaitingMax) {
-      for (const waiter of check.waiters) setImmediate(waiter, "later");
+    if (this.#waiting.size >= limits.loginsWaitingMax) {
+      for (const waiter of check.waiters) tell(waiter, "later");
       return;
     }
     this.#checks.set(check.key, check);
-    this.#waiting.push(check);
+    this.#waiting.add(check);
     this.#pump();
   }
 
+  /** Somebody waits no more. What nobody waits for need not be computed. */
+  #leave(key: string, waiter: Waiter): void {
+    const check = this.#checks.get(key);
+    if (check?.waiters.delete(waiter) !== true || check.waiters.size > 0) return;
+    if (this.#waiting.delete(check)) this.#checks.delete(key);
+  }
+
   #pump(): void {
-    while (this.#runningCount < limits.passwordChecksAtOnce) {
-      const check = this.#waiting.shift();
-      if (check === undefined) return;
+    for (const check of this.#waiting) {
+      if (this.#runningCount >= limits.passwordChecksAtOnce) return;
+      this.#waiting.delete(check);
       this.#runningCount += 1;
       isPassword(check.password, check.secret).then(
         (isRight) => this.#finish(check, isRight && check.isKnown ? "welcome" : "refused"),
@@ -127,8 +144,7 @@ export class NodeLogins implements Logins {
     this.#runningCount -= 1;
     this.#checks.delete(check.key);
     if (verdict === "welcome") this.#remember(check.key);
-    // A step each: what one of them does is nothing to the others.
-    for (const waiter of check.waiters) setImmediate(waiter, verdict);
+    for (const waiter of check.waiters) tell(waiter, verdict);
     this.#pump();
   }
 
@@ -144,6 +160,13 @@ export class NodeLogins implements Logins {
   #digest(text: string): Buffer {
     return createHmac("sha256", this.#key).update(text).digest();
   }
+}
+
+/** In a step of its own: what one does is nothing to the others. */
+function tell(waiter: Waiter, verdict: LoginVerdict): void {
+  setImmediate(() => {
+    if (!waiter.isGone) waiter.onVerdict(verdict);
+  });
 }
 
 /** A hash that nobody's password has, as costly as those of the users. */
