@@ -118,7 +118,7 @@ export const operationRules: readonly OperationRule[] = [
   },
   {
     operation: "`release()`, `reject()`",
-    cut: "the broker has the message back with the connection, which settles a release; a rejection is sent again when the message comes again, else its outcome is `unknown`",
+    cut: "the broker has the message back with the connection, which settles a release; a rejection is sent again when the message comes again, else its outcome is `unknown`. Where the session began anew, Everhold rejects the message, without the reason that was given",
     restarted: same,
     artemis: same,
     tests: [
@@ -162,11 +162,13 @@ export const operationRules: readonly OperationRule[] = [
   },
   {
     operation: "`request()`",
-    cut: "waits on for its reply, on a reply queue that is made again under its name; a reply that lay in the old one is lost, and the request ends with its `timeout`, outcome `unknown`",
+    cut: "waits on for its reply, on a reply queue that is made again under its name. A reply that lay in the old one is lost: the log says so at once, and the request ends with its `timeout`, outcome `unknown`. An operation of `management` says `unknown` at once, an attribute is asked for again",
     restarted: same,
     artemis: same,
     tests: [
       "gets its reply over a reconnect",
+      "whose reply may have been lost waits on, and says so",
+      "says at once that the answer is lost, when the broker had taken the request",
       "F92 queues that live with their connection are made again",
     ],
     open: "over a cut of a session that the broker keeps, no reply should be lost.",

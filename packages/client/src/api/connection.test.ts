@@ -7,6 +7,7 @@ import type { ConnectionEvent } from "../events.ts";
 import {
   assertError,
   assertNothingRuns,
+  loseReply,
   rejection,
   setUp,
   type Setup,
@@ -219,6 +220,23 @@ describe("a request", () => {
     const message = await world.now(server.receive());
     await world.now(message?.reply("late") ?? Promise.reject(new Error("no message")));
     assert.equal((await world.now(asking)).text(), "late");
+  });
+
+  it("whose reply may have been lost waits on, and says so", async () => {
+    const setup = await setUp();
+    const { world, broker, connection } = setup;
+    broker.queue("rpc");
+    await world.now(connection.request("rpc", "a", { timeout: 0 })).catch(() => undefined);
+    const asking = connection.request("rpc", "b", { timeout: 5000 });
+    asking.catch(() => undefined);
+    await loseReply(setup);
+    assert.ok(await world.isPending(asking));
+    assert.ok(world.warnings.some((line) => line.includes("queue for replies was made anew")));
+    await world.advance(5000);
+    const error = await rejection(world, asking);
+    assertError(error, "EVH_TIMEOUT", "unknown");
+    assert.match(error.message, /a reply from rpc, which may be lost: the connection broke/);
+    await world.now(connection.close());
   });
 
   it("that names no address for replies can't be replied to", async () => {

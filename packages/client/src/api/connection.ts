@@ -125,7 +125,8 @@ export class Connection implements AsyncDisposable {
 
   /**
    * Sends a request and gives the reply to it, which arrives on a temporary queue that all requests of
-   * the connection share.
+   * the connection share. When the broker has not kept that queue over a break it is made anew: replies that are sent
+   * from then on still come. One that lay in it is lost; the log says so, and the error when the time is over.
    *
    * @throws TimeoutError EVH_TIMEOUT, with outcome `unknown`
    */
@@ -189,9 +190,8 @@ export class Connection implements AsyncDisposable {
    * @throws RejectedError EVH_SECURITY for a user who may not manage the broker
    */
   async queueNames(wait: WaitOptions = {}): Promise<readonly string[]> {
-    const names = await this.management.invoke("broker", "getQueueNames", [], wait);
-    if (!Array.isArray(names)) return [];
-    return names.map(String).filter((name) => name !== this.#requests.queue);
+    const names = await this.management.queueNames(wait);
+    return names.filter((name) => name !== this.#requests.queue);
   }
 
   /** Creates a queue, with its address; one of this name that exists is left as it is. */

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { assertError, rejection, setUp } from "../testing/setup.test-support.ts";
+import {
+  assertError,
+  assertNothingRuns,
+  loseReply,
+  rejection,
+  setUp,
+} from "../testing/setup.test-support.ts";
 
 describe("management", () => {
   it("gives results, attributes and nothing as JSON does", async () => {
@@ -43,5 +49,30 @@ describe("management", () => {
     assertError(await rejection(world, asking), "EVH_UNBLOCKED", "unknown");
     const sends = [...before, ...broker.takeNames()].filter((name) => name === "SESS_SEND");
     assert.equal(sends.length, 1);
+  });
+
+  it("says at once that the answer is lost, when the broker had taken the request", async () => {
+    const setup = await setUp();
+    const { world, connection } = setup;
+    await world.now(connection.management.attribute("broker", "Version"));
+    const asking = connection.management.invoke("broker", "forget");
+    asking.catch(() => undefined);
+    await loseReply(setup);
+    assertError(await rejection(world, asking), "EVH_UNBLOCKED", "unknown");
+    await world.now(connection.close());
+    assertNothingRuns(world);
+  });
+
+  it("asks again for what changes nothing", async () => {
+    const setup = await setUp();
+    const { world, connection } = setup;
+    await world.now(connection.management.attribute("broker", "Version"));
+    const asking = connection.management.attribute("broker", "Version");
+    const naming = connection.queueNames();
+    await loseReply(setup);
+    assert.equal(await world.now(asking), "1");
+    assert.ok(Array.isArray(await world.now(naming)));
+    await world.now(connection.close());
+    assertNothingRuns(world);
   });
 });

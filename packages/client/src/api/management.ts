@@ -10,8 +10,8 @@ const managementAddress = "activemq.management";
  * Asks the broker about itself and tells it what to do, by the management messages that Everhold and
  * Artemis both answer. The names of resources, operations and attributes are in docs/MANAGEMENT.md.
  *
- * A request leaves at most once: when the connection breaks before the answer comes, it fails with
- * outcome `unknown`, at once (EVH_UNBLOCKED) or, where the broker had taken it, after its time limit.
+ * An operation leaves at most once: when the session ends with its connection before the answer comes, it fails with
+ * EVH_UNBLOCKED and outcome `unknown`. An attribute is asked for again.
  *
  * @example
  * await connection.management.invoke("queue.orders", "pause");
@@ -51,7 +51,31 @@ export class Management {
   /** Reads an attribute of a resource. @throws RejectedError EVH_REJECTED when there is none of this name */
   async attribute(resource: string, name: string, wait: WaitOptions = {}): Promise<unknown> {
     const what = `read ${name} of ${resource}`;
-    return this.#ask(what, resource, { [propertyNames.managementAttribute]: name }, [], wait);
+    const asked = { [propertyNames.managementAttribute]: name };
+    return this.#untilAnswered(wait, (left) => this.#ask(what, resource, asked, [], left));
+  }
+
+  /** The names of all queues. */
+  async queueNames(wait: WaitOptions = {}): Promise<readonly string[]> {
+    const names = await this.#untilAnswered(wait, (left) =>
+      this.invoke("broker", "getQueueNames", [], left),
+    );
+    return Array.isArray(names) ? names.map(String) : [];
+  }
+
+  /** Asks again when the answer went with the connection: only for what changes nothing. */
+  async #untilAnswered(
+    wait: WaitOptions,
+    ask: (left: WaitOptions) => Promise<unknown>,
+  ): Promise<unknown> {
+    const left = this.#requests.budget(wait);
+    for (;;) {
+      try {
+        return await ask(left());
+      } catch (error) {
+        if (!EverholdError.is(error, "EVH_UNBLOCKED")) throw error;
+      }
+    }
   }
 
   async #ask(
@@ -65,6 +89,7 @@ export class Management {
       ...wait,
       // One that were repeated after a break would be done twice.
       durable: false,
+      isAnsweredAtOnce: true,
       properties: { ...asked, [propertyNames.managementResource]: resource },
     });
     const result = readResult(what, reply);

@@ -1,5 +1,5 @@
-import { ClosedError, EverholdError } from "@everhold/base";
-import type { ConnectionCore } from "../connection/connection-core.ts";
+import { ClosedError, ConnectionError, EverholdError } from "@everhold/base";
+import type { ConnectionCore, WaitBounds } from "../connection/connection-core.ts";
 import { createQueue, deleteQueue } from "../core/administration.ts";
 import { limits } from "../limits.ts";
 import type { Body } from "../message/body.ts";
@@ -10,7 +10,7 @@ import type { Intake } from "../receive/intake.ts";
 import type { Message } from "../receive/message.ts";
 import type { ReceivedMessage } from "../receive/received-message.ts";
 import { flavours, type CoreSession } from "../session/core-session.ts";
-import { checkTimeout, deadlineIn, type WaitOptions } from "../waiting.ts";
+import { checkTimeout, deadlineIn, type WaitOptions, type WaitSubject } from "../waiting.ts";
 import { intakeHost, intakeSettings } from "./consumer-sources.ts";
 
 /**
@@ -19,7 +19,16 @@ import { intakeHost, intakeSettings } from "./consumer-sources.ts";
  */
 export interface RequestOptions extends Omit<MessageOptions, "correlationBytes">, WaitOptions {}
 
+/** A request as the client itself makes it. */
+export interface InnerRequestOptions extends RequestOptions {
+  /** Whoever answers does so at once: a reply that has not come when the queue for it is made anew never comes. */
+  readonly isAnsweredAtOnce?: boolean;
+}
+
 interface PendingRequest {
+  readonly isAnsweredAtOnce: boolean;
+  /** Whether the queue was made anew since it was sent: the reply may have gone with the old one. */
+  isInDoubt: boolean;
   readonly resolve: (message: ReceivedMessage) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -47,7 +56,11 @@ export class Requests {
    *
    * @throws TimeoutError EVH_TIMEOUT with outcome `unknown` when no reply came in time
    */
-  async request<T>(address: string, body: Body, options: RequestOptions): Promise<Message<T>> {
+  async request<T>(
+    address: string,
+    body: Body,
+    { isAnsweredAtOnce = false, ...options }: InnerRequestOptions,
+  ): Promise<Message<T>> {
     const timeout = checkTimeout(options.timeout, this.#core.options.callTimeoutMs);
     const deadlineMs = deadlineIn(this.#core.ports, timeout);
     const refusal = this.#core.refusal();
@@ -70,13 +83,20 @@ export class Requests {
     const leftMs = Math.max(0, deadlineMs - this.#core.ports.monotonicClock.nowMs());
     // The send's time limit first: it knows whether the request has left.
     const sent = this.#send(address, body, { ...options, correlationId, timeout: leftMs });
-    const reply = this.#await(correlationId, address, wait);
+    const reply = this.#await({ correlationId, address, isAnsweredAtOnce }, wait);
     sent.catch((error: unknown) => {
       const pending = this.#pending.get(correlationId);
       this.#pending.delete(correlationId);
       pending?.reject(error);
     });
     return reply;
+  }
+
+  /** What is left of a caller's time, at each call. @throws RangeError */
+  budget({ timeout, ...rest }: WaitOptions): () => WaitOptions {
+    const { ports, options } = this.#core;
+    const deadlineMs = deadlineIn(ports, checkTimeout(timeout, options.callTimeoutMs));
+    return () => ({ ...rest, timeout: Math.max(0, deadlineMs - ports.monotonicClock.nowMs()) });
   }
 
   /** Gives up all requests, and deletes the queue for their replies where it has been made. */
@@ -100,13 +120,18 @@ export class Requests {
   }
 
   #await(
-    correlationId: string,
-    address: string,
-    wait: { deadlineMs: number; signal: AbortSignal | undefined },
+    asked: {
+      readonly correlationId: string;
+      readonly address: string;
+      readonly isAnsweredAtOnce: boolean;
+    },
+    wait: WaitBounds,
   ): Promise<ReceivedMessage> {
+    const { correlationId, address, isAnsweredAtOnce } = asked;
     return new Promise<ReceivedMessage>((resolve, reject) => {
-      const subject = { attempt: `get a reply from ${address}`, outcome: () => "unknown" as const };
-      this.#pending.set(correlationId, {
+      const pending: PendingRequest = {
+        isAnsweredAtOnce,
+        isInDoubt: false,
         resolve(message) {
           forget();
           resolve(message);
@@ -115,7 +140,14 @@ export class Requests {
           forget();
           reject(error);
         },
-      });
+      };
+      const subject: WaitSubject = {
+        get attempt() {
+          return `get a reply from ${address}${pending.isInDoubt ? inDoubt : ""}`;
+        },
+        outcome: () => "unknown",
+      };
+      this.#pending.set(correlationId, pending);
       const forget = this.#core.onWaitEnd(wait, subject, (error) => {
         this.#pending.delete(correlationId);
         reject(error);
@@ -163,7 +195,10 @@ export class Requests {
       const target = {
         queue: this.queue,
         filter: null,
-        prepare: (channel: Parameters<typeof createQueue>[0]) => createQueue(channel, definition),
+        prepare: async (channel: Parameters<typeof createQueue>[0]) => {
+          await createQueue(channel, definition);
+          this.#onQueueMade();
+        },
       };
       const settings = intakeSettings(core, target, { ack: "pre" }, false);
       const intake = await session.addIntake(settings, intakeHost(core, core.base, target, {}));
@@ -175,6 +210,20 @@ export class Requests {
       this.#opening = undefined;
       if (session !== undefined) await core.closeSession(session);
       throw error;
+    }
+  }
+
+  /** Replies that lay in the queue of before are gone; those that are still to be sent come to this one. */
+  #onQueueMade(): void {
+    const pending = [...this.#pending];
+    if (pending.length === 0) return;
+    const fields = { requests: pending.length };
+    this.#core.ports.log.warn("The queue for replies was made anew; some may be lost", fields);
+    for (const [correlationId, request] of pending) {
+      request.isInDoubt = true;
+      if (!request.isAnsweredAtOnce) continue;
+      this.#pending.delete(correlationId);
+      request.reject(lostReplyError());
     }
   }
 
@@ -200,6 +249,17 @@ export class Requests {
     this.#pending.delete(correlationId);
     pending.resolve(message);
   }
+}
+
+const inDoubt =
+  ", which may be lost: the connection broke meanwhile, and the queue for it was made anew; ask who answers";
+
+function lostReplyError(): EverholdError {
+  return new ConnectionError(
+    "EVH_UNBLOCKED",
+    "Cannot get a reply: the connection broke, and what had been answered is lost with the queue for it",
+    { outcome: "unknown" },
+  );
 }
 
 function closedError(): EverholdError {

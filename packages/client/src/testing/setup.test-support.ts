@@ -58,3 +58,20 @@ export function assertNothingRuns(world: TestWorld): void {
   assert.deepEqual(world.network.openLinks, []);
   assert.deepEqual([...world.network.attempts], []);
 }
+
+/** The broker takes what is sent and dies before anybody has answered; then it is there again. */
+export async function loseReply({ world, broker }: Setup): Promise<void> {
+  broker.rule = ({ name, channelId, value }) => {
+    if (name !== "SESS_SEND") return "usual";
+    const session = broker.sessions.find((one) => one.channelId === channelId);
+    session?.confirm(Number(value["correlationId"]));
+    return "drop";
+  };
+  await world.settle();
+  broker.rule = () => "usual";
+  broker.kill();
+  for (const [name, queue] of broker.queues) if (queue.temporary) broker.queues.delete(name);
+  await world.settle();
+  broker.start();
+  await world.advance(1000);
+}
