@@ -210,6 +210,67 @@ export function outageTests(context: SuiteContext): void {
     },
   );
 
+  context.it(
+    "an outage longer than failoverTimeout lets every call go, and what was under way is done",
+    async () => {
+      await using broker = await context.target.startMortal();
+      const options = { reconnect, failoverTimeout: 100 };
+      await using connection = await context.connect(options, broker.url);
+      const consumer = connection.consumer("overdue");
+      await connection.send("overdue", "first");
+      const message = await consumer.receive();
+      assert.ok(message !== null);
+      const branch = await connection.twoPhase.begin();
+      await branch.send("overdue", "of the branch");
+      const disconnected = new Promise((resolve) => connection.on("disconnect", resolve));
+      await broker.kill();
+      await disconnected;
+      const calls: Record<string, Promise<unknown>> = {
+        send: connection.send("overdue", "x"),
+        receive: consumer.receive(),
+        request: connection.request("overdue", "x", { timeout: Infinity }),
+        transaction: connection.transaction((it) => it.send("overdue", "x")),
+        browse: connection.browse("overdue").next(),
+        queueInfo: connection.queueInfo("overdue", { timeout: Infinity }),
+        prepare: branch.prepare({ timeout: Infinity }),
+      };
+      const acking = message.ack();
+      for (const [name, call] of Object.entries(calls)) {
+        await assert.rejects(call, { code: "EVH_NOT_CONNECTED", outcome: "none" }, name);
+      }
+      await assert.rejects(acking, { code: "EVH_NOT_CONNECTED", outcome: "unknown" });
+      await broker.start();
+      await connection.reconnect();
+      await connection.send("overdue", "second");
+      // The acknowledgement that nobody waited for was found out about, or the message comes again.
+      await Promise.allSettled([message.ack()]);
+      const texts = new Set<string>();
+      while (!texts.has("second")) {
+        const next = await consumer.receive();
+        assert.ok(next !== null);
+        texts.add(next.text());
+        await next.ack();
+      }
+      assert.ok(!texts.has("x") && !texts.has("of the branch"), [...texts].join());
+    },
+  );
+
+  context.it("a transaction that begins while there is no broker goes with the next", async () => {
+    await using broker = await context.target.startMortal();
+    await using connection = await context.connect({ reconnect }, broker.url);
+    await using session = await connection.session({ transacted: true });
+    const disconnected = new Promise((resolve) => connection.on("disconnect", resolve));
+    await broker.kill();
+    await disconnected;
+    const sending = session.send("begun-without", "a");
+    const whole = connection.transaction(async (it) => it.send("begun-without", "b"));
+    const committing = session.commit();
+    await broker.start();
+    await Promise.all([sending, committing, whole]);
+    const texts = await takeTexts(connection.consumer("begun-without"), 2);
+    assert.deepEqual(texts.toSorted(), ["a", "b"]);
+  });
+
   context.itUnless(
     "redelivered-after-kill",
     "what was delivered before the broker died comes again marked",

@@ -74,13 +74,14 @@ export const operationRules: readonly OperationRule[] = [
   },
   {
     operation: "`send()` and `ack()` in a transaction",
-    cut: "undone with it: `commit()` says EVH_TRANSACTION_ROLLED_BACK, and nothing has taken effect",
+    cut: "undone with it: `commit()` says EVH_TRANSACTION_ROLLED_BACK, and nothing has taken effect. One that only begins to send during the outage goes with the next connection",
     restarted: same,
     artemis: same,
     tests: [
       "F29, F30 what a transaction sent is gone, its commit says so, and its session goes on",
       "F32 what a transaction took comes again, all of it",
       "says that it was rolled back when the connection broke before the commit",
+      "that begins while the connection is broken goes with the next one, whose session is another",
     ],
     open: "a session that the broker keeps over a cut should go on with its transaction.",
   },
@@ -222,6 +223,7 @@ export const operationRules: readonly OperationRule[] = [
       "F27 a send whose time is over in an outage says that nothing happened",
       "when it was made before it",
       "when it is made during it",
+      "an outage longer than failoverTimeout lets every call go, and what was under way is done",
     ],
   },
   {

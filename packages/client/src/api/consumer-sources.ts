@@ -223,7 +223,7 @@ export function intakeHost(
     },
     async deadLetter(message, reason) {
       const address = options.deadLetterAddress ?? (await deadLetterAddress(message.address));
-      session.transaction?.onWork();
+      session.transaction?.onSend();
       const copy = deadLetterCopy(message, address, reason);
       await session.outbox.send({ address, routing: "anycast" }, copy);
     },
@@ -298,7 +298,7 @@ async function sendReply(
       `Cannot reply to the message ${message.id}: it names no address for replies`,
     );
   }
-  session.transaction?.onWork();
+  session.transaction?.onSend();
   const target = {
     address: replyTo,
     routing: message.repliesToTopic ? "multicast" : "anycast",

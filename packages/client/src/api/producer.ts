@@ -136,7 +136,7 @@ export class SessionProducer implements Producer {
         body,
         merged,
       );
-      transaction?.onWork();
+      transaction?.onSend();
       sent = outbox.send(
         this.#target,
         message,
@@ -189,7 +189,7 @@ export class SessionProducer implements Producer {
     const { transaction } = this.#session;
     if (transaction !== undefined) {
       const message = this.#encodeHead(this.#session, source, options);
-      transaction.onWork();
+      transaction.onSend();
       return this.#session.outbox.send(this.#target, message, wait);
     }
     const sending = sendInOwnSession(this.#core, this.#target, wait, (session) =>

@@ -155,6 +155,40 @@ describe("a transacted session", () => {
     assert.deepEqual(texts(broker, "q"), ["c"]);
   });
 
+  it("that begins while the connection is broken goes with the next one, whose session is another", async () => {
+    const { world, broker, connection } = await setUp();
+    const session = await world.now(connection.session({ transacted: true }));
+    broker.kill();
+    await world.settle();
+    const sending = [session.send("q", "a"), session.send("q", "b")];
+    const committing = session.commit();
+    assert.ok(await world.isPending(committing));
+    broker.start();
+    await world.advance(1000);
+    await world.now(Promise.all([...sending, committing]));
+    assert.deepEqual(texts(broker, "q"), ["a", "b"]);
+    const whole = connection.transaction((transaction) => transaction.send("q", "c"));
+    await world.now(whole);
+    assert.deepEqual(texts(broker, "q"), ["a", "b", "c"]);
+  });
+
+  it("is rolled back when the message in hand went back, of which its sends may tell", async () => {
+    const { world, broker, connection } = await setUp();
+    await world.now(connection.producer("in").send("1"));
+    const session = await world.now(connection.session({ transacted: true }));
+    const message = await world.now(session.consumer("in").receive());
+    assert.ok(message !== null);
+    broker.kill();
+    await world.settle();
+    const sending = session.send("q", `of ${message.text()}`);
+    sending.catch(() => undefined);
+    broker.start();
+    await world.advance(1000);
+    assertError(await rejection(world, sending), "EVH_TRANSACTION_ROLLED_BACK");
+    assertError(await rejection(world, session.commit()), "EVH_TRANSACTION_ROLLED_BACK");
+    assert.deepEqual(broker.queues.get("q")?.messages ?? [], []);
+  });
+
   it("brings back what it took after the break, which it could not acknowledge", async () => {
     const { world, broker, connection } = await setUp();
     await world.now(connection.producer("in").send("1"));

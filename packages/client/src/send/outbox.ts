@@ -34,6 +34,8 @@ export interface OutboxHost extends AddressGatesHost, DeparturesHost {
   readonly keepsOutcomes: () => boolean;
   /** Makes sure that the address exists. @throws EverholdError the broker's refusal */
   readonly openAddress: (channel: Channel, target: SendTarget) => Promise<void>;
+  /** A send leaves, or the first part of it. */
+  readonly onLeaving: () => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -290,6 +292,7 @@ export class Outbox {
 
   #leave(channel: Channel, gate: AddressGate, send: PendingSend): void {
     this.#departures.stamp(send);
+    this.#host.onLeaving();
     if (send.message.source !== undefined) return this.#startUpload(channel, gate, send);
     this.#departures.write(channel, gate, send);
     // Of what is not answered nothing more is heard.

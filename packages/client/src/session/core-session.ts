@@ -119,6 +119,7 @@ export class CoreSession implements ChannelListener {
       transacted: !flavour.autoCommitSends,
       keepsOutcomes: () => host.features()?.has(markFeature) === true,
       openAddress: ensureAddress,
+      onLeaving: () => this.transaction?.onLeaving(),
       onBlocked: host.onBlocked,
       onError: host.onError,
     });
@@ -467,7 +468,8 @@ export class CoreSession implements ChannelListener {
     this.#channel = undefined;
     this.#standstillCount = 0;
     this.#cancelRetries();
-    const isLost = this.transaction?.onLost("the connection broke") === true;
+    const isBound = [...this.intakes()].some(({ settlement }) => settlement.takenCount > 0);
+    const isLost = this.transaction?.onLost("the connection broke", isBound) === true;
     if (isLost) this.outbox.rejectWaiting(this.transaction?.error() ?? error);
     this.outbox.detach(error);
     for (const { intake } of this.#intakes.values()) intake.detach();

@@ -2,13 +2,15 @@ import { RejectedError } from "@everhold/base";
 
 /**
  * Whether a transacted session has work that is not committed, and whether that work is gone because the
- * connection broke.
+ * connection broke. What has not left by then goes with the next connection.
  *
  *     empty ──work──> working ──connection lost──> lost ──commit() or rollback()──> empty
  */
 export class TransactionState {
   #state: "empty" | "working" | "lost" = "empty";
   #lossReason = "";
+  /** Whether the broker may have some of the work. */
+  #hasLeft = false;
 
   /** Whether the work is gone: all that is left is to roll back. */
   get isLost(): boolean {
@@ -20,15 +22,29 @@ export class TransactionState {
     return this.#state === "working";
   }
 
-  /** Notes work. @throws RejectedError EVH_TRANSACTION_ROLLED_BACK */
+  /** Notes work that belongs to the present connection. @throws RejectedError EVH_TRANSACTION_ROLLED_BACK */
   onWork(): void {
+    this.onSend();
+    this.#hasLeft = true;
+  }
+
+  /** Notes a message that is to leave. @throws RejectedError EVH_TRANSACTION_ROLLED_BACK */
+  onSend(): void {
     if (this.#state === "lost") throw this.error();
     this.#state = "working";
   }
 
-  /** The broker rolled everything back, because of `reason`; returns whether work was lost. */
-  onLost(reason: string): boolean {
-    if (this.#state === "working") {
+  /** A message leaves. */
+  onLeaving(): void {
+    this.#hasLeft = true;
+  }
+
+  /**
+   * The broker rolled everything back, because of `reason`; returns whether work was lost. `isBound`: what was
+   * received is part of the work, or is to be.
+   */
+  onLost(reason: string, isBound = true): boolean {
+    if (this.#state === "working" && (this.#hasLeft || isBound)) {
       this.#state = "lost";
       this.#lossReason = reason;
     }
@@ -38,6 +54,7 @@ export class TransactionState {
   /** The transaction is over. */
   onEnd(): void {
     this.#state = "empty";
+    this.#hasLeft = false;
   }
 
   /** What whoever works on in a lost transaction gets. */
