@@ -25,10 +25,13 @@ export interface CutRun {
   readonly frames: readonly Readonly<Record<Way, number>>[];
 }
 
-/** A connection that comes back at once, and whose end the broker notices soon where it is not told. */
+/** Behind a silence the broker misses a connection after so many ms. */
+const silenceTtlMs = 5000;
+
+/** A connection that comes back at once, and whose sessions are kept longer than any machine takes for that. */
 export const options = {
   reconnect: { initialAttempts: 5000, initialDelay: 1, maxDelay: 20 },
-  heartbeat: { period: 1000, ttl: 5000 },
+  heartbeat: { period: 1000, ttl: 30_000 },
   minLargeMessageSize: 4096,
 } as const satisfies ConnectOptions;
 
@@ -52,7 +55,9 @@ export async function cutRun(
   const story = new Story();
   let connection: Connection | undefined;
   try {
-    connection = await target.connect(proxy.url, options);
+    const isSilent = cuts.some((cut) => cut?.manner === "silence");
+    const heartbeat = { ...options.heartbeat, ...(isSilent ? { ttl: silenceTtlMs } : {}) };
+    connection = await target.connect(proxy.url, { ...options, heartbeat });
     const isOver = await settlesInTime(exchange(connection, names, story));
     if (!isOver) await connection.close();
     const left = await leftIn(checking, queuesOf(names));

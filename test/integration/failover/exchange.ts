@@ -4,8 +4,8 @@ import type { Story } from "./story.ts";
 
 /** How long what is certain to come may take, in ms: far beyond what any break costs. */
 const patienceMs = 40_000;
-/** How long a reply may take, in ms: one that is lost with the reply queue of a broken connection never comes. */
-const replyMs = 3000;
+/** How long a reply may take, in ms: one that is lost with the reply queue of a broker that died never comes. */
+const replyMs = 15_000;
 
 /** Names that no other exchange of the same broker uses. */
 export interface ExchangeNames {

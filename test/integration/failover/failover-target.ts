@@ -2,6 +2,8 @@ import type { Connection, ConnectOptions } from "@everhold/client";
 
 /** What clients are connected to, and how it fails. */
 export interface FailoverTarget extends AsyncDisposable {
+  /** Whether the broker lives, and keeps the sessions of a broken connection. */
+  readonly keepsSessions: boolean;
   connect(options?: ConnectOptions): Promise<Connection>;
   /** Fails, at once: nobody serves any more. */
   down(): Promise<void>;
@@ -15,6 +17,12 @@ export interface FailoverTarget extends AsyncDisposable {
 export const quickly = {
   reconnect: { initialAttempts: 100, initialDelay: 5, maxDelay: 100 },
   heartbeat: { period: 1000, ttl: 5000 },
+} as const satisfies ConnectOptions;
+
+/** The same, whose sessions are kept longer than any machine takes to bring them back. */
+export const patiently = {
+  ...quickly,
+  heartbeat: { period: 1000, ttl: 60_000 },
 } as const satisfies ConnectOptions;
 
 /** Names that no other test uses. */

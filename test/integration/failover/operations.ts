@@ -44,13 +44,15 @@ export const operationRules: readonly OperationRule[] = [
   },
   {
     operation: "`send()`, not durable",
-    cut: "rejected, outcome `unknown`, where it had left; it waits and leaves where it had not",
-    restarted: same,
-    artemis: same,
+    cut: "sent again, and settles, where the broker has kept the session; else as after a restart",
+    restarted:
+      "rejected, outcome `unknown`, where it had left; it waits and leaves where it had not",
+    artemis: "as after a restart; where it is sent again after a cut it may be there twice",
     tests: [
+      "goes on with a send that was not durable, and had no answer",
       "are rejected as unknown when they are not durable, and as nothing when they have not left",
+      everyFrame,
     ],
-    open: "over a cut of a session that the broker keeps it should be sent again, and settle.",
   },
   {
     operation: "`send()` with `asyncSend`",
@@ -64,92 +66,116 @@ export const operationRules: readonly OperationRule[] = [
   },
   {
     operation: "`send()` of a stream",
-    cut: "sent again from its beginning where it can be read again; else rejected, outcome `none`, while it had not left whole",
-    restarted: same,
-    artemis: same,
+    cut: "goes on where the broker has kept the session; else as after a restart",
+    restarted:
+      "sent again from its beginning where it can be read again; else rejected, outcome `none`, while it had not left whole",
+    artemis: "as after a restart, also after a cut: a part that came twice would damage it",
     tests: [
+      "is made anew rather than sent a part of a large message again",
       "is sent again from its beginning where it can be, and is there once",
       "is rejected as not sent when the connection breaks, where it cannot be read again",
     ],
   },
   {
     operation: "`send()` and `ack()` in a transaction",
-    cut: "undone with it: `commit()` says EVH_TRANSACTION_ROLLED_BACK, and nothing has taken effect. One that only begins to send during the outage goes with the next connection",
-    restarted: same,
-    artemis: same,
+    cut: "go on with their session, which the broker has kept",
+    restarted:
+      "undone: `commit()` says EVH_TRANSACTION_ROLLED_BACK, and nothing has taken effect. One that only begins to send during the outage goes with the next connection",
+    artemis:
+      "as after a restart; after a cut they go on, but where a send had no confirmation: then undone as well",
     tests: [
-      "F29, F30 what a transaction sent is gone, its commit says so, and its session goes on",
-      "F32 what a transaction took comes again, all of it",
+      "commits what was done before the break",
+      "F29, F30 a transaction that has sent goes on or is gone, its commit says which, and its session goes on",
+      "F32 a transaction that has taken goes on, or all of it comes again",
       "says that it was rolled back when the connection broke before the commit",
+      "is made anew rather than sent a message of its transaction again",
       "that begins while the connection is broken goes with the next one, whose session is another",
     ],
-    open: "a session that the broker keeps over a cut should go on with its transaction.",
   },
   {
     operation: "`commit()`",
-    cut: "EVH_TRANSACTION_OUTCOME_UNKNOWN, outcome `unknown`: all or nothing has taken effect",
-    restarted: same,
-    artemis: same,
+    cut: "settles with what became of it, as the session goes on, or its next life asks under the commit's number",
+    restarted:
+      "the session's next life asks, and it settles with the answer. Who gave up before has `unknown`, and may ask with `connection.outcome(error)`",
+    artemis:
+      "after a cut as far left, but one that its broker no longer knows the session of is `unknown`; after a kill EVH_TRANSACTION_OUTCOME_UNKNOWN, outcome `unknown`: all or nothing has taken effect, and the error says how to find out",
     tests: [
-      "says unknown when the connection breaks during the commit",
-      "a transaction is whole or not at all wherever its connection breaks",
+      "${fault} at every frame: every commit is known to be applied, or not",
       everyFrame,
       everyKill,
+      "a commit that its caller gave up is decided as its session comes back",
+      "another connection is told what became of a commit whose answer was lost",
+      "says before its end whether it has committed",
+      "says unknown when the connection breaks during the commit",
+      "a transaction is whole or not at all wherever its connection breaks",
     ],
-    open: "Everhold should be asked what became of it, and the answer be given; on Artemis it stays `unknown`.",
   },
   {
     operation: "`rollback()`",
-    cut: "settles: the broker has rolled back with the connection",
-    restarted: same,
-    artemis: same,
-    tests: ["is none the worse for a break between two transactions", everyFrame],
-  },
-  {
-    operation: "`ack()`",
-    cut: "sent again when the message comes again, and settles; when it does not come again, rejected with outcome `unknown`",
+    cut: "settles, and waits for no connection: the end of the session rolls back as well",
     restarted: same,
     artemis: same,
     tests: [
+      "${fault} at every frame: a rollback undoes everything, and what was taken comes again marked",
+      "rolls back at once while the connection is broken",
+      "is none the worse for a break between two transactions",
+      everyFrame,
+    ],
+  },
+  {
+    operation: "`ack()`",
+    cut: "takes effect before the broker delivers again to anybody, and settles",
+    restarted:
+      "the same, where the session returns within 2 s; later it is `unknown` where somebody else may have had the message meanwhile",
+    artemis:
+      "sent again when the message comes again, and settles; when it does not come again, rejected with outcome `unknown`",
+    tests: [
+      "${fault} at every frame: every send and acknowledgement happens once",
+      everyFrame,
       "acknowledges again what comes again, and settles the acknowledgement by that",
       "says unknown of an acknowledgement whose message does not come again",
       "F19 what was acknowledged does not come again, the rest does",
     ],
-    open: "Everhold should be told of acknowledgements in flight before it delivers again, and say what became of each.",
   },
   {
     operation: "`release()`, `reject()`",
-    cut: "the broker has the message back with the connection, which settles a release; a rejection is sent again when the message comes again, else its outcome is `unknown`. Where the session began anew, Everhold rejects the message, without the reason that was given",
-    restarted: same,
-    artemis: same,
+    cut: "take effect, as an `ack()` does",
+    restarted:
+      "the broker has the message back, which settles a release; a rejection takes effect as an `ack()` does, without the reason that was given",
+    artemis:
+      "the broker has the message back with the session, which settles a release; a rejection is sent again when the message comes again, else its outcome is `unknown`",
     tests: [
+      everyFrame,
       "is done when the connection breaks meanwhile, for then the broker has it back",
       "is sent again when the connection broke before the answer and the message comes again",
     ],
   },
   {
     operation: "a message in hand",
-    cut: "stays there: it comes again, is known again and not shown twice, and may be settled as ever; a handler runs once",
-    restarted: same,
-    artemis: same,
+    cut: "stays there, nobody else gets it, and it may be settled as ever; a handler runs once",
+    restarted:
+      "the same, where the session returns within 2 s; later another consumer of the queue may get it, marked, and to settle it is refused",
+    artemis:
+      "after a kill another consumer may get it at once; else it comes again, is known again and not shown twice, and may be settled as ever",
     tests: [
+      "${fault} at every frame: what is in hand stays in hand, and nobody else gets it",
       "F19 what the application holds meanwhile is not shown to it twice, and can be settled",
       "F16 a handler without a window gets every message once",
       "does not show a message again that the application has in hand",
     ],
-    open: "another consumer of the queue may get it meanwhile; Everhold should keep it for the one that has it.",
   },
   {
     operation: "a message that waited in the client",
-    cut: "comes again, to whoever is first, marked as redelivered",
-    restarted: same,
+    cut: "stays there where the broker has kept the session, and waits for the connection to return",
+    restarted: "comes again, to whoever is first, marked as redelivered",
     artemis:
-      "comes again; after a kill it is not marked, since Artemis does not write deliveries down",
+      "comes again; after a kill it is not marked, since Artemis does not write deliveries down, unless the consumer whose application had it gets it",
     tests: [
+      "hands out nothing while the connection is broken, and all of it afterwards",
+      "is marked by the client that has had it",
       "is created again, and drops what nobody had taken",
       "what was delivered before the broker died comes again marked",
     ],
-    open: "on Artemis, what a transaction had taken comes again without a mark after a cut as well.",
   },
   {
     operation: "`receive()`, a loop, `run()`",
@@ -163,21 +189,22 @@ export const operationRules: readonly OperationRule[] = [
   },
   {
     operation: "`request()`",
-    cut: "waits on for its reply, on a reply queue that is made again under its name. A reply that lay in the old one is lost: the log says so at once, and the request ends with its `timeout`, outcome `unknown`. An operation of `management` says `unknown` at once, an attribute is asked for again",
-    restarted: same,
-    artemis: same,
+    cut: "waits on for its reply: the reply queue stays with the session that the broker has kept",
+    restarted:
+      "waits on, on a reply queue that is made again under its name; a reply that lay in the old one is lost: the log says so at once, and the request ends with its `timeout`, outcome `unknown`. An operation of `management` says `unknown` at once, an attribute is asked for again",
+    artemis: "as after a restart, and after a cut where the session could not go on",
     tests: [
+      everyFrame,
       "gets its reply over a reconnect",
       "whose reply may have been lost waits on, and says so",
       "says at once that the answer is lost, when the broker had taken the request",
       "F92 queues that live with their connection are made again",
     ],
-    open: "over a cut of a session that the broker keeps, no reply should be lost.",
   },
   {
     operation: "`browse()`",
-    cut: "ends with EVH_UNBLOCKED, outcome `none`; a new one begins at the head",
-    restarted: same,
+    cut: "goes on where the broker has kept the session; else as after a restart",
+    restarted: "ends with EVH_UNBLOCKED, outcome `none`; a new one begins at the head",
     artemis: same,
     tests: ["F18 a browse begins anew at the head"],
   },
@@ -194,8 +221,8 @@ export const operationRules: readonly OperationRule[] = [
   },
   {
     operation: "a subscription without a name, a temporary queue",
-    cut: "made again; what is sent until then does not reach it",
-    restarted: same,
+    cut: "stays where the broker has kept the session, with all that is sent meanwhile",
+    restarted: "made again; what is sent until then does not reach it",
     artemis: same,
     tests: [
       "F5 what is sent after it reaches consumers made before it",
@@ -204,7 +231,7 @@ export const operationRules: readonly OperationRule[] = [
   },
   {
     operation: "a branch (`twoPhase`)",
-    cut: "before `prepare()` rolled back; a `prepare()` in doubt is found out, and rolled back for good where it was not prepared; `commit()` and `rollback()` of a prepared one are repeated until they are answered",
+    cut: "goes on where the broker has kept the session; else before `prepare()` rolled back; a `prepare()` in doubt is found out, and rolled back for good where it was not prepared; `commit()` and `rollback()` of a prepared one are repeated until they are answered",
     restarted: same,
     artemis: same,
     tests: [

@@ -18,6 +18,7 @@ async function startCut(): Promise<FailoverTarget> {
   const proxy = await FrameProxy.start(broker.port, { port: await freePort() });
   const url = proxy.url;
   return {
+    keepsSessions: true,
     connect: (options) => connect(url, { ...options, log: new LogRecorder() }),
     down: () => proxy.down(),
     up: () => proxy.up(),
@@ -35,6 +36,7 @@ async function startMortal(): Promise<FailoverTarget> {
   const broker = new BrokerProcess(folder, await freePort());
   await broker.start();
   return {
+    keepsSessions: false,
     connect: (options) => connect(broker.url, { ...options, log: new LogRecorder() }),
     down: () => broker.kill(),
     up: () => broker.start(),

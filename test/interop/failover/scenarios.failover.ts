@@ -10,6 +10,7 @@ async function startPair(): Promise<FailoverTarget> {
   const pair = await ArtemisPair.start();
   let isDown = false;
   return {
+    keepsSessions: false,
     connect: (options) => connectQuietly(pair.url, options),
     async down() {
       isDown = true;
