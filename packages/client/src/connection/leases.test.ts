@@ -311,6 +311,24 @@ describe("connections that share", () => {
     await endAll(world, connections);
   });
 
+  it("wait for another connection instead, where they try more than once", async () => {
+    const reconnect = { initialAttempts: 2 };
+    const { world, broker, connections } = await setUpShared(1, {
+      connectTimeout: 1000,
+      reconnect,
+    });
+    broker.rule = () => "drop";
+    const second = open(world, { connectTimeout: 1000, reconnect });
+    await world.advance(5000);
+    broker.rule = () => "usual";
+    lastLink(world).cut();
+    await world.advance(5000);
+    const connection = await world.now(second);
+    await world.now(connection.producer("q").send("x"));
+    assert.equal(world.network.connectCount, 2);
+    await endAll(world, [...connections, connection]);
+  });
+
   it("close in bounded time when the broker does not answer", async () => {
     const { world, broker, connections } = await setUpShared(2, { callTimeout: 1000 });
     const [first, second] = connections;

@@ -187,8 +187,10 @@ export class Slot {
     const open = async (): Promise<void> => {
       await lease.openSessions(await this.#openingOf(found), undefined);
     };
-    const deadlineMs = deadlineIn(this.ports, this.options.connectTimeoutMs);
-    const wait = { deadlineMs, signal: this.#ending.signal };
+    const { initialRounds, connectTimeoutMs } = this.options;
+    // Who does not give up after one round waits until it is known whether this connection still lives.
+    const timeoutMs = initialRounds > 1 ? Infinity : connectTimeoutMs;
+    const wait = { deadlineMs: deadlineIn(this.ports, timeoutMs), signal: this.#ending.signal };
     const subject = { attempt: `open sessions at ${transport.url}`, outcome: notYet };
     waitFor(this.ports, wait, subject, open()).then(
       () => {
