@@ -150,6 +150,11 @@ export class Broker {
     return this.#server.parking.sessionCount;
   }
 
+  /** Sessions of before the restart that may still come back: their queues hand out nothing until they have. */
+  get awaitedSessionCount(): number {
+    return this.#engine.returns.awaitedCount;
+  }
+
   /** Every queue, by name. */
   queues(): QueueInfo[] {
     const infos = Array.from(this.#engine.catalog.queues(), (queue): QueueInfo => {
