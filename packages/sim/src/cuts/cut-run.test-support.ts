@@ -64,6 +64,7 @@ export async function runCut(
     machine: newMachine(brokerHost, disk),
     disk,
     mutate: (ports) => ({ ...ports, network: cutting.around(ports.network) }),
+    onFrame: () => undefined,
     setup: {
       journal: { segmentBytes: 512 * 1024, snapshotBytes: 128 * 1024, tailCacheBytes: 64 * 1024 },
       maxSizeBytes: -1,

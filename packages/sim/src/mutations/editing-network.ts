@@ -97,8 +97,8 @@ class EditingLink implements Link {
   }
 }
 
-/** The frames that are complete with these bytes. */
-function framesOf(reader: FrameReader, bytes: Uint8Array): Frame[] {
+/** The frames that are complete with these bytes: copies, which may be changed. */
+export function framesOf(reader: FrameReader, bytes: Uint8Array): Frame[] {
   const frames: Frame[] = [];
   reader.push(bytes, {
     onFrame: (chunk, _view, start, end) => {

@@ -1,15 +1,22 @@
 import type { Ports } from "@everhold/env";
 import { earlyDisk } from "./early-disk.ts";
+import { editingNetwork } from "./editing-network.ts";
+import { lateCommitEditor, wrongOutcomeEditor, wrongSettlementEditor } from "./return-editors.ts";
 import { flatteringNetwork } from "./flattering-network.ts";
+import { forgettingNetwork } from "./forgetting-network.ts";
 import { forgetfulStart } from "./forgetful-start.ts";
 
-/** Mistakes that a broker could have. Each is made by lying to it, so no production code knows of them. */
+/** Mistakes that a broker or a client could have. Each is made by lying to it, so no production code knows of them. */
 export const mutations = [
   "confirm-before-sync",
   "skip-tail-check",
   "blanket-success",
   "deliver-early",
   "forget-at-recovery",
+  "drop-replay",
+  "forget-fence",
+  "wrong-outcome",
+  "wrong-settlement",
 ] as const;
 
 /** One of {@link mutations}. */
@@ -31,5 +38,19 @@ export function mutate(ports: Ports, mutation: Mutation | undefined): Ports {
       return { ...ports, wallClock: { nowMs: () => ports.wallClock.nowMs() + 2000 } };
     case "forget-at-recovery":
       return forgetfulStart(ports);
+    case "drop-replay":
+      return ports;
+    case "forget-fence":
+      return { ...ports, network: editingNetwork(ports.network, lateCommitEditor) };
+    case "wrong-outcome":
+      return { ...ports, network: editingNetwork(ports.network, wrongOutcomeEditor) };
+    case "wrong-settlement":
+      return { ...ports, network: editingNetwork(ports.network, wrongSettlementEditor) };
   }
+}
+
+/** The ports of a client that has the mistake. */
+export function mutateClient(ports: Ports, mutation: Mutation | undefined): Ports {
+  if (mutation !== "drop-replay") return ports;
+  return { ...ports, network: forgettingNetwork(ports.network) };
 }

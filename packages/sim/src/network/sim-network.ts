@@ -57,6 +57,13 @@ export class SimNetwork {
     return connection !== undefined;
   }
 
+  /** Cuts the connection of which this is the listener's end; false when it is gone already. */
+  cutLink(link: Link): boolean {
+    const connection = this.#openConnections().find(({ serverLink }) => serverLink === link);
+    connection?.cut();
+    return connection !== undefined;
+  }
+
   /** Holds up one direction of one connection; false when there is none. */
   stallOne(durationMs: number): boolean {
     const direction = this.#prng.chance(0.5) ? "toServer" : "toClient";

@@ -7,6 +7,7 @@ import {
   type Session,
 } from "@everhold/client";
 import type { Machine } from "../world/machine.ts";
+import type { Returns } from "../scenario/returns.ts";
 import type { World } from "../world/world.ts";
 import { filterOf } from "./filters.ts";
 import type { Copy, Holder, SentMessage } from "./model.ts";
@@ -76,6 +77,7 @@ export class RuleClient {
   readonly #machine: Machine;
   readonly #url: string;
   readonly #minLargeBytes: number;
+  readonly #returns: Returns;
   readonly #listener: ClientListener;
   readonly #open = new Set<Operation>();
   #connection: Connection | undefined;
@@ -92,10 +94,11 @@ export class RuleClient {
   constructor(
     world: World,
     machine: Machine,
-    target: { readonly url: string; readonly minLargeBytes: number },
+    target: { readonly url: string; readonly minLargeBytes: number; readonly returns: Returns },
     listener: ClientListener,
   ) {
-    const { url, minLargeBytes } = target;
+    const { url, minLargeBytes, returns } = target;
+    this.#returns = returns;
     this.#minLargeBytes = minLargeBytes;
     this.name = machine.name;
     this.#world = world;
@@ -142,6 +145,7 @@ export class RuleClient {
       const connection = await opened;
       if (!isPresent()) return;
       this.#connection = connection;
+      this.#returns.follow(connection);
       connection.on("disconnect", () => {
         if (!isPresent()) return;
         this.breakCount += 1;

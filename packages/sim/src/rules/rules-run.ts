@@ -6,6 +6,7 @@ import { SimNetwork } from "../network/sim-network.ts";
 import { BrokerProcess } from "../scenario/broker-process.ts";
 import { bodyOf } from "../scenario/content.ts";
 import { brokerHost, brokerUrl } from "../scenario/everhold.ts";
+import { Returns, type ReturnCounts } from "../scenario/returns.ts";
 import { Machine } from "../world/machine.ts";
 import { World } from "../world/world.ts";
 import { Branches } from "./branches.ts";
@@ -40,7 +41,7 @@ export interface RulesResult {
   readonly eventCount: number;
   readonly fingerprint: string;
   readonly faults: Readonly<Record<string, number>>;
-  readonly counts: RulesCounts;
+  readonly counts: RulesRunCounts;
 }
 
 /** How much was done. */
@@ -51,6 +52,9 @@ export interface RulesCounts {
   /** Messages that were looked at in queues at rest. */
   observed: number;
 }
+
+/** The same, with how clients came back after breaks. */
+export type RulesRunCounts = RulesCounts & ReturnCounts;
 
 /** Virtual ms in which everything must come to rest. */
 const restMsMax = 300_000;
@@ -84,6 +88,7 @@ class RulesRun implements ClientListener {
   readonly #branches: Branches;
   readonly #manager: ManagerSteps;
   readonly #faults: Record<string, number> = {};
+  readonly #returns = new Returns();
   readonly #counts: RulesCounts = { rounds: 0, steps: 0, deliveries: 0, observed: 0 };
   /** Virtual ms at which the faults of this round are over. */
   #faultsEndMs = 0;
@@ -126,6 +131,7 @@ class RulesRun implements ClientListener {
       machine: this.#machine,
       disk: this.#disk,
       mutate: (ports) => mutateRules(ports, mutation),
+      onFrame: (frame) => this.#returns.onFrame(frame),
       setup: {
         journal: { segmentBytes, snapshotBytes, tailCacheBytes },
         maxSizeBytes: -1,
@@ -149,7 +155,7 @@ class RulesRun implements ClientListener {
       const name = `client-${index + 1}`;
       const machine = this.#newMachine(name, this.#newDisk(name));
       machine.jumpWallClock(-setup.clientsBehindMs);
-      const target = { url: brokerUrl, minLargeBytes: setup.minLargeBytes };
+      const target = { url: brokerUrl, minLargeBytes: setup.minLargeBytes, returns: this.#returns };
       return new RuleClient(this.#world, machine, target, this);
     });
     const note = (what: string, detail: string): void => this.#world.note("rules", what, detail);
@@ -185,7 +191,7 @@ class RulesRun implements ClientListener {
       eventCount: this.#world.eventCount,
       fingerprint: this.#world.trace.fingerprint,
       faults: this.#faults,
-      counts: this.#counts,
+      counts: { ...this.#counts, ...this.#returns.counts },
     };
   }
 
@@ -521,6 +527,9 @@ class RulesRun implements ClientListener {
     if (broker === undefined || this.#broker.checking) return false;
     // What a client had that died is its session's until that has waited for it in vain.
     if (broker.parkedSessionCount > 0) return false;
+    // Nor is anything handed out of the queues of a session that may come back after a restart; one that was closed
+    // meanwhile does not.
+    if (broker.awaitedSessionCount > 0) return false;
     return this.#clients.every(({ isConnected }) => isConnected);
   }
 

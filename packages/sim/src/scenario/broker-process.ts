@@ -3,6 +3,7 @@ import type { Broker } from "@everhold/broker";
 import type { Ports } from "@everhold/env";
 import type { SimDisk } from "../disk/sim-disk.ts";
 import { SimNetwork } from "../network/sim-network.ts";
+import { watchingNetwork, type PassingFrame } from "../network/watching-network.ts";
 import { Machine } from "../world/machine.ts";
 import type { World } from "../world/world.ts";
 import { startBroker, type BrokerSetup } from "./everhold.ts";
@@ -15,6 +16,8 @@ export interface BrokerProcessOptions {
   /** What it gets instead of the machine's ports, where it is lied to. */
   readonly mutate: (ports: Ports) => Ports;
   readonly setup: BrokerSetup;
+  /** Told of each frame that passes its network, just before. */
+  readonly onFrame: (frame: PassingFrame) => void;
   /** Told when it has ended; `crash` says without a word to anybody. */
   readonly onEnded?: (how: "crash" | "stop") => void;
 }
@@ -53,9 +56,10 @@ export class BrokerProcess {
   }
 
   start(): void {
-    const { world, machine, mutate } = this.#options;
-    const ports = mutate(machine.start());
-    this.#start(ports).catch((error: unknown) => {
+    const { world, machine, mutate, onFrame } = this.#options;
+    const ports = machine.start();
+    const network = watchingNetwork(ports.network, onFrame);
+    this.#start(mutate({ ...ports, network })).catch((error: unknown) => {
       // A disk that fails while a broker starts ends that start; any other error is one of ours.
       if (EverholdError.is(error, "EVH_IO")) this.crash({ power: false });
       else world.fail(machine.name, error);

@@ -1,10 +1,11 @@
-import { EverholdError, type Prng } from "@everhold/base";
+import { EverholdError, type Outcome, type Prng } from "@everhold/base";
 import type { Ports } from "@everhold/env";
-import { connect, type Connection } from "@everhold/client";
+import { connect, type Connection, type ConnectOptions } from "@everhold/client";
 import type { Machine } from "../world/machine.ts";
 import type { World } from "../world/world.ts";
 import { Ledger } from "./ledger.ts";
 import type { Oracle } from "./oracle.ts";
+import type { Returns } from "./returns.ts";
 
 /** What the program of one process works with. */
 export interface ProcessContext {
@@ -35,7 +36,10 @@ export interface ClientProcessOptions {
   readonly world: World;
   readonly machine: Machine;
   readonly oracle: Oracle;
-  readonly url: string;
+  /** What it gets instead of the machine's ports, where it is lied to. */
+  readonly mutate: (ports: Ports) => Ports;
+  readonly returns: Returns;
+  readonly urls: readonly string[];
   readonly clientId?: string;
   readonly program: Program;
 }
@@ -44,8 +48,11 @@ export interface ClientProcessOptions {
 export class ClientProcess {
   readonly #options: ClientProcessOptions;
   readonly #prng: Prng;
+  readonly #connectOptions: ConnectOptions;
   #ledger: Ledger | undefined;
   #connection: Connection | undefined;
+  /** Shares its socket with the first; comes and goes. */
+  #companion: Connection | undefined;
   #link = "none";
   #linkCount = 0;
   #ending = false;
@@ -55,6 +62,7 @@ export class ClientProcess {
   constructor(options: ClientProcessOptions) {
     this.#options = options;
     this.#prng = options.world.randomFor(`program ${options.machine.name}`);
+    this.#connectOptions = pickOptions(options.world.randomFor(`options ${options.machine.name}`));
   }
 
   get name(): string {
@@ -79,10 +87,15 @@ export class ClientProcess {
   /** Starts it. */
   start(): void {
     const { world, machine } = this.#options;
-    const ports = machine.start();
-    const ledger = new Ledger((error) => world.fail(machine.name, error));
+    const ports = this.#options.mutate(machine.start());
+    const sleep = (delayMs: number): Promise<void> =>
+      new Promise((resolve) => void ports.timers.after(delayMs, resolve));
+    const ledger = new Ledger(
+      (error) => world.fail(machine.name, error),
+      (error) => this.#ask(error, sleep),
+    );
     this.#ledger = ledger;
-    this.#run(ports, ledger).catch((error: unknown) => world.fail(machine.name, error));
+    this.#run(ports, ledger, sleep).catch((error: unknown) => world.fail(machine.name, error));
   }
 
   /** Ends it without a word and starts it again after a while; false when there is nothing to end. */
@@ -94,6 +107,7 @@ export class ClientProcess {
     oracle.linkBroken(this.#link);
     this.#ledger = undefined;
     this.#connection = undefined;
+    this.#companion = undefined;
     world.after(this.#prng.fraction() * 3000, machine.name, "boots", () => this.start());
     return true;
   }
@@ -104,6 +118,7 @@ export class ClientProcess {
     const connection = this.#connection;
     if (connection === undefined) return;
     await this.#ledger?.track("close", () => connection.close());
+    await this.#ledger?.track("close companion", async () => this.#companion?.close());
   }
 
   /** What came over the connection's last life came over one that is broken. */
@@ -114,14 +129,20 @@ export class ClientProcess {
     this.#link = `${machine.name} ${this.#linkCount}`;
   }
 
-  async #run(ports: Ports, ledger: Ledger): Promise<void> {
-    const { machine, oracle, program } = this.#options;
-    const sleep = (delayMs: number): Promise<void> =>
-      new Promise((resolve) => void ports.timers.after(delayMs, resolve));
+  async #run(
+    ports: Ports,
+    ledger: Ledger,
+    sleep: (delayMs: number) => Promise<void>,
+  ): Promise<void> {
+    const { world, machine, oracle, program, returns } = this.#options;
     const connection = await this.#connect(ports, sleep);
     this.#connection = connection;
     this.#newLink();
     connection.on("disconnect", () => this.#newLink());
+    returns.follow(connection);
+    if (this.#connectOptions.shared !== undefined) {
+      this.#accompany(ports, sleep).catch((error: unknown) => world.fail(machine.name, error));
+    }
     try {
       await program({
         name: `${machine.name}.${machine.bootCount}`,
@@ -145,13 +166,46 @@ export class ClientProcess {
     this.#finished = true;
   }
 
+  /** A second user of the same socket, who stays for a while and comes again. */
+  async #accompany(ports: Ports, sleep: (delayMs: number) => Promise<void>): Promise<void> {
+    while (!this.#ending && !this.#finished) {
+      await sleep(this.#prng.fraction() * 3000);
+      const companion = await this.#connect(ports, sleep);
+      this.#companion = companion;
+      await sleep(this.#prng.fraction() * 3000);
+      this.#companion = undefined;
+      await companion.close();
+    }
+  }
+
+  /** Asks what became of something in doubt until it is known, now and then as another connection. */
+  async #ask(doubt: EverholdError, sleep: (delayMs: number) => Promise<void>): Promise<Outcome> {
+    const { world, machine, returns } = this.#options;
+    for (;;) {
+      await sleep(this.#prng.fraction() * 1000);
+      const connection = this.#companion ?? this.#connection;
+      if (connection === undefined) return "unknown";
+      try {
+        const { outcome } = await connection.outcome(doubt, { timeout: 5_000 });
+        world.note(machine.name, "asked", `${doubt.code}: ${outcome}`);
+        // What is on its way yet comes, or is decided when its session comes back.
+        if (outcome === "notSeen") continue;
+        if (outcome !== "unknown") returns.counts.doubtsResolved += 1;
+        return outcome;
+      } catch (error) {
+        if (!EverholdError.is(error)) throw error;
+        if (connection === this.#connection && error.code === "EVH_CLOSED") return "unknown";
+      }
+    }
+  }
+
   /** A client may start while the broker is down, or while its former self still counts as connected. */
   async #connect(ports: Ports, sleep: (delayMs: number) => Promise<void>): Promise<Connection> {
-    const { url, clientId } = this.#options;
+    const { urls, clientId } = this.#options;
     for (;;) {
       try {
-        return await connect(ports, url, {
-          reconnect: { initialAttempts: Infinity },
+        return await connect(ports, urls, {
+          ...this.#connectOptions,
           ...(clientId === undefined ? {} : { clientId }),
         });
       } catch (error) {
@@ -160,4 +214,14 @@ export class ClientProcess {
       }
     }
   }
+}
+
+/** Each process has a way of its own to be connected. */
+function pickOptions(prng: Prng): ConnectOptions {
+  const confirmationWindow = prng.pick([undefined, undefined, 1, 3_000, -1]);
+  return {
+    reconnect: { initialAttempts: Infinity },
+    ...(confirmationWindow === undefined ? {} : { confirmationWindow }),
+    ...(prng.chance(0.4) ? { shared: true } : {}),
+  };
 }

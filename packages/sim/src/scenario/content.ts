@@ -37,3 +37,8 @@ export function bodyOf(id: string, chars: number): string {
   }
   return text.slice(0, Math.max(chars, id.length + 1));
 }
+
+/** How long somebody waits who does not wait for ever, in ms. */
+export function pickTimeout(prng: Prng): { readonly timeout?: number } {
+  return prng.chance(0.15) ? { timeout: prng.integer(1, 400) } : {};
+}

@@ -5,8 +5,11 @@ import type { Ports } from "@everhold/env";
 /** Where the scenario's broker is. */
 export const brokerHost = "broker";
 const brokerPort = 61616;
+const brokerPorts = [brokerPort, brokerPort + 1];
 /** What the clients connect to. */
 export const brokerUrl = `tcp://${brokerHost}:${brokerPort}`;
+/** Both doors of the broker. */
+export const brokerUrls = brokerPorts.map((port) => `tcp://${brokerHost}:${port}`);
 
 /** Sizes that differ from seed to seed, so that files end in all kinds of places. */
 export interface BrokerSizes {
@@ -46,7 +49,7 @@ export async function startBroker(
     ports,
     onFailed,
     config: {
-      endpoints: [{ host: brokerHost, port: brokerPort }],
+      endpoints: brokerPorts.map((port) => ({ host: brokerHost, port })),
       messageBytesMax: 20_000,
       journal,
       addressSettings: {

@@ -10,12 +10,20 @@ export class Ledger {
     { readonly what: string; readonly settle: (outcome: Outcome) => void }
   >();
   readonly #onError: (error: unknown) => void;
+  readonly #ask: (error: EverholdError) => Promise<Outcome>;
   #count = 0;
   #abandoned = false;
 
-  /** @param onError is told of rejections that are not one of Everhold's errors: nothing else is allowed */
-  constructor(onError: (error: unknown) => void) {
+  /**
+   * @param onError is told of rejections that are not one of Everhold's errors: nothing else is allowed
+   * @param ask finds out what became of something in doubt; still `unknown` where nobody can tell
+   */
+  constructor(
+    onError: (error: unknown) => void,
+    ask: (error: EverholdError) => Promise<Outcome> = async ({ outcome }) => outcome,
+  ) {
     this.#onError = onError;
+    this.#ask = ask;
   }
 
   /** What is open now. */
@@ -60,7 +68,8 @@ export class Ledger {
       await begin();
       return "applied";
     } catch (error) {
-      if (error instanceof EverholdError) return error.outcome;
+      if (EverholdError.is(error))
+        return error.outcome === "unknown" ? this.#ask(error) : error.outcome;
       this.#onError(error);
       return "unknown";
     }

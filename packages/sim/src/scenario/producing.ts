@@ -1,4 +1,4 @@
-import { bodyOf, pickBodyChars, pickDeliverAt } from "./content.ts";
+import { bodyOf, pickBodyChars, pickDeliverAt, pickTimeout } from "./content.ts";
 import type { Program } from "./client-process.ts";
 
 /** What a producing program sends. */
@@ -31,13 +31,19 @@ export function producing(plan: ProducingPlan): Program {
       const { address } = plan;
       const deliverAt = pickDeliverAt(prng, wallMs());
       const options = deliverAt === undefined ? { durable } : { durable, deliverAt };
+      const timeout = pickTimeout(prng);
       const when = deliverAt === undefined ? "" : `, for ${deliverAt}`;
       note("sends", `${id} ${durable ? "durable" : "non-durable"}, ${body.length} chars${when}`);
       oracle.sendStarted({ id, producer: name, sequence, address, ...options });
       const sending = ledger
         .track(
           `send ${id}`,
-          () => producer.send(body, { ...options, properties: { id, chars: body.length } }),
+          () =>
+            producer.send(body, {
+              ...options,
+              ...timeout,
+              properties: { id, chars: body.length },
+            }),
           (outcome) => {
             note("sent", `${id} ${outcome}`);
             oracle.sendSettled(id, outcome);

@@ -1,6 +1,6 @@
 import type { Prng } from "@everhold/base";
 import { SimDisk } from "../disk/sim-disk.ts";
-import { mutate, type Mutation } from "../mutations/mutations.ts";
+import { mutate, mutateClient, type Mutation } from "../mutations/mutations.ts";
 import { SimNetwork } from "../network/sim-network.ts";
 import { FaultSchedule, type FaultKind } from "../world/faults.ts";
 import { Machine } from "../world/machine.ts";
@@ -8,9 +8,10 @@ import { World } from "../world/world.ts";
 import { BrokerProcess } from "./broker-process.ts";
 import { newCast, type Role } from "./cast.ts";
 import { ClientProcess } from "./client-process.ts";
-import { brokerHost, brokerUrl } from "./everhold.ts";
+import { brokerHost, brokerUrls } from "./everhold.ts";
 import { managedQueue, Manager } from "./manager.ts";
 import { Oracle, type OracleCounts } from "./oracle.ts";
+import { Returns, type Moment, type ReturnCounts } from "./returns.ts";
 
 /** What to run. */
 export interface ScenarioOptions {
@@ -31,7 +32,7 @@ export interface ScenarioResult {
   readonly fingerprint: string;
   /** How often each kind of fault happened. */
   readonly faults: Readonly<Record<string, number>>;
-  readonly counts: OracleCounts;
+  readonly counts: OracleCounts & ReturnCounts;
 }
 
 /** Virtual ms in which everything must be set up, come to rest once nothing goes wrong, and end. */
@@ -48,11 +49,14 @@ export async function runScenario(options: ScenarioOptions): Promise<ScenarioRes
 
 class Scenario {
   readonly #world: World;
+  readonly #mutation: Mutation | undefined;
   readonly #prng: Prng;
   readonly #network: SimNetwork;
   readonly #oracle: Oracle;
   readonly #disk: SimDisk;
   readonly #broker: BrokerProcess;
+  readonly #returns = new Returns();
+  readonly #timelyFaults: Record<string, number> = {};
   readonly #brokerMachine: Machine;
   readonly #consumers: readonly ClientProcess[];
   readonly #producers: readonly ClientProcess[];
@@ -63,6 +67,7 @@ class Scenario {
   constructor(options: ScenarioOptions) {
     const { seed, writeTrace, mutation } = options;
     this.#world = new World(writeTrace === undefined ? { seed } : { seed, writeTrace });
+    this.#mutation = mutation;
     this.#prng = this.#world.randomFor("scenario");
     this.#network = new SimNetwork(this.#world);
     this.#disk = this.#newDisk(brokerHost);
@@ -77,6 +82,7 @@ class Scenario {
       machine: this.#brokerMachine,
       disk: this.#disk,
       mutate: (ports) => mutate(ports, mutation),
+      onFrame: (frame) => this.#returns.onFrame(frame),
       setup: {
         journal: {
           segmentBytes: this.#prng.pick([256 * 1024, 512 * 1024, 2048 * 1024]),
@@ -139,6 +145,7 @@ class Scenario {
   async #calm(): Promise<boolean> {
     this.#faults?.stop();
     this.#broker.disarm();
+    this.#returns.disarm();
     this.#brokerMachine.correctWallClock();
     this.#world.note("scenario", "faults stop");
     this.#disk.faults.shortWriteProbability = 0;
@@ -221,25 +228,27 @@ class Scenario {
   #faultKinds(): FaultKind[] {
     const network = this.#network;
     const clients = [...this.#producers, ...this.#consumers];
+    // Where the broker dies all the time, sessions are seldom kept.
+    const rarer = this.#world.randomFor("deaths").pick([1, 1, 20]);
     return [
       {
         name: "broker killed",
-        meanMs: 16_000,
+        meanMs: 16_000 * rarer,
         strike: () => this.#broker.crash({ power: false }),
       },
       {
         name: "broker lost power",
-        meanMs: 16_000,
+        meanMs: 16_000 * rarer,
         strike: () => this.#broker.crash({ power: true }),
       },
       {
         name: "broker killed while writing",
-        meanMs: 6_000,
+        meanMs: 6_000 * rarer,
         strike: () => this.#broker.crashWhileWriting({ power: false }),
       },
       {
         name: "broker lost power while writing",
-        meanMs: 6_000,
+        meanMs: 6_000 * rarer,
         strike: () => this.#broker.crashWhileWriting({ power: true }),
       },
       {
@@ -288,8 +297,47 @@ class Scenario {
           return true;
         },
       },
+      ...this.#timelyKinds(rarer),
       ...(this.#manager?.kinds ?? []),
     ];
+  }
+
+  /** Faults at moments that those of a time picked at random seldom meet. They are counted when they strike. */
+  #timelyKinds(rarer: number): FaultKind[] {
+    const kind = (
+      what: "connection cut" | "broker killed",
+      moment: Moment,
+      meanMs: number,
+    ): FaultKind => {
+      const name = `${what} in a ${moment}`;
+      return {
+        name,
+        meanMs,
+        strike: (prng) => {
+          const [delayMs, power] = [prng.fraction() * 5, prng.chance(0.5)];
+          this.#returns.onNext[moment] = (link) =>
+            this.#strikeLater(delayMs, name, () =>
+              what === "connection cut"
+                ? this.#network.cutLink(link)
+                : this.#broker.crash({ power }),
+            );
+          return false;
+        },
+      };
+    };
+    return [
+      kind("connection cut", "return", 8_000),
+      kind("broker killed", "return", 20_000 * rarer),
+      kind("connection cut", "commit", 3_000),
+      kind("broker killed", "commit", 10_000 * rarer),
+      kind("connection cut", "send", 1_500),
+    ];
+  }
+
+  #strikeLater(delayMs: number, name: string, strike: () => boolean): void {
+    this.#world.after(delayMs, "faults", name, () => {
+      if (strike()) this.#timelyFaults[name] = (this.#timelyFaults[name] ?? 0) + 1;
+    });
   }
 
   /** Leaves room for so many bytes, for a while. */
@@ -306,7 +354,9 @@ class Scenario {
       world: this.#world,
       machine,
       oracle: this.#oracle,
-      url: brokerUrl,
+      mutate: (ports) => mutateClient(ports, this.#mutation),
+      returns: this.#returns,
+      urls: brokerUrls,
       ...role,
     });
   }
@@ -337,6 +387,7 @@ class Scenario {
       fingerprint: this.#world.trace.fingerprint,
       faults: {
         ...faults,
+        ...this.#timelyFaults,
         "write torn": disk.tornWrites,
         "write lost": disk.lostWrites,
         "write short": disk.shortWrites,
@@ -344,7 +395,7 @@ class Scenario {
         "cached sector lost": disk.lostCacheSectors,
         "recovery compared": this.#broker.checkCount,
       },
-      counts: this.#oracle.counts,
+      counts: { ...this.#oracle.counts, ...this.#returns.counts },
     };
   }
 }

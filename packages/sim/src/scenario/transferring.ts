@@ -1,7 +1,8 @@
+import { EverholdError } from "@everhold/base";
 import type { Consumer, Message, Producer, Session } from "@everhold/client";
 import type { ProcessContext, Program } from "./client-process.ts";
 import { receive } from "./consuming.ts";
-import { bodyOf, pickDeliverAt } from "./content.ts";
+import { bodyOf, pickDeliverAt, pickTimeout } from "./content.ts";
 
 /** From which queue to which address. */
 export interface TransferringPlan {
@@ -53,13 +54,23 @@ async function transact(tools: Tools, transaction: string, first: Message): Prom
         if (message === null) break;
         move(tools, transaction, message);
       }
-      await (rollsBack ? session.rollback() : session.commit());
+      await (rollsBack ? session.rollback() : commit(session, pickTimeout(prng)));
     },
     (outcome) => {
       note(rollsBack ? "rolled back" : "committed", `${transaction} ${outcome}`);
       oracle.transactionEnded(transaction, rollsBack ? "none" : outcome);
     },
   );
+}
+
+/** What has not left in time is still there, and is undone. */
+async function commit(session: Session, wait: { readonly timeout?: number }): Promise<void> {
+  try {
+    await session.commit(wait);
+  } catch (error) {
+    if (EverholdError.is(error, "EVH_TIMEOUT")) await session.rollback();
+    throw error;
+  }
 }
 
 /** Acknowledges a message and sends one of our own, as part of the transaction. */

@@ -1,0 +1,89 @@
+import type { Link, LinkHandler, Network } from "@everhold/env";
+import { FrameReader, packetById, packetIdAt, type FrameSink } from "@everhold/wire";
+
+/** One frame that passes by; its bytes may be looked at during the call only. */
+export interface PassingFrame {
+  readonly from: "client" | "broker";
+  /** The packet's name, e.g. `REATTACH_SESSION`. */
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly start: number;
+  readonly end: number;
+  /** The broker's end of the connection. */
+  readonly link: Link;
+}
+
+/** A broker's network at which somebody looks on: every frame passes as it is, and is told of before it does. */
+export function watchingNetwork(network: Network, onFrame: (frame: PassingFrame) => void): Network {
+  return {
+    listen: (endpoint, accept) =>
+      network.listen(endpoint, (link) => {
+        const watching = new WatchingLink(link, onFrame);
+        return watching.attach(accept(watching));
+      }),
+    connect: (endpoint, attempt) => network.connect(endpoint, attempt),
+  };
+}
+
+class WatchingLink implements Link {
+  readonly #link: Link;
+  readonly #incoming = new FrameReader({ expectMagic: true });
+  readonly #outgoing = new FrameReader();
+  readonly #fromClient: FrameSink;
+  readonly #fromBroker: FrameSink;
+
+  constructor(link: Link, onFrame: (frame: PassingFrame) => void) {
+    this.#link = link;
+    const sink = (from: PassingFrame["from"]): FrameSink => ({
+      onFrame: (bytes, view, start, end) => {
+        const name = packetById(packetIdAt(view, start))?.name ?? "?";
+        onFrame({ from, name, bytes, view, start, end, link });
+        return true;
+      },
+    });
+    this.#fromClient = sink("client");
+    this.#fromBroker = sink("broker");
+  }
+
+  attach(handler: LinkHandler): LinkHandler {
+    return {
+      onData: (bytes) => {
+        this.#incoming.push(bytes, this.#fromClient);
+        handler.onData(bytes);
+      },
+      onSent: (bytes) => handler.onSent(bytes),
+      onDrained: () => handler.onDrained(),
+      onClosed: (error) => handler.onClosed(error),
+    };
+  }
+
+  get peer(): string {
+    return this.#link.peer;
+  }
+
+  get queuedBytes(): number {
+    return this.#link.queuedBytes;
+  }
+
+  send(bytes: Uint8Array): void {
+    this.#outgoing.push(bytes, this.#fromBroker);
+    this.#link.send(bytes);
+  }
+
+  pause(): void {
+    this.#link.pause();
+  }
+
+  resume(): void {
+    this.#link.resume();
+  }
+
+  end(): void {
+    this.#link.end();
+  }
+
+  destroy(): void {
+    this.#link.destroy();
+  }
+}
