@@ -61,8 +61,6 @@ export interface ChannelListener {
 export interface AnswerWaiter {
   /** As in "Cannot <attempt>". */
   readonly attempt: string;
-  /** Below −1: the answer says it as well, where the broker is new enough. */
-  readonly correlationId?: number;
   /** Takes the answer; false when it is none that this waiter could get. */
   onAnswer(id: number, reader: ByteReader, version: number): boolean;
   onRefused(error: EverholdError): void;
@@ -89,12 +87,11 @@ export interface ChannelSettings {
   readonly confirmationWindowBytes: number;
   /**
    * Whether the broker goes on exactly where it was. Artemis does not count what it refuses, and the rest only when
-   * it is written: what it says it has not got it may have handled. And it does not keep the parts of large messages
-   * as it sent them: those that it sends again have the bytes of a later one.
+   * it is written: what it says it has not got it may have handled. What it is sent again it counts again, and so says
+   * after the next break that it has what it has not. And it does not keep the parts of large messages as it sent
+   * them: those that it sends again have the bytes of a later one.
    */
   readonly resumesExactly: () => boolean;
-  /** Frames that must not be handled twice, by the ids of their packets. */
-  readonly singleIds: readonly number[];
 }
 
 /** Frames that nobody can send now; and one at a time, so all channels share it. */
@@ -250,10 +247,8 @@ export class Channel implements ChannelHandler {
         return;
       }
       this.send(definition, value);
-      const sent = value["correlationId"];
       this.expect({
         attempt,
-        correlationId: typeof sent === "number" ? sent : noCorrelation,
         onAnswer(id, reader, version) {
           const answer = read(id, reader, version);
           if (answer !== undefined) resolve(answer);
@@ -315,9 +310,8 @@ export class Channel implements ChannelHandler {
     const sent = this.#sent;
     if (this.#lostError !== undefined || sent?.canFollow(brokerLast) !== true) return undefined;
     sent.confirm(brokerLast);
-    const { resumesExactly, singleIds } = this.#settings;
     if (this.#isDamaged) return undefined;
-    if (!resumesExactly() && sent.countOf(singleIds) > 0) return undefined;
+    if (!this.#settings.resumesExactly() && sent.count > 0) return undefined;
     this.#isUp = true;
     for (const frame of sent.frames()) this.#transport.output().raw(frame);
     const sendCount = sent.countOf(sendIds);
@@ -467,15 +461,8 @@ export class Channel implements ChannelHandler {
     const start = reader.offset;
     const correlationId = reader.remaining >= 8 ? reader.i64() : noCorrelation;
     if (correlationId > 0) return this.#listener.onSendSettled(correlationId, undefined);
-    // Artemis answers a commit twice that it was sent again without need.
-    const isOther = correlationId < noCorrelation && !this.#isAwaited(correlationId);
-    if (isOther) return;
     reader.offset = start;
     this.#onAnswer(id, reader);
-  }
-
-  #isAwaited(correlationId: number): boolean {
-    return this.#waiting.at(0)?.waiter.correlationId === correlationId;
   }
 
   #onException(reader: ByteReader): void {

@@ -14,7 +14,6 @@ import { Outbox } from "../send/outbox.ts";
 import { retireLife, type Life, type Orphans, type SeenMessage } from "./orphans.ts";
 import { Commits } from "./commits.ts";
 import { Resumption } from "./resumption.ts";
-import { singleFrames } from "./single-frames.ts";
 import type { SessionReturn } from "./session-return.ts";
 import { TransactionState } from "./transaction-state.ts";
 
@@ -164,7 +163,6 @@ export class CoreSession implements ChannelListener {
     const settings = {
       confirmationWindowBytes: window,
       resumesExactly: () => this.#resumesExactly(),
-      singleIds: singleFrames(this.#flavour),
     };
     const channel = new Channel(opening.transport, channelId, settings, this);
     try {
@@ -582,10 +580,11 @@ export class CoreSession implements ChannelListener {
     });
     if (transport.lostError !== undefined) throw transport.lostError;
     life.receivedLast = channel.receivedLast;
-    life.isHere = isKept && sendCount === undefined;
+    const isInVain = isKept && sendCount === undefined;
+    life.cameTo = isInVain ? transport : undefined;
     if (this.#ended) {
       // It was closed meanwhile.
-      if (life.isHere) await retireLife({ transport, creation }, life, this.#resumesExactly());
+      if (isInVain) await retireLife({ transport, creation }, life, this.#resumesExactly());
       return 0;
     }
     if (sendCount !== undefined) return sendCount;

@@ -52,6 +52,40 @@ describe("a session that Artemis has kept, which has handled more than it says",
     assert.deepEqual(texts(broker, "q"), ["y"]);
   });
 
+  it("is made anew rather than sent anything again, which it would count again", async () => {
+    const setup = await onArtemis();
+    const { world, broker, connection } = setup;
+    await world.now(connection.send("q", "x"));
+    broker.rule = ({ name }) => (name === "SESS_SEND" ? "drop" : "usual");
+    const sending = connection.send("q", "y");
+    await world.settle();
+    (await cutKeeping(setup)).handledCount -= 1;
+    broker.rule = () => "usual";
+    await world.advance(1000);
+    await world.now(sending);
+    assert.deepEqual(texts(broker, "q"), ["x", "y"]);
+    assert.equal(broker.got("SESS_CLOSE").length, 1);
+  });
+
+  it("is asked for again when the connection breaks on which it was to be closed", async () => {
+    const setup = await onArtemis();
+    const { world, broker, connection } = setup;
+    const session = await world.now(connection.session({ transacted: true }));
+    await world.now(session.send("q", "x"));
+    (await cutKeeping(setup)).handledCount -= 1;
+    broker.rule = ({ name }) => (name === "SESS_CLOSE" ? "drop" : "usual");
+    await world.advance(1000);
+    assert.equal(broker.got("SESS_CLOSE").length, 1);
+    await cutKeeping(setup);
+    broker.rule = () => "usual";
+    await world.advance(1000);
+    assertError(await rejection(world, session.commit()), "EVH_TRANSACTION_ROLLED_BACK");
+    await world.now(session.send("q", "y"));
+    await world.now(session.commit());
+    assert.deepEqual(texts(broker, "q"), ["y"]);
+    assert.equal(broker.got("SESS_CLOSE").length, 2);
+  });
+
   it("says before its end whether it has committed", async () => {
     for (const isHandled of [true, false]) {
       const setup = await onArtemis();
@@ -77,22 +111,6 @@ describe("a session that Artemis has kept, which has handled more than it says",
       assert.deepEqual(texts(broker, "q"), isHandled ? ["x"] : []);
       assert.equal(broker.got("SESS_COMMIT").length, 1);
     }
-  });
-
-  it("takes a second answer to a commit for no other's", async () => {
-    const { world, broker, connection } = await onArtemis();
-    const session = await world.now(connection.session({ transacted: true }));
-    await world.now(session.send("q", "x"));
-    await world.now(session.commit());
-    broker.rule = ({ name }) => (name === "SESS_COMMIT" ? "drop" : "usual");
-    await world.now(session.send("q", "y"));
-    const committing = session.commit();
-    await world.settle();
-    broker.lastSession.confirm(-2);
-    await world.settle();
-    assert.equal(await world.isPending(committing), true);
-    broker.lastSession.confirm(-3);
-    await world.now(committing);
   });
 
   it("has what its application had marked by its end, and nothing else", async () => {

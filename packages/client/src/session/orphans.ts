@@ -24,8 +24,8 @@ export interface Life {
   readonly channelId: number;
   /** The last packet that was handled on it. */
   receivedLast: number;
-  /** Whether it has come to the present connection, where it cannot go on. */
-  isHere?: boolean;
+  /** The connection to which it has come and on which it cannot go on. */
+  cameTo?: Transport | undefined;
   /** What is to come again marked, where the end of the life itself does not see to that. */
   seen?: readonly SeenMessage[];
   /** The correlation id of a commit that was asked for and not answered. */
@@ -77,13 +77,14 @@ export async function retireLife(
   life: Life,
   resumesExactly: boolean,
 ): Promise<boolean | undefined> {
-  const settings = { confirmationWindowBytes: -1, resumesExactly: () => false, singleIds: [] };
-  const { name, channelId, receivedLast, isHere = false, seen = [] } = life;
+  const settings = { confirmationWindowBytes: -1, resumesExactly: () => false };
+  const { name, channelId, receivedLast, cameTo, seen = [] } = life;
   // What is sent again to it is nobody's.
   const channel = new Channel(transport, channelId, settings, deafListener);
   try {
     const answers = resumesExactly ? undefined : new AnswersOfBefore(channel, life);
-    if (!isHere && !(await creation.reattach(name, receivedLast, ignore))) return undefined;
+    if (cameTo !== transport && !(await creation.reattach(name, receivedLast, ignore)))
+      return undefined;
     if (answers !== undefined) {
       // What is acknowledged in a transaction that is rolled back counts as delivered; what only lay in a session
       // that ends in order does not.
