@@ -9,7 +9,7 @@ import { nodePorts } from "@everhold/node";
 
 /** How to connect from Node. */
 export interface NodeConnectOptions extends ConnectOptions {
-  /** Where log lines go. Default: warnings and errors, on standard error. */
+  /** Where log lines go. Default: warnings, errors, and that a connection is back, on standard error. */
   readonly log?: Log;
 }
 
@@ -33,7 +33,7 @@ export function connect(
   url: string | readonly string[] = defaultUrl,
   options: NodeConnectOptions = {},
 ): Promise<Connection> {
-  sharedPorts ??= nodePorts({ log: { level: "warn" } });
+  sharedPorts ??= nodePorts({ log: { level: "info" } });
   const { log, ...connectOptions } = options;
   const ports = log === undefined ? sharedPorts : { ...sharedPorts, log };
   return connectWithPorts(ports, url, connectOptions);

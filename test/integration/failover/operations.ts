@@ -231,7 +231,7 @@ export const operationRules: readonly OperationRule[] = [
   },
   {
     operation: "a branch (`twoPhase`)",
-    cut: "goes on where the broker has kept the session; else before `prepare()` rolled back; a `prepare()` in doubt is found out, and rolled back for good where it was not prepared; `commit()` and `rollback()` of a prepared one are repeated until they are answered",
+    cut: "goes on where the broker has kept the session; else before `prepare()` rolled back; a `prepare()` in doubt is found out, and rolled back for good where it was not prepared; `commit()` and `rollback()` of a prepared one are repeated until they are answered. A `commit()` without `prepare()` whose answer is lost with its session is `unknown`: no broker keeps what became of it",
     restarted: same,
     artemis: same,
     tests: [

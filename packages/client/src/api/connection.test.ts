@@ -359,11 +359,8 @@ describe("the events of a connection", () => {
 
 describe("reconnecting", () => {
   it("goes on to the next broker of the list", async () => {
-    const { TestWorld } = await import("../testing/test-world.test-support.ts");
-    const { TestBroker: Broker } = await import("../testing/test-broker.test-support.ts");
-    const { connect } = await import("../connect.ts");
     const world = new TestWorld();
-    const [first, second] = [new Broker(world, 1), new Broker(world, 2)];
+    const [first, second] = [new TestBroker(world, 1), new TestBroker(world, 2)];
     const connection = await world.now(connect(world.ports, "(tcp://a:1,tcp://b:2)"));
     first.kill();
     await world.advance(1000);

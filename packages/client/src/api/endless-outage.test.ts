@@ -177,7 +177,7 @@ const groups: readonly Readonly<Record<string, Row>>[] = [
       "none",
     ],
     "connection.transaction": [
-      ({ connection }) => connection.transaction((it) => it.send("q", "x"), endless),
+      ({ connection }) => connection.transaction((work) => work.send("q", "x"), endless),
       "… none",
       "… none",
       "none",

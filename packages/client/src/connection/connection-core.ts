@@ -485,6 +485,11 @@ export class ConnectionCore implements Lease {
   #onOverdue(error: EverholdError): void {
     this.#overdueTimer = undefined;
     this.#overdueError = error;
+    const { failoverTimeoutMs } = this.options;
+    this.ports.log.warn(
+      "The connection is away for longer than failoverTimeout: calls are refused until it is back",
+      { failoverTimeoutMs },
+    );
     for (const session of this.#sessions) session.releaseWaiting(error);
     for (const giveUp of [...this.#impatient]) giveUp(error);
   }

@@ -88,7 +88,7 @@ export class Connector {
 
   /** Tries for so many rounds. @throws EverholdError of the last attempt */
   async connect(rounds: number, recorder?: TimelineRecorder): Promise<Found> {
-    const { ports, backoff, signal } = this.#host;
+    const { backoff, signal } = this.#host;
     let hopelessRounds = 0;
     for (let round = 1; ; round += 1) {
       const found = await this.#connectRound(round, recorder);
@@ -99,13 +99,7 @@ export class Connector {
       hopelessRounds = kind === "hopeless" ? hopelessRounds + 1 : 0;
       if (hopelessRounds >= limits.hopelessRoundsMax) throw error;
       const delayMs = backoff.nextMs();
-      const shown = asEverholdError(error);
-      ports.log.warn("No broker could be reached, trying again", {
-        attempt: round,
-        delayMs,
-        error: shown.message,
-      });
-      this.#host.onRetry({ attempt: round, delay: delayMs, error: shown });
+      this.#host.onRetry({ attempt: round, delay: delayMs, error: asEverholdError(error) });
       await this.pause(delayMs);
       if (signal.aborted) throw error;
     }

@@ -10,6 +10,7 @@ import { deadlineIn, waitFor } from "../waiting.ts";
 import type { ClusterMember } from "./cluster-view.ts";
 import { asEverholdError, notYet } from "./connection-errors.ts";
 import { Connector, type Found } from "./connector.ts";
+import { OutageLog } from "./outage-log.ts";
 import { TimelineRecorder, type FailoverTimeline } from "./timeline.ts";
 
 /** A user of a slot: one `Connection` of the application. */
@@ -56,6 +57,7 @@ export class Slot {
   readonly #ending = new AbortController();
   readonly #backoff: Backoff;
   readonly #connector: Connector;
+  readonly #outageLog: OutageLog;
   #state: "idle" | "connecting" | "connected" | "reconnecting" = "idle";
   #standing: Standing | undefined;
   #recorder: TimelineRecorder | undefined;
@@ -71,6 +73,7 @@ export class Slot {
     this.options = options;
     const { initialDelayMs: minMs, maxDelayMs: maxMs, delayMultiplier: multiplier } = options;
     this.#backoff = new Backoff({ minMs, maxMs, multiplier }, ports.random);
+    this.#outageLog = new OutageLog(ports.log);
     this.#connector = new Connector({
       ports,
       options,
@@ -78,7 +81,10 @@ export class Slot {
       signal: this.#ending.signal,
       openSessions: (found) => this.#openSessions(found),
       onLost: (transport, error, noticed) => this.#onLost(transport, error, noticed),
-      onRetry: (retry) => this.#tell((lease) => lease.onRetry(retry)),
+      onRetry: (retry) => {
+        this.#outageLog.roundFailed(retry);
+        this.#tell((lease) => lease.onRetry(retry));
+      },
       onTopology: (members) => this.#tell((lease) => lease.onTopology(members)),
     });
   }
@@ -231,7 +237,7 @@ export class Slot {
     if ([...this.#leases].every((lease) => lease.isClosing)) return;
     const { url } = transport;
     this.#recorder = new TimelineRecorder(this.ports, { noticed, error, fromUrl: url });
-    this.ports.log.warn("The connection broke", { url, noticed, error: error.message });
+    this.#outageLog.broke(url, noticed, error);
     this.#tell((lease) => lease.onBroken(error, noticed));
     const lastedMs = this.ports.monotonicClock.nowMs() - standing.sinceMs;
     this.#failOver(error, noticed, lastedMs).catch((failure: unknown) =>
@@ -250,24 +256,15 @@ export class Slot {
     this.#onConnected(await this.#connector.connect(rounds, this.#recorder));
   }
 
-  #endFailover(result: "completed" | "failed" | "abandoned"): FailoverTimeline | undefined {
+  #endFailover(
+    result: "completed" | "failed" | "abandoned",
+    error?: EverholdError,
+  ): FailoverTimeline | undefined {
     const timeline = this.#recorder?.end(result);
     this.#recorder = undefined;
     if (timeline === undefined) return undefined;
     this.#lastTimeline = timeline;
-    const { fromUrl, toUrl, durationMs, attemptCount, sessionsReattached, sessionsRecreated } =
-      timeline;
-    const fields = { from: fromUrl, durationMs, attempts: attemptCount };
-    if (result === "completed") {
-      this.ports.log.info("The connection stands again", {
-        ...fields,
-        url: toUrl ?? "",
-        sessionsReattached,
-        sessionsRecreated,
-      });
-    } else if (result === "failed" && attemptCount > 0) {
-      this.ports.log.error("The connection could not be brought back", fields);
-    }
+    this.#outageLog.ended(timeline, error);
     return timeline;
   }
 
@@ -277,7 +274,7 @@ export class Slot {
     const isByApplication = this.#leases.size === 0;
     const transport = this.#standing?.found.transport;
     this.#standing = undefined;
-    const timeline = this.#endFailover(isByApplication ? "abandoned" : "failed");
+    const timeline = this.#endFailover(isByApplication ? "abandoned" : "failed", error);
     this.#ending.abort(error);
     if (error instanceof ClosedError) transport?.close(error);
     else transport?.fail(error);
