@@ -48,6 +48,14 @@ describe("manifests", () => {
     assert.deepEqual(wrong, []);
   });
 
+  it("every package brings its compiled code and its sources along when it is packed, and no tests", () => {
+    const files = ["dist", "src", "!**/*.test.*", "!**/*.test-support.*", "!**/*.tsbuildinfo"];
+    for (const { folder, manifest } of packages()) {
+      const bin = manifest["bin"] === undefined ? [] : ["bin"];
+      assert.deepEqual(manifest["files"], [...bin, ...files], folder);
+    }
+  });
+
   it("every package has a README and runs its tests through all.test.ts", () => {
     const missing = packages()
       .flatMap(({ folder }) => [`${folder}/README.md`, `${folder}/src/all.test.ts`])
