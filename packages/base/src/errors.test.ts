@@ -36,6 +36,22 @@ describe("errors", () => {
     }
   });
 
+  it("an error is whole in JSON, with what its cause says, and not the cause of that", () => {
+    const reset = new ConnectionError("EVH_NOT_CONNECTED", "reset", { cause: new Error("read") });
+    const error = new ConnectionError("EVH_DISCONNECTED", "the connection broke", { cause: reset });
+    assert.deepEqual(JSON.parse(JSON.stringify({ error })), {
+      error: {
+        name: "ConnectionError",
+        code: "EVH_DISCONNECTED",
+        message: "the connection broke",
+        retryable: true,
+        outcome: "none",
+        cause: "reset",
+      },
+    });
+    assert.ok(!("cause" in reset.toJSON()));
+  });
+
   it("an error takes retryable from the table and outcome from the caller", () => {
     const cause = new Error("reset");
     const error = new ConnectionError("EVH_DISCONNECTED", "send: the connection broke", {

@@ -25,6 +25,13 @@ export class EverholdError extends Error {
     this.outcome = details.outcome ?? "none";
   }
 
+  /** What `JSON.stringify` shows, as of an event in a log: of other errors it leaves the message out. */
+  toJSON(): Readonly<Record<string, unknown>> {
+    const { name, code, message, retryable, outcome, cause } = this;
+    const shown = cause instanceof EverholdError ? { cause: cause.message } : {};
+    return { name, code, message, retryable, outcome, ...shown };
+  }
+
   /** Whether `error` is one of Everhold's, and has `code` where one is given. */
   static is(error: unknown, code?: ErrorCode): error is EverholdError {
     return error instanceof EverholdError && (code === undefined || error.code === code);
