@@ -11,7 +11,7 @@ function resolve(
   const log = {
     debug: () => undefined,
     warn: (_message: string, fields?: Readonly<Record<string, unknown>>) =>
-      void warnings.push(String(fields?.["parameter"])),
+      void warnings.push(String(fields?.["parameter"] ?? fields?.["option"])),
   };
   return { options: resolveOptions(url, options, log), warnings };
 }
@@ -112,6 +112,22 @@ describe("the options of a connection", () => {
     assert.deepEqual([plain.delayMultiplier, plain.reconnectRounds], [1, Infinity]);
     assert.deepEqual([plain.initialRounds, plain.failoverTimeoutMs], [1, Infinity]);
     assert.equal(plain.heartbeatTtlMs, Infinity);
+  });
+
+  it("that nobody knows are named in a warning, and all others are not", () => {
+    const unknown = {
+      user: "ann",
+      username: "ann",
+      reconnect: { retries: 3, attempts: 3 },
+      heartbeat: { ttl: 6000, interval: 1 },
+      shared: "all",
+    };
+    assert.deepEqual(resolve("a:1", unknown).warnings, [
+      "user",
+      "reconnect.retries",
+      "heartbeat.interval",
+    ]);
+    assert.deepEqual(resolve("a:1", { reconnect: false }).warnings, []);
   });
 
   it("warn about what a URL asks for and is not done because of it", () => {

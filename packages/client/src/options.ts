@@ -1,6 +1,7 @@
 import { ConnectionError, EverholdError } from "@everhold/base";
 import type { Endpoint, Log } from "@everhold/env";
 import { limits } from "./limits.ts";
+import { nameUnknownOptions } from "./option-names.ts";
 import { applyUrlParameters } from "./url/url-parameters.ts";
 import { parseUrl } from "./url/parse-url.ts";
 import { asyncSends, type AsyncSend } from "./send/send-decision.ts";
@@ -174,6 +175,7 @@ export function resolveOptions(
   log: Pick<Log, "warn" | "debug">,
 ): ResolvedOptions {
   const parsed = parseUrl(url);
+  nameUnknownOptions(given, log);
   const fromUrl = applyUrlParameters(parsed.parameters, log);
   const merged = mergeOptions(fromUrl, given);
   const reconnect = merged.reconnect === false ? { attempts: 0 } : (merged.reconnect ?? {});
