@@ -58,6 +58,9 @@ export type ConnectionEventOf<K extends keyof ConnectionEvents> = Extract<
 export class EventHub {
   readonly #listeners = new Set<(event: ConnectionEvent) => void>();
   readonly #readers = new Set<EventReader>();
+  /** Events that listeners have not been told of, in order. */
+  readonly #untold = new Deque<ConnectionEvent>();
+  #isTelling = false;
   #closed = false;
 
   /** Calls `listener` with each event until the returned function is called. */
@@ -74,20 +77,36 @@ export class EventHub {
     return reader;
   }
 
-  /** Tells everybody. A listener that throws hurts nobody else: its error goes to `onListenerError`. */
+  /**
+   * Tells everybody. A listener that throws hurts nobody else: its error goes to `onListenerError`. What a listener
+   * brings about by what it calls, as `close()`, is told when everybody knows of the event before it.
+   */
   emit(event: ConnectionEvent, onListenerError: (error: unknown) => void): void {
     for (const reader of this.#readers) reader.push(event);
-    for (const listener of this.#listeners) {
+    if (event.type === "close") {
+      this.#closed = true;
+      for (const reader of this.#readers) reader.finish();
+    }
+    this.#untold.push(event);
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    for (let next = this.#untold.shift(); next !== undefined; next = this.#untold.shift()) {
+      this.#tellListeners(next, onListenerError);
+    }
+    this.#isTelling = false;
+  }
+
+  #tellListeners(event: ConnectionEvent, onListenerError: (error: unknown) => void): void {
+    // Whoever begins to listen meanwhile hears of the next event first, and whoever stops hears no more.
+    for (const listener of [...this.#listeners]) {
+      if (!this.#listeners.has(listener)) continue;
       try {
         listener(event);
       } catch (error) {
         onListenerError(error);
       }
     }
-    if (event.type !== "close") return;
-    this.#closed = true;
-    for (const reader of this.#readers) reader.finish();
-    this.#listeners.clear();
+    if (event.type === "close") this.#listeners.clear();
   }
 }
 
