@@ -71,5 +71,7 @@ describe("the order of endpoints", () => {
     assert.ok(isSameEndpoint(at(1, "Broker"), at(1, "broker")));
     assert.ok(!isSameEndpoint(at(1, "a"), at(1, "b")));
     assert.ok(!isSameEndpoint(at(1), at(2)));
+    const both = [at(1, "127.0.0.1"), at(1, "::1"), at(1, "127.0.0.1")];
+    assert.deepEqual(order({ list: both }), ["list 1", "list 1"]);
   });
 });

@@ -44,7 +44,7 @@ export function endpointOrder(known: KnownEndpoints): readonly Candidate[] {
   const ordered: Candidate[] = [];
   const add = (endpoint: Endpoint | undefined, source: EndpointSource): void => {
     if (endpoint === undefined) return;
-    if (ordered.some((other) => isSameEndpoint(other.endpoint, endpoint))) return;
+    if (ordered.some((other) => isTriedAlready(other.endpoint, endpoint))) return;
     ordered.push({ endpoint, source });
   };
   add(known.redirect, "redirect");
@@ -65,7 +65,15 @@ export function isSameEndpoint(a: Endpoint, b: Endpoint): boolean {
   return a.port === b.port && hostName(a) === hostName(b);
 }
 
-const loopbackNames: ReadonlySet<unknown> = new Set(["localhost", "127.0.0.1", "::1"]);
+/** As above, but 127.0.0.1 and ::1 are two: a broker may listen on one of them only, and who lists both means both. */
+function isTriedAlready(a: Endpoint, b: Endpoint): boolean {
+  const areBothNumbers = a.host !== localhost && b.host !== localhost;
+  if (isLoopback(a.host) && isLoopback(b.host) && areBothNumbers && a.host !== b.host) return false;
+  return isSameEndpoint(a, b);
+}
+
+const localhost = "localhost";
+const loopbackNames: ReadonlySet<unknown> = new Set([localhost, "127.0.0.1", "::1"]);
 
 /** Whether a host is the machine itself. */
 export function isLoopback(host: unknown): boolean {
@@ -74,5 +82,5 @@ export function isLoopback(host: unknown): boolean {
 
 function hostName({ host }: Endpoint): string {
   const name = host.toLowerCase();
-  return isLoopback(name) ? "localhost" : name;
+  return isLoopback(name) ? localhost : name;
 }
