@@ -169,6 +169,6 @@ function urlError(text: string, what: string, cause?: unknown): EverholdError {
 
 function withoutPassword(text: string): string {
   return text
-    .replace(/\/\/([^:@/\s]*):[^@]*@/g, "//$1:***@")
+    .replace(/(^|[/",(#])([^:@/\s",]*):[^",]*@/g, "$1$2:***@")
     .replace(/(password=)[^&;)"]*/gi, "$1***");
 }
