@@ -1,4 +1,5 @@
 import { EverholdError } from "@everhold/base";
+import { parseUrl } from "@everhold/client";
 import type { TracedMessage, TracedOperation, TraceDetails } from "@everhold/env";
 import { clientChannels } from "@everhold/node";
 
@@ -60,7 +61,9 @@ export function traceWithOpenTelemetry<Context, Span extends OpenTelemetrySpan>(
         : active;
     const name = details.settlement ?? operation;
     const options = { kind: kinds[operation], attributes: attributesOf(operation, details) };
-    const span = tracer.startSpan(`${name} ${destination}`, options, parent);
+    // Spans are grouped by their names: those of connecting have one.
+    const spanName = operation === "connect" ? name : `${name} ${destination}`;
+    const span = tracer.startSpan(spanName, options, parent);
     spans.set(details, span);
     const own = api.trace.setSpan(parent, span);
     if (headers !== undefined) api.propagation.inject(own, headers);
@@ -100,14 +103,24 @@ function attributesOf(
   operation: TracedOperation,
   { destination, message, settlement }: TraceDetails,
 ): Record<string, string | number> {
-  const where = operation === "connect" ? "server.address" : "messaging.destination.name";
-  return {
+  const common = {
     "messaging.system": "everhold",
     "messaging.operation.name": settlement ?? operation,
-    ...(operation === "connect" ? {} : { "messaging.operation.type": operation }),
-    [where]: destination,
+  };
+  if (operation === "connect") return { ...common, ...serverAttributes(destination) };
+  return {
+    ...common,
+    "messaging.operation.type": operation,
+    "messaging.destination.name": destination,
     ...(message === undefined ? {} : messageAttributes(message)),
   };
+}
+
+/** Of a list it is not known which broker it will be. */
+function serverAttributes(urls: string): Record<string, string | number> {
+  const [first, ...others] = parseUrl(urls).endpoints;
+  if (first === undefined || others.length > 0) return { "everhold.urls": urls };
+  return { "server.address": first.host, "server.port": first.port };
 }
 
 function messageAttributes({ id, deliveryCount }: TracedMessage): Record<string, string | number> {
