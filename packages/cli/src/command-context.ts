@@ -1,6 +1,6 @@
 import { NodeLog } from "@everhold/node";
 import { InvalidArgumentError, type Command } from "commander";
-import { connect, parseDurationMs, type Connection } from "everhold";
+import { connect, parseDurationMs, type Connection, type TlsOptions } from "everhold";
 
 import type { Terminal } from "./terminal/terminal.ts";
 
@@ -15,6 +15,9 @@ export interface ConnectionFlags {
   readonly url?: string;
   readonly user?: string;
   readonly password?: string;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
 }
 
 /** Where commands look for a broker that nobody named. */
@@ -25,7 +28,10 @@ export function addConnectionOptions(command: Command): Command {
   return command
     .option("--url <url>", `the broker; default $EVERHOLD_URL or ${defaultUrl}`)
     .option("--user <name>", "user name; default $EVERHOLD_USER")
-    .option("--password <text>", "password; better given in $EVERHOLD_PASSWORD");
+    .option("--password <text>", "password; better given in $EVERHOLD_PASSWORD")
+    .option("--ca <file>", "speak TLS, and trust the certificates in it (PEM or PKCS12)")
+    .option("--cert <file>", "speak TLS, and show this certificate; needs --key")
+    .option("--key <file>", "the key of that certificate");
 }
 
 /** Connects to the broker that flags and environment name; Ctrl-C ends the attempt. */
@@ -36,9 +42,18 @@ export function connectFor(context: CommandContext, flags: ConnectionFlags): Pro
   return connect(flags.url ?? environment["EVERHOLD_URL"] ?? defaultUrl, {
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
+    ...tlsFor(flags),
     signal: terminal.stop,
     ...(terminal.json ? { log: new NodeLog({ level: "warn", format: "json" }) } : {}),
   });
+}
+
+/** Without these a URL says alone whether TLS is spoken. */
+function tlsFor({ ca, cert, key }: ConnectionFlags): { tls?: TlsOptions } {
+  const files = Object.entries({ ca, cert, key }).flatMap(([name, file]) =>
+    file === undefined ? [] : [[name, { file }] as const],
+  );
+  return files.length === 0 ? {} : { tls: Object.fromEntries(files) };
 }
 
 /** Does some work with a connection, and closes it whatever comes of it. */

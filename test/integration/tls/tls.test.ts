@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,6 +28,10 @@ const silent: Log = {
 };
 
 const stores = fileURLToPath(new URL("../../testdata/tls/", import.meta.url));
+
+const program = fileURLToPath(
+  new URL("../../../../packages/cli/bin/everhold.mjs", import.meta.url),
+);
 
 let folder = "";
 let brokerCount = 0;
@@ -71,6 +77,18 @@ async function codeOfConnecting(url: string, given: NodeConnectOptions): Promise
   }
 }
 
+async function runCli(
+  args: readonly string[],
+): Promise<{ readonly code: unknown; readonly stderr: string }> {
+  const child = spawn(process.execPath, [program, ...args], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  const [code]: readonly unknown[] = await once(child, "close");
+  return { code, stderr };
+}
+
 describe("a broker that speaks TLS", () => {
   it("serves a client that trusts its authority", async () => {
     await using broker = await startWith(pair(good));
@@ -84,6 +102,17 @@ describe("a broker that speaks TLS", () => {
       await message.ack();
       await connection.close();
     }
+  });
+
+  it("serves the command line, which says how to trust it", async () => {
+    await using broker = await startWith(pair(good));
+    const file = join(folder, "authority.pem");
+    writeFileSync(file, authority.cert);
+    const refused = await runCli(["send", "lines", "x", "--url", urlOf(broker)]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /by --ca \[EVH_CERTIFICATE_UNKNOWN_ISSUER\]\n$/);
+    const sent = await runCli(["send", "lines", "x", "--url", urlOf(broker), "--ca", file]);
+    assert.deepEqual([sent.stderr, sent.code], ["", 0]);
   });
 
   for (const [what, certificate, code] of [
