@@ -121,7 +121,9 @@ export function outageScenarios(target: () => FailoverTarget): void {
   });
 
   it("F89 it is told once, and once that it is over", async () => {
-    await using connection = await target().connect(quickly);
+    // On a machine that stands still for some seconds silence would be told as well.
+    const patient = { ...quickly, heartbeat: { period: 5000, ttl: 60_000 } };
+    await using connection = await target().connect(patient);
     const events: string[] = [];
     for (const type of ["disconnect", "reconnect", "close"] as const) {
       connection.on(type, () => events.push(type));
