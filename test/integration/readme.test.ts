@@ -40,13 +40,25 @@ describe("README", () => {
     assert.deepEqual({ stdout, stderr }, { stdout: "{ id: 1, item: 'tea' }\n", stderr: "" });
   });
 
+  it("the block about connections that break tells what became of it", async () => {
+    const program = `import { connect } from "everhold";
+${block("js", 1).replace("(tcp://one:61616,tcp://two:61616)", url)}
+await connection.reconnect();
+await connection.close();
+`;
+    const file = fileURLToPath(new URL("readme-failover.mjs", import.meta.url));
+    writeFileSync(file, program);
+    const { stdout } = await run(process.execPath, [file], { timeout: 60_000 });
+    assert.match(stdout, /^completed tcp:\/\/127\.0\.0\.1:\d+ after \d+ ms \[\]\n$/);
+  });
+
   it("the block about work that fails settles, moves on and sets aside, under the settings before it", async () => {
     const config = join(data, "everhold.yaml");
     const place = `data: failing\nacceptors: { core: { url: "tcp://127.0.0.1:0" } }\n`;
-    writeFileSync(config, `${firstBlock("yaml")}${place}log: { level: error }\n`);
+    writeFileSync(config, `${block("yaml", 1)}${place}log: { level: error }\n`);
     const configured = await startBroker(config);
     const file = fileURLToPath(new URL("readme-failing.mjs", import.meta.url));
-    writeFileSync(file, failingProgram(configured.urls[0] ?? "", block("js", 1)));
+    writeFileSync(file, failingProgram(configured.urls[0] ?? "", block("js", 3)));
     try {
       const { stdout } = await run(process.execPath, [file], { timeout: 60_000 });
       assert.equal(stdout, "{ total: 5 } { total: -1 } the total is negative\n");
