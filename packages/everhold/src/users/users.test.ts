@@ -131,14 +131,15 @@ describe("a broker with a file of users", () => {
     const file = await usersFile({ config, folder, environment: {} });
     assert.equal(file.path, join(folder, "everhold-users.yaml"));
     await file.add("ann", "secret");
-    let told = deferred<LogFields>();
+    let changed = deferred<void>();
+    const unreadable = deferred<LogFields>();
     const log = {
       ...silent,
-      info: (message: string, fields: LogFields = {}) => {
-        if (message === "The users have changed") told.resolve(fields);
+      info: (message: string) => {
+        if (message === "The users have changed") changed.resolve();
       },
       error: (message: string, fields: LogFields = {}) => {
-        if (message.startsWith("The users cannot be read")) told.resolve(fields);
+        if (message.startsWith("The users cannot be read")) unreadable.resolve(fields);
       },
     };
     const acceptors = { core: { url: "tcp://0.0.0.0:0" } };
@@ -170,16 +171,16 @@ describe("a broker with a file of users", () => {
     });
     file.remove("ann");
     await file.add("bob", "secret");
-    await told.promise;
-    // It may have looked between the two changes.
-    while ((await tryLogin("bob", "secret")) !== "welcome") {
-      told = deferred();
-      await told.promise;
+    for (;;) {
+      // It may have looked between the two changes, and look again while it refuses.
+      const next = deferred<void>();
+      changed = next;
+      if ((await tryLogin("bob", "secret")) === "welcome") break;
+      await next.promise;
     }
     assert.equal(await tryLogin("ann", "secret"), "EVH_SECURITY");
-    told = deferred();
     renameSync(file.path, `${file.path}.away`);
-    assert.match(String((await told.promise)["reason"]), /does not exist/);
+    assert.match(String((await unreadable.promise)["reason"]), /does not exist/);
     assert.equal(await tryLogin("bob", "secret"), "welcome");
     assert.equal(await tryLogin("ann", "secret"), "EVH_SECURITY");
     rmSync(`${file.path}.away`);
