@@ -78,6 +78,10 @@ export {
   type TwoPhase,
   type TypedProperty,
   type Vote,
+  type SendToOptions,
+  type Management,
+  type OperationOutcome,
+  type AsyncSend,
   type WaitOptions,
   type Xid,
 } from "@everhold/client";
