@@ -16,7 +16,7 @@ export async function failoverDocument(root) {
   const load = (name) =>
     import(pathToFileURL(join(root, "test", "integration", "dist", "failover", name)).href);
   const { operationRules } = await load("operations.js");
-  const { failures, scenarioGroups } = await load("scenarios.js");
+  const { failures, scenarioGroups, scenariosElsewhere } = await load("scenarios.js");
   const tests = new Tests(root);
   return [
     "# Failover",
@@ -59,6 +59,10 @@ export async function failoverDocument(root) {
       ),
     ]),
     "",
+    "### Elsewhere",
+    "",
+    ...Object.entries(scenariosElsewhere).map(([scenario, why]) => `- ${scenario}: ${why};`),
+    "",
     "## Every frame",
     "",
     ...everyFrame,
@@ -100,7 +104,7 @@ const everyFrame = [
   ...[
     [
       "`npm test`",
-      "our client: before every frame; again in the return, in silence, and with kills at some",
+      "our client: before every frame; again in the return, in silence, with frames that arrive behind the return, and with kills at some",
     ],
     [
       "`npm run failover -- everhold`",

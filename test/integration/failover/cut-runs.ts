@@ -41,6 +41,9 @@ const exchangeMs = 120_000;
 /** How long a broker may keep something for somebody who is gone, in ms. */
 const keptMs = 60_000;
 
+/** No reply is lost with a connection alone, in ms far beyond what a slow machine takes. */
+const replyMs = 20_000;
+
 let exchangeCount = 0;
 
 /** Has one exchange through connections that break as `cuts` says, looks for what is left, and judges. */
@@ -50,7 +53,7 @@ export async function cutRun(
   checking: Connection,
 ): Promise<CutRun> {
   exchangeCount += 1;
-  const names = { prefix: `x${exchangeCount}` };
+  const names = { prefix: `x${exchangeCount}`, replyMs };
   const proxy = await FrameProxy.start(target.port, { cuts });
   const story = new Story();
   let connection: Connection | undefined;

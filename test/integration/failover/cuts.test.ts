@@ -37,6 +37,22 @@ describe("an exchange", { timeout }, () => {
     assert.deepEqual(await foundBy(target, pairs, checking), []);
   });
 
+  it("loses, doubles and hides nothing when what was sent arrives behind the return", async () => {
+    await using broker = await TestBroker.start();
+    const target = targetOf(broker);
+    await using checking = await target.connect(broker.url, {});
+    const { out } = await framesOf(target, checking);
+    const cuts = everyCut({ out, in: 0 }, ["late"]).filter((_, index) => index % 8 === 3);
+    assert.deepEqual(
+      await foundBy(
+        target,
+        cuts.map((cut) => [cut]),
+        checking,
+      ),
+      [],
+    );
+  });
+
   it("settles when nothing passes any more and nobody says so", async () => {
     await using broker = await TestBroker.start();
     const target = targetOf(broker);

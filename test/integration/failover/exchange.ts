@@ -5,11 +5,13 @@ import type { Story } from "./story.ts";
 /** How long what is certain to come may take, in ms: far beyond what any break costs. */
 const patienceMs = 40_000;
 /** How long a reply may take, in ms: one that is lost with the reply queue of a broker that died never comes. */
-const replyMs = 15_000;
+const usualReplyMs = 3000;
 
 /** Names that no other exchange of the same broker uses. */
 export interface ExchangeNames {
   readonly prefix: string;
+  /** How long a reply may take, in ms. Default: 3000. */
+  readonly replyMs?: number;
 }
 
 /** The queues in which an exchange may leave something. */
@@ -26,7 +28,7 @@ export async function exchange(
   names: ExchangeNames,
   story: Story,
 ): Promise<void> {
-  const scene = new Scene(connection, names.prefix, story);
+  const scene = new Scene(connection, names, story);
   for (const queue of queuesOf(names)) {
     await story.call("createQueue", () => connection.createQueue(queue));
   }
@@ -45,11 +47,17 @@ export async function exchange(
 class Scene {
   readonly #connection: Connection;
   readonly #prefix: string;
+  readonly #replyMs: number;
   readonly #story: Story;
 
-  constructor(connection: Connection, prefix: string, story: Story) {
+  constructor(
+    connection: Connection,
+    { prefix, replyMs = usualReplyMs }: ExchangeNames,
+    story: Story,
+  ) {
     this.#connection = connection;
     this.#prefix = prefix;
+    this.#replyMs = replyMs;
     this.#story = story;
   }
 
@@ -122,11 +130,11 @@ class Scene {
   /** Asked and answered on one connection: replies come on a temporary queue. */
   async requests(): Promise<void> {
     const consumer = this.#connection.consumer(`${this.#prefix}-asked`);
-    const options = { timeout: replyMs };
+    const options = { timeout: this.#replyMs };
     const running = consumer.run((message) => message.reply(`re: ${message.text()}`, options));
     for (const text of ["q0", "q1"]) {
       await this.#story.call("request", async () => {
-        const question = { timeout: replyMs };
+        const question = { timeout: this.#replyMs };
         const reply = await this.#connection.request(`${this.#prefix}-asked`, text, question);
         if (reply.text() !== `re: ${text}`)
           throw new Error(`${text} had the reply ${reply.text()}`);

@@ -10,11 +10,12 @@ export type Way = "out" | "in";
  * What becomes of a connection: so many frames of one way pass. `after`: then it breaks at once, and whatever was
  * answered is lost. `before`: it breaks when the next one comes, of which nothing passes; `inside`: half of it
  * passes. `silence`: from the next one on nothing passes any more, either way, and the connection seems to live.
+ * `late`: it breaks for who sends, and the next one passes all the same, when later connections have had some frames.
  */
 export interface Cut {
   readonly way: Way;
   readonly frames: number;
-  readonly manner: "after" | "before" | "inside" | "silence";
+  readonly manner: "after" | "before" | "inside" | "silence" | "late";
 }
 
 /** A cut as one says it: `out before 12`. */
@@ -32,6 +33,9 @@ export interface FrameProxyOptions {
   readonly port?: number;
 }
 
+/** Frames that come on later connections before what is `late` does: a session has returned by then. */
+const lateFrames = 12;
+
 /** The names of the packets that passed a connection. */
 export type Passed = Readonly<Record<Way, readonly string[]>>;
 
@@ -43,6 +47,8 @@ export class FrameProxy {
   /** Of each connection, in the order in which they came. */
   readonly passed: Passed[] = [];
   cutCount = 0;
+  /** What is late, and for how many frames still. */
+  #late: { readonly pass: () => void; left: number } | undefined;
   #port = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -57,9 +63,13 @@ export class FrameProxy {
       const cut = cuts[this.passed.length];
       this.passed.push(passed);
       this.#sockets.add(near).add(far);
-      const link = new CutLink(near, far, passed, cut, () => {
-        this.cutCount += 1;
-        onCut();
+      const link = new CutLink(near, far, passed, cut, {
+        onCut: () => {
+          this.cutCount += 1;
+          onCut();
+        },
+        onLate: (pass) => (this.#late = { pass, left: lateFrames }),
+        onPassed: () => this.#onPassed(),
       });
       link.start();
     });
@@ -77,6 +87,15 @@ export class FrameProxy {
 
   get url(): string {
     return `tcp://127.0.0.1:${this.#port}`;
+  }
+
+  #onPassed(): void {
+    const late = this.#late;
+    if (late === undefined) return;
+    late.left -= 1;
+    if (late.left > 0) return;
+    this.#late = undefined;
+    late.pass();
   }
 
   /** Nobody listens any more; what is open stays. */
@@ -103,13 +122,22 @@ export class FrameProxy {
   }
 }
 
+/** Who is told what becomes of a connection. */
+interface CutLinkOwner {
+  readonly onCut: () => void;
+  /** `pass` lets pass what is late. */
+  readonly onLate: (pass: () => void) => void;
+  /** A frame has come from the broker. */
+  readonly onPassed: () => void;
+}
+
 /** One connection through the proxy. */
 class CutLink {
   readonly #near: Socket;
   readonly #far: Socket;
   readonly #passed: Record<Way, string[]>;
   readonly #cut: Cut | undefined;
-  readonly #onCut: () => void;
+  readonly #owner: CutLinkOwner;
   #isOver = false;
 
   constructor(
@@ -117,13 +145,13 @@ class CutLink {
     far: Socket,
     passed: Record<Way, string[]>,
     cut: Cut | undefined,
-    onCut: () => void,
+    owner: CutLinkOwner,
   ) {
     this.#near = near;
     this.#far = far;
     this.#passed = passed;
     this.#cut = cut;
-    this.#onCut = onCut;
+    this.#owner = owner;
   }
 
   start(): void {
@@ -158,6 +186,7 @@ class CutLink {
     const passed = this.#passed[way];
     const cut = this.#cut?.way === way ? this.#cut : undefined;
     if (cut !== undefined && cut.manner !== "after" && passed.length === cut.frames) {
+      if (cut.manner === "late") return this.#breakLate(frame, target);
       const half = Math.floor(frame.length / 2);
       this.#break(cut, target, cut.manner === "inside" ? frame.subarray(0, half) : undefined);
       return false;
@@ -168,13 +197,24 @@ class CutLink {
       return false;
     }
     target.write(frame);
+    if (way === "in") this.#owner.onPassed();
     return true;
+  }
+
+  /** Who sends is told of a break, who receives is not yet. */
+  #breakLate(frame: Buffer, target: Socket): false {
+    this.#isOver = true;
+    this.#owner.onCut();
+    this.#owner.onLate(() => target.end(frame));
+    const source = target === this.#near ? this.#far : this.#near;
+    source.destroy();
+    return false;
   }
 
   /** What was let pass arrives, nothing else does. */
   #break({ manner }: Cut, target: Socket, last: Buffer | undefined): void {
     this.#isOver = true;
-    this.#onCut();
+    this.#owner.onCut();
     if (manner === "silence") return;
     const source = target === this.#near ? this.#far : this.#near;
     source.destroy();
@@ -186,11 +226,14 @@ class CutLink {
   #end(source: Socket): void {
     const other = source === this.#near ? this.#far : this.#near;
     if (!this.#isOver) other.end();
-    else if (this.#cut?.manner !== "silence") other.destroy();
+    else if (!outlives.has(this.#cut?.manner)) other.destroy();
     this.#isOver = true;
     source.destroy();
   }
 }
+
+/** Breaks of which the other side does not learn. */
+const outlives: ReadonlySet<Cut["manner"] | undefined> = new Set(["silence", "late"] as const);
 
 function isAddress(address: AddressInfo | string | null): address is AddressInfo {
   return typeof address === "object" && address !== null;

@@ -28,7 +28,8 @@ export const operationRules: readonly OperationRule[] = [
     tests: [
       everyFrame,
       everyKill,
-      "F23, F91 sends under way settle, and each is there once, in order",
+      "knows a repeat behind 19,999 others of its address, and not behind 20,000",
+      "F23, F87, F91 sends under way settle, and each is there once, in order",
       "go out again in order under the same duplicate ids, and settle",
     ],
   },

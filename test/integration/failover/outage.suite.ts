@@ -9,7 +9,29 @@ const isSettled = (error: unknown): boolean => EverholdError.is(error);
 
 /** What waits in an outage, what gives up, what is told, and what is left. */
 export function outageScenarios(target: () => FailoverTarget): void {
-  it("F23, F91 sends under way settle, and each is there once, in order", async () => {
+  it("F26 sends that are given up in an outage, and repeated once, are there once", async () => {
+    await using connection = await target().connect(quickly);
+    const queue = freshName("given-up-and-repeated");
+    const producer = connection.producer(queue);
+    await producer.send("m0");
+    const sends = Array.from({ length: 500 }, async (_, index) => {
+      const options = { duplicateId: `${queue} ${index}` };
+      try {
+        await producer.send(`m${index}`, { ...options, timeout: 20 });
+      } catch (error) {
+        assert.ok(EverholdError.is(error, "EVH_TIMEOUT"));
+        await producer.send(`m${index}`, options);
+      }
+    });
+    await failOnce(target(), connection);
+    await Promise.all(sends);
+    const found = await takeTexts(connection.consumer(queue), 501);
+    const expected = ["m0", ...Array.from({ length: 500 }, (_, index) => `m${index}`)];
+    assert.deepEqual(found.toSorted(), expected.toSorted());
+    await holdsCount(connection, queue, 0);
+  });
+
+  it("F23, F87, F91 sends under way settle, and each is there once, in order", async () => {
     await using connection = await target().connect(quickly);
     const queue = freshName("under-way");
     const producer = connection.producer(queue);
@@ -163,6 +185,22 @@ export function outageScenarios(target: () => FailoverTarget): void {
     assert.ok(received.status === "fulfilled" || isSettled(received.reason));
     await using after = await target().connect(quickly);
     assert.deepEqual(await takeTexts(after.consumer(queue), 1), ["x"]);
+  });
+
+  it("F95 what a client had that does not come back is for others", async () => {
+    const queue = freshName("client-gone");
+    const gone = await target().connect({
+      ...quickly,
+      reconnect: { ...quickly.reconnect, attempts: 0 },
+      heartbeat: { period: 500, ttl: 2000 },
+    });
+    await gone.producer(queue).sendBatch(numbered(3));
+    const held = await next(gone.consumer(queue));
+    assert.equal(held.text(), "m0");
+    await failOnce(target(), gone);
+    await using other = await target().connect(quickly);
+    assert.deepEqual(await takeTexts(other.consumer(queue), 3), ["m0", "m1", "m2"]);
+    await assert.rejects(held.ack(), isSettled);
   });
 
   it("F101 many consumers closed meanwhile leave nothing at the broker", async () => {

@@ -33,6 +33,17 @@ const everyKill = "loses, doubles and hides nothing when the broker is killed in
 const own = "tried at every frame of an exchange, and at some on the pair (`npm run failover`)";
 const atEveryFrame = { restart: own, pair: own } as const;
 
+/** Scenarios of others that are tried elsewhere, or make no sense here, and why. */
+export const scenariosElsewhere = {
+  "A bridge between brokers fails and comes back (F93)":
+    "Everhold has no bridges; those of Artemis are among the strangers of `npm run interop -- strangers`",
+  "The link to a replica fails (F94)": "Everhold has no replicas yet",
+  "Clients are killed for hours, brokers too (F96)":
+    "`npm run torture`, whose processes die with their brokers only; a client that dies alone is F95",
+  "A client that finds a duplicate makes a dead letter of it (F107)":
+    "this client compares no ids of what it receives: what comes again is known by the message, is not shown while the application has it, and is marked",
+} as const;
+
 /** Every scenario of failure that concerns a client. */
 export const scenarioGroups: readonly ScenarioGroup[] = [
   {
@@ -97,6 +108,11 @@ export const scenarioGroups: readonly ScenarioGroup[] = [
         scenario: "The send itself is lost: repeated it is stored once.",
         except: atEveryFrame,
         tests: [everyFrame],
+      },
+      {
+        id: "F26",
+        scenario:
+          "The time of sends is over while a broker fails, and the application sends each once more under its duplicate id: each is there once.",
       },
       {
         id: "F27",
@@ -228,6 +244,7 @@ export const scenarioGroups: readonly ScenarioGroup[] = [
         },
         tests: ["tries again as often as initialAttempts says, with pauses"],
       },
+      { id: "F87", scenario: "The order of a producer's sends is kept." },
       { id: "F91", scenario: "Sends without waiting, in full flow: no gap, no double, in order." },
       {
         id: "F88",
@@ -249,6 +266,10 @@ export const scenarioGroups: readonly ScenarioGroup[] = [
       {
         id: "F92",
         scenario: "Temporary queues are made again; a connection can be closed meanwhile.",
+      },
+      {
+        id: "F95",
+        scenario: "A client dies: what it had comes to others, and nothing is left of it.",
       },
       { id: "F101", scenario: "Many consumers are closed meanwhile: nothing is left of them." },
       { id: "F105", scenario: "A consumer that pulls goes on." },

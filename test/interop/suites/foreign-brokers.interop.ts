@@ -23,6 +23,8 @@ const ports = nodePorts({ log: { level: "error" } });
 /** Pings often enough for the broker's own idea of a time to live. */
 const heartbeat = { period: 1000, ttl: 60_000 };
 const reconnect = { initialDelay: 20, maxDelay: 200 };
+/** Ids that it remembers of an address, unless it is told otherwise (`id-cache-size`). */
+const idCacheSize = 20_000;
 /** A kilobyte, so that an address is full after about a hundred. */
 const kilobyte = "x".repeat(500);
 
@@ -56,6 +58,25 @@ describe("a foreign broker", () => {
     opened.add(connection);
     return connection;
   }
+
+  describe("that remembers duplicate ids", () => {
+    it("knows a repeat behind 19,999 others of its address, and not behind 20,000", async () => {
+      const connection = await open();
+      const queue = "remembered";
+      await connection.createQueue(queue);
+      const producer = connection.producer(queue);
+      const send = (index: number): Promise<void> =>
+        producer.send("x", { duplicateId: `remembered ${index}` });
+      await send(0);
+      await Promise.all(Array.from({ length: idCacheSize - 1 }, (_, index) => send(index + 1)));
+      await send(0);
+      assert.equal((await connection.queueInfo(queue))?.messageCount, idCacheSize);
+      await send(idCacheSize);
+      await send(0);
+      assert.equal((await connection.queueInfo(queue))?.messageCount, idCacheSize + 2);
+      await connection.deleteQueue(queue);
+    });
+  });
 
   describe("that takes WebSockets on its port, for AMQP, MQTT and STOMP as it says", () => {
     it("serves our client through one, small and large", async () => {

@@ -304,6 +304,17 @@ describe("queues", () => {
     assert.equal((await world.now(asking))?.name, "q");
   });
 
+  it("are deleted once, though the answer is lost", async () => {
+    const { world, broker, connection } = await setUp({ confirmationWindow: -1 });
+    broker.queue("q");
+    const deleting = connection.deleteQueue("q");
+    while (broker.got("DELETE_QUEUE").length === 0) await world.step();
+    broker.cut();
+    await world.advance(1000);
+    await world.now(deleting);
+    assert.equal(broker.got("DELETE_QUEUE").length, 2);
+  });
+
   it("are asked about no longer than callTimeout while nobody is connected", async () => {
     const { world, broker, connection } = await setUp({ callTimeout: 2000 });
     broker.kill();

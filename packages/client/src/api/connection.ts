@@ -1,4 +1,4 @@
-import { ClosedError, type EverholdError } from "@everhold/base";
+import { ClosedError, EverholdError } from "@everhold/base";
 import type { ConnectionCore, ConnectionState } from "../connection/connection-core.ts";
 import type { FailoverTimeline } from "../connection/timeline.ts";
 import type { TopologyMember } from "../connection/topology-member.ts";
@@ -217,9 +217,17 @@ export class Connection implements AsyncDisposable {
   /** Deletes a queue with all its messages. @throws RejectedError EVH_QUEUE_DOES_NOT_EXIST */
   async deleteQueue(name: string, wait: WaitOptions = {}): Promise<void> {
     checkName("delete the queue", name);
-    await this.#core.query(wait, `delete the queue ${name}`, (channel) =>
-      deleteQueue(channel, name),
-    );
+    let isRepeated = false;
+    await this.#core.query(wait, `delete the queue ${name}`, async (channel) => {
+      try {
+        await deleteQueue(channel, name);
+      } catch (error) {
+        // It is gone: the first attempt, whose answer was lost, may have done it.
+        if (!isRepeated || !EverholdError.is(error, "EVH_QUEUE_DOES_NOT_EXIST")) throw error;
+      } finally {
+        isRepeated = true;
+      }
+    });
   }
 
   /** Everything that happens to the connection from now on; ends when it is closed. */
