@@ -202,11 +202,11 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     else this.fail(new EverholdError("EVH_DISCONNECTED", `the client has come back as ${by.peer}`));
   }
 
-  /** Its client did not come back in time. */
-  abandon(): void {
+  /** Its client did not come back in time; without `isFailure` because the broker stops first. */
+  abandon(isFailure = true): void {
     if (!this.isParked) return;
     this.#unpark();
-    this.#release(true);
+    this.#release(isFailure);
   }
 
   /** The session, which waited on another connection for its client, goes on here. */

@@ -97,9 +97,9 @@ export class Parking {
     this.#refused.flush(nowMs);
   }
 
-  /** Gives up all: the broker stops. */
+  /** Gives up all: the broker stops. What they hold is no failed attempt, for their clients may come back. */
   clear(): void {
-    for (const connection of [...this.#parked.keys()]) connection.abandon();
+    for (const connection of [...this.#parked.keys()]) connection.abandon(false);
   }
 
   #giveUpFirst(nowMs: number): void {

@@ -3,21 +3,29 @@ import { describe, it } from "node:test";
 
 import { packets, resumeKinds, resumeResults } from "@everhold/wire";
 
+import type { Broker } from "../broker.ts";
+import type { BrokerOptions } from "../config.ts";
 import { limits } from "../limits.ts";
 import type { ManualWorld } from "../testing/manual-world.test-support.ts";
 import { openReturning, resume } from "../testing/resuming-client.test-support.ts";
-import { startBroker } from "../testing/test-broker.test-support.ts";
+import { runUntil, startBroker } from "../testing/test-broker.test-support.ts";
 import { TestClient, type SessionChoices } from "../testing/test-client.test-support.ts";
 
+/** A message that was tried once is a dead letter. */
+const onceOnly = { addressSettings: { "#": { maxDeliveryAttempts: 1, deadLetterAddress: "DLQ" } } };
 const window = { confirmationWindowSize: 1_000_000 };
 
 /** The connection of the session "old" broke while it held "a" and "b"; somebody else waits for them. */
-async function setUp(choices: SessionChoices): Promise<{
+async function setUp(
+  choices: SessionChoices,
+  options: BrokerOptions = {},
+): Promise<{
   world: ManualWorld;
+  broker: Broker;
   other: TestClient;
   ids: number[];
 }> {
-  const { world } = await startBroker();
+  const { world, broker } = await startBroker(options);
   const old = await openReturning(world, choices);
   await old.createQueue();
   for (const text of ["a", "b"]) await old.publish("q", text);
@@ -26,7 +34,7 @@ async function setUp(choices: SessionChoices): Promise<{
   old.socket.close(new Error("cut"));
   const other = await TestClient.open(world, { name: "other" });
   await other.consume("q");
-  return { world, other, ids };
+  return { world, broker, other, ids };
 }
 
 /** Asks for the session "old" on a connection of its own, in vain. */
@@ -64,6 +72,21 @@ for (const { name, choices } of ways) {
         deliveries.map(({ messageId, deliveryCount }) => [messageId, deliveryCount]),
         [[ids[1], 1]],
       );
+    });
+
+    it("has not failed when the broker stops meanwhile: what it held is settled after that", async () => {
+      const { world, broker, ids } = await setUp(choices, onceOnly);
+      await runUntil(world, broker.stop());
+      await startBroker(onceOnly, world);
+      const client = await TestClient.openMarking(world, { name: "next" });
+      const settlements = ids.map((messageId) => ({
+        messageId,
+        kind: resumeKinds.acknowledge,
+      }));
+      assert.deepEqual((await resume(client, { settlements })).settlements, [
+        resumeResults.applied,
+        resumeResults.applied,
+      ]);
     });
 
     it("fails when its client stays away, and that is an attempt", async () => {
