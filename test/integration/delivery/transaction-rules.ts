@@ -90,7 +90,7 @@ export const transactionRules: RuleGroup = {
       "outcome",
       [
         "When the connection breaks with work pending, the transaction is lost; when it breaks during the commit, ActiveMQ says rolled back though it may be committed.",
-        "Before the commit: EVH_TRANSACTION_ROLLED_BACK. During it: EVH_TRANSACTION_OUTCOME_UNKNOWN, outcome `unknown`, never a wrong answer.",
+        "A session that the broker has kept goes on with its transaction. Else, before the commit: EVH_TRANSACTION_ROLLED_BACK. During it: Everhold decides it for good as the session comes back, and `commit()` says how; on a broker that cannot be asked, EVH_TRANSACTION_OUTCOME_UNKNOWN, outcome `unknown`, never a wrong answer.",
       ],
       {
         tests: [
@@ -98,8 +98,11 @@ export const transactionRules: RuleGroup = {
           "brings back what it took after the break, which it could not acknowledge",
           "says unknown when the connection breaks during the commit",
           "a transaction is whole or not at all wherever its connection breaks",
+          "commits what was done before the break",
+          "a commit whose answer was lost is told as it came out",
+          "a commit that has not come is refused for good, and ends no transaction when it comes late",
+          "a commit that its caller gave up is decided as its session comes back",
         ],
-        open: "the client does not yet find out by itself what became of a commit whose answer was lost.",
       },
     ),
     rule(
