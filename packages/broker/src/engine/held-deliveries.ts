@@ -2,41 +2,54 @@ import type { Timer } from "@everhold/env";
 
 import { limits } from "../limits.ts";
 import type { Consumer } from "./consumer.ts";
-import type { Engine } from "./engine.ts";
 import type { LiveQueue } from "./live-queue.ts";
+import type { Session } from "./session.ts";
 
 /** A delivery whose consumer is to come. */
 interface HeldDelivery {
   readonly consumerId: number;
-  readonly queue: LiveQueue;
-  readonly messageId: number;
   readonly key: number;
 }
 
 /**
  * Messages that the application of a returning session has in its hands: its consumers get them as their
  * deliveries, unsent, when they are opened. Those for whose consumer nobody comes go back to their queues, as
- * deliveries that failed.
+ * deliveries that failed; where the session's connection has broken, when nobody comes back for that either.
  *
  * Meanwhile a queue whose messages are not for everybody, by their groups or because it is exclusive, hands out
  * nothing: what follows would overtake what is held.
  */
 export class HeldDeliveries {
-  readonly #engine: Engine;
-  #held: HeldDelivery[] = [];
+  readonly #session: Session;
+  /** By queue and message id, in the order in which they were delivered. */
+  readonly #held = new Map<LiveQueue, Map<number, HeldDelivery>>();
   /** Queues that lost a consumer, and are to have one again. */
   #kept: LiveQueue[] = [];
   #timer: Timer | undefined;
 
-  constructor(engine: Engine) {
-    this.#engine = engine;
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /** Queues that stay as if they had a consumer. */
+  get keptQueues(): readonly LiveQueue[] {
+    return this.#kept;
   }
 
   /** Holds a delivery, which is in flight, behind those that are held already. */
   add(consumerId: number, queue: LiveQueue, messageId: number, key: number): void {
-    this.#held.push({ consumerId, queue, messageId, key });
+    const held = this.#held.get(queue) ?? new Map<number, HeldDelivery>();
+    this.#held.set(queue, held.set(messageId, { consumerId, key }));
     queue.heldCount += 1;
     this.#start();
+  }
+
+  /** Holds a message no more, which stays in flight; its key, or −1 when it is not held. */
+  take(queue: LiveQueue, messageId: number): number {
+    const found = this.#held.get(queue)?.get(messageId);
+    if (found === undefined) return -1;
+    this.#letGo(queue, messageId);
+    return found.key;
   }
 
   /** The queue stays as if it had a consumer, until the one comes that follows. */
@@ -50,33 +63,35 @@ export class HeldDeliveries {
   /** The consumer has come: what was held for it is in its hands. */
   giveTo(consumer: Consumer): void {
     const { queue } = consumer;
-    for (const { consumerId, queue: its, messageId, key } of this.#held) {
-      if (consumerId !== consumer.id || its !== queue) continue;
+    for (const [messageId, { consumerId, key }] of this.#held.get(queue) ?? []) {
+      if (consumerId !== consumer.id) continue;
       consumer.deliveries.push(messageId, key);
       consumer.deliveredCount += 1;
-      this.#letGo(queue);
+      this.#letGo(queue, messageId);
       const group = queue.groups === undefined ? 0 : queue.state.groupOf(key);
       if (group !== 0) queue.groups?.assign(group, "", consumer);
       queue.resumeTaker(consumer);
     }
-    this.#held = this.#held.filter((one) => one.consumerId !== consumer.id || one.queue !== queue);
     if (this.#kept.includes(queue)) {
       this.#kept = this.#kept.filter((one) => one !== queue);
       queue.keptCount -= 1;
     }
-    if (this.#held.length === 0 && this.#kept.length === 0) this.stop();
+    if (this.#held.size === 0 && this.#kept.length === 0) this.stop();
   }
 
   /** Nobody comes any more: all goes back. `isAttempt`: it counts as a delivery that failed. */
   release(isAttempt: boolean): void {
     this.stop();
-    for (const { queue, key } of this.#held.splice(0)) {
-      this.#letGo(queue);
-      this.#engine.redelivery.giveBack(queue, key, isAttempt);
+    const { redelivery, catalog } = this.#session.engine;
+    for (const [queue, held] of this.#held) {
+      for (const [messageId, { key }] of held) {
+        this.#letGo(queue, messageId);
+        redelivery.giveBack(queue, key, isAttempt);
+      }
     }
     for (const queue of this.#kept.splice(0)) {
       queue.keptCount -= 1;
-      this.#engine.catalog.endIfUnused(queue);
+      catalog.endIfUnused(queue);
     }
   }
 
@@ -84,19 +99,26 @@ export class HeldDeliveries {
   stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#engine.returns.setHolding(this, false);
+    this.#session.engine.returns.setHolding(this, false);
   }
 
   #start(): void {
     if (this.#timer !== undefined) return;
-    this.#engine.returns.setHolding(this, true);
-    this.#timer = this.#engine.after(limits.resumeHoldMs, () => {
-      this.release(true);
+    const { engine, sink } = this.#session;
+    engine.returns.setHolding(this, true);
+    this.#timer = engine.after(limits.resumeHoldMs, () => {
+      this.#timer = undefined;
+      // Its client may come back to it, and its end is the end of this.
+      if (sink.link.isParked) this.#start();
+      else this.release(true);
     });
   }
 
-  #letGo(queue: LiveQueue): void {
+  #letGo(queue: LiveQueue, messageId: number): void {
+    const held = this.#held.get(queue);
+    held?.delete(messageId);
+    if (held?.size === 0) this.#held.delete(queue);
     queue.heldCount -= 1;
-    this.#engine.touch(queue);
+    this.#session.engine.touch(queue);
   }
 }

@@ -228,6 +228,66 @@ test("what is held goes back when the session ends before its consumer comes", a
   assert.deepEqual(described(await other.deliveries()), ["a 2"]);
 });
 
+for (const waitMs of [0, limits.resumeHoldMs]) {
+  test(`what was held for a client that breaks again and comes back after ${waitMs} ms stays in its hands`, async () => {
+    const { world, broker, ids } = await setUp();
+    const other = await TestClient.open(world, { name: "other" });
+    await other.consume("q");
+    const [a = 0, b = 0, c = 0] = ids;
+    const second = await TestClient.openMarking(world, { name: "second" });
+    const inHand = ids.map((messageId) => ({ messageId, kind: hold }));
+    assert.deepEqual((await resume(second, { settlements: inHand })).settlements, [
+      held,
+      held,
+      held,
+    ]);
+    second.socket.close(new Error("cut"));
+    await world.pass(waitMs);
+    const third = await TestClient.openMarking(world, { name: "third" });
+    const settlements = [
+      { messageId: a, kind: acknowledge },
+      { messageId: b, kind: hold },
+    ];
+    const answer = await resume(third, { oldSession: "second", settlements });
+    assert.deepEqual(answer.settlements, [applied, held]);
+    await third.consume("q");
+    assert.deepEqual(await third.deliveries(), []);
+    // What it does not name an application had all the same.
+    assert.deepEqual(
+      (await other.deliveries()).map(({ messageId, deliveryCount }) => [messageId, deliveryCount]),
+      [[c, 2]],
+    );
+    third.acknowledge(b);
+    await third.expect(packets.nullResponse);
+    assert.equal(count(broker), 1);
+  });
+}
+
+test("what was held for a client that breaks again and stays away goes back as a failed delivery", async () => {
+  const { world, ids } = await setUp(["a"]);
+  const client = await TestClient.openMarking(world, { name: "new" });
+  await resume(client, { settlements: [{ messageId: ids[0] ?? 0, kind: hold }] });
+  const other = await TestClient.open(world, { name: "other" });
+  await other.consume("q");
+  client.socket.close(new Error("cut"));
+  await world.pass(60_000 - 1);
+  assert.deepEqual(await other.deliveries(), []);
+  await world.pass(1 + limits.checkIntervalMs);
+  assert.deepEqual(described(await other.deliveries()), ["a 2"]);
+});
+
+test("a queue that is to be empty without consumers stays as it is over a second break", async () => {
+  const { world, broker } = await setUp(["a", "b"], { purgeOnNoConsumers: true });
+  const second = await TestClient.openMarking(world, { name: "second" });
+  await resume(second);
+  second.socket.close(new Error("cut"));
+  const third = await TestClient.openMarking(world, { name: "third" });
+  await resume(third, { oldSession: "second" });
+  await third.consume("q");
+  assert.deepEqual(described(await third.deliveries()), ["a 1", "b 1"]);
+  assert.equal(count(broker), 2);
+});
+
 test("while something of a message group is held, nothing of its queue overtakes it", async () => {
   const { world, broker } = await startBroker();
   const old = await openReturning(world);

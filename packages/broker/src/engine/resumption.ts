@@ -96,11 +96,14 @@ function endSession(session: Session, old: Session): void {
   for (const { queue, isBrowser } of old.consumers) {
     if (!isBrowser) heldOf(session).keep(queue);
   }
+  for (const queue of old.held?.keptQueues ?? []) heldOf(session).keep(queue);
+  // An application has, or had, what was held for it: that comes again marked.
+  old.held?.release(true);
   old.sink.endSession();
 }
 
 function heldOf(session: Session): HeldDeliveries {
-  session.held ??= new HeldDeliveries(session.engine);
+  session.held ??= new HeldDeliveries(session);
   return session.held;
 }
 
@@ -137,7 +140,10 @@ function settleAll(
     const consumer = old?.findConsumer(settlement.consumerId);
     const isIts = consumer?.queue === queue && !consumer.isBrowser;
     const key = isIts ? consumer.deliveries.remove(settlement.messageId) : -1;
+    // Its client may have gone before the consumer came for which it was held.
+    const heldKey = key < 0 ? (old?.held?.take(queue, settlement.messageId) ?? -1) : -1;
     if (isIts && key >= 0) results[index] = settleHeld(session, consumer, key, settlement);
+    else if (heldKey >= 0) results[index] = settleRow(session, queue, heldKey, settlement);
     else {
       const others = unheld.get(queue) ?? [];
       others.push({ index, settlement, queue });
