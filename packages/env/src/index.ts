@@ -35,7 +35,13 @@ export type {
 export type { Random } from "./random.ts";
 export type { Timer, Timers } from "./timers.ts";
 export type { Tls, TlsMaterial, TlsMaterials, TlsVersion } from "./tls.ts";
-export type { TracedMessage, TracedOperation, TraceDetails, Tracing } from "./tracing.ts";
+export type {
+  TracedMessage,
+  TracedOperation,
+  ToldEvent,
+  TraceDetails,
+  Tracing,
+} from "./tracing.ts";
 export type { WebSocketUse } from "./web-socket.ts";
 
 /** All the ports of one process. Modules take the ones they need: `Pick<Ports, "timers" | "log">`. */

@@ -30,10 +30,20 @@ export interface TraceDetails {
   within?: <Result>(work: () => Result) => Result;
 }
 
+/** Something that happened to a connection. */
+export interface ToldEvent {
+  /** The URLs that it was made with, without user and password. */
+  readonly destination: string;
+  /** As the client's own listeners get it. */
+  readonly event: { readonly type: string };
+}
+
 /** Watching what a client does: spans of a tracer, for instance. */
 export interface Tracing {
   /** Whether anybody watches now. Asked before anything is prepared for them; a few ns. */
   watches(operation: TracedOperation): boolean;
+  /** Tells those who watch what happened to a connection. */
+  tell(told: ToldEvent): void;
   /** Does `work`, begun before this returns, and tells those who watch how it begins and ends. */
   trace<Result>(
     operation: TracedOperation,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { TraceDetails } from "@everhold/env";
-import { clientChannels, NodeTracing } from "./diagnostics.ts";
+import { clientChannels, connectionChannel, NodeTracing } from "./diagnostics.ts";
 
 describe("what clients tell", () => {
   const tracing = new NodeTracing();
@@ -52,5 +52,17 @@ describe("what clients tell", () => {
     );
     clientChannels.send.unsubscribe(subscribers);
     assert.equal(tracing.watches("send"), false);
+  });
+
+  it("tell what happens to connections to whoever listens", () => {
+    const heard: unknown[] = [];
+    const listener = (told: unknown): void => void heard.push(told);
+    const told = { destination: "tcp://a:1", event: { type: "reconnect" } };
+    tracing.tell(told);
+    connectionChannel.subscribe(listener);
+    tracing.tell(told);
+    connectionChannel.unsubscribe(listener);
+    tracing.tell(told);
+    assert.deepEqual(heard, [told]);
   });
 });

@@ -1,5 +1,9 @@
-import { tracingChannel, type TracingChannel } from "node:diagnostics_channel";
-import type { TracedOperation, TraceDetails, Tracing } from "@everhold/env";
+import {
+  channel as plainChannel,
+  tracingChannel,
+  type TracingChannel,
+} from "node:diagnostics_channel";
+import type { ToldEvent, TracedOperation, TraceDetails, Tracing } from "@everhold/env";
 
 function channel(operation: TracedOperation): TracingChannel<unknown, TraceDetails> {
   return tracingChannel<unknown, TraceDetails>(`everhold:client:${operation}`);
@@ -17,10 +21,17 @@ export const clientChannels = {
   settle: channel("settle"),
 } as const satisfies Record<TracedOperation, TracingChannel<unknown, TraceDetails>>;
 
+/** The channel on which clients tell what happens to their connections. Payloads are {@link ToldEvent}. */
+export const connectionChannel = plainChannel("everhold:client:connection");
+
 /** Tells what clients do on channels of `node:diagnostics_channel`. */
 export class NodeTracing implements Tracing {
   watches(operation: TracedOperation): boolean {
     return clientChannels[operation].hasSubscribers;
+  }
+
+  tell(told: ToldEvent): void {
+    if (connectionChannel.hasSubscribers) connectionChannel.publish(told);
   }
 
   trace<Result>(

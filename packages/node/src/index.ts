@@ -1,7 +1,7 @@
 /** Layer 4: the real world. Files, TCP, clocks, timers, randomness, checksums and log lines. */
 export { NodeMonotonicClock, NodeWallClock } from "./clocks.ts";
 export { NodeCompression } from "./compression.ts";
-export { clientChannels, NodeTracing } from "./diagnostics.ts";
+export { clientChannels, connectionChannel, NodeTracing } from "./diagnostics.ts";
 export { NodeDisk, type DiskOptions } from "./disk.ts";
 export type { SyncMode } from "./disk-file.ts";
 export { watchFiles } from "./file-watch.ts";

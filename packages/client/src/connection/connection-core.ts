@@ -22,6 +22,7 @@ import {
   type SessionHost,
   type SessionOpening,
 } from "../session/core-session.ts";
+import { formatEndpoint } from "../url/parse-url.ts";
 import {
   checkTimeout,
   deadlineIn,
@@ -121,6 +122,11 @@ export class ConnectionCore implements Lease {
     this.#sessions.add(this.base);
   }
 
+  /** Where it leads, for people. */
+  get #destination(): string {
+    return this.options.endpoints.map(formatEndpoint).join(",");
+  }
+
   get state(): ConnectionState {
     if (this.#endError !== undefined || this.isClosing) return "closed";
     if (this.#isDraining) return "draining";
@@ -187,6 +193,7 @@ export class ConnectionCore implements Lease {
 
   /** Tells listeners and readers. */
   emit(event: ConnectionEvent): void {
+    this.ports.tracing?.tell({ destination: this.#destination, event });
     this.events.emit(event, (error) => {
       this.ports.log.error("A listener of connection events failed", { error: String(error) });
     });

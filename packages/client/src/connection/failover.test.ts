@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { ToldEvent, TracedOperation, TraceDetails } from "@everhold/env";
 import { disconnectReasons } from "@everhold/wire";
 import type { Connection } from "../api/connection.ts";
 import { connect } from "../connect.ts";
@@ -675,6 +676,28 @@ describe("reconnect()", () => {
     await world.now(patient);
     await end(world, connection);
     assertError(await rejection(world, connection.reconnect()), "EVH_CLOSED");
+  });
+});
+
+describe("who watches connections", () => {
+  it("is told each event of theirs", async () => {
+    const world = new TestWorld();
+    const broker = new TestBroker(world, 1);
+    const told: string[] = [];
+    const tracing = {
+      watches: () => false,
+      tell: ({ destination, event }: ToldEvent) => void told.push(`${destination} ${event.type}`),
+      trace: <Result>(_: TracedOperation, __: TraceDetails, work: () => Promise<Result>) => work(),
+    };
+    const connection = await world.now(connect({ ...world.ports, tracing }, "tcp://a:1"));
+    broker.cut();
+    await world.advance(1000);
+    await world.now(connection.close());
+    const names = ["connect", "disconnect", "reconnect", "failover", "close"];
+    assert.deepEqual(
+      told,
+      names.map((name) => `tcp://a:1 ${name}`),
+    );
   });
 });
 
