@@ -222,7 +222,15 @@ export function outageTests(context: SuiteContext): void {
       assert.ok(message !== null);
       const branch = await connection.twoPhase.begin();
       await branch.send("overdue", "of the branch");
-      const disconnected = new Promise((resolve) => connection.on("disconnect", resolve));
+      // As it breaks, for afterwards it may be overdue at once on a machine that stands still.
+      const ackFailures: Promise<unknown>[] = [];
+      const disconnected = new Promise<void>((resolve) => {
+        connection.on("disconnect", () => {
+          const acking = message.ack();
+          ackFailures.push(acking.catch((error: unknown) => error));
+          resolve();
+        });
+      });
       await broker.kill();
       await disconnected;
       const calls: Record<string, Promise<unknown>> = {
@@ -234,11 +242,12 @@ export function outageTests(context: SuiteContext): void {
         queueInfo: connection.queueInfo("overdue", { timeout: Infinity }),
         prepare: branch.prepare({ timeout: Infinity }),
       };
-      const acking = message.ack();
       for (const [name, call] of Object.entries(calls)) {
         await assert.rejects(call, { code: "EVH_NOT_CONNECTED", outcome: "none" }, name);
       }
-      await assert.rejects(acking, { code: "EVH_NOT_CONNECTED", outcome: "unknown" });
+      const [ackFailure] = await Promise.all(ackFailures);
+      assert.ok(EverholdError.is(ackFailure, "EVH_NOT_CONNECTED"));
+      assert.equal(ackFailure.outcome, "unknown");
       await broker.start();
       await connection.reconnect();
       await connection.send("overdue", "second");
