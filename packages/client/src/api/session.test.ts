@@ -99,6 +99,20 @@ describe("a transacted session", () => {
     }
   });
 
+  it("does not call a commit done whose work is rolled back while it waits to leave", async () => {
+    const { world, broker, connection } = await setUp();
+    const session = await world.now(connection.session({ transacted: true }));
+    broker.grantsCredit = false;
+    const sending = session.producer("q").send("a");
+    const committing = session.commit();
+    const ends = Promise.all([rejection(world, sending), rejection(world, committing)]);
+    await world.now(session.rollback());
+    for (const error of await ends) assertError(error, "EVH_TRANSACTION_ROLLED_BACK", "none");
+    assert.equal(broker.got("SESS_COMMIT").length, 0);
+    broker.grantsCredit = true;
+    await world.now(session.commit());
+  });
+
   it("brings back on rollback what it received, acknowledged or not, and sends nothing", async () => {
     const { world, broker, connection } = await setUp();
     const producer = connection.producer("in");

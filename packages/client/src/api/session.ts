@@ -81,6 +81,8 @@ export class ClientSession implements Session, Transaction {
   readonly #anyProducer = new AnyProducer((address, options) => this.producer(address, options));
   /** Commits under way. */
   #commitCount = 0;
+  /** How often the owner has undone work. */
+  #rollbackCount = 0;
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -155,13 +157,9 @@ export class ClientSession implements Session, Transaction {
 
   async rollback(): Promise<void> {
     const transaction = this.#transaction("roll back");
-    this.#session.outbox.rejectWaiting(
-      new RejectedError(
-        "EVH_TRANSACTION_ROLLED_BACK",
-        "The transaction was rolled back by its owner",
-      ),
-    );
-    await this.#undo(transaction);
+    // A commit that has not left is told, and does not take nothing for a success.
+    if (transaction.hasWork) this.#rollbackCount += 1;
+    await this.#rollBack(transaction);
   }
 
   close(): Promise<void> {
@@ -213,10 +211,12 @@ export class ClientSession implements Session, Transaction {
   async #commit(transaction: TransactionState, ask: CommitAsk): Promise<void> {
     const session = this.#session;
     const { commits } = session;
+    const rollbackCount = this.#rollbackCount;
     await session.outbox.idle();
     await commits?.idle();
     // Who asked was told that nothing has taken effect, and may ask again.
     if (ask.givenUp !== undefined) throw ask.givenUp;
+    if (rollbackCount !== this.#rollbackCount) throw rolledBackByOwner();
     for (const intake of session.intakes()) intake.settlement.flushAcks();
     if (transaction.isLost) {
       await this.#undoLost(transaction);
@@ -236,7 +236,7 @@ export class ClientSession implements Session, Transaction {
       for (const { settlement } of session.intakes()) settlement.onCommitted();
     } catch (error) {
       // Where its life is over, all that was received has gone back.
-      if (channel.lostError === undefined) await this.rollback();
+      if (channel.lostError === undefined) await this.#rollBack(transaction);
       throw error;
     }
   }
@@ -250,6 +250,11 @@ export class ClientSession implements Session, Transaction {
       if (settlement.takenCount > 0) return this.#undo(transaction);
     }
     transaction.onEnd();
+  }
+
+  async #rollBack(transaction: TransactionState): Promise<void> {
+    this.#session.outbox.rejectWaiting(rolledBackByOwner());
+    await this.#undo(transaction);
   }
 
   /** Has the broker take back what was done and received since the last commit. */
@@ -294,6 +299,13 @@ export class ClientSession implements Session, Transaction {
     await this.#core.closeSession(this.#session);
     this.#onClose(this);
   }
+}
+
+function rolledBackByOwner(): RejectedError {
+  return new RejectedError(
+    "EVH_TRANSACTION_ROLLED_BACK",
+    "The transaction was rolled back by its owner",
+  );
 }
 
 function rolledBackWhileBroken(): ConnectionError {
