@@ -16,14 +16,14 @@ type Creation = PacketOf<typeof packets.createSession>;
 
 /**
  * Channel 1 of a connection: who asks there for a session, new or old, gets it if they may have it. Answers
- * name nobody, so they keep the order of the requests, also while a password is checked.
+ * name nobody, so they keep the order of the requests, also while a password is checked or a session is taken up.
  */
 export class Admission {
   readonly #link: CoreConnection;
   /** The last packet was a reattachment that was refused. */
   #followsReattachment = false;
   #reattachments: Reattachments | undefined;
-  /** What was asked for while a password is checked. */
+  /** What was asked for while a password is checked, or a session taken up again. */
   #waiting: OrderedSteps | undefined;
 
   constructor(link: CoreConnection) {
@@ -60,14 +60,9 @@ export class Admission {
       case packets.createSessionV2.id:
         this.#admit(link.read(packets.createSessionV2), false);
         return true;
-      case packets.reattachSession.id: {
-        const request = link.read(packets.reattachSession);
-        this.#inOrder(() => {
-          this.#reattachments ??= new Reattachments(link, this);
-          this.#reattachments.ask(request);
-        });
+      case packets.reattachSession.id:
+        this.#reattach(link.read(packets.reattachSession));
         return true;
-      }
       case packets.checkForFailover.id:
         link.read(packets.checkForFailover);
         this.#inOrder(() => {
@@ -79,10 +74,27 @@ export class Admission {
     }
   }
 
-  /** Answers a reattachment. */
-  answerReattachment(lastConfirmedCommandId: number, reattached: boolean): void {
-    this.#followsReattachment = !reattached;
-    this.#link.write(packets.reattachSessionResponse, 1, { lastConfirmedCommandId, reattached });
+  /** Takes a session up again, which may have to wait for commits and for the connection; then answers. */
+  #reattach(request: PacketOf<typeof packets.reattachSession>): void {
+    this.#reattachments ??= new Reattachments(this.#link);
+    const reattachments = this.#reattachments;
+    let found: number | undefined;
+    this.#addStep({
+      prepare: (onReady) => {
+        reattachments.begin(request, (lastHandled) => {
+          found = lastHandled;
+          onReady();
+        });
+        // It sees by itself that the connection has ended.
+        return () => undefined;
+      },
+      run: () => {
+        const reattached = found !== undefined;
+        this.#followsReattachment = !reattached;
+        const value = { lastConfirmedCommandId: found ?? -1, reattached };
+        this.#link.write(packets.reattachSessionResponse, 1, value);
+      },
+    });
   }
 
   /**

@@ -1,6 +1,6 @@
 /** One of several that happen one after the other. */
 export interface OrderedStep {
-  /** What the step has to wait for; it calls back, in a step to come, when that is so. Gives back what gives it up. */
+  /** What the step has to wait for; it calls back, now or later, when that is so. Gives back what gives it up. */
   readonly prepare?: (onReady: () => void) => () => void;
   readonly run: () => void;
 }
@@ -40,18 +40,27 @@ export class OrderedSteps {
   /** Does what has nothing to wait for, then has the next one prepared. */
   #advance(): void {
     for (let step = this.#steps[0]; step !== undefined; step = this.#steps[0]) {
-      if (step.prepare !== undefined) {
-        this.#giveUp = step.prepare(() => {
-          this.#giveUp = undefined;
-          this.#onReady(() => {
-            this.#runFirst();
-            this.#advance();
-          });
-        });
-        return;
-      }
+      if (step.prepare !== undefined && !this.#isPrepared(step.prepare)) return;
       this.#runFirst();
     }
+  }
+
+  /** Has the first step prepared; false when that takes longer, and is told later. */
+  #isPrepared(prepare: NonNullable<OrderedStep["prepare"]>): boolean {
+    let isReady = false;
+    let isLate = false;
+    const giveUp = prepare(() => {
+      isReady = true;
+      if (!isLate) return;
+      this.#giveUp = undefined;
+      this.#onReady(() => {
+        this.#runFirst();
+        this.#advance();
+      });
+    });
+    isLate = true;
+    if (!isReady) this.#giveUp = giveUp;
+    return isReady;
   }
 
   #runFirst(): void {

@@ -148,6 +148,38 @@ describe("a session whose connection broke", () => {
     assert.equal(inFlight(broker), 40);
   });
 
+  for (const sessionChannelId of [11, 10]) {
+    const what =
+      sessionChannelId === 10 ? "which may not take its channel" : "though it has to wait";
+    it(`is taken up before what its client asks for next, ${what}`, async () => {
+      const setting = await setUp();
+      const { world, other } = setting;
+      const client = await consumerOf(setting, ["a"]);
+      world.disk.holdsWrites = true;
+      client.post(messageOf("q", { text: "b" }));
+      await cut(client);
+      const back = new TestClient(world);
+      await back.subscribe();
+      back.frames.length = 0;
+      back.send(packets.reattachSession, 1, { name: "session", lastConfirmedCommandId: 1 });
+      await back.createSession({ name: "next", sessionChannelId });
+      assert.deepEqual(await back.names(), []);
+      world.disk.holdsWrites = false;
+      world.disk.releaseWrites();
+      const names = await back.names();
+      const answers = names.filter((name) => name.includes("SESSION"));
+      if (sessionChannelId === 11) {
+        assert.deepEqual(answers, ["REATTACH_SESSION_RESP", "CREATESESSION_RESP"]);
+        return;
+      }
+      assert.deepEqual(answers, ["REATTACH_SESSION_RESP"]);
+      await world.settle();
+      assert.ok(back.socket.isClosed);
+      await other.consume("q");
+      assert.deepEqual(await other.texts(), ["a", "b"]);
+    });
+  }
+
   it("is not hidden by a session of the same name of another user", async () => {
     const world = new ManualWorld();
     world.users = { ann: "1", bob: "2" };

@@ -1,7 +1,4 @@
-import { ProtocolError } from "@everhold/base";
-
 import { limits } from "../limits.ts";
-import type { Admission } from "./admission.ts";
 import type { CoreConnection } from "./core-connection.ts";
 import type { CoreSession } from "./core-session.ts";
 import { Reattachment, refuseReattachment } from "./reattachment.ts";
@@ -12,60 +9,36 @@ interface Request {
   readonly lastConfirmedCommandId: number;
 }
 
-/**
- * The reattachments that are asked for on one connection, one after the other: their answers name nobody,
- * so their order says which is which.
- */
+/** Who comes back on one connection for sessions that it had on others, one after the other. */
 export class Reattachments {
   readonly #link: CoreConnection;
-  readonly #admission: Admission;
-  readonly #asked: Request[] = [];
   /** The one that is under way. */
   #current: Reattachment | undefined;
 
-  constructor(link: CoreConnection, admission: Admission) {
+  constructor(link: CoreConnection) {
     this.#link = link;
-    this.#admission = admission;
   }
 
   /**
-   * A client asks for a session that it had on another connection.
-   * @throws ProtocolError when it asks for ever more and does not wait for an answer
+   * A client asks for a session that it had on another connection. `onEnd` hears, now or later, the last packet of
+   * it that was handled; `undefined` when it does not go on here.
    */
-  ask(request: Request): void {
-    if (this.#asked.length >= limits.sessionsPerConnectionMax) {
-      throw new ProtocolError(
-        "EVH_PROTOCOL",
-        `cannot take a reattachment: ${this.#asked.length} wait for an answer, which is the limit`,
-      );
+  begin(request: Request, onEnd: (lastHandled: number | undefined) => void): void {
+    const session = this.#takeOver(request.name);
+    if (session === undefined) {
+      onEnd(undefined);
+      return;
     }
-    this.#asked.push(request);
-    this.#next();
+    this.#current = new Reattachment(this.#link, session, (lastHandled) => {
+      this.#current = undefined;
+      onEnd(lastHandled);
+    });
+    this.#current.begin(request.lastConfirmedCommandId);
   }
 
   /** The connection has drained. */
   drained(): void {
     this.#current?.drained();
-  }
-
-  #next(): void {
-    while (this.#current === undefined && !this.#link.isClosed) {
-      const request = this.#asked.shift();
-      if (request === undefined) return;
-      const session = this.#takeOver(request.name);
-      if (session === undefined) this.#admission.answerReattachment(-1, false);
-      else this.#begin(session, request.lastConfirmedCommandId);
-    }
-  }
-
-  #begin(session: CoreSession, clientLast: number): void {
-    const reattachment = new Reattachment(this.#link, session, (lastHandled) => {
-      this.#admission.answerReattachment(lastHandled ?? -1, lastHandled !== undefined);
-      this.#current = undefined;
-      this.#next();
-    });
-    this.#current = reattachment;
-    reattachment.begin(clientLast);
   }
 
   /**
