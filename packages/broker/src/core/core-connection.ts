@@ -26,12 +26,13 @@ import type { Session } from "../engine/session.ts";
 import { limits } from "../limits.ts";
 import { Admission } from "./admission.ts";
 import { firstSessionChannel } from "./channels.ts";
+import { handleConnectionPacket } from "./connection-packets.ts";
 import type { CoreServer } from "./core-server.ts";
 import type { CoreSession } from "./core-session.ts";
 import { SessionTable } from "./session-table.ts";
 import { SignsOfLife } from "./signs-of-life.ts";
-import { writeDisconnect, writeTopology } from "./topology.ts";
-import { isSupportedVersion, versionNewest } from "./versions.ts";
+import { writeDisconnect } from "./topology.ts";
+import { isSupportedVersion } from "./versions.ts";
 
 /**
  * One connection that speaks CORE: frames, channels, pings, and what becomes of it.
@@ -135,8 +136,10 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     }
     const id = packetIdAt(view, start);
     packetReader.reset(bytes, view, start + frameHeaderBytes, end);
-    if (channelId === 0) this.#onConnectionPacket(id);
-    else if (channelId !== 1 || !this.#admission.onPacket(id)) this.#refusePacket(id, channelId);
+    let belongsThere = false;
+    if (channelId === 0) belongsThere = handleConnectionPacket(this, this.#life, id);
+    else if (channelId === 1) belongsThere = this.#admission.onPacket(id);
+    if (!belongsThere) this.#refusePacket(id, channelId);
     return !this.isClosed;
   }
 
@@ -293,44 +296,6 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     if (this.table.has(session)) this.table.remove(session);
   }
 
-  /** Notes a refusal that the client does not hear of. Only for debugging: a client may repeat it. */
-  logRefusal(message: string, error: EverholdError): void {
-    this.engine.log.debug(message, { peer: this.peer, code: error.code, reason: error.message });
-  }
-
-  get #stagedHighBytes(): number {
-    return this.uploadCount > 0 ? limits.uploadStagedHighBytes : limits.stagedHighBytes;
-  }
-
-  #onConnectionPacket(id: number): void {
-    switch (id) {
-      case packets.ping.id: {
-        const ping = this.read(packets.ping);
-        if (this.engine.config.connectionTtlOverrideMs === undefined) {
-          this.#life.ttlMs = ping.connectionTtl;
-        }
-        for (const session of this.table) session.flushConfirmations();
-        this.write(packets.ping, 0, ping);
-        return;
-      }
-      case packets.subscribeTopology.id:
-        this.read(packets.subscribeTopology);
-        this.#sendTopology();
-        return;
-      case packets.subscribeTopologyV2.id:
-        this.fixVersion(this.read(packets.subscribeTopologyV2).clientVersion);
-        this.#sendTopology();
-        return;
-      default:
-        this.#refusePacket(id, 0);
-    }
-  }
-
-  #onFrameOfStranger(): void {
-    this.#phase = "greeted";
-    this.#life.heard();
-  }
-
   /** It has a session. */
   becomeKnown(): void {
     if (this.#phase === "known") return;
@@ -339,21 +304,9 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     this.server.becameKnown(this);
   }
 
-  /** Why it ended. Strangers get a line each only as long as they are few. */
-  #logClosed(code: string, reason: string): void {
-    const fields = { peer: this.peer, code, reason };
-    if (this.#phase === "known") this.engine.log.warn("A connection was closed", fields);
-    else this.server.closedStranger(fields);
-  }
-
   /** The first version named holds; later ones are of no interest. */
   fixVersion(version: number): void {
     if (this.version === 0 && isSupportedVersion(version)) this.version = version;
-  }
-
-  #sendTopology(): void {
-    const version = this.version === 0 ? versionNewest : this.version;
-    writeTopology(this.output.begin(1024), this.server.nodeId, this.server.eventId, version);
   }
 
   /** Reads the body of the packet under way. @throws ProtocolError */
@@ -370,6 +323,27 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     scratch.clear();
     encodePacket(scratch, definition, channelId, value, this.version);
     this.output.begin(scratch.offset).raw(scratch.bytes, 0, scratch.offset);
+  }
+
+  /** Notes a refusal that the client does not hear of. Only for debugging: a client may repeat it. */
+  logRefusal(message: string, error: EverholdError): void {
+    this.engine.log.debug(message, { peer: this.peer, code: error.code, reason: error.message });
+  }
+
+  get #stagedHighBytes(): number {
+    return this.uploadCount > 0 ? limits.uploadStagedHighBytes : limits.stagedHighBytes;
+  }
+
+  #onFrameOfStranger(): void {
+    this.#phase = "greeted";
+    this.#life.heard();
+  }
+
+  /** Why it ended. Strangers get a line each only as long as they are few. */
+  #logClosed(code: string, reason: string): void {
+    const fields = { peer: this.peer, code, reason };
+    if (this.#phase === "known") this.engine.log.warn("A connection was closed", fields);
+    else this.server.closedStranger(fields);
   }
 
   #refusePacket(id: number, channelId: number): never {
