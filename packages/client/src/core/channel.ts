@@ -78,6 +78,13 @@ interface Waiting {
 /** Reads the answer of a call; `undefined` when the packet is not one that answers it. */
 export type AnswerReader<T> = (id: number, reader: ByteReader, version: number) => T | undefined;
 
+/** Packets that bring messages, or parts of them. */
+const deliveryIds: ReadonlySet<number> = new Set([
+  packets.receive.id,
+  packets.receiveLarge.id,
+  packets.receiveContinuation.id,
+]);
+
 /** One holder for all channels: frames are handled one after the other. */
 const receiveFrame = new ReceiveFrame();
 
@@ -92,6 +99,8 @@ export interface ChannelSettings {
    * them: those that it sends again have the bytes of a later one.
    */
   readonly resumesExactly: () => boolean;
+  /** Whether what is delivered is nobody's: also parts of a message of which nobody saw the beginning. */
+  readonly dropsDeliveries?: boolean;
 }
 
 /** Frames that nobody can send now; and one at a time, so all channels share it. */
@@ -333,6 +342,7 @@ export class Channel implements ChannelHandler {
 
   #onFrame(bytes: Uint8Array, view: DataView, start: number, end: number): void {
     const id = packetIdAt(view, start);
+    if (this.#settings.dropsDeliveries === true && deliveryIds.has(id)) return;
     if (id === packets.receive.id) {
       readReceive(view, start, end, receiveFrame);
       this.#listener.onMessage(receiveFrame, bytes, view, end - start);

@@ -77,9 +77,13 @@ export async function retireLife(
   life: Life,
   resumesExactly: boolean,
 ): Promise<boolean | undefined> {
-  const settings = { confirmationWindowBytes: -1, resumesExactly: () => false };
+  const settings = {
+    confirmationWindowBytes: -1,
+    resumesExactly: () => false,
+    // What is sent again to it is nobody's.
+    dropsDeliveries: true,
+  };
   const { name, channelId, receivedLast, cameTo, seen = [] } = life;
-  // What is sent again to it is nobody's.
   const channel = new Channel(transport, channelId, settings, deafListener);
   try {
     const answers = resumesExactly ? undefined : new AnswersOfBefore(channel, life);

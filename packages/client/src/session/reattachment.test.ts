@@ -111,6 +111,37 @@ describe("a session that the broker has kept, and that cannot go on", () => {
     assert.deepEqual(texts(broker, "q"), []);
   });
 
+  it("is asked for again when the connection breaks before it is closed", async () => {
+    const setup = await setUp({}, (fresh) => (fresh.isEverhold = false));
+    const { world, broker, connection } = setup;
+    await world.now(connection.send("store", new Uint8Array(1000).fill(7)));
+    const consumer = connection.consumer("q");
+    await world.now(consumer.ready());
+    const [stored] = broker.queue("store").messages;
+    assert.ok(stored !== undefined);
+    const receiving = consumer.receive();
+    const { lastSession } = broker;
+    const frames = lastSession.largeFrames(0, stored.bytes, 300);
+    for (const _ of [1, 2]) frames.next();
+    await world.settle();
+    frames.next();
+    broker.rule = ({ name }) => (name === "SESS_CLOSE" ? "drop" : "usual");
+    broker.cutKeeping();
+    await world.advance(1000);
+    // Of a message of which the channel that is only there to close has not seen the beginning.
+    for (const _ of frames) continue;
+    await world.settle();
+    broker.rule = () => "usual";
+    broker.cutKeeping();
+    await world.advance(3000);
+    // Each break was one of these, none the client's own doing.
+    assert.equal(broker.got("SUBSCRIBE_TOPOLOGY_V2").length, 3);
+    assert.equal(broker.ghosts.size, 0);
+    assert.notEqual(broker.lastSession, lastSession);
+    broker.lastSession.sendLarge(0, stored.bytes, 300);
+    assert.equal((await world.now(receiving))?.body.length, 1000);
+  });
+
   it("is made anew without a confirmation window", async () => {
     const { world, broker, connection } = await setUp({ confirmationWindow: -1 });
     const session = await world.now(connection.session({ transacted: true }));
