@@ -1,19 +1,19 @@
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
 import { Prng } from "@everhold/base";
 import { connect, type Connection } from "everhold";
 
-import { CuttingProxy } from "./cutting-proxy.ts";
+import { ArtemisTarget } from "./artemis-target.ts";
+import { EverholdTarget } from "./everhold-target.ts";
 import { scheduleFaults, type Fault } from "./faults.ts";
 import { HistoryFile, nowMicroseconds } from "./history-file.ts";
 import type { FaultKind } from "./history-line.ts";
 import { writePlan, type Plan } from "./plan.ts";
 import type { Sabotage } from "./sabotage.ts";
 import { JavaLoad } from "./java-load.ts";
+import type { TortureTarget } from "./target.ts";
 import { runProgram, ToldProcess, type LoadProcess } from "./told-process.ts";
-import { TortureBroker } from "./torture-broker.ts";
 
 /** Longer than any timeout of the client's; a promise that has not settled then never will. */
 const patienceMs = 60_000;
@@ -23,6 +23,9 @@ const patienceMs = 60_000;
  * what it has sent to a Java client that went away.
  */
 const standstillMs = 75_000;
+
+/** After this it is told who has the messages. */
+const lookCloserMs = 10_000;
 
 /** What a run is made of, besides its plan. */
 export interface TortureOptions {
@@ -34,6 +37,8 @@ export interface TortureOptions {
   readonly sabotage: Sabotage | undefined;
   /** Whose clients make the load; Java's are in one process. */
   readonly client: "everhold" | "java";
+  /** Our broker, or a pair of Artemis. */
+  readonly against: "everhold" | "artemis";
   readonly onProgress: (words: string) => void;
 }
 
@@ -41,14 +46,13 @@ export interface TortureOptions {
 export async function runTorture(
   options: TortureOptions,
 ): Promise<{ readonly output: string; readonly exitCode: number | null }> {
-  const config = join(options.folder, "broker.json");
-  // However often a message was in somebody's hands when these were cut off, it stays in its queue.
-  const addressSettings = { "#": { maxDeliveryAttempts: -1 } };
-  writeFileSync(config, JSON.stringify({ addressSettings }));
   writePlan(options.folder, options.plan);
-  const broker = new TortureBroker(join(options.folder, "data"), config);
-  const proxy = await CuttingProxy.start();
-  const conductor = new Conductor(options, broker, proxy);
+  const file = new HistoryFile(join(options.folder, "conductor.history"));
+  const target =
+    options.against === "everhold"
+      ? await EverholdTarget.make(options.folder)
+      : await ArtemisTarget.make(options.folder, options.onProgress);
+  const conductor = new Conductor(options, target, file);
   try {
     await conductor.run();
   } finally {
@@ -60,47 +64,45 @@ export async function runTorture(
 
 class Conductor {
   readonly #options: TortureOptions;
-  readonly #broker: TortureBroker;
-  readonly #proxy: CuttingProxy;
+  readonly #target: TortureTarget;
   readonly #file: HistoryFile;
   #processes: LoadProcess[] = [];
 
-  constructor(options: TortureOptions, broker: TortureBroker, proxy: CuttingProxy) {
+  constructor(options: TortureOptions, target: TortureTarget, file: HistoryFile) {
     this.#options = options;
-    this.#broker = broker;
-    this.#proxy = proxy;
-    this.#file = new HistoryFile(join(options.folder, "conductor.history"));
+    this.#target = target;
+    this.#file = file;
   }
 
   async run(): Promise<void> {
     const { plan, onProgress } = this.#options;
-    await this.#startBroker();
-    const admin = await connect(`tcp://127.0.0.1:${this.#broker.port}`);
+    await this.#target.start();
+    const admin = await connect(this.#target.url);
     await this.#createQueues(admin);
     await admin.close();
     this.#processes = this.#startLoad();
     if (!(await this.#everybodySays("ready"))) throw new Error("the load did not start");
     onProgress(`${plan.clients.length} clients at work for ${plan.seconds} s`);
     await this.#disturb(performance.now() + plan.seconds * 1_000);
-    this.#broker.assertAlive();
+    await this.#target.rest();
+    this.#target.assertAlive();
     await this.#finish();
   }
 
   #startLoad(): LoadProcess[] {
     const { plan, folder, sabotage, client } = this.#options;
-    const { port } = this.#proxy;
-    if (client === "java") return [new JavaLoad(plan, folder, port)];
+    const { loadUrls } = this.#target;
+    if (client === "java") return [new JavaLoad(plan, folder, loadUrls)];
     return Array.from({ length: plan.processCount }, (_, index) => {
       const lies = index === 0 && sabotage !== undefined ? [sabotage] : [];
-      const url = `tcp://127.0.0.1:${port}`;
+      const url = loadUrls.join(",");
       return new ToldProcess("load.client.js", [folder, String(index), url, ...lies]);
     });
   }
 
   async end(): Promise<void> {
     await Promise.all(this.#processes.map((child) => child.end(0)));
-    this.#proxy.stop();
-    await this.#broker.end();
+    await this.#target.end();
     this.#file.write({ kind: "end" });
     this.#file.close();
   }
@@ -110,14 +112,20 @@ class Conductor {
     const { folder, onProgress } = this.#options;
     onProgress("producers end");
     for (const child of this.#processes) child.tell("stop");
-    const url = `tcp://127.0.0.1:${this.#broker.port}`;
+    const { url } = this.#target;
     const admin = await connect(url);
     const isWhole = await this.#everybodySays("stopped");
-    const deadlineMs = performance.now() + (isWhole ? standstillMs : 0);
+    const startMs = performance.now();
+    const deadlineMs = startMs + (isWhole ? standstillMs : 0);
     let left = await this.#leftIn(admin);
+    let isTold = false;
     while (left.length > 0 && performance.now() < deadlineMs) {
       await pause(100);
       left = await this.#leftIn(admin);
+      if (isTold || left.length === 0 || performance.now() < startMs + lookCloserMs) continue;
+      isTold = true;
+      for (const words of left) onProgress(`it takes long: ${words}`);
+      onProgress(String(await admin.management.invoke("broker", "listAllConsumersAsJSON")));
     }
     for (const words of left) onProgress(`its consumers do not empty ${words}`);
     await admin.close();
@@ -136,38 +144,31 @@ class Conductor {
     for (const fault of schedule) {
       if (performance.now() + fault.pauseMs >= endMs) break;
       await pause(fault.pauseMs);
-      this.#broker.assertAlive();
+      this.#target.assertAlive();
       await this.#inflict(fault);
     }
     await pause(Math.max(0, endMs - performance.now()));
   }
 
   async #inflict(fault: Fault): Promise<void> {
-    const { kind, durationMs, share, bytes } = fault;
+    const { durationMs, share, bytes } = fault;
+    const kind = this.#target.isWhole ? fault.kind : "cut";
     this.#file.write({ kind: "fault", fault: kind, atMicroseconds: nowMicroseconds() });
     this.#options.onProgress(
       `${kind} ${kind === "cut" ? `${Math.round(share * 100)} %` : `${durationMs} ms`}`,
     );
     switch (kind) {
       case "kill":
-        await this.#broker.kill();
-        await this.#proxy.refuse();
-        await pause(durationMs);
-        return this.#startBroker();
+        return this.#target.kill(durationMs);
       case "stop":
-        this.#broker.stop();
+        this.#target.stop();
         await pause(durationMs);
-        return this.#broker.goOn();
+        return this.#target.goOn();
       case "cut": {
         const random = new Prng(bytes);
-        return this.#proxy.cut(() => random.chance(share), bytes);
+        return this.#target.cut(() => random.chance(share), bytes);
       }
     }
-  }
-
-  async #startBroker(): Promise<void> {
-    await this.#broker.start();
-    await this.#proxy.accept(this.#broker.port);
   }
 
   async #createQueues(admin: Connection): Promise<void> {

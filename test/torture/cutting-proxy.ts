@@ -23,16 +23,18 @@ export class CuttingProxy {
   #targetPort = 0;
   #server: Server | undefined;
   readonly #passages = new Set<Passage>();
+  readonly #targetHost: string;
 
-  private constructor(port: number) {
+  private constructor(port: number, targetHost: string) {
     this.port = port;
+    this.#targetHost = targetHost;
   }
 
-  /** Finds a port for itself. */
-  static async start(): Promise<CuttingProxy> {
+  /** Finds a port for itself; brokers listen on `targetHost`. */
+  static async start(targetHost = "127.0.0.1"): Promise<CuttingProxy> {
     for (let attempt = 1; ; attempt += 1) {
       // None that the system gives by itself: it must be free again after a pause.
-      const proxy = new CuttingProxy(randomInt(10_000, 30_000));
+      const proxy = new CuttingProxy(randomInt(10_000, 30_000), targetHost);
       try {
         await proxy.accept(0);
         await proxy.refuse();
@@ -77,7 +79,7 @@ export class CuttingProxy {
   }
 
   #onConnection(near: Socket): void {
-    const far = connect({ port: this.#targetPort, host: "127.0.0.1", noDelay: true });
+    const far = connect({ port: this.#targetPort, host: this.#targetHost, noDelay: true });
     near.setNoDelay(true);
     const passage: Passage = { near, far, budget: Infinity };
     this.#passages.add(passage);

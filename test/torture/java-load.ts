@@ -14,11 +14,11 @@ export class JavaLoad implements LoadProcess {
   #hasEnded = false;
   #wake: () => void = () => undefined;
 
-  constructor(plan: Plan, folder: string, port: number) {
+  constructor(plan: Plan, folder: string, urls: readonly string[]) {
     this.#folder = folder;
     writeFileSync(join(folder, "java-plan.txt"), linesOf(plan).join("\n"));
     const url =
-      `(tcp://127.0.0.1:${port})?ha=true&reconnectAttempts=-1&initialConnectAttempts=10` +
+      `(${urls.join(",")})?ha=true&reconnectAttempts=-1&initialConnectAttempts=10` +
       "&retryInterval=100&maxRetryInterval=500&blockOnAcknowledge=true&callTimeout=5000";
     const pauseMicroseconds = Math.round((1_000_000 * plan.clients.length) / plan.rate);
     this.#running = runJava("jakarta-2.44", "Torture", [folder, url, String(pauseMicroseconds)], {

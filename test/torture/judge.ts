@@ -25,19 +25,21 @@ export interface Verdict {
   /** Deliveries of what was refused, rolled back, never sent, or sent elsewhere. */
   readonly phantom: number;
   readonly redelivered: number;
+  /** Repeats without a mark that are excused: see `keepsMarks` of the plan. */
+  readonly unmarked: number;
   readonly longestOutageMs: number;
   /** The first violations, in words. */
   readonly examples: readonly string[];
 }
 
+/** What of a plan has to be known. */
+export type JudgedPlan = Pick<Plan, "queues" | "clients" | "keepsMarks">;
+
 /** Of each kind. */
 const examplesMax = 5;
 
 /** Judges the history of a run; `files` as {@link History} takes them. */
-export function judge(
-  plan: Pick<Plan, "queues" | "clients">,
-  files: readonly (readonly HistoryEvent[])[],
-): Verdict {
+export function judge(plan: JudgedPlan, files: readonly (readonly HistoryEvent[])[]): Verdict {
   return new Judge(plan, new History(files)).verdict();
 }
 
@@ -50,7 +52,7 @@ export function isFaultless(verdict: Verdict): boolean {
 type ViolationKind = "lost" | "duplicated" | "outOfOrder" | "unsettled" | "phantom";
 
 class Judge {
-  readonly #plan: Pick<Plan, "queues" | "clients">;
+  readonly #plan: JudgedPlan;
   /** By address. */
   readonly #queuesOf: number[][] = [];
   readonly #history: History;
@@ -62,8 +64,9 @@ class Judge {
   readonly #examples: string[] = [];
   readonly #shown = new Map<ViolationKind, number>();
   #redelivered = 0;
+  #unmarked = 0;
 
-  constructor(plan: Pick<Plan, "queues" | "clients">, history: History) {
+  constructor(plan: JudgedPlan, history: History) {
     this.#plan = plan;
     this.#history = history;
     this.#effects = new Effects(history);
@@ -85,7 +88,7 @@ class Judge {
       ...this.#sends,
       ...{ faults, failovers },
       ...this.#counts,
-      redelivered: this.#redelivered,
+      ...{ redelivered: this.#redelivered, unmarked: this.#unmarked },
       longestOutageMs: Math.round(longestOutageMicroseconds / 1_000),
       examples: this.#examples,
     };
@@ -127,10 +130,22 @@ class Judge {
 
     const unmarked = copies.filter(({ isRedelivered }) => !isRedelivered);
     const confirmed = copies.filter((_, index) => effects[index] === "applied");
-    const wrong = new Set([...unmarked.slice(1), ...confirmed.slice(1)]);
+    const wrong = new Set([...this.#wronglyUnmarked(unmarked), ...confirmed.slice(1)]);
     for (const copy of copies) if (isLate(copy, copies)) wrong.add(copy);
     this.#note("duplicated", wrong.size, describe);
     this.#redelivered += copies.length - unmarked.length;
+  }
+
+  /** All but the first; where marks may be missing, those after one that was settled, undisturbed. */
+  #wronglyUnmarked(unmarked: readonly DeliveryRecord[]): readonly DeliveryRecord[] {
+    if (this.#plan.keepsMarks || unmarked.length < 2) return unmarked.slice(1);
+    const inOrder = unmarked.toSorted((left, right) => left.atMicroseconds - right.atMicroseconds);
+    const wrong = inOrder.filter((_, place) => {
+      const before = inOrder[place - 1];
+      return before !== undefined && !before.isCut && before.outcome !== "none";
+    });
+    this.#unmarked += inOrder.length - 1 - wrong.length;
+    return wrong;
   }
 
   /** What each consumer saw, in its order. */

@@ -24,6 +24,7 @@ const usage = `npm run torture -- [--clients 50] [--seconds 60] [--kill broker|n
   --minimum N       applied sends a minute, below which a run means nothing (100000)
   --minimum-faults N  faults a minute, the same (20)
   --client java     the same load from unmodified Java clients with duplicate ids, in one process
+  --against artemis  the same load on a real pair of Artemis with replication, instead of our broker
   --sabotage KIND ${sabotages.join(", ")}: a lie in what is written down, which the checker must find
   --keep            keeps the folder with data and histories`;
 
@@ -39,6 +40,7 @@ const { values } = parseArgs({
     minimum: { type: "string", default: "100000" },
     "minimum-faults": { type: "string", default: "20" },
     client: { type: "string", default: "everhold" },
+    against: { type: "string", default: "everhold" },
     sabotage: { type: "string" },
     keep: { type: "boolean", default: false },
     folder: { type: "string" },
@@ -61,6 +63,10 @@ async function main(): Promise<void> {
   if (client !== "everhold" && client !== "java") {
     throw new Error(`expected --client everhold|java, found ${client}`);
   }
+  const { against } = values;
+  if (against !== "everhold" && against !== "artemis") {
+    throw new Error(`expected --against everhold|artemis, found ${against}`);
+  }
   const faults = values.kill === "none" ? [] : values.faults.split(",").map(faultKind);
   const plan = makePlan({
     seed: wholeNumber("seed"),
@@ -71,6 +77,7 @@ async function main(): Promise<void> {
     rate: wholeNumber("rate"),
     appliedPerMinuteMin: wholeNumber("minimum"),
     faultsPerMinuteMin: faults.length === 0 ? 0 : wholeNumber("minimum-faults"),
+    keepsMarks: against === "everhold",
   });
   const folder = values.folder ?? mkdtempSync(join(tmpdir(), "everhold-torture-"));
   mkdirSync(folder, { recursive: true });
@@ -86,6 +93,7 @@ async function main(): Promise<void> {
     faults,
     sabotage,
     client,
+    against,
     onProgress,
   });
   process.stdout.write(output);

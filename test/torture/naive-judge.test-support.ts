@@ -1,5 +1,5 @@
 import type { HistoryEvent } from "./history-line.ts";
-import type { Plan } from "./plan.ts";
+import type { JudgedPlan } from "./judge.ts";
 
 type EventOf<K extends HistoryEvent["kind"]> = Extract<HistoryEvent, { readonly kind: K }>;
 type Delivery = EventOf<"delivery">;
@@ -8,10 +8,7 @@ type Delivery = EventOf<"delivery">;
  * Whether a history in one file may be that of a good broker and client, found by trying every possibility: what
  * is in doubt may have happened or not, and some choice of it must explain all that was seen.
  */
-export function isPossible(
-  plan: Pick<Plan, "queues" | "clients">,
-  events: HistoryEvent[],
-): boolean {
+export function isPossible(plan: JudgedPlan, events: HistoryEvent[]): boolean {
   const seen = new Seen(plan, events);
   if (!seen.isSettled() || !seen.isInOrder() || seen.isLateAnywhere()) return false;
   const doubts = seen.doubts();
@@ -23,10 +20,10 @@ export function isPossible(
 }
 
 class Seen {
-  readonly #plan: Pick<Plan, "queues" | "clients">;
+  readonly #plan: JudgedPlan;
   readonly #events: readonly HistoryEvent[];
 
-  constructor(plan: Pick<Plan, "queues" | "clients">, events: HistoryEvent[]) {
+  constructor(plan: JudgedPlan, events: HistoryEvent[]) {
     this.#plan = plan;
     this.#events = events;
   }
@@ -102,7 +99,15 @@ class Seen {
       return this.#plan.queues.every(({ address }, queue) => {
         const here = copies.filter((copy) => copy.queue === queue);
         if (!isSent || address !== send.address) return here.length === 0;
-        const isMarked = here.filter(({ isRedelivered }) => !isRedelivered).length <= 1;
+        const unmarked = here.filter(({ isRedelivered }) => !isRedelivered);
+        const isMarked = this.#plan.keepsMarks
+          ? unmarked.length <= 1
+          : unmarked.every(
+              (copy) =>
+                this.#isCut(copy) ||
+                this.#settled(copy.delivery)?.outcome === "none" ||
+                isLast(copy, unmarked),
+            );
         return isMarked && here.filter(isSettledOne).length === 1;
       });
     });
@@ -159,6 +164,10 @@ function isSame(left: Delivery, right: Delivery): boolean {
   return (
     left.queue === right.queue && left.producer === right.producer && left.number === right.number
   );
+}
+
+function isLast(one: Delivery, all: readonly Delivery[]): boolean {
+  return all.every(({ atMicroseconds }) => atMicroseconds <= one.atMicroseconds);
 }
 
 function nameOfSend({ producer, number }: EventOf<"send">): string {

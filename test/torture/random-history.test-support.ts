@@ -6,6 +6,7 @@ import { faultKinds, type EventOutcome, type HistoryEvent } from "./history-line
 
 /** A small run: a queue with one consumer, one with two, and a topic with two queues. */
 export const smallPlan = {
+  keepsMarks: true,
   queues: [
     { name: "alone", address: 0 },
     { name: "shared", address: 1 },

@@ -42,7 +42,7 @@ async function shortRun(options: {
   try {
     const plan = makePlan({
       ...{ seed: 1, seconds: 1, clientCount: 8, processCount: 1, rate: 400 },
-      ...{ appliedPerMinuteMin, faultsPerMinuteMin: 0 },
+      ...{ appliedPerMinuteMin, faultsPerMinuteMin: 0, keepsMarks: true },
     });
     const onProgress = (): void => undefined;
     const run = await runTorture({
@@ -51,6 +51,7 @@ async function shortRun(options: {
       faults: [],
       sabotage,
       client: "everhold",
+      against: "everhold",
       onProgress,
     });
     const verdict: Record<string, unknown> = JSON.parse(run.output);

@@ -25,8 +25,12 @@ export interface ArtemisOptions {
   readonly journal?: readonly string[];
   /** Java's heap. Default `512M`. */
   readonly heap?: string;
+  /** Where it listens. Default `127.0.0.1`. */
+  readonly host?: string;
   /** Default: a free one. */
   readonly port?: number;
+  /** More words for `java`. */
+  readonly javaArguments?: string;
   /** More words for `artemis create`. */
   readonly create?: readonly string[];
   /** What it writes when it has started. Default: it has when its port takes connections. */
@@ -76,12 +80,16 @@ export class ArtemisBroker implements AsyncDisposable {
   }
 
   get url(): string {
-    return `tcp://127.0.0.1:${this.port}`;
+    return `tcp://${this.#host}:${this.port}`;
   }
 
   /** Its acceptor speaks AMQP 1.0 on the same port. */
   get amqpUrl(): string {
-    return `amqp://127.0.0.1:${this.port}`;
+    return `amqp://${this.#host}:${this.port}`;
+  }
+
+  get #host(): string {
+    return this.#options.host ?? "127.0.0.1";
   }
 
   get instance(): string {
@@ -95,12 +103,30 @@ export class ArtemisBroker implements AsyncDisposable {
     return pid;
   }
 
+  /** Whether its process runs. */
+  get isAlive(): boolean {
+    const child = this.#process;
+    return child !== undefined && child.exitCode === null && child.signalCode === null;
+  }
+
+  /** It stands still, with its connections open, until it is told to go on. */
+  standStill(): void {
+    process.kill(-this.pid, "SIGSTOP");
+  }
+
+  goOn(): void {
+    process.kill(-this.pid, "SIGCONT");
+  }
+
   /** Starts it again on the same data and the same port. */
   async start(): Promise<void> {
-    const heap = this.#options.heap ?? "512M";
+    const { heap = "512M", javaArguments = "" } = this.#options;
     const child = spawn(join(this.instance, "bin", "artemis"), ["run"], {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, JAVA_ARGS: `-Xms${heap} -Xmx${heap} -XX:+UseParallelGC` },
+      env: {
+        ...process.env,
+        JAVA_ARGS: `-Xms${heap} -Xmx${heap} -XX:+UseParallelGC ${javaArguments}`,
+      },
       // A group of its own: the script may start Java as a child.
       detached: true,
     });
@@ -113,7 +139,9 @@ export class ArtemisBroker implements AsyncDisposable {
     const deadline = performance.now() + 180_000;
     const { length } = this.log;
     const word = this.#options.startedWord;
-    while (!(word === undefined ? await accepts(this.port) : this.log.includes(word, length))) {
+    while (
+      !(word === undefined ? await accepts(this.#host, this.port) : this.log.includes(word, length))
+    ) {
       if (child.exitCode !== null || performance.now() > deadline) {
         throw new Error(`Artemis ${this.version} did not start: ${this.log.slice(-4000)}`);
       }
@@ -156,7 +184,7 @@ export class ArtemisBroker implements AsyncDisposable {
         ...["create", this.instance, "--silent", "--user", this.user, "--password", this.password],
         options.security === true ? "--require-login" : "--allow-anonymous",
         ...["--no-hornetq-acceptor", "--no-mqtt-acceptor", "--no-stomp-acceptor"],
-        ...["--no-amqp-acceptor", "--no-web", "--host", "127.0.0.1"],
+        ...["--no-amqp-acceptor", "--no-web", "--host", this.#host],
         ...(options.journal ?? ["--no-autotune", "--nio"]),
         ...["--default-port", String(this.port)],
         ...(options.persistence === false ? ["--disable-persistence"] : []),
@@ -183,8 +211,8 @@ function withAddressSettings(xml: string, settings: string): string {
   return `${before}${open}${settings}${defaults}${rest.slice(end)}`;
 }
 
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, "127.0.0.1");
+async function accepts(host: string, port: number): Promise<boolean> {
+  const socket = connect(port, host);
   try {
     await once(socket, "connect");
     return true;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-import { ArtemisBroker, freePort } from "./artemis-broker.ts";
+import { ArtemisBroker, freePort, type ArtemisOptions } from "./artemis-broker.ts";
 
 /** What a backup says when it has all that the live broker has, and when it has taken over. */
 const words = { synchronized: "AMQ221024", serves: "AMQ221020" } as const;
@@ -8,10 +8,21 @@ const words = { synchronized: "AMQ221024", serves: "AMQ221020" } as const;
 /** How long a change of roles may take on a busy machine, in ms. */
 const changeMs = 120_000;
 
-const clusterArguments = (other: number): string[] => [
-  ...["--clustered", "--replicated", "--staticCluster", `tcp://127.0.0.1:${other}`],
+const clusterArguments = (host: string, other: number): string[] => [
+  ...["--clustered", "--replicated", "--staticCluster", `tcp://${host}:${other}`],
   ...["--cluster-user", "cluster", "--cluster-password", "cluster"],
 ];
+
+/** How the two differ from what `artemis create` makes. */
+export interface ArtemisPairOptions extends Pick<
+  ArtemisOptions,
+  "host" | "javaArguments" | "addressSettings"
+> {
+  /** Default: free ones. */
+  readonly ports?: { readonly live: number; readonly backup: number };
+  /** What is to be changed in `broker.xml` besides. */
+  readonly brokerXml?: (xml: string, role: "live" | "backup") => string;
+}
 
 /**
  * A real live and backup pair of Artemis with replication: what the live broker has answered, the backup has. When the
@@ -29,27 +40,34 @@ export class ArtemisPair implements AsyncDisposable {
   }
 
   /** Makes both, and returns when the backup has what the live one has. */
-  static async start(): Promise<ArtemisPair> {
-    const [livePort, backupPort] = [await freePort(), await freePort()];
+  static async start(options: ArtemisPairOptions = {}): Promise<ArtemisPair> {
+    const ports = options.ports ?? { live: await freePort(), backup: await freePort() };
+    const { brokerXml = (xml): string => xml, ...others } = options;
+    const { host = "127.0.0.1" } = options;
     const live = await ArtemisBroker.start({
-      port: livePort,
+      port: ports.live,
       heap: "256M",
-      create: ["--name", "live", ...clusterArguments(backupPort)],
+      ...others,
+      create: ["--name", "live", ...clusterArguments(host, ports.backup)],
       // Nobody else is there who could vote, and who comes back must look for a backup that serves.
       brokerXml: (xml) =>
-        xml
+        brokerXml(xml, "live")
           .replace("<primary>", "<primary><check-for-active-server>true</check-for-active-server>")
           .replace(/(<vote-on-replication-failure>)true/, "$1false"),
     });
     let backup: ArtemisBroker | undefined;
     try {
       backup = await ArtemisBroker.start({
-        port: backupPort,
+        port: ports.backup,
         heap: "256M",
-        create: ["--name", "backup", "--backup", ...clusterArguments(livePort)],
+        ...others,
+        create: ["--name", "backup", "--backup", ...clusterArguments(host, ports.live)],
         startedWord: words.synchronized,
         brokerXml: (xml) =>
-          xml.replace("<backup/>", "<backup><allow-failback>true</allow-failback></backup>"),
+          brokerXml(xml, "backup").replace(
+            "<backup/>",
+            "<backup><allow-failback>true</allow-failback></backup>",
+          ),
       });
     } catch (error) {
       await live[Symbol.asyncDispose]();

@@ -1,0 +1,24 @@
+/** What is tortured: a broker or two, with a proxy before each whose connections can be cut. */
+export interface TortureTarget {
+  /** For those who make the load: through the proxies. */
+  readonly loadUrls: readonly string[];
+  /** For those who look on, and are never cut. */
+  readonly url: string;
+  /** Whether somebody could take over if the broker were killed or stopped now. */
+  readonly isWhole: boolean;
+  /** Settles when it serves. */
+  start(): Promise<void>;
+  /** @throws Error when what is meant to run has ended by itself */
+  assertAlive(): void;
+  /** Ends who serves as a power cut would, for so long; settles when somebody serves again. */
+  kill(durationMs: number): Promise<void>;
+  /** Who serves stands still, with all connections open, until it is told to go on. */
+  stop(): void;
+  goOn(): void;
+  /** Cuts each connection of the load that `chosen` says yes to, once `bytes` more have passed. */
+  cut(chosen: () => boolean, bytes: number): void;
+  /** Settles when all that faults have set going is over. */
+  rest(): Promise<void>;
+  /** Ends everything. */
+  end(): Promise<void>;
+}
