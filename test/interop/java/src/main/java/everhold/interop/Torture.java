@@ -19,6 +19,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.activemq.artemis.api.core.client.FailoverEventType;
 import org.apache.activemq.artemis.api.jms.ActiveMQJMSConstants;
@@ -41,6 +42,8 @@ final class Torture {
   private final AtomicLong transactions = new AtomicLong();
   private final AtomicLong deliveries = new AtomicLong();
   private final long pauseMicroseconds;
+  /** One for each thread that has what it works with: calls that are not repeated come before any fault. */
+  private CountDownLatch settingUp = new CountDownLatch(0);
   private volatile boolean isStopping;
   private volatile boolean isFinishing;
 
@@ -71,8 +74,10 @@ final class Torture {
       producers.add(new Thread(work(() -> produce(client, connection))));
       consumers.add(new Thread(work(() -> consume(client, connection))));
     }
+    settingUp = new CountDownLatch(consumers.size() + producers.size());
     for (Thread thread : consumers) thread.start();
     for (Thread thread : producers) thread.start();
+    settingUp.await();
     say("ready");
     await("stop");
     isStopping = true;
@@ -103,6 +108,7 @@ final class Torture {
     Destination destination =
         client.isTopic ? session.createTopic(client.address) : session.createQueue(client.address);
     MessageProducer producer = session.createProducer(destination);
+    settingUp.countDown();
     long number = 1;
     while (!isStopping) {
       int count = client.isTransacted ? 1 + random.nextInt(20) : 1;
@@ -168,6 +174,7 @@ final class Torture {
     Session session =
         connection.createSession(false, ActiveMQJMSConstants.INDIVIDUAL_ACKNOWLEDGE);
     MessageConsumer consumer = session.createConsumer(session.createQueue(client.queue));
+    settingUp.countDown();
     while (!isFinishing) {
       Message message = receive(consumer, 200);
       if (message == null) continue;
@@ -191,6 +198,7 @@ final class Torture {
         client.manner.equals("relay")
             ? session.createProducer(session.createQueue(client.output))
             : null;
+    settingUp.countDown();
     long sent = 0;
     while (!isFinishing) {
       Message message = receive(consumer, 200);
