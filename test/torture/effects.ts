@@ -57,13 +57,23 @@ export class Effects {
         undecided.delete(transaction);
       }
       if (undecided.size < before) continue;
-      // Whichever is chosen, the others follow.
-      for (const transaction of undecided) {
-        this.#decide(transaction, true);
-        undecided.delete(transaction);
-        break;
-      }
+      // The others follow. Best is one without which a message would have been settled by nobody.
+      const all = [...undecided];
+      const chosen = all.find((transaction) => this.#isWanted(transaction)) ?? all[0];
+      if (chosen === undefined) return;
+      this.#decide(chosen, true);
+      undecided.delete(chosen);
     }
+  }
+
+  /** Whether it may have settled, by an acknowledgement in doubt, what nobody else can have settled. */
+  #isWanted({ deliveries }: TransactionRecord): boolean {
+    return deliveries.some(
+      (delivery) =>
+        delivery.isAsked &&
+        delivery.outcome === "unknown" &&
+        othersOf(delivery).every((other) => this.ofDelivery(other) === "none"),
+    );
   }
 
   #seenOf(transaction: TransactionRecord): boolean | undefined {

@@ -22,8 +22,8 @@ test("the judge finds fault exactly where no choice of what is in doubt explains
       const history = events.map(formatHistoryLine).join("");
       assert.equal(isFaultless(verdict), expected, `${history}${verdict.examples.join("\n")}`);
     }),
-    { numRuns: 20_000 },
+    { numRuns: 5_000 },
   );
   // Else it would say nothing.
-  assert.ok(counts.good > 1_000 && counts.bad > 1_000, JSON.stringify(counts));
+  assert.ok(counts.good > 250 && counts.bad > 250, JSON.stringify(counts));
 });
