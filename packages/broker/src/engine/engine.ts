@@ -7,6 +7,7 @@ import { limits } from "../limits.ts";
 import { SettingsTable } from "../settings/settings-by-match.ts";
 import type { BrokerState } from "../state/broker-state.ts";
 import { ScanCursor } from "../state/scan-cursor.ts";
+import { stateLimits } from "../state/state-limits.ts";
 import { Catalog } from "./catalog.ts";
 import { CreditDesk } from "./credit-desk.ts";
 import { expired } from "./departures.ts";
@@ -104,6 +105,7 @@ export class Engine implements JournalListener {
     this.diverts = new Diverts(this);
     this.router = new Router(this);
     this.redelivery = new Redelivery(this, parts.ports.random);
+    this.state.arena.beginAt(parts.ports.random.uint32() % (stateLimits.arenaFirstSlabMax + 1));
     this.retention = new Retention(this);
     this.scheduler = new Scheduler(this, parts.ports.timers);
     const { timers, monotonicClock } = parts.ports;

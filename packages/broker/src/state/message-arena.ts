@@ -45,6 +45,19 @@ export class MessageArena {
     return this.#rowCount;
   }
 
+  /**
+   * Says which slab is the first, before there is any. Clients remember ids over a restart, so each life of a
+   * broker begins elsewhere: a message that died with the last one must not be taken for another.
+   */
+  beginAt(slabNumber: number): void {
+    assert(this.#nextNumber === 0, "the first slab is chosen before any is used");
+    assert(
+      slabNumber <= stateLimits.arenaFirstSlabMax,
+      "most of the space is behind the first slab",
+    );
+    this.#nextNumber = slabNumber;
+  }
+
   /** Copies `bytes[start … end)` and returns the address. At least one row must retain it at once. */
   add(bytes: Uint8Array, start: number, end: number): number {
     const length = end - start;

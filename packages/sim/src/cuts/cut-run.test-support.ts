@@ -66,7 +66,7 @@ export async function runCut(
     mutate: (ports) => ({ ...ports, network: cutting.around(ports.network) }),
     onFrame: () => undefined,
     setup: {
-      journal: { segmentBytes: 512 * 1024, snapshotBytes: 128 * 1024, tailCacheBytes: 64 * 1024 },
+      journal: { segmentBytes: 128 * 1024, snapshotBytes: 128 * 1024, tailCacheBytes: 64 * 1024 },
       maxSizeBytes: -1,
       addressFullPolicy: "block",
       maxDeliveryAttempts: -1,
