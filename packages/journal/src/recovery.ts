@@ -155,7 +155,9 @@ async function wipeTail(file: DiskFile, segment: Segment, position: number): Pro
   if (end <= start) return 0;
   const tail = new Uint8Array(end - start);
   await readFully(file, tail, start);
-  const lastUsed = tail.findLastIndex((byte) => byte !== 0);
+  // Mostly all of it is zero, so a call for each byte would be most of a start.
+  let lastUsed = tail.length - 1;
+  while (lastUsed >= 0 && tail[lastUsed] === 0) lastUsed -= 1;
   if (lastUsed < 0) return 0;
   await writeFully(
     file,
