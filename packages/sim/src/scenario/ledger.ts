@@ -26,6 +26,11 @@ export class Ledger {
     this.#ask = ask;
   }
 
+  /** Whether the process has died. */
+  get isAbandoned(): boolean {
+    return this.#abandoned;
+  }
+
   /** What is open now. */
   get open(): readonly string[] {
     return [...this.#open.values()].map(({ what }) => what);

@@ -51,6 +51,7 @@ export type Leftovers = ReadonlyMap<string, ReadonlySet<string>>;
  * - A queue with one consumer delivers a producer's messages in the order in which they were sent,
  *   durable ones and others each among themselves, those that are given back excepted; and those for a
  *   later time among the ones for the same time.
+ * - Whoever lives and asks is told what became of a durable send or a commit.
  * - A transaction whose outcome is unknown took effect as a whole or not at all.
  */
 export class Oracle {
@@ -207,6 +208,11 @@ export class Oracle {
     );
     if (open === undefined) return this.#onProblem(`${queue}: nobody acknowledged ${id}`);
     open.outcome = outcome;
+  }
+
+  /** A process that lives has asked what became of a durable send or a transaction, and was not told. */
+  doubtLeft(what: string): void {
+    this.#onProblem(`${what} is left in doubt, though the process that began it has asked`);
   }
 
   /** Everything has come to rest: nothing may be missing, half-done or done twice. */

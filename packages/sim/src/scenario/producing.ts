@@ -46,6 +46,7 @@ export function producing(plan: ProducingPlan): Program {
             }),
           (outcome) => {
             note("sent", `${id} ${outcome}`);
+            if (durable && outcome === "unknown" && !ledger.isAbandoned) oracle.doubtLeft(id);
             oracle.sendSettled(id, outcome);
           },
         )

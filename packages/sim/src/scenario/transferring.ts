@@ -58,6 +58,7 @@ async function transact(tools: Tools, transaction: string, first: Message): Prom
     },
     (outcome) => {
       note(rollsBack ? "rolled back" : "committed", `${transaction} ${outcome}`);
+      if (outcome === "unknown" && !ledger.isAbandoned) oracle.doubtLeft(transaction);
       oracle.transactionEnded(transaction, rollsBack ? "none" : outcome);
     },
   );
