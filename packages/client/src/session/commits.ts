@@ -15,6 +15,8 @@ interface OpenCommit {
   /** What its answer says; of a numbered one nothing. */
   readonly correlationId: number | undefined;
   readonly done: Deferred<void>;
+  /** Whether a broker may have got it. */
+  hasLeft: boolean;
   /** The connection broke before the answer came. */
   isInDoubt: boolean;
 }
@@ -68,7 +70,13 @@ export class Commits {
     const number = keepsOutcomes ? this.#take() : undefined;
     const isPlain = number === undefined && channel.version >= commitIdsSince;
     const correlationId = isPlain ? this.#nextCorrelationId-- : undefined;
-    const open = { number, correlationId, done: deferred<void>(), isInDoubt: false };
+    const open = {
+      number,
+      correlationId,
+      done: deferred<void>(),
+      hasLeft: channel.isUp,
+      isInDoubt: false,
+    };
     this.#open = open;
     const answer =
       number === undefined
@@ -87,10 +95,19 @@ export class Commits {
     if (this.plainId !== undefined) this.decide({ outcome, code: "EVH_TRANSACTION_ROLLED_BACK" });
   }
 
+  /** Its session goes on: what was only kept has left. */
+  onReturned(): void {
+    if (this.#open !== undefined) this.#open.hasLeft = true;
+  }
+
   /** What the broker says of the commit in doubt; `undefined`: it keeps nothing. */
   decide(found: NumberOutcome | undefined): void {
     const open = this.#open;
     if (open?.isInDoubt !== true) return;
+    // Asked for while the connection was broken, it went with its session.
+    if (found === undefined && !open.hasLeft) {
+      return this.decide({ outcome: "refused", code: "EVH_TRANSACTION_ROLLED_BACK" });
+    }
     switch (found?.outcome) {
       case "applied":
         return this.#settle(open, undefined);

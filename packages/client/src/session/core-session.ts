@@ -455,6 +455,7 @@ export class CoreSession implements ChannelListener {
 
   onReturned(): void {
     this.outbox.onReturned();
+    this.commits?.onReturned();
     for (const { intake } of this.#intakes.values()) intake.onReturned();
   }
 

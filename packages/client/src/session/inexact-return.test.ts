@@ -113,6 +113,19 @@ describe("a session that Artemis has kept, which has handled more than it says",
     }
   });
 
+  it("has nothing in doubt that was asked for during the outage, when it is gone", async () => {
+    const { world, broker, connection } = await onArtemis();
+    const session = await world.now(connection.session({ transacted: true }));
+    await world.now(session.send("q", "x"));
+    broker.cut();
+    await world.settle();
+    const committing = session.commit();
+    committing.catch(() => undefined);
+    await world.advance(1000);
+    assertError(await rejection(world, committing), "EVH_TRANSACTION_ROLLED_BACK");
+    assert.deepEqual(texts(broker, "q"), []);
+  });
+
   it("has what its application had marked by its end, and nothing else", async () => {
     const setup = await onArtemis();
     const { world, broker, connection } = setup;
