@@ -239,16 +239,21 @@ export class Performer {
     const promise = send(source, message, targets[0]?.routing ?? "anycast");
     client.track(sending, promise, () => {
       if (transaction === undefined) order.end = book.tick();
-      this.#checkRefusal(sending, message, transaction !== undefined);
+      this.#checkRefusal(sending, message, transaction);
     });
   }
 
   /** A send is refused for a reason that there is. */
-  #checkRefusal(sending: Operation, message: SentMessage, isTransacted: boolean): void {
+  #checkRefusal(
+    sending: Operation,
+    message: SentMessage,
+    transaction: OpenTransaction | undefined,
+  ): void {
     const { setup, isDiskFull, onProblem } = this.#stage;
     if (sending.fate !== "none" || isDiskFull()) return;
     const { maxSizeBytes, policy } = setup.fullness;
     const mayBeFull = message.address === "first" && maxSizeBytes >= 0 && policy === "fail";
+    const mayBlock = message.address === "first" && maxSizeBytes >= 0 && policy === "block";
     switch (sending.code) {
       case "EVH_ADDRESS_FULL":
         if (mayBeFull) return;
@@ -257,7 +262,11 @@ export class Performer {
         if (message.duplicate !== undefined) return;
         break;
       case "EVH_TRANSACTION_ROLLED_BACK":
-        if (isTransacted) return;
+        if (transaction !== undefined) return;
+        break;
+      case "EVH_CLOSED":
+        // Its branch was given up while it waited for room.
+        if (transaction?.preparing?.code === "EVH_TIMEOUT" && mayBlock) return;
         break;
       default:
     }
