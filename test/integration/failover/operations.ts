@@ -48,7 +48,7 @@ export const operationRules: readonly OperationRule[] = [
     cut: "sent again, and settles, where the broker has kept the session; else as after a restart",
     restarted:
       "rejected, outcome `unknown`, where it had left; it waits and leaves where it had not",
-    artemis: "as after a restart; where it is sent again after a cut it may be there twice",
+    artemis: "as after a restart, also after a cut",
     tests: [
       "goes on with a send that was not durable, and had no answer",
       "are rejected as unknown when they are not durable, and as nothing when they have not left",

@@ -219,7 +219,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     before.#handOver(session, this);
     this.becomeKnown();
     this.server.noteReattachment(true, {
-      session: session.session.name,
+      session: session.session.logName,
       peer: before.peer,
       by: this.peer,
       framesSentAgain: frameCount,

@@ -87,6 +87,17 @@ describe("a session whose connection broke", () => {
     assert.deepEqual(await back.texts(), []);
   });
 
+  it("has a name of which the log says the beginning only", async () => {
+    const setting = await setUp();
+    const name = "3f0c8a52-secret";
+    const client = await consumerOf(setting, ["a"], { name });
+    await cut(client);
+    assert.equal((await comeBack(setting.world, 1, name)).isBack, true);
+    const told = setting.world.log.map(({ fields }) => fields?.["session"]);
+    assert.ok(told.includes("3f0c8a52…"), JSON.stringify(told));
+    assert.equal(JSON.stringify(setting.world.log).includes("secret"), false);
+  });
+
   it("gets what it missed before it hears what the broker has", async () => {
     const setting = await setUp();
     const client = await consumerOf(setting, ["a", "b", "c"]);

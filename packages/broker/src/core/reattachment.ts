@@ -219,7 +219,7 @@ export function refuseReattachment(
   reason: string,
 ): void {
   link.server.noteReattachment(false, {
-    session: session.session.name,
+    session: session.session.logName,
     peer: session.link.peer,
     by: link.peer,
     reason,

@@ -52,7 +52,10 @@ export class Reattachments {
     if (session === undefined || session.link === link) return undefined;
     if (!this.#mayAskFor(session)) {
       const { peer } = link;
-      link.engine.log.debug("A session of another user was asked for", { peer, session: name });
+      link.engine.log.debug("A session of another user was asked for", {
+        peer,
+        session: session.session.logName,
+      });
       return undefined;
     }
     // Where it was about to go on is given up as well. Other sessions may be there already.

@@ -128,7 +128,7 @@ export class SessionOutput implements SessionSink {
     // It counts otherwise than we do: its numbers are of no use any more.
     this.#owner.session.engine.log.debug("A client confirms what it was not sent", {
       peer: this.link.peer,
-      session: this.#owner.session.name,
+      session: this.#owner.session.logName,
       commandId,
     });
     this.resend.drop();

@@ -40,6 +40,8 @@ export interface ConsumerRequest {
   readonly priority: number;
 }
 
+const logNameChars = 8;
+
 /**
  * One session: a client's unit of order, acknowledgement and transaction.
  *
@@ -93,6 +95,11 @@ export class Session {
     this.#autoCommitAcks = options.autoCommitAcks;
     this.metadata = new SessionMetadata(this);
     this.settlement = new Settlement(this);
+  }
+
+  /** What logs say of it: whoever knows the whole name may come back for the session. */
+  get logName(): string {
+    return this.name.length > logNameChars ? `${this.name.slice(0, logNameChars)}…` : this.name;
   }
 
   get consumers(): IterableIterator<Consumer> {

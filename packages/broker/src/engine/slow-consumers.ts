@@ -128,7 +128,7 @@ export class SlowConsumers {
     if (isNew) {
       this.#engine.log.warn("A consumer is slow", {
         queue: queue.name,
-        session: session.name,
+        session: session.logName,
         consumer: consumer.id,
         peer: link.peer,
         messagesPerSecond: Math.round(rate * 100) / 100,

@@ -56,7 +56,7 @@ export class Branches {
     const before = session.branch;
     if (before !== undefined) {
       this.#engine.log.warn("A session began a branch while it worked for another one", {
-        session: session.name,
+        session: session.logName,
       });
       this.#leave(session, before);
       if (!before.isPrepared) this.#drop(before);
