@@ -171,12 +171,11 @@ final class Torture {
       consumeTogether(client, connection);
       return;
     }
-    Session session =
-        connection.createSession(false, ActiveMQJMSConstants.INDIVIDUAL_ACKNOWLEDGE);
-    MessageConsumer consumer = session.createConsumer(session.createQueue(client.queue));
+    Taking taking =
+        new Taking(client, connection, false, ActiveMQJMSConstants.INDIVIDUAL_ACKNOWLEDGE);
     settingUp.countDown();
     while (!isFinishing) {
-      Message message = receive(consumer, 200);
+      Message message = receive(taking.consumer, 200);
       if (message == null) continue;
       long delivery = noteDelivery(client, message, 0);
       write("K", delivery);
@@ -187,21 +186,17 @@ final class Torture {
         outcome = UNKNOWN;
       }
       write("k", delivery, outcome, now());
+      if (outcome == UNKNOWN) taking.renew();
     }
   }
 
   private void consumeTogether(Client client, Connection connection) throws Exception {
     Random random = new Random(client.number);
-    Session session = connection.createSession(true, Session.SESSION_TRANSACTED);
-    MessageConsumer consumer = session.createConsumer(session.createQueue(client.queue));
-    MessageProducer output =
-        client.manner.equals("relay")
-            ? session.createProducer(session.createQueue(client.output))
-            : null;
+    Taking taking = new Taking(client, connection, true, Session.SESSION_TRANSACTED);
     settingUp.countDown();
     long sent = 0;
     while (!isFinishing) {
-      Message message = receive(consumer, 200);
+      Message message = receive(taking.consumer, 200);
       if (message == null) continue;
       long transaction = transactions.incrementAndGet();
       boolean isMeant = random.nextInt(30) > 0;
@@ -211,16 +206,16 @@ final class Torture {
           write("K", delivery);
           // With a transacted session there is nothing to call: it belongs to the transaction.
           write("k", delivery, APPLIED, now());
-          if (output != null) {
+          if (taking.output != null) {
             sent += 1;
-            relay(client, session, output, sent, transaction);
+            relay(client, taking.session, taking.output, sent, transaction);
           }
-          message = count > 0 ? consumer.receive(5) : null;
+          message = count > 0 ? taking.consumer.receive(5) : null;
         }
       } catch (JMSException error) {
         isMeant = false;
       }
-      end(session, transaction, isMeant);
+      if (!end(taking.session, transaction, isMeant)) taking.renew();
     }
   }
 
@@ -237,19 +232,23 @@ final class Torture {
     }
   }
 
-  private void end(Session session, long transaction, boolean isMeant) {
+  /** False when the session threw. */
+  private boolean end(Session session, long transaction, boolean isMeant) {
     write(isMeant ? "C" : "R", transaction);
     int outcome = isMeant ? APPLIED : NONE;
+    boolean isSound = true;
     try {
       if (isMeant) session.commit();
       else session.rollback();
     } catch (TransactionRolledBackException error) {
       outcome = NONE;
+      isSound = false;
     } catch (JMSException error) {
       if (isMeant) outcome = UNKNOWN;
-      rollBack(session);
+      isSound = false;
     }
     write("c", transaction, outcome, now());
+    return isSound;
   }
 
   private static void rollBack(Session session) {
@@ -332,6 +331,51 @@ final class Torture {
 
   private void await(String word) throws InterruptedException {
     while (!Files.exists(folder.resolve(word))) Thread.sleep(20);
+  }
+
+  /**
+   * A session that takes messages, and its consumer. A rollback stops the session first, and one that throws in
+   * an outage has left it stopped: whoever goes on with it gets nothing more.
+   */
+  private final class Taking {
+    private final Client client;
+    private final Connection connection;
+    private final boolean isTransacted;
+    private final int mode;
+    Session session;
+    MessageConsumer consumer;
+    /** Where messages are relayed to; null where they are not. */
+    MessageProducer output;
+
+    Taking(Client client, Connection connection, boolean isTransacted, int mode)
+        throws JMSException {
+      this.client = client;
+      this.connection = connection;
+      this.isTransacted = isTransacted;
+      this.mode = mode;
+      open();
+    }
+
+    private void open() throws JMSException {
+      session = connection.createSession(isTransacted, mode);
+      consumer = session.createConsumer(session.createQueue(client.queue));
+      if (client.manner.equals("relay")) {
+        output = session.createProducer(session.createQueue(client.output));
+      }
+    }
+
+    /** Goes on with a new session, as an application does after an error. */
+    void renew() throws InterruptedException {
+      while (!isFinishing) {
+        try {
+          session.close();
+          open();
+          return;
+        } catch (JMSException error) {
+          Thread.sleep(20);
+        }
+      }
+    }
   }
 
   private interface Work {
