@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 
+import { deferred } from "@everhold/base";
+
 import {
   countOf,
   holdsCount,
@@ -244,10 +246,13 @@ export function settlementTests(context: SuiteContext): void {
     let underWay = 0;
     let most = 0;
     const stop = new AbortController();
+    const crowd = deferred<void>();
     const running = consumer.run(
       async (message) => {
         underWay += 1;
         most = Math.max(most, underWay);
+        if (underWay === 10) crowd.resolve();
+        await crowd.promise;
         await new Promise((resolve) => setImmediate(resolve));
         underWay -= 1;
         seen.add(message.text());
