@@ -10,8 +10,6 @@ const inFlightCount = 64;
 const warmUpMs = 1_500;
 
 const task = taskOfClient();
-const endMs = performance.now() + warmUpMs + task.get("seconds") * 1_000;
-const measuredFromMs = performance.now() + warmUpMs;
 await using connection = await connect(`tcp://127.0.0.1:${task.get("port")}`, {
   reconnect: false,
 });
@@ -23,6 +21,9 @@ const latenciesMs: number[] = [];
 const awaited = new Map<string, () => void>();
 let sentCount = 0;
 let receivedCount = 0;
+// From now on: how long it took to come this far is no part of it.
+const measuredFromMs = performance.now() + warmUpMs;
+const endMs = measuredFromMs + task.get("seconds") * 1_000;
 
 const produce = async (): Promise<void> => {
   while (performance.now() < endMs) {

@@ -79,11 +79,19 @@ async function filledByUs(disk: SmallDisk): Promise<void> {
     say(
       `takes messages again ${seconds(emptyMs)} s after the last was consumed, ${free(disk)} free`,
     );
-    const again = await fill(broker.url, "full");
+    let again = await fill(broker.url, "full");
+    let triedCount = 1;
+    // Room comes back bit by bit; who fills it faster than that is refused in between.
+    const deadlineMs = emptyMs + 60_000;
+    while (again <= kept / 2 && performance.now() < deadlineMs) {
+      await untilTaken(broker.url, "full");
+      triedCount += 1;
+      again += await fill(broker.url, "full");
+    }
     assert.ok(again > kept / 2, `${again} messages fit into what ${kept} had taken`);
     say(`${again} messages were taken the second time`);
-    const consumed = await acknowledge(connection, "full", again + 1);
-    assert.equal(consumed, again + 1);
+    const consumed = await acknowledge(connection, "full", again + triedCount);
+    assert.equal(consumed, again + triedCount);
   }
 }
 

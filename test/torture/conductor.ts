@@ -84,6 +84,7 @@ class Conductor {
     if (!(await this.#everybodySays("ready"))) throw new Error("the load did not start");
     onProgress(`${plan.clients.length} clients at work for ${plan.seconds} s`);
     await this.#disturb(performance.now() + plan.seconds * 1_000);
+    await this.#untilLied();
     await this.#target.rest();
     this.#target.assertAlive();
     await this.#finish();
@@ -148,6 +149,14 @@ class Conductor {
       await this.#inflict(fault);
     }
     await pause(Math.max(0, endMs - performance.now()));
+  }
+
+  /** A run is not over before its lie is told, however slow it is. */
+  async #untilLied(): Promise<void> {
+    const { sabotage, client } = this.#options;
+    if (sabotage === undefined || client === "java") return;
+    const said = await this.#processes[0]?.next(patienceMs);
+    if (said !== "lied") throw new Error(`expected the lie to be told, found ${String(said)}`);
   }
 
   async #inflict(fault: Fault): Promise<void> {

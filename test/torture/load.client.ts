@@ -11,8 +11,8 @@ import { Recorder } from "./recorder.ts";
 import { sabotagedSink, sabotages } from "./sabotage.ts";
 
 /**
- * A share of the clients of a run: `node load.client.js FOLDER NUMBER URL [SABOTAGE]`. Told `stop` its producers
- * end, told `finish` its consumers do, and with them the process.
+ * A share of the clients of a run: `node load.client.js FOLDER NUMBER URL [SABOTAGE]`. It says `ready`, and `lied`
+ * when it has told its lie. Told `stop` its producers end, told `finish` its consumers do, and with them the process.
  */
 const [folder = "", numberText = "", url = "", sabotageName] = process.argv.slice(2);
 const processNumber = Number(numberText);
@@ -24,7 +24,7 @@ const recorder = new Recorder(
   processNumber,
   sabotage === undefined
     ? file.write
-    : sabotagedSink({ kind: sabotage, after: 200, isOrdered }, file.write),
+    : sabotagedSink({ kind: sabotage, after: 200, isOrdered, onTold: sayLie }, file.write),
 );
 // That connections break is no news here.
 const silentLog: Log = {
@@ -65,16 +65,20 @@ file.close();
 process.removeAllListeners("disconnect");
 process.disconnect();
 
-/** Every third notices silence fast, so that a stopped broker is given up by some and waited for by others. */
+/** Where there are faults, every third notices silence fast, so that a stopped broker is given up by some and waited for by others. */
 async function open(number: number): Promise<Connection> {
   const connection = await connect(url, {
     log: silentLog,
     reconnect: { initialAttempts: 10, maxDelay: 500 },
-    ...(number % 3 === 0 ? { heartbeat: { period: 500, ttl: 2_000 } } : {}),
+    ...(plan.isDisturbed && number % 3 === 0 ? { heartbeat: { period: 500, ttl: 2_000 } } : {}),
   });
   connection.on("disconnect", () => recorder.connection(number, "down"));
   connection.on("reconnect", () => recorder.connection(number, "up"));
   return connection;
+}
+
+function sayLie(): void {
+  process.send?.("lied");
 }
 
 function nextCommand(expected: string): Promise<void> {

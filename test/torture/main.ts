@@ -77,6 +77,7 @@ async function main(): Promise<void> {
     rate: wholeNumber("rate"),
     appliedPerMinuteMin: wholeNumber("minimum"),
     faultsPerMinuteMin: faults.length === 0 ? 0 : wholeNumber("minimum-faults"),
+    isDisturbed: faults.length > 0,
     keepsMarks: against === "everhold",
   });
   const folder = values.folder ?? mkdtempSync(join(tmpdir(), "everhold-torture-"));

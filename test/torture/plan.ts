@@ -46,6 +46,8 @@ export interface Plan {
   readonly rate: number;
   readonly appliedPerMinuteMin: number;
   readonly faultsPerMinuteMin: number;
+  /** Whether there are faults at all. */
+  readonly isDisturbed: boolean;
   /**
    * Whether the broker marks each repeat as redelivered. One that does not may leave the mark out where who had the
    * message before gave it back, or lost the connection.

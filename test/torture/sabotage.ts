@@ -13,6 +13,8 @@ export interface SabotageOptions {
   readonly after: number;
   /** Whether the order of a queue's messages can be told at all. */
   readonly isOrdered: (queue: number) => boolean;
+  /** Called when the lie is told. */
+  readonly onTold: () => void;
 }
 
 type Delivery = Extract<HistoryEvent, { readonly kind: "delivery" }>;
@@ -29,7 +31,7 @@ const heldMax = 100_000;
  * of a send.
  */
 export function sabotagedSink(
-  { kind, after, isOrdered }: SabotageOptions,
+  { kind, after, isOrdered, onTold }: SabotageOptions,
   sink: HistorySink,
 ): HistorySink {
   let eventCount = 0;
@@ -37,8 +39,12 @@ export function sabotagedSink(
   const saboteur = saboteurs[kind](sink, isOrdered);
   return (event) => {
     eventCount += 1;
-    if (isDone || eventCount < after) sink(event);
-    else isDone = saboteur(event);
+    if (isDone || eventCount < after) {
+      sink(event);
+      return;
+    }
+    isDone = saboteur(event);
+    if (isDone) onTold();
   };
 }
 

@@ -31,7 +31,8 @@ class Recorder implements LinkHandler {
 
 describe("a page's connection", () => {
   const realWebSocket = globalThis.WebSocket;
-  let network = new BrowserNetwork(new BrowserTimers());
+  let timers = new BrowserTimers();
+  let network = new BrowserNetwork(timers);
   let recorder = new Recorder();
   let link: Link | undefined;
   let failures: string[] = [];
@@ -40,7 +41,8 @@ describe("a page's connection", () => {
     Object.assign(globalThis, { WebSocket: FakeWebSocket });
     FakeWebSocket.made.length = 0;
     FakeWebSocket.refusal = undefined;
-    network = new BrowserNetwork(new BrowserTimers());
+    timers = new BrowserTimers();
+    network = new BrowserNetwork(timers);
     recorder = new Recorder();
     link = undefined;
     failures = [];
@@ -68,8 +70,11 @@ describe("a page's connection", () => {
     return { link, socket };
   }
 
+  /** Comes after all that was asked for at once and for the end of a turn: each of them keeps its order. */
   async function turnEnd(): Promise<void> {
-    for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setTimeout(resolve));
+    await new Promise<void>((resolve) => {
+      timers.after(0, () => timers.atTurnEnd(resolve));
+    });
   }
 
   it("carries bytes both ways, large ones in several messages", async () => {

@@ -28,7 +28,7 @@ describe("everhold dlq", () => {
     await connection.producer(queue).sendBatch(bodies.map((body) => ({ body })));
     const consumer = connection.consumer(queue);
     for (let count = 0; count < bodies.length; count += 1) {
-      const message = await consumer.receive({ timeout: 10_000 });
+      const message = await consumer.receive({ timeout: 60_000 });
       await message?.reject(reason);
     }
     await consumer.close();
@@ -85,7 +85,7 @@ describe("everhold dlq", () => {
     assert.equal(again.code, 1);
     assert.match(again.stderr, new RegExp(`not done for ${id}: there is no such message in DLQ`));
     const consumer = connection.consumer("left");
-    const message = await consumer.receive({ timeout: 10_000 });
+    const message = await consumer.receive({ timeout: 60_000 });
     assert.deepEqual([message?.text(), message?.deliveryCount], ["l1", 1]);
     assert.equal(message?.properties["_AMQ_ORIG_QUEUE"], undefined);
     await consumer.close();

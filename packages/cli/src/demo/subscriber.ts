@@ -1,4 +1,4 @@
-import { connect, EverholdError, type Message } from "everhold";
+import { connect, EverholdError, type Connection, type Consumer, type Message } from "everhold";
 
 import { FlightArchive } from "./archive.ts";
 import { EffectLedger } from "./effect-ledger.ts";
@@ -44,10 +44,10 @@ export class Subscriber {
       const isAllHere = this.#ledger.received === this.#task.total && this.#acknowledging === 0;
       const message = await consumer.receive({ timeout: quietMs });
       if (message !== null) this.#take(message);
-      else if (isAllHere) break;
+      else if (isAllHere && (await leftIn(connection, consumer)) === 0) break;
       if (this.#failure !== undefined) throw this.#failure;
     }
-    const queue = await connection.queueInfo(consumer.queue);
+    const left = await leftIn(connection, consumer);
     await consumer.close();
     await connection.close();
     this.#archive?.close();
@@ -55,7 +55,7 @@ export class Subscriber {
       kind: "received",
       report: this.#ledger.report(),
       statistics: this.#statistics.toText(),
-      left: queue?.messageCount ?? 0,
+      left,
     });
   }
 
@@ -85,6 +85,11 @@ export class Subscriber {
     const step = Math.max(1, Math.floor(this.#task.total / progressSteps));
     if (received % step === 0) tell({ kind: "progress", count: received });
   }
+}
+
+/** What of a settlement that died with the broker comes again, however long the broker is away. */
+async function leftIn(connection: Connection, consumer: Consumer): Promise<number> {
+  return (await connection.queueInfo(consumer.queue))?.messageCount ?? 0;
 }
 
 /** The broker died before it answered: the message comes again, or it was settled. */
