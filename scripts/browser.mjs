@@ -19,6 +19,6 @@ process.on("exit", () => {
 });
 await runTestFiles([{ file, name: "browser", holdsTests: true }], {
   processCountMax: 1,
-  fileTimeoutMs: 600_000,
+  fileTimeoutMs: 1_200_000,
   ifNone: "No tests were found",
 });

@@ -24,8 +24,8 @@ const files = ["packages", "test"]
 
 await runTestFiles(files, {
   processCountMax: 2,
-  // Longer than any package's tests take on a busy machine, and short enough to notice a hang.
-  fileTimeoutMs: 900_000,
+  // Far longer than any package's tests take on a busy machine, and short enough to notice a hang.
+  fileTimeoutMs: 1_800_000,
   ifNone: "No tests were found; `npm run build` first",
 });
 

@@ -29,7 +29,7 @@ declare global {
 /** What a bundle may grow to before somebody looks at it. */
 const gzipBytesMax = 80 * 1024;
 
-describe("a page in Chromium", { timeout: 500_000 }, () => {
+describe("a page in Chromium", { timeout: 1_000_000 }, () => {
   let bundle: Bundle;
   let pages: PageServer;
   let chromium: Browser;
