@@ -139,7 +139,8 @@ async function drain(connection: Connection, queue: string): Promise<Message[]> 
   const consumer = connection.consumer(queue);
   const messages: Message[] = [];
   for (;;) {
-    const message = await consumer.receive({ timeout: messages.length === 0 ? 5000 : 200 });
+    // The first may be still to come; behind it the broker is asked whether there are more.
+    const message = await consumer.receive({ timeout: messages.length === 0 ? 30_000 : 0 });
     if (message === null) break;
     messages.push(message);
     await message.ack();

@@ -33,7 +33,7 @@ export async function fillKinds(connection: Connection): Promise<void> {
 
   await connection.send("slow.work", "failed once");
   const consumer = connection.consumer("slow.work");
-  await (await consumer.receive({ timeout: 5000 }))?.release();
+  await (await consumer.receive({ timeout: 30_000 }))?.release();
   await consumer.close();
 
   await connection.send("large", new Uint8Array(largeBytes).fill(7));

@@ -107,7 +107,8 @@ export function closingTests(context: SuiteContext): void {
       await producer.send("x");
       await (await next(consumer)).ack();
     }
-    const info = await context.connection.queueInfo(queue);
-    assert.deepEqual([info?.consumerCount, info?.messageCount], [0, 0]);
+    await holdsCount(context.connection, queue, 0);
+    // What Artemis made by itself it also deletes by itself, some time.
+    assert.equal((await context.connection.queueInfo(queue))?.consumerCount ?? 0, 0);
   });
 }

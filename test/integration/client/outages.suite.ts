@@ -155,6 +155,8 @@ export function outageTests(context: SuiteContext): void {
       assert.equal(await consumer.receive({ timeout: 0 }), null);
       await connection.producer("empty").send("at last");
       assert.equal((await received)?.text(), "at last");
+      // The queue of a subscription without a name is made anew, and has what was sent from then on.
+      await passing.ready();
       await connection.producer("news", { routing: "multicast" }).send("again");
       assert.deepEqual(await takeTexts(subscription, 1), ["again"]);
       assert.deepEqual(await takeTexts(passing, 1), ["again"]);

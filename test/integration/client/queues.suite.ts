@@ -37,10 +37,11 @@ export function queueTests(context: SuiteContext): void {
   context.it("the queue of an address that is sent to is made by itself", async () => {
     const { connection } = context;
     await connection.producer("by-itself").send("x");
+    await holdsCount(connection, "by-itself", 1);
     const info = await connection.queueInfo("by-itself");
     assert.deepEqual(
-      [info?.autoCreated, info?.durable, info?.temporary, info?.routing, info?.messageCount],
-      [true, true, false, "anycast", 1],
+      [info?.autoCreated, info?.durable, info?.temporary, info?.routing],
+      [true, true, false, "anycast"],
     );
   });
 
@@ -49,8 +50,8 @@ export function queueTests(context: SuiteContext): void {
     await connection.producer("counted").sendBatch(numbered(5));
     const consumer = connection.consumer("counted");
     await next(consumer);
-    const info = await connection.queueInfo("counted");
-    assert.deepEqual([info?.messageCount, info?.consumerCount], [5, 1]);
+    await holdsCount(connection, "counted", 5);
+    assert.equal((await connection.queueInfo("counted"))?.consumerCount, 1);
     await consumer.close();
     assert.equal((await connection.queueInfo("counted"))?.consumerCount, 0);
   });
@@ -213,8 +214,8 @@ export function queueTests(context: SuiteContext): void {
     const consumer = connection.consumer("managed");
     assert.equal(await consumer.receive({ timeout: 0 }), null);
     await management.invoke("queue.managed", "resume");
-    const message = await consumer.receive({ timeout: 10_000 });
-    assert.equal(message?.text(), "kept");
+    const message = await next(consumer);
+    assert.equal(message.text(), "kept");
     await message.ack();
     await consumer.close();
     await assert.rejects(management.invoke("queue.managed", "fly"), { code: "EVH_REJECTED" });

@@ -103,9 +103,13 @@ export function settlementTests(context: SuiteContext): void {
     const { connection } = context;
     await connection.producer("released-later").sendBatch([{ body: "a" }, { body: "b" }]);
     const consumer = connection.consumer("released-later");
+    await (await next(consumer)).release({ delay: 86_400_000 });
+    assert.deepEqual(await takeTexts(consumer, 1), ["b"]);
+    assert.equal(await consumer.receive({ timeout: 0 }), null);
+    await connection.producer("released-later").send("c");
     await (await next(consumer)).release({ delay: 300 });
-    assert.deepEqual(await takeTexts(consumer, 2), ["b", "a"]);
-    await holdsCount(connection, "released-later", 0);
+    assert.deepEqual(await takeTexts(consumer, 1), ["c"]);
+    await holdsCount(connection, "released-later", 1);
     await consumer.close();
   });
 

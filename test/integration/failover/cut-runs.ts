@@ -40,7 +40,7 @@ export const options = {
 const exchangeMs = 120_000;
 
 /** How long a broker may keep something for somebody who is gone, in ms. */
-const keptMs = 60_000;
+const keptMs = 120_000;
 
 /** No reply is lost with a connection alone, in ms far beyond what a slow machine takes. */
 const replyMs = 20_000;

@@ -8,13 +8,13 @@ import { BrokerProcess, freePort } from "../robustness/broker-process.test-suppo
 import { LogRecorder } from "../robustness/log-recorder.test-support.ts";
 import { temporaryFolder, TestBroker } from "../robustness/test-broker.test-support.ts";
 import { cutRun, everyCut, forEachOf, type CutTarget } from "./cut-runs.ts";
-import type { Cut, Way } from "./frame-proxy.ts";
+import { cutText, type Cut, type Way } from "./frame-proxy.ts";
 import { killRun, ownExchanger, type KillTarget } from "./kill-runs.ts";
 
 /** Exchanges at the same time. */
 const atOnce = 12;
 /** Whatever happens, none takes longer. */
-const timeout = 300_000;
+const timeout = 840_000;
 
 /** A little of everything that an application does, judged by what it was told and what is left. */
 describe("an exchange", { timeout }, () => {
@@ -144,9 +144,16 @@ async function foundBy(
     // Behind a silence a broker may have missed the connection before its client did.
     const isSilent = each.some(({ manner }) => manner === "silence");
     found.push(...run.found, ...(isSilent ? [] : run.troubles));
-    if (run.cutCount > 0) cutCount += 1;
+    if (run.cutCount > 0) {
+      cutCount += 1;
+      return;
+    }
+    // Now and then an exchange has some frames fewer, and is over before.
+    const [first] = each;
+    const [frames] = run.frames;
+    assert.ok(first !== undefined && frames !== undefined);
+    assert.ok(frames[first.way] <= first.frames, `${cutText(first)} of ${frames[first.way]}`);
   });
-  // Now and then an exchange has some frames fewer.
-  assert.ok(cutCount > cuts.length * 0.9, `${cutCount} of ${cuts.length} were cut`);
+  assert.ok(cutCount > cuts.length / 2, `${cutCount} of ${cuts.length} were cut`);
   return found;
 }

@@ -3,14 +3,14 @@ import { it } from "node:test";
 
 import { EverholdError } from "@everhold/base";
 import { countOf, holdsCount, next, numbered, takeTexts } from "../client/broker-under-test.ts";
-import { failOnce, freshName, patiently, quickly, type FailoverTarget } from "./failover-target.ts";
+import { failOnce, freshName, quickly, type FailoverTarget } from "./failover-target.ts";
 
 const rolledBack = { code: "EVH_TRANSACTION_ROLLED_BACK", outcome: "none" } as const;
 
 /** Transactions and branches that a failure meets. */
 export function transactionScenarios(target: () => FailoverTarget): void {
   it("F29, F30 a transaction that has sent goes on or is gone, its commit says which, and its session goes on", async () => {
-    await using connection = await target().connect(patiently);
+    await using connection = await target().connect(quickly);
     const queue = freshName("sent-in-transaction");
     await connection.createQueue(queue);
     await using session = await connection.session({ transacted: true });
@@ -39,7 +39,7 @@ export function transactionScenarios(target: () => FailoverTarget): void {
   });
 
   it("F32 a transaction that has taken goes on, or all of it comes again", async () => {
-    await using connection = await target().connect(patiently);
+    await using connection = await target().connect(quickly);
     const queue = freshName("taken-in-transaction");
     await connection.producer(queue).sendBatch(numbered(5));
     await using session = await connection.session({ transacted: true });
