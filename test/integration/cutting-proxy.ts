@@ -58,9 +58,14 @@ export class CuttingProxy {
     return [...this.#sockets].filter((socket) => !socket.destroyed).length / 2;
   }
 
+  /** Breaks every connection; later ones live. */
+  breakAll(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
   stop(): void {
     this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
+    this.breakAll();
   }
 }
 
