@@ -101,7 +101,7 @@ describe("Artemis' own tools on Everhold", { concurrency: 2, timeout: 900_000 },
     const browsed = await tools.output("browser", ...queue, "--message-count", "20");
     assert.equal(browsed.match(/browsing test message: \d+/g)?.length, 20);
     assert.match(browsed, /browsed: 20 messages/);
-    const wait = ["--receive-timeout", "2000"];
+    const wait = ["--receive-timeout", "60000"];
     const consumed = await tools.output("consumer", ...queue, "--message-count", "7", ...wait);
     assert.match(consumed, /Consumed: 7 messages/);
     assert.deepEqual((await tools.stat()).get("orders"), {
@@ -114,7 +114,7 @@ describe("Artemis' own tools on Everhold", { concurrency: 2, timeout: 900_000 },
   it("transacted producers and consumers commit in lots", async () => {
     const queue = ["--destination", "queue://transacted", "--txt-size", "10"];
     await tools.output("producer", ...queue, "--message-count", "40");
-    const wait = ["--message-count", "40", "--receive-timeout", "2000"];
+    const wait = ["--message-count", "40", "--receive-timeout", "60000"];
     assert.match(await tools.output("consumer", ...queue, ...wait), /Consumed: 40 messages/);
     assert.equal(
       (await tools.stat("--queueName", "transacted")).get("transacted")?.["MESSAGES ACKED"],

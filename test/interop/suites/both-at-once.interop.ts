@@ -122,7 +122,7 @@ for (const [name, start] of Object.entries(brokers)) {
 async function next(consumer: {
   receive(options: { timeout: number }): Promise<Message | null>;
 }): Promise<Message> {
-  const message = await consumer.receive({ timeout: 30_000 });
+  const message = await consumer.receive({ timeout: 60_000 });
   assert.ok(message !== null, "a message comes");
   return message;
 }

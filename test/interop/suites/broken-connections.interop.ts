@@ -15,7 +15,7 @@ const ways = [
 ] as const;
 
 /** Unmodified Artemis clients with a confirmation window, whose connections somebody cuts. */
-describe("Java clients on connections that break", { concurrency: 3, timeout: 400_000 }, () => {
+describe("Java clients on connections that break", { concurrency: 3, timeout: 900_000 }, () => {
   for (const client of newestClients) {
     for (const { name, least, most, cutCountMin } of ways) {
       it(`${client}, ${name}`, async (test) => {

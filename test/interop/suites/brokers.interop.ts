@@ -23,7 +23,7 @@ describe("the brokers that the suites use", () => {
             `artemis ${command}`,
             await runTool(`${home}/bin/artemis`, [
               ...[command, ...common, "--message-count", String(count)],
-              ...(command === "consumer" ? ["--receive-timeout", "5000"] : []),
+              ...(command === "consumer" ? ["--receive-timeout", "60000"] : []),
             ]),
           ).stdout;
         await tool("producer", 10);

@@ -131,7 +131,7 @@ for (const [brokerName, start] of Object.entries(brokers)) {
             const kind = scenario === "topic" ? "topic" : "queue";
             if (args[0] !== "queue") all.push("--destination", `${kind}://tool.${scenario}`);
             if (args[0] === "consumer" && !args.includes("--receive-timeout")) {
-              all.push("--receive-timeout", "10000");
+              all.push("--receive-timeout", "60000");
             }
             const env = { JAVA_ARGS: "-Xmx256M -XX:+UseSerialGC -XX:TieredStopAtLevel=1" };
             succeed(args.join(" "), await runTool(tool, all, { env }));

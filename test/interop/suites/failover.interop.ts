@@ -14,7 +14,7 @@ import {
 } from "../support/failover-cases.ts";
 import { JavaExchanges } from "../support/java-exchanges.ts";
 
-describe("connections that break and brokers that die", { timeout: 600_000 }, () => {
+describe("connections that break and brokers that die", { timeout: 1_200_000 }, () => {
   it("Java with a confirmation window sees nothing of a break", async () => {
     await using broker = await EverholdBroker.start();
     await using java = await JavaExchanges.start("jakarta-2.44", 8);

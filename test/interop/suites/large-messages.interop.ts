@@ -95,7 +95,7 @@ describe(`a message of ${mib} MiB`, { timeout: 900_000 }, () => {
       const args = [broker.url, "sendTo=large", `bytes=${bytes}`];
       await javaCases(test, await runJava("jakarta-2.44", "LargeStreams", args, { heap }));
       const consumer = connection.consumer("large", { streamAbove: 0 });
-      const message = await consumer.receive({ timeout: 30_000 });
+      const message = await consumer.receive({ timeout: 60_000 });
       assert.equal(message?.bodySize, bytes);
       const mibPerSecond = await timed(() => checkBody(message.bodyStream()));
       await message.ack();

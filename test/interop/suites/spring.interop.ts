@@ -14,7 +14,7 @@ describe(`Spring on ${isControl ? "Artemis" : "Everhold"}`, () => {
     // Artemis forgets over a kill which messages it had handed out; ours are marked when they come again.
     const args = [broker.url, "restarts=yes", ...(isControl ? [] : ["marks=yes"])];
     const result = await runJava("spring-6.2", "SpringListeners", args, {
-      timeoutMs: 500_000,
+      timeoutMs: 800_000,
       onLine: restarts.onLine,
     });
     await restarts.done();

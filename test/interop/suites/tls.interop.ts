@@ -138,7 +138,7 @@ describe("over TLS", { concurrency: 2, timeout: 300_000 }, () => {
     after(() => artemis?.[Symbol.asyncDispose]());
 
     // The acceptors open one after the other, and the harness waits for another one.
-    const patient: ConnectOptions = { reconnect: { initialAttempts: 100, maxDelay: 200 } };
+    const patient: ConnectOptions = { reconnect: { initialAttempts: 1000, maxDelay: 200 } };
 
     function url(port: number, keys: string | undefined): string {
       return `tcp://localhost:${port}?${stores.parameters(keys, "trust-broker", "&")}`;
@@ -152,7 +152,7 @@ describe("over TLS", { concurrency: 2, timeout: 300_000 }, () => {
         const connection = await connect(ports, url(port, keys), patient);
         const body = "x".repeat(500_000);
         await connection.producer("tls").send(body);
-        const message = await connection.consumer("tls").receive({ timeout: 30_000 });
+        const message = await connection.consumer("tls").receive({ timeout: 60_000 });
         assert.ok(message?.text() === body);
         await message.ack();
         await connection.close();

@@ -163,7 +163,7 @@ export async function kills(
   cuts: readonly Cut[],
 ): Promise<void> {
   await using checking = await connectQuietly(checkingUrl, {
-    reconnect: { initialAttempts: 100, initialDelay: 20, maxDelay: 200 },
+    reconnect: { initialAttempts: 10_000, initialDelay: 20, maxDelay: 200 },
   });
   const found: string[] = [];
   const troubles: string[] = [];
@@ -231,10 +231,13 @@ export function someCuts(count: number, frames: number): Cut[] {
 function javaParameters(window: boolean): string {
   return [
     ...["reconnectAttempts=-1", "initialConnectAttempts=-1", "retryInterval=20"],
-    // A client notices a second break, in the midst of its return, only by the time-out of its call.
-    ...["callTimeout=3000", "connectionTTL=4000", "clientFailureCheckPeriod=1000"],
     ...["minLargeMessageSize=10240", "blockOnAcknowledge=true"],
-    ...(window ? ["confirmationWindowSize=3000"] : []),
+    // A client that sees nothing of a break sees nothing either of a machine that stands still for seconds. Another
+    // one notices a second break, in the midst of its return, only by the time-out of its call.
+    ...(window
+      ? ["confirmationWindowSize=3000", "callTimeout=30000", "connectionTTL=30000"]
+      : ["callTimeout=3000", "connectionTTL=4000"]),
+    "clientFailureCheckPeriod=1000",
   ].join("&");
 }
 

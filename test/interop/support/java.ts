@@ -91,7 +91,7 @@ export async function runJava(
       ...["-Dfile.encoding=UTF-8", "-cp", classpath, `${packageName}.${program}`, ...args],
     ],
     {
-      timeoutMs: options.timeoutMs ?? 400_000,
+      timeoutMs: options.timeoutMs ?? 800_000,
       onStdout: (text) => {
         const pieces = (rest + text).split("\n");
         rest = pieces.pop() ?? "";

@@ -17,7 +17,7 @@ import org.apache.activemq.artemis.jms.client.ActiveMQConnectionFactory;
 /** What one case works with: names that nobody else uses, and connections that are closed after it. */
 final class Scene implements AutoCloseable {
   /** Longer than any message takes on a busy machine; who waits this long has lost something. */
-  static final long WAIT_MS = 20_000;
+  static final long WAIT_MS = 60_000;
 
   /** Long enough that a message which must not come would have come. */
   static final long QUIET_MS = 200;

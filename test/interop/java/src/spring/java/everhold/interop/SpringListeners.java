@@ -26,7 +26,7 @@ import org.springframework.jms.listener.SessionAwareMessageListener;
  */
 final class SpringListeners {
   private static final int LISTENERS = 10;
-  private static final long LIMIT_MS = 120_000;
+  private static final long LIMIT_MS = 300_000;
 
   private SpringListeners() {}
 

@@ -17,7 +17,7 @@ import org.apache.activemq.artemis.api.core.client.ClientSession;
  */
 final class Bridged {
   private static final int COUNT = 3000;
-  private static final long LIMIT_MS = 90_000;
+  private static final long LIMIT_MS = 240_000;
 
   private Bridged() {}
 
