@@ -22,7 +22,7 @@ describe("the options of a connection", () => {
     assert.equal(options.reconnectRounds, Infinity);
     assert.equal(options.initialRounds, 1);
     assert.equal(options.initialDelayMs, 100);
-    assert.equal(options.maxDelayMs, 10_000);
+    assert.equal(options.maxDelayMs, 2_000);
     assert.equal(options.callTimeoutMs, 30_000);
     assert.equal(options.heartbeatPeriodMs, 5000);
     assert.equal(options.heartbeatTtlMs, 10_000);
@@ -73,7 +73,7 @@ describe("the options of a connection", () => {
       const { initialDelayMs, delayMultiplier, maxDelayMs } = of(parameters);
       return [initialDelayMs, delayMultiplier, maxDelayMs];
     };
-    assert.deepEqual(pauses(""), [100, 3, 10_000]);
+    assert.deepEqual(pauses(""), [100, 3, 2_000]);
     assert.deepEqual(pauses("retryInterval=500"), [500, 3, 2000]);
     assert.deepEqual(pauses("retryInterval=5000"), [5000, 3, 5000]);
     assert.deepEqual(pauses("retryInterval=5000&maxRetryInterval=2000"), [5000, 3, 5000]);

@@ -98,7 +98,7 @@ export interface ReconnectOptions {
   readonly initialAttempts?: number;
   /** The shortest pause between rounds. Default 100. */
   readonly initialDelay?: number;
-  /** The longest pause. Default 10 000, or `initialDelay` where that is longer. */
+  /** The longest pause. Default 2 000, as in Artemis, or `initialDelay` where that is longer. */
   readonly maxDelay?: number;
   /**
    * A pause is random, and up to so many times as long as the last one. Default 3; with 1 all are `initialDelay`.
@@ -192,7 +192,7 @@ export function resolveOptions(
     initialDelayMs,
     maxDelayMs: between(
       "reconnect.maxDelay",
-      retry.maxDelay ?? Math.max(10_000, initialDelayMs),
+      retry.maxDelay ?? Math.max(2_000, initialDelayMs),
       initialDelayMs,
     ),
     delayMultiplier: checkMultiplier(retry.multiplier ?? 3),

@@ -8,7 +8,6 @@ interface Draft {
   options: { -readonly [K in keyof ConnectOptions]: ConnectOptions[K] };
   heartbeat: { -readonly [K in keyof HeartbeatOptions]: HeartbeatOptions[K] };
   retry: { -readonly [K in keyof ReconnectOptions]: ReconnectOptions[K] };
-  maxDelayByDefault?: number;
   /** Artemis: rounds through all brokers that follow those through the current one and its backup. */
   failoverAttempts?: number;
 }
@@ -47,11 +46,8 @@ const artemisParameters: Readonly<Record<string, Meaning>> = {
   failoverAttempts: (draft, value, name) => void (draft.failoverAttempts = attempts(name, value)),
   initialConnectAttempts: (draft, value, name) =>
     void (draft.retry.initialAttempts = Math.max(1, attempts(name, value))),
-  retryInterval: (draft, value, name) => {
-    draft.retry.initialDelay = Math.max(1, integer(name, value));
-    // As in Artemis: pauses are two seconds at most unless something else is said.
-    draft.maxDelayByDefault = 2000;
-  },
+  retryInterval: (draft, value, name) =>
+    void (draft.retry.initialDelay = Math.max(1, integer(name, value))),
   retryIntervalMultiplier: setMultiplier,
   maxRetryInterval: (draft, value, name) => void (draft.retry.maxDelay = integer(name, value)),
   connectionLoadBalancingPolicyClassName: (draft, value) => {
@@ -168,9 +164,8 @@ function joined(draft: Draft): ConnectOptions {
   };
 }
 
-function joinedRetry({ retry, maxDelayByDefault, failoverAttempts }: Draft): ReconnectOptions {
-  const { initialDelay, attempts: count } = retry;
-  const maxDelay = retry.maxDelay ?? maxDelayByDefault;
+function joinedRetry({ retry, failoverAttempts }: Draft): ReconnectOptions {
+  const { initialDelay, maxDelay, attempts: count } = retry;
   return {
     ...retry,
     // Each of our rounds goes through all brokers that are known.
