@@ -195,9 +195,11 @@ function settleUnheld(
     }
     // One that waits for its next attempt is in nobody's hands either, and is settled where it is.
     const isSettled = settlement.kind === resumeKinds.acknowledge && queue.state.isScheduled(key);
-    if (isReady) queue.state.take(key);
+    // Of one that has been forgotten somebody else may have got it, who is waited for since the restart.
+    const isFree = isReady && (isKnown || queue.awaitedCount === 0);
+    if (isFree) queue.state.take(key);
     results[index] =
-      isReady || isSettled ? settleRow(session, queue, key, settlement) : resumeResults.elsewhere;
+      isFree || isSettled ? settleRow(session, queue, key, settlement) : resumeResults.elsewhere;
   }
 }
 

@@ -80,6 +80,28 @@ test("a session that does not come back in time is waited for no more, nor after
   assert.deepEqual(await (await reader(world)).texts(), ["a", "b"]);
 });
 
+test("what was forgotten over a restart settles nothing that another may have in its hands", async () => {
+  const { world, ids } = await setUp();
+  await crashAndRestart(world);
+  await world.pass(limits.resumeGraceMs);
+  const second = await openReturning(world, { name: "second" });
+  await second.consume("q");
+  assert.deepEqual(await second.texts(), ["a", "b"]);
+  await crashAndRestart(world);
+  const late = await TestClient.openMarking(world, { name: "late" });
+  const of = (kind: number): { messageId: number; kind: number }[] =>
+    ids.map((messageId) => ({ messageId, kind }));
+  const { elsewhere, applied } = resumeResults;
+  for (const kind of [resumeKinds.acknowledge, resumeKinds.hold]) {
+    const { settlements } = await resume(late, { settlements: of(kind) });
+    assert.deepEqual(settlements, [elsewhere, elsewhere]);
+  }
+  const client = await TestClient.openMarking(world, { name: "new" });
+  const settlements = of(resumeKinds.acknowledge);
+  const answer = await resume(client, { oldSession: "second", settlements });
+  assert.deepEqual(answer.settlements, [applied, applied]);
+});
+
 test("a session that goes on for another is waited for from then on, also under another name", async () => {
   for (const name of ["old", "new"]) {
     const { world } = await setUp();
