@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 
 import { Prng } from "@everhold/base";
 
-import { ByteCuttingProxy } from "../support/byte-cutting-proxy.ts";
+import { CuttingProxy } from "#cutting-proxy";
+
 import { EverholdBroker } from "../support/everhold-broker.ts";
 import { recordFigure } from "../support/figures.ts";
 import { javaCases, newestClients, runJava } from "../support/java.ts";
@@ -22,7 +23,7 @@ describe("Java clients on connections that break", { concurrency: 3, timeout: 90
         const prng = new Prng(least);
         const cuts = Array.from({ length: 400 }, () => prng.integer(least, most));
         await using broker = await EverholdBroker.start();
-        const proxy = await ByteCuttingProxy.start(broker.port, cuts);
+        const proxy = await CuttingProxy.start(broker.port, cuts);
         try {
           const args = [proxy.url, `${name}=yes`];
           await javaCases(test, await runJava(client, "BrokenConnections", args));

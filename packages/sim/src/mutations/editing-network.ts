@@ -1,6 +1,8 @@
 import type { Link, LinkHandler, Network } from "@everhold/env";
 import { FrameReader, magicBytes } from "@everhold/wire";
 
+import { PassingLink } from "../network/passing-link.ts";
+
 /** One whole frame, its length field included. */
 export interface Frame {
   readonly bytes: Uint8Array;
@@ -28,8 +30,7 @@ export function editingNetwork(network: Network, newEditor: () => Editor): Netwo
   };
 }
 
-class EditingLink implements Link {
-  readonly #link: Link;
+class EditingLink extends PassingLink {
   readonly #editor: Editor;
   readonly #incoming = new FrameReader();
   readonly #outgoing = new FrameReader();
@@ -38,20 +39,13 @@ class EditingLink implements Link {
   #magicLeft = magicBytes.length;
 
   constructor(link: Link, editor: Editor) {
-    this.#link = link;
+    super(link);
     this.#editor = editor;
   }
 
-  get peer(): string {
-    return this.#link.peer;
-  }
-
-  get queuedBytes(): number {
-    return this.#link.queuedBytes;
-  }
-
-  attach(handler: LinkHandler): LinkHandler {
+  override attach(handler: LinkHandler): LinkHandler {
     return {
+      ...super.attach(handler),
       onData: (bytes) => {
         const magic = bytes.subarray(0, this.#magicLeft);
         this.#magicLeft -= magic.length;
@@ -64,12 +58,10 @@ class EditingLink implements Link {
         const original = this.#originals.shift();
         if (original !== undefined) handler.onSent(original);
       },
-      onDrained: () => handler.onDrained(),
-      onClosed: (error) => handler.onClosed(error),
     };
   }
 
-  send(bytes: Uint8Array): void {
+  override send(bytes: Uint8Array): void {
     const changed = new Uint8Array(bytes.length);
     let offset = 0;
     for (const frame of this.#editor.rearrange(framesOf(this.#outgoing, bytes))) {
@@ -77,23 +69,7 @@ class EditingLink implements Link {
       offset += frame.bytes.length;
     }
     this.#originals.push(bytes);
-    this.#link.send(changed.subarray(0, offset));
-  }
-
-  pause(): void {
-    this.#link.pause();
-  }
-
-  resume(): void {
-    this.#link.resume();
-  }
-
-  end(): void {
-    this.#link.end();
-  }
-
-  destroy(): void {
-    this.#link.destroy();
+    super.send(changed.subarray(0, offset));
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Link, LinkHandler, Network } from "@everhold/env";
+import type { LinkHandler, Network } from "@everhold/env";
 import {
   ByteReader,
   ByteWriter,
@@ -11,6 +11,8 @@ import {
   packetIdAt,
   packets,
 } from "@everhold/wire";
+
+import { PassingLink } from "../network/passing-link.ts";
 
 /** The version at which correlation ids exist; both packets look the same in all later ones. */
 const version = 135;
@@ -28,37 +30,22 @@ export function flatteringNetwork(network: Network): Network {
   };
 }
 
-class FlatteringLink implements Link {
-  readonly #link: Link;
+class FlatteringLink extends PassingLink {
   readonly #frames = new FrameReader();
   /** What the broker gave us, in the order in which its changed copies were sent. */
   readonly #originals: Uint8Array[] = [];
 
-  constructor(link: Link) {
-    this.#link = link;
-  }
-
-  get peer(): string {
-    return this.#link.peer;
-  }
-
-  get queuedBytes(): number {
-    return this.#link.queuedBytes;
-  }
-
-  attach(handler: LinkHandler): LinkHandler {
+  override attach(handler: LinkHandler): LinkHandler {
     return {
-      onData: (bytes) => handler.onData(bytes),
+      ...super.attach(handler),
       onSent: () => {
         const original = this.#originals.shift();
         if (original !== undefined) handler.onSent(original);
       },
-      onDrained: () => handler.onDrained(),
-      onClosed: (error) => handler.onClosed(error),
     };
   }
 
-  send(bytes: Uint8Array): void {
+  override send(bytes: Uint8Array): void {
     const writer = new ByteWriter();
     this.#frames.push(bytes, {
       onFrame: (frame, view, start, end) => {
@@ -67,23 +54,7 @@ class FlatteringLink implements Link {
       },
     });
     this.#originals.push(bytes);
-    this.#link.send(writer.toBytes());
-  }
-
-  pause(): void {
-    this.#link.pause();
-  }
-
-  resume(): void {
-    this.#link.resume();
-  }
-
-  end(): void {
-    this.#link.end();
-  }
-
-  destroy(): void {
-    this.#link.destroy();
+    super.send(writer.toBytes());
   }
 }
 

@@ -11,6 +11,7 @@ import {
   packets,
 } from "@everhold/wire";
 import { framesOf, type Frame } from "./editing-network.ts";
+import { PassingLink } from "../network/passing-link.ts";
 
 /** The version in which our clients speak. */
 const version = 136;
@@ -39,8 +40,7 @@ export function forgettingNetwork(network: Network): Network {
   };
 }
 
-class ForgettingLink implements Link {
-  readonly #link: Link;
+class ForgettingLink extends PassingLink {
   readonly #sentCounts: Map<number, number>;
   readonly #channels: Map<string, number>;
   readonly #incoming = new FrameReader();
@@ -50,54 +50,28 @@ class ForgettingLink implements Link {
   #magicLeft = magicBytes.length;
 
   constructor(link: Link, sentCounts: Map<number, number>, channels: Map<string, number>) {
-    this.#link = link;
+    super(link);
     this.#sentCounts = sentCounts;
     this.#channels = channels;
   }
 
-  get peer(): string {
-    return this.#link.peer;
-  }
-
-  get queuedBytes(): number {
-    return this.#link.queuedBytes;
-  }
-
-  attach(handler: LinkHandler): LinkHandler {
+  override attach(handler: LinkHandler): LinkHandler {
     return {
+      ...super.attach(handler),
       onData: (bytes) => {
         for (const frame of framesOf(this.#incoming, bytes)) {
           this.#onReceived(frame);
           handler.onData(frame.bytes);
         }
       },
-      onSent: (bytes) => handler.onSent(bytes),
-      onDrained: () => handler.onDrained(),
-      onClosed: (error) => handler.onClosed(error),
     };
   }
 
-  send(bytes: Uint8Array): void {
+  override send(bytes: Uint8Array): void {
     const magic = Math.min(this.#magicLeft, bytes.length);
     this.#magicLeft -= magic;
     for (const frame of framesOf(this.#outgoing, bytes.subarray(magic))) this.#onSent(frame);
-    this.#link.send(bytes);
-  }
-
-  pause(): void {
-    this.#link.pause();
-  }
-
-  resume(): void {
-    this.#link.resume();
-  }
-
-  end(): void {
-    this.#link.end();
-  }
-
-  destroy(): void {
-    this.#link.destroy();
+    super.send(bytes);
   }
 
   #onSent({ bytes, view }: Frame): void {

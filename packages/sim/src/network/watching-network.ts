@@ -1,6 +1,8 @@
 import type { Link, LinkHandler, Network } from "@everhold/env";
 import { FrameReader, packetById, packetIdAt, type FrameSink } from "@everhold/wire";
 
+import { PassingLink } from "./passing-link.ts";
+
 /** One frame that passes by; its bytes may be looked at during the call only. */
 export interface PassingFrame {
   readonly from: "client" | "broker";
@@ -26,15 +28,14 @@ export function watchingNetwork(network: Network, onFrame: (frame: PassingFrame)
   };
 }
 
-class WatchingLink implements Link {
-  readonly #link: Link;
+class WatchingLink extends PassingLink {
   readonly #incoming = new FrameReader({ expectMagic: true });
   readonly #outgoing = new FrameReader();
   readonly #fromClient: FrameSink;
   readonly #fromBroker: FrameSink;
 
   constructor(link: Link, onFrame: (frame: PassingFrame) => void) {
-    this.#link = link;
+    super(link);
     const sink = (from: PassingFrame["from"]): FrameSink => ({
       onFrame: (bytes, view, start, end) => {
         const name = packetById(packetIdAt(view, start))?.name ?? "?";
@@ -46,44 +47,18 @@ class WatchingLink implements Link {
     this.#fromBroker = sink("broker");
   }
 
-  attach(handler: LinkHandler): LinkHandler {
+  override attach(handler: LinkHandler): LinkHandler {
     return {
+      ...super.attach(handler),
       onData: (bytes) => {
         this.#incoming.push(bytes, this.#fromClient);
         handler.onData(bytes);
       },
-      onSent: (bytes) => handler.onSent(bytes),
-      onDrained: () => handler.onDrained(),
-      onClosed: (error) => handler.onClosed(error),
     };
   }
 
-  get peer(): string {
-    return this.#link.peer;
-  }
-
-  get queuedBytes(): number {
-    return this.#link.queuedBytes;
-  }
-
-  send(bytes: Uint8Array): void {
+  override send(bytes: Uint8Array): void {
     this.#outgoing.push(bytes, this.#fromBroker);
-    this.#link.send(bytes);
-  }
-
-  pause(): void {
-    this.#link.pause();
-  }
-
-  resume(): void {
-    this.#link.resume();
-  }
-
-  end(): void {
-    this.#link.end();
-  }
-
-  destroy(): void {
-    this.#link.destroy();
+    super.send(bytes);
   }
 }
