@@ -279,6 +279,36 @@ describe("a transacted session", () => {
     assert.deepEqual(texts(broker, "q"), ["b"]);
   });
 
+  it("gives the broker's reason also to who does not wait until the work is undone", async () => {
+    const { world, broker, connection } = await setUp();
+    const session = await world.now(connection.session({ transacted: true }));
+    await world.now(session.send("q", "a"));
+    broker.rule = ({ name }) =>
+      name === "SESS_COMMIT" ? 113 : name === "SESS_ROLLBACK" ? "drop" : "usual";
+    const committing = session.commit({ timeout: 1000 });
+    committing.catch(() => undefined);
+    await world.advance(1000);
+    assertError(await rejection(world, committing), "EVH_DUPLICATE_ID");
+  });
+
+  it("says that it was rolled back of what was done while a commit was under way that was refused", async () => {
+    const { world, broker, connection } = await setUp();
+    const session = await world.now(connection.session({ transacted: true }));
+    const producer = session.producer("q");
+    await world.now(producer.send("a"));
+    broker.rule = ({ name }) => (name === "SESS_COMMIT" ? 113 : "usual");
+    const committing = session.commit();
+    committing.catch(() => undefined);
+    while (broker.got("SESS_COMMIT").length === 0) await world.step();
+    await world.now(producer.send("b"));
+    assertError(await rejection(world, committing), "EVH_DUPLICATE_ID");
+    broker.rule = () => "usual";
+    assertError(await rejection(world, session.commit()), "EVH_TRANSACTION_ROLLED_BACK");
+    await world.now(producer.send("c"));
+    await world.now(session.commit());
+    assert.deepEqual(texts(broker, "q"), ["c"]);
+  });
+
   it("commits next time what was sent while a commit was under way", async () => {
     const { world, broker, connection } = await setUp();
     const session = await world.now(connection.session({ transacted: true }));

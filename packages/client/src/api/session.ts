@@ -70,7 +70,11 @@ interface CommitAsk {
   hasLeft: boolean;
   /** Why nobody waits any longer. */
   givenUp: EverholdError | undefined;
+  /** Why it did not take effect, while its work is still being undone. */
+  refusal: unknown;
 }
+
+const refusedBefore = "the commit before it was refused, and what was done meanwhile went with it";
 
 /** A {@link Session} on a CORE session. */
 export class ClientSession implements Session, Transaction {
@@ -126,15 +130,16 @@ export class ClientSession implements Session, Transaction {
     const timeout = checkTimeout(wait.timeout, options.callTimeoutMs);
     const bounds = { deadlineMs: deadlineIn(ports, timeout), signal: wait.signal };
     const { commits } = this.#session;
-    const ask: CommitAsk = { hasLeft: false, givenUp: undefined };
+    const ask: CommitAsk = { hasLeft: false, givenUp: undefined, refusal: undefined };
     const outcome = (): Outcome => (ask.hasLeft ? "unknown" : "none");
     const committed = this.#commitOnce(ask);
     await new Promise<void>((resolve, reject) => {
       const subject = { attempt: "commit the transaction", outcome };
       const stopWaiting = (error: EverholdError): void => {
         ask.givenUp ??= error;
-        // One that has left goes on by itself: what follows in this session waits for it.
-        reject(ask.hasLeft && commits !== undefined ? commits.impatience(error) : error);
+        // One that has left goes on by itself.
+        const isInDoubt = ask.hasLeft && commits !== undefined;
+        reject(ask.refusal ?? (isInDoubt ? commits.impatience(error) : error));
       };
       const forgetBounds = onWaitEnd(ports, bounds, subject, stopWaiting);
       const forgetOverdue = commits?.whenOverdue(stopWaiting);
@@ -235,8 +240,10 @@ export class ClientSession implements Session, Transaction {
       await commits.commit(channel, session.keepsOutcomes);
       for (const { settlement } of session.intakes()) settlement.onCommitted();
     } catch (error) {
-      // Where its life is over, all that was received has gone back.
-      if (channel.lostError === undefined) await this.#rollBack(transaction);
+      ask.refusal = error;
+      // Where its life is over, all that was received has gone back. What was done since then goes as well.
+      if (channel.lostError === undefined)
+        await this.#rollBack(transaction, () => void transaction.onLost(refusedBefore));
       throw error;
     }
   }
@@ -252,15 +259,21 @@ export class ClientSession implements Session, Transaction {
     transaction.onEnd();
   }
 
-  async #rollBack(transaction: TransactionState): Promise<void> {
+  async #rollBack(transaction: TransactionState, onUndone?: () => void): Promise<void> {
     this.#session.outbox.rejectWaiting(rolledBackByOwner());
-    await this.#undo(transaction);
+    await this.#undo(transaction, onUndone);
   }
 
-  /** Has the broker take back what was done and received since the last commit. */
-  async #undo(transaction: TransactionState): Promise<void> {
+  /**
+   * Has the broker take back what was done and received since the last commit. `onUndone` notes in the
+   * transaction that all of its work so far is among that.
+   */
+  async #undo(
+    transaction: TransactionState,
+    onUndone: () => void = () => transaction.onEnd(),
+  ): Promise<void> {
     const session = this.#session;
-    transaction.onEnd();
+    onUndone();
     const { channel } = session;
     // Without a connection there is nothing left of it at the broker.
     if (channel === undefined) return;
@@ -271,7 +284,7 @@ export class ClientSession implements Session, Transaction {
       for (const intake of session.intakes()) intake.settlement.flushAcks();
       session.beginReturn();
       // What comes after this packet belongs to the next transaction.
-      transaction.onEnd();
+      onUndone();
       const value = { considerLastMessageAsDelivered: false };
       await channel.call(packets.rollback, value, "roll the transaction back", readNull);
     } catch (cause) {
