@@ -92,6 +92,25 @@ export function waitFor<T>(
   });
 }
 
+/**
+ * What a call gives, or the error that ends the caller's wait for it; the call goes on, so nobody knows its effect
+ * then. Where the signal is aborted already it does not begin. Default: no limit. @throws RangeError
+ */
+export async function callWithin<T>(
+  ports: WaitPorts,
+  wait: WaitOptions,
+  attempt: string,
+  begin: () => Promise<T>,
+): Promise<T> {
+  const deadlineMs = deadlineIn(ports, checkTimeout(wait.timeout, Infinity));
+  const { signal } = wait;
+  if (signal?.aborted === true) {
+    throw abortedError({ attempt, outcome: () => "none" }, signal.reason);
+  }
+  const subject: WaitSubject = { attempt, outcome: () => "unknown" };
+  return waitFor(ports, { deadlineMs, signal }, subject, begin());
+}
+
 /** A pause that ends early, without an error, when the signal aborts. */
 export function pause(ports: WaitPorts, delayMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

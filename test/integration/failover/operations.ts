@@ -243,11 +243,12 @@ export const operationRules: readonly OperationRule[] = [
   },
   {
     operation: "what is called while nobody serves",
-    cut: "waits, until its `timeout`, its `signal` or `failoverTimeout` ends the wait: outcome `none` where nothing had left",
+    cut: "waits, until its `timeout`, its `signal` or `failoverTimeout` ends the wait: outcome `none` where nothing had left; a settlement is done all the same, and is `unknown` until then",
     restarted: same,
     artemis: same,
     tests: [
       "while there is no broker, calls wait, can be given up, and say what is known",
+      "and waits no longer has it done all the same, after an outage too, and may ask again",
       "F27 a send whose time is over in an outage says that nothing happened",
       "when it was made before it",
       "when it is made during it",

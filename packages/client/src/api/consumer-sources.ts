@@ -21,7 +21,7 @@ import type { ReceivedMessage } from "../receive/received-message.ts";
 import { flavours, type CoreSession } from "../session/core-session.ts";
 import { deadLetterCopy, delayedCopy } from "../session/dead-letter.ts";
 import { settleFeature } from "../receive/settle-packets.ts";
-import { deadlineIn } from "../waiting.ts";
+import { callWithin, deadlineIn } from "../waiting.ts";
 import { checkName } from "./check-options.ts";
 import type { ConsumerOptions, IntakeSource } from "./consumer.ts";
 
@@ -235,6 +235,7 @@ export function intakeHost(
       const subject = { attempt, outcome: () => "unknown" as const };
       return core.waitFor({ deadlineMs: Infinity, signal: undefined }, subject, call);
     },
+    within: (wait, attempt, begin) => callWithin(core.ports, wait, attempt, begin),
   };
 }
 

@@ -6,7 +6,7 @@ import type { Body } from "../message/body.ts";
 import type { StreamBody } from "../message/stream-body.ts";
 import type { CoreSession } from "../session/core-session.ts";
 import type { TransactionState } from "../session/transaction-state.ts";
-import { checkTimeout, deadlineIn, onWaitEnd, type WaitOptions } from "../waiting.ts";
+import { callWithin, checkTimeout, deadlineIn, onWaitEnd, type WaitOptions } from "../waiting.ts";
 import { IntakeConsumer, type Consumer, type ConsumerOptions } from "./consumer.ts";
 import {
   ownSessionSource,
@@ -47,9 +47,12 @@ export interface Session extends AsyncDisposable {
   commit(wait?: WaitOptions): Promise<void>;
   /**
    * Undoes the work since the last commit; what was received comes again, acknowledged before or not, marked as
-   * redelivered and counted as an attempt.
+   * redelivered and counted as an attempt. Waits for no connection, for the end of one rolls back as well; by
+   * default as long as the broker may take to answer a call. What ends the wait does not take it back.
+   *
+   * @throws EverholdError EVH_ILLEGAL_STATE, EVH_CLOSED, EVH_TIMEOUT, EVH_ABORTED
    */
-  rollback(): Promise<void>;
+  rollback(wait?: WaitOptions): Promise<void>;
   /** Rolls back what is not committed, and closes. Idempotent. */
   close(): Promise<void>;
 }
@@ -160,7 +163,13 @@ export class ClientSession implements Session, Transaction {
     });
   }
 
-  async rollback(): Promise<void> {
+  rollback(wait: WaitOptions = {}): Promise<void> {
+    return callWithin(this.#core.ports, wait, "roll the transaction back", () =>
+      this.#rollBackAll(),
+    );
+  }
+
+  async #rollBackAll(): Promise<void> {
     const transaction = this.#transaction("roll back");
     // A commit that has not left is told, and does not take nothing for a success.
     if (transaction.hasWork) this.#rollbackCount += 1;

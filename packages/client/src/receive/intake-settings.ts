@@ -33,6 +33,7 @@ export interface IntakeHost extends Pick<
   | "onError"
   | "overdueError"
   | "unlessOverdue"
+  | "within"
   | "compression"
   | "tracing"
 > {

@@ -72,6 +72,7 @@ export class Intake {
       onError: host.onError,
       overdueError: host.overdueError,
       unlessOverdue: host.unlessOverdue,
+      within: host.within,
       compression: host.compression,
       tracing: host.tracing,
       onRoom: () => {

@@ -1,6 +1,7 @@
 import type { Body } from "../message/body.ts";
 import type { PropertyValue, ReceivedValue } from "../message/properties.ts";
 import type { SendOptions } from "../message/send-options.ts";
+import type { WaitOptions } from "../waiting.ts";
 
 /**
  * What kind of body a message has: written as a string or `{ json }`, as bytes, as `{ map }`, as
@@ -8,8 +9,8 @@ import type { SendOptions } from "../message/send-options.ts";
  */
 export type BodyKind = "text" | "bytes" | "map" | "stream" | "object" | "other";
 
-/** How a message is given back. */
-export interface ReleaseOptions {
+/** How a message is given back, and how long its caller waits for that: by default as {@link Message.ack} does. */
+export interface ReleaseOptions extends WaitOptions {
   /**
    * Milliseconds until it may be delivered again, at most a year; others overtake it meanwhile. 0: at
    * once. Default: as the settings of its address say (`redeliveryDelay`).
@@ -78,11 +79,12 @@ export interface Message<T = unknown> {
   /**
    * Settles it; settles itself when the broker has that safe. Cheap to call for many at once. When the
    * connection breaks meanwhile, it is acknowledged again should it come again; when it does not, this
-   * rejects with outcome `unknown`.
+   * rejects with outcome `unknown`. Default: waits as long as that takes, in an outage until `failoverTimeout`.
+   * What ends the wait does not take it back: it is acknowledged all the same, and a further `ack()` waits on.
    *
-   * @throws EverholdError EVH_ILLEGAL_STATE, EVH_UNBLOCKED, EVH_CLOSED
+   * @throws EverholdError EVH_ILLEGAL_STATE, EVH_UNBLOCKED, EVH_CLOSED, EVH_TIMEOUT, EVH_ABORTED
    */
-  ack(): Promise<void>;
+  ack(wait?: WaitOptions): Promise<void>;
   /**
    * Gives it back; it is delivered again, with a higher `deliveryCount`, here or elsewhere: at its place in
    * the queue, or after `delay`. Never has to be awaited; settles when the broker has taken it back.
@@ -92,18 +94,18 @@ export interface Message<T = unknown> {
    * back at once, the attempt is counted for the first of them only. With `delay` a copy is sent that
    * is due then, and the message is acknowledged: its id and its count begin anew.
    *
-   * @throws EverholdError EVH_ILLEGAL_STATE, EVH_CLOSED, EVH_REJECTED
+   * @throws EverholdError EVH_ILLEGAL_STATE, EVH_CLOSED, EVH_REJECTED, EVH_TIMEOUT, EVH_ABORTED
    */
   release(options?: ReleaseOptions): Promise<void>;
   /**
    * Refuses it for good: it goes to the dead letters, and says there why. The broker moves it to where its
    * settings say. On Artemis, in a transaction, and with a `deadLetterAddress` of the consumer's, a copy is
    * sent there and the message acknowledged; the copy carries a duplicate id, so that a refusal that is
-   * repeated after a broken connection leaves one copy.
+   * repeated after a broken connection leaves one copy. Who waits, and for how long, is as with {@link ack}.
    *
-   * @throws EverholdError EVH_ILLEGAL_STATE, EVH_CLOSED, EVH_UNBLOCKED
+   * @throws EverholdError EVH_ILLEGAL_STATE, EVH_CLOSED, EVH_UNBLOCKED, EVH_TIMEOUT, EVH_ABORTED
    */
-  reject(reason?: string): Promise<void>;
+  reject(reason?: string, wait?: WaitOptions): Promise<void>;
   /** Answers it: sends to its `replyTo`, with its correlation id, or else its id, as correlation id. */
   reply(body: Body, options?: SendOptions): Promise<void>;
 }

@@ -26,6 +26,7 @@ import {
 import type { SendOptions } from "../message/send-options.ts";
 import { formatUuid } from "../message/user-ids.ts";
 import { traceSettle } from "../tracing.ts";
+import type { WaitOptions } from "../waiting.ts";
 import type { IncomingBody } from "./incoming-body.ts";
 import { inflateParts } from "./inflate-parts.ts";
 import type { BodyKind, Message, ReleaseOptions } from "./message.ts";
@@ -56,6 +57,8 @@ export interface Settler {
   readonly queue: string;
   /** Who is told of what the application settles. */
   readonly tracing: Tracing | undefined;
+  /** What a call gives, or that its caller waits no longer. */
+  within(wait: WaitOptions, attempt: string, begin: () => Promise<void>): Promise<void>;
   acknowledge(message: ReceivedMessage): Promise<void>;
   release(message: ReceivedMessage, options: ReleaseOptions): Promise<void>;
   reject(message: ReceivedMessage, reason: string | undefined): Promise<void>;
@@ -288,32 +291,40 @@ export class ReceivedMessage implements Message {
     return decodeObjectBody(this.body);
   }
 
-  ack(): Promise<void> {
+  ack(wait?: WaitOptions): Promise<void> {
     const { tracing } = this.#settler;
-    if (tracing?.watches("settle") !== true) return this.#settler.acknowledge(this);
-    return traceSettle(tracing, this, "acknowledge", () => this.#settler.acknowledge(this));
+    // Nearly every message ends here.
+    if (wait === undefined && tracing?.watches("settle") !== true) {
+      return this.#settler.acknowledge(this);
+    }
+    return this.#settle("acknowledge", wait, () => this.#settler.acknowledge(this));
   }
 
   release(options: ReleaseOptions = {}): Promise<void> {
-    const { tracing } = this.#settler;
-    const release = (): Promise<void> => this.#settler.release(this, options);
-    const released =
-      tracing?.watches("settle") === true
-        ? traceSettle(tracing, this, "release", release)
-        : release();
+    const released = this.#settle("release", options, () => this.#settler.release(this, options));
     // It never has to be awaited, so nobody may be there to hear why it was refused.
     released.catch(() => undefined);
     return released;
   }
 
-  reject(reason?: string): Promise<void> {
-    const { tracing } = this.#settler;
-    if (tracing?.watches("settle") !== true) return this.#settler.reject(this, reason);
-    return traceSettle(tracing, this, "reject", () => this.#settler.reject(this, reason));
+  reject(reason?: string, wait?: WaitOptions): Promise<void> {
+    return this.#settle("reject", wait, () => this.#settler.reject(this, reason));
   }
 
   reply(body: Body, options?: SendOptions): Promise<void> {
     return this.#settler.reply(this, body, options);
+  }
+
+  #settle(
+    verb: "acknowledge" | "release" | "reject",
+    wait: WaitOptions | undefined,
+    settle: () => Promise<void>,
+  ): Promise<void> {
+    const { tracing } = this.#settler;
+    const begin = (): Promise<void> =>
+      tracing?.watches("settle") === true ? traceSettle(tracing, this, verb, settle) : settle();
+    if (wait?.timeout === undefined && wait?.signal === undefined) return begin();
+    return this.#settler.within(wait, `${verb} the message ${this.messageId}`, begin);
   }
 
   #text(name: string): string | undefined {

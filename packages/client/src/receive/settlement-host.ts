@@ -2,6 +2,7 @@ import type { EverholdError } from "@everhold/base";
 import type { Compression, Tracing } from "@everhold/env";
 import type { Body } from "../message/body.ts";
 import type { SendOptions } from "../message/send-options.ts";
+import type { WaitOptions } from "../waiting.ts";
 import type { ReceivedMessage } from "./received-message.ts";
 
 /** What the settlement of one consumer's deliveries needs. */
@@ -30,6 +31,12 @@ export interface SettlementHost {
   readonly overdueError: () => EverholdError | undefined;
   /** What a call gives, or that the connection has been away for too long. */
   readonly unlessOverdue: <T>(attempt: string, call: Promise<T>) => Promise<T>;
+  /** What a call gives, or that its caller waits no longer. */
+  readonly within: (
+    wait: WaitOptions,
+    attempt: string,
+    begin: () => Promise<void>,
+  ) => Promise<void>;
   readonly compression: Compression | undefined;
   readonly tracing: Tracing | undefined;
   /** A message left the application's hands, so there is room for another. */

@@ -4,6 +4,7 @@ import type { Tracing } from "@everhold/env";
 import type { Channel } from "../core/channel.ts";
 import type { Body } from "../message/body.ts";
 import type { SendOptions } from "../message/send-options.ts";
+import type { WaitOptions } from "../waiting.ts";
 import { limits } from "../limits.ts";
 import { AckQueue, type AckListener } from "./ack-queue.ts";
 import { HeldMessages } from "./held-messages.ts";
@@ -330,6 +331,10 @@ export class Settlement implements Settler, AckListener {
       message.state = "lost";
       sendQuietRelease({ channel, consumerId, message });
     }
+  }
+
+  within(wait: WaitOptions, attempt: string, begin: () => Promise<void>): Promise<void> {
+    return this.#host.within(wait, attempt, begin);
   }
 
   acknowledge(message: ReceivedMessage): Promise<void> {
