@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { EverholdError } from "@everhold/base";
-import { EventHub, type ConnectionEvent } from "./events.ts";
+import { connectionEventHub, type ConnectionEvent } from "./events.ts";
 
 const broke: ConnectionEvent = {
   type: "disconnect",
@@ -12,7 +12,7 @@ const closed: ConnectionEvent = { type: "close" };
 
 describe("the listeners of a connection's events", () => {
   it("are each told in order, also of what one of them brings about", () => {
-    const hub = new EventHub();
+    const hub = connectionEventHub();
     const told: string[] = [];
     hub.listen(({ type }) => {
       if (type === "disconnect") hub.emit(closed, assert.ifError);
@@ -23,7 +23,7 @@ describe("the listeners of a connection's events", () => {
   });
 
   it("hear of what comes after they began, and of nothing after they stopped", () => {
-    const hub = new EventHub();
+    const hub = connectionEventHub();
     const told: string[] = [];
     hub.listen(() => {
       stop();
@@ -37,7 +37,7 @@ describe("the listeners of a connection's events", () => {
   });
 
   it("hurt nobody when they throw", () => {
-    const hub = new EventHub();
+    const hub = connectionEventHub();
     const told: string[] = [];
     const failures: unknown[] = [];
     const wrong = new Error("wrong");
@@ -51,7 +51,7 @@ describe("the listeners of a connection's events", () => {
   });
 
   it("leave readers what they had not read yet when the connection closes", async () => {
-    const hub = new EventHub();
+    const hub = connectionEventHub();
     const reader = hub.read();
     hub.emit(broke, assert.ifError);
     hub.emit(closed, assert.ifError);

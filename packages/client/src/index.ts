@@ -45,4 +45,4 @@ export { Inflater } from "./receive/inflater.ts";
 export type { BodyKind, Message } from "./receive/message.ts";
 export type { TlsOptions } from "./tls-options.ts";
 export { defaultPort, formatEndpoint, parseUrl, type ParsedUrl } from "./url/parse-url.ts";
-export type { WaitOptions } from "./waiting.ts";
+export type { WaitOptions } from "@everhold/env";

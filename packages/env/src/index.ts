@@ -17,6 +17,7 @@ import type { Random } from "./random.ts";
 import type { Timers } from "./timers.ts";
 import type { Tracing } from "./tracing.ts";
 
+export { Backoff, type BackoffBounds } from "./backoff.ts";
 export type { MonotonicClock, WallClock } from "./clock.ts";
 export type { Compression } from "./compression.ts";
 export type { Disk, DiskDone, DiskFile, DiskLock } from "./disk.ts";
@@ -42,6 +43,18 @@ export type {
   TraceDetails,
   Tracing,
 } from "./tracing.ts";
+export {
+  callWithin,
+  checkTimeout,
+  deadlineIn,
+  onWaitEnd,
+  pause,
+  waitFor,
+  type DeadlineMs,
+  type WaitOptions,
+  type WaitPorts,
+  type WaitSubject,
+} from "./waiting.ts";
 export type { WebSocketUse } from "./web-socket.ts";
 
 /** All the ports of one process. Modules take the ones they need: `Pick<Ports, "timers" | "log">`. */

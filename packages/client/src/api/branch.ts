@@ -1,11 +1,11 @@
 import { ClosedError, EverholdError, RejectedError, type Outcome } from "@everhold/base";
+import { checkTimeout, deadlineIn, type WaitOptions } from "@everhold/env";
 import { packets } from "@everhold/wire";
 import type { ConnectionCore, WaitBounds } from "../connection/connection-core.ts";
 import { callSetTimeout, callXa, type Xid } from "../core/xa-calls.ts";
 import type { Body } from "../message/body.ts";
 import type { StreamBody } from "../message/stream-body.ts";
 import type { CoreSession } from "../session/core-session.ts";
-import { checkTimeout, deadlineIn, type WaitOptions } from "../waiting.ts";
 import type { SendToOptions } from "./any-producer.ts";
 import type { SubscribeOptions } from "./consumer-sources.ts";
 import type { Consumer, ConsumerOptions } from "./consumer.ts";

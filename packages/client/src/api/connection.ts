@@ -1,4 +1,5 @@
 import { ClosedError, EverholdError } from "@everhold/base";
+import { checkTimeout, deadlineIn, waitFor, type WaitOptions } from "@everhold/env";
 import type { ConnectionCore, ConnectionState } from "../connection/connection-core.ts";
 import type { FailoverTimeline } from "../connection/timeline.ts";
 import type { TopologyMember } from "../connection/topology-member.ts";
@@ -15,7 +16,6 @@ import type { Body } from "../message/body.ts";
 import type { StreamBody } from "../message/stream-body.ts";
 import type { Message } from "../receive/message.ts";
 import { flavours } from "../session/core-session.ts";
-import { checkTimeout, deadlineIn, waitFor, type WaitOptions } from "../waiting.ts";
 import { AnyProducer, type SendToOptions } from "./any-producer.ts";
 import { checkName, checkNewQueue } from "./check-options.ts";
 import { browseQueue, type BrowseOptions } from "./browse.ts";

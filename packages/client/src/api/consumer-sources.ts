@@ -1,4 +1,5 @@
 import { RejectedError } from "@everhold/base";
+import { callWithin, deadlineIn } from "@everhold/env";
 import {
   createQueue,
   createSharedQueue,
@@ -21,7 +22,6 @@ import type { ReceivedMessage } from "../receive/received-message.ts";
 import { flavours, type CoreSession } from "../session/core-session.ts";
 import { deadLetterCopy, delayedCopy } from "../session/dead-letter.ts";
 import { settleFeature } from "../receive/settle-packets.ts";
-import { callWithin, deadlineIn } from "../waiting.ts";
 import { checkName } from "./check-options.ts";
 import type { ConsumerOptions, IntakeSource } from "./consumer.ts";
 

@@ -1,6 +1,5 @@
-import { ClosedError, EverholdError, RepeatedLine } from "@everhold/base";
-import type { Tracing } from "@everhold/env";
-import { listenForAbort } from "../abort-listeners.ts";
+import { ClosedError, EverholdError, listenForAbort, RepeatedLine } from "@everhold/base";
+import { checkTimeout, deadlineIn, type Tracing, waitFor, type WaitOptions } from "@everhold/env";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import { limits } from "../limits.ts";
 import type { Prefetch } from "../options.ts";
@@ -8,7 +7,6 @@ import type { Intake } from "../receive/intake.ts";
 import type { Message } from "../receive/message.ts";
 import type { ReceivedMessage } from "../receive/received-message.ts";
 import { tracedMessage, traceReceive } from "../tracing.ts";
-import { checkTimeout, deadlineIn, waitFor, type WaitOptions } from "../waiting.ts";
 import { checkConsumerOptions } from "./check-options.ts";
 
 /** How messages are consumed. */

@@ -1,8 +1,8 @@
 import { EverholdError, RejectedError } from "@everhold/base";
+import type { WaitOptions } from "@everhold/env";
 import { propertyNames } from "@everhold/wire";
 import type { Message } from "../receive/message.ts";
 import type { Requests } from "./requests.ts";
-import type { WaitOptions } from "../waiting.ts";
 
 const managementAddress = "activemq.management";
 

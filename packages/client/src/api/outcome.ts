@@ -1,8 +1,8 @@
 import { EverholdError, type ErrorCode } from "@everhold/base";
+import type { WaitOptions } from "@everhold/env";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import { doubtOf } from "../core/doubts.ts";
 import { callOutcome, outcomeFeature } from "../core/number-calls.ts";
-import type { WaitOptions } from "../waiting.ts";
 
 /** What became of an operation in doubt. */
 export interface OperationOutcome {

@@ -1,4 +1,5 @@
 import { ClosedError, type EverholdError } from "@everhold/base";
+import { checkTimeout, type WaitOptions } from "@everhold/env";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import { checkAsyncSend, checkAsyncSendWindow, checkSendTimeout } from "../options.ts";
 import { AsyncSends } from "../send/async-sends.ts";
@@ -16,7 +17,6 @@ import type { Body } from "../message/body.ts";
 import type { MessageOptions, Routing, SendOptions, SendTarget } from "../message/send-options.ts";
 import type { CoreSession } from "../session/core-session.ts";
 import { withHeaders } from "../tracing.ts";
-import { checkTimeout, type WaitOptions } from "../waiting.ts";
 import { checkName } from "./check-options.ts";
 
 /** How a producer sends; what it says of messages is the default of each. */

@@ -1,4 +1,5 @@
 import { ClosedError, ConnectionError, EverholdError } from "@everhold/base";
+import { checkTimeout, deadlineIn, type WaitOptions, type WaitSubject } from "@everhold/env";
 import type { ConnectionCore, WaitBounds } from "../connection/connection-core.ts";
 import { createQueue, deleteQueue } from "../core/administration.ts";
 import { limits } from "../limits.ts";
@@ -10,7 +11,6 @@ import type { Intake } from "../receive/intake.ts";
 import type { Message } from "../receive/message.ts";
 import type { ReceivedMessage } from "../receive/received-message.ts";
 import { flavours, type CoreSession } from "../session/core-session.ts";
-import { checkTimeout, deadlineIn, type WaitOptions, type WaitSubject } from "../waiting.ts";
 import { intakeHost, intakeSettings } from "./consumer-sources.ts";
 
 /**

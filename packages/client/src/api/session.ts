@@ -1,4 +1,5 @@
 import { ConnectionError, EverholdError, RejectedError, type Outcome } from "@everhold/base";
+import { callWithin, checkTimeout, deadlineIn, onWaitEnd, type WaitOptions } from "@everhold/env";
 import { packets } from "@everhold/wire";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import { readNull } from "../core/channel.ts";
@@ -6,7 +7,6 @@ import type { Body } from "../message/body.ts";
 import type { StreamBody } from "../message/stream-body.ts";
 import type { CoreSession } from "../session/core-session.ts";
 import type { TransactionState } from "../session/transaction-state.ts";
-import { callWithin, checkTimeout, deadlineIn, onWaitEnd, type WaitOptions } from "../waiting.ts";
 import { IntakeConsumer, type Consumer, type ConsumerOptions } from "./consumer.ts";
 import {
   ownSessionSource,

@@ -1,4 +1,5 @@
 import { ClosedError, EverholdError } from "@everhold/base";
+import { checkTimeout, deadlineIn, type WaitOptions } from "@everhold/env";
 import { packets } from "@everhold/wire";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import type { Channel } from "../core/channel.ts";
@@ -11,7 +12,6 @@ import {
   type Xid,
 } from "../core/xa-calls.ts";
 import { flavours, type CoreSession } from "../session/core-session.ts";
-import { checkTimeout, deadlineIn, type WaitOptions } from "../waiting.ts";
 import { ClientBranch, type Branch, type BranchOptions } from "./branch.ts";
 
 /** `EVH1`: ids that this client has made. */

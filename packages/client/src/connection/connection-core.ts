@@ -5,12 +5,22 @@ import {
   EverholdError,
   type Deferred,
 } from "@everhold/base";
-import type { Ports, Timer } from "@everhold/env";
+import {
+  checkTimeout,
+  deadlineIn,
+  type DeadlineMs,
+  onWaitEnd,
+  type Ports,
+  type Timer,
+  waitFor,
+  type WaitOptions,
+  type WaitSubject,
+} from "@everhold/env";
 import type { TypedValue } from "@everhold/wire";
 import type { Channel } from "../core/channel.ts";
 import type { SessionFlavour } from "../core/session-creation.ts";
 import type { Noticed, Transport } from "../core/transport.ts";
-import { EventHub, type ConnectionEvent } from "../events.ts";
+import { connectionEventHub, type ConnectionEvent } from "../events.ts";
 import { limits } from "../limits.ts";
 import type { MessageOrigin } from "../message/encode-message.ts";
 import { randomUuid, UserIds } from "../message/user-ids.ts";
@@ -23,15 +33,6 @@ import {
   type SessionOpening,
 } from "../session/core-session.ts";
 import { formatEndpoint } from "../url/parse-url.ts";
-import {
-  checkTimeout,
-  deadlineIn,
-  onWaitEnd,
-  waitFor,
-  type DeadlineMs,
-  type WaitOptions,
-  type WaitSubject,
-} from "../waiting.ts";
 import type { ClusterMember } from "./cluster-view.ts";
 import {
   asEverholdError,
@@ -62,7 +63,7 @@ export interface WaitBounds {
 export class ConnectionCore implements Lease {
   readonly ports: Ports;
   readonly options: ResolvedOptions;
-  readonly events = new EventHub();
+  readonly events = connectionEventHub();
   readonly origin: MessageOrigin;
   /** The session of producers, of queries, and of what else needs none of its own. */
   readonly base: CoreSession;

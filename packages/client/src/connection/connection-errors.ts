@@ -1,5 +1,5 @@
 import { ClosedError, ConnectionError, EverholdError } from "@everhold/base";
-import type { WaitSubject } from "../waiting.ts";
+import type { WaitSubject } from "@everhold/env";
 
 /** For calls on a connection that the application closed. */
 export function closedError(): ClosedError {

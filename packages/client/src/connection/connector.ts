@@ -1,8 +1,6 @@
-import { ConnectionError, EverholdError } from "@everhold/base";
-import type { Endpoint, Ports } from "@everhold/env";
+import { ConnectionError, EverholdError, listenForAbort } from "@everhold/base";
+import { type Backoff, deadlineIn, type Endpoint, pause, type Ports, waitFor } from "@everhold/env";
 import { disconnectReasons } from "@everhold/wire";
-import { listenForAbort } from "../abort-listeners.ts";
-import type { Backoff } from "../backoff.ts";
 import { openTransport } from "../core/open-transport.ts";
 import { SessionCreation } from "../core/session-creation.ts";
 import type { Goodbye } from "../core/topology.ts";
@@ -10,7 +8,6 @@ import type { Noticed, Transport } from "../core/transport.ts";
 import { limits } from "../limits.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { formatEndpoint } from "../url/parse-url.ts";
-import { deadlineIn, pause, waitFor } from "../waiting.ts";
 import { ClusterView, connectorEndpoint, type ClusterMember } from "./cluster-view.ts";
 import { asEverholdError, isFinal, isHopeless, isRefusal, notYet } from "./connection-errors.ts";
 import { endpointOrder, isSameEndpoint, type Candidate } from "./endpoint-order.ts";

@@ -1,12 +1,10 @@
 import { assert, ClosedError, ConnectionError, type EverholdError } from "@everhold/base";
-import type { Ports } from "@everhold/env";
-import { Backoff } from "../backoff.ts";
+import { Backoff, deadlineIn, type Ports, waitFor } from "@everhold/env";
 import type { Noticed, Transport } from "../core/transport.ts";
 import { limits } from "../limits.ts";
 import type { ResolvedOptions } from "../options.ts";
 import type { SessionOpening } from "../session/core-session.ts";
 import { Orphans } from "../session/orphans.ts";
-import { deadlineIn, waitFor } from "../waiting.ts";
 import type { ClusterMember } from "./cluster-view.ts";
 import { asEverholdError, notYet } from "./connection-errors.ts";
 import { Connector, type Found } from "./connector.ts";

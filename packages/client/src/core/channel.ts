@@ -1,4 +1,10 @@
-import { ClosedError, ConnectionError, type EverholdError, ProtocolError } from "@everhold/base";
+import {
+  ClosedError,
+  ConnectionError,
+  Deque,
+  type EverholdError,
+  ProtocolError,
+} from "@everhold/base";
 import {
   ByteWriter,
   decodePacket,
@@ -16,7 +22,6 @@ import {
   type PacketDefinition,
   type ValueOf,
 } from "@everhold/wire";
-import { Deque } from "../deque.ts";
 import { limits } from "../limits.ts";
 import { LargeMessages, type LargeHead, type LargePart } from "./large-messages.ts";
 import { refusalError } from "./refusal.ts";

@@ -1,7 +1,6 @@
 import { ConnectionError, EverholdError } from "@everhold/base";
-import type { Endpoint, Ports } from "@everhold/env";
+import { type DeadlineMs, type Endpoint, onWaitEnd, type Ports } from "@everhold/env";
 import { formatEndpoint } from "../url/parse-url.ts";
-import { onWaitEnd, type DeadlineMs } from "../waiting.ts";
 import {
   Transport,
   type Noticed,

@@ -1,5 +1,5 @@
+import { Deque } from "@everhold/base";
 import { packetIdAt } from "@everhold/wire";
-import { Deque } from "../deque.ts";
 import { limits } from "../limits.ts";
 
 /** Frames one behind the other in memory that is used again when all have gone. */

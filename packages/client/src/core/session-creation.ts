@@ -1,4 +1,4 @@
-import { ConnectionError, EverholdError, ProtocolError } from "@everhold/base";
+import { ConnectionError, Deque, EverholdError, ProtocolError } from "@everhold/base";
 import {
   decodePacket,
   encodePacket,
@@ -7,7 +7,6 @@ import {
   packets,
   type ByteReader,
 } from "@everhold/wire";
-import { Deque } from "../deque.ts";
 import { refusalError } from "./refusal.ts";
 import type { ChannelHandler, Transport } from "./transport.ts";
 

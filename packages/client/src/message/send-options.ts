@@ -1,4 +1,4 @@
-import type { WaitOptions } from "../waiting.ts";
+import type { WaitOptions } from "@everhold/env";
 import type { Properties } from "./properties.ts";
 
 /** How a message is sent. A producer's own options are the defaults of its messages. */

@@ -1,7 +1,6 @@
-import type { EverholdError } from "@everhold/base";
+import { Deque, type EverholdError } from "@everhold/base";
 import { AcknowledgeFrame, writeAcknowledge, type ByteReader } from "@everhold/wire";
 import { readNull, type AnswerWaiter, type Channel } from "../core/channel.ts";
-import { Deque } from "../deque.ts";
 import type { ReceivedMessage } from "./received-message.ts";
 
 /** What becomes of acknowledgements. */

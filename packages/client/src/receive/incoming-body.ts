@@ -1,5 +1,4 @@
-import { ConnectionError, EverholdError } from "@everhold/base";
-import { Deque } from "../deque.ts";
+import { ConnectionError, Deque, EverholdError } from "@everhold/base";
 
 /** Where a body comes from. */
 export interface BodyOrigin {

@@ -1,8 +1,7 @@
-import type { EverholdError } from "@everhold/base";
+import { Deque, type EverholdError } from "@everhold/base";
 import { packets, type ReceiveFrame } from "@everhold/wire";
 import type { Channel } from "../core/channel.ts";
 import { readQueueDescription } from "../core/queue-description.ts";
-import { Deque } from "../deque.ts";
 import { limits } from "../limits.ts";
 import { messageIdAt } from "../message/layout.ts";
 import { CatchUp } from "./catch-up.ts";

@@ -1,4 +1,4 @@
-import { Deque } from "../deque.ts";
+import { Deque } from "@everhold/base";
 import type { ReceivedMessage } from "./received-message.ts";
 
 /** What one consumer was delivered and nobody has taken, in its order. */

@@ -1,7 +1,7 @@
+import type { WaitOptions } from "@everhold/env";
 import type { Body } from "../message/body.ts";
 import type { PropertyValue, ReceivedValue } from "../message/properties.ts";
 import type { SendOptions } from "../message/send-options.ts";
-import type { WaitOptions } from "../waiting.ts";
 
 /**
  * What kind of body a message has: written as a string or `{ json }`, as bytes, as `{ map }`, as

@@ -12,7 +12,7 @@ import {
   type CoreMessage,
   type TypedValue,
 } from "@everhold/wire";
-import type { Tracing } from "@everhold/env";
+import type { Tracing, WaitOptions } from "@everhold/env";
 import type { Body } from "../message/body.ts";
 import { ownPropertyNames } from "../message/encode-message.ts";
 import { bodyLengthOffset } from "../message/layout.ts";
@@ -26,7 +26,6 @@ import {
 import type { SendOptions } from "../message/send-options.ts";
 import { formatUuid } from "../message/user-ids.ts";
 import { traceSettle } from "../tracing.ts";
-import type { WaitOptions } from "../waiting.ts";
 import type { IncomingBody } from "./incoming-body.ts";
 import { inflateParts } from "./inflate-parts.ts";
 import type { BodyKind, Message, ReleaseOptions } from "./message.ts";

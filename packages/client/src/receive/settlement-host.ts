@@ -1,8 +1,7 @@
 import type { EverholdError } from "@everhold/base";
-import type { Compression, Tracing } from "@everhold/env";
+import type { Compression, Tracing, WaitOptions } from "@everhold/env";
 import type { Body } from "../message/body.ts";
 import type { SendOptions } from "../message/send-options.ts";
-import type { WaitOptions } from "../waiting.ts";
 import type { ReceivedMessage } from "./received-message.ts";
 
 /** What the settlement of one consumer's deliveries needs. */

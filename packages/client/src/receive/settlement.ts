@@ -1,10 +1,9 @@
 import type { EverholdError } from "@everhold/base";
 import { resumeKinds, resumeResults, type ReceiveFrame } from "@everhold/wire";
-import type { Tracing } from "@everhold/env";
+import type { Tracing, WaitOptions } from "@everhold/env";
 import type { Channel } from "../core/channel.ts";
 import type { Body } from "../message/body.ts";
 import type { SendOptions } from "../message/send-options.ts";
-import type { WaitOptions } from "../waiting.ts";
 import { limits } from "../limits.ts";
 import { AckQueue, type AckListener } from "./ack-queue.ts";
 import { HeldMessages } from "./held-messages.ts";

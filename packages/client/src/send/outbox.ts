@@ -1,11 +1,17 @@
 import { ConnectionError, type EverholdError } from "@everhold/base";
-import type { MonotonicClock, Random, Timers } from "@everhold/env";
+import {
+  deadlineIn,
+  type MonotonicClock,
+  onWaitEnd,
+  type Random,
+  type Timers,
+  type WaitOptions,
+} from "@everhold/env";
 import type { Channel } from "../core/channel.ts";
 import { noteDoubt } from "../core/doubts.ts";
 import { limits } from "../limits.ts";
 import type { EncodedMessage } from "../message/encode-message.ts";
 import type { SendTarget } from "../message/send-options.ts";
-import { deadlineIn, onWaitEnd, type WaitOptions } from "../waiting.ts";
 import type { AddressGate } from "./address-gate.ts";
 import { AddressGates, type AddressGatesHost } from "./address-gates.ts";
 import { Departures, type DeparturesHost } from "./departures.ts";

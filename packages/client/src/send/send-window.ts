@@ -1,4 +1,4 @@
-import { Deque } from "../deque.ts";
+import { Deque } from "@everhold/base";
 import type { PendingSend } from "./pending-send.ts";
 
 /**

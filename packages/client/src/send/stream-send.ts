@@ -1,8 +1,8 @@
+import { checkTimeout, deadlineIn, type WaitOptions } from "@everhold/env";
 import type { ConnectionCore } from "../connection/connection-core.ts";
 import type { EncodedMessage } from "../message/encode-message.ts";
 import type { SendTarget } from "../message/send-options.ts";
 import { flavours, type CoreSession } from "../session/core-session.ts";
-import { checkTimeout, deadlineIn, type WaitOptions } from "../waiting.ts";
 
 /**
  * Sends a message whose body is streamed in a session of its own: what is sent on others does not wait for

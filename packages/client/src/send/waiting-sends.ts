@@ -1,5 +1,4 @@
-import { EverholdError } from "@everhold/base";
-import { Deque } from "../deque.ts";
+import { Deque, EverholdError } from "@everhold/base";
 import { limits } from "../limits.ts";
 import type { AddressGate } from "./address-gate.ts";
 import type { PendingSend } from "./pending-send.ts";

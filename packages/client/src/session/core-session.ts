@@ -1,7 +1,6 @@
 import { ClosedError, deferred, EverholdError, type Deferred } from "@everhold/base";
-import type { Ports, Timer } from "@everhold/env";
+import { Backoff, type Ports, type Timer } from "@everhold/env";
 import { packets, type ReceiveFrame } from "@everhold/wire";
-import { Backoff } from "../backoff.ts";
 import { ensureAddress } from "../core/administration.ts";
 import { Channel, readNull, type ChannelListener } from "../core/channel.ts";
 import type { SessionCreation, SessionFlavour } from "../core/session-creation.ts";

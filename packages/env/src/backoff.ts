@@ -1,5 +1,5 @@
 import { assert } from "@everhold/base";
-import type { Random } from "@everhold/env";
+import type { Random } from "./random.ts";
 
 /** The bounds of a {@link Backoff}, in milliseconds. */
 export interface BackoffBounds {

@@ -1,6 +1,6 @@
-import { EverholdError, TimeoutError, type Outcome } from "@everhold/base";
-import type { Ports, Timer } from "@everhold/env";
-import { listenForAbort } from "./abort-listeners.ts";
+import { EverholdError, listenForAbort, type Outcome, TimeoutError } from "@everhold/base";
+import type { MonotonicClock } from "./clock.ts";
+import type { Timer, Timers } from "./timers.ts";
 
 /** How long a caller is willing to wait. */
 export interface WaitOptions {
@@ -11,7 +11,10 @@ export interface WaitOptions {
 }
 
 /** The ports that waiting needs. */
-export type WaitPorts = Pick<Ports, "timers" | "monotonicClock">;
+export interface WaitPorts {
+  readonly timers: Timers;
+  readonly monotonicClock: MonotonicClock;
+}
 
 /** A point of monotonic time; `Infinity` is never. Computed once and handed down. */
 export type DeadlineMs = number;
