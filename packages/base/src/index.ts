@@ -16,5 +16,6 @@ export {
   type ErrorDetails,
 } from "./errors.ts";
 export { EventHub, type EventHubOptions } from "./event-hub.ts";
+export { nearestName } from "./nearest-name.ts";
 export { Prng } from "./prng.ts";
 export { RepeatedLine } from "./repeated-line.ts";

@@ -130,6 +130,28 @@ describe("the options of a connection", () => {
     assert.deepEqual(resolve("a:1", { reconnect: false }).warnings, []);
   });
 
+  it("of TLS that nobody knows are refused, with the name that they are most like", () => {
+    const expected = [
+      [
+        '{"rejectUnauthorised":true}',
+        /tls\.rejectUnauthorised: .* perhaps tls\.rejectUnauthorized$/,
+      ],
+      ['{"ca":"x","serverName":"b"}', /tls\.serverName: .* perhaps tls\.servername$/],
+      ['{"crl":"x"}', /tls\.crl: found no option of that name, expected /],
+      ['{"requestCert":true}', /tls\.requestCert: .* one of ca, cert, /],
+      ['{"ca":[{"file":"a"},{"fil":"b"}]}', /tls\.ca\.fil: .* perhaps tls\.ca\.file$/],
+      ['{"pfx":{"file":"a","password":"b"}}', /tls\.pfx\.password: .* one of file, passphrase$/],
+    ] as const;
+    for (const [tls, message] of expected) {
+      for (const url of ["a", "tls://a"]) {
+        const given: ConnectOptions = { tls: JSON.parse(tls) };
+        assert.throws(() => resolve(url, given), { code: "EVH_CONFIG", message });
+      }
+    }
+    const ca = [new Uint8Array(3), "x", { file: "a", passphrase: "b" }];
+    resolve("a", { tls: { ca, key: new Uint8Array(3), checkServerIdentity: () => undefined } });
+  });
+
   it("warn about what a URL asks for and is not done because of it", () => {
     assert.deepEqual(resolve("a?groupID=g&preAcknowledge=true&autoGroup=false").warnings, [
       "groupID",

@@ -1,5 +1,6 @@
 import { EverholdError } from "@everhold/base";
 import type { Endpoint, Log, Tls } from "@everhold/env";
+import { checkTlsNames } from "./option-names.ts";
 import { readTlsParameters } from "./url/tls-parameters.ts";
 
 /** How to speak TLS. Names are those of Node's `tls`; what is left out is as there. */
@@ -17,10 +18,12 @@ export interface TlsWishes {
  * The endpoints with how each is to be spoken to. `tls` of the options is for all, as is `sslEnabled=true` of
  * a URL; a scheme is for its endpoint. What the options say goes before what the URL says.
  *
- * @throws EverholdError EVH_URL, EVH_CONFIG when one side asks for TLS and the other forbids it
+ * @throws EverholdError EVH_URL, EVH_CONFIG when one side asks for TLS and the other forbids it, or for names of
+ *   options that nobody knows
  */
 export function withTls(wishes: TlsWishes, log: Pick<Log, "warn">): readonly Endpoint[] {
   const { endpoints, given } = wishes;
+  if (typeof given === "object") checkTlsNames({ ...given });
   const { isEnabled, tls } = readTlsParameters(wishes.parameters);
   const asksByScheme = endpoints.some((endpoint) => endpoint.tls !== undefined);
   const isForAll = given === undefined ? isEnabled === true : given !== false;

@@ -1,10 +1,10 @@
+import { nearestName } from "@everhold/base";
 import type { z } from "zod";
 
 import { limits } from "../limits.ts";
 import { problemOfMatch } from "./address-settings.ts";
 import { configError, describeFound } from "./config-error.ts";
 import { originOf, type ConfigPath, type LocatedTree } from "./located-tree.ts";
-import { nearestName } from "./nearest-name.ts";
 import { allowedKeysAt, configSchema, type ConfigDocument } from "./schema.ts";
 
 /**
