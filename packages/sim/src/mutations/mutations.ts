@@ -5,10 +5,12 @@ import { lateCommitEditor, wrongOutcomeEditor, wrongSettlementEditor } from "./r
 import { flatteringNetwork } from "./flattering-network.ts";
 import { forgettingNetwork } from "./forgetting-network.ts";
 import { forgetfulStart } from "./forgetful-start.ts";
+import { impatientNetwork } from "./impatient-network.ts";
 
 /** Mistakes that a broker or a client could have. Each is made by lying to it, so no production code knows of them. */
 export const mutations = [
   "confirm-before-sync",
+  "confirm-on-arrival",
   "skip-tail-check",
   "blanket-success",
   "deliver-early",
@@ -29,6 +31,8 @@ export function mutate(ports: Ports, mutation: Mutation | undefined): Ports {
       return ports;
     case "confirm-before-sync":
       return { ...ports, disk: earlyDisk(ports.disk, ports.timers) };
+    case "confirm-on-arrival":
+      return { ...ports, network: impatientNetwork(ports.network) };
     case "skip-tail-check":
       // A checksum that always fits is one that is never looked at.
       return { ...ports, hash: { crc32: () => 0 } };

@@ -1,6 +1,7 @@
 import { EverholdError, type Prng } from "@everhold/base";
 import type { Broker } from "@everhold/broker";
 import type { Ports } from "@everhold/env";
+import type { DiskEvent } from "../disk/disk-machine.ts";
 import type { SimDisk } from "../disk/sim-disk.ts";
 import { SimNetwork } from "../network/sim-network.ts";
 import { watchingNetwork, type PassingFrame } from "../network/watching-network.ts";
@@ -18,6 +19,8 @@ export interface BrokerProcessOptions {
   readonly setup: BrokerSetup;
   /** Told of each frame that passes its network, just before. */
   readonly onFrame: (frame: PassingFrame) => void;
+  /** Told of what its disk does. */
+  readonly onDisk?: (event: DiskEvent) => void;
   /** Told when it has ended; `crash` says without a word to anybody. */
   readonly onEnded?: (how: "crash" | "stop") => void;
 }
@@ -35,8 +38,9 @@ export class BrokerProcess {
   constructor(options: BrokerProcessOptions) {
     this.#options = options;
     this.#prng = options.world.randomFor("broker process");
-    options.disk.observe(({ operation, phase }) => {
-      if (operation === "write" && phase === "started") this.#onWriteStarted();
+    options.disk.observe((event) => {
+      options.onDisk?.(event);
+      if (event.operation === "write" && event.phase === "started") this.#onWriteStarted();
     });
   }
 

@@ -12,6 +12,7 @@ const seedsPerMutation = 25;
 /** A seed that shows it; from there on the search begins. */
 const firstSeeds: Readonly<Record<Mutation, number>> = {
   "confirm-before-sync": 1,
+  "confirm-on-arrival": 1,
   "skip-tail-check": 1,
   "blanket-success": 1,
   "deliver-early": 1,
@@ -47,6 +48,7 @@ describe("a scenario", () => {
       assert.deepEqual(problems, [], `npm run sim -- --seed ${seed}`);
       assert.ok(counts.applied > 20 && counts.deliveries > counts.applied, "much was sent");
       assert.ok((faults["recovery compared"] ?? 0) > 0, "and recovered");
+      assert.ok(counts.sendsConfirmed > 20, "and confirmed");
     }
   });
 

@@ -8,6 +8,7 @@ import { World } from "../world/world.ts";
 import { BrokerProcess } from "./broker-process.ts";
 import { newCast, type Role } from "./cast.ts";
 import { ClientProcess } from "./client-process.ts";
+import { ConfirmationWatch } from "./confirmation-watch.ts";
 import { brokerHost, brokerUrls } from "./everhold.ts";
 import { managedQueue, Manager } from "./manager.ts";
 import { Oracle, type OracleCounts } from "./oracle.ts";
@@ -32,7 +33,7 @@ export interface ScenarioResult {
   readonly fingerprint: string;
   /** How often each kind of fault happened. */
   readonly faults: Readonly<Record<string, number>>;
-  readonly counts: OracleCounts & ReturnCounts;
+  readonly counts: OracleCounts & ReturnCounts & { readonly sendsConfirmed: number };
 }
 
 /** Virtual ms in which everything must be set up, come to rest once nothing goes wrong, and end. */
@@ -56,6 +57,7 @@ class Scenario {
   readonly #disk: SimDisk;
   readonly #broker: BrokerProcess;
   readonly #returns = new Returns();
+  readonly #confirmations: ConfirmationWatch;
   readonly #timelyFaults: Record<string, number> = {};
   readonly #brokerMachine: Machine;
   readonly #consumers: readonly ClientProcess[];
@@ -76,13 +78,22 @@ class Scenario {
       moment: () => this.#world.nowMs,
       latestSince: (moment) => this.#brokerMachine.latestWallMsSince(moment),
     });
+    this.#confirmations = new ConfirmationWatch((text) => {
+      // A disk that lies to its broker is to be found by what is lost.
+      if (mutation !== "confirm-before-sync") this.#world.fail("confirmations", new Error(text));
+    });
     const maxDeliveryAttempts = this.#prng.pick([-1, 10, 3]);
     this.#broker = new BrokerProcess({
       world: this.#world,
       machine: this.#brokerMachine,
       disk: this.#disk,
       mutate: (ports) => mutate(ports, mutation),
-      onFrame: (frame) => this.#returns.onFrame(frame),
+      onFrame: (frame) => {
+        this.#returns.onFrame(frame);
+        this.#confirmations.onFrame(frame);
+      },
+      onDisk: (event) => this.#confirmations.onDisk(event),
+      onEnded: () => this.#confirmations.onEnded(),
       setup: {
         journal: {
           segmentBytes: this.#prng.pick([256 * 1024, 512 * 1024, 2048 * 1024]),
@@ -395,7 +406,11 @@ class Scenario {
         "cached sector lost": disk.lostCacheSectors,
         "recovery compared": this.#broker.checkCount,
       },
-      counts: { ...this.#oracle.counts, ...this.#returns.counts },
+      counts: {
+        ...this.#oracle.counts,
+        ...this.#returns.counts,
+        sendsConfirmed: this.#confirmations.confirmedCount,
+      },
     };
   }
 }
