@@ -60,7 +60,7 @@ function openClient(port: number): Promise<RawClient> {
 }
 
 async function resume(client: RawClient, oldSession: string): Promise<void> {
-  const nothing = { hasCommit: false, commit: null, settlements: [] };
+  const nothing = { hasCommit: false, commit: null, settlements: [], reasons: null };
   client.send(packets.resume, 10, { correlationId, oldSession, isLast: true, ...nothing });
   assert.equal((await client.expect(packets.resumed)).commit, commitAnswers.notAsked);
 }

@@ -142,11 +142,12 @@ export const operationRules: readonly OperationRule[] = [
     operation: "`release()`, `reject()`",
     cut: "take effect, as an `ack()` does",
     restarted:
-      "the broker has the message back, which settles a release; a rejection takes effect as an `ack()` does, without the reason that was given",
+      "the broker has the message back, which settles a release; a rejection takes effect as an `ack()` does, with its reason",
     artemis:
       "the broker has the message back with the session, which settles a release; a rejection is sent again when the message comes again, else its outcome is `unknown`",
     tests: [
       everyFrame,
+      "${fault} at every frame: a rejection happens once, and says why",
       "is done when the connection breaks meanwhile, for then the broker has it back",
       "is sent again when the connection broke before the answer and the message comes again",
     ],

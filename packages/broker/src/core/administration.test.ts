@@ -70,7 +70,13 @@ test("the address of features names what this broker offers", async () => {
   client.send(packets.bindingQuery, 10, { address: "$everhold.features" });
   const features = await client.expect(packets.bindingQueryResponseV5);
   assert.equal(features.exists, true);
-  assert.deepEqual(features.queueNames, ["mark/1", "settle/1", "outcome/1", "resume/1"]);
+  assert.deepEqual(features.queueNames, [
+    "mark/1",
+    "settle/1",
+    "outcome/1",
+    "resume/1",
+    "resume/2",
+  ]);
 });
 
 test("creating an address again adds routing types", async () => {

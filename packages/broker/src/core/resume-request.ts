@@ -1,9 +1,11 @@
 import { EverholdError } from "@everhold/base";
-import { packets, resumeKinds } from "@everhold/wire";
+import { packets, resumeKinds, type PacketOf } from "@everhold/wire";
 
 import { resume, type ResumedSettlement } from "../engine/resumption.ts";
 import { codeOf } from "./number-requests.ts";
 import { attempt, type SessionRequest } from "./session-request.ts";
+
+type Asked = PacketOf<typeof packets.resume>;
 
 /**
  * Handles RESUME: the session goes on for another one.
@@ -11,11 +13,14 @@ import { attempt, type SessionRequest } from "./session-request.ts";
  */
 export function answerResume(request: SessionRequest): void {
   const { session } = request;
-  const { correlationId, ...asked } = request.read(packets.resume);
+  const { correlationId, reasons, ...asked } = request.read(packets.resume);
   const counted = request.counted();
   const work = (): void => {
     checkKinds(asked.settlements);
-    const { commit, found, settlements } = resume(session.session, asked);
+    const { commit, found, settlements } = resume(session.session, {
+      ...asked,
+      settlements: withReasons(asked.settlements, reasons ?? []),
+    });
     const value = { correlationId, commit, code: codeOf(found), settlements };
     const { endPosition } = session.session.engine.journal;
     session.answerPacket(packets.resumed, value, counted, endPosition);
@@ -23,7 +28,24 @@ export function answerResume(request: SessionRequest): void {
   attempt(request, counted, true, work, correlationId);
 }
 
-function checkKinds(settlements: readonly ResumedSettlement[]): void {
+/** The settlements, each rejection with what its consumer said of it. */
+function withReasons(
+  settlements: Asked["settlements"],
+  reasons: readonly (string | null)[],
+): ResumedSettlement[] {
+  let said = 0;
+  const reasoned = settlements.map((one) => ({
+    ...one,
+    reason: one.kind === resumeKinds.reject ? (reasons[said++] ?? null) : null,
+  }));
+  if (reasons.length <= said) return reasoned;
+  throw new EverholdError(
+    "EVH_REJECTED",
+    `cannot resume: found ${reasons.length} reasons, expected at most one for each of ${said} rejections`,
+  );
+}
+
+function checkKinds(settlements: Asked["settlements"]): void {
   const kinds: readonly number[] = Object.values(resumeKinds);
   for (const { kind, messageId } of settlements) {
     if (kinds.includes(kind)) continue;

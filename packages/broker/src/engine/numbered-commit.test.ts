@@ -265,6 +265,7 @@ test("a packet of ours with more than it may have ends the connection", async ()
     isLast: true,
     hasCommit: false,
     commit: null,
+    reasons: null,
   });
   await client.settle();
   assert.ok(client.socket.isClosed);

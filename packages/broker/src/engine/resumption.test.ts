@@ -173,6 +173,31 @@ test("what is rejected goes to the dead letters", async () => {
   assert.equal(broker.queues().find((queue) => queue.name === "q")?.messageCount, 0);
 });
 
+test("what is rejected says why among the dead letters, where its consumer said so", async () => {
+  const { world, ids } = await setUp(["a", "b", "c"]);
+  const client = await TestClient.openMarking(world, { name: "new" });
+  const kinds = [reject, acknowledge, reject];
+  const settlements = kinds.map((kind, index) => ({ messageId: ids[index] ?? 0, kind }));
+  const { settlements: results } = await resume(client, { settlements, reasons: [null, "no use"] });
+  assert.deepEqual(results, [applied, applied, applied]);
+  const reader = await TestClient.open(world);
+  await reader.consume("DLQ");
+  const causes = (await reader.deliveries()).map(
+    ({ properties }) => properties.get("dlqDeliveryFailureCause")?.value,
+  );
+  assert.deepEqual(causes, ["rejected by its consumer", "no use"]);
+});
+
+test("more reasons than rejections are refused, and nothing is settled", async () => {
+  const { world, broker, ids } = await setUp(["a"]);
+  const client = await TestClient.openMarking(world, { name: "new" });
+  const settlements = [{ messageId: ids[0] ?? 0, kind: reject }];
+  sendResume(client, { settlements, reasons: ["no use", "nor this"] });
+  const { message } = await client.expect(packets.exception);
+  assert.match(message ?? "", /found 2 reasons, expected at most one for each of 1 rejections/);
+  assert.equal(broker.queues().find((queue) => queue.name === "q")?.messageCount, 1);
+});
+
 test("settlements that come in several packets end the old session with the last one", async () => {
   const { world, ids } = await setUp();
   const other = await TestClient.open(world);

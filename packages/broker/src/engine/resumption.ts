@@ -17,6 +17,8 @@ export interface ResumedSettlement {
   readonly messageId: number;
   /** One of `resumeKinds`. */
   readonly kind: number;
+  /** Why it is rejected, where its consumer said so. */
+  readonly reason: string | null;
 }
 
 /** What RESUME asks for. */
@@ -227,7 +229,7 @@ function settleRow(
   session: Session,
   queue: LiveQueue,
   key: number,
-  { kind, consumerId, messageId }: ResumedSettlement,
+  { kind, consumerId, messageId, reason }: ResumedSettlement,
 ): number {
   const { engine } = session;
   switch (kind) {
@@ -238,7 +240,7 @@ function settleRow(
       engine.redelivery.giveBack(queue, key, true);
       return resumeResults.applied;
     case resumeKinds.reject:
-      engine.redelivery.reject(queue, key, rejected(null));
+      engine.redelivery.reject(queue, key, rejected(reason));
       return resumeResults.applied;
     default:
       heldOf(session).add(consumerId, queue, messageId, key);

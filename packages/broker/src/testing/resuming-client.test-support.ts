@@ -34,6 +34,7 @@ export function sendResume(client: TestClient, choices: ResumeChoices = {}, chan
     hasCommit: commit !== null,
     commit,
     settlements: settlements.map((one) => ({ consumerId: 0, queueName: "q", ...one })),
+    reasons: null,
     ...rest,
   });
 }

@@ -14,6 +14,8 @@ import { readNull, type Channel } from "./channel.ts";
 export const outcomeFeature = "outcome/1";
 /** The feature of brokers whose sessions go on for others. */
 export const resumeFeature = "resume/1";
+/** The feature of brokers whose sessions, when they go on for others, are told why messages are rejected. */
+export const resumeReasonsFeature = "resume/2";
 
 /** A number that a producer gave, to a send or to a commit. */
 export interface ProducerNumber {
@@ -41,6 +43,8 @@ export interface ResumeRequest {
   readonly isLast: boolean;
   readonly commit: ProducerNumber | undefined;
   readonly settlements: readonly ResumedSettlement[];
+  /** Why, for each rejection in their order; `null` for brokers that do not know of it, or where nobody said. */
+  readonly reasons: readonly (string | null)[] | null;
 }
 
 /** What it is answered. */

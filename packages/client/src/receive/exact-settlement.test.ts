@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ConnectOptions } from "../options.ts";
 import { assertError, rejection, setUp, type Setup } from "../testing/setup.test-support.ts";
-import type { Received, TestBroker } from "../testing/test-broker.test-support.ts";
+import type { Received, TestBroker, Verdict } from "../testing/test-broker.test-support.ts";
 import { textOf } from "../testing/test-session.test-support.ts";
 import type { Message } from "./message.ts";
 
@@ -46,6 +46,45 @@ function isCopy({ name, value }: Received): boolean {
     Buffer.from(message).includes(Buffer.from("rejected:q:", "utf16le"))
   );
 }
+
+describe("a rejection whose answer was lost", () => {
+  for (const [told, expected] of [
+    ["resume/2", ["no use", null]],
+    ["outcome/1", null],
+  ] as const) {
+    it(`is told as the session goes on, ${expected === null ? "without" : "with"} its reason at a broker with ${told}`, async () => {
+      // What the broker says to it does not matter here.
+      const refused = 104;
+      const answer = ({ name }: Received): Verdict => {
+        if (name === "EVERHOLD_SETTLE") return "drop";
+        return name === "EVERHOLD_RESUME" ? refused : "usual";
+      };
+      const setup = await setUp({}, (broker) => {
+        broker.features = ["mark/1", "settle/1", "resume/1", told];
+        broker.rule = answer;
+      });
+      const { world, broker, connection } = setup;
+      await world.now(Promise.all(["a", "b"].map((text) => connection.send("q", text))));
+      const consumer = connection.consumer("q");
+      const rejected = [await next(setup, consumer), await next(setup, consumer)];
+      const rejecting = [rejected[0]?.reject("no use"), rejected[1]?.reject()];
+      for (const one of rejecting) one?.catch(() => undefined);
+      await world.settle();
+      broker.received.length = 0;
+      broker.kill();
+      await world.settle();
+      broker.start();
+      await world.advance(1000);
+      const said = broker.got("EVERHOLD_RESUME").find(({ settlements }) => {
+        return Array.isArray(settlements) && settlements.length > 0;
+      });
+      assert.deepEqual(said?.["reasons"], expected);
+      broker.kill();
+      await world.settle();
+      await world.now(connection.close());
+    });
+  }
+});
 
 describe("a release that the broker does exactly", () => {
   it("brings the message back at its place, counted, and those behind it as they were", async () => {

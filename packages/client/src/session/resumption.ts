@@ -16,6 +16,8 @@ export interface ResumingSession {
   /** Of a session without transactions, or that works for branches: none. */
   readonly commits: Commits | undefined;
   intakes(): Iterable<Intake>;
+  /** Whether the broker is told why messages were rejected. */
+  readonly tellsReasons: boolean;
   readonly onError: (error: unknown) => void;
 }
 
@@ -120,7 +122,8 @@ export class Resumption {
     const left = this.#left.map((one) => ({ ...one, kind: resumeKinds.giveBack }));
     for (let from = 0; from < left.length; from += settlementsPerPacket) {
       const settlements = left.slice(from, from + settlementsPerPacket);
-      await callResume(channel, { oldSession, isLast: false, commit: undefined, settlements });
+      const rest = { isLast: false, commit: undefined, reasons: null };
+      await callResume(channel, { oldSession, settlements, ...rest });
     }
     let start = 0;
     do {
@@ -131,6 +134,7 @@ export class Resumption {
         isLast: start >= unsettled.length,
         commit: commits?.inDoubt,
         settlements: some.map(settlementOf),
+        reasons: this.#session.tellsReasons ? reasonsOf(some) : null,
       });
       if (commit !== undefined) commits?.decide(commit);
       for (const [index, one] of some.entries()) {
@@ -143,6 +147,13 @@ export class Resumption {
     } while (start < unsettled.length);
     return open;
   }
+}
+
+function reasonsOf(some: readonly Unsettled[]): (string | null)[] | null {
+  const reasons = some.flatMap(({ unsettled: { kind, message } }) =>
+    kind === resumeKinds.reject ? [message?.rejection?.reason ?? null] : [],
+  );
+  return reasons.some((reason) => reason !== null) ? reasons : null;
 }
 
 function settlementOf({ intake, unsettled }: Unsettled): ResumedSettlement {

@@ -173,6 +173,32 @@ for (const fault of ["cut", "kill"] as const) {
     });
   });
 
+  test(`${fault} at every frame: a rejection happens once, and says why`, async () => {
+    await everywhere(fault, async ({ connection, arm, disarm, connectAnother }) => {
+      for (const queue of ["q", "DLQ"]) await connection.createQueue(queue);
+      for (const text of ["a", "b", "c"]) await connection.send("q", text);
+      const consumer = connection.consumer("q");
+      const [a, b, c] = [
+        await consumer.receive(),
+        await consumer.receive(),
+        await consumer.receive(),
+      ];
+      arm();
+      await Promise.all([a?.reject("no use of a"), b?.ack(), c?.reject("no use of c")]);
+      await consumer.close();
+      disarm();
+      const other = await connectAnother();
+      const dead = await drainQueue(other, "DLQ");
+      assert.deepEqual(
+        dead.map((one) => `${one.text()}: ${String(one.properties["dlqDeliveryFailureCause"])}`),
+        ["a: no use of a", "c: no use of c"],
+      );
+      assert.deepEqual(await drainQueue(other, "q"), []);
+      await other.close();
+      await connection.close();
+    });
+  });
+
   test(`${fault} at every frame: what is in hand stays in hand, and nobody else gets it`, async () => {
     await everywhere(fault, async ({ connection, arm, disarm, connectAnother, sleep }) => {
       await connection.createQueue("q");

@@ -1,5 +1,5 @@
 import { correlationId, nameString, optionalText } from "../core-fields.ts";
-import { blob, boolean, bytes, counter, i32, i64, list, u32, u8 } from "../fields.ts";
+import { blob, boolean, bytes, counter, i32, i64, list, maybe, u32, u8 } from "../fields.ts";
 import { limits } from "../limits.ts";
 import { packet } from "../packet.ts";
 import { struct, when } from "../struct.ts";
@@ -71,7 +71,8 @@ const numbered = {
 
 /**
  * Packets that only Everhold brokers and clients exchange, each after its feature was named on the
- * connection: `settle/1`; `outcome/1` for OUTCOME_QUERY and COMMIT_AS; `resume/1` for RESUME.
+ * connection: `settle/1`; `outcome/1` for OUTCOME_QUERY and COMMIT_AS; `resume/1` for RESUME, `resume/2` for its
+ * reasons.
  */
 export const everholdPackets = {
   resume: packet(
@@ -81,7 +82,7 @@ export const everholdPackets = {
       direction: "client",
       channel: "session",
       counted: "yes",
-      doc: "This session goes on for `oldSession`, of which the client does not know what became: its commit in doubt is decided for good, then its settlements are done on what it still holds (kind 0 acknowledge, 1 hold for this session's consumer of that id, 2 reject, 3 give back, counted), and with `isLast` it ends. Before this session has consumers",
+      doc: "This session goes on for `oldSession`, of which the client does not know what became: its commit in doubt is decided for good, then its settlements are done on what it still holds (kind 0 acknowledge, 1 hold for this session's consumer of that id, 2 reject, 3 give back, counted), and with `isLast` it ends. Before this session has consumers. `reasons`, of the feature `resume/2`, say why, one for each rejection in their order",
     },
     {
       correlationId,
@@ -93,6 +94,7 @@ export const everholdPackets = {
         struct({ consumerId: i64, queueName: nameString, messageId: i64, kind: u8 }),
         limits.resumeSettlementsMax,
       ),
+      reasons: maybe(list(optionalText, limits.resumeSettlementsMax)),
     },
   ),
   resumed: packet(
