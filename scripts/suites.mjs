@@ -10,11 +10,20 @@ const interop = fileURLToPath(new URL("../test/interop", import.meta.url));
 const figuresFile = join(interop, ".cache", "figures.jsonl");
 
 /**
- * Runs the suites of a folder of `test/interop` that the command line names, or all, one after the other.
+ * Runs the suites of a folder of `test/interop` that the command line names, or all, one after the other. A name also
+ * stands for all suites whose names begin with it and a dash.
  *
  * @param command what the files' names end with, before `.ts`, and what messages begin with
+ * @param showsProgress whether each test is told of when it is over, and what the suites write, when they do
+ * @param summarize gives lines that say what the figures come to
  */
-export async function runSuites({ command, folder, fileTimeoutMs }) {
+export async function runSuites({
+  command,
+  folder,
+  fileTimeoutMs,
+  showsProgress = false,
+  summarize = () => [],
+}) {
   const ending = `.${command}.ts`;
   const suites = readdirSync(join(interop, folder))
     .filter((name) => name.endsWith(ending))
@@ -26,7 +35,9 @@ export async function runSuites({ command, folder, fileTimeoutMs }) {
     process.stderr.write(`${command}: ${text}\n`);
     process.exitCode = 2;
   };
-  const unknown = wanted.filter((name) => !suites.includes(name));
+  const suitesOf = (name) =>
+    suites.filter((suite) => suite === name || suite.startsWith(`${name}-`));
+  const unknown = wanted.filter((name) => suitesOf(name).length === 0);
   if (unknown.length > 0) {
     return refuse(`no suite is named ${unknown.join(", ")}; there are ${suites.join(", ")}`);
   }
@@ -35,14 +46,15 @@ export async function runSuites({ command, folder, fileTimeoutMs }) {
 
   mkdirSync(join(interop, ".cache"), { recursive: true });
   rmSync(figuresFile, { force: true });
-  const chosen = wanted.length === 0 ? suites : wanted;
+  const chosen = wanted.length === 0 ? suites : [...new Set(wanted.flatMap(suitesOf))];
   const files = chosen.map((name) => ({
     file: join(interop, "dist", folder, `${name}.${command}.js`),
     name: `${command} ${name}`,
     holdsTests: true,
   }));
-  process.on("exit", printFigures);
-  await runTestFiles(files, { processCountMax: 1, fileTimeoutMs, ifNone: "No suites were found" });
+  process.on("exit", () => printFigures(summarize));
+  const ifNone = "No suites were found";
+  await runTestFiles(files, { processCountMax: 1, fileTimeoutMs, ifNone, showsProgress });
 }
 
 /** A sentence for each tool that is not here or too old. */
@@ -57,7 +69,12 @@ function missingTools() {
   return missing;
 }
 
-/** What the suites measured, one JSON object a line. */
-function printFigures() {
-  if (existsSync(figuresFile)) process.stdout.write(`${readFileSync(figuresFile, "utf8")}`);
+/** What the suites measured, one JSON object a line, and what it comes to. */
+function printFigures(summarize) {
+  if (!existsSync(figuresFile)) return;
+  const text = readFileSync(figuresFile, "utf8");
+  process.stdout.write(text);
+  const figures = text.split("\n").filter(Boolean);
+  const lines = summarize(figures.map((line) => JSON.parse(line)));
+  for (const line of lines) process.stdout.write(`${line}\n`);
 }

@@ -11,9 +11,13 @@ import { inspect } from "node:util";
  * end in order, or when there was nothing to run.
  *
  * @param {{ file: string, name: string, holdsTests: boolean }[]} files `holdsTests`: that it runs no test is a failure
- * @param {{ processCountMax: number, fileTimeoutMs: number, ifNone: string }} options
+ * @param {{ processCountMax: number, fileTimeoutMs: number, ifNone: string, showsProgress?: boolean }} options
+ *   `showsProgress`: what processes write is printed at once, and each test that passes
  */
-export async function runTestFiles(files, { processCountMax, fileTimeoutMs, ifNone }) {
+export async function runTestFiles(
+  files,
+  { processCountMax, fileTimeoutMs, ifNone, showsProgress = false },
+) {
   const startedMs = performance.now();
   const results = [];
   const failures = [];
@@ -28,7 +32,7 @@ export async function runTestFiles(files, { processCountMax, fileTimeoutMs, ifNo
 
   async function runWaiting() {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const result = await runFile(next, fileTimeoutMs, failures);
+      const result = await runFile(next, { fileTimeoutMs, showsProgress }, failures);
       results.push(result);
     }
   }
@@ -46,7 +50,7 @@ export async function runTestFiles(files, { processCountMax, fileTimeoutMs, ifNo
   }
 }
 
-async function runFile({ file, name, holdsTests }, fileTimeoutMs, failures) {
+async function runFile({ file, name, holdsTests }, { fileTimeoutMs, showsProgress }, failures) {
   const counts = { passed: 0, failed: 0, skipped: 0, open: 0 };
   const result = { name, ...counts, output: "", lastStarted: "", failures };
   const fileStartedMs = performance.now();
@@ -57,8 +61,10 @@ async function runFile({ file, name, holdsTests }, fileTimeoutMs, failures) {
       result.open += 1;
     } else if (type === "test:stdout" || type === "test:stderr") {
       result.output += data.message;
+      if (showsProgress) process.stdout.write(data.message);
     } else if (type === "test:pass" && !isProcess) {
       recordPass(result, data);
+      if (showsProgress && data.details.type !== "suite") printPass(data);
     } else if (type === "test:fail") {
       if (isProcess) recordProcessFailure(result, data.details.error);
       else recordFailure(result, data);
@@ -89,6 +95,10 @@ function recordFailure(result, data) {
   // A parent fails with its children; the children are what there is to see.
   if (error?.failureType === "subtestsFailed") return;
   report(result, data.name, describe(error?.cause ?? error));
+}
+
+function printPass({ name, details }) {
+  process.stdout.write(`passed: ${name} (${(details.duration_ms / 1000).toFixed(1)} s)\n`);
 }
 
 /** What a process wrote says why it died. */
