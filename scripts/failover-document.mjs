@@ -121,6 +121,9 @@ const everyFrame = [
     ["`npm run failover -- scenarios`", "the scenarios above on the pair"],
     ["`npm run interop -- failover`", "a handful of all of this"],
   ].map(([command, what]) => `- ${command}: ${what};`),
+  "",
+  "Each group but the last two has parts that can be run alone, as `npm run failover -- everhold-silence`; `-- --list`",
+  "names them. A table at the end says how many exchanges there were, promises broken and calls left in doubt.",
 ];
 
 function scenarioRow({ id, scenario, except = {}, tests: named = [], open }, failures, tests) {

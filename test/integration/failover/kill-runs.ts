@@ -77,8 +77,8 @@ export async function killRun(
     await failOver;
     const left = await leftIn(checking, queuesOf({ prefix: name }));
     const wrong = broken(story.lines, left, { marks: target.keepsMarks });
-    found.push(...wrong.map((text) => `${name} killed ${cutText(cut)}: ${text}`));
-    if (wrong.length > 0) found.push(story.text, `left: ${textsOf(left)}`);
+    const whole = `${story.text}\nleft: ${textsOf(left)}`;
+    found.push(...wrong.map((text) => `${name} killed ${cutText(cut)}: ${text}\n${whole}`));
     troubles.push(...story.troubles);
   };
   try {

@@ -20,13 +20,14 @@ import {
   type CutTarget,
   type Exchanger,
   type KillTarget,
+  type Way,
 } from "#failover";
 import { connect, type Connection, type ConnectOptions } from "everhold";
 
 import type { ArtemisPair } from "./artemis-pair.ts";
 import type { EverholdBroker } from "./everhold-broker.ts";
-import { recordFigure } from "./figures.ts";
 import type { JavaExchanges } from "./java-exchanges.ts";
+import { Tally } from "./tally.ts";
 
 /** Lines about connections that are cut on purpose say nothing. */
 const log = { error: ignore, warn: ignore, info: ignore, debug: ignore };
@@ -46,6 +47,14 @@ export interface JavaManner {
   readonly window: boolean;
 }
 
+/** Who is in the midst of something when a broker dies, besides the one who is at a frame. */
+export interface KillWitnesses {
+  /** How many of our clients, directly at the broker. */
+  readonly own: number;
+  /** Default: nobody. */
+  readonly others?: readonly Exchanger[];
+}
+
 /** Connects as tests do: quietly. */
 export function connectQuietly(url: string, options: ConnectOptions = {}): Promise<Connection> {
   return connect(url, { ...options, log });
@@ -57,22 +66,15 @@ export async function ownCuts(
   port: number,
   { manners, step }: CutChoice,
 ): Promise<void> {
-  const target: CutTarget = { port, connect: connectQuietly };
   await using checking = await connectQuietly(`tcp://127.0.0.1:${port}`);
-  const whole = await cutRun(target, [], checking);
-  assert.deepEqual([whole.found, whole.troubles], [[], []]);
-  const [frames] = whole.frames;
-  assert.ok(frames !== undefined);
+  const frames = await framesOf({ port, connect: connectQuietly }, checking);
   const cuts = everyCut(frames, manners).filter((_, index) => index % step === 0);
-  const found: string[] = [];
-  const troubles: string[] = [];
-  await forEachOf(cuts, atOnce, async (cut) => {
-    const run = await cutRun(target, [cut], checking);
-    found.push(...run.found);
-    troubles.push(...run.troubles);
-  });
-  recordFigure(`${name}: exchanges with a cut`, { cuts: cuts.length, frames, ...counts(troubles) });
-  assert.deepEqual(found, []);
+  await ownRuns(
+    name,
+    port,
+    cuts.map((cut) => [cut]),
+    checking,
+  );
 }
 
 /** Our client, whose return breaks as well: at every frame of it, after breaks here and there. */
@@ -82,24 +84,41 @@ export async function ownSecondCuts(
   { manners, step }: CutChoice,
   firstStep: number,
 ): Promise<void> {
-  const target: CutTarget = { port, connect: connectQuietly };
   await using checking = await connectQuietly(`tcp://127.0.0.1:${port}`);
-  const whole = await cutRun(target, [], checking);
-  const [frames] = whole.frames;
-  assert.ok(frames !== undefined);
+  const frames = await framesOf({ port, connect: connectQuietly }, checking);
   const firsts = everyCut(frames, ["before"]).filter((_, index) => index % firstStep === 0);
-  const found: string[] = [];
-  const troubles: string[] = [];
   // A return has 40 frames either way at most; what is cut behind it is one more break of the exchange.
   const seconds = everyCut({ out: 40, in: 40 }, manners).filter((_, index) => index % step === 0);
   const pairs = firsts.flatMap((first) => seconds.map((second) => [first, second]));
-  await forEachOf(pairs, atOnce, async (cuts) => {
-    const run = await cutRun(target, cuts, checking);
-    found.push(...run.found);
-    troubles.push(...run.troubles);
+  await ownRuns(name, port, pairs, checking);
+}
+
+/** How many frames an exchange has that nobody disturbs, which is all well. */
+async function framesOf(target: CutTarget, checking: Connection): Promise<Record<Way, number>> {
+  const whole = await cutRun(target, [], checking);
+  assert.deepEqual([whole.found, whole.troubles], [[], []]);
+  const [frames] = whole.frames;
+  assert.ok(frames !== undefined);
+  return frames;
+}
+
+/** An exchange for each of these breaks. */
+async function ownRuns(
+  name: string,
+  port: number,
+  runs: readonly (readonly Cut[])[],
+  checking: Connection,
+): Promise<void> {
+  const tally = new Tally({ name, runCount: runs.length });
+  const target: CutTarget = { port, connect: tally.outages.of(connectQuietly) };
+  await forEachOf(runs, atOnce, async (cuts) => {
+    await tally.count(cuts.map(cutText).join(", "), async () => {
+      const run = await cutRun(target, cuts, checking);
+      tally.happened({ cuts: run.cutCount });
+      return run;
+    });
   });
-  recordFigure(`${name}: exchanges with two cuts`, { pairs: pairs.length, ...counts(troubles) });
-  assert.deepEqual(found, []);
+  tally.end();
 }
 
 /** An unmodified Java client, at the frames that were chosen. */
@@ -141,17 +160,16 @@ export async function javaCuts(
   assert.deepEqual([whole.found, whole.troubles], [[], []]);
   const frames = { out: passed.out.length, in: passed.in.length };
   const cuts = everyCut(frames, manners).filter((_, index) => index % step === 0);
-  const found: string[] = [];
-  const troubles: string[] = [];
+  const kind = window ? "attached again" : "made anew";
+  const tally = new Tally({ name: `${name}, ${kind}: cuts`, runCount: cuts.length });
   await forEachOf(cuts, atOnce, async (cut) => {
-    const result = await run([cut]);
-    found.push(...result.found);
-    troubles.push(...result.troubles);
+    await tally.count(cutText(cut), async () => {
+      const result = await run([cut]);
+      tally.happened({ cuts: result.proxy.cutCount });
+      return result;
+    });
   });
-  recordFigure(`${name}: exchanges of Java with a cut`, {
-    ...{ window, cuts: cuts.length, frames, ...counts(troubles) },
-  });
-  assert.deepEqual(found, []);
+  tally.end();
 }
 
 /** Ends a broker at the frames that were chosen, while others are at it too. */
@@ -159,25 +177,28 @@ export async function kills(
   name: string,
   target: KillTarget,
   checkingUrl: string,
-  others: readonly Exchanger[],
+  { own, others = [] }: KillWitnesses,
   cuts: readonly Cut[],
 ): Promise<void> {
   await using checking = await connectQuietly(checkingUrl, {
     reconnect: { initialAttempts: 10_000, initialDelay: 20, maxDelay: 200 },
   });
-  const found: string[] = [];
-  const troubles: string[] = [];
+  const exchangesPerRun = 1 + own + others.length;
+  const tally = new Tally({ name: `${name}: kills`, runCount: cuts.length, exchangesPerRun });
+  const watched: KillTarget = { ...target, connect: tally.outages.of(connectQuietly) };
+  const all = [...Array.from({ length: own }, () => ownExchanger(watched)), ...others];
   let killCount = 0;
   for (const cut of cuts) {
-    const run = await killRun(target, cut, others, checking);
-    found.push(...run.found);
-    troubles.push(...run.troubles);
-    if (run.isKilled) killCount += 1;
+    const isOver = await tally.count(cutText(cut), async () => {
+      const run = await killRun(watched, cut, all, checking);
+      if (run.isKilled) killCount += 1;
+      tally.happened({ kills: run.isKilled ? 1 : 0 });
+      return run;
+    });
+    // Nobody knows what stands and what does not.
+    if (!isOver) break;
   }
-  recordFigure(`${name}: exchanges with kill -9`, {
-    ...{ kills: killCount, exchanges: killCount * (1 + others.length), ...counts(troubles) },
-  });
-  assert.deepEqual(found, []);
+  tally.end();
   assert.equal(killCount, cuts.length);
 }
 
@@ -208,11 +229,6 @@ export function pairTarget(pair: ArtemisPair): KillTarget {
   };
 }
 
-/** Some of our clients, directly at the broker. */
-export function ownExchangers(target: KillTarget, count: number): Exchanger[] {
-  return Array.from({ length: count }, () => ownExchanger(target));
-}
-
 /** Some Java clients that follow a broker to its backup; sends have duplicate ids and are repeated. */
 export function javaExchangers(java: JavaExchanges, urls: string, count: number): Exchanger[] {
   const url = `${urls}?ha=true&${javaParameters(false)}`;
@@ -239,13 +255,6 @@ function javaParameters(window: boolean): string {
       : ["callTimeout=3000", "connectionTTL=4000"]),
     "clientFailureCheckPeriod=1000",
   ].join("&");
-}
-
-/** How often each trouble happened. */
-function counts(troubles: readonly string[]): { troubles: Record<string, number> } {
-  const found: Record<string, number> = {};
-  for (const trouble of troubles.toSorted()) found[trouble] = (found[trouble] ?? 0) + 1;
-  return { troubles: found };
 }
 
 function ignore(): void {

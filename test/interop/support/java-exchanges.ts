@@ -6,6 +6,9 @@ import { Story, type Outcome, type Told } from "#failover";
 
 import { runJava, type JavaClient, type JavaResult } from "./java.ts";
 
+/** How long a program may have exchanges, in ms: all of them, on a machine much slower than any. */
+const programMs = 3_600_000;
+
 /** What an exchange is to be like. */
 export interface JavaExchange {
   /** Through which proxy, with what parameters. */
@@ -33,7 +36,7 @@ export class JavaExchanges implements AsyncDisposable {
     const address = server.address();
     const port = isAddress(address) ? address.port : 0;
     this.#running = runJava(client, "CutExchanges", [String(port), String(atOnce)], {
-      timeoutMs: 900_000,
+      timeoutMs: programMs,
     });
     this.#running.catch(() => undefined);
   }
