@@ -6,6 +6,9 @@ import { Outages } from "./outages.ts";
 /** How often a long run says how far it is, in ms. */
 const saysEveryMs = 10_000;
 
+/** Of how many runs, the slowest, the figures say how long they took. */
+const slowestCount = 5;
+
 /** What came of one run, of one exchange or of several. */
 interface Run {
   /** Promises that were broken. */
@@ -34,6 +37,8 @@ export class Tally {
   #runCount = 0;
   #cutCount = 0;
   #killCount = 0;
+  /** Of each run, in ms. */
+  readonly #times: [name: string, ms: number][] = [];
   readonly #saying: NodeJS.Timeout;
 
   constructor(options: TallyOptions) {
@@ -43,6 +48,7 @@ export class Tally {
 
   /** Counts one run; one that throws has broken a promise. @returns whether it came to its end */
   async count(name: string, work: () => Promise<Run>): Promise<boolean> {
+    const startMs = performance.now();
     let isOver = false;
     try {
       const { found, troubles } = await work();
@@ -53,6 +59,7 @@ export class Tally {
       this.#found.push(`${name} failed: ${error instanceof Error ? error.stack : String(error)}`);
     }
     this.#runCount += 1;
+    this.#times.push([name, Math.round(performance.now() - startMs)]);
     return isOver;
   }
 
@@ -74,6 +81,9 @@ export class Tally {
       inDoubt: this.#inDoubt,
       longestOutageMs: this.outages.longestMs,
       seconds: this.#seconds,
+      slowestMs: Object.fromEntries(
+        this.#times.toSorted(([, one], [, other]) => other - one).slice(0, slowestCount),
+      ),
       troubles: this.#countsOfTroubles(),
     });
     assert.deepEqual(this.#found, []);
