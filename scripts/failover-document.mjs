@@ -112,7 +112,7 @@ const everyFrame = [
     ],
     [
       "`npm run failover -- java`",
-      "unmodified Java clients 2.31, 2.44 and 2.56 on Everhold: before and after every frame, with a confirmation window (they see nothing at all) and without one, with duplicate ids; 20 kills",
+      "unmodified Java clients 2.31, 2.44 and 2.56 on Everhold: before and after every frame, with a confirmation window (they see nothing, but that they themselves refuse the rest of a large message whose connection closes between two of its parts) and without one, with duplicate ids; 20 kills",
     ],
     [
       "`npm run failover -- artemis`",

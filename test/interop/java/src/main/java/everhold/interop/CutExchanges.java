@@ -219,7 +219,10 @@ final class CutExchanges {
     BytesMessage message = session.createBytesMessage();
     message.writeBytes(body);
     name(message, "l0");
-    sendAgain(session.createProducer(queue), message, "l0", true, "-");
+    if (!sendAgain(session.createProducer(queue), message, "l0", true, "-")) {
+      session.close();
+      return;
+    }
     BytesMessage found = (BytesMessage) receive(session.createConsumer(queue));
     if (found != null) {
       byte[] bytes = new byte[body.length];
@@ -315,20 +318,20 @@ final class CutExchanges {
     sendAgain(producer, message(session, text), text, isDurable, transaction);
   }
 
-  /** A message with an id is sent until nobody complains. */
-  private void sendAgain(
+  /** A message with an id is sent until nobody complains. Returns whether nobody does. */
+  private boolean sendAgain(
       MessageProducer producer, Message message, String text, boolean isDurable, String transaction) {
     String what = text + " " + (isDurable ? "durable" : "fleeting") + " " + transaction;
     while (true) {
       try {
         producer.send(message);
         report("send " + what + " applied");
-        return;
+        return true;
       } catch (JMSException error) {
         if (setsIds && transaction.equals("-")) continue;
         report("send " + what + " unknown");
         report("call send unknown " + codeOf(error));
-        return;
+        return false;
       }
     }
   }
