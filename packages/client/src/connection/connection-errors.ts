@@ -61,6 +61,11 @@ export function isFinal(error: unknown): boolean {
   return EverholdError.is(error, "EVH_DUPLICATE_METADATA");
 }
 
+/** Whether a session was not opened for a reason that may be over soon. */
+export function isPassing(error: unknown): boolean {
+  return EverholdError.is(error, "EVH_NOT_READY") || EverholdError.is(error, "EVH_NOT_CONNECTED");
+}
+
 /** Whether this broker does not take the client, and another one may. */
 export function isRefusal(error: unknown): boolean {
   return EverholdError.is(error, "EVH_SECURITY") || EverholdError.is(error, "EVH_VERSION");

@@ -300,6 +300,30 @@ describe("connections that share", () => {
     await endAll(world, connections);
   });
 
+  it("try again where the password is not to be had just now, where they try more than once", async () => {
+    let askedCount = 0;
+    const password = (): string => {
+      askedCount += 1;
+      if (askedCount === 2) throw new Error("the vault is sealed");
+      return "secret";
+    };
+    const options = { password, reconnect: { initialAttempts: 3 } };
+    const { world, broker, connections } = await setUpShared(1, options);
+    let creationCount = 0;
+    broker.rule = ({ name }) => {
+      if (!name.startsWith("CREATESESSION")) return "usual";
+      creationCount += 1;
+      return creationCount === 1 ? 112 : "usual";
+    };
+    const second = open(world, options);
+    await world.advance(10_000);
+    const connection = await world.now(second);
+    assert.equal(askedCount, 4);
+    await world.now(connection.producer("q").send("x"));
+    assert.equal(world.network.connectCount, 1);
+    await endAll(world, [...connections, connection]);
+  });
+
   it("wait no longer than connectTimeout for a broker that does not answer any more", async () => {
     const { world, broker, connections } = await setUpShared(1, { connectTimeout: 1000 });
     broker.rule = ({ name }) => (name.startsWith("CREATESESSION") ? "drop" : "usual");

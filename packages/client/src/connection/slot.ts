@@ -1,12 +1,12 @@
 import { assert, ClosedError, ConnectionError, type EverholdError } from "@everhold/base";
-import { Backoff, deadlineIn, type Ports, waitFor } from "@everhold/env";
+import { Backoff, deadlineIn, pause, type Ports, waitFor } from "@everhold/env";
 import type { Noticed, Transport } from "../core/transport.ts";
 import { limits } from "../limits.ts";
 import type { ResolvedOptions } from "../options.ts";
 import type { SessionOpening } from "../session/core-session.ts";
 import { Orphans } from "../session/orphans.ts";
 import type { ClusterMember } from "./cluster-view.ts";
-import { asEverholdError, notYet } from "./connection-errors.ts";
+import { asEverholdError, isPassing, notYet } from "./connection-errors.ts";
 import { Connector, type Found } from "./connector.ts";
 import { OutageLog } from "./outage-log.ts";
 import { TimelineRecorder, type FailoverTimeline } from "./timeline.ts";
@@ -69,8 +69,7 @@ export class Slot {
   constructor(ports: Ports, options: ResolvedOptions) {
     this.ports = ports;
     this.options = options;
-    const { initialDelayMs: minMs, maxDelayMs: maxMs, delayMultiplier: multiplier } = options;
-    this.#backoff = new Backoff({ minMs, maxMs, multiplier }, ports.random);
+    this.#backoff = this.#newBackoff();
     this.#outageLog = new OutageLog(ports.log);
     this.#connector = new Connector({
       ports,
@@ -188,15 +187,12 @@ export class Slot {
   /** A lease that came after the attempt began which brought the connection. */
   #openLate(lease: Lease, found: Found): void {
     const { transport } = found;
-    const open = async (): Promise<void> => {
-      await lease.openSessions(await this.#openingOf(found), undefined);
-    };
     const { initialRounds, connectTimeoutMs } = this.options;
     // Who does not give up after one round waits until it is known whether this connection still lives.
     const timeoutMs = initialRounds > 1 ? Infinity : connectTimeoutMs;
     const wait = { deadlineMs: deadlineIn(this.ports, timeoutMs), signal: this.#ending.signal };
     const subject = { attempt: `open sessions at ${transport.url}`, outcome: notYet };
-    waitFor(this.ports, wait, subject, open()).then(
+    waitFor(this.ports, wait, subject, this.#openPatiently(lease, found)).then(
       () => {
         if (this.#standing?.found === found && this.#leases.has(lease)) {
           lease.onConnected(transport, undefined);
@@ -209,6 +205,26 @@ export class Slot {
         }
       },
     );
+  }
+
+  /** As often as a first connection is attempted, where the password is not to be had, or not checked, just now. */
+  async #openPatiently(lease: Lease, found: Found): Promise<void> {
+    const backoff = this.#newBackoff();
+    for (let round = 1; ; round += 1) {
+      try {
+        await lease.openSessions(await this.#openingOf(found), undefined);
+        return;
+      } catch (error) {
+        if (round >= this.options.initialRounds || !isPassing(error)) throw error;
+        await pause(this.ports, backoff.nextMs(), this.#ending.signal);
+        if (this.#standing?.found !== found || !this.#leases.has(lease)) throw error;
+      }
+    }
+  }
+
+  #newBackoff(): Backoff {
+    const { initialDelayMs: minMs, maxDelayMs: maxMs, delayMultiplier: multiplier } = this.options;
+    return new Backoff({ minMs, maxMs, multiplier }, this.ports.random);
   }
 
   #onConnected(found: Found): void {
