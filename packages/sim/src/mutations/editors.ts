@@ -64,6 +64,22 @@ export function filterEditor(): Editor {
   };
 }
 
+/** An editor that lets everybody come as the same user. */
+export function userEditor(): Editor {
+  return {
+    rearrange: (frames) => frames,
+    edit({ bytes, view }) {
+      if (packetIdAt(view, 0) !== packets.createSessionV2.id) return bytes;
+      const body = new ByteReader(bytes.subarray(frameHeaderBytes));
+      const value = decodePacket(packets.createSessionV2, body, version);
+      const writer = new ByteWriter();
+      const changed = { ...value, username: "somebody" };
+      encodePacket(writer, packets.createSessionV2, channelIdAt(view, 0), changed, version);
+      return writer.toBytes();
+    },
+  };
+}
+
 /** An editor that turns round what is delivered together after a rollback. */
 export function orderEditor(): Editor {
   let hasRolledBack = false;

@@ -1,5 +1,6 @@
-import type { Ports } from "@everhold/env";
+import type { Logins, Ports } from "@everhold/env";
 import { earlyDisk } from "./early-disk.ts";
+import { userEditor } from "./editors.ts";
 import { editingNetwork } from "./editing-network.ts";
 import { lateCommitEditor, wrongOutcomeEditor, wrongSettlementEditor } from "./return-editors.ts";
 import { flatteringNetwork } from "./flattering-network.ts";
@@ -19,6 +20,7 @@ export const mutations = [
   "forget-fence",
   "wrong-outcome",
   "wrong-settlement",
+  "confuse-users",
 ] as const;
 
 /** One of {@link mutations}. */
@@ -50,8 +52,15 @@ export function mutate(ports: Ports, mutation: Mutation | undefined): Ports {
       return { ...ports, network: editingNetwork(ports.network, wrongOutcomeEditor) };
     case "wrong-settlement":
       return { ...ports, network: editingNetwork(ports.network, wrongSettlementEditor) };
+    case "confuse-users":
+      return { ...ports, logins: noLogins, network: editingNetwork(ports.network, userEditor) };
   }
 }
+
+const noLogins: Logins = {
+  isRequired: false,
+  check: () => () => undefined,
+};
 
 /** The ports of a client that has the mistake. */
 export function mutateClient(ports: Ports, mutation: Mutation | undefined): Ports {

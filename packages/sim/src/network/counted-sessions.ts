@@ -1,21 +1,6 @@
 import type { Link } from "@everhold/env";
-import {
-  ByteReader,
-  channelIdAt,
-  decodePacket,
-  frameHeaderBytes,
-  isCounted,
-  packetById,
-  packetIdAt,
-  packets,
-  type FieldTable,
-  type PacketDefinition,
-  type ValueOf,
-} from "@everhold/wire";
-import type { PassingFrame } from "./watching-network.ts";
-
-/** The version in which our clients speak. */
-const version = 136;
+import { channelIdAt, isCounted, packetById, packetIdAt, packets } from "@everhold/wire";
+import { packetIn, type PassingFrame } from "./watching-network.ts";
 
 /** A session that has a confirmation window: both ends count its packets. */
 export interface CountedSession {
@@ -52,7 +37,7 @@ export class CountedSessions {
     const id = packetIdAt(view, start);
     if (id === packets.createSessionV2.id) this.#onCreated(frame);
     if (id === packets.reattachSession.id) {
-      this.#sessionsOf(link).asked.push(read(packets.reattachSession, frame).name);
+      this.#sessionsOf(link).asked.push(packetIn(packets.reattachSession, frame).name);
     }
     const session = this.sessionOf(frame);
     if (session === undefined || !counts(id, frame)) return undefined;
@@ -66,7 +51,7 @@ export class CountedSessions {
     const id = packetIdAt(frame.view, frame.start);
     if (id === packets.packetsConfirmed.id) {
       const session = this.sessionOf(frame);
-      const { commandId } = read(packets.packetsConfirmed, frame);
+      const { commandId } = packetIn(packets.packetsConfirmed, frame);
       if (session === undefined) return undefined;
       return { session, commandId, arrivedCount: session.nextId };
     }
@@ -80,7 +65,7 @@ export class CountedSessions {
   }
 
   #onCreated(frame: Frame): void {
-    const created = read(packets.createSessionV2, frame);
+    const created = packetIn(packets.createSessionV2, frame);
     const { sessionChannelId: channelId, autoCommitSends } = created;
     const { byChannel } = this.#sessionsOf(frame.link);
     byChannel.delete(channelId);
@@ -93,7 +78,7 @@ export class CountedSessions {
   #onAnswered(frame: Frame): Confirmed | undefined {
     const { asked, byChannel } = this.#sessionsOf(frame.link);
     const session = this.#byName.get(asked.shift() ?? "");
-    const answer = read(packets.reattachSessionResponse, frame);
+    const answer = packetIn(packets.reattachSessionResponse, frame);
     if (session === undefined || !answer.reattached) return undefined;
     const commandId = answer.lastConfirmedCommandId;
     const arrivedCount = session.nextId;
@@ -121,14 +106,6 @@ function counts(id: number, frame: Frame): boolean {
   const definition = packetById(id);
   if (definition === undefined) return false;
   return definition.counted === "flag"
-    ? isCounted(definition, read(packets.addMetadataV2, frame))
+    ? isCounted(definition, packetIn(packets.addMetadataV2, frame))
     : definition.counted === "yes";
-}
-
-function read<T extends FieldTable>(
-  definition: PacketDefinition<number, T>,
-  { bytes, start, end }: Frame,
-): ValueOf<T> {
-  const body = new ByteReader(bytes.subarray(start + frameHeaderBytes, end));
-  return decodePacket(definition, body, version);
 }

@@ -1,5 +1,16 @@
 import type { Link, LinkHandler, Network } from "@everhold/env";
-import { FrameReader, packetById, packetIdAt, type FrameSink } from "@everhold/wire";
+import {
+  ByteReader,
+  decodePacket,
+  frameHeaderBytes,
+  FrameReader,
+  packetById,
+  packetIdAt,
+  type FieldTable,
+  type FrameSink,
+  type PacketDefinition,
+  type ValueOf,
+} from "@everhold/wire";
 
 import { PassingLink } from "./passing-link.ts";
 
@@ -14,6 +25,18 @@ export interface PassingFrame {
   readonly end: number;
   /** The broker's end of the connection. */
   readonly link: Link;
+}
+
+/** The version in which our clients speak. */
+const version = 136;
+
+/** What a frame of our clients, or for them, says. */
+export function packetIn<T extends FieldTable>(
+  definition: PacketDefinition<number, T>,
+  { bytes, start, end }: Pick<PassingFrame, "bytes" | "start" | "end">,
+): ValueOf<T> {
+  const body = new ByteReader(bytes.subarray(start + frameHeaderBytes, end));
+  return decodePacket(definition, body, version);
 }
 
 /** A broker's network at which somebody looks on: every frame passes as it is, and is told of before it does. */

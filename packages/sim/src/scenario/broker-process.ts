@@ -1,6 +1,6 @@
 import { EverholdError, type Prng } from "@everhold/base";
 import type { Broker } from "@everhold/broker";
-import type { Ports } from "@everhold/env";
+import type { Logins, Ports } from "@everhold/env";
 import type { DiskEvent } from "../disk/disk-machine.ts";
 import type { SimDisk } from "../disk/sim-disk.ts";
 import { SimNetwork } from "../network/sim-network.ts";
@@ -19,6 +19,8 @@ export interface BrokerProcessOptions {
   readonly setup: BrokerSetup;
   /** Told of each frame that passes its network, just before. */
   readonly onFrame: (frame: PassingFrame) => void;
+  /** Who may come in, for one life of the broker. Default: everybody. */
+  readonly logins?: ((ports: Ports) => Logins) | undefined;
   /** Told of what its disk does. */
   readonly onDisk?: (event: DiskEvent) => void;
   /** Told when it has ended; `crash` says without a word to anybody. */
@@ -60,10 +62,11 @@ export class BrokerProcess {
   }
 
   start(): void {
-    const { world, machine, mutate, onFrame } = this.#options;
+    const { world, machine, mutate, onFrame, logins } = this.#options;
     const ports = machine.start();
     const network = watchingNetwork(ports.network, onFrame);
-    this.#start(mutate({ ...ports, network })).catch((error: unknown) => {
+    const checked = logins === undefined ? ports : { ...ports, logins: logins(ports) };
+    this.#start(mutate({ ...checked, network })).catch((error: unknown) => {
       // A disk that fails while a broker starts ends that start; any other error is one of ours.
       if (EverholdError.is(error, "EVH_IO")) this.crash({ power: false });
       else world.fail(machine.name, error);

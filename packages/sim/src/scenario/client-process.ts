@@ -4,6 +4,7 @@ import { connect, type Connection, type ConnectOptions } from "@everhold/client"
 import type { Machine } from "../world/machine.ts";
 import type { World } from "../world/world.ts";
 import { Ledger } from "./ledger.ts";
+import type { Accounts } from "./accounts.ts";
 import type { Oracle } from "./oracle.ts";
 import type { Returns } from "./returns.ts";
 
@@ -22,6 +23,8 @@ export interface ProcessContext {
   readonly sleep: (delayMs: number) => Promise<void>;
   /** The time of day, in ms since 1970. */
   readonly wallMs: () => number;
+  /** Tries again and again, where a former self or a password that is wrong just now may be in the way. */
+  readonly insist: <T>(attempt: () => Promise<T>) => Promise<T>;
   /** The program is set up: its queues exist and it listens to them. */
   readonly ready: () => void;
   /** Whether the scenario is over and the program should end. */
@@ -39,6 +42,8 @@ export interface ClientProcessOptions {
   /** What it gets instead of the machine's ports, where it is lied to. */
   readonly mutate: (ports: Ports) => Ports;
   readonly returns: Returns;
+  /** Where the broker asks who comes. */
+  readonly accounts: Accounts | undefined;
   readonly urls: readonly string[];
   readonly clientId?: string;
   readonly program: Program;
@@ -48,7 +53,8 @@ export interface ClientProcessOptions {
 export class ClientProcess {
   readonly #options: ClientProcessOptions;
   readonly #prng: Prng;
-  readonly #connectOptions: ConnectOptions;
+  /** Who shares a socket has to give the same credentials, so they are made once for each life. */
+  #connectOptions: ConnectOptions;
   #ledger: Ledger | undefined;
   #connection: Connection | undefined;
   /** Shares its socket with the first; comes and goes. */
@@ -88,6 +94,8 @@ export class ClientProcess {
   start(): void {
     const { world, machine } = this.#options;
     const ports = this.#options.mutate(machine.start());
+    const credentials = this.#options.accounts?.credentials(machine.name, ports);
+    this.#connectOptions = { ...this.#connectOptions, ...credentials };
     const sleep = (delayMs: number): Promise<void> =>
       new Promise((resolve) => void ports.timers.after(delayMs, resolve));
     const ledger = new Ledger(
@@ -139,6 +147,10 @@ export class ClientProcess {
     this.#connection = connection;
     this.#newLink();
     connection.on("disconnect", () => this.#newLink());
+    connection.on("close", ({ error }) => {
+      // What was right once will be right again.
+      if (EverholdError.is(error, "EVH_SECURITY")) world.fail(machine.name, error);
+    });
     returns.follow(connection);
     if (this.#connectOptions.shared !== undefined) {
       this.#accompany(ports, sleep).catch((error: unknown) => world.fail(machine.name, error));
@@ -153,6 +165,7 @@ export class ClientProcess {
         link: () => this.#link,
         note: (what, detail) => this.#options.world.note(machine.name, what, detail),
         sleep,
+        insist: (attempt) => this.#insist(attempt, sleep),
         wallMs: () => ports.wallClock.nowMs(),
         ready: () => {
           this.#ready = true;
@@ -164,6 +177,21 @@ export class ClientProcess {
       if (!this.#ending || !EverholdError.is(error, "EVH_CLOSED")) throw error;
     }
     this.#finished = true;
+  }
+
+  async #insist<T>(
+    attempt: () => Promise<T>,
+    sleep: (delayMs: number) => Promise<void>,
+  ): Promise<T> {
+    for (;;) {
+      try {
+        return await attempt();
+      } catch (error) {
+        const isPassing = EverholdError.is(error) && error.retryable && !this.#ending;
+        if (!isPassing) this.#checkRefusal(error);
+        await sleep(1000);
+      }
+    }
   }
 
   /** A second user of the same socket, who stays for a while and comes again. */
@@ -209,10 +237,17 @@ export class ClientProcess {
           ...(clientId === undefined ? {} : { clientId }),
         });
       } catch (error) {
-        if (!EverholdError.is(error, "EVH_DUPLICATE_METADATA")) throw error;
+        if (!EverholdError.is(error, "EVH_DUPLICATE_METADATA")) this.#checkRefusal(error);
         await sleep(1000);
       }
     }
+  }
+
+  /** Who is told that the credentials are wrong has to have been refused. @throws what is no refusal */
+  #checkRefusal(error: unknown): void {
+    const { accounts, machine } = this.#options;
+    const isRefusal = accounts !== undefined && EverholdError.is(error, "EVH_SECURITY");
+    if (!isRefusal || !accounts.wasRefused(machine.name)) throw error;
   }
 }
 

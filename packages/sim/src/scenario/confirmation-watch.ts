@@ -1,16 +1,7 @@
-import {
-  ByteReader,
-  frameHeaderBytes,
-  decodePacket,
-  packetIdAt,
-  packets,
-  readMessage,
-  readSend,
-  SendFrame,
-} from "@everhold/wire";
+import { ByteReader, packetIdAt, packets, readMessage, readSend, SendFrame } from "@everhold/wire";
 import type { DiskEvent } from "../disk/disk-machine.ts";
 import { CountedSessions, type CountedSession } from "../network/counted-sessions.ts";
-import type { PassingFrame } from "../network/watching-network.ts";
+import { packetIn, type PassingFrame } from "../network/watching-network.ts";
 
 /** The version in which our clients speak. */
 const version = 136;
@@ -125,8 +116,7 @@ export class ConfirmationWatch {
   #onRefused(frame: PassingFrame): void {
     const session = this.#sessions.sessionOf(frame);
     if (session === undefined) return;
-    const body = new ByteReader(frame.bytes.subarray(frame.start + frameHeaderBytes, frame.end));
-    const { correlationId } = decodePacket(packets.exception, body, version);
+    const { correlationId } = packetIn(packets.exception, frame);
     const open = this.#open.get(session) ?? [];
     this.#open.set(
       session,

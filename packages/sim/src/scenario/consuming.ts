@@ -1,4 +1,3 @@
-import { EverholdError } from "@everhold/base";
 import type { Consumer, Message } from "@everhold/client";
 import { bodyOf } from "./content.ts";
 import type { ProcessContext, Program } from "./client-process.ts";
@@ -15,7 +14,11 @@ export interface ConsumingPlan {
 /** Takes messages and settles each, some at once and some later, until the scenario ends. */
 export function consuming(plan: ConsumingPlan): Program {
   return async (context) => {
-    const consumer = await open(plan, context);
+    const consumer = await context.insist(async () => {
+      const opened = plan.open(context);
+      await opened.ready();
+      return opened;
+    });
     context.ready();
     for await (const message of consumer) {
       receive(context, message);
@@ -23,20 +26,6 @@ export function consuming(plan: ConsumingPlan): Program {
       settle(context, message, context.prng.chance(plan.releaseProbability));
     }
   };
-}
-
-/** A former self that the broker has not given up yet may still be in the way of a subscription. */
-async function open(plan: ConsumingPlan, context: ProcessContext): Promise<Consumer> {
-  for (;;) {
-    const consumer = plan.open(context);
-    try {
-      await consumer.ready();
-      return consumer;
-    } catch (error) {
-      if (!EverholdError.is(error) || !error.retryable || context.ending()) throw error;
-      await context.sleep(1000);
-    }
-  }
 }
 
 /** Tells the oracle of a delivery, and checks that it is whole. @returns the message's id */

@@ -4,7 +4,8 @@ import type { Ports } from "@everhold/env";
 
 /** Where the scenario's broker is. */
 export const brokerHost = "broker";
-const brokerPort = 61616;
+/** Its first door. */
+export const brokerPort = 61616;
 const brokerPorts = [brokerPort, brokerPort + 1];
 /** What the clients connect to. */
 export const brokerUrl = `tcp://${brokerHost}:${brokerPort}`;

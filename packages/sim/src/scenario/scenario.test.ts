@@ -21,7 +21,11 @@ const firstSeeds: Readonly<Record<Mutation, number>> = {
   "forget-fence": 29,
   "wrong-outcome": 6,
   "wrong-settlement": 16,
+  "confuse-users": 19,
 };
+
+/** Seeds in which the broker asks who comes, and passwords change. */
+const loginSeeds = [28, 35];
 
 /** Seeds in which connections break while much is under way. */
 const returningSeeds = [2, 12];
@@ -41,6 +45,17 @@ const waysToReturn = [
   "sendsInDoubt",
 ] as const satisfies readonly (keyof ReturnCounts)[];
 
+const troublesOfLogins = [
+  "loginsRefused",
+  "loginsPutOff",
+  "credentialsMissing",
+  "credentialsOld",
+  "credentialsSlow",
+  "password changed",
+  "user struck off",
+  "intrusionsRefused",
+];
+
 describe("a scenario", () => {
   it("keeps every promise, whatever dies meanwhile", async () => {
     for (const seed of [1, 2]) {
@@ -48,7 +63,7 @@ describe("a scenario", () => {
       assert.deepEqual(problems, [], `npm run sim -- --seed ${seed}`);
       assert.ok(counts.applied > 20 && counts.deliveries > counts.applied, "much was sent");
       assert.ok((faults["recovery compared"] ?? 0) > 0, "and recovered");
-      assert.ok(counts.sendsConfirmed > 20, "and confirmed");
+      assert.ok((counts["sendsConfirmed"] ?? 0) > 20, "and confirmed");
     }
   });
 
@@ -60,6 +75,19 @@ describe("a scenario", () => {
       for (const [name, count] of Object.entries(counts)) sum[name] = (sum[name] ?? 0) + count;
     }
     const missing = waysToReturn.filter((name) => (sum[name] ?? 0) === 0);
+    assert.deepEqual(missing, []);
+  });
+
+  it("lets in again who had the wrong password for a while, and nobody to another's session", async () => {
+    const sum: Record<string, number> = {};
+    for (const seed of loginSeeds) {
+      const { problems, counts, faults } = await runScenario({ seed });
+      assert.deepEqual(problems, [], `npm run sim -- --seed ${seed}`);
+      for (const [name, count] of Object.entries({ ...counts, ...faults })) {
+        sum[name] = (sum[name] ?? 0) + count;
+      }
+    }
+    const missing = troublesOfLogins.filter((name) => (sum[name] ?? 0) === 0);
     assert.deepEqual(missing, []);
   });
 

@@ -5,11 +5,13 @@ import { SimNetwork } from "../network/sim-network.ts";
 import { FaultSchedule, type FaultKind } from "../world/faults.ts";
 import { Machine } from "../world/machine.ts";
 import { World } from "../world/world.ts";
+import { Accounts } from "./accounts.ts";
 import { BrokerProcess } from "./broker-process.ts";
 import { newCast, type Role } from "./cast.ts";
 import { ClientProcess } from "./client-process.ts";
 import { ConfirmationWatch } from "./confirmation-watch.ts";
 import { brokerHost, brokerUrls } from "./everhold.ts";
+import { Intruder } from "./intruder.ts";
 import { managedQueue, Manager } from "./manager.ts";
 import { Oracle, type OracleCounts } from "./oracle.ts";
 import { Returns, type Moment, type ReturnCounts } from "./returns.ts";
@@ -33,7 +35,7 @@ export interface ScenarioResult {
   readonly fingerprint: string;
   /** How often each kind of fault happened. */
   readonly faults: Readonly<Record<string, number>>;
-  readonly counts: OracleCounts & ReturnCounts & { readonly sendsConfirmed: number };
+  readonly counts: OracleCounts & ReturnCounts & Readonly<Record<string, number>>;
 }
 
 /** Virtual ms in which everything must be set up, come to rest once nothing goes wrong, and end. */
@@ -64,6 +66,9 @@ class Scenario {
   readonly #producers: readonly ClientProcess[];
   /** In every other seed somebody manages the broker meanwhile. */
   readonly #manager: Manager | undefined;
+  /** In every fourth seed the broker asks who comes. */
+  readonly #accounts: Accounts | undefined;
+  readonly #intruder: Intruder | undefined;
   #faults: FaultSchedule | undefined;
 
   constructor(options: ScenarioOptions) {
@@ -82,13 +87,21 @@ class Scenario {
       // A disk that lies to its broker is to be found by what is lost.
       if (mutation !== "confirm-before-sync") this.#world.fail("confirmations", new Error(text));
     });
+    if (this.#world.randomFor("login").chance(0.25)) {
+      const accounts = new Accounts(this.#world);
+      const machine = this.#newMachine("intruder", this.#newDisk("intruder"));
+      this.#accounts = accounts;
+      this.#intruder = new Intruder({ world: this.#world, machine, accounts });
+    }
     const maxDeliveryAttempts = this.#prng.pick([-1, 10, 3]);
     this.#broker = new BrokerProcess({
       world: this.#world,
       machine: this.#brokerMachine,
       disk: this.#disk,
       mutate: (ports) => mutate(ports, mutation),
+      logins: this.#accounts?.logins,
       onFrame: (frame) => {
+        this.#intruder?.onFrame(frame);
         this.#returns.onFrame(frame);
         this.#confirmations.onFrame(frame);
       },
@@ -141,6 +154,7 @@ class Scenario {
   /** Everything works, and everything goes wrong. */
   async #work(): Promise<boolean> {
     for (const process of this.#producers) process.start();
+    this.#intruder?.start();
     this.#disk.faults.delayMsMax = this.#prng.pick([1, 5, 30]);
     this.#disk.faults.shortWriteProbability = this.#prng.pick([0, 0.05]);
     this.#disk.faults.writeErrorProbability = this.#prng.pick([0, 0, 0.002]);
@@ -157,6 +171,8 @@ class Scenario {
     this.#faults?.stop();
     this.#broker.disarm();
     this.#returns.disarm();
+    this.#accounts?.calm();
+    this.#intruder?.stop();
     this.#brokerMachine.correctWallClock();
     this.#world.note("scenario", "faults stop");
     this.#disk.faults.shortWriteProbability = 0;
@@ -310,6 +326,7 @@ class Scenario {
       },
       ...this.#timelyKinds(rarer),
       ...(this.#manager?.kinds ?? []),
+      ...(this.#accounts?.kinds ?? []),
     ];
   }
 
@@ -367,6 +384,7 @@ class Scenario {
       oracle: this.#oracle,
       mutate: (ports) => mutateClient(ports, this.#mutation),
       returns: this.#returns,
+      accounts: this.#accounts,
       urls: brokerUrls,
       ...role,
     });
@@ -410,6 +428,8 @@ class Scenario {
         ...this.#oracle.counts,
         ...this.#returns.counts,
         sendsConfirmed: this.#confirmations.confirmedCount,
+        ...this.#accounts?.counts,
+        ...(this.#intruder && { intrusionsRefused: this.#intruder.refusedCount }),
       },
     };
   }

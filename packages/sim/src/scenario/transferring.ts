@@ -27,7 +27,7 @@ interface Tools {
  */
 export function transferring(plan: TransferringPlan): Program {
   return async (context) => {
-    const session = await context.connection.session({ transacted: true });
+    const session = await context.insist(() => context.connection.session({ transacted: true }));
     const consumer = session.consumer(plan.from);
     await consumer.ready();
     const producer = session.producer(plan.to, { routing: "anycast" });
