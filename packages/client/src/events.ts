@@ -1,4 +1,5 @@
 import { EventHub, type EverholdError } from "@everhold/base";
+import type { RoundFailure } from "./connection/round-failure.ts";
 import type { FailoverTimeline } from "./connection/timeline.ts";
 import type { TopologyMember } from "./connection/topology-member.ts";
 import type { Noticed } from "./core/transport.ts";
@@ -13,12 +14,11 @@ export interface ConnectionEvents {
    * Artemis: `FAILURE_DETECTED`.
    */
   readonly disconnect: { readonly error: EverholdError; readonly noticed: Noticed };
-  /** A round through all known brokers failed; the next follows after `delay` ms. */
-  readonly reconnecting: {
-    readonly attempt: number;
-    readonly delay: number;
-    readonly error: EverholdError;
-  };
+  /**
+   * A round through all known brokers failed; the next follows after `delay` ms. `failures` says why of each, e.g.
+   * that one refuses the login (EVH_SECURITY, then the `error` as well) and the others cannot be reached.
+   */
+  readonly reconnecting: RoundFailure;
   /** The connection stands again, with all that was open on it. */
   readonly reconnect: { readonly url: string };
   /**

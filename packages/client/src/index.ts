@@ -16,6 +16,7 @@ export type { Xid } from "./core/xa-calls.ts";
 export { connect } from "./connect.ts";
 export type { ConnectionState } from "./connection/connection-core.ts";
 export type { EndpointSource } from "./connection/endpoint-order.ts";
+export type { EndpointFailure, RoundFailure } from "./connection/round-failure.ts";
 export type { FailoverAttempt, FailoverTimeline } from "./connection/timeline.ts";
 export type { TopologyMember } from "./connection/topology-member.ts";
 export type { Noticed } from "./core/transport.ts";

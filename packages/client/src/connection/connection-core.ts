@@ -43,6 +43,7 @@ import {
   refusedWorkError,
 } from "./connection-errors.ts";
 import { introduceClient, readFeatures } from "./introduction.ts";
+import type { RoundFailure } from "./round-failure.ts";
 import type { Lease, Slot } from "./slot.ts";
 import type { FailoverTimeline, TimelineRecorder } from "./timeline.ts";
 import { shownMembers, type TopologyMember } from "./topology-member.ts";
@@ -425,12 +426,8 @@ export class ConnectionCore implements Lease {
     this.emit({ type: "disconnect", error, noticed });
   }
 
-  onRetry(retry: {
-    readonly attempt: number;
-    readonly delay: number;
-    readonly error: EverholdError;
-  }): void {
-    if (!this.isClosing) this.emit({ type: "reconnecting", ...retry });
+  onRetry(failure: RoundFailure): void {
+    if (!this.isClosing) this.emit({ type: "reconnecting", ...failure });
   }
 
   onTopology(members: readonly ClusterMember[]): void {

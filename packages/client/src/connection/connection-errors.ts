@@ -68,5 +68,10 @@ export function isPassing(error: unknown): boolean {
 
 /** Whether this broker does not take the client, and another one may. */
 export function isRefusal(error: unknown): boolean {
-  return EverholdError.is(error, "EVH_SECURITY") || EverholdError.is(error, "EVH_VERSION");
+  return isLoginRefusal(error) || EverholdError.is(error, "EVH_VERSION");
+}
+
+/** Whether a broker does not take the credentials. */
+export function isLoginRefusal(error: unknown): boolean {
+  return EverholdError.is(error, "EVH_SECURITY");
 }

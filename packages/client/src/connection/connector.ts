@@ -1,4 +1,4 @@
-import { ConnectionError, EverholdError, listenForAbort } from "@everhold/base";
+import { ConnectionError, listenForAbort, type EverholdError } from "@everhold/base";
 import { type Backoff, deadlineIn, type Endpoint, pause, type Ports, waitFor } from "@everhold/env";
 import { disconnectReasons } from "@everhold/wire";
 import { openTransport } from "../core/open-transport.ts";
@@ -9,8 +9,16 @@ import { limits } from "../limits.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { formatEndpoint } from "../url/parse-url.ts";
 import { ClusterView, connectorEndpoint, type ClusterMember } from "./cluster-view.ts";
-import { asEverholdError, isFinal, isHopeless, isRefusal, notYet } from "./connection-errors.ts";
+import {
+  asEverholdError,
+  isFinal,
+  isHopeless,
+  isLoginRefusal,
+  isRefusal,
+  notYet,
+} from "./connection-errors.ts";
 import { endpointOrder, isSameEndpoint, type Candidate } from "./endpoint-order.ts";
+import type { EndpointFailure, RoundFailure } from "./round-failure.ts";
 import type { AttemptNotes, TimelineRecorder } from "./timeline.ts";
 
 /** A broker that was found, and whether it is the one of before. */
@@ -23,9 +31,7 @@ export interface Found {
 }
 
 /** A round in which no broker could be connected to. */
-interface FailedRound {
-  /** What tells most of why. */
-  readonly error: unknown;
+interface FailedRound extends Pick<RoundFailure, "error" | "failures"> {
   /** `refused`: no broker takes this client; `hopeless`: only certificates and settings failed. */
   readonly kind: "refused" | "hopeless" | "hopeful";
 }
@@ -40,12 +46,7 @@ export interface ConnectorHost {
   /** Makes a new transport usable. @throws EverholdError the broker's refusal */
   readonly openSessions: (found: Found) => Promise<void>;
   readonly onLost: (transport: Transport, error: EverholdError, noticed: Noticed) => void;
-  /** No broker could be reached; the next round follows after `delay` milliseconds. */
-  readonly onRetry: (retry: {
-    readonly attempt: number;
-    readonly delay: number;
-    readonly error: EverholdError;
-  }) => void;
+  readonly onRetry: (failure: RoundFailure) => void;
   readonly onTopology: (members: readonly ClusterMember[]) => void;
 }
 
@@ -90,13 +91,13 @@ export class Connector {
     for (let round = 1; ; round += 1) {
       const found = await this.#connectRound(round, recorder);
       if ("transport" in found) return found;
-      const { error, kind } = found;
+      const { error, kind, failures } = found;
       if (kind === "refused" || round >= rounds) throw error;
       // Somebody may be renewing a certificate just now; that does not take for ever.
       hopelessRounds = kind === "hopeless" ? hopelessRounds + 1 : 0;
       if (hopelessRounds >= limits.hopelessRoundsMax) throw error;
       const delayMs = backoff.nextMs();
-      this.#host.onRetry({ attempt: round, delay: delayMs, error: asEverholdError(error) });
+      this.#host.onRetry({ attempt: round, delay: delayMs, error, failures });
       await this.pause(delayMs);
       if (signal.aborted) throw error;
     }
@@ -129,37 +130,44 @@ export class Connector {
   ): Promise<Found | FailedRound> {
     const left = [...this.#candidates()];
     let redirectCount = 0;
-    const errors: unknown[] = [];
+    const failures: EndpointFailure[] = [];
     for (let next = left.shift(); next !== undefined; next = left.shift()) {
       if (next.source === "redirect") this.#redirect = undefined;
       try {
         return await this.#connectOnce(next, round, recorder);
       } catch (error) {
         if (this.#host.signal.aborted || isFinal(error)) throw error;
-        errors.push(error);
+        failures.push({ url: formatEndpoint(next.endpoint), error: asEverholdError(error) });
       }
       if (this.#redirect === undefined || redirectCount >= limits.redirectCountMax) continue;
       redirectCount += 1;
       left.unshift({ endpoint: this.#redirect, source: "redirect" });
     }
-    return this.#failedRound(errors);
+    return this.#failedRound(failures);
   }
 
-  /** Where one broker may still come back, or take us, the other one's refusal is not the reason to give up. */
-  #failedRound(errors: readonly unknown[]): FailedRound {
-    const refusal = errors.find(isRefusal);
-    const hopeful = errors.findLast((error) => !isHopeless(error) && !isRefusal(error));
-    const error = refusal ?? hopeful ?? errors.at(-1);
-    if (hopeful !== undefined) return { error, kind: "hopeful" };
-    if (refusal === undefined || !errors.every(isRefusal)) return { error, kind: "hopeless" };
-    return { error, kind: this.#mayBeTakenLater(errors) ? "hopeful" : "refused" };
+  /**
+   * Where one broker may still come back, or take us, the other one's refusal is not the reason to give up; but a
+   * login that none has ever taken is told at once, for nobody knows yet that it is any good.
+   */
+  #failedRound(failures: readonly EndpointFailure[]): FailedRound {
+    const errors = failures.map((failure) => failure.error);
+    const refusal = errors.find(isLoginRefusal) ?? errors.find(isRefusal);
+    const hopeful = errors.findLast((one) => !isHopeless(one) && !isRefusal(one));
+    const error = refusal ?? hopeful ?? asEverholdError(errors.at(-1));
+    const isUntried = this.#current === undefined;
+    if (isUntried && errors.some(isLoginRefusal)) return { error, failures, kind: "refused" };
+    if (hopeful !== undefined) return { error, failures, kind: "hopeful" };
+    const isRefused = refusal !== undefined && errors.every(isRefusal);
+    if (!isRefused) return { error, failures, kind: "hopeless" };
+    return { error, failures, kind: this.#mayBeTakenLater(errors) ? "hopeful" : "refused" };
   }
 
   /** A token that was good once, and is asked for anew at every attempt, may be renewed by then. */
   #mayBeTakenLater(errors: readonly unknown[]): boolean {
     const asksAnew = this.#host.options.identity.some((given) => typeof given === "function");
     const wasTaken = this.#current !== undefined;
-    return asksAnew && wasTaken && errors.some((error) => EverholdError.is(error, "EVH_SECURITY"));
+    return asksAnew && wasTaken && errors.some(isLoginRefusal);
   }
 
   #candidates(): readonly Candidate[] {

@@ -773,6 +773,13 @@ describe("a broker that refuses the client", () => {
     assert.equal(connection.state, "reconnecting");
     const [first] = events.flatMap((event) => (event.type === "reconnecting" ? [event] : []));
     assert.equal(first?.error.code, "EVH_SECURITY");
+    assert.deepEqual(
+      first.failures.map(({ url, error }) => [url, error.code]),
+      [
+        ["tcp://a:1", "EVH_SECURITY"],
+        ["tcp://b:2", "EVH_NOT_CONNECTED"],
+      ],
+    );
     b.start();
     await world.advance(20_000);
     assert.equal(connection.state, "connected");
@@ -799,6 +806,21 @@ describe("a broker that refuses the client", () => {
     await world.advance(20_000);
     assert.equal(connection.state, "connected");
     await end(world, connection);
+  });
+
+  it("ends the first attempt at once, whoever cannot be reached and however many attempts are asked for", async () => {
+    const world = new TestWorld();
+    const broker = new TestBroker(world, 2);
+    broker.users = only("other");
+    const options = {
+      username: "user",
+      password: "wrong",
+      reconnect: { initialAttempts: Infinity },
+    };
+    const error = await rejection(world, connect(world.ports, "tcp://a:1,b:2", options));
+    assertError(error, "EVH_SECURITY");
+    assert.equal(world.network.connectCount, 2);
+    assertNothingRuns(world);
   });
 
   it("is not tried again with a token that no broker has ever taken", async () => {

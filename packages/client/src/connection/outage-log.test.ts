@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ConnectionError } from "@everhold/base";
+import { ConnectionError, RejectedError } from "@everhold/base";
 import type { LogFields } from "@everhold/env";
 import { OutageLog } from "./outage-log.ts";
 import type { FailoverTimeline } from "./timeline.ts";
@@ -51,12 +51,28 @@ describe("an outage in the log", () => {
   it("has a line for each event, and no word of what did not happen", () => {
     const { story, lines } = capture();
     story.broke("tcp://a:1", "end", gone);
-    story.roundFailed({ attempt: 1, delay: 100.4, error: gone });
+    story.roundFailed({ attempt: 1, delay: 100.4, error: gone, failures: [] });
     story.ended(timelineOf("completed"), undefined);
     assert.deepEqual(lines, [
       "warn The connection broke url=tcp://a:1 noticed=end code=EVH_DISCONNECTED error=gone",
       "warn No broker could be reached attempt=1 nextInMs=100 code=EVH_DISCONNECTED error=gone",
       "info The connection stands again url=tcp://b:2 from=tcp://a:1 awayMs=50 attempts=2 sessionsReattached=3 sendsReplayed=4",
+    ]);
+  });
+
+  it("names who refuses the client, and who could not be reached", () => {
+    const { story, lines } = capture();
+    const refused = new RejectedError("EVH_SECURITY", "no");
+    const failures = [
+      { url: "tcp://a:1", error: refused },
+      { url: "tcp://b:2", error: gone },
+      { url: "tcp://c:3", error: gone },
+    ];
+    story.roundFailed({ attempt: 1, delay: 100, error: refused, failures });
+    story.roundFailed({ attempt: 2, delay: 100, error: refused, failures: failures.slice(0, 1) });
+    assert.deepEqual(lines, [
+      "warn A broker refuses this client refusedBy=tcp://a:1 notReached=tcp://b:2,tcp://c:3 attempt=1 nextInMs=100 code=EVH_SECURITY error=no",
+      "warn A broker refuses this client refusedBy=tcp://a:1 attempt=2 nextInMs=100 code=EVH_SECURITY error=no",
     ]);
   });
 
@@ -82,7 +98,7 @@ describe("an outage in the log", () => {
     story.broke("tcp://a:1", "end", gone);
     for (let attempt = 1; attempt <= 100; attempt += 1) {
       const error = attempt < 50 ? gone : new ConnectionError("EVH_NOT_CONNECTED", "refused");
-      story.roundFailed({ attempt, delay: 1, error });
+      story.roundFailed({ attempt, delay: 1, error, failures: [] });
     }
     const told = lines.slice(1).map((line) => Number(/attempt=(\d+)/.exec(line)?.[1]));
     assert.deepEqual(told, [1, 2, 4, 8, 16, 32, 50, 64]);

@@ -1,15 +1,9 @@
 import type { EverholdError } from "@everhold/base";
 import type { Log } from "@everhold/env";
+import { isRefusal } from "./connection-errors.ts";
+import type { EndpointFailure, RoundFailure } from "./round-failure.ts";
 import type { Noticed } from "../core/transport.ts";
 import type { FailoverTimeline } from "./timeline.ts";
-
-/** A round through all known brokers that failed. */
-export interface RoundFailure {
-  readonly attempt: number;
-  /** The next round follows after so many milliseconds. */
-  readonly delay: number;
-  readonly error: EverholdError;
-}
 
 /**
  * How an outage reads in the log: it broke, rounds that failed, it stands again or is closed. One line an event; of
@@ -30,12 +24,22 @@ export class OutageLog {
   }
 
   /** A round failed, and another one follows. */
-  roundFailed({ attempt, delay, error: { code, message } }: RoundFailure): void {
+  roundFailed({ attempt, delay, error: { code, message }, failures }: RoundFailure): void {
     const isNews = message !== this.#lastReason || Number.isInteger(Math.log2(attempt));
     if (!isNews) return;
     this.#lastReason = message;
     const fields = { attempt, nextInMs: Math.round(delay), code, error: message };
-    this.#log.warn("No broker could be reached, trying again", fields);
+    const refusing = failures.filter((one) => isRefusal(one.error));
+    if (refusing.length === 0) {
+      this.#log.warn("No broker could be reached, trying again", fields);
+      return;
+    }
+    const others = failures.filter((one) => !isRefusal(one.error));
+    this.#log.warn("A broker refuses this client, and no other takes it: trying again", {
+      refusedBy: urlsOf(refusing),
+      notReached: others.length === 0 ? undefined : urlsOf(others),
+      ...fields,
+    });
   }
 
   /** What became of it; `error` where it was not brought back. */
@@ -66,6 +70,10 @@ export class OutageLog {
       });
     }
   }
+}
+
+function urlsOf(failures: readonly EndpointFailure[]): string {
+  return failures.map(({ url }) => url).join(",");
 }
 
 /** What is none need not be said. */

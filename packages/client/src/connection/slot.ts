@@ -9,6 +9,7 @@ import type { ClusterMember } from "./cluster-view.ts";
 import { asEverholdError, isPassing, notYet } from "./connection-errors.ts";
 import { Connector, type Found } from "./connector.ts";
 import { OutageLog } from "./outage-log.ts";
+import type { RoundFailure } from "./round-failure.ts";
 import { TimelineRecorder, type FailoverTimeline } from "./timeline.ts";
 
 /** A user of a slot: one `Connection` of the application. */
@@ -23,12 +24,7 @@ export interface Lease {
   onConnected(transport: Transport, timeline: FailoverTimeline | undefined): void;
   /** The connection broke; another one is being looked for. */
   onBroken(error: EverholdError, noticed: Noticed): void;
-  /** No broker could be reached; the next round follows after `delay` milliseconds. */
-  onRetry(retry: {
-    readonly attempt: number;
-    readonly delay: number;
-    readonly error: EverholdError;
-  }): void;
+  onRetry(failure: RoundFailure): void;
   onTopology(members: readonly ClusterMember[]): void;
   /** There is no connection any more, and there will be none. */
   onEnded(error: EverholdError, timeline: FailoverTimeline | undefined): void;
