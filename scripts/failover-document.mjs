@@ -104,11 +104,11 @@ const everyFrame = [
   ...[
     [
       "`npm test`",
-      "our client: before every frame; again in the return, in silence, with frames that arrive behind the return, and with kills at some",
+      "our client: before every frame; again in the return, in silence of both ways or one, with frames that arrive behind the return, and with kills at some",
     ],
     [
       "`npm run failover -- everhold`",
-      "our client: before, after and inside every frame; again at every frame of the return; silence from some frame on; 40 kills with seven exchanges each",
+      "our client: before, after and inside every frame; again at every frame of the return; silence of both ways or one from some frame on; 40 kills with seven exchanges each",
     ],
     [
       "`npm run failover -- java`",

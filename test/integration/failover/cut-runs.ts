@@ -4,7 +4,7 @@ import { EverholdError } from "@everhold/base";
 import type { Connection, ConnectOptions } from "@everhold/client";
 
 import { exchange, queuesOf, textOf } from "./exchange.ts";
-import { FrameProxy, cutText, type Cut, type Way } from "./frame-proxy.ts";
+import { FrameProxy, cutText, isSilent, type Cut, type Way } from "./frame-proxy.ts";
 import { broken } from "./judge-story.ts";
 import { Story, type Told } from "./story.ts";
 
@@ -59,8 +59,8 @@ export async function cutRun(
   const story = new Story();
   let connection: Connection | undefined;
   try {
-    const isSilent = cuts.some((cut) => cut?.manner === "silence");
-    const heartbeat = { ...options.heartbeat, ...(isSilent ? { ttl: silenceTtlMs } : {}) };
+    const findsSilence = cuts.some(isSilent);
+    const heartbeat = { ...options.heartbeat, ...(findsSilence ? { ttl: silenceTtlMs } : {}) };
     connection = await target.connect(proxy.url, { ...options, heartbeat });
     const isOver = await settlesInTime(exchange(connection, names, story));
     if (!isOver) await connection.close();

@@ -3,6 +3,8 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 
 import { FrameReader, packetById, packetIdAt } from "@everhold/wire";
 
+import { LateLine } from "../late-line.ts";
+
 /** Towards the broker, or from it. */
 export type Way = "out" | "in";
 
@@ -10,12 +12,17 @@ export type Way = "out" | "in";
  * What becomes of a connection: so many frames of one way pass. `after`: then it breaks at once, and whatever was
  * answered is lost. `before`: it breaks when the next one comes, of which nothing passes; `inside`: half of it
  * passes. `silence`: from the next one on nothing passes any more, either way, and the connection seems to live.
- * `late`: it breaks for who sends, and the next one passes all the same, when later connections have had some frames.
+ * `drop`: the same that way only; the other way all passes. `late`: it breaks for who sends, and the next one passes all the same, when later connections have had some frames.
  */
 export interface Cut {
   readonly way: Way;
   readonly frames: number;
-  readonly manner: "after" | "before" | "inside" | "silence" | "late";
+  readonly manner: "after" | "before" | "inside" | "silence" | "drop" | "late";
+}
+
+/** Whether who is cut off is not told, and finds it by the silence. */
+export function isSilent(cut: Cut | undefined): boolean {
+  return cut?.manner === "silence" || cut?.manner === "drop";
 }
 
 /** A cut as one says it: `out before 12`. */
@@ -29,6 +36,8 @@ export interface FrameProxyOptions {
   readonly cuts?: readonly (Cut | undefined)[];
   /** Told of each break, in its midst. */
   readonly onCut?: () => void;
+  /** Everything comes so many ms later, either way. Default 0. */
+  readonly delayMs?: number;
   /** Default: one that the system chooses. Who goes down and comes up again needs one that nobody else is given. */
   readonly port?: number;
 }
@@ -52,10 +61,11 @@ export class FrameProxy {
   #port = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #links = new Set<CutLink>();
 
   private constructor(
     targetPort: number,
-    { cuts = [], onCut = () => undefined }: FrameProxyOptions,
+    { cuts = [], onCut = () => undefined, delayMs = 0 }: FrameProxyOptions,
   ) {
     this.#server = createServer({ noDelay: true }, (near) => {
       const far = connect({ port: targetPort, host: "127.0.0.1", noDelay: true });
@@ -70,7 +80,9 @@ export class FrameProxy {
         },
         onLate: (pass) => (this.#late = { pass, left: lateFrames }),
         onPassed: () => this.#onPassed(),
+        delayMs,
       });
+      this.#links.add(link);
       link.start();
     });
   }
@@ -98,6 +110,11 @@ export class FrameProxy {
     late.pass();
   }
 
+  /** From now on nothing passes this way through what is open, and nobody is told. */
+  drop(way: Way): void {
+    for (const link of this.#links) link.drop(way);
+  }
+
   /** Nobody listens any more; what is open stays. */
   refuse(): void {
     if (this.#server.listening) this.#server.close();
@@ -118,6 +135,7 @@ export class FrameProxy {
 
   stop(): void {
     this.refuse();
+    for (const link of this.#links) link.forgetLate();
     for (const socket of this.#sockets) socket.destroy();
   }
 }
@@ -129,6 +147,7 @@ interface CutLinkOwner {
   readonly onLate: (pass: () => void) => void;
   /** A frame has come from the broker. */
   readonly onPassed: () => void;
+  readonly delayMs: number;
 }
 
 /** One connection through the proxy. */
@@ -138,7 +157,11 @@ class CutLink {
   readonly #passed: Record<Way, string[]>;
   readonly #cut: Cut | undefined;
   readonly #owner: CutLinkOwner;
+  /** What comes from either end waits there. */
+  readonly #lines: Readonly<Record<Way, LateLine>>;
   #isOver = false;
+  /** Nothing passes this way any more. */
+  #dropped: Way | undefined;
 
   constructor(
     near: Socket,
@@ -152,11 +175,25 @@ class CutLink {
     this.#passed = passed;
     this.#cut = cut;
     this.#owner = owner;
+    this.#lines = { out: new LateLine(owner.delayMs), in: new LateLine(owner.delayMs) };
   }
 
   start(): void {
     this.#pass("out", this.#near, this.#far);
     this.#pass("in", this.#far, this.#near);
+  }
+
+  /** From now on nothing passes this way. Nobody is told. */
+  drop(way: Way): false {
+    this.#dropped = way;
+    this.#owner.onCut();
+    return false;
+  }
+
+  /** What is late does not come any more. */
+  forgetLate(): void {
+    this.#lines.out.stop();
+    this.#lines.in.stop();
   }
 
   #pass(way: Way, source: Socket, target: Socket): void {
@@ -170,15 +207,17 @@ class CutLink {
       },
     };
     let isFirst = way === "out";
-    source.on("data", (bytes) => {
-      if (this.#isOver) return;
+    const onData = (bytes: Buffer): void => {
+      if (this.#isOver || this.#dropped === way) return;
       // A client writes the magic together with its first frame, or before it.
       if (isFirst) magic = bytes.subarray(0, 7);
       isFirst = false;
       reader.push(bytes, sink);
-    });
-    source.on("error", () => this.#end(source));
-    source.on("close", () => this.#end(source));
+    };
+    const line = this.#lines[way];
+    source.on("data", (bytes) => line.add(() => onData(bytes)));
+    source.on("error", () => line.add(() => this.#end(source)));
+    source.on("close", () => line.add(() => this.#end(source)));
   }
 
   /** @returns whether more may pass */
@@ -187,6 +226,7 @@ class CutLink {
     const cut = this.#cut?.way === way ? this.#cut : undefined;
     if (cut !== undefined && cut.manner !== "after" && passed.length === cut.frames) {
       if (cut.manner === "late") return this.#breakLate(frame, target);
+      if (cut.manner === "drop") return this.drop(way);
       const half = Math.floor(frame.length / 2);
       this.#break(cut, target, cut.manner === "inside" ? frame.subarray(0, half) : undefined);
       return false;
@@ -222,10 +262,12 @@ class CutLink {
     else target.end(last);
   }
 
-  /** One side has gone. Behind a silence the other one does not learn of it. */
+  /** One side has gone. Behind a silence, or where nothing passes its way, the other one does not learn of it. */
   #end(source: Socket): void {
-    const other = source === this.#near ? this.#far : this.#near;
-    if (!this.#isOver) other.end();
+    const [way, other] =
+      source === this.#near ? (["out", this.#far] as const) : (["in", this.#near] as const);
+    if (this.#dropped === way) source.destroy();
+    else if (!this.#isOver) other.end();
     else if (!outlives.has(this.#cut?.manner)) other.destroy();
     this.#isOver = true;
     source.destroy();

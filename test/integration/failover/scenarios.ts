@@ -32,6 +32,7 @@ const again = "loses, doubles and hides nothing when its return breaks as well";
 const everyKill = "loses, doubles and hides nothing when the broker is killed in its midst";
 const own = "tried at every frame of an exchange, and at some on the pair (`npm run failover`)";
 const atEveryFrame = { restart: own, pair: own } as const;
+const nobodyDies = { restart: "nobody dies", pair: "nobody dies" } as const;
 
 /** Scenarios of others that are tried elsewhere, or make no sense here, and why. */
 export const scenariosElsewhere = {
@@ -273,6 +274,18 @@ export const scenarioGroups: readonly ScenarioGroup[] = [
       },
       { id: "F101", scenario: "Many consumers are closed meanwhile: nothing is left of them." },
       { id: "F105", scenario: "A consumer that pulls goes on." },
+      {
+        id: "F118",
+        scenario:
+          "Nothing passes any more one way, and nobody says so: whoever hears nothing ends the connection, nothing is lost or doubled.",
+        except: nobodyDies,
+      },
+      {
+        id: "F119",
+        scenario:
+          "Everything comes later than calls wait: they say unknown, what they did can be asked about, the connection stays.",
+        except: nobodyDies,
+      },
     ],
   },
 ];

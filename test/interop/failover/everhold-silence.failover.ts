@@ -9,4 +9,9 @@ describe("our client on Everhold", { timeout: 3_600_000 }, () => {
     await using broker = await EverholdBroker.start();
     await ownCuts("Everhold: silence", broker.port, { manners: ["silence"], step: 10 });
   });
+
+  it("hears nothing any more, or is not heard, from some frame on", async () => {
+    await using broker = await EverholdBroker.start();
+    await ownCuts("Everhold: silence one way", broker.port, { manners: ["drop"], step: 10 });
+  });
 });
