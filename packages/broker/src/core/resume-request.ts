@@ -2,6 +2,7 @@ import { EverholdError } from "@everhold/base";
 import { packets, resumeKinds, type PacketOf } from "@everhold/wire";
 
 import { resume, type ResumedSettlement } from "../engine/resumption.ts";
+import { openNumbers } from "../engine/numbered-commit.ts";
 import { codeOf } from "./number-requests.ts";
 import { attempt, type SessionRequest } from "./session-request.ts";
 
@@ -13,17 +14,21 @@ type Asked = PacketOf<typeof packets.resume>;
  */
 export function answerResume(request: SessionRequest): void {
   const { session } = request;
-  const { correlationId, reasons, ...asked } = request.read(packets.resume);
+  const { correlationId, reasons, commit: numbered, ...asked } = request.read(packets.resume);
+  const isAnnounced = numbered?.number === 0;
   const counted = request.counted();
   const work = (): void => {
     checkKinds(asked.settlements);
     const { commit, found, settlements } = resume(session.session, {
       ...asked,
+      commit: isAnnounced ? null : numbered,
       settlements: withReasons(asked.settlements, reasons ?? []),
     });
     const value = { correlationId, commit, code: codeOf(found), settlements };
     const { endPosition } = session.session.engine.journal;
     session.answerPacket(packets.resumed, value, counted, endPosition);
+    // What depends on it comes later in the journal, so the answer does not wait for it.
+    if (isAnnounced) openNumbers(session.session, numbered);
   };
   attempt(request, counted, true, work, correlationId);
 }

@@ -1,11 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { encodeProducerMark, outcomes, packets, type PacketOf } from "@everhold/wire";
+import {
+  commitAnswers,
+  encodeProducerMark,
+  outcomes,
+  packets,
+  type PacketOf,
+} from "@everhold/wire";
 
 import type { Broker } from "../broker.ts";
 import { stateLimits } from "../state/state-limits.ts";
 import type { ManualWorld } from "../testing/manual-world.test-support.ts";
+import { resume } from "../testing/resuming-client.test-support.ts";
 import { crashAndRestart, runUntil, startBroker } from "../testing/test-broker.test-support.ts";
 import { messageOf, TestClient } from "../testing/test-client.test-support.ts";
 
@@ -254,6 +261,29 @@ test("the outcome of a number whose refusal was forgotten is unknown, not a succ
   assert.equal(await refused(client, 1), 9003);
   assert.deepEqual(await outcomeOf(client, last), applied);
   assert.equal((await outcomeOf(client, last - 1)).outcome, outcomes.refused);
+});
+
+test("once producers were forgotten, the first number of one that was announced is still known not to have come", async () => {
+  const { world, client } = await setUp();
+  const some = new Uint8Array(16);
+  for (let number = 0; number <= stateLimits.producersMax; number += 1) {
+    new DataView(some.buffer).setUint32(0, number);
+    client.send(packets.commitAs, 10, { correlationId, producerId: some, epoch: 1, number: 1 });
+    if (number % 1_000 === 0) await client.settle();
+  }
+  await client.settle();
+  client.frames.length = 0;
+  assert.deepEqual(await outcomeOf(client, 1), unknown, "nobody has announced it");
+  const announced = { producerId, epoch: 1, number: 0 };
+  const old = await TestClient.openMarking(world, { name: "old", ...transacted });
+  const { commit: answer } = await resume(old, { oldSession: "", commit: announced });
+  assert.equal(answer, commitAnswers.notAsked);
+  assert.deepEqual(await outcomeOf(old, 1), notSeen);
+  await crashAndRestart(world);
+  const next = await TestClient.openMarking(world, { name: "new", ...transacted });
+  const decided = await resume(next, { commit: { ...announced, number: 1 } });
+  assert.deepEqual([decided.commit, decided.code], [commitAnswers.refused, 111]);
+  await commit(next, 2);
 });
 
 test("a packet of ours with more than it may have ends the connection", async () => {

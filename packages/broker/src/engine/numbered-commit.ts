@@ -5,6 +5,16 @@ import { producerError } from "./producer-check.ts";
 import type { Session } from "./session.ts";
 
 /**
+ * A session will number its commits. Once a producer was forgotten, nobody can say of one that is not known that
+ * it never committed anything; this one is known from before its first number, until it is forgotten itself.
+ */
+export function openNumbers(session: Session, { producerId, epoch }: ProducerNumber): void {
+  const { state } = session.engine;
+  if (!state.producers.hasForgotten || state.producers.find(producerId, 0) >= 0) return;
+  state.openProducer(producerId, 0, epoch);
+}
+
+/**
  * Commits under a number that is used once, so that a commit which comes late, or again, can never end another
  * transaction than its own. A number that was used is answered with what it came to then, and the open
  * transaction stays as it is.

@@ -28,11 +28,7 @@ export class ProducerChanges {
    */
   judge(bytes: Uint8Array, idOffset: number, epoch: number, sequence: number): ProducerVerdict {
     const verdict = this.#tables.producers.judge(bytes, idOffset, epoch, sequence);
-    if (verdict === "new" && this.#tables.producers.count >= stateLimits.producersMax) {
-      if (this.#tables.producers.find(bytes, idOffset) < 0) {
-        this.evict(this.#records.log.endPosition, stateLimits.producersPerEvictionMax);
-      }
-    }
+    if (verdict === "new") this.#makeRoom(bytes, idOffset);
     return verdict;
   }
 
@@ -73,8 +69,12 @@ export class ProducerChanges {
     return position;
   }
 
-  /** Opens a producer, or a newer incarnation of it, which fences the older ones. */
+  /**
+   * Opens a producer, or a newer incarnation of it, which fences the older ones. Makes room for it as
+   * {@link judge} does.
+   */
   open(bytes: Uint8Array, idOffset: number, epoch: number): number {
+    this.#makeRoom(bytes, idOffset);
     const id = bytes.subarray(idOffset, idOffset + producerIdBytes);
     const position = this.#records.append(recordTypes.producer, 0, producerRecord, { id, epoch });
     this.#tables.producers.advance(bytes, idOffset, epoch, 0, position);
@@ -95,5 +95,11 @@ export class ProducerChanges {
     for (const slot of slots) producers.forget(slot);
     producers.hasForgotten = true;
     return slots.length;
+  }
+
+  #makeRoom(bytes: Uint8Array, idOffset: number): void {
+    const { producers } = this.#tables;
+    if (producers.count < stateLimits.producersMax || producers.find(bytes, idOffset) >= 0) return;
+    this.evict(this.#records.log.endPosition, stateLimits.producersPerEvictionMax);
   }
 }

@@ -526,6 +526,34 @@ describe("a transacted session", () => {
   });
 });
 
+describe("the id under which commits are numbered", () => {
+  for (const [features, expected] of [
+    [["resume/1", "resume/2"], [false, true, false]],
+    [["resume/1"], [false, false, false]],
+  ] as const) {
+    it(`is announced once, before the first commit, to a broker with ${features.join(" and ")}`, async () => {
+      const { world, broker, connection } = await setUp({}, (fresh) => {
+        fresh.features = ["mark/1", "outcome/1", ...features];
+        fresh.rule = ({ name }) => (name === "EVERHOLD_RESUME" ? 104 : "usual");
+      });
+      await world.now(connection.session());
+      await world.now(connection.session({ transacted: true }));
+      broker.kill();
+      await world.settle();
+      broker.start();
+      await world.advance(1000);
+      const said = broker.got("EVERHOLD_RESUME");
+      // The sessions' first lives, and the transacted one's next one.
+      const told = [said[0], said[1], said.findLast(({ oldSession }) => oldSession !== "")];
+      assert.deepEqual(
+        told.map((one) => one?.["hasCommit"]),
+        expected,
+      );
+      await world.now(connection.close());
+    });
+  }
+});
+
 describe("a session that is not transacted", () => {
   it("has nothing to commit", async () => {
     const { world, broker, connection } = await setUp();

@@ -14,8 +14,8 @@ import { readNull, type Channel } from "./channel.ts";
 export const outcomeFeature = "outcome/1";
 /** The feature of brokers whose sessions go on for others. */
 export const resumeFeature = "resume/1";
-/** The feature of brokers whose sessions, when they go on for others, are told why messages are rejected. */
-export const resumeReasonsFeature = "resume/2";
+/** The feature of those that take reasons of rejections then, and remember a producer before it commits. */
+export const fullResumeFeature = "resume/2";
 
 /** A number that a producer gave, to a send or to a commit. */
 export interface ProducerNumber {

@@ -49,6 +49,12 @@ export class Commits {
     return this.#open?.isInDoubt === true ? this.#open.number : undefined;
   }
 
+  /** Says under which id commits will be numbered, so that the broker remembers it from before the first one. */
+  get announcement(): ProducerNumber | undefined {
+    const isUnused = this.#next === 1;
+    return isUnused ? { producerId: this.#producerId, epoch: 1, number: 0 } : undefined;
+  }
+
   /** The correlation id of the commit that is open, where its answer says no more. */
   get plainId(): number | undefined {
     return this.#open?.correlationId;

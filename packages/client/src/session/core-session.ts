@@ -4,7 +4,7 @@ import { packets, type ReceiveFrame } from "@everhold/wire";
 import { ensureAddress } from "../core/administration.ts";
 import { Channel, readNull, type ChannelListener } from "../core/channel.ts";
 import type { SessionCreation, SessionFlavour } from "../core/session-creation.ts";
-import { outcomeFeature, resumeFeature, resumeReasonsFeature } from "../core/number-calls.ts";
+import { outcomeFeature, resumeFeature, fullResumeFeature } from "../core/number-calls.ts";
 import type { Noticed, Transport } from "../core/transport.ts";
 import { randomUuid } from "../message/user-ids.ts";
 import type { IntakeHost, IntakeSettings } from "../receive/intake-settings.ts";
@@ -133,9 +133,8 @@ export class CoreSession implements ChannelListener {
     return this.#host.features()?.has(outcomeFeature) === true;
   }
 
-  /** Whether the broker is told, as the session goes on, why messages were rejected. */
-  get tellsReasons(): boolean {
-    return this.#host.features()?.has(resumeReasonsFeature) === true;
+  get resumesFully(): boolean {
+    return this.#host.features()?.has(fullResumeFeature) === true;
   }
 
   /** Whether it is over for good. */

@@ -16,8 +16,8 @@ export interface ResumingSession {
   /** Of a session without transactions, or that works for branches: none. */
   readonly commits: Commits | undefined;
   intakes(): Iterable<Intake>;
-  /** Whether the broker is told why messages were rejected. */
-  readonly tellsReasons: boolean;
+  /** Whether the broker takes all of a RESUME: reasons, and the producer whose numbers commits will have. */
+  readonly resumesFully: boolean;
   readonly onError: (error: unknown) => void;
 }
 
@@ -119,6 +119,8 @@ export class Resumption {
   ): Promise<Unsettled[]> {
     const open: Unsettled[] = [];
     const { commits } = this.#session;
+    // Before its first life nothing was committed; a later one may have to ask for what the first one did.
+    const isFirst = oldSession === "" && this.#session.resumesFully;
     const left = this.#left.map((one) => ({ ...one, kind: resumeKinds.giveBack }));
     for (let from = 0; from < left.length; from += settlementsPerPacket) {
       const settlements = left.slice(from, from + settlementsPerPacket);
@@ -132,9 +134,9 @@ export class Resumption {
       const { commit, results } = await callResume(channel, {
         oldSession,
         isLast: start >= unsettled.length,
-        commit: commits?.inDoubt,
+        commit: commits?.inDoubt ?? (isFirst ? commits?.announcement : undefined),
         settlements: some.map(settlementOf),
-        reasons: this.#session.tellsReasons ? reasonsOf(some) : null,
+        reasons: this.#session.resumesFully ? reasonsOf(some) : null,
       });
       if (commit !== undefined) commits?.decide(commit);
       for (const [index, one] of some.entries()) {

@@ -39,7 +39,9 @@ export function lateCommitEditor(): Editor {
       const id = packetIdAt(view, 0);
       if (id === packets.resume.id) {
         const body = new ByteReader(bytes.subarray(frameHeaderBytes));
-        if (decodePacket(packets.resume, body, version).hasCommit) late.add(channel);
+        const { oldSession, hasCommit } = decodePacket(packets.resume, body, version);
+        // A first life has nothing in doubt.
+        if (hasCommit && oldSession !== "") late.add(channel);
       }
       if (id !== packets.rollback.id || !late.delete(channel)) return bytes;
       const writer = new ByteWriter();

@@ -72,7 +72,7 @@ const numbered = {
 /**
  * Packets that only Everhold brokers and clients exchange, each after its feature was named on the
  * connection: `settle/1`; `outcome/1` for OUTCOME_QUERY and COMMIT_AS; `resume/1` for RESUME, `resume/2` for its
- * reasons.
+ * reasons and the number 0.
  */
 export const everholdPackets = {
   resume: packet(
@@ -82,7 +82,7 @@ export const everholdPackets = {
       direction: "client",
       channel: "session",
       counted: "yes",
-      doc: "This session goes on for `oldSession`, of which the client does not know what became: its commit in doubt is decided for good, then its settlements are done on what it still holds (kind 0 acknowledge, 1 hold for this session's consumer of that id, 2 reject, 3 give back, counted), and with `isLast` it ends. Before this session has consumers. `reasons`, of the feature `resume/2`, say why, one for each rejection in their order",
+      doc: "This session goes on for `oldSession`, of which the client does not know what became: its commit in doubt is decided for good, then its settlements are done on what it still holds (kind 0 acknowledge, 1 hold for this session's consumer of that id, 2 reject, 3 give back, counted), and with `isLast` it ends. Before this session has consumers. With the feature `resume/2` `reasons` say why, one for each rejection in their order, and a commit of the number 0 is none: the producer will number commits, and is remembered from here on",
     },
     {
       correlationId,
