@@ -185,7 +185,8 @@ export class CoreSession implements ChannelListener {
     }
     if (channel.lostError !== undefined) throw channel.lostError;
     if (this.#ended) return closeUnwanted(channel);
-    this.#life = { name, channelId, receivedLast: -1 };
+    const isTransacted = this.transaction !== undefined && this.#flavour.isXa !== true;
+    this.#life = { name, channelId, isTransacted, receivedLast: -1 };
     await introduce(channel);
     if (channel.lostError !== undefined) throw channel.lostError;
     if (this.#ended) return closeUnwanted(channel);

@@ -143,6 +143,30 @@ describe("a session that Artemis has kept, which has handled more than it says",
     assert.deepEqual(texts(broker, "q"), ["a", "b", "c"]);
     assert.deepEqual(counts, [1, 1, 0]);
   });
+
+  it("has given back all that it had before a new one gets what was sent later", async () => {
+    const setup = await onArtemis();
+    const { world, broker, connection } = setup;
+    for (const text of ["a", "b"]) await world.now(connection.send("q", text));
+    const session = await world.now(connection.session({ transacted: true }));
+    const consumer = session.consumer("q");
+    const first = await world.now(consumer.receive());
+    await world.now(Promise.resolve(first?.ack()));
+    await world.now(session.send("other", "x"));
+    (await cutKeeping(setup)).handledCount -= 1;
+    const returns: (() => void)[] = [];
+    broker.lateReturns = returns;
+    const sending = connection.send("q", "c");
+    await world.advance(1000);
+    await world.now(sending);
+    for (const giveBack of returns) giveBack();
+    await rejection(world, session.commit());
+    const got: unknown[] = [];
+    for (let count = 0; count < 3; count += 1) {
+      got.push((await world.now(consumer.receive()))?.text());
+    }
+    assert.deepEqual(got, ["a", "b", "c"]);
+  });
 });
 
 describe("parts of a large message that Artemis sends again", () => {

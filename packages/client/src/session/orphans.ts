@@ -22,6 +22,8 @@ export interface SeenMessage {
 export interface Life {
   readonly name: string;
   readonly channelId: number;
+  /** Whether its end rolls a transaction back; a branch outlives it. */
+  readonly isTransacted: boolean;
   /** The last packet that was handled on it. */
   receivedLast: number;
   /** The connection to which it has come and on which it cannot go on. */
@@ -95,7 +97,10 @@ export async function retireLife(
       for (const message of seen) acknowledge(channel, message);
       await answers.all();
     }
-    await channel.call(packets.sessionClose, {}, attempt, readNull);
+    await Promise.all([
+      ...(answers !== undefined && life.isTransacted ? rollBack(channel) : []),
+      channel.call(packets.sessionClose, {}, attempt, readNull),
+    ]);
     return answers?.hasCommitted;
   } finally {
     channel.detach();
@@ -146,6 +151,18 @@ class AnswersOfBefore implements AnswerWaiter {
     if (this.#channel.lostError === undefined) this.#channel.expect(this);
     else this.#done.reject(error);
   }
+}
+
+/**
+ * A broker that rolls back as part of the end may answer that before everything is back in its queues, as Artemis
+ * does: then a new session would get first what was sent later. A rollback that was asked for is over before the
+ * end begins. Stopped, it delivers nothing in between.
+ */
+function rollBack(channel: Channel): readonly Promise<unknown>[] {
+  return [
+    channel.call(packets.sessionStop, {}, attempt, readNull),
+    channel.call(packets.rollback, { considerLastMessageAsDelivered: false }, attempt, readNull),
+  ];
 }
 
 function acknowledge(channel: Channel, { consumerId, messageId }: SeenMessage): void {

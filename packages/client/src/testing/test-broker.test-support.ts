@@ -90,6 +90,11 @@ export class TestBroker {
   readonly duplicateIds = new Set<string>();
   /** Sessions of connections that broke without the broker's knowing. */
   readonly ghosts = new Map<string, TestSession>();
+  /**
+   * What sessions with acknowledgements in a transaction give back after their end was answered; `undefined`: they give
+   * it back before that.
+   */
+  lateReturns: (() => void)[] | undefined;
   nextMessageId = 1000;
   readonly #world: TestWorld;
   readonly #port: number;

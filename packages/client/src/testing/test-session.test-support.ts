@@ -123,11 +123,7 @@ export class TestSession {
       case "SESS_ROLLBACK":
         return this.#onRollback(value["considerLastMessageAsDelivered"] === true);
       case "SESS_CLOSE":
-        this.#returnAll(() => true);
-        this.consumers.clear();
-        this.#connection.sessions.delete(this.channelId);
-        this.#done();
-        return this.#broker.deliverAll();
+        return this.#onClose();
       case "SESS_ADD_METADATA2":
       case "SESS_UNIQUE_ADD_METADATA":
         return value["requiresConfirmation"] === true ? this.#done() : undefined;
@@ -398,6 +394,23 @@ export class TestSession {
     }
     this.#done();
     this.#broker.deliverAll();
+  }
+
+  #onClose(): void {
+    const giveBack = (): void => {
+      this.#returnAll(() => true);
+      this.consumers.clear();
+      this.#broker.deliverAll();
+    };
+    this.#connection.sessions.delete(this.channelId);
+    const { lateReturns } = this.#broker;
+    if (lateReturns === undefined || this.#acked.length === 0) {
+      giveBack();
+      return this.#done();
+    }
+    this.started = false;
+    lateReturns.push(giveBack);
+    this.#done();
   }
 
   #onRollback(considerLast: boolean): void {
