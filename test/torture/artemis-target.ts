@@ -13,12 +13,28 @@ import type { TortureTarget } from "./target.ts";
  */
 const brokersHost = "127.0.0.3";
 
+/** How long each of the two may take to be back, on a busy machine. */
+const returnMs = 60_000;
+
+/** Attempts to have both again after one was killed. */
+const returnAttemptsMax = 3;
+
+/** What is copied to a broker that comes back, while nobody is answered, is far less in small files than in large ones. */
+const journalSettings = [
+  ["journal-file-size", "2M"],
+  ["journal-pool-files", "4"],
+] as const;
+
 /**
  * A live and a backup broker of Artemis 2.44 with replication. When the live one is killed the backup takes over; the
  * live one is started again at once, and takes over in its turn when it has everything, which takes several
- * seconds. Until then nothing is killed or stopped, for nobody could take over.
+ * seconds. Until then nothing is killed or stopped, for nobody could take over. Who does not come back by itself is
+ * started again.
  */
 export class ArtemisTarget implements TortureTarget {
+  /** Longer than for our broker: each change of roles is seconds of silence, and is a disturbance beside the faults. */
+  readonly peace = { minMs: 500, maxMs: 2_500 };
+  readonly #folder: string;
   readonly #pair: ArtemisPair;
   readonly #live: CuttingProxy;
   readonly #backup: CuttingProxy;
@@ -28,17 +44,19 @@ export class ArtemisTarget implements TortureTarget {
   #trouble: unknown;
 
   private constructor(
+    folder: string,
     pair: ArtemisPair,
     proxies: { readonly live: CuttingProxy; readonly backup: CuttingProxy },
     onProgress: (words: string) => void,
   ) {
+    this.#folder = folder;
     this.#pair = pair;
     this.#live = proxies.live;
     this.#backup = proxies.backup;
     this.#onProgress = onProgress;
   }
 
-  /** Both are started, as they cannot be made without. */
+  /** Both are started, as they cannot be made without. What they say is left in `folder` at the end. */
   static async make(folder: string, onProgress: (words: string) => void): Promise<ArtemisTarget> {
     const hostsFile = join(folder, "hosts");
     writeFileSync(hostsFile, `${brokersHost} localhost\n`);
@@ -52,11 +70,14 @@ export class ArtemisTarget implements TortureTarget {
       javaArguments: `-Djdk.net.hosts.file=${hostsFile}`,
       // However often a message was in somebody's hands when these were cut off, it stays in its queue.
       addressSettings: "<max-delivery-attempts>-1</max-delivery-attempts>",
-      brokerXml: (xml) => xml.replace(/(<connector name="artemis">tcp:\/\/)[^:]*/, "$1localhost"),
+      brokerXml: (xml) =>
+        withJournalSettings(
+          xml.replace(/(<connector name="artemis">tcp:\/\/)[^:]*/, "$1localhost"),
+        ),
     });
     await proxies.live.accept(proxies.live.port);
     await proxies.backup.accept(proxies.backup.port);
-    return new ArtemisTarget(pair, proxies, onProgress);
+    return new ArtemisTarget(folder, pair, proxies, onProgress);
   }
 
   get loadUrls(): readonly string[] {
@@ -90,9 +111,7 @@ export class ArtemisTarget implements TortureTarget {
     this.#onProgress("the backup has taken over");
     this.#isReturning = true;
     this.#return = this.#failBack().catch((error: unknown) => {
-      // Artemis' backup sometimes ends where it should have begun anew; the live one serves without it.
-      if (!this.#pair.live.isAlive) this.#trouble = error;
-      else this.#onProgress("the backup has not come back: from here on nothing but cuts");
+      this.#trouble = error;
     });
   }
 
@@ -118,13 +137,41 @@ export class ArtemisTarget implements TortureTarget {
     await this.#return;
     this.#live.stop();
     this.#backup.stop();
+    const { live, backup } = this.#pair;
+    writeFileSync(join(this.#folder, "live.log"), live.log);
+    writeFileSync(join(this.#folder, "backup.log"), backup.log);
     await this.#pair[Symbol.asyncDispose]();
   }
 
   async #failBack(): Promise<void> {
     await this.#live.accept(this.#pair.live.port);
-    await this.#pair.failBack();
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await (attempt === 1 ? this.#pair.failBack(returnMs) : this.#pair.repair(returnMs));
+        break;
+      } catch (error) {
+        // Artemis' backup sometimes ends where it should have begun anew.
+        if (attempt < returnAttemptsMax)
+          this.#onProgress("not both are back: who is missing is started again");
+        else return this.#goOnWithOne(error);
+      }
+    }
     this.#onProgress("the live broker is back");
     this.#isReturning = false;
   }
+
+  /** @throws the `error` for which there are no two, where there is not even one */
+  async #goOnWithOne(error: unknown): Promise<void> {
+    const { live, backup } = this.#pair;
+    if (!(await live.serves()) && !(await backup.serves())) throw error;
+    this.#onProgress("one broker serves alone: from here on nothing but cuts");
+  }
+}
+
+function withJournalSettings(xml: string): string {
+  return journalSettings.reduce(
+    (text, [name, value]) =>
+      text.replace(new RegExp(`(<${name}>)[^<]*`), (_, open: string) => `${open}${value}`),
+    xml,
+  );
 }

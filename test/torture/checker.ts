@@ -3,6 +3,7 @@ import { join } from "node:path";
 
 import { readHistory } from "./history-file.ts";
 import { isFaultless, judge } from "./judge.ts";
+import { readFailure } from "./failure.ts";
 import { readPlan } from "./plan.ts";
 
 /**
@@ -28,9 +29,10 @@ const faultCount = Object.values(found.faults).reduce((sum, count) => sum + coun
 const isEnough =
   found.applied >= plan.appliedPerMinuteMin * minutes &&
   faultCount >= plan.faultsPerMinuteMin * minutes;
-const isCorrect = isFaultless({ ...found, examples });
+const failure = readFailure(folder);
+const ok = isFaultless({ ...found, examples }) && isEnough && failure === undefined;
 for (const example of examples) process.stderr.write(`${example}\n`);
 process.stdout.write(
-  `${JSON.stringify({ ok: isCorrect && isEnough, tooLittle: !isEnough, seed: plan.seed, ...found })}\n`,
+  `${JSON.stringify({ ok, tooLittle: !isEnough, failure, seed: plan.seed, ...found })}\n`,
 );
-if (!isCorrect || !isEnough) process.exitCode = 1;
+if (!ok) process.exitCode = 1;

@@ -2,10 +2,12 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
 import { Prng } from "@everhold/base";
-import { connect, type Connection } from "everhold";
+import type { Connection } from "everhold";
 
 import { ArtemisTarget } from "./artemis-target.ts";
+import { connectPatiently } from "./connect-patiently.ts";
 import { EverholdTarget } from "./everhold-target.ts";
+import { writeFailure } from "./failure.ts";
 import { scheduleFaults, type Fault } from "./faults.ts";
 import { HistoryFile, nowMicroseconds } from "./history-file.ts";
 import type { FaultKind } from "./history-line.ts";
@@ -42,24 +44,38 @@ export interface TortureOptions {
   readonly onProgress: (words: string) => void;
 }
 
-/** Runs the load and the faults, and has the checker judge what was written; returns its line and exit code. */
+/**
+ * Runs the load and the faults, and has the checker judge what was written; returns its line and exit code. Where the
+ * run itself comes to an early end, because a broker is gone for good, the line says why.
+ */
 export async function runTorture(
   options: TortureOptions,
 ): Promise<{ readonly output: string; readonly exitCode: number | null }> {
-  writePlan(options.folder, options.plan);
-  const file = new HistoryFile(join(options.folder, "conductor.history"));
+  const { folder, plan, onProgress } = options;
+  writePlan(folder, plan);
+  try {
+    await conduct(options);
+  } catch (error) {
+    onProgress(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    writeFailure(folder, error);
+  }
+  onProgress("checking");
+  return runProgram("checker.js", [folder]);
+}
+
+async function conduct(options: TortureOptions): Promise<void> {
+  const { folder, against, onProgress } = options;
+  const file = new HistoryFile(join(folder, "conductor.history"));
   const target =
-    options.against === "everhold"
-      ? await EverholdTarget.make(options.folder)
-      : await ArtemisTarget.make(options.folder, options.onProgress);
+    against === "everhold"
+      ? await EverholdTarget.make(folder)
+      : await ArtemisTarget.make(folder, onProgress);
   const conductor = new Conductor(options, target, file);
   try {
     await conductor.run();
   } finally {
     await conductor.end();
   }
-  options.onProgress("checking");
-  return runProgram("checker.js", [options.folder]);
 }
 
 class Conductor {
@@ -77,7 +93,7 @@ class Conductor {
   async run(): Promise<void> {
     const { plan, onProgress } = this.#options;
     await this.#target.start();
-    const admin = await connect(this.#target.url);
+    const admin = await connectPatiently(this.#target.url);
     await this.#createQueues(admin);
     await admin.close();
     this.#processes = this.#startLoad();
@@ -85,6 +101,9 @@ class Conductor {
     onProgress(`${plan.clients.length} clients at work for ${plan.seconds} s`);
     await this.#disturb(performance.now() + plan.seconds * 1_000);
     await this.#untilLied();
+    // What is sent while the target comes to rest, which may take long, would count as sent in the time of the run.
+    onProgress("producers end");
+    for (const child of this.#processes) child.tell("stop");
     await this.#target.rest();
     this.#target.assertAlive();
     await this.#finish();
@@ -108,13 +127,11 @@ class Conductor {
     this.#file.close();
   }
 
-  /** In peace producers end, then consumers as soon as the queues are empty, then what is left is taken out. */
+  /** In peace consumers end as soon as the queues are empty, then what is left is taken out. */
   async #finish(): Promise<void> {
     const { folder, onProgress } = this.#options;
-    onProgress("producers end");
-    for (const child of this.#processes) child.tell("stop");
     const { url } = this.#target;
-    const admin = await connect(url);
+    const admin = await connectPatiently(url);
     const isWhole = await this.#everybodySays("stopped");
     const startMs = performance.now();
     const deadlineMs = startMs + (isWhole ? standstillMs : 0);
@@ -140,7 +157,9 @@ class Conductor {
   async #disturb(endMs: number): Promise<void> {
     const { plan, faults } = this.#options;
     const [first, ...others] = faults;
-    const schedule = first === undefined ? [] : scheduleFaults(plan.seed, [first, ...others]);
+    const { peace } = this.#target;
+    const schedule =
+      first === undefined ? [] : scheduleFaults(plan.seed, [first, ...others], peace);
     for (const fault of schedule) {
       if (performance.now() + fault.pauseMs >= endMs) break;
       await pause(fault.pauseMs);

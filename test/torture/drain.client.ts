@@ -1,7 +1,6 @@
 import { join } from "node:path";
 
-import { connect } from "everhold";
-
+import { connectPatiently } from "./connect-patiently.ts";
 import { HistoryFile } from "./history-file.ts";
 import { drainConsumer, readPlan } from "./plan.ts";
 import { Recorder } from "./recorder.ts";
@@ -11,7 +10,7 @@ const [folder = "", url = ""] = process.argv.slice(2);
 const plan = readPlan(folder);
 const file = new HistoryFile(join(folder, "drain.history"));
 const recorder = new Recorder(plan.processCount, file.write);
-const connection = await connect(url);
+const connection = await connectPatiently(url);
 let count = 0;
 for (const [queue, { name }] of plan.queues.entries()) {
   const consumer = connection.consumer(name);

@@ -9,6 +9,7 @@ import { TortureBroker } from "./torture-broker.ts";
 /** A broker of ours that comes back on its data. */
 export class EverholdTarget implements TortureTarget {
   readonly isWhole = true;
+  readonly peace = { minMs: 200, maxMs: 1_500 };
   readonly #broker: TortureBroker;
   readonly #proxy: CuttingProxy;
 

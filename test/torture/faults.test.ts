@@ -4,7 +4,8 @@ import { test } from "node:test";
 import { scheduleFaults } from "./faults.ts";
 import { faultKinds } from "./history-line.ts";
 
-const head = (seed: number): unknown[] => scheduleFaults(seed, faultKinds).slice(0, 50);
+const peace = { minMs: 200, maxMs: 1_500 };
+const head = (seed: number): unknown[] => scheduleFaults(seed, faultKinds, peace).slice(0, 50);
 
 test("the same seed gives the same faults, another one others", () => {
   assert.deepEqual(head(42), head(42));
@@ -12,7 +13,7 @@ test("the same seed gives the same faults, another one others", () => {
 });
 
 test("faults of all kinds come, and more of them than a run needs", () => {
-  const faults = scheduleFaults(1, faultKinds);
+  const faults = scheduleFaults(1, faultKinds, peace);
   const seen = new Set(faults.slice(0, 30).map(({ kind }) => kind));
   assert.deepEqual([...seen].toSorted(), [...faultKinds].toSorted());
   assert.ok(faults.length >= 10_000);

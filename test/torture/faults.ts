@@ -18,13 +18,23 @@ export interface Fault {
 /** The most that one run can need. */
 const faultCountMax = 10_000;
 
+/** How long it is left in peace between two faults, in ms. */
+export interface Peace {
+  readonly minMs: number;
+  readonly maxMs: number;
+}
+
 /**
  * The faults of a run, in their order: the same seed gives the same ones. How many of them come to pass depends
  * on how long the broker takes to start.
  *
  * @param kinds at least one
  */
-export function scheduleFaults(seed: number, kinds: readonly [FaultKind, ...FaultKind[]]): Fault[] {
+export function scheduleFaults(
+  seed: number,
+  kinds: readonly [FaultKind, ...FaultKind[]],
+  { minMs, maxMs }: Peace,
+): Fault[] {
   const random = new Prng(seed);
   return Array.from({ length: faultCountMax }, () => {
     const kind = random.pick(kinds);
@@ -34,7 +44,7 @@ export function scheduleFaults(seed: number, kinds: readonly [FaultKind, ...Faul
     const deadMs = random.chance(0.5) ? 0 : random.integer(1, 500);
     return {
       kind,
-      pauseMs: random.integer(200, 1_500),
+      pauseMs: random.integer(minMs, maxMs),
       durationMs: kind === "stop" ? stopMs : deadMs,
       share: random.chance(0.2) ? 1 : random.fraction(),
       bytes: random.chance(0.3) ? 0 : random.integer(1, 20_000),

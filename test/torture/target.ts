@@ -1,9 +1,13 @@
+import type { Peace } from "./faults.ts";
+
 /** What is tortured: a broker or two, with a proxy before each whose connections can be cut. */
 export interface TortureTarget {
   /** For those who make the load: through the proxies. */
   readonly loadUrls: readonly string[];
   /** For those who look on, and are never cut. */
   readonly url: string;
+  /** Between two faults. */
+  readonly peace: Peace;
   /** Whether somebody could take over if the broker were killed or stopped now. */
   readonly isWhole: boolean;
   /** Settles when it serves. */

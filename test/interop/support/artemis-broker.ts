@@ -109,6 +109,11 @@ export class ArtemisBroker implements AsyncDisposable {
     return child !== undefined && child.exitCode === null && child.signalCode === null;
   }
 
+  /** Whether it takes connections: a backup does not while it waits. */
+  serves(): Promise<boolean> {
+    return accepts(this.#host, this.port);
+  }
+
   /** It stands still, with its connections open, until it is told to go on. */
   standStill(): void {
     process.kill(-this.pid, "SIGSTOP");
@@ -118,8 +123,8 @@ export class ArtemisBroker implements AsyncDisposable {
     process.kill(-this.pid, "SIGCONT");
   }
 
-  /** Starts it again on the same data and the same port. */
-  async start(): Promise<void> {
+  /** Starts it again on the same data and the same port. @throws Error when it ends, or is not there in time */
+  async start(limitMs = 180_000): Promise<void> {
     const { heap = "512M", javaArguments = "" } = this.#options;
     const child = spawn(join(this.instance, "bin", "artemis"), ["run"], {
       stdio: ["ignore", "pipe", "pipe"],
@@ -136,13 +141,11 @@ export class ArtemisBroker implements AsyncDisposable {
         this.log += text;
       });
     }
-    const deadline = performance.now() + 180_000;
+    const deadline = performance.now() + limitMs;
     const { length } = this.log;
     const word = this.#options.startedWord;
-    while (
-      !(word === undefined ? await accepts(this.#host, this.port) : this.log.includes(word, length))
-    ) {
-      if (child.exitCode !== null || performance.now() > deadline) {
+    while (!(word === undefined ? await this.serves() : this.log.includes(word, length))) {
+      if (!this.isAlive || performance.now() > deadline) {
         throw new Error(`Artemis ${this.version} did not start: ${this.log.slice(-4000)}`);
       }
       await delay(100);

@@ -99,10 +99,26 @@ export class ArtemisPair implements AsyncDisposable {
   }
 
   /** Starts the live broker again, and returns when it serves and the backup has what it has. */
-  async failBack(): Promise<void> {
+  async failBack(limitMs = changeMs): Promise<void> {
     const { length } = this.backup.log;
-    await this.live.start();
-    await this.#backupSays(words.synchronized, length);
+    await this.live.start(limitMs);
+    await this.#backupSays(words.synchronized, length, limitMs);
+  }
+
+  /**
+   * After a {@link failBack} that did not come about: starts whoever does not serve once more, and returns when both
+   * have everything.
+   *
+   * @throws Error when that did not come about either
+   */
+  async repair(limitMs = changeMs): Promise<void> {
+    if (!(await this.live.serves())) {
+      await this.live.kill();
+      await this.failBack(limitMs);
+    } else {
+      await this.backup.kill();
+      await this.backup.start(limitMs);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -110,10 +126,11 @@ export class ArtemisPair implements AsyncDisposable {
     await this.backup[Symbol.asyncDispose]();
   }
 
-  async #backupSays(word: string, since: number): Promise<void> {
-    const deadline = performance.now() + changeMs;
+  async #backupSays(word: string, since: number, limitMs = changeMs): Promise<void> {
+    const deadline = performance.now() + limitMs;
     while (!this.backup.log.includes(word, since)) {
-      if (performance.now() > deadline) {
+      // One that has ended says nothing any more.
+      if (!this.backup.isAlive || performance.now() > deadline) {
         throw new Error(`the backup never said ${word}: ${this.backup.log.slice(-4000)}`);
       }
       await delay(20);
