@@ -264,7 +264,8 @@ function javaParameters(window: boolean): string {
     ...["reconnectAttempts=-1", "initialConnectAttempts=-1", "retryInterval=20"],
     ...["minLargeMessageSize=10240", "blockOnAcknowledge=true"],
     // A client that sees nothing of a break sees nothing either of a machine that stands still for seconds. Another
-    // one notices a second break, in the midst of its return, only by the time-out of its call.
+    // one notices a second break, in the midst of its return, only by the time-out of its call, as either does a break
+    // while it closes its connection.
     ...(window
       ? ["confirmationWindowSize=3000", "callTimeout=30000", "connectionTTL=30000"]
       : ["callTimeout=3000", "connectionTTL=4000"]),
