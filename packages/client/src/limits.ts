@@ -89,7 +89,8 @@ export const limits = {
   releaseDelayMsMax: 365 * 86_400_000,
   /**
    * Acknowledgements of one transaction that are listed after a break, so that what the broker did not hear of
-   * comes again marked. Of more the older half is taken as heard.
+   * comes again marked; of more the older half is taken as heard. And messages that a consumer has given back, which
+   * it marks when they come again; of more none is marked by the client.
    */
   unheardAckCountMax: 10_000,
   /** Addresses of which a consumer remembers where their dead letters go. Of others it asks each time. */

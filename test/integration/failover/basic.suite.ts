@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 
 import { next, numbered, takeTexts } from "../client/broker-under-test.ts";
-import { failOnce, freshName, quickly, type FailoverTarget } from "./failover-target.ts";
+import { failOnce, freshName, noticedBy, quickly, type FailoverTarget } from "./failover-target.ts";
 
 const texts = (count: number): string[] => numbered(count).map(({ body }) => body);
 
@@ -160,4 +160,32 @@ export function basicScenarios(target: () => FailoverTarget): void {
     await Promise.all([held.ack(), second.ack()]);
     assert.deepEqual(await takeTexts(consumer, 1), ["m2"]);
   });
+
+  for (const [kept, confirmationWindow] of [
+    ["a session that may be kept", undefined],
+    ["no session that is kept", -1],
+  ] as const) {
+    it(`F19 what is released while nobody serves comes again marked, of ${kept}`, async () => {
+      const window = confirmationWindow === undefined ? {} : { confirmationWindow };
+      await using connection = await target().connect({ ...quickly, ...window });
+      const queue = freshName("released-meanwhile");
+      await connection.producer(queue).sendBatch(numbered(2));
+      const consumer = connection.consumer(queue);
+      const taken = [await next(consumer), await next(consumer)];
+      const noticed = noticedBy(connection);
+      await target().down();
+      await noticed;
+      const released = Promise.all(taken.map((message) => message.release()));
+      await target().up();
+      await released;
+      const again = [await next(consumer), await next(consumer)];
+      assert.deepEqual(
+        again.map((message) => [message.text(), message.redelivered]),
+        [
+          ["m0", true],
+          ["m1", true],
+        ],
+      );
+    });
+  }
 }

@@ -149,6 +149,7 @@ export const operationRules: readonly OperationRule[] = [
       everyFrame,
       "${fault} at every frame: a rejection happens once, and says why",
       "is done when the connection breaks meanwhile, for then the broker has it back",
+      "F19 what is released while nobody serves comes again marked, of ${kept}",
       "is sent again when the connection broke before the answer and the message comes again",
     ],
   },

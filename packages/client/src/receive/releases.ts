@@ -20,6 +20,8 @@ export interface ReleasesHost extends Pick<
   readonly flushAcks: () => void;
   /** The broker is told of a message that it takes back, and answers. */
   readonly noteLeaving: <T>(message: ReceivedMessage, answer: Promise<T>) => Promise<T>;
+  /** Everything goes back; what the application has had is known when it comes again. */
+  readonly forgetAll: () => void;
   /** What was released is back. */
   readonly onDone: () => void;
 }
@@ -133,7 +135,7 @@ export class Releases {
       await channel.call(packets.sessionStop, {}, attempt, readNull);
       this.#host.flushAcks();
       this.#host.onReturned();
-      this.#host.acks.clear();
+      this.#host.forgetAll();
       const value = { considerLastMessageAsDelivered: true };
       await channel.call(packets.rollback, value, attempt, readNull);
     } catch (cause) {

@@ -54,7 +54,7 @@ export class Settlement implements Settler, AckListener {
   readonly #kept = new Set<ReceivedMessage>();
   /** Ids of messages that the application had, and that are not its any more: they are to come again marked. */
   #seenIds: number[] = [];
-  /** Of those the ones of earlier lives that have not come again. */
+  /** Of those the ones that have gone back and have not come again. */
   readonly #repeatIds = new Set<number>();
   /** Ids of what the transaction acknowledges, and of what the commit under way does. */
   #ackedIds: number[] = [];
@@ -80,6 +80,7 @@ export class Settlement implements Settler, AckListener {
       isExact: () => this.#isExact(),
       flushAcks: () => this.flushAcks(),
       noteLeaving: (message, answer) => this.noteLeaving(message, answer),
+      forgetAll: () => this.#forgetAll(),
       onReturned: host.onReturned,
       partlyCome: host.partlyCome,
       onResumed: host.onResumed,
@@ -373,6 +374,8 @@ export class Settlement implements Settler, AckListener {
       // The broker took it back when the connection broke.
       message.state = "released";
       this.#held.remove(message);
+      if (this.#channel === undefined) this.#seenIds.push(message.messageId);
+      else this.#noteRepeat(message);
       this.#advance();
       return;
     }
@@ -437,6 +440,20 @@ export class Settlement implements Settler, AckListener {
     const done = (): void => void this.#leaving.delete(message);
     answer.then(done, done);
     return answer;
+  }
+
+  /** All of this life goes back, of which the broker may count no more than the first as delivered. */
+  #forgetAll(): void {
+    for (const message of this.#acks.clear()) {
+      const { state } = message;
+      const isSeen = state !== "buffered" && state !== "acking" && state !== "settled";
+      if (isSeen) this.#noteRepeat(message);
+    }
+  }
+
+  #noteRepeat({ messageId }: ReceivedMessage): void {
+    if (this.#repeatIds.size >= limits.unheardAckCountMax) this.#repeatIds.clear();
+    this.#repeatIds.add(messageId);
   }
 
   async #rejectByCopy(message: ReceivedMessage, reason: string | undefined): Promise<void> {

@@ -212,6 +212,56 @@ describe("a message that a broker gives back uncounted", () => {
     assert.deepEqual([again?.text(), again?.redelivered], ["a", true]);
     assert.deepEqual([third?.text(), third?.redelivered], ["c", false]);
   });
+
+  it("is marked where the connection breaks while it goes back", async () => {
+    const { world, broker, connection } = await onArtemis({ confirmationWindow: -1 });
+    for (const text of ["a", "b"]) await world.now(connection.send("q", text));
+    const consumer = connection.consumer("q");
+    const first = await world.now(consumer.receive());
+    broker.rule = ({ name }) => (name === "SESS_ROLLBACK" ? "drop" : "usual");
+    await world.now(Promise.resolve(first?.release()));
+    while (broker.got("SESS_ROLLBACK").length === 0) await world.step();
+    broker.rule = () => "usual";
+    broker.cutKeeping();
+    await world.advance(1000);
+    const again = await world.now(consumer.receive());
+    const second = await world.now(consumer.receive());
+    assert.deepEqual([again?.text(), again?.redelivered], ["a", true]);
+    assert.deepEqual([second?.text(), second?.redelivered], ["b", false]);
+  });
+
+  it("is marked where it was released while nobody was connected", async () => {
+    const { world, broker, connection } = await onArtemis({ confirmationWindow: -1 });
+    for (const text of ["a", "b"]) await world.now(connection.send("q", text));
+    const consumer = connection.consumer("q");
+    const first = await world.now(consumer.receive());
+    broker.cutKeeping();
+    await world.settle();
+    await world.now(Promise.resolve(first?.release()));
+    await world.advance(1000);
+    const again = await world.now(consumer.receive());
+    const second = await world.now(consumer.receive());
+    assert.deepEqual([again?.text(), again?.redelivered], ["a", true]);
+    assert.deepEqual([second?.text(), second?.redelivered], ["b", false]);
+  });
+
+  it("is marked where it goes back behind another one", async () => {
+    const { world, connection } = await onArtemis();
+    for (const text of ["a", "b", "c"]) await world.now(connection.send("q", text));
+    const consumer = connection.consumer("q");
+    const taken = [await world.now(consumer.receive()), await world.now(consumer.receive())];
+    for (const message of taken) await world.now(Promise.resolve(message?.release()));
+    const marks = [];
+    for (let count = 0; count < 3; count += 1) {
+      const message = await world.now(consumer.receive());
+      marks.push([message?.text(), message?.redelivered]);
+    }
+    assert.deepEqual(marks, [
+      ["a", true],
+      ["b", true],
+      ["c", false],
+    ]);
+  });
 });
 
 function texts(broker: TestBroker, queue: string): string[] {
