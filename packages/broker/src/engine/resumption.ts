@@ -73,8 +73,13 @@ export function resume(session: Session, asked: Resumption): ResumptionReply {
   returns.checkUser(session, session.name);
   const found = asked.commit === null ? undefined : decideCommit(session, asked.commit);
   const old = returns.find(asked.oldSession, session);
-  // Nobody else has got what it held. Of a session that is not known any more that cannot be said.
-  const isKnown = old !== undefined || returns.isAwaited(asked.oldSession);
+  // Nobody else has got what it held. Of a session that is not known any more that cannot be said, nor of one that
+  // goes on for such a one: the answer that said so may have been lost.
+  const isOldKnown = old !== undefined && old.past !== "forgotten";
+  const isKnown = isOldKnown || returns.isAwaited(asked.oldSession);
+  if (asked.oldSession !== "" && session.past !== "known") {
+    session.past = isKnown ? "known" : "forgotten";
+  }
   const settlements = settleAll(session, old, asked.settlements, isKnown);
   returns.announce(session);
   if (asked.isLast) {

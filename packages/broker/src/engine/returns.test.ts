@@ -102,6 +102,38 @@ test("what was forgotten over a restart settles nothing that another may have in
   assert.deepEqual(answer.settlements, [applied, applied]);
 });
 
+test("what goes on for a forgotten session knows no more of what that held, until it consumes itself", async () => {
+  const { world, ids } = await setUp();
+  await crashAndRestart(world);
+  await world.pass(limits.resumeGraceMs);
+  const other = await reader(world);
+  assert.deepEqual(await other.texts(), ["a", "b"]);
+  const settlements = ids.map((messageId) => ({ messageId, kind: resumeKinds.acknowledge }));
+  const client = await TestClient.openMarking(world, { name: "new" });
+  const { elsewhere, unknown, gone } = resumeResults;
+  assert.deepEqual((await resume(client, { settlements })).settlements, [elsewhere, elsewhere]);
+  other.acknowledge(ids[1] ?? 0);
+  await other.expect(packets.nullResponse);
+  await failSession(other);
+
+  const next = await TestClient.openMarking(world, { name: "newer" });
+  const asked = await resume(next, { oldSession: "new", settlements });
+  assert.deepEqual(asked.settlements, [unknown, unknown]);
+  await next.consume("q");
+  await next.publish("q", "c");
+  const [delivery] = await next.deliveries();
+  assert.ok(delivery !== undefined);
+  next.acknowledge(delivery.messageId);
+  await next.expect(packets.nullResponse);
+  const last = await TestClient.openMarking(world, { name: "newest" });
+  const { messageId } = delivery;
+  const own = await resume(last, {
+    oldSession: "newer",
+    settlements: [{ messageId, kind: resumeKinds.acknowledge }],
+  });
+  assert.deepEqual(own.settlements, [gone]);
+});
+
 test("a session that goes on for another is waited for from then on, also under another name", async () => {
   for (const name of ["old", "new"]) {
     const { world } = await setUp();

@@ -115,6 +115,8 @@ export class Returns {
   /** The session has a consumer more: after a restart its queue waits for the session. */
   consumerAdded(session: Session, consumer: Consumer): void {
     const { queue } = consumer;
+    // Its client has had all answers about the session before: from here on it asks for what this one holds.
+    session.past = "own";
     if (!session.isReturning || !queue.state.isStored) return;
     if (consumer.isBrowser || consumer.readsOnly) return;
     const { sessions } = this.#engine.state;

@@ -66,6 +66,11 @@ export class Session {
   isClosed = false;
   /** Its client comes back to it, and has said so. */
   isReturning = false;
+  /**
+   * What it can say of messages that are gone: they were its `own`; of the session that it goes on for it is `known`
+   * that nobody else got what that held; or that had been `forgotten`.
+   */
+  past: "own" | "known" | "forgotten" = "own";
   /** The journal knows that it consumes from some queues. */
   isRecorded = false;
   /** An older session of the same name that has not ended yet. */
