@@ -1,6 +1,6 @@
 import type { Consumer, Message, Producer, Session } from "everhold";
 
-import { fail, type ClientParts } from "./producing.ts";
+import { commit, fail, type ClientParts } from "./producing.ts";
 import { relayProducer } from "./plan.ts";
 import { bodyOf } from "./recorder.ts";
 
@@ -70,7 +70,7 @@ async function transactAll(parts: ClientParts, signal: AbortSignal): Promise<voi
     });
     const isWhole = (await Promise.all(work)).every((told) => told === "applied");
     if (isWhole && !random.chance(0.03)) {
-      await recorder.end(transaction, "commit", () => session.commit());
+      await recorder.end(transaction, "commit", () => commit(session));
     } else {
       await recorder.end(transaction, "rollback", () => session.rollback());
     }

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 
-import type { Prng } from "@everhold/base";
-import type { Connection, Producer } from "everhold";
+import { EverholdError, type Prng } from "@everhold/base";
+import type { Connection, Producer, Session } from "everhold";
 
 import type { Plan, PlannedClient } from "./plan.ts";
 import { bodyOf, type Recorder } from "./recorder.ts";
@@ -78,13 +78,23 @@ async function produceTransacted(
     const isPatient = random.chance(0.5);
     const isWhole = !isPatient || (await Promise.all(sends)).every((told) => told === "applied");
     if (isWhole && !random.chance(0.05)) {
-      await recorder.end(transaction, "commit", () => session.commit());
+      await recorder.end(transaction, "commit", () => commit(session));
     } else {
       await recorder.end(transaction, "rollback", () => session.rollback());
     }
     await Promise.all(sends);
   }
   await session.close();
+}
+
+/** What has not left in time is still there, and would go with the next transaction. */
+export async function commit(session: Session): Promise<void> {
+  try {
+    await session.commit();
+  } catch (error) {
+    if (EverholdError.is(error, "EVH_TIMEOUT")) await session.rollback();
+    throw error;
+  }
 }
 
 /** Mostly small; one of 500 travels in parts. */
