@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 import { ArtemisPair } from "#artemis-pair";
 
-import { CuttingProxy } from "./cutting-proxy.ts";
+import { CuttingProxy, type Way } from "./cutting-proxy.ts";
 import type { TortureTarget } from "./target.ts";
 
 /**
@@ -126,6 +126,16 @@ export class ArtemisTarget implements TortureTarget {
   cut(chosen: () => boolean, bytes: number): void {
     this.#live.cut(chosen, bytes);
     this.#backup.cut(chosen, bytes);
+  }
+
+  drop(chosen: () => boolean, way: Way): void {
+    this.#live.drop(chosen, way);
+    this.#backup.drop(chosen, way);
+  }
+
+  delay(chosen: () => boolean, delayMs: number): void {
+    this.#live.delay(chosen, delayMs);
+    this.#backup.delay(chosen, delayMs);
   }
 
   async rest(): Promise<void> {

@@ -178,12 +178,20 @@ class Conductor {
   }
 
   async #inflict(fault: Fault): Promise<void> {
-    const { durationMs, share, bytes } = fault;
-    const kind = this.#target.isWhole ? fault.kind : "cut";
+    const { durationMs, share, bytes, way, delayMs } = fault;
+    const isOfBroker = fault.kind === "kill" || fault.kind === "stop";
+    const kind = isOfBroker && !this.#target.isWhole ? "cut" : fault.kind;
     this.#file.write({ kind: "fault", fault: kind, atMicroseconds: nowMicroseconds() });
-    this.#options.onProgress(
-      `${kind} ${kind === "cut" ? `${Math.round(share * 100)} %` : `${durationMs} ms`}`,
-    );
+    const shareText = `${Math.round(share * 100)} %`;
+    const durationText = `${durationMs} ms`;
+    const words = {
+      ...{ kill: durationText, stop: durationText, cut: shareText },
+      drop: `${shareText} ${way}`,
+      delay: `${shareText} by ${delayMs} ms for ${durationText}`,
+    };
+    this.#options.onProgress(`${kind} ${words[kind]}`);
+    const random = new Prng(bytes);
+    const isChosen = (): boolean => random.chance(share);
     switch (kind) {
       case "kill":
         return this.#target.kill(durationMs);
@@ -191,10 +199,14 @@ class Conductor {
         this.#target.stop();
         await pause(durationMs);
         return this.#target.goOn();
-      case "cut": {
-        const random = new Prng(bytes);
-        return this.#target.cut(() => random.chance(share), bytes);
-      }
+      case "cut":
+        return this.#target.cut(isChosen, bytes);
+      case "drop":
+        return this.#target.drop(isChosen, way);
+      case "delay":
+        this.#target.delay(isChosen, delayMs);
+        await pause(durationMs);
+        return this.#target.delay(() => true, 0);
     }
   }
 

@@ -2,19 +2,29 @@ import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
+import { LateLine } from "#late-line";
+
+/** Towards the broker, or from it. */
+export type Way = "out" | "in";
+
 /** What a connection through the proxy is made of. */
 interface Passage {
   readonly near: Socket;
   readonly far: Socket;
+  /** What comes from either end waits there. */
+  readonly lines: Readonly<Record<Way, LateLine>>;
   /** Bytes, of both ways together, that it still passes on. */
   budget: number;
+  /** Nothing passes this way any more, and nobody is told. */
+  dropped: Way | undefined;
 }
 
 /** Ports that are tried before it gives up; the error of the last says why. */
 const portAttemptsMax = 100;
 
 /**
- * A TCP proxy before a broker that comes and goes, whose connections are cut on command. Where there is no broker
+ * A TCP proxy before a broker that comes and goes, whose connections are cut on command, or drop
+ * what goes one way, or are slow for a while. Where there is no broker
  * nobody listens, as without a proxy: some clients wait long for who takes a connection and says nothing.
  */
 export class CuttingProxy {
@@ -73,6 +83,22 @@ export class CuttingProxy {
     }
   }
 
+  /** Of each open connection that `chosen` says yes to nothing passes this way any more, and nobody is told. */
+  drop(chosen: () => boolean, way: Way): void {
+    for (const passage of this.#passages) {
+      if (chosen()) passage.dropped ??= way;
+    }
+  }
+
+  /** On each open connection that `chosen` says yes to all comes so many ms later from now on, in its order. */
+  delay(chosen: () => boolean, delayMs: number): void {
+    for (const { lines } of this.#passages) {
+      if (!chosen()) continue;
+      lines.out.delayMs = delayMs;
+      lines.in.delayMs = delayMs;
+    }
+  }
+
   stop(): void {
     this.#server?.close();
     for (const passage of this.#passages) end(passage);
@@ -81,24 +107,35 @@ export class CuttingProxy {
   #onConnection(near: Socket): void {
     const far = connect({ port: this.#targetPort, host: this.#targetHost, noDelay: true });
     near.setNoDelay(true);
-    const passage: Passage = { near, far, budget: Infinity };
+    const lines = { out: new LateLine(), in: new LateLine() };
+    const passage: Passage = { near, far, lines, budget: Infinity, dropped: undefined };
     this.#passages.add(passage);
-    const onEnd = (): void => {
-      this.#passages.delete(passage);
-      end(passage);
-    };
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
+    for (const [way, from, to] of [
+      ["out", near, far],
+      ["in", far, near],
     ] as const) {
-      from.on("data", (bytes) => pass(passage, from, to, bytes));
+      from.on("data", (bytes) => lines[way].add(() => pass(passage, way, bytes)));
       to.on("drain", () => from.resume());
+      const onEnd = (): void => lines[way].add(() => this.#onEnd(passage, way));
       from.on("error", onEnd).on("close", onEnd);
     }
   }
+
+  /** The end that this way comes from has gone. The other one does not learn of it where nothing passes that way. */
+  #onEnd(passage: Passage, way: Way): void {
+    const { near, far } = passage;
+    const [own, other] = way === "out" ? [near, far] : [far, near];
+    own.destroy();
+    if (passage.dropped === way && !other.destroyed) return;
+    this.#passages.delete(passage);
+    end(passage);
+  }
 }
 
-function pass(passage: Passage, from: Socket, to: Socket, bytes: Buffer): void {
+function pass(passage: Passage, way: Way, bytes: Buffer): void {
+  const [from, to] = way === "out" ? [passage.near, passage.far] : [passage.far, passage.near];
+  // One end may have gone without the other's knowing.
+  if (passage.dropped === way || to.destroyed) return;
   if (bytes.length < passage.budget) {
     passage.budget -= bytes.length;
     if (!to.write(bytes)) from.pause();
@@ -111,7 +148,9 @@ function pass(passage: Passage, from: Socket, to: Socket, bytes: Buffer): void {
   passage.budget = 0;
 }
 
-function end({ near, far }: Passage): void {
+function end({ near, far, lines }: Passage): void {
+  lines.out.stop();
+  lines.in.stop();
   near.destroy();
   far.destroy();
 }

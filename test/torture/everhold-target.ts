@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
-import { CuttingProxy } from "./cutting-proxy.ts";
+import { CuttingProxy, type Way } from "./cutting-proxy.ts";
 import type { TortureTarget } from "./target.ts";
 import { TortureBroker } from "./torture-broker.ts";
 
@@ -62,6 +62,14 @@ export class EverholdTarget implements TortureTarget {
 
   cut(chosen: () => boolean, bytes: number): void {
     this.#proxy.cut(chosen, bytes);
+  }
+
+  drop(chosen: () => boolean, way: Way): void {
+    this.#proxy.drop(chosen, way);
+  }
+
+  delay(chosen: () => boolean, delayMs: number): void {
+    this.#proxy.delay(chosen, delayMs);
   }
 
   rest(): Promise<void> {

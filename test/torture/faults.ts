@@ -1,5 +1,6 @@
 import { Prng } from "@everhold/base";
 
+import type { Way } from "./cutting-proxy.ts";
 import type { FaultKind } from "./history-line.ts";
 
 /** One disturbance. */
@@ -7,12 +8,16 @@ export interface Fault {
   readonly kind: FaultKind;
   /** Peace before it, counted from the end of the one before. */
   readonly pauseMs: number;
-  /** How long a broker stays stopped, or dead. */
+  /** How long a broker stays stopped, or dead, or a link slow. */
   readonly durationMs: number;
-  /** Share of the connections that are cut. */
+  /** Share of the connections that are cut, lose what goes one way, or are slow. */
   readonly share: number;
   /** Bytes that a connection which is cut still passes on. */
   readonly bytes: number;
+  /** Which way nothing passes any more. */
+  readonly way: Way;
+  /** How late all comes on a slow link. */
+  readonly delayMs: number;
 }
 
 /** The most that one run can need. */
@@ -42,12 +47,17 @@ export function scheduleFaults(
     const isLong = random.chance(1 / 6);
     const stopMs = isLong ? random.integer(2_500, 3_500) : random.integer(50, 1_200);
     const deadMs = random.chance(0.5) ? 0 : random.integer(1, 500);
+    const slowMs = random.integer(100, 2_000);
+    const share = random.chance(0.2) ? 1 : random.fraction();
     return {
       kind,
       pauseMs: random.integer(minMs, maxMs),
-      durationMs: kind === "stop" ? stopMs : deadMs,
-      share: random.chance(0.2) ? 1 : random.fraction(),
+      durationMs: { kill: deadMs, stop: stopMs, cut: 0, drop: 0, delay: slowMs }[kind],
+      // Nobody but a silence of seconds tells of a drop, so most would stand still most of the time.
+      share: kind === "drop" ? share * 0.1 : share,
       bytes: random.chance(0.3) ? 0 : random.integer(1, 20_000),
+      way: random.pick(["out", "in"]),
+      delayMs: random.integer(1, 1_000),
     };
   });
 }

@@ -2,7 +2,7 @@
 export type EventOutcome = "applied" | "none" | "unknown";
 
 /** What disturbs a run. */
-export const faultKinds = ["kill", "stop", "cut"] as const;
+export const faultKinds = ["kill", "stop", "cut", "drop", "delay"] as const;
 
 export type FaultKind = (typeof faultKinds)[number];
 

@@ -47,7 +47,7 @@ export class History {
   readonly transactions = new Map<number, TransactionRecord>();
   /** All of them, in the order of the files and of their lines. */
   readonly deliveries: DeliveryRecord[] = [];
-  readonly faults: Record<FaultKind, number> = { kill: 0, stop: 0, cut: 0 };
+  readonly faults: Record<FaultKind, number> = { kill: 0, stop: 0, cut: 0, drop: 0, delay: 0 };
   /** Connections that stood again after they had broken. */
   failovers = 0;
   longestOutageMicroseconds = 0;

@@ -1,3 +1,4 @@
+import type { Way } from "./cutting-proxy.ts";
 import type { Peace } from "./faults.ts";
 
 /** What is tortured: a broker or two, with a proxy before each whose connections can be cut. */
@@ -21,6 +22,10 @@ export interface TortureTarget {
   goOn(): void;
   /** Cuts each connection of the load that `chosen` says yes to, once `bytes` more have passed. */
   cut(chosen: () => boolean, bytes: number): void;
+  /** On each connection of the load that `chosen` says yes to nothing passes this way any more, and nobody is told. */
+  drop(chosen: () => boolean, way: Way): void;
+  /** On each connection of the load that `chosen` says yes to all comes so many ms late from now on. */
+  delay(chosen: () => boolean, delayMs: number): void;
   /** Settles when all that faults have set going is over. */
   rest(): Promise<void>;
   /** Ends everything. */
