@@ -234,11 +234,13 @@ export const operationRules: readonly OperationRule[] = [
   },
   {
     operation: "a branch (`twoPhase`)",
-    cut: "goes on where the broker has kept the session; else before `prepare()` rolled back; a `prepare()` in doubt is found out, and rolled back for good where it was not prepared; `commit()` and `rollback()` of a prepared one are repeated until they are answered. A `commit()` without `prepare()` whose answer is lost with its session is `unknown`: no broker keeps what became of it",
+    cut: "goes on where the broker has kept the session; else before `prepare()` rolled back; a `prepare()` in doubt is found out, and rolled back for good where it was not prepared; `commit()` and `rollback()` of a prepared one are repeated until they are answered. A `commit()` without `prepare()` settles as one of a session does",
     restarted: same,
-    artemis: same,
+    artemis:
+      "the same, but a `commit()` without `prepare()` whose answer is lost with its session is `unknown`: Artemis does not keep what became of it",
     tests: [
       "F36, F37, F40 a branch that is not prepared is gone, and its commit says so",
+      "${fault} at every frame: every branch committed in one phase is known to be applied, or not",
       "F38, F39, F41, F103 a prepared branch outlives it, and is committed or rolled back after it",
       "a branch is whole or not at all wherever its connection breaks",
     ],

@@ -74,6 +74,7 @@ test("the address of features names what this broker offers", async () => {
     "mark/1",
     "settle/1",
     "outcome/1",
+    "outcome/2",
     "resume/1",
     "resume/2",
   ]);

@@ -23,7 +23,7 @@ type AddressDescription = PacketOf<typeof packets.bindingQueryResponseV5>;
 export const featuresAddress = "$everhold.features";
 
 /** What this broker offers beyond CORE, as `name/version`. */
-const features = ["mark/1", "settle/1", "outcome/1", "resume/1", "resume/2"] as const;
+const features = ["mark/1", "settle/1", "outcome/1", "outcome/2", "resume/1", "resume/2"] as const;
 
 /**
  * The queue that a client asks for. `null` attributes stay `null`: they are reported back as they are,

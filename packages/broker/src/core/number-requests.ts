@@ -1,16 +1,18 @@
 import { coreCodeOf } from "@everhold/base";
 import { outcomes, packets } from "@everhold/wire";
 
-import { commitAs } from "../engine/numbered-commit.ts";
+import { commitAs, commitBranchAs } from "../engine/numbered-commit.ts";
 import type { NumberOutcome, ProducerNumber } from "../state/producer-marks.ts";
 import { attempt, type SessionRequest } from "./session-request.ts";
+import { answerXa } from "./xa-requests.ts";
 
 /**
- * Handles COMMIT_AS and OUTCOME_QUERY; false for another packet.
+ * Handles COMMIT_AS, COMMIT_BRANCH_AS and OUTCOME_QUERY; false for another packet.
  * @throws ProtocolError when the frame is not valid
  */
 export function handleNumberRequest(request: SessionRequest, id: number): boolean {
   if (id === packets.commitAs.id) answerCommit(request);
+  else if (id === packets.commitBranchAs.id) answerBranchCommit(request);
   else if (id === packets.outcomeQuery.id) answerQuery(request);
   else return false;
   return true;
@@ -30,6 +32,15 @@ function answerCommit(request: SessionRequest): void {
     session.answerNull(correlationId, counted, session.session.engine.journal.endPosition);
   };
   attempt(request, counted, true, work, correlationId);
+}
+
+function answerBranchCommit(request: SessionRequest): void {
+  const { xid, ...number } = request.read(packets.commitBranchAs);
+  const counted = request.counted();
+  const work = (): void => {
+    answerXa(request, commitBranchAs(request.session.session, xid, number), counted);
+  };
+  attempt(request, counted, true, work);
 }
 
 function answerQuery(request: SessionRequest): void {

@@ -29,7 +29,7 @@ export function handleRequest(
 ): void {
   const id = packetIdAt(view, start);
   // What only our own clients send is as we define it, and nothing more.
-  const isOurs = id >= packets.resume.id && id <= packets.commitAs.id;
+  const isOurs = id >= packets.resume.id && id <= packets.commitBranchAs.id;
   const reader = new ByteReader(undefined, { strict: isOurs }).reset(
     bytes,
     view,

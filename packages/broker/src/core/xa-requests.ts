@@ -70,8 +70,17 @@ function handleXaQuery(request: SessionRequest, id: number): boolean {
   }
 }
 
-function answer(request: SessionRequest, { code, message }: XaReply): true {
-  const { session } = request;
+function answer(request: SessionRequest, reply: XaReply): true {
+  answerXa(request, reply, request.counted());
+  return true;
+}
+
+/** Answers a request about a branch. */
+export function answerXa(
+  { session }: SessionRequest,
+  { code, message }: XaReply,
+  counted: number,
+): void {
   const value = {
     // 3 says that there was nothing to do.
     error: code !== 0 && code !== 3,
@@ -80,6 +89,5 @@ function answer(request: SessionRequest, { code, message }: XaReply): true {
     correlationId: noCorrelation,
   };
   const position = session.session.engine.journal.endPosition;
-  session.answerPacket(packets.xaResponse, value, request.counted(), position);
-  return true;
+  session.answerPacket(packets.xaResponse, value, counted, position);
 }

@@ -1,8 +1,10 @@
-import { EverholdError } from "@everhold/base";
+import { EverholdError, type ErrorCode } from "@everhold/base";
 
 import type { ProducerNumber } from "../state/producer-marks.ts";
+import type { Xid } from "../state/xid.ts";
 import { producerError } from "./producer-check.ts";
 import type { Session } from "./session.ts";
+import { xaCodes, xaOk, type XaReply } from "./xa/xa-codes.ts";
 
 /**
  * A session will number its commits. Once a producer was forgotten, nobody can say of one that is not known that
@@ -25,9 +27,44 @@ export function openNumbers(session: Session, { producerId, epoch }: ProducerNum
 export function commitAs(session: Session, number: ProducerNumber): void {
   const { state } = session.engine;
   session.checkNoBranch();
+  if (isAppliedBefore(session, number)) return;
+  try {
+    session.commit(number);
+  } catch (error) {
+    // Its outcome is as durable as that of one that was applied.
+    if (error instanceof EverholdError) state.refuseNumber(number, error.code);
+    throw error;
+  }
+}
+
+/**
+ * Commits a branch in one phase under a number, as {@link commitAs} commits a transaction; gives the answer. One
+ * that is not known any more was rolled back, at its time or with the session that worked for it.
+ *
+ * @throws EverholdError as `commitAs`, for a number that is not new
+ */
+export function commitBranchAs(session: Session, xid: Xid, number: ProducerNumber): XaReply {
+  if (isAppliedBefore(session, number)) return xaOk;
+  const { branches, state } = session.engine;
+  const reply = branches.commit(session, xid, true, number);
+  // Of what the state of a branch does not allow nothing is done.
+  const isOver = reply.code === xaCodes.unknownBranch || reply.code >= xaCodes.rolledBack;
+  if (isOver) state.refuseNumber(number, refusalOf(reply));
+  return reply;
+}
+
+function refusalOf({ code }: XaReply): ErrorCode {
+  const isDuplicate = code === xaCodes.rolledBackForIntegrity;
+  return isDuplicate ? "EVH_DUPLICATE_ID" : "EVH_TRANSACTION_ROLLED_BACK";
+}
+
+/** Whether the number has taken effect; false for one that is new. @throws EverholdError for any other */
+function isAppliedBefore(session: Session, number: ProducerNumber): boolean {
+  const { state } = session.engine;
   const verdict = state.judgeNumber(number);
+  if (verdict === "new") return false;
   if (verdict === "repeat-applied") {
-    if (state.producers.outcomeOf(number).outcome === "applied") return;
+    if (state.producers.outcomeOf(number).outcome === "applied") return true;
     throw producerError("unknown", "EVH_REJECTED");
   }
   if (verdict === "repeat-refused") {
@@ -36,12 +73,5 @@ export function commitAs(session: Session, number: ProducerNumber): void {
       `the commit ${number.number} was rolled back when it came first`,
     );
   }
-  if (verdict !== "new") throw producerError(verdict, "EVH_REJECTED");
-  try {
-    session.commit(number);
-  } catch (error) {
-    // Its outcome is as durable as that of one that was applied.
-    if (error instanceof EverholdError) state.refuseNumber(number, error.code);
-    throw error;
-  }
+  throw producerError(verdict, "EVH_REJECTED");
 }

@@ -2,7 +2,10 @@ import { ClosedError, EverholdError, RejectedError, type Outcome } from "@everho
 import { checkTimeout, deadlineIn, type WaitOptions } from "@everhold/env";
 import { packets } from "@everhold/wire";
 import type { ConnectionCore, WaitBounds } from "../connection/connection-core.ts";
-import { callSetTimeout, callXa, type Xid } from "../core/xa-calls.ts";
+import type { Channel } from "../core/channel.ts";
+import { noteDoubt } from "../core/doubts.ts";
+import { branchOutcomeFeature, type ProducerNumber } from "../core/number-calls.ts";
+import { callCommitBranchAs, callSetTimeout, callXa, type Xid } from "../core/xa-calls.ts";
 import type { Body } from "../message/body.ts";
 import type { StreamBody } from "../message/stream-body.ts";
 import type { CoreSession } from "../session/core-session.ts";
@@ -53,8 +56,9 @@ export interface Branch extends Transaction, AsyncDisposable {
    * prepared is committed in one phase.
    *
    * @throws RejectedError EVH_TRANSACTION_ROLLED_BACK, EVH_BRANCH_DECIDED, or the broker's reason
-   * @throws EverholdError EVH_TRANSACTION_OUTCOME_UNKNOWN: the connection broke during the one phase. No broker keeps
-   *   what became of that: where it has to be known, `prepare()` first
+   * @throws EverholdError EVH_TRANSACTION_OUTCOME_UNKNOWN: the connection broke during the one phase, and nobody could
+   *   be asked in time: `connection.outcome()` asks later. Artemis keeps no outcome of that: where it has to be known
+   *   there, `prepare()` first
    */
   commit(wait?: WaitOptions): Promise<void>;
   /**
@@ -84,6 +88,10 @@ export class ClientBranch implements Branch {
   readonly #work: ClientSession;
   readonly #owner: TwoPhase;
   #state: BranchState = "working";
+  /** Whether the broker may have got what was to become of it. */
+  #hasLeft = false;
+  /** Under which a commit in one phase has left. */
+  #number: ProducerNumber | undefined;
   #closing: Promise<void> | undefined;
 
   /**
@@ -163,7 +171,10 @@ export class ClientBranch implements Branch {
       const value = { xid: this.xid, onePhase: true };
       await this.#endWith(packets.xaCommit, value, "commit", bounds);
     } catch (error) {
-      throw isLost(error) ? unknownOutcome(error) : error;
+      if (!isLost(error) || EverholdError.is(error, "EVH_TRANSACTION_OUTCOME_UNKNOWN")) throw error;
+      // It broke while the work was being ended, and the commit had not been asked for.
+      if (!this.#hasLeft) throw lostBefore("commit the branch", error);
+      throw unknownOutcome(error, this.#number);
     }
   }
 
@@ -267,12 +278,37 @@ export class ClientBranch implements Branch {
     // Whoever waited was told that nothing has been asked for.
     if (ask.isGivenUp) throw lostBefore(attempt);
     ask.hasLeft = true;
+    this.#hasLeft = true;
     if (definition.id === packets.xaCommit.id) {
+      if (this.#core.features?.has(branchOutcomeFeature) === true) {
+        await this.#commitNumbered(channel, attempt);
+        return false;
+      }
       return callXa(channel, packets.xaCommit, { xid, onePhase }, attempt);
     }
     return definition.id === packets.xaPrepare.id
       ? callXa(channel, packets.xaPrepare, { xid }, attempt)
       : callXa(channel, packets.xaRollback, { xid }, attempt);
+  }
+
+  /** Settles when it is known what became of it, if need be from the session's next life. */
+  async #commitNumbered(channel: Channel, attempt: string): Promise<void> {
+    const { xid } = this;
+    const commits = this.#owner.takeCommits();
+    this.#session.commits = commits;
+    const commit = (): Promise<void> =>
+      commits.commitBy(channel, (number) => {
+        this.#number = number;
+        return callCommitBranchAs(channel, { xid, ...number }, attempt);
+      });
+    try {
+      await commit();
+    } catch (error) {
+      // The broker has forgotten whose numbers these are, and has done nothing; now they are another's.
+      if (!EverholdError.is(error, "EVH_PRODUCER_UNKNOWN")) throw error;
+      await commit();
+    }
+    this.#owner.giveBackCommits(commits);
   }
 }
 
@@ -293,10 +329,11 @@ function isGone(error: unknown): boolean {
   );
 }
 
-function lostBefore(attempt: string): RejectedError {
+function lostBefore(attempt: string, cause?: unknown): RejectedError {
   return new RejectedError(
     "EVH_TRANSACTION_ROLLED_BACK",
     `Cannot ${attempt}: the connection broke, and the broker has rolled it back`,
+    { cause },
   );
 }
 
@@ -316,10 +353,12 @@ function unknownPrepare(cause: unknown): EverholdError {
   );
 }
 
-function unknownOutcome(cause: unknown): EverholdError {
-  return new EverholdError(
+function unknownOutcome(cause: unknown, number: ProducerNumber | undefined): EverholdError {
+  const error = new EverholdError(
     "EVH_TRANSACTION_OUTCOME_UNKNOWN",
-    "Cannot tell whether the branch was committed: the connection broke before the answer",
+    "Cannot tell whether the branch was committed: the connection broke before the answer" +
+      (number === undefined ? "" : "; connection.outcome() asks later"),
     { cause, outcome: "unknown" },
   );
+  return noteDoubt(error, number);
 }

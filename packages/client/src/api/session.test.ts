@@ -528,7 +528,10 @@ describe("a transacted session", () => {
 
 describe("the id under which commits are numbered", () => {
   for (const [features, expected] of [
-    [["resume/1", "resume/2"], [false, true, false]],
+    [
+      ["resume/1", "resume/2"],
+      [false, true, false],
+    ],
     [["resume/1"], [false, false, false]],
   ] as const) {
     it(`is announced once, before the first commit, to a broker with ${features.join(" and ")}`, async () => {

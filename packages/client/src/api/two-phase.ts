@@ -11,6 +11,7 @@ import {
   isUnknownBranch,
   type Xid,
 } from "../core/xa-calls.ts";
+import { Commits } from "../session/commits.ts";
 import { flavours, type CoreSession } from "../session/core-session.ts";
 import { ClientBranch, type Branch, type BranchOptions } from "./branch.ts";
 
@@ -33,6 +34,7 @@ const ownIdBytes = 16;
  */
 export class TwoPhase {
   readonly #core: ConnectionCore;
+  readonly #idleCommits: Commits[] = [];
   /** For decisions: they need a session that works for no branch. */
   #session: Promise<CoreSession> | undefined;
 
@@ -112,6 +114,16 @@ export class TwoPhase {
       if (!isUnknownBranch(error)) throw error;
     }
     return false;
+  }
+
+  /** Numbers for a commit in one phase. They are used again, for the broker remembers only so many ids. */
+  takeCommits(): Commits {
+    return this.#idleCommits.pop() ?? new Commits(this.#core.ports.random);
+  }
+
+  /** A commit under them took effect, so that the next number is theirs. */
+  giveBackCommits(commits: Commits): void {
+    this.#idleCommits.push(commits);
   }
 
   /** A decision that the broker does not know, after an attempt whose answer was lost, was made by that one. */

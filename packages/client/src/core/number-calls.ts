@@ -12,6 +12,8 @@ import { readNull, type Channel } from "./channel.ts";
 
 /** The feature of brokers that keep what became of numbered sends and commits. */
 export const outcomeFeature = "outcome/1";
+/** The feature of those that keep what became of branches that were committed in one phase, too. */
+export const branchOutcomeFeature = "outcome/2";
 /** The feature of brokers whose sessions go on for others. */
 export const resumeFeature = "resume/1";
 /** The feature of those that take reasons of rejections then, and remember a producer before it commits. */

@@ -8,6 +8,7 @@ import {
   type ValueOf,
 } from "@everhold/wire";
 import type { Channel } from "./channel.ts";
+import type { ProducerNumber } from "./number-calls.ts";
 
 /** The id of a branch: the same global id in all branches of a transaction, and a qualifier of each. */
 export interface Xid {
@@ -47,6 +48,15 @@ export async function callXa<T extends FieldTable>(
   const { responseCode, message } = await channel.call(definition, value, attempt, readReply);
   if (responseCode === 0 || responseCode === readOnly) return responseCode === readOnly;
   throw refusal(responseCode, message, attempt);
+}
+
+/** Commits a branch in one phase under a number. @throws RejectedError it has not taken effect, and never will */
+export async function callCommitBranchAs(
+  channel: Channel,
+  value: { readonly xid: Xid } & ProducerNumber,
+  attempt: string,
+): Promise<void> {
+  await callXa(channel, packets.commitBranchAs, value, attempt);
 }
 
 /** The branches that wait for a decision, or for being forgotten. */

@@ -76,6 +76,24 @@ export class Commits {
     const number = keepsOutcomes ? this.#take() : undefined;
     const isPlain = number === undefined && channel.version >= commitIdsSince;
     const correlationId = isPlain ? this.#nextCorrelationId-- : undefined;
+    return this.#begin(channel, { number, correlationId }, () =>
+      number === undefined
+        ? commitPlainly(channel, correlationId ?? noCorrelation)
+        : callCommitAs(channel, number),
+    );
+  }
+
+  /** As {@link commit}, by a call of another kind under a number: on a broker that keeps what becomes of it. */
+  commitBy(channel: Channel, call: (number: ProducerNumber) => Promise<unknown>): Promise<void> {
+    const number = this.#take();
+    return this.#begin(channel, { number, correlationId: undefined }, () => call(number));
+  }
+
+  #begin(
+    channel: Channel,
+    { number, correlationId }: Pick<OpenCommit, "number" | "correlationId">,
+    call: () => Promise<unknown>,
+  ): Promise<void> {
     const open = {
       number,
       correlationId,
@@ -84,11 +102,7 @@ export class Commits {
       isInDoubt: false,
     };
     this.#open = open;
-    const answer =
-      number === undefined
-        ? commitPlainly(channel, correlationId ?? noCorrelation)
-        : callCommitAs(channel, number);
-    answer.then(
+    call().then(
       () => this.#settle(open, undefined),
       (error: unknown) => this.#onFailed(open, channel, error),
     );
@@ -134,7 +148,10 @@ export class Commits {
   /** The session has ended: nobody asks any more. */
   end(cause: unknown): void {
     const open = this.#open;
-    if (open !== undefined) this.#settle(open, unknownCommitError(cause, open.number));
+    if (open === undefined) return;
+    // Who commits next under these numbers could not tell whether this one was used.
+    this.#renewIdentity();
+    this.#settle(open, unknownCommitError(cause, open.number));
   }
 
   /** Whoever waits for the commit that is open has waited long enough; what became of it is found out all the same. */

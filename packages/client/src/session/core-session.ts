@@ -72,8 +72,8 @@ export const flavours = {
  */
 export class CoreSession implements ChannelListener {
   readonly transaction: TransactionState | undefined;
-  /** Its commits; `undefined` where it has no transactions of its own. */
-  readonly commits: Commits | undefined;
+  /** Its commits; `undefined` where it has no transactions of its own, and commits no branch in one phase. */
+  commits: Commits | undefined;
   readonly outbox: Outbox;
   readonly onError: (error: unknown) => void;
   readonly #host: SessionHost;

@@ -13,7 +13,7 @@ const livesMax = 8;
 
 /** Who has something to settle. */
 export interface ResumingSession {
-  /** Of a session without transactions, or that works for branches: none. */
+  /** None of a session without transactions, nor of one for a branch that is not being committed in one phase. */
   readonly commits: Commits | undefined;
   intakes(): Iterable<Intake>;
   /** Whether the broker takes all of a RESUME: reasons, and the producer whose numbers commits will have. */

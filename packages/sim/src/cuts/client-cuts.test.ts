@@ -103,6 +103,41 @@ for (const fault of ["cut", "kill"] as const) {
     });
   });
 
+  test(`${fault} at every frame: every branch committed in one phase is known to be applied, or not`, async () => {
+    await everywhere(fault, async ({ connection, arm, disarm, connectAnother }) => {
+      await connection.createQueue("in");
+      await connection.createQueue("out");
+      for (const text of ["a", "b"]) await connection.send("in", text);
+      arm();
+      const applied: string[] = [];
+      for (let attempt = 0; applied.length < 2; attempt += 1) {
+        assert.ok(attempt < 6, "it goes on");
+        // One that did not begin has done nothing, whatever became of its beginning.
+        const branch = await connection.twoPhase.begin().catch(() => undefined);
+        if (branch === undefined) continue;
+        try {
+          const message = await branch.consumer("in").receive();
+          assert.ok(message !== null);
+          const text = message.text().toUpperCase();
+          await Promise.all([message.ack(), branch.send("out", text)]);
+          await branch.commit();
+          applied.push(text);
+        } catch (error) {
+          assert.ok(EverholdError.is(error));
+          assert.equal(error.outcome, "none", error.message);
+          await branch.rollback();
+        }
+      }
+      disarm();
+      const other = await connectAnother();
+      const out = await drainQueue(other, "out");
+      assert.deepEqual(out.map((message) => message.text()).toSorted(), applied.toSorted());
+      assert.deepEqual(await drainQueue(other, "in"), []);
+      await other.close();
+      await connection.close();
+    });
+  });
+
   test(`${fault} at every frame: a rollback undoes everything, and what was taken comes again marked`, async () => {
     await everywhere(fault, async ({ connection, arm, disarm, connectAnother }) => {
       await connection.createQueue("in");

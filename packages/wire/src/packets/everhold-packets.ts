@@ -1,4 +1,4 @@
-import { correlationId, nameString, optionalText } from "../core-fields.ts";
+import { correlationId, nameString, optionalText, xid } from "../core-fields.ts";
 import { blob, boolean, bytes, counter, i32, i64, list, maybe, u32, u8 } from "../fields.ts";
 import { limits } from "../limits.ts";
 import { packet } from "../packet.ts";
@@ -71,8 +71,8 @@ const numbered = {
 
 /**
  * Packets that only Everhold brokers and clients exchange, each after its feature was named on the
- * connection: `settle/1`; `outcome/1` for OUTCOME_QUERY and COMMIT_AS; `resume/1` for RESUME, `resume/2` for its
- * reasons and the number 0.
+ * connection: `settle/1`; `outcome/1` for OUTCOME_QUERY and COMMIT_AS, `outcome/2` for COMMIT_BRANCH_AS; `resume/1`
+ * for RESUME, `resume/2` for its reasons and the number 0.
  */
 export const everholdPackets = {
   resume: packet(
@@ -140,6 +140,17 @@ export const everholdPackets = {
       doc: "As SESS_COMMIT, under a number that is used once: a repeat is answered with the recorded outcome, and touches no transaction",
     },
     { correlationId, ...numbered },
+  ),
+  commitBranchAs: packet(
+    0xa6,
+    {
+      name: "EVERHOLD_COMMIT_BRANCH_AS",
+      direction: "client",
+      channel: "session",
+      counted: "yes",
+      doc: "As SESS_XA_COMMIT in one phase, under a number that is used once: a repeat is answered with the recorded outcome, and touches no branch",
+    },
+    { xid, ...numbered },
   ),
   settle: packet(
     0xa4,

@@ -3,6 +3,7 @@ import type { MonotonicClock, Timer, Timers } from "@everhold/env";
 
 import { limits } from "../../limits.ts";
 import { stateLimits } from "../../state/state-limits.ts";
+import type { ProducerNumber } from "../../state/producer-marks.ts";
 import { copyXid, xidKey, type Xid } from "../../state/xid.ts";
 import type { Engine } from "../engine.ts";
 import type { Session } from "../session.ts";
@@ -165,7 +166,8 @@ export class Branches {
     return xaOk;
   }
 
-  commit(session: Session, xid: Xid, isOnePhase: boolean): XaReply {
+  /** Of one phase `number` is used up with what takes effect; see `commitBranchAs`. */
+  commit(session: Session, xid: Xid, isOnePhase: boolean, number?: ProducerNumber): XaReply {
     const branch = this.#branches.get(xidKey(xid));
     const refused = this.#checkIdle(session, branch, xid, "commit");
     if (refused !== undefined) return refused;
@@ -178,7 +180,7 @@ export class Branches {
     if (branch.isPrepared) return this.#commitPrepared(branch, false);
     this.#remove(branch);
     try {
-      branch.transaction?.commit();
+      branch.transaction?.commit(number);
       return xaOk;
     } catch (error) {
       if (!(error instanceof EverholdError)) throw error;
