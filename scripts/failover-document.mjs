@@ -83,7 +83,7 @@ const promises = [
   "2. What a settled `send()` or `commit()` has given to the broker is in its queue until somebody's settlement of it took effect.",
   "3. It is there once, however often it had to be sent.",
   "4. After an `ack()` that settled, or a `commit()` with it, it does not come again.",
-  "5. Whatever comes again says so (`redelivered`). On Artemis this does not hold after a kill, nor after a cut for what was released and another consumer gets.",
+  "5. Whatever comes again says so (`redelivered`). On Artemis this does not hold after a kill, nor for what was released as the connection broke, or together with others, and another consumer gets.",
   "6. A transaction takes effect whole or not at all, also where nobody can tell which.",
   "7. What is open goes on: producers, consumers, subscriptions, sessions, in the order of their sends. On Artemis what a broken connection held may come behind what was sent after it.",
   "",
