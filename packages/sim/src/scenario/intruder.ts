@@ -138,7 +138,7 @@ export class Intruder {
       },
     };
     return {
-      onData: (bytes) => void frames.push(bytes, sink),
+      onData: (bytes) => frames.push(bytes, sink),
       onSent: () => undefined,
       onDrained: () => undefined,
       onClosed: () => {
