@@ -30,6 +30,7 @@ export class Connection implements LinkOwner {
   readonly #options: ConnectionOptions;
   readonly #toServer: Pipe;
   readonly #toClient: Pipe;
+  readonly #dropped = new Set<Pipe>();
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -82,6 +83,13 @@ export class Connection implements LinkOwner {
     (direction === "toServer" ? this.#toServer : this.#toClient).stall(durationMs);
   }
 
+  /** Nothing arrives in one direction any more, not even its end, and nobody is told; the other goes on. */
+  drop(direction: "toServer" | "toClient"): void {
+    const pipe = direction === "toServer" ? this.#toServer : this.#toClient;
+    pipe.freeze();
+    this.#dropped.add(pipe);
+  }
+
   /** Holds up both directions for a while. */
   stallBoth(durationMs: number): void {
     this.#toServer.stall(durationMs);
@@ -127,7 +135,7 @@ export class Connection implements LinkOwner {
 
   /** Whoever closes without reading everything resets the connection; else it ends in order. */
   #closeTowards(outgoing: Pipe, peer: SimLink): void {
-    if (this.#options.prng.chance(0.5)) {
+    if (this.#dropped.has(outgoing) || this.#options.prng.chance(0.5)) {
       outgoing.abandon();
       return;
     }

@@ -135,6 +135,27 @@ describe("a simulated connection", () => {
     assert.deepEqual([near.closings.length, near.sent.length], [1, 1]);
   });
 
+  it("of a connection that drops one direction the other lives on, and its end is not heard", async () => {
+    const heard = new Set<string>();
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const given = await scene(seed);
+      const { near, far } = await connected(given);
+      assert.ok(given.network.dropOne());
+      near.link.send(Uint8Array.of(1));
+      far.link.send(Uint8Array.of(2));
+      await given.world.run();
+      const [deaf, other] = near.received.length === 0 ? [near, far] : [far, near];
+      assert.deepEqual([deaf.received.length, other.received.length], [0, 1]);
+      other.link.destroy();
+      await given.world.run();
+      assert.deepEqual([deaf.closings.length, other.closings.length], [0, 1]);
+      heard.add(deaf === near ? "server" : "client");
+    }
+    assert.equal(heard.size, 2);
+    const given = await scene(1);
+    assert.equal(given.network.dropOne(), false);
+  });
+
   it("a cut connection delivers nothing any more, and who hears of it hears once", async () => {
     let deafCount = 0;
     for (let seed = 1; seed <= 40; seed += 1) {

@@ -35,6 +35,8 @@ export class SimNetwork {
   #connectionCount = 0;
   #portCount = 0;
   #partitionUntilMs = 0;
+  /** Until when a machine reaches nobody. */
+  readonly #isolatedUntilMs = new Map<string, number>();
   #refuseUntilMs = 0;
 
   constructor(world: World) {
@@ -72,10 +74,26 @@ export class SimNetwork {
     return connection !== undefined;
   }
 
+  /** Lets nothing arrive any more in one direction of one connection; false when there is none. */
+  dropOne(): boolean {
+    const direction = this.#prng.chance(0.5) ? "toServer" : "toClient";
+    const connection = this.#anyConnection();
+    connection?.drop(direction);
+    return connection !== undefined;
+  }
+
   /** Nothing passes between machines for a while, neither bytes nor attempts to connect. */
   partition(durationMs: number): void {
     this.#partitionUntilMs = Math.max(this.#partitionUntilMs, this.#world.nowMs + durationMs);
     for (const connection of this.#openConnections()) connection.stallBoth(durationMs);
+  }
+
+  /** The same for what begins at one machine. */
+  isolate(machine: string, durationMs: number): void {
+    this.#isolatedUntilMs.set(machine, this.#world.nowMs + durationMs);
+    for (const connection of this.#openConnections()) {
+      if (connection.touches(machine)) connection.stallBoth(durationMs);
+    }
   }
 
   /** All attempts to connect are refused for a while. */
@@ -118,7 +136,9 @@ export class SimNetwork {
     const local = endpoint.host === "localhost" || endpoint.host === "127.0.0.1";
     const key = `${local ? client.machine : endpoint.host}:${endpoint.port}`;
     const state: Attempt = { client, key, handler: attempt, over: false, connection: undefined };
-    if (!local && this.#world.nowMs < this.#partitionUntilMs) {
+    const isolatedUntilMs = this.#isolatedUntilMs.get(client.machine) ?? 0;
+    const cutOffUntilMs = Math.max(this.#partitionUntilMs, isolatedUntilMs);
+    if (!local && this.#world.nowMs < cutOffUntilMs) {
       this.#failLater(state, limits.connectTimeoutMs, "there was no answer");
     } else {
       this.#world.after(this.#latencyMs(), client.machine, "SYN arrives", () =>

@@ -324,9 +324,31 @@ class Scenario {
           return true;
         },
       },
+      ...this.#lostWays(clients),
       ...this.#timelyKinds(rarer),
       ...(this.#manager?.kinds ?? []),
       ...(this.#accounts?.kinds ?? []),
+    ];
+  }
+
+  /**
+   * In every fourth seed a connection lives in one direction only, until somebody misses the other one, and single
+   * clients are away for longer than a broker waits for them after its restart.
+   */
+  #lostWays(clients: readonly ClientProcess[]): FaultKind[] {
+    if (!this.#world.randomFor("lost ways").chance(0.25)) return [];
+    const network = this.#network;
+    return [
+      { name: "direction dropped", meanMs: 4_000, strike: () => network.dropOne() },
+      {
+        name: "client cut off",
+        meanMs: 2_000,
+        strike: (prng) => {
+          const client = clients[prng.integer(0, clients.length - 1)];
+          if (client !== undefined) network.isolate(client.name, prng.integer(500, 6_000));
+          return client !== undefined;
+        },
+      },
     ];
   }
 
