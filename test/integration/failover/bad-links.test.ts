@@ -22,6 +22,8 @@ interface Stage extends AsyncDisposable {
   /** On the bad link, and on one of its own. */
   readonly connection: Connection;
   readonly other: Connection;
+  /** The bad link was found out, once for each time. */
+  readonly disconnects: readonly unknown[];
 }
 
 async function setUp(options: ConnectOptions, bad: FrameProxyOptions = {}): Promise<Stage> {
@@ -29,9 +31,11 @@ async function setUp(options: ConnectOptions, bad: FrameProxyOptions = {}): Prom
   const proxy = await FrameProxy.start(broker.port, bad);
   const log = new LogRecorder();
   const connection = await connect(proxy.url, { ...options, log });
+  const disconnects: unknown[] = [];
+  connection.on("disconnect", (event) => void disconnects.push(event));
   const other = await connect(broker.url, { log });
   return {
-    ...{ proxy, connection, other },
+    ...{ proxy, connection, other, disconnects },
     async [Symbol.asyncDispose]() {
       await Promise.all([connection.close(), other.close()]);
       proxy.stop();
@@ -57,18 +61,16 @@ describe("a link on which nothing passes one way", { timeout: 120_000 }, () => {
     const deaf = way === "out" ? "broker" : "client";
     it(`F118 is found when it is the ${deaf} that hears nothing any more`, async () => {
       await using stage = await setUp(soonMissed);
-      const { proxy, connection, other } = stage;
+      const { proxy, connection, other, disconnects } = stage;
       const consumer = connection.consumer("one-way");
       await other.send("one-way", "held");
       const held = await consumer.receive();
       assert.ok(held !== null);
-      let isBroken = false;
-      connection.on("disconnect", () => (isBroken = true));
       proxy.drop(way);
       const settled = Promise.all([held.ack(), connection.send("sent", "once")]);
       // What still comes to the client is a sign of life, so it may be the broker alone that misses it.
       let count = 0;
-      for (; !isBroken; count += 1) {
+      for (; disconnects.length === 0; count += 1) {
         await other.send("one-way", String(count));
         await pause(50);
       }
@@ -93,9 +95,7 @@ describe("a link on which nothing passes one way", { timeout: 120_000 }, () => {
 describe("a link on which everything comes late", { timeout: 120_000 }, () => {
   it("F119 leaves no doubt that cannot be asked about, breaks no connection and mixes up no answers", async () => {
     await using stage = await setUp(quickly, { delayMs });
-    const { connection, other } = stage;
-    const disconnects: unknown[] = [];
-    connection.on("disconnect", (event) => void disconnects.push(event));
+    const { connection, other, disconnects } = stage;
     const producer = connection.producer("late");
     await producer.send("in time");
     const doubt = await doubtOf(producer.send("late", soon));
