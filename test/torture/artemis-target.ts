@@ -33,7 +33,7 @@ const journalSettings = [
  */
 export class ArtemisTarget implements TortureTarget {
   /** Longer than for our broker: each change of roles is seconds of silence, and is a disturbance beside the faults. */
-  readonly peace = { minMs: 500, maxMs: 2_500 };
+  readonly peace = { minMs: 800, maxMs: 3_200 };
   readonly #folder: string;
   readonly #pair: ArtemisPair;
   readonly #live: CuttingProxy;
@@ -67,7 +67,8 @@ export class ArtemisTarget implements TortureTarget {
     const pair = await ArtemisPair.start({
       ports: { live: proxies.live.port, backup: proxies.backup.port },
       host: brokersHost,
-      javaArguments: `-Djdk.net.hosts.file=${hostsFile}`,
+      // They live for seconds: better code later is not worth the time it takes to make.
+      javaArguments: `-XX:TieredStopAtLevel=1 -Djdk.net.hosts.file=${hostsFile}`,
       // However often a message was in somebody's hands when these were cut off, it stays in its queue.
       addressSettings: "<max-delivery-attempts>-1</max-delivery-attempts>",
       brokerXml: (xml) =>
