@@ -85,7 +85,7 @@ const promises = [
   "4. After an `ack()` that settled, or a `commit()` with it, it does not come again.",
   "5. Whatever comes again says so (`redelivered`). On Artemis this does not hold after a kill, nor for what was released as the connection broke, or together with others, and another consumer gets.",
   "6. A transaction takes effect whole or not at all, also where nobody can tell which.",
-  "7. What is open goes on: producers, consumers, subscriptions, sessions, in the order of their sends. On Artemis what a broken connection held may come behind what was sent after it.",
+  "7. What is open goes on: producers, consumers, subscriptions, sessions, in the order of their sends. On Artemis what a transacted session held that the broker itself gave up, because it missed its client, may come behind what was sent after it.",
   "",
   "What is not promised:",
   "",

@@ -99,9 +99,10 @@ export class ArtemisTarget implements TortureTarget {
 
   assertAlive(): void {
     if (this.#trouble !== undefined) throw this.#trouble;
-    for (const broker of [this.#pair.live, this.#pair.backup]) {
-      if (broker.isAlive || !this.isWhole) continue;
-      throw new Error(`a broker ended by itself: ${broker.log.slice(-4_000)}`);
+    if (!this.isWhole) return;
+    for (const role of ["live", "backup"] as const) {
+      const { isAlive, log } = this.#pair[role];
+      if (!isAlive) throw new Error(`the ${role} broker ended by itself\n${log.slice(-4_000)}`);
     }
   }
 
@@ -155,10 +156,11 @@ export class ArtemisTarget implements TortureTarget {
   }
 
   async #failBack(): Promise<void> {
-    await this.#live.accept(this.#pair.live.port);
+    const onServing = (): Promise<void> => this.#live.accept(this.#pair.live.port);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await (attempt === 1 ? this.#pair.failBack(returnMs) : this.#pair.repair(returnMs));
+        if (attempt === 1) await this.#pair.failBack(returnMs, onServing);
+        else await this.#pair.repair(returnMs, onServing);
         break;
       } catch (error) {
         // Artemis' backup sometimes ends where it should have begun anew.

@@ -57,6 +57,7 @@ export class CuttingProxy {
 
   /** The broker listens on `targetPort` from now on. */
   async accept(targetPort: number): Promise<void> {
+    await this.refuse();
     this.#targetPort = targetPort;
     const server = createServer((near) => this.#onConnection(near));
     server.listen(this.port, "127.0.0.1");

@@ -146,7 +146,7 @@ export class ArtemisBroker implements AsyncDisposable {
     const word = this.#options.startedWord;
     while (!(word === undefined ? await this.serves() : this.log.includes(word, length))) {
       if (!this.isAlive || performance.now() > deadline) {
-        throw new Error(`Artemis ${this.version} did not start: ${this.log.slice(-4000)}`);
+        throw new Error(`Artemis ${this.version} did not start:\n${this.log.slice(-4000)}`);
       }
       await delay(100);
     }

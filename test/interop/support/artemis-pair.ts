@@ -98,10 +98,14 @@ export class ArtemisPair implements AsyncDisposable {
     await this.#backupSays(words.serves, this.#killedAt);
   }
 
-  /** Starts the live broker again, and returns when it serves and the backup has what it has. */
-  async failBack(limitMs = changeMs): Promise<void> {
+  /**
+   * Starts the live broker again, and returns when it serves, which `onServing` is told, and the backup has what
+   * it has.
+   */
+  async failBack(limitMs = changeMs, onServing?: () => Promise<void>): Promise<void> {
     const { length } = this.backup.log;
     await this.live.start(limitMs);
+    await onServing?.();
     await this.#backupSays(words.synchronized, length, limitMs);
   }
 
@@ -111,10 +115,10 @@ export class ArtemisPair implements AsyncDisposable {
    *
    * @throws Error when that did not come about either
    */
-  async repair(limitMs = changeMs): Promise<void> {
+  async repair(limitMs = changeMs, onServing?: () => Promise<void>): Promise<void> {
     if (!(await this.live.serves())) {
       await this.live.kill();
-      await this.failBack(limitMs);
+      await this.failBack(limitMs, onServing);
     } else {
       await this.backup.kill();
       await this.backup.start(limitMs);
@@ -131,7 +135,7 @@ export class ArtemisPair implements AsyncDisposable {
     while (!this.backup.log.includes(word, since)) {
       // One that has ended says nothing any more.
       if (!this.backup.isAlive || performance.now() > deadline) {
-        throw new Error(`the backup never said ${word}: ${this.backup.log.slice(-4000)}`);
+        throw new Error(`the backup never said ${word}:\n${this.backup.log.slice(-4000)}`);
       }
       await delay(20);
     }
