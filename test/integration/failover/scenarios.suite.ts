@@ -8,7 +8,7 @@ import { transactionScenarios } from "./transactions.suite.ts";
 
 /** Declares all of them for one target. */
 export function failoverScenarios(name: string, start: () => Promise<FailoverTarget>): void {
-  describe(`when ${name}`, { timeout: 1_200_000 }, () => {
+  describe(`when ${name}`, { timeout: 3_000_000 }, () => {
     let running: FailoverTarget | undefined;
     const target = (): FailoverTarget => {
       if (running === undefined) throw new Error("the target has not started");
