@@ -63,7 +63,9 @@ export class Story {
       if (line.outcome === "applied") return [];
       if (line.kind === "call") return [`${line.name} ${line.outcome} ${line.code}`];
       if (line.kind === "end") return [`commit ${line.outcome} ${line.code}`];
-      return line.transaction === undefined ? [`${line.kind} ${line.outcome}`] : [];
+      if (line.transaction !== undefined) return [];
+      const isFleeting = line.kind === "send" && !line.isDurable;
+      return [`${line.kind}${isFleeting ? " not durable" : ""} ${line.outcome}`];
     });
   }
 
