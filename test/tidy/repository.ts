@@ -11,10 +11,12 @@ export const layers: ReadonlyMap<string, number> = new Map([
   ["@everhold/journal", 2],
   ["@everhold/broker", 3],
   ["@everhold/client", 3],
+  ["@everhold/zookeeper-core", 3],
   ["@everhold/node", 4],
   ["@everhold/sim", 4],
   ["everhold", 5],
   ["@everhold/browser", 5],
+  ["@everhold/zookeeper", 5],
   ["@everhold/cli", 5],
 ]);
 

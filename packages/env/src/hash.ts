@@ -6,3 +6,9 @@ export interface Hash {
    */
   crc32(bytes: Uint8Array, seed: number): number;
 }
+
+/** Digests that protocols ask for by name; none of them guards a secret of ours. */
+export interface Digests {
+  /** The MD5 (16 bytes) or SHA-1 (20 bytes) of `bytes`. */
+  digest(algorithm: "md5" | "sha1", bytes: Uint8Array): Uint8Array;
+}

@@ -1,9 +1,17 @@
+import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
-import type { Hash } from "@everhold/env";
+import type { Digests, Hash } from "@everhold/env";
 
 /** Checksums by zlib's native code. */
 export class NodeHash implements Hash {
   crc32(bytes: Uint8Array, seed: number): number {
     return crc32(bytes, seed);
+  }
+}
+
+/** Digests by OpenSSL. */
+export class NodeDigests implements Digests {
+  digest(algorithm: "md5" | "sha1", bytes: Uint8Array): Uint8Array {
+    return createHash(algorithm).update(bytes).digest();
   }
 }

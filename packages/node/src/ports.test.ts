@@ -5,6 +5,16 @@ import { brokerEnvironment, nodePorts } from "./ports.ts";
 
 const { timers, random, hash, wallClock, monotonicClock } = nodePorts();
 
+describe("digests", () => {
+  it("are those that the world knows by their names", () => {
+    const { digests } = nodePorts();
+    const hex = (algorithm: "md5" | "sha1"): string =>
+      Buffer.from(digests?.digest(algorithm, Buffer.from("abc")) ?? []).toString("hex");
+    assert.equal(hex("md5"), "900150983cd24fb0d6963f7d28e17f72");
+    assert.equal(hex("sha1"), "a9993e364706816aba3e25717850c26c9cd0d89d");
+  });
+});
+
 describe("timers", () => {
   it("a task runs after its delay and never inside the call that asked for it", async () => {
     const startMs = monotonicClock.nowMs();

@@ -3,7 +3,7 @@ import { NodeMonotonicClock, NodeWallClock } from "./clocks.ts";
 import { NodeCompression } from "./compression.ts";
 import { NodeTracing } from "./diagnostics.ts";
 import { NodeDisk, type DiskOptions } from "./disk.ts";
-import { NodeHash } from "./hash.ts";
+import { NodeDigests, NodeHash } from "./hash.ts";
 import { limits } from "./limits.ts";
 import { NodeLog, type LogOptions } from "./log.ts";
 import { NodeNetwork } from "./network.ts";
@@ -28,6 +28,7 @@ export function nodePorts(options: NodePortsOptions = {}): Ports {
     timers: new NodeTimers(),
     random: new NodeRandom(),
     hash: new NodeHash(),
+    digests: new NodeDigests(),
     compression: new NodeCompression(),
     disk: new NodeDisk(options.disk ?? { folder: "." }),
     network: new NodeNetwork(),

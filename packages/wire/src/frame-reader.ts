@@ -18,6 +18,8 @@ export interface FrameReaderOptions {
   readonly expectMagic?: boolean;
   /** The largest frame accepted, length field included. Default 16 MiB. */
   readonly frameBytesMax?: number;
+  /** The shortest length that a frame may announce. Default 9, that of CORE. */
+  readonly frameLengthMin?: number;
 }
 
 /** A buffer for a partial frame, with its view, because making either costs more than the copy. */
@@ -40,6 +42,7 @@ export class FrameReader {
   frameBytesMax: number;
   /** Bytes of the magic still to come. */
   #magicLeft: number;
+  readonly #frameLengthMin: number;
   /** The beginning of a frame, or of the magic, of which more must come. */
   #carry: Carry | undefined;
   #carryBytes = 0;
@@ -47,6 +50,7 @@ export class FrameReader {
 
   constructor(options: FrameReaderOptions = {}) {
     this.frameBytesMax = options.frameBytesMax ?? limits.frameBytesMax;
+    this.#frameLengthMin = options.frameLengthMin ?? frameLengthMin;
     this.#magicLeft = options.expectMagic === true ? magicBytes.length : 0;
   }
 
@@ -159,10 +163,10 @@ export class FrameReader {
 
   /** The whole size of a frame that announces `length`, checked. */
   #frameBytes(length: number): number {
-    if (length < frameLengthMin) {
+    if (length < this.#frameLengthMin) {
       throw new ProtocolError(
         "EVH_PROTOCOL",
-        `cannot read a frame: found length ${length}, expected at least ${frameLengthMin}`,
+        `cannot read a frame: found length ${length}, expected at least ${this.#frameLengthMin}`,
       );
     }
     if (length + 4 > this.frameBytesMax) {

@@ -1,5 +1,6 @@
+import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
-import type { Disk, Hash, Log, LogFields, Ports, Timer, Timers } from "@everhold/env";
+import type { Digests, Disk, Hash, Log, LogFields, Ports, Timer, Timers } from "@everhold/env";
 import type { SimNetwork } from "../network/sim-network.ts";
 import { Life } from "./life.ts";
 import type { World } from "./world.ts";
@@ -123,6 +124,7 @@ export class Machine {
       timers: new SimTimers(life, world.randomFor(`timers ${this.name} ${this.#bootCount}`)),
       random: prng,
       hash: realHash,
+      digests: realDigests,
       disk: this.disk,
       network: this.#network.forProcess(this.name, life),
       log: new TraceLog(world, this.name, life),
@@ -132,6 +134,9 @@ export class Machine {
 
 /** Checksums are the same in every world. */
 const realHash: Hash = { crc32: (bytes, seed) => crc32(bytes, seed) };
+const realDigests: Digests = {
+  digest: (algorithm, bytes) => createHash(algorithm).update(bytes).digest(),
+};
 
 class SimTimers implements Timers {
   readonly #life: Life;

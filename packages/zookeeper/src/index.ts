@@ -1,0 +1,1 @@
+export type { RequestSpec } from "@everhold/zookeeper-core";
