@@ -261,6 +261,19 @@ export const errorCodes = {
     retryable: false,
     meaning: "The message's body or properties do not have the form that was asked for",
   },
+  EVH_UNSENT: {
+    retryable: true,
+    meaning: "The request never left: no ZooKeeper server was connected in its time",
+  },
+  EVH_SESSION_EXPIRED: {
+    retryable: false,
+    meaning:
+      "The ZooKeeper session that the request belongs to is over, and so are its ephemeral nodes and watches",
+  },
+  EVH_ZOOKEEPER: {
+    retryable: false,
+    meaning: "ZooKeeper refused the request; `reason` has its name for why, as NONODE",
+  },
 } as const satisfies Record<`EVH_${string}`, ErrorCodeEntry>;
 
 /** A stable name of what went wrong. Branch on it, never on a message's text. */
