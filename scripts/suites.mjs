@@ -1,23 +1,25 @@
-/** Suites that need Java and Maven, each a file of its own: what `npm run interop` and `npm run failover` share. */
+/** Suites that need Java and Maven, each a file of its own: what `npm run interop`, `failover` and `zookeeper` share. */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { runTestFiles } from "./test-runner.mjs";
 
-const interop = fileURLToPath(new URL("../test/interop", import.meta.url));
-const figuresFile = join(interop, ".cache", "figures.jsonl");
+const test = fileURLToPath(new URL("../test", import.meta.url));
+const figuresFile = join(test, "interop", ".cache", "figures.jsonl");
 
 /**
- * Runs the suites of a folder of `test/interop` that the command line names, or all, one after the other. A name also
- * stands for all suites whose names begin with it and a dash.
+ * Runs the suites of a folder that the command line names, or all, one after the other. A name also stands for all
+ * suites whose names begin with it and a dash.
  *
+ * @param project the folder of `test` in which it lies. Default `interop`
  * @param command what the files' names end with, before `.ts`, and what messages begin with
  * @param showsProgress whether each test is told of when it is over, and what the suites write, when they do
  * @param summarize gives lines that say what the figures come to
  */
 export async function runSuites({
+  project = "interop",
   command,
   folder,
   fileTimeoutMs,
@@ -25,7 +27,7 @@ export async function runSuites({
   summarize = () => [],
 }) {
   const ending = `.${command}.ts`;
-  const suites = readdirSync(join(interop, folder))
+  const suites = readdirSync(join(test, project, folder))
     .filter((name) => name.endsWith(ending))
     .map((name) => name.slice(0, -ending.length))
     .toSorted();
@@ -44,11 +46,11 @@ export async function runSuites({
   const missing = missingTools();
   if (missing.length > 0) return refuse(missing.join("\n"));
 
-  mkdirSync(join(interop, ".cache"), { recursive: true });
+  mkdirSync(dirname(figuresFile), { recursive: true });
   rmSync(figuresFile, { force: true });
   const chosen = wanted.length === 0 ? suites : [...new Set(wanted.flatMap(suitesOf))];
   const files = chosen.map((name) => ({
-    file: join(interop, "dist", folder, `${name}.${command}.js`),
+    file: join(test, project, "dist", folder, `${name}.${command}.js`),
     name: `${command} ${name}`,
     holdsTests: true,
   }));

@@ -8,7 +8,8 @@ export function testNames(root) {
   for (const folder of ["packages", "test"]) {
     const files = readdirSync(join(root, folder), { recursive: true, encoding: "utf8" });
     for (const path of files.map((one) => one.replaceAll("\\", "/")).toSorted()) {
-      if (!/\.(test|suite|interop|failover)\.ts$|\/java\/src\/.*\.java$/.test(path)) continue;
+      if (!/\.(test|suite|interop|failover|zookeeper)\.ts$|\/java\/src\/.*\.java$/.test(path))
+        continue;
       if (/(^|\/)(dist|node_modules|\.cache)\//.test(path)) continue;
       const file = `${folder}/${path}`;
       for (const { name, subject } of textsOf(readFileSync(join(root, file), "utf8"))) {

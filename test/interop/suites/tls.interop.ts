@@ -7,7 +7,8 @@ import { EverholdError } from "@everhold/base";
 import { connect, type ConnectOptions } from "@everhold/client";
 import { nodePorts } from "@everhold/node";
 
-import { ArtemisBroker, freePort } from "../support/artemis-broker.ts";
+import { ArtemisBroker } from "../support/artemis-broker.ts";
+import { freePort } from "../support/free-port.ts";
 import { EverholdBroker } from "../support/everhold-broker.ts";
 import { TemporaryFolder } from "../support/folders.ts";
 import { javaCases, newestClients, runJava } from "../support/java.ts";

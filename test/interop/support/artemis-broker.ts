@@ -1,13 +1,13 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
 import { artemisHome, type ArtemisVersion } from "./artifacts.ts";
 import { TemporaryFolder } from "./folders.ts";
+import { freePort } from "./free-port.ts";
 import { killGroup, runTool, succeed } from "./run-tool.ts";
 
 export interface ArtemisOptions {
@@ -223,25 +223,5 @@ async function accepts(host: string, port: number): Promise<boolean> {
     return false;
   } finally {
     socket.destroy();
-  }
-}
-
-/**
- * A port that is free now. None that the system gives by itself, to others who listen or to who connects:
- * a broker that ends and comes back must find it free again.
- */
-export async function freePort(): Promise<number> {
-  for (let attempt = 1; ; attempt += 1) {
-    const port = randomInt(10_000, 30_000);
-    const server = createServer().listen(port, "127.0.0.1");
-    try {
-      await once(server, "listening");
-    } catch (error) {
-      if (attempt === 100) throw error;
-      continue;
-    }
-    server.close();
-    await once(server, "close");
-    return port;
   }
 }

@@ -1,0 +1,112 @@
+/** The ground of the others: real servers that start, fall, stand still and come back. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { zooKeeperVersions } from "../support/class-path.ts";
+import { Ensemble } from "../support/ensemble.ts";
+import { FreezingProxy } from "../support/freezing-proxy.ts";
+import { buffer, int, RawZooKeeper, sessionOf } from "../support/raw-zookeeper.ts";
+import { killSession, passwordOf } from "../support/session-killer.ts";
+import { until } from "../support/until.ts";
+
+const create2 = 15;
+const exists = 3;
+const openAcl = Buffer.concat([int(1), int(31), buffer("world"), buffer("anyone")]);
+const ephemeral = 1;
+
+for (const version of zooKeeperVersions) {
+  describe(`servers of ZooKeeper ${version}`, () => {
+    it("an ensemble elects another leader when its leader is killed, and takes it back", async () => {
+      await using ensemble = await Ensemble.start({ version });
+      const leader = await ensemble.leader();
+      assert.match(await leader.command("srvr"), new RegExp(`^Zookeeper version: ${version}`));
+      await leader.kill();
+      const next = await ensemble.leader();
+      assert.notEqual(next, leader);
+      await leader.start();
+      assert.equal(await leader.serves(), "follower");
+    });
+
+    it("a session that is ended from elsewhere takes its ephemeral nodes along", async () => {
+      await using ensemble = await Ensemble.start({ version, size: 1 });
+      const [{ clientPort } = { clientPort: 0 }] = ensemble.servers;
+      using owner = await RawZooKeeper.connect(clientPort);
+      const session = sessionOf(await owner.handshake(20_000));
+      assert.equal(
+        Buffer.from(passwordOf(session.sessionId)).toString("hex"),
+        Buffer.from(session.password).toString("hex"),
+      );
+      const node = Buffer.concat([buffer("/mine"), buffer(null), openAcl, int(ephemeral)]);
+      assert.equal((await owner.request(create2, node)).errorCode, 0);
+
+      await killSession(clientPort, session.sessionId);
+      using other = await RawZooKeeper.connect(clientPort);
+      await other.handshake(20_000);
+      const found = await other.request(exists, Buffer.concat([buffer("/mine"), Uint8Array.of(0)]));
+      assert.equal(found.errorCode, -101);
+      await owner.closed();
+    });
+
+    it("a follower that is cut off stops serving, and serves when it hears of the others", async () => {
+      await using ensemble = await Ensemble.start({ version, canBeCut: true });
+      const [follower] = await ensemble.followers();
+      assert.ok(follower !== undefined);
+      ensemble.cutOff(follower);
+      await until("the follower has lost its leader", async () =>
+        (await follower.mode()) === undefined ? true : undefined,
+      );
+      ensemble.rejoin(follower);
+      assert.equal(await follower.serves(), "follower");
+    });
+  });
+}
+
+describe("what stands between", () => {
+  it("a frozen proxy holds requests or replies back, and loses what it held when it cuts", async () => {
+    await using ensemble = await Ensemble.start({ version: "3.9.5", size: 1 });
+    const [{ clientPort } = { clientPort: 0 }] = ensemble.servers;
+    using proxy = await FreezingProxy.start(clientPort);
+    using client = await RawZooKeeper.connect(proxy.port);
+    await client.handshake(20_000);
+    proxy.freeze("replies");
+    const node = Buffer.concat([buffer("/held"), buffer(null), openAcl, int(0)]);
+    const created = client.request(create2, node);
+    using witness = await RawZooKeeper.connect(clientPort);
+    await witness.handshake(20_000);
+    const look = Buffer.concat([buffer("/held"), Uint8Array.of(0)]);
+    await until("the node is there", async () =>
+      (await witness.request(exists, look)).errorCode === 0 ? true : undefined,
+    );
+    proxy.cut();
+    await assert.rejects(created, /closed the connection/);
+    assert.equal(proxy.openCount, 0);
+  });
+
+  it("servers end with the process that started them, and their folders go", async () => {
+    const program = fileURLToPath(new URL("../support/abandoned.js", import.meta.url));
+    const child = spawn(process.execPath, [program], { stdio: ["ignore", "pipe", "inherit"] });
+    let output = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+    const [, pid = "", folder = ""] = await until("the program said what it started", () => {
+      assert.equal(child.exitCode, null);
+      return /^(\d+) (.+)\n/.exec(output) ?? undefined;
+    });
+    child.kill("SIGKILL");
+    await until("the server has ended", () => (isAlive(Number(pid)) ? undefined : true));
+    await until("the folder has gone", () => (existsSync(folder) ? undefined : true));
+  });
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,33 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
+
+import { runTool, succeed } from "#run-tool";
+
+import { cacheFolder, zooKeeperFolder } from "./folders.ts";
+
+/** The published servers that are used: the one that Debian 12 has, and the newest that Maven Central has whole. */
+export type ZooKeeperVersion = "3.8.0" | "3.9.5";
+
+/** All of them, the older first. */
+export const zooKeeperVersions: readonly ZooKeeperVersion[] = ["3.8.0", "3.9.5"];
+
+const classpathGoal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath";
+
+/** The class path of a server, fetched by Maven when it is not there yet. */
+export async function serverClassPath(version: ZooKeeperVersion): Promise<string> {
+  const pom = join(zooKeeperFolder, "pom.xml");
+  const hash = createHash("sha256").update(readFileSync(pom)).digest("hex").slice(0, 16);
+  const file = join(cacheFolder, `class-path-${version}-${hash}`);
+  if (!existsSync(file)) {
+    mkdirSync(cacheFolder, { recursive: true });
+    const beside = `${file}-${process.pid}`;
+    const args = ["-q", "-B", "-f", pom, `-P${version}`, classpathGoal];
+    succeed(
+      `resolving ZooKeeper ${version}`,
+      await runTool("mvn", [...args, `-Dmdep.outputFile=${beside}`], { timeoutMs: 600_000 }),
+    );
+    renameSync(beside, file);
+  }
+  return readFileSync(file, "utf8").trim();
+}

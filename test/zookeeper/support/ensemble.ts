@@ -1,0 +1,170 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+
+import { freePort } from "#free-port";
+
+import type { ZooKeeperVersion } from "./class-path.ts";
+import { TemporaryFolder } from "./folders.ts";
+import { FreezingProxy } from "./freezing-proxy.ts";
+import { until } from "./until.ts";
+import { ZooKeeperServer, type ServerOptions } from "./zookeeper-server.ts";
+
+export interface EnsembleOptions extends Pick<ServerOptions, "version" | "javaArguments"> {
+  /** Default 3; 1 is a server that stands alone. */
+  readonly size?: number;
+  /** Lines of `zoo.cfg`, of every server or of one by its number. */
+  readonly properties?:
+    | ServerOptions["properties"]
+    | ((id: number) => NonNullable<ServerOptions["properties"]>);
+  /** Whether followers reach their leader through proxies that {@link Ensemble.cutOff} freezes. Default false. */
+  readonly canBeCut?: boolean;
+}
+
+/** Servers that were told of each other, on 127.0.0.1, with their data in a folder that goes with them. */
+export class Ensemble implements AsyncDisposable {
+  readonly version: ZooKeeperVersion;
+  readonly servers: readonly ZooKeeperServer[];
+  readonly #folder: TemporaryFolder;
+  /** From a server to another one's port for followers, by "from,to". */
+  readonly #links: ReadonlyMap<string, FreezingProxy>;
+
+  private constructor(
+    servers: readonly ZooKeeperServer[],
+    folder: TemporaryFolder,
+    links: ReadonlyMap<string, FreezingProxy>,
+    version: ZooKeeperVersion,
+  ) {
+    this.servers = servers;
+    this.version = version;
+    this.#folder = folder;
+    this.#links = links;
+  }
+
+  /** Makes the servers, starts them, and returns when every one serves. */
+  static async start(options: EnsembleOptions): Promise<Ensemble> {
+    const ensemble = await Ensemble.make(options);
+    try {
+      await ensemble.startAll();
+    } catch (error) {
+      await ensemble[Symbol.asyncDispose]();
+      throw error;
+    }
+    return ensemble;
+  }
+
+  /** Makes the servers; none runs. */
+  static async make(options: EnsembleOptions): Promise<Ensemble> {
+    const { version, size = 3, properties = {}, javaArguments = [] } = options;
+    const folder = new TemporaryFolder();
+    const ids = Array.from({ length: size }, (_, index) => index + 1);
+    const ports = new Map<number, { client: number; quorum: number; election: number }>();
+    for (const id of ids) {
+      const [client, quorum, election] = [await freePort(), await freePort(), await freePort()];
+      ports.set(id, { client, quorum, election });
+    }
+    const links = new Map<string, FreezingProxy>();
+    for (const from of options.canBeCut === true ? ids : []) {
+      for (const [to, { quorum }] of ports) {
+        if (from !== to) links.set(`${from},${to}`, await FreezingProxy.start(quorum));
+      }
+    }
+    const servers = ids.map((id) => {
+      const own = join(folder.path, `server-${id}`);
+      mkdirSync(own);
+      const peers = [...ports].map(([peer, { quorum, election }]) => {
+        const port = links.get(`${id},${peer}`)?.port ?? quorum;
+        return [`server.${peer}`, `127.0.0.1:${port}:${election}`] as const;
+      });
+      return new ZooKeeperServer({
+        version,
+        folder: own,
+        clientPort: ports.get(id)?.client ?? 0,
+        javaArguments,
+        ...(size === 1 ? {} : { id }),
+        properties: {
+          ...(size === 1 ? {} : Object.fromEntries(peers)),
+          ...(typeof properties === "function" ? properties(id) : properties),
+        },
+      });
+    });
+    return new Ensemble(servers, folder, links, version);
+  }
+
+  /** `host:port` of every server, as a client is told. */
+  get connectString(): string {
+    return this.servers.map(({ address }) => address).join(",");
+  }
+
+  /** Starts those that do not run, and returns when every one serves. */
+  async startAll(): Promise<void> {
+    await Promise.all(
+      this.servers.filter(({ isAlive }) => !isAlive).map((server) => server.start()),
+    );
+    await this.serves();
+  }
+
+  /** Returns when every server serves. */
+  async serves(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.serves()));
+  }
+
+  /** The one that leads, or stands alone, when there is one. */
+  async leader(): Promise<ZooKeeperServer> {
+    return until("a server leads", async () => {
+      for (const server of this.servers.filter(({ isAlive }) => isAlive)) {
+        const mode = await server.mode();
+        if (mode === "leader" || mode === "standalone") return server;
+      }
+      return undefined;
+    });
+  }
+
+  /** Those that follow. */
+  async followers(): Promise<ZooKeeperServer[]> {
+    const leader = await this.leader();
+    return this.servers.filter((server) => server !== leader && server.isAlive);
+  }
+
+  /** The server at a client's port. @throws Error when there is none */
+  serverAt(clientPort: number): ZooKeeperServer {
+    const server = this.servers.find((each) => each.clientPort === clientPort);
+    if (server === undefined) throw new Error(`no server of this ensemble has port ${clientPort}`);
+    return server;
+  }
+
+  /** Nothing passes between a follower and its leader any more; needs `canBeCut`. */
+  cutOff(follower: ZooKeeperServer): void {
+    for (const link of this.#linksOf(follower)) link.freeze();
+  }
+
+  /** A follower that was cut off hears of the others again. */
+  rejoin(follower: ZooKeeperServer): void {
+    // What was held back belongs to connections that the others may have given up.
+    for (const link of this.#linksOf(follower)) {
+      link.cut();
+      link.thaw();
+    }
+  }
+
+  /** Ends all in order; their data stay. */
+  async stopAll(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.stop()));
+  }
+
+  /** Ends all at once; their data stay. */
+  async killAll(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.kill()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.killAll();
+    for (const link of this.#links.values()) link[Symbol.dispose]();
+    this.#folder[Symbol.dispose]();
+  }
+
+  #linksOf(follower: ZooKeeperServer): FreezingProxy[] {
+    return [...this.#links].flatMap(([ends, link]) =>
+      ends.split(",").includes(String(follower.id)) ? [link] : [],
+    );
+  }
+}

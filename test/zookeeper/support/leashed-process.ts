@@ -1,0 +1,62 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+
+/**
+ * Becomes the program, and leaves a process behind that kills it when this process has ended, in whatever way: then
+ * the standard input ends without a word. The folder goes too, and the one around it with the last.
+ */
+const leash = `exec 3<&0
+(read -r word <&3 || { kill -KILL $$; rm -rf "$0"; rmdir "\${0%/*}"; }) >/dev/null 2>&1 &
+exec "$@" </dev/null`;
+
+/** A program that ends when this process does, however that ends. */
+export class LeashedProcess {
+  /** What it wrote, to both outputs. */
+  output = "";
+  readonly #child: ChildProcess;
+  readonly #exit: Promise<unknown>;
+
+  /** @param folder where it runs; removed when this process ends first */
+  constructor(command: readonly string[], folder: string) {
+    this.#child = spawn("sh", ["-c", leash, folder, ...command], {
+      cwd: folder,
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    this.#exit = once(this.#child, "exit");
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream?.setEncoding("utf8").on("data", (text: string) => {
+        this.output += text;
+      });
+    }
+    // The one that watches may have ended before it is told to.
+    this.#child.stdin?.on("error", () => undefined);
+    this.#child.once("exit", () => this.#child.stdin?.end("over\n"));
+  }
+
+  /** Whether it still runs, or stands still. */
+  get isAlive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** @throws Error when it never started */
+  get pid(): number {
+    const { pid } = this.#child;
+    if (pid === undefined) throw new Error("the process did not start");
+    return pid;
+  }
+
+  /** Sends a signal, unless it has ended. */
+  signal(name: "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
+    if (this.isAlive) process.kill(this.pid, name);
+  }
+
+  /** Returns when it has ended; kills it when that takes longer than `timeoutMs`. */
+  async ended(timeoutMs: number): Promise<void> {
+    const timer = setTimeout(() => this.signal("SIGKILL"), timeoutMs);
+    try {
+      if (this.isAlive) await this.#exit;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
