@@ -29,7 +29,8 @@ export const errorCodes = {
   EVH_NOT_CONNECTED: {
     retryable: true,
     coreCode: 2,
-    meaning: "No broker could be reached; check that one runs at the URL that was tried",
+    meaning:
+      "No broker or server could be reached; check that one runs at the address that was tried",
   },
   EVH_CONNECTION_TIMEOUT: {
     retryable: true,
@@ -39,7 +40,7 @@ export const errorCodes = {
   EVH_DISCONNECTED: {
     retryable: true,
     coreCode: 4,
-    meaning: "The broker ended the connection, or the connection broke",
+    meaning: "The other side ended the connection, or the connection broke",
   },
   EVH_UNBLOCKED: {
     retryable: true,
@@ -257,22 +258,25 @@ export const errorCodes = {
     retryable: true,
     meaning: "More calls are under way than the client's limit allows; await earlier ones first",
   },
-  EVH_MESSAGE_FORMAT: {
-    retryable: false,
-    meaning: "The message's body or properties do not have the form that was asked for",
-  },
   EVH_UNSENT: {
     retryable: true,
-    meaning: "The request never left: no ZooKeeper server was connected in its time",
-  },
-  EVH_SESSION_EXPIRED: {
-    retryable: false,
-    meaning:
-      "The ZooKeeper session that the request belongs to is over, and so are its ephemeral nodes and watches",
+    meaning: "The request never left: no server could be reached, or the session ended first",
   },
   EVH_ZOOKEEPER: {
     retryable: false,
-    meaning: "ZooKeeper refused the request; `reason` has its name for why, as NONODE",
+    meaning:
+      "ZooKeeper refused the request; the error's `reason` is ZooKeeper's own name for why, and its `retryable` says " +
+      "whether the same call may succeed later",
+  },
+  EVH_SESSION_EXPIRED: {
+    retryable: true,
+    meaning:
+      "The ZooKeeper session has ended, and with it its ephemeral nodes; the client makes a new session by itself",
+  },
+  EVH_PATH: { retryable: false, meaning: "The path is not one that ZooKeeper allows" },
+  EVH_MESSAGE_FORMAT: {
+    retryable: false,
+    meaning: "The message's body or properties do not have the form that was asked for",
   },
 } as const satisfies Record<`EVH_${string}`, ErrorCodeEntry>;
 

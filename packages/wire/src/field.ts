@@ -59,7 +59,9 @@ export type Shape =
       readonly inner: Shape;
     }
   | { readonly kind: "properties" }
-  | { readonly kind: "parameters" };
+  | { readonly kind: "parameters" }
+  /** A value in the way of another protocol, which says itself how it is read. */
+  | { readonly kind: "foreign"; readonly notation: string; readonly bytesMin: number };
 
 /** A field of a struct. */
 export interface NamedShape {
@@ -84,6 +86,8 @@ export function bytesMin(shape: Shape, version: number): number {
     case "list":
     case "parameters":
       return 4;
+    case "foreign":
+      return shape.bytesMin;
     case "bytes":
       return shape.count;
     case "struct":
@@ -116,6 +120,7 @@ export function bytesMax(shape: Shape, version: number): number {
     case "rest":
     case "properties":
     case "parameters":
+    case "foreign":
       return Infinity;
     case "nullable":
       return 1 + bytesMax(shape.inner, version);
@@ -150,6 +155,7 @@ export function notationOf(shape: Shape): string {
     case "bytes":
       return `${shape.count} bytes`;
     case "rest":
+    case "foreign":
       return shape.notation;
     case "nullable":
       return `${notationOf(shape.inner)}${shape.written === 1 ? "?" : "? (ff)"}`;

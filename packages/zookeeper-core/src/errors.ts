@@ -1,29 +1,124 @@
-import { EverholdError, type ErrorCode, type ErrorDetails } from "@everhold/base";
+import {
+  errorCodes,
+  EverholdError,
+  type ErrorCode,
+  type ErrorDetails,
+  type Outcome,
+} from "@everhold/base";
+import type { Operation } from "./protocol/operations.ts";
+import { reasonOf, zooKeeperErrors, type ZooKeeperReason } from "./protocol/error-codes.ts";
 
-/** What a {@link ZooKeeperError} may carry. */
+/** What a {@link ZooKeeperError} may carry besides its code and message. */
 export interface ZooKeeperErrorDetails extends ErrorDetails {
-  /** ZooKeeper's name of what happened, as `NONODE`. */
-  readonly reason: string;
-  /** The node it is about. */
+  /** ZooKeeper's name of the error. */
+  readonly reason: ZooKeeperReason;
+  /** The number that the server gave. Default: that of `reason`. */
+  readonly errorNumber?: number;
+  /** The path that it is about, as the caller wrote it. */
   readonly path?: string | undefined;
-  /** Of a transaction: which operation. */
+  /** Which operation of a multi is to blame, from 0 on. */
   readonly opIndex?: number | undefined;
 }
 
-/** A request to ZooKeeper that failed, or whose fate nobody knows: `outcome` tells which. */
+/**
+ * A request to ZooKeeper that failed. `reason` is ZooKeeper's own name for it (`NONODE`, `CONNECTIONLOSS`, …), `outcome`
+ * says whether the request may have taken effect: `none` where it never left or was refused, `unknown` where it left
+ * and no answer came.
+ */
 export class ZooKeeperError extends EverholdError {
-  override readonly name = "ZooKeeperError";
-  /** ZooKeeper's name of what happened: `NONODE`, `BADVERSION`, `CONNECTIONLOSS` … */
-  readonly reason: string;
-  /** The node it is about; `undefined` where it is about none. */
+  override readonly name: string = "ZooKeeperError";
+  override readonly retryable: boolean;
+  /** ZooKeeper's name of the error. */
+  readonly reason: ZooKeeperReason;
+  /** ZooKeeper's number of the error. */
+  readonly errorNumber: number;
+  /** The path that it is about, as the caller wrote it. */
   readonly path: string | undefined;
-  /** Of a transaction: which operation, counted from 0. */
+  /** Which operation of a multi is to blame, from 0 on. */
   readonly opIndex: number | undefined;
 
   constructor(code: ErrorCode, message: string, details: ZooKeeperErrorDetails) {
     super(code, message, details);
-    this.reason = details.reason;
+    const { reason } = details;
+    const { retryable } = code === "EVH_ZOOKEEPER" ? zooKeeperErrors[reason] : errorCodes[code];
+    this.retryable = retryable;
+    this.reason = reason;
+    this.errorNumber = details.errorNumber ?? zooKeeperErrors[reason].number;
     this.path = details.path;
     this.opIndex = details.opIndex;
   }
+
+  override toJSON(): Readonly<Record<string, unknown>> {
+    const { reason, path, opIndex } = this;
+    return { ...super.toJSON(), reason, path, opIndex };
+  }
+}
+
+/** What a request was, for the words of an error. */
+export interface RequestSubject {
+  readonly operation: Pick<Operation, "name">;
+  /** As the caller wrote it; missing where the operation has none. */
+  readonly path?: string | undefined;
+}
+
+/** As in "Cannot <attempt>": "read /a". */
+export function attemptOf({ operation, path }: RequestSubject): string {
+  return path === undefined ? operation.name : `${operation.name} ${path}`;
+}
+
+/** The error for an answer that has the error number `errorNumber`. */
+export function refusedError(
+  subject: RequestSubject,
+  errorNumber: number,
+  opIndex?: number,
+): ZooKeeperError {
+  const reason = reasonOf(errorNumber);
+  const shown = reason === "UNKNOWN" ? `error ${errorNumber}` : reason;
+  const { meaning } = zooKeeperErrors[reason];
+  return new ZooKeeperError(
+    codeOf(reason),
+    `Cannot ${attemptOf(subject)}: ${firstLower(meaning)} (${shown})`,
+    {
+      reason,
+      errorNumber,
+      outcome: outcomeOf(reason),
+      path: subject.path,
+      opIndex,
+    },
+  );
+}
+
+function codeOf(reason: ZooKeeperReason): ErrorCode {
+  switch (reason) {
+    case "NOAUTH":
+    case "AUTHFAILED":
+    case "SESSIONCLOSEDREQUIRESASLAUTH":
+      return "EVH_SECURITY";
+    case "SESSIONEXPIRED":
+      return "EVH_SESSION_EXPIRED";
+    case "CONNECTIONLOSS":
+      return "EVH_DISCONNECTED";
+    case "OPERATIONTIMEOUT":
+    case "REQUESTTIMEOUT":
+      return "EVH_TIMEOUT";
+    default:
+      return "EVH_ZOOKEEPER";
+  }
+}
+
+/** A server that says no has done nothing; one that failed or took too long may have. */
+function outcomeOf(reason: ZooKeeperReason): Outcome {
+  switch (reason) {
+    case "SYSTEMERROR":
+    case "CONNECTIONLOSS":
+    case "OPERATIONTIMEOUT":
+    case "REQUESTTIMEOUT":
+      return "unknown";
+    default:
+      return "none";
+  }
+}
+
+function firstLower(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
 }

@@ -1,5 +1,70 @@
 /** Layer 3: the ZooKeeper client. */
-export { ZooKeeperError, type ZooKeeperErrorDetails } from "./errors.ts";
+export {
+  refusedError,
+  ZooKeeperError,
+  type RequestSubject,
+  type ZooKeeperErrorDetails,
+} from "./errors.ts";
+export { acl, accessLists, digestId, permissions, type Acl } from "./protocol/acl.ts";
+export {
+  defaultZooKeeperPort,
+  formatServer,
+  parseConnectString,
+  type ConnectString,
+  type ServerAddress,
+} from "./protocol/connect-string.ts";
+export {
+  compareSequences,
+  createModes,
+  sequenceOf,
+  ttlMsMax,
+  type CreateMode,
+  type CreateModeEntry,
+} from "./protocol/create-mode.ts";
+export {
+  reasonOf,
+  zooKeeperErrors,
+  type ZooKeeperErrorEntry,
+  type ZooKeeperReason,
+} from "./protocol/error-codes.ts";
+export {
+  connectRequest,
+  connectResponse,
+  readHandshakeReply,
+  sessionPasswordBytes,
+  type ConnectRequest,
+  type ConnectResponse,
+  type HandshakeReply,
+} from "./protocol/handshake.ts";
+export {
+  replyHeader,
+  replyHeaderBytes,
+  requestHeader,
+  requestHeaderBytes,
+  specialXids,
+  xidMax,
+  type ReplyHeader,
+} from "./protocol/headers.ts";
+export { multiReply, multiRequest, type MultiPart, type MultiResult } from "./protocol/multi.ts";
+export { checkCode, operations, type Operation, type OperationOf } from "./protocol/operations.ts";
+export {
+  childOf,
+  joinPath,
+  nameOf,
+  parentOf,
+  pathProblem,
+  withoutPrefix,
+  type PathUse,
+} from "./protocol/paths.ts";
+export { stat, type Stat } from "./protocol/stat.ts";
+export {
+  addWatchModes,
+  connectedState,
+  watcherEvent,
+  watcherTypes,
+  watchEventTypes,
+  type WatcherEvent,
+} from "./protocol/watch-events.ts";
 export type { RequestSpec, Requests, RequestWait } from "./session/request.ts";
 export {
   noWatches,

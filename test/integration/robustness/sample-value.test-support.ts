@@ -171,5 +171,7 @@ function sample(shape: Shape, name: string, choice: Choice): unknown {
     case "properties":
     case "parameters":
       return new Map();
+    case "foreign":
+      throw new Error(`no sample is known for ${shape.notation}`);
   }
 }

@@ -113,6 +113,8 @@ function valueOfShape(shape: Shape, version: number): fc.Arbitrary<unknown> {
       return properties;
     case "parameters":
       return connectorParameters;
+    case "foreign":
+      throw new Error(`no arbitrary is known for ${shape.notation}`);
   }
 }
 
