@@ -9,13 +9,18 @@ import { FreezingProxy } from "./freezing-proxy.ts";
 import { until } from "./until.ts";
 import { ZooKeeperServer, type ServerOptions } from "./zookeeper-server.ts";
 
-export interface EnsembleOptions extends Pick<ServerOptions, "version" | "javaArguments"> {
+export interface EnsembleOptions extends Pick<
+  ServerOptions,
+  "version" | "javaArguments" | "files"
+> {
   /** Default 3; 1 is a server that stands alone. */
   readonly size?: number;
   /** Lines of `zoo.cfg`, of every server or of one by its number. */
   readonly properties?:
     | ServerOptions["properties"]
     | ((id: number) => NonNullable<ServerOptions["properties"]>);
+  /** Whether every server has a port for TLS as well; `properties` and `files` say with what. Default false. */
+  readonly isSecure?: boolean;
   /** Whether followers reach their leader through proxies that {@link Ensemble.cutOff} freezes. Default false. */
   readonly canBeCut?: boolean;
 }
@@ -54,7 +59,7 @@ export class Ensemble implements AsyncDisposable {
 
   /** Makes the servers; none runs. */
   static async make(options: EnsembleOptions): Promise<Ensemble> {
-    const { version, size = 3, properties = {}, javaArguments = [] } = options;
+    const { version, size = 3, properties = {}, javaArguments = [], files = {} } = options;
     const folder = new TemporaryFolder();
     const ids = Array.from({ length: size }, (_, index) => index + 1);
     const ports = new Map<number, { client: number; quorum: number; election: number }>();
@@ -68,7 +73,10 @@ export class Ensemble implements AsyncDisposable {
         if (from !== to) links.set(`${from},${to}`, await FreezingProxy.start(quorum));
       }
     }
-    const servers = ids.map((id) => {
+    const securePorts: number[] = [];
+    if (options.isSecure === true) for (const _ of ids) securePorts.push(await freePort());
+    const servers = ids.map((id, index) => {
+      const secureClientPort = securePorts[index];
       const own = join(folder.path, `server-${id}`);
       mkdirSync(own);
       const peers = [...ports].map(([peer, { quorum, election }]) => {
@@ -80,6 +88,8 @@ export class Ensemble implements AsyncDisposable {
         folder: own,
         clientPort: ports.get(id)?.client ?? 0,
         javaArguments,
+        files,
+        ...(secureClientPort === undefined ? {} : { secureClientPort }),
         ...(size === 1 ? {} : { id }),
         properties: {
           ...(size === 1 ? {} : Object.fromEntries(peers)),
@@ -93,6 +103,11 @@ export class Ensemble implements AsyncDisposable {
   /** `host:port` of every server, as a client is told. */
   get connectString(): string {
     return this.servers.map(({ address }) => address).join(",");
+  }
+
+  /** The same with the ports for TLS. */
+  get secureConnectString(): string {
+    return this.servers.map(({ securePort }) => `127.0.0.1:${securePort}`).join(",");
   }
 
   /** Starts those that do not run, and returns when every one serves. */

@@ -16,6 +16,10 @@ export interface ServerOptions {
   readonly clientPort: number;
   /** Lines of `zoo.cfg` by their names, besides or in the place of the usual ones. */
   readonly properties?: Readonly<Record<string, string | number | boolean>>;
+  /** Where clients come with TLS, if they can. */
+  readonly secureClientPort?: number;
+  /** Put into its folder before it starts; `zoo.cfg` may name them as they are named here. */
+  readonly files?: Readonly<Record<string, string>>;
   /** Words for `java`. */
   readonly javaArguments?: readonly string[];
   /** Its number in the ensemble. Default: it stands alone. */
@@ -37,6 +41,7 @@ const usualProperties = {
 /** A real ZooKeeper server as a process of its own, which ends when this one does. */
 export class ZooKeeperServer implements AsyncDisposable {
   readonly clientPort: number;
+  readonly securePort: number | undefined;
   readonly version: ZooKeeperVersion;
   /** Its number in the ensemble, 0 where it stands alone. */
   readonly id: number;
@@ -46,6 +51,7 @@ export class ZooKeeperServer implements AsyncDisposable {
   constructor(options: ServerOptions) {
     this.#options = options;
     this.clientPort = options.clientPort;
+    this.securePort = options.secureClientPort;
     this.version = options.version;
     this.id = options.id ?? 0;
   }
@@ -78,13 +84,17 @@ export class ZooKeeperServer implements AsyncDisposable {
 
   /** Starts its process, on the data that it has; {@link serves} says when it serves. */
   async start(): Promise<void> {
-    const { version, folder, javaArguments = [] } = this.#options;
+    const { version, folder, javaArguments = [], files = {} } = this.#options;
     const classPath = await serverClassPath(version);
     mkdirSync(join(folder, "data"), { recursive: true });
     if (this.id !== 0) writeFileSync(join(folder, "data", "myid"), `${this.id}\n`);
+    for (const [name, content] of Object.entries(files)) {
+      writeFileSync(join(folder, name), content);
+    }
     const lines = Object.entries({
       dataDir: join(folder, "data"),
       clientPort: this.clientPort,
+      ...(this.securePort === undefined ? {} : secureProperties(this.securePort)),
       ...usualProperties,
       ...this.#options.properties,
     });
@@ -172,6 +182,14 @@ export class ZooKeeperServer implements AsyncDisposable {
   #logEnd(): string {
     return this.log.slice(-4000);
   }
+}
+
+function secureProperties(port: number): ServerOptions["properties"] {
+  return {
+    secureClientPort: port,
+    secureClientPortAddress: "127.0.0.1",
+    serverCnxnFactory: "org.apache.zookeeper.server.NettyServerCnxnFactory",
+  };
 }
 
 const modes: readonly ServerMode[] = ["leader", "follower", "standalone", "observer", "read-only"];
