@@ -74,3 +74,4 @@ export {
   type WatchHost,
 } from "./session/session-hooks.ts";
 export type { SessionEvent, SessionEvents, SessionState } from "./session/states.ts";
+export type { WatchEvent, WatchGap, WatchNotice, WatchRequest } from "./watches/watch-request.ts";

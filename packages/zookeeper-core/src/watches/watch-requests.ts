@@ -1,0 +1,60 @@
+import type { ByteReader, ByteWriter, Field } from "@everhold/wire";
+import { zooKeeperErrors } from "../protocol/error-codes.ts";
+import { operations, type OperationOf } from "../protocol/operations.ts";
+import type { SetWatches2Request, SetWatchesRequest } from "../protocol/records.ts";
+import { addWatchModes, watcherTypes } from "../protocol/watch-events.ts";
+import type { RequestSpec } from "../session/request.ts";
+import type { WireMode } from "./standing-watches.ts";
+
+/**
+ * Asks for a watch that stays. `modeAtSend` is asked when the request leaves, because what else is wanted at the path
+ * may have changed meanwhile, and one path has one mode.
+ */
+export function addWatchSpec(
+  path: string,
+  modeAtSend: () => Exclude<WireMode, "none">,
+): RequestSpec<void> {
+  const body = (): { readonly path: string; readonly mode: number } => ({
+    path,
+    mode:
+      modeAtSend() === "recursive" ? addWatchModes.persistentRecursive : addWatchModes.persistent,
+  });
+  return specOf(operations.addWatch, body, path);
+}
+
+/** Takes away all that stands at a path on this connection, what tells once included; nothing there is no error. */
+export function removeWatchesSpec(path: string, onSend: () => void): RequestSpec<void> {
+  const body = (): { readonly path: string; readonly type: number } => {
+    onSend();
+    return { path, type: watcherTypes.any };
+  };
+  return {
+    ...specOf(operations.removeWatches, body, path),
+    recover: (errorCode) =>
+      errorCode === zooKeeperErrors.NOWATCHER.number ? { value: undefined } : undefined,
+  };
+}
+
+/** Asks for watches that tell once; the server tells at once of what changed since `relativeZxid`. */
+export function setWatchesSpec(atSend: () => SetWatchesRequest): RequestSpec<void> {
+  return specOf(operations.setWatches, atSend);
+}
+
+/** The same for watches that stay, of which the server tells nothing that was. From ZooKeeper 3.6 on. */
+export function setWatches2Spec(atSend: () => SetWatches2Request): RequestSpec<void> {
+  return specOf(operations.setWatches2, atSend);
+}
+
+function specOf<Request, Reply>(
+  operation: OperationOf<Request, Reply>,
+  atSend: () => Request,
+  path?: string,
+): RequestSpec<void> {
+  const reply: Field<Reply> = operation.reply;
+  return {
+    operation,
+    ...(path === undefined ? {} : { path }),
+    encode: (writer: ByteWriter) => operation.request.write(writer, atSend(), 0),
+    decode: (reader: ByteReader) => void reply.read(reader, 0),
+  };
+}
