@@ -65,6 +65,9 @@ export {
   watchEventTypes,
   type WatcherEvent,
 } from "./protocol/watch-events.ts";
+export { connectionLimits } from "./connection/connection-limits.ts";
+export type { SaslCredentials } from "./connection/digest-md5.ts";
+export type { AuthInfo } from "./connection/server-connection.ts";
 export type { RequestSpec, Requests, RequestWait } from "./session/request.ts";
 export {
   noWatches,
@@ -73,5 +76,8 @@ export {
   type Restoring,
   type WatchHost,
 } from "./session/session-hooks.ts";
+export { sessionLimits } from "./session/session-limits.ts";
+export type { SessionPorts, SessionSettings } from "./session/session-settings.ts";
+export { Session, type SessionParts } from "./session/session.ts";
 export type { SessionEvent, SessionEvents, SessionState } from "./session/states.ts";
 export type { WatchEvent, WatchGap, WatchNotice, WatchRequest } from "./watches/watch-request.ts";

@@ -1,0 +1,65 @@
+import { ClosedError } from "@everhold/base";
+import { deadlineIn, type Endpoint } from "@everhold/env";
+import { openConnection } from "../connection/open-connection.ts";
+import type { ConnectionListener, ServerConnection } from "../connection/server-connection.ts";
+import { operations } from "../protocol/operations.ts";
+import { helloFor, isGranted, type SessionIdentity } from "./session-identity.ts";
+import type { RequestSpec } from "./request.ts";
+import type { SessionPorts, SessionSettings } from "./session-settings.ts";
+
+/** For a connection on which nothing but its end happens. */
+export const nobody: ConnectionListener = {
+  asksServer: () => false,
+  onWatchedReply: () => undefined,
+  onNotification: () => undefined,
+  onRoom: () => undefined,
+  onRefusal: () => undefined,
+  onLost: () => undefined,
+};
+
+const closeSession: RequestSpec<void> = {
+  operation: operations.closeSession,
+  encode: () => undefined,
+  decode: () => undefined,
+};
+
+/** Has the server end the session, then ends the connection. Waits for the server at most so long. */
+export async function closeSessionOn(
+  connection: ServerConnection,
+  wait: { readonly deadlineMs: number; readonly signal?: AbortSignal | undefined },
+): Promise<boolean> {
+  const isClosed = await connection.request(closeSession, wait).then(
+    () => true,
+    // Whatever keeps the server from answering: the session then ends by itself.
+    () => false,
+  );
+  connection.fail(new ClosedError("EVH_CLOSED", "The client was closed"));
+  return isClosed;
+}
+
+/**
+ * Connects to one server as a session that the client has given up, and has it end there. So its ephemeral nodes go
+ * now rather than when it expires.
+ * @throws EverholdError where the server could not be reached in the time
+ */
+export async function endFormerSession(
+  context: { readonly ports: SessionPorts; readonly settings: SessionSettings },
+  former: SessionIdentity,
+  attempt: {
+    readonly endpoint: Endpoint;
+    readonly durationMs: number;
+    readonly signal: AbortSignal;
+  },
+): Promise<void> {
+  const { ports, settings } = context;
+  const { endpoint, durationMs, signal } = attempt;
+  const deadlineMs = deadlineIn(ports, durationMs);
+  const hello = helloFor(former, { timeoutMs: former.timeoutMs, lastZxid: 0n });
+  const opening = { endpoint, hello, settings, deadlineMs, signal, listener: nobody };
+  const { connection, response } = await openConnection(ports, opening);
+  if (isGranted(former, response)) {
+    await closeSessionOn(connection, { deadlineMs, signal });
+  } else {
+    connection.fail(new ClosedError("EVH_CLOSED", "The session is over already"));
+  }
+}

@@ -1,0 +1,65 @@
+import { assert } from "@everhold/base";
+import { Backoff, type Endpoint, pause, type Ports } from "@everhold/env";
+import { sessionLimits as limits } from "./session-limits.ts";
+
+/**
+ * The servers, in an order of this client's own, one after the other for ever: after each round in which none of them
+ * was of use there is a pause, random and growing, so that the clients of an ensemble do not come back in step.
+ */
+export class Hosts {
+  readonly #ports: Pick<Ports, "timers" | "monotonicClock" | "random">;
+  readonly #endpoints: readonly Endpoint[];
+  readonly #backoff: Backoff;
+  #index = -1;
+  #triedInRound = 0;
+
+  constructor(
+    endpoints: readonly Endpoint[],
+    ports: Pick<Ports, "timers" | "monotonicClock" | "random">,
+  ) {
+    assert(endpoints.length > 0, "there is a server to connect to");
+    this.#ports = ports;
+    this.#endpoints = shuffled(endpoints, ports);
+    const bounds = { minMs: limits.roundPauseMsMin, maxMs: limits.roundPauseMsMax };
+    this.#backoff = new Backoff(bounds, ports.random);
+  }
+
+  /** How many there are. */
+  get count(): number {
+    return this.#endpoints.length;
+  }
+
+  /** All of them once, the one that is next first. */
+  get nextRound(): readonly Endpoint[] {
+    const start = (this.#index + 1) % this.count;
+    return [...this.#endpoints.slice(start), ...this.#endpoints.slice(0, start)];
+  }
+
+  /** The next one, after a pause where a round is over; the pause ends early when the signal aborts. */
+  async next(signal: AbortSignal): Promise<Endpoint> {
+    if (this.#triedInRound >= this.count) {
+      await pause(this.#ports, this.#backoff.nextMs(), signal);
+      this.#triedInRound = 0;
+    }
+    this.#triedInRound += 1;
+    this.#index = (this.#index + 1) % this.count;
+    const endpoint = this.#endpoints[this.#index];
+    assert(endpoint !== undefined, "the index stays within the list");
+    return endpoint;
+  }
+
+  /** A connection lasted so long: after one that lasted, the next round begins anew. */
+  connectionLasted(durationMs: number): void {
+    if (durationMs < limits.stableConnectionMs) return;
+    this.#triedInRound = 0;
+    this.#backoff.reset();
+  }
+}
+
+function shuffled(
+  list: readonly Endpoint[],
+  { random }: Pick<Ports, "random">,
+): readonly Endpoint[] {
+  const keyed = list.map((endpoint) => ({ endpoint, key: random.uint32() }));
+  return keyed.toSorted((a, b) => a.key - b.key).map(({ endpoint }) => endpoint);
+}

@@ -1,0 +1,102 @@
+import { EverholdError } from "@everhold/base";
+import type { WaitPorts } from "@everhold/env";
+import { type PendingRequest, pendingRequest } from "../connection/pending-request.ts";
+import type { ServerConnection } from "../connection/server-connection.ts";
+import { attemptOf, type RequestSubject, ZooKeeperError } from "../errors.ts";
+import type { RequestSpec, RequestWait } from "./request.ts";
+import { sessionLimits as limits } from "./session-limits.ts";
+
+/** What a queue asks its session. */
+export interface QueueHost {
+  readonly ports: WaitPorts;
+  /** Why no server is connected; `undefined` where one is. */
+  readonly unsentCause: () => EverholdError | undefined;
+}
+
+/**
+ * Requests that have not left, in the order of calls. They leave while a connection is open and has room: what still
+ * waits here when it breaks certainly had no effect.
+ */
+export class RequestQueue {
+  readonly #host: QueueHost;
+  readonly #unsent = new Set<PendingRequest>();
+  #connection: ServerConnection | undefined;
+
+  constructor(host: QueueHost) {
+    this.#host = host;
+  }
+
+  /** Requests that have not left. */
+  get length(): number {
+    return this.#unsent.size;
+  }
+
+  /** Takes a request. @throws EverholdError see {@link Requests.request} */
+  request<T>(spec: RequestSpec<T>, wait: RequestWait): Promise<T> {
+    if (this.#unsent.size >= limits.unsentCountMax) {
+      return Promise.reject(overloadedError(spec, this.#unsent.size));
+    }
+    const { ports, unsentCause } = this.#host;
+    const onSettled = (settled: PendingRequest): void => void this.#unsent.delete(settled);
+    const { pending, promise } = pendingRequest(spec, wait, { ports, unsentCause, onSettled });
+    if (!pending.isSettled) {
+      this.#unsent.add(pending);
+      this.pump();
+    }
+    return promise;
+  }
+
+  /** From now on requests leave by this connection. */
+  open(connection: ServerConnection): void {
+    this.#connection = connection;
+    this.pump();
+  }
+
+  /** No more leave. */
+  close(): void {
+    this.#connection = undefined;
+  }
+
+  /** Sends what there is room for. */
+  pump(): void {
+    const connection = this.#connection;
+    if (connection === undefined || this.#unsent.size === 0) return;
+    for (const pending of this.#unsent) {
+      if (connection.outstandingCount >= limits.outstandingCountMax || connection.isFull) return;
+      this.#unsent.delete(pending);
+      connection.send(pending);
+      // What a request does when it is written may end all this.
+      if (this.#connection !== connection) return;
+    }
+  }
+
+  /** Refuses what is bound to a session that is over. */
+  dropEpoch(epoch: number): void {
+    for (const pending of this.#unsent) {
+      if (pending.epoch !== undefined && pending.epoch <= epoch) {
+        pending.fail(epochOverError(pending));
+      }
+    }
+  }
+
+  /** Refuses everything. */
+  failAll(error: (pending: PendingRequest) => EverholdError): void {
+    for (const pending of this.#unsent) pending.fail(error(pending));
+  }
+}
+
+/** For a request that is bound to a session which is over; it has not left. */
+export function epochOverError(request: RequestSubject): ZooKeeperError {
+  return new ZooKeeperError(
+    "EVH_SESSION_EXPIRED",
+    `Cannot ${attemptOf(request)}: the session that it belongs to is over`,
+    { reason: "SESSIONEXPIRED", path: request.path },
+  );
+}
+
+function overloadedError(request: RequestSubject, count: number): EverholdError {
+  return new EverholdError(
+    "EVH_OVERLOADED",
+    `Cannot ${attemptOf(request)}: ${count} requests wait to be sent, at most ${limits.unsentCountMax} may`,
+  );
+}

@@ -1,0 +1,27 @@
+/** The limits of a session: unit, reason, and what happens when they are hit. */
+export const sessionLimits = {
+  /** Requests that the server has yet to answer; more stay unsent. Servers stop reading at 1000 of all clients. */
+  outstandingCountMax: 1000,
+  /** Requests that wait to be sent. More are refused with EVH_OVERLOADED. */
+  unsentCountMax: 100_000,
+  /** Milliseconds that one server has at least for socket, TLS and handshake, however many servers there are. */
+  attemptMsMin: 1000,
+  /** Milliseconds of the first pause after a round in which no server could be connected to, before jitter. */
+  roundPauseMsMin: 500,
+  /** Milliseconds of the longest pause between rounds. */
+  roundPauseMsMax: 5000,
+  /** Milliseconds of a random pause before a connection that broke is replaced: its server's other clients come too. */
+  reconnectPauseMsMax: 100,
+  /** Milliseconds that a connection must last for the next round to begin without a pause. */
+  stableConnectionMs: 1000,
+  /** Milliseconds that a server has to end a session that the client has given up. Then it expires by itself. */
+  revocationMsMax: 1000,
+  /** Sessions that were given up and are still to be ended; the oldest are left to expire. */
+  formerCountMax: 8,
+  /** Attempts to end one of them. Then it is left to expire. */
+  revocationTriesMax: 10,
+  /** Milliseconds that `close()` waits for the server to end the session, where the caller does not say. */
+  closeMsMax: 5000,
+  /** Events that a reader of `events()` may leave unread; the oldest is dropped. */
+  eventCountMax: 1000,
+} as const;

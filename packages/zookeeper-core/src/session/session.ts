@@ -1,0 +1,612 @@
+import {
+  ClosedError,
+  ConnectionError,
+  deferred,
+  type Deferred,
+  EverholdError,
+  EventHub,
+} from "@everhold/base";
+import {
+  deadlineIn,
+  type Endpoint,
+  onWaitEnd,
+  pause,
+  type Timer,
+  type WaitOptions,
+} from "@everhold/env";
+import { openConnection, type Opened, UnansweredError } from "../connection/open-connection.ts";
+import type {
+  AuthInfo,
+  ConnectionListener,
+  ServerConnection,
+} from "../connection/server-connection.ts";
+import { attemptOf, refusedError, ZooKeeperError } from "../errors.ts";
+import { zooKeeperErrors } from "../protocol/error-codes.ts";
+import { closeSessionOn, endFormerSession } from "./end-session.ts";
+import { FormerSessions } from "./former-sessions.ts";
+import { Hosts } from "./hosts.ts";
+import { isAuthFailure, makeReady } from "./make-ready.ts";
+import { epochOverError, RequestQueue } from "./request-queue.ts";
+import type { Requests, RequestSpec, RequestWait } from "./request.ts";
+import { lastZxidOf, RollbackSuspicion } from "./rollback.ts";
+import type { Restored, Restoring, WatchHost } from "./session-hooks.ts";
+import { helloFor, isGranted, type SessionIdentity } from "./session-identity.ts";
+import { sessionLimits as limits } from "./session-limits.ts";
+import type { SessionPorts, SessionSettings } from "./session-settings.ts";
+import type { SessionEvent, SessionState } from "./states.ts";
+
+/** What a session is made of. */
+export interface SessionParts {
+  readonly ports: SessionPorts;
+  readonly settings: SessionSettings;
+  readonly watches: WatchHost;
+}
+
+/**
+ * One client's session with an ensemble: finds a server, keeps the session on it, moves it to another one when that
+ * fails, and begins a new session when it is over. A session that this client has told to be lost is never taken up
+ * again: it is ended on the servers first.
+ *
+ * There is one socket at a time. States: see {@link SessionState}; this class alone makes the transitions.
+ */
+export class Session implements Requests, ConnectionListener {
+  readonly #ports: SessionPorts;
+  readonly #settings: SessionSettings;
+  readonly #watches: WatchHost;
+  readonly #events = new EventHub<SessionEvent>({
+    last: "closed",
+    unreadCountMax: limits.eventCountMax,
+  });
+  readonly #queue: RequestQueue;
+  readonly #hosts: Hosts;
+  readonly #former: FormerSessions;
+  readonly #suspicion: RollbackSuspicion;
+  readonly #auths: AuthInfo[];
+  readonly #ending = new AbortController();
+  readonly #readyWaiters = new Set<Deferred<void>>();
+  #state: SessionState = "connecting";
+  #hasStarted = false;
+  #identity: SessionIdentity | undefined;
+  #epoch = 0;
+  /** The epoch that the application was told of last. */
+  #announcedEpoch = 0;
+  #connection: ServerConnection | undefined;
+  /** Resolved when the connection is gone. */
+  #gone: Deferred<void> | undefined;
+  /** Ends the attempt that is under way. */
+  #attempting: AbortController | undefined;
+  #lostTimer: Timer | undefined;
+  #lastError: EverholdError | undefined;
+  #endError: EverholdError | undefined;
+  #lastZxid = 0n;
+  /** The last transaction seen on a connection on which all watches stood. */
+  #watchedZxid = 0n;
+  #touchedAtMs = 0;
+  #heardAtMs = 0;
+  #failedAttempts = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor({ ports, settings, watches }: SessionParts) {
+    this.#ports = ports;
+    this.#settings = settings;
+    this.#watches = watches;
+    this.#auths = [...settings.auths];
+    this.#hosts = new Hosts(settings.servers, ports);
+    this.#former = new FormerSessions(ports.log);
+    this.#suspicion = new RollbackSuspicion(ports.monotonicClock);
+    this.#queue = new RequestQueue({ ports, unsentCause: () => this.#unsentCause() });
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** Which of this client's sessions it is, from 1; 0 before the first. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** The session's id; 0n while there is none. */
+  get sessionId(): bigint {
+    return this.#identity?.id ?? 0n;
+  }
+
+  /** Milliseconds after which the servers end a session that they do not hear of; as asked for while there is none. */
+  get sessionTimeoutMs(): number {
+    return this.#identity?.timeoutMs ?? this.#settings.sessionTimeoutMs;
+  }
+
+  /** The last transaction that a server was known to have applied. */
+  get lastZxid(): bigint {
+    const seen = this.#connection?.lastZxid ?? 0n;
+    return seen > this.#lastZxid ? seen : this.#lastZxid;
+  }
+
+  /** The server that is connected, as `host:port`. */
+  get server(): string | undefined {
+    return this.#state === "connected" ? this.#connection?.server : undefined;
+  }
+
+  /** Why no server is connected; `undefined` while one is, or none was tried. */
+  get lastError(): EverholdError | undefined {
+    return this.#lastError;
+  }
+
+  /** Calls `listener` with each event until the returned function is called. */
+  listen(listener: (event: SessionEvent) => void): () => void {
+    return this.#events.listen(listener);
+  }
+
+  /** The events from now on; ends after `closed`. */
+  events(): AsyncIterableIterator<SessionEvent> {
+    return this.#events.read();
+  }
+
+  /** Begins to connect; goes on until `close()`. */
+  start(): void {
+    if (this.#hasStarted || this.#endError !== undefined) return;
+    this.#hasStarted = true;
+    this.#run().catch((error: unknown) => this.#endWith(asEverholdError(error), "closed"));
+  }
+
+  /** Waits until requests leave. @throws ConnectionError EVH_NOT_CONNECTED; EVH_CLOSED, EVH_SECURITY, EVH_ABORTED */
+  async ready(wait: RequestWait = { deadlineMs: Infinity }): Promise<void> {
+    if (this.#endError !== undefined) throw this.#endError;
+    if (this.#state === "connected") return;
+    const waiter = deferred<void>();
+    this.#readyWaiters.add(waiter);
+    const { deadlineMs, signal } = wait;
+    const subject = { attempt: "connect to ZooKeeper", outcome: () => "none" as const };
+    const forget = onWaitEnd(this.#ports, { deadlineMs, signal }, subject, (error) =>
+      waiter.reject(error.code === "EVH_TIMEOUT" ? this.#notConnectedError(error) : error),
+    );
+    try {
+      await waiter.promise;
+    } finally {
+      forget();
+      this.#readyWaiters.delete(waiter);
+    }
+  }
+
+  request<T>(spec: RequestSpec<T>, wait: RequestWait): Promise<T> {
+    if (this.#endError !== undefined) return Promise.reject(this.#refusedByEnd(spec));
+    const { epoch } = wait;
+    const isOver = epoch !== undefined && (epoch !== this.#epoch || this.#identity === undefined);
+    if (isOver) return Promise.reject(epochOverError(spec));
+    return this.#queue.request(spec, wait);
+  }
+
+  /** Adds an identity, on this and every later connection. @throws ZooKeeperError EVH_SECURITY */
+  async addAuth(auth: AuthInfo, wait: RequestWait): Promise<void> {
+    if (this.#endError !== undefined) throw this.#endError;
+    this.#auths.push(auth);
+    const connection = this.#state === "connected" ? this.#connection : undefined;
+    try {
+      if (connection !== undefined) return await connection.authenticate(auth);
+    } catch (error) {
+      if (EverholdError.is(error) && isAuthFailure(error)) throw error;
+      // The connection broke; the next one is given it before it is ready.
+    }
+    await this.ready(wait);
+  }
+
+  /** A lease says that the servers may have ended the session of this epoch: it is given up. */
+  loseByLease(epoch: number): void {
+    if (this.#identity?.epoch === epoch) this.#lose("lease");
+  }
+
+  /** Tells of something that failed and that no call waits for. */
+  reportError(error: unknown): void {
+    this.#emit({ type: "error", error: asEverholdError(error) });
+  }
+
+  /**
+   * Ends the session on the servers, then everything. Waits at most `timeout` for a server, by default a session
+   * timeout, but no more than 5 s. Idempotent; never throws for what the servers do.
+   */
+  close(wait: WaitOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(wait);
+    return this.#closing;
+  }
+
+  // What the connection tells.
+
+  asksServer(...[path, watch]: Parameters<WatchHost["asksServer"]>): boolean {
+    return this.#guarded(() => this.#watches.asksServer(path, watch)) ?? true;
+  }
+
+  onWatchedReply(...[path, watch, reply]: Parameters<WatchHost["onWatchedReply"]>): void {
+    this.#guarded(() => this.#watches.onWatchedReply(path, watch, reply));
+  }
+
+  onNotification(...[notification]: Parameters<WatchHost["onNotification"]>): void {
+    this.#guarded(() => this.#watches.onNotification(notification));
+  }
+
+  onRoom(): void {
+    this.#queue.pump();
+  }
+
+  onRefusal(errorCode: number): void {
+    if (errorCode === zooKeeperErrors.SESSIONEXPIRED.number) return this.#lose("server");
+    const subject = { operation: { name: "use the session" } };
+    const error = refusedError(subject, errorCode);
+    if (isAuthFailure(error)) this.#endWith(error);
+  }
+
+  onLost(connection: ServerConnection, error: EverholdError): void {
+    if (connection !== this.#connection) return;
+    this.#noteProgress(connection);
+    this.#connection = undefined;
+    this.#queue.close();
+    this.#lastError = error;
+    if (this.#state === "connected") {
+      this.#watchedZxid = this.#lastZxid;
+      this.#state = "suspended";
+      const lastHeardMs = this.#ports.monotonicClock.nowMs() - this.#heardAtMs;
+      const { code, message } = error;
+      this.#ports.log.warn("The connection to ZooKeeper broke", { code, error: message });
+      this.#emit({ type: "suspended", epoch: this.#epoch, error, lastHeardMs });
+    }
+    this.#watchTheClock();
+    this.#gone?.resolve();
+  }
+
+  // Connecting.
+
+  async #run(): Promise<void> {
+    const { signal } = this.#ending;
+    for (;;) {
+      const endpoint = await this.#hosts.next(signal);
+      if (signal.aborted) return;
+      const attempting = new AbortController();
+      this.#attempting = attempting;
+      const gone = deferred<void>();
+      this.#gone = gone;
+      try {
+        await this.#connect(endpoint, attempting.signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!attempting.signal.aborted) this.#onFailedAttempt(asEverholdError(error));
+        continue;
+      } finally {
+        this.#attempting = undefined;
+      }
+      const sinceMs = this.#ports.monotonicClock.nowMs();
+      await gone.promise;
+      if (signal.aborted) return;
+      this.#hosts.connectionLasted(this.#ports.monotonicClock.nowMs() - sinceMs);
+      const share = this.#ports.random.uint32() / 0x1_0000_0000;
+      await pause(this.#ports, share * limits.reconnectPauseMsMax, signal);
+    }
+  }
+
+  /** One attempt with one server, up to the point where requests leave. @throws EverholdError */
+  async #connect(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
+    await this.#former.endAll((former) =>
+      endFormerSession(this.#context, former, {
+        endpoint,
+        durationMs: Math.min(this.#attemptMs, limits.revocationMsMax),
+        signal,
+      }),
+    );
+    if (this.#suspicion.isDue(2 * this.sessionTimeoutMs))
+      await this.#lookForRollback(endpoint, signal);
+    const opened =
+      (this.#identity === undefined ? undefined : await this.#resume(endpoint, signal)) ??
+      (await this.#open(endpoint, signal));
+    const connection = opened.connection;
+    if (this.#identity === undefined) this.#begin(opened);
+    const identity = this.#identity;
+    if (identity === undefined) throw connection.endError ?? overError();
+    const auths = [...this.#auths];
+    const restored = await makeReady(connection, {
+      ports: this.#ports,
+      settings: this.#settings,
+      auths,
+      restoring: {
+        requests: connection,
+        epoch: identity.epoch,
+        lastZxid: this.#watchedZxid,
+      },
+      restore: (restoring) => this.#restore(identity, restoring),
+    }).catch((error: unknown) => {
+      this.#onUnready(connection, asEverholdError(error));
+      throw error;
+    });
+    // Of one that came meanwhile a refusal is told by the connection itself.
+    const late = this.#auths.slice(auths.length);
+    for (const auth of late) connection.authenticate(auth).catch(() => undefined);
+    this.#onReady(connection, identity, restored);
+  }
+
+  /** Goes on with the session; `undefined` where the server says that it is over. */
+  async #resume(endpoint: Endpoint, signal: AbortSignal): Promise<Opened | undefined> {
+    const identity = this.#identity;
+    const opened = await this.#open(endpoint, signal, identity);
+    const { connection, response } = opened;
+    if (identity !== undefined && isGranted(identity, response)) {
+      identity.timeoutMs = response.timeoutMs;
+      return opened;
+    }
+    this.#connection = undefined;
+    connection.fail(overError());
+    this.#lose("server");
+    return undefined;
+  }
+
+  async #open(
+    endpoint: Endpoint,
+    signal: AbortSignal,
+    identity?: SessionIdentity,
+  ): Promise<Opened> {
+    const { sessionTimeoutMs: timeoutMs } = this.#settings;
+    const opened = await openConnection(this.#ports, {
+      endpoint,
+      hello: helloFor(identity, { timeoutMs, lastZxid: this.#lastZxid }),
+      settings: this.#settings,
+      deadlineMs: deadlineIn(this.#ports, this.#attemptMs),
+      signal,
+      listener: this,
+    });
+    this.#suspicion.clear();
+    if (signal.aborted) {
+      opened.connection.fail(overError());
+      throw overError();
+    }
+    const { connection } = opened;
+    this.#connection = connection;
+    this.#lostTimer?.cancel();
+    // It may have broken behind the answer, when nobody listened yet.
+    if (connection.endError !== undefined) {
+      this.onLost(connection, connection.endError);
+      throw connection.endError;
+    }
+    return opened;
+  }
+
+  #begin({ connection, response }: Opened): void {
+    if (!isGranted(undefined, response) || response.password === null) {
+      const error = new ConnectionError("EVH_NOT_READY", `${connection.server} grants no session`);
+      connection.fail(error);
+      throw error;
+    }
+    this.#epoch += 1;
+    this.#identity = {
+      id: response.sessionId,
+      password: response.password,
+      timeoutMs: response.timeoutMs,
+      epoch: this.#epoch,
+      isAnnounced: false,
+    };
+  }
+
+  async #restore(identity: SessionIdentity, restoring: Restoring): Promise<Restored | undefined> {
+    if (identity.isAnnounced) await this.#watches.restoreSameSession(restoring);
+    else if (this.#announcedEpoch > 0) return this.#watches.restoreNewSession(restoring);
+    return undefined;
+  }
+
+  #onReady(
+    connection: ServerConnection,
+    identity: SessionIdentity,
+    restored: Restored | undefined,
+  ): void {
+    const sessionChanged = identity.epoch !== this.#announcedEpoch;
+    const isFirst = this.#announcedEpoch === 0;
+    identity.isAnnounced = true;
+    this.#announcedEpoch = identity.epoch;
+    this.#state = "connected";
+    this.#lastError = undefined;
+    this.#failedAttempts = 0;
+    const { epoch, id: sessionId, timeoutMs: sessionTimeout } = identity;
+    const { server } = connection;
+    this.#ports.log.info("Connected to ZooKeeper", { server, epoch, sessionTimeout });
+    const told = { epoch, sessionId, sessionTimeout, server };
+    this.#emit(
+      isFirst
+        ? { type: "connected", ...told }
+        : { type: "reconnected", ...told, sessionChanged, gap: true, restored },
+    );
+    for (const waiter of this.#readyWaiters) waiter.resolve();
+    // Whoever was told may have closed the client, or the connection.
+    if (this.#connection === connection) this.#queue.open(connection);
+  }
+
+  /** A connection that could not be made ready is given up, whatever the reason. */
+  #onUnready(connection: ServerConnection, error: EverholdError): void {
+    if (isAuthFailure(error)) return this.#endWith(error);
+    if (connection.endError !== undefined) return;
+    this.#emit({ type: "error", error });
+    connection.fail(error);
+  }
+
+  #onFailedAttempt(error: EverholdError): void {
+    if (error instanceof UnansweredError && this.#lastZxid > 0n) this.#suspicion.unanswered();
+    this.#lastError = error;
+    this.#failedAttempts += 1;
+    if (!Number.isInteger(Math.log2(this.#failedAttempts))) return;
+    const { code, message } = error;
+    const attempts = this.#failedAttempts;
+    this.#ports.log.warn("No ZooKeeper server is connected", { code, error: message, attempts });
+  }
+
+  async #lookForRollback(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
+    const attempt = { endpoint, durationMs: this.#attemptMs, signal };
+    const zxid = await lastZxidOf(this.#context, attempt);
+    this.#suspicion.clear();
+    if (zxid >= this.#lastZxid) return;
+    const { onRolledBack } = this.#settings;
+    this.#ports.log.error("ZooKeeper's data is older than what this client has seen of it", {
+      seen: `0x${this.#lastZxid.toString(16)}`,
+      found: `0x${zxid.toString(16)}`,
+      onRolledBack,
+    });
+    this.#emit({ type: "ensembleRolledBack", lastZxid: this.#lastZxid });
+    if (onRolledBack === "wait") return;
+    this.#lose("server");
+    this.#lastZxid = 0n;
+    this.#watchedZxid = 0n;
+  }
+
+  // The session's end.
+
+  /** While no server is connected only the clock can tell that the session may be over. */
+  #watchTheClock(): void {
+    this.#lostTimer?.cancel();
+    if (this.#identity === undefined || this.#endError !== undefined) return;
+    const overAtMs = this.#touchedAtMs + this.#identity.timeoutMs;
+    const delayMs = Math.max(0, overAtMs - this.#ports.monotonicClock.nowMs());
+    this.#lostTimer = this.#ports.timers.after(delayMs, () => this.#lose("clock"));
+  }
+
+  #lose(by: "server" | "clock" | "lease"): void {
+    const identity = this.#identity;
+    if (identity === undefined) return;
+    const { epoch, id: sessionId, isAnnounced } = identity;
+    this.#identity = undefined;
+    this.#lostTimer?.cancel();
+    if (by !== "server") this.#former.add(identity);
+    if (isAnnounced) this.#state = "lost";
+    this.#queue.dropEpoch(epoch);
+    const error = new ZooKeeperError("EVH_SESSION_EXPIRED", "the session is over", {
+      reason: "SESSIONEXPIRED",
+    });
+    // An attempt that is under way was meant to go on with this session.
+    if (by !== "server") this.#attempting?.abort(error);
+    this.#connection?.fail(error);
+    if (!isAnnounced) return;
+    this.#guarded(() => this.#watches.onSessionLost(epoch));
+    this.#ports.log.warn("The ZooKeeper session is lost", { epoch, by });
+    this.#emit({ type: "lost", epoch, sessionId, by });
+  }
+
+  #endWith(error: EverholdError, state: "authFailed" | "closed" = "authFailed"): void {
+    if (this.#endError !== undefined) return;
+    this.#state = state;
+    this.#ports.log.error("The ZooKeeper client ends", { code: error.code, error: error.message });
+    this.#stop(error);
+    this.#connection?.fail(error);
+    if (state === "authFailed") this.#emit({ type: "authFailed", error });
+    this.#guarded(() => this.#watches.onClosed());
+    this.#emit({ type: "closed", error });
+  }
+
+  async #close({ timeout, signal }: WaitOptions): Promise<void> {
+    if (this.#endError !== undefined) return;
+    const closeMs = timeout ?? Math.min(this.sessionTimeoutMs, limits.closeMsMax);
+    const deadlineMs = deadlineIn(this.#ports, closeMs);
+    const wasConnected = this.#state === "connected";
+    this.#state = "closed";
+    this.#stop(new ClosedError("EVH_CLOSED", "The ZooKeeper client is closed"));
+    const identity = this.#identity;
+    const connection = this.#connection;
+    if (connection !== undefined && wasConnected) {
+      await closeSessionOn(connection, { deadlineMs, signal });
+    } else {
+      connection?.fail(overError());
+      if (identity !== undefined) await this.#endSomewhere(identity, { deadlineMs, signal });
+    }
+    this.#guarded(() => this.#watches.onClosed());
+    this.#emit({ type: "closed" });
+  }
+
+  /** Ends the session on whichever server can be reached in the time. */
+  async #endSomewhere(
+    identity: SessionIdentity,
+    wait: { readonly deadlineMs: number; readonly signal: AbortSignal | undefined },
+  ): Promise<void> {
+    const signal = wait.signal ?? new AbortController().signal;
+    for (const endpoint of this.#hosts.nextRound) {
+      const leftMs = wait.deadlineMs - this.#ports.monotonicClock.nowMs();
+      if (leftMs <= 0 || signal.aborted) return;
+      const durationMs = Math.min(leftMs, this.#attemptMs);
+      try {
+        return await endFormerSession(this.#context, identity, { endpoint, durationMs, signal });
+      } catch {
+        // Another server may do it, and without one the session expires by itself.
+      }
+    }
+  }
+
+  #stop(error: EverholdError): void {
+    this.#endError = error;
+    this.#lostTimer?.cancel();
+    this.#queue.close();
+    this.#queue.failAll((pending) => this.#refusedByEnd(pending));
+    for (const waiter of this.#readyWaiters) waiter.reject(error);
+    this.#ending.abort(error);
+    this.#attempting?.abort(error);
+    this.#gone?.resolve();
+  }
+
+  // Small things.
+
+  get #context(): { readonly ports: SessionPorts; readonly settings: SessionSettings } {
+    return { ports: this.#ports, settings: this.#settings };
+  }
+
+  /** Milliseconds for one server. */
+  get #attemptMs(): number {
+    return Math.max(limits.attemptMsMin, this.sessionTimeoutMs / this.#hosts.count);
+  }
+
+  #noteProgress({ lastZxid, touchedAtMs, heardAtMs }: ServerConnection): void {
+    if (lastZxid > this.#lastZxid) this.#lastZxid = lastZxid;
+    this.#touchedAtMs = Math.max(this.#touchedAtMs, touchedAtMs);
+    this.#heardAtMs = Math.max(this.#heardAtMs, heardAtMs);
+  }
+
+  #unsentCause(): EverholdError | undefined {
+    if (this.#state === "connected") return undefined;
+    return this.#lastError ?? new ConnectionError("EVH_NOT_CONNECTED", "no server was tried yet");
+  }
+
+  #refusedByEnd(request: {
+    readonly operation: { readonly name: string };
+    path?: string | undefined;
+  }): EverholdError {
+    const error = this.#endError ?? overError();
+    const message = `Cannot ${attemptOf(request)}: ${error.message}`;
+    if (error instanceof ClosedError) return new ClosedError(error.code, message);
+    return new ZooKeeperError(error.code, message, {
+      reason: error instanceof ZooKeeperError ? error.reason : "CONNECTIONLOSS",
+      path: request.path,
+      cause: error,
+    });
+  }
+
+  #notConnectedError(cause: EverholdError): ConnectionError {
+    const why = this.#lastError?.message ?? "no server answered in time";
+    return new ConnectionError("EVH_NOT_CONNECTED", `Cannot connect to ZooKeeper: ${why}`, {
+      cause: this.#lastError ?? cause,
+    });
+  }
+
+  #emit(event: SessionEvent): void {
+    this.#events.emit(event, (thrown) =>
+      this.#ports.log.error("A listener of a ZooKeeper client threw", { error: String(thrown) }),
+    );
+  }
+
+  /** What others do in our steps must not end the connection. */
+  #guarded<T>(call: () => T): T | undefined {
+    try {
+      return call();
+    } catch (error) {
+      this.reportError(error);
+      return undefined;
+    }
+  }
+}
+
+function overError(): ConnectionError {
+  return new ConnectionError("EVH_DISCONNECTED", "the connection was given up");
+}
+
+function asEverholdError(error: unknown): EverholdError {
+  if (EverholdError.is(error)) return error;
+  return new EverholdError("EVH_INTERNAL", "The client failed in a way that it did not expect", {
+    cause: error,
+  });
+}

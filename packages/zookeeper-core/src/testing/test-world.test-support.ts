@@ -1,0 +1,259 @@
+import { createHash } from "node:crypto";
+import type {
+  ConnectAttempt,
+  ConnectHandler,
+  Endpoint,
+  Link,
+  LinkHandler,
+  Listener,
+  LogFields,
+  Network,
+  Ports,
+  Timer,
+} from "@everhold/env";
+import { Prng } from "@everhold/base";
+
+/** Everything that is not a socket: virtual time, and randomness that repeats. */
+export class TestWorld {
+  readonly ports: Ports;
+  readonly network = new TestNetwork(this);
+  readonly warnings: string[] = [];
+  readonly timers = new Set<{ readonly atMs: number; readonly task: () => void }>();
+  nowMs = 0;
+  #steps: (() => void)[] = [];
+  #turnEnds: (() => void)[] = [];
+
+  constructor(seed = 1) {
+    const prng = new Prng(seed);
+    this.ports = {
+      wallClock: { nowMs: () => 1_700_000_000_000 + Math.floor(this.nowMs) },
+      monotonicClock: { nowMs: () => this.nowMs },
+      timers: {
+        after: (delayMs, task) => this.#after(delayMs, task),
+        atTurnEnd: (task) => void this.#turnEnds.push(task),
+      },
+      random: { uint32: () => prng.uint32(), fill: (target) => prng.fill(target) },
+      hash: { crc32: () => unused("hash") },
+      digests: { digest: (algorithm, bytes) => createHash(algorithm).update(bytes).digest() },
+      disk: {
+        location: "nowhere",
+        list: () => unused("disk"),
+        create: () => unused("disk"),
+        open: () => unused("disk"),
+        rename: () => unused("disk"),
+        remove: () => unused("disk"),
+        freeBytes: () => unused("disk"),
+        lock: () => unused("disk"),
+      },
+      network: this.network,
+      log: {
+        debug: () => undefined,
+        info: () => undefined,
+        warn: (message: string, _fields?: LogFields) => void this.warnings.push(message),
+        error: (message: string) => void this.warnings.push(message),
+      },
+    };
+  }
+
+  /** Runs `step` after everything that has been asked for before. */
+  later(step: () => void): void {
+    this.#steps.push(step);
+  }
+
+  /** Lets everything happen that can happen now, without time passing. */
+  async settle(): Promise<void> {
+    for (;;) {
+      await drainMicrotasks();
+      const steps = this.#steps.splice(0);
+      for (const step of steps) step();
+      if (steps.length > 0) continue;
+      const turnEnds = this.#turnEnds.splice(0);
+      for (const task of turnEnds) task();
+      if (turnEnds.length === 0) return;
+    }
+  }
+
+  /** Lets only the next things happen, so that a test may act between two of them. */
+  async step(): Promise<void> {
+    await drainMicrotasks();
+    for (const step of this.#steps.splice(0)) step();
+    for (const task of this.#turnEnds.splice(0)) task();
+    await drainMicrotasks();
+  }
+
+  /** Lets so much time pass, timers included. */
+  async advance(durationMs: number): Promise<void> {
+    const endMs = this.nowMs + durationMs;
+    await this.settle();
+    for (;;) {
+      const due = [...this.timers]
+        .filter((timer) => timer.atMs <= endMs)
+        .toSorted((a, b) => a.atMs - b.atMs)[0];
+      if (due === undefined) break;
+      this.timers.delete(due);
+      this.nowMs = Math.max(this.nowMs, due.atMs);
+      due.task();
+      await this.settle();
+    }
+    this.nowMs = endMs;
+  }
+
+  /** Settles, then gives the promise's value; it must have one by then. */
+  async now<T>(promise: Promise<T>): Promise<T> {
+    let outcome: { readonly value: T } | { readonly error: unknown } | undefined;
+    promise.then(
+      (value) => (outcome = { value }),
+      (error: unknown) => (outcome = { error }),
+    );
+    await this.settle();
+    const settled: { readonly value: T } | { readonly error: unknown } | undefined = outcome;
+    if (settled === undefined) throw new Error("the promise is still pending");
+    if ("error" in settled) throw settled.error;
+    return settled.value;
+  }
+
+  /** Whether the promise is pending when everything has happened that can happen now. */
+  async isPending(promise: Promise<unknown>): Promise<boolean> {
+    let pending = true;
+    const done = (): void => void (pending = false);
+    promise.then(done, done);
+    await this.settle();
+    return pending;
+  }
+
+  #after(delayMs: number, task: () => void): Timer {
+    const timer = { atMs: this.nowMs + delayMs, task };
+    this.timers.add(timer);
+    return { cancel: () => void this.timers.delete(timer) };
+  }
+}
+
+/** A network in memory: bytes arrive one step later, in order; links can be cut. */
+export class TestNetwork implements Network {
+  /** Every link that was ever made, the client's end. */
+  readonly links: TestLink[] = [];
+  readonly #world: TestWorld;
+  readonly #servers = new Map<string, (link: Link) => LinkHandler>();
+  /** Hosts where nobody answers, not even with a refusal. */
+  readonly silentHosts = new Set<string>();
+  /** The hosts that were tried, in order. */
+  readonly tried: string[] = [];
+  /** The most links that were open at one time. */
+  openLinkCountMax = 0;
+  /** Attempts that are not over. */
+  readonly attempts = new Set<Endpoint>();
+
+  constructor(world: TestWorld) {
+    this.#world = world;
+  }
+
+  /** Links that are open. */
+  get openLinks(): TestLink[] {
+    return this.links.filter((link) => !link.closed);
+  }
+
+  /** Accepts connections of a host until the returned function is called. */
+  serve(host: string, accept: (link: Link) => LinkHandler): () => void {
+    this.#servers.set(host, accept);
+    return () => void this.#servers.delete(host);
+  }
+
+  listen(): Promise<Listener> {
+    throw new Error("a client does not listen");
+  }
+
+  connect(endpoint: Endpoint, attempt: ConnectHandler): ConnectAttempt {
+    this.tried.push(endpoint.host);
+    let cancelled = false;
+    this.attempts.add(endpoint);
+    this.#world.later(() => {
+      if (cancelled || this.silentHosts.has(endpoint.host)) return;
+      this.attempts.delete(endpoint);
+      const accept = this.#servers.get(endpoint.host);
+      if (accept === undefined) return attempt.onFailed(new Error("connection refused"));
+      const near = new TestLink(this.#world, "server");
+      const far = new TestLink(this.#world, "client");
+      near.other = far;
+      far.other = near;
+      this.links.push(near);
+      this.openLinkCountMax = Math.max(this.openLinkCountMax, this.openLinks.length);
+      far.handler = accept(far);
+      near.handler = attempt.onConnected(near);
+    });
+    return {
+      cancel: () => {
+        cancelled = true;
+        this.attempts.delete(endpoint);
+      },
+    };
+  }
+}
+
+/** One end of a connection in memory. */
+export class TestLink implements Link {
+  readonly peer: string;
+  readonly queuedBytes = 0;
+  handler: LinkHandler | undefined;
+  other: TestLink | undefined;
+  closed = false;
+  sendCount = 0;
+  readonly #world: TestWorld;
+
+  constructor(world: TestWorld, peer: string) {
+    this.#world = world;
+    this.peer = peer;
+  }
+
+  send(bytes: Uint8Array): void {
+    this.sendCount += 1;
+    const copy = bytes.slice();
+    this.#world.later(() => {
+      this.handler?.onSent(bytes);
+      if (!this.closed) this.other?.receive(copy);
+    });
+  }
+
+  receive(bytes: Uint8Array): void {
+    if (this.closed) return;
+    this.handler?.onData(bytes);
+    // The bytes are the link's again: whoever kept them would see this.
+    bytes.fill(0xee);
+  }
+
+  pause(): void {
+    throw new Error("not used");
+  }
+
+  resume(): void {
+    throw new Error("not used");
+  }
+
+  end(): void {
+    this.#world.later(() => this.cut());
+  }
+
+  destroy(): void {
+    this.cut();
+  }
+
+  /** The connection is gone, at both ends; bytes on their way are lost. */
+  cut(error?: Error): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.#world.later(() => this.handler?.onClosed(error));
+    const other = this.other;
+    if (other !== undefined && !other.closed) {
+      other.closed = true;
+      this.#world.later(() => other.handler?.onClosed(error));
+    }
+  }
+}
+
+async function drainMicrotasks(): Promise<void> {
+  // A macrotask comes after every microtask, however many of them follow from one another.
+  await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+function unused(what: string): never {
+  throw new Error(`a client uses no ${what}`);
+}
