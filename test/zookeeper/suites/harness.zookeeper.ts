@@ -30,6 +30,26 @@ for (const version of zooKeeperVersions) {
       assert.equal(await leader.serves(), "follower");
     });
 
+    it("a server that is killed has its data when it comes back", async () => {
+      await using ensemble = await Ensemble.start({ version, size: 1 });
+      const [server] = ensemble.servers;
+      assert.ok(server !== undefined);
+      using writer = await RawZooKeeper.connect(server.clientPort);
+      await writer.handshake(20_000);
+      const node = Buffer.concat([buffer("/kept"), buffer(null), openAcl, int(0)]);
+      assert.equal((await writer.request(create2, node)).errorCode, 0);
+      await server.kill();
+      assert.ok(existsSync(server.folder));
+      await ensemble.startAll();
+      using reader = await RawZooKeeper.connect(server.clientPort);
+      await reader.handshake(20_000);
+      const found = await reader.request(
+        exists,
+        Buffer.concat([buffer("/kept"), Uint8Array.of(0)]),
+      );
+      assert.equal(found.errorCode, 0);
+    });
+
     it("a session that is ended from elsewhere takes its ephemeral nodes along", async () => {
       await using ensemble = await Ensemble.start({ version, size: 1 });
       const [{ clientPort } = { clientPort: 0 }] = ensemble.servers;

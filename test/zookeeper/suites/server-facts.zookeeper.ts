@@ -31,11 +31,11 @@ for (const version of zooKeeperVersions) {
     });
     after(async () => ensemble[Symbol.asyncDispose]());
 
-    it("it keeps a session's timeout between two ticks and twenty", async () => {
+    it("it keeps a session's timeout between two ticks and what is set up", async () => {
       using low = await RawZooKeeper.connect(port);
       assert.equal(sessionOf(await low.handshake(1)).timeoutMs, 1000);
       using high = await RawZooKeeper.connect(port);
-      assert.equal(sessionOf(await high.handshake(100_000)).timeoutMs, 10_000);
+      assert.equal(sessionOf(await high.handshake(100_000)).timeoutMs, 60_000);
     });
 
     it("it ends the connection of who has seen more than it, without a word", async () => {

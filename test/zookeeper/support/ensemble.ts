@@ -147,6 +147,17 @@ export class Ensemble implements AsyncDisposable {
     return server;
   }
 
+  /** The server that a session is connected to, as the servers say. */
+  async serverOf(sessionId: bigint): Promise<ZooKeeperServer> {
+    const id = BigInt.asUintN(64, sessionId).toString(16);
+    return until(`session 0x${id} is at a server`, async () => {
+      for (const server of this.servers.filter(({ isAlive }) => isAlive)) {
+        if (new RegExp(`sid=0x0*${id},`).test(await server.command("cons"))) return server;
+      }
+      return undefined;
+    });
+  }
+
   /** Nothing passes between a follower and its leader any more; needs `canBeCut`. */
   cutOff(follower: ZooKeeperServer): void {
     for (const link of this.#linksOf(follower)) link.freeze();

@@ -1,13 +1,13 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { Writable } from "node:stream";
 
 /**
  * Becomes the program, and leaves a process behind that kills it when this process has ended, in whatever way: then
- * the standard input ends without a word. The folder goes too, and the one around it with the last.
+ * pipe 3 ends without a word. The folder goes too, and the one around it with the last.
  */
-const leash = `exec 3<&0
-(read -r word <&3 || { kill -KILL $$; rm -rf "$0"; rmdir "\${0%/*}"; }) >/dev/null 2>&1 &
-exec "$@" </dev/null`;
+const leash = `(read -r word <&3 || { kill -KILL $$; rm -rf "$0"; rmdir "\${0%/*}"; }) >/dev/null 2>&1 &
+exec "$@" </dev/null 3<&-`;
 
 /** A program that ends when this process does, however that ends. */
 export class LeashedProcess {
@@ -20,7 +20,7 @@ export class LeashedProcess {
   constructor(command: readonly string[], folder: string) {
     this.#child = spawn("sh", ["-c", leash, folder, ...command], {
       cwd: folder,
-      stdio: ["pipe", "pipe", "pipe"],
+      stdio: ["ignore", "pipe", "pipe", "pipe"],
     });
     this.#exit = once(this.#child, "exit");
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
@@ -28,9 +28,11 @@ export class LeashedProcess {
         this.output += text;
       });
     }
+    const [, , , pipe] = this.#child.stdio;
+    if (!(pipe instanceof Writable)) throw new Error("the process has no pipe");
     // The one that watches may have ended before it is told to.
-    this.#child.stdin?.on("error", () => undefined);
-    this.#child.once("exit", () => this.#child.stdin?.end("over\n"));
+    pipe.on("error", () => undefined);
+    this.#child.once("exit", () => pipe.end("over\n"));
   }
 
   /** Whether it still runs, or stands still. */

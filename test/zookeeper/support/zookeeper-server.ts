@@ -30,6 +30,7 @@ const usualProperties = {
   tickTime: 500,
   initLimit: 40,
   syncLimit: 10,
+  maxSessionTimeout: 60_000,
   clientPortAddress: "127.0.0.1",
   maxClientCnxns: 0,
   "admin.enableServer": false,
