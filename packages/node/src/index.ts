@@ -5,7 +5,7 @@ export { clientChannels, connectionChannel, NodeTracing } from "./diagnostics.ts
 export { NodeDisk, type DiskOptions } from "./disk.ts";
 export type { SyncMode } from "./disk-file.ts";
 export { watchFiles } from "./file-watch.ts";
-export { NodeHash } from "./hash.ts";
+export { NodeDigests, NodeHash } from "./hash.ts";
 export { limits } from "./limits.ts";
 export { logLevels, NodeLog, type LogLevel, type LogOptions } from "./log.ts";
 export { NodeLogins, type LoginRules, type Secret } from "./logins/node-logins.ts";

@@ -54,6 +54,11 @@ export class ZooKeeperError extends EverholdError {
   }
 }
 
+/** Whether `error` is a {@link ZooKeeperError} of this reason. */
+export function isReason(error: unknown, reason: ZooKeeperReason): error is ZooKeeperError {
+  return error instanceof ZooKeeperError && error.reason === reason;
+}
+
 /** What a request was, for the words of an error. */
 export interface RequestSubject {
   readonly operation: Pick<Operation, "name">;
@@ -75,9 +80,10 @@ export function refusedError(
   const reason = reasonOf(errorNumber);
   const shown = reason === "UNKNOWN" ? `error ${errorNumber}` : reason;
   const { meaning } = zooKeeperErrors[reason];
+  const ofMulti = opIndex === undefined ? "" : `, operation ${opIndex} of its multi`;
   return new ZooKeeperError(
     codeOf(reason),
-    `Cannot ${attemptOf(subject)}: ${firstLower(meaning)} (${shown})`,
+    `Cannot ${attemptOf(subject)}: ${firstLower(meaning)} (${shown}${ofMulti})`,
     {
       reason,
       errorNumber,

@@ -1,4 +1,33 @@
-/** Layer 3: the ZooKeeper client. */
+/** Layer 3: the ZooKeeper client. Open `connect.ts` first. */
+export type { Created, CreateOptions, NodeOptions } from "./api/create.ts";
+export type { DeleteOptions } from "./api/delete.ts";
+export type { EnsembleConfig, EnsembleServer } from "./api/ensemble-config.ts";
+export type { EnsembleChange, ReconfigOptions } from "./api/ensemble.ts";
+export type { ExpectedNode } from "./api/expected-change.ts";
+export {
+  ops,
+  type MultiOperation,
+  type MultiReadOperation,
+  type VersionCondition,
+} from "./api/multi-operations.ts";
+export type { MultiResultsOf, ReadOutcome, ReadOutcomesOf } from "./api/multi.ts";
+export type { NodeData, RequestOptions, VersionOptions } from "./api/request-options.ts";
+export {
+  retries,
+  type ExponentialOptions,
+  type RetryPolicy,
+  type RetryQuestion,
+} from "./api/retry-policy.ts";
+export type { SetDataOptions } from "./api/set-data.ts";
+export {
+  ZooKeeper,
+  type NodeChildren,
+  type NodeContent,
+  type ReadOptions,
+  type WatchedReadOptions,
+  type WatchOptions,
+} from "./api/zookeeper.ts";
+export { connect } from "./connect.ts";
 export {
   refusedError,
   ZooKeeperError,
@@ -56,6 +85,8 @@ export {
   withoutPrefix,
   type PathUse,
 } from "./protocol/paths.ts";
+export type { AuthOption, ZooKeeperOptions } from "./options.ts";
+export type { Identity } from "./protocol/records.ts";
 export { stat, type Stat } from "./protocol/stat.ts";
 export {
   addWatchModes,
@@ -81,3 +112,4 @@ export type { SessionPorts, SessionSettings } from "./session/session-settings.t
 export { Session, type SessionParts } from "./session/session.ts";
 export type { SessionEvent, SessionEvents, SessionState } from "./session/states.ts";
 export type { WatchEvent, WatchGap, WatchNotice, WatchRequest } from "./watches/watch-request.ts";
+export type { WatchStream } from "./watches/watch-stream.ts";

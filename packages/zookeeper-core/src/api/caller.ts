@@ -1,0 +1,97 @@
+import { ZooKeeperError } from "../errors.ts";
+import { operations } from "../protocol/operations.ts";
+import { joinPath, type PathUse, withoutPrefix } from "../protocol/paths.ts";
+import type { Requests, RequestSpec, RequestWait } from "../session/request.ts";
+import { checkPath } from "./request-options.ts";
+import { requestSpec } from "./request-spec.ts";
+import {
+  type BoundedOptions,
+  type Repetition,
+  type RetryContext,
+  withRetry,
+} from "./retry-loop.ts";
+
+/** The calls of one client below one prefix: paths there and back, attempts, and errors in the caller's words. */
+export class Caller {
+  readonly requests: Requests;
+  readonly context: RetryContext;
+  /** What comes before each path on the server: chroot and namespace; "" for nothing. */
+  readonly prefix: string;
+
+  constructor(requests: Requests, context: RetryContext, prefix: string) {
+    this.requests = requests;
+    this.context = context;
+    this.prefix = prefix;
+  }
+
+  /** The path on the server, checked. @throws TypeError; ZooKeeperError EVH_PATH */
+  serverPath(attempt: string, path: string, use?: PathUse): string {
+    checkPath(attempt, path, use);
+    return joinPath(this.prefix, path);
+  }
+
+  /** The path as the caller knows it, of one on the server. */
+  callerPath(serverPath: string): string {
+    return withoutPrefix(this.prefix, serverPath) ?? serverPath;
+  }
+
+  /** One request, again where that can do no harm. */
+  call<T>(spec: RequestSpec<T>, options: BoundedOptions, repetition: Repetition): Promise<T> {
+    return this.attempts(options, repetition, (wait) => this.send(spec, wait));
+  }
+
+  /**
+   * A read; with `fresh` behind a `sync` on the same connection, so that what it says is at least as new as the call.
+   */
+  read<T>(
+    spec: RequestSpec<T>,
+    options: BoundedOptions & { readonly fresh?: boolean },
+  ): Promise<T> {
+    if (options.fresh !== true) return this.call(spec, options, "repeatable");
+    return this.attempts(options, "repeatable", (wait) => this.readFresh(spec, wait));
+  }
+
+  /** As {@link read} with `fresh`, once. */
+  async readFresh<T>(spec: RequestSpec<T>, wait: RequestWait): Promise<T> {
+    const path = spec.path ?? "/";
+    const synced = this.send(requestSpec(operations.sync, { path }, path), wait);
+    const read = this.send(spec, wait);
+    // The read counts only behind a sync that was answered; whichever fails first is what the caller learns.
+    const [, value] = await Promise.all([synced, read]);
+    return value;
+  }
+
+  /** Attempts of whatever kind. */
+  attempts<T>(
+    options: BoundedOptions,
+    repetition: Repetition,
+    attempt: (wait: RequestWait) => Promise<T>,
+  ): Promise<T> {
+    return withRetry(this.context, options, repetition, attempt);
+  }
+
+  /** One request, once. */
+  async send<T>(spec: RequestSpec<T>, wait: RequestWait): Promise<T> {
+    try {
+      return await this.requests.request(spec, wait);
+    } catch (error) {
+      throw this.prefix === "" ? error : this.#inCallersWords(error);
+    }
+  }
+
+  #inCallersWords(error: unknown): unknown {
+    if (!(error instanceof ZooKeeperError) || error.path === undefined) return error;
+    const { code, reason, errorNumber, opIndex, outcome } = error;
+    const path = this.callerPath(error.path);
+    const message = error.message.replace(error.path, () => path);
+    const cause = error.cause ?? error;
+    return new ZooKeeperError(code, message, {
+      reason,
+      errorNumber,
+      opIndex,
+      outcome,
+      path,
+      cause,
+    });
+  }
+}

@@ -1,0 +1,385 @@
+import type { WaitOptions } from "@everhold/env";
+import { limits } from "../limits.ts";
+import type { Acl } from "../protocol/acl.ts";
+import { operations } from "../protocol/operations.ts";
+import { joinPath } from "../protocol/paths.ts";
+import type { Identity } from "../protocol/records.ts";
+import type { Stat } from "../protocol/stat.ts";
+import type { Session } from "../session/session.ts";
+import type { SessionEvent, SessionEvents, SessionState } from "../session/states.ts";
+import type { WatchEvent, WatchRequest } from "../watches/watch-request.ts";
+import { WatchStream } from "../watches/watch-stream.ts";
+import type { Watches } from "../watches/watches.ts";
+import { Caller } from "./caller.ts";
+import { createNode, type Created, type CreateOptions } from "./create.ts";
+import { deleteNode, type DeleteOptions } from "./delete.ts";
+import {
+  type EnsembleChange,
+  readEnsembleConfig,
+  type ReconfigOptions,
+  reconfigure,
+} from "./ensemble.ts";
+import type { EnsembleConfig } from "./ensemble-config.ts";
+import {
+  type MultiResultsOf,
+  type ReadOutcome,
+  type ReadOutcomesOf,
+  runMulti,
+  runMultiRead,
+} from "./multi.ts";
+import type { MultiOperation, MultiReadOperation } from "./multi-operations.ts";
+import {
+  checkAcl,
+  checkPath,
+  type NodeData,
+  optionError,
+  type RequestOptions,
+  type VersionOptions,
+  versionOf,
+} from "./request-options.ts";
+import { existsSpec, readSpec, requestSpec } from "./request-spec.ts";
+import { bounded } from "./retry-loop.ts";
+import { setData, type SetDataOptions } from "./set-data.ts";
+
+/** How to read. */
+export interface ReadOptions extends RequestOptions {
+  /**
+   * Whether what is read is at least as new as everything that was finished anywhere before the call: the server asks
+   * the leader first (`sync`). Default false: a server may be behind, though never behind what this client has seen.
+   */
+  readonly fresh?: boolean;
+}
+
+/** How to read, and be told when that has become old. */
+export interface WatchedReadOptions extends ReadOptions {
+  /**
+   * Called once when what was read has changed, whatever happens to connection and session meanwhile; then read again.
+   * The same function on the same path is called once for many reads. Called with `closed` when the client is closed.
+   */
+  readonly watch?: (event: WatchEvent) => void;
+}
+
+/** How to watch for good. */
+export interface WatchOptions extends RequestOptions {
+  /** Whether to hear of everything below the path, too. Default false. */
+  readonly recursive?: boolean;
+}
+
+/** Data and stat of a node. */
+export interface NodeContent {
+  /** A copy that is the caller's; null where null was written, or nothing by some clients. */
+  readonly data: Uint8Array | null;
+  readonly stat: Stat;
+}
+
+/** The children of a node, and its own stat. */
+export interface NodeChildren {
+  /** Names without the path, in no order. */
+  readonly children: readonly string[];
+  readonly stat: Stat;
+}
+
+/** What a {@link ZooKeeper} stands on; shared by all its namespaces. */
+export interface ZooKeeperParts {
+  readonly session: Session;
+  readonly watches: Watches;
+  /** Ends the pauses between attempts. */
+  readonly closing: AbortController;
+}
+
+/**
+ * A client of a ZooKeeper ensemble. It stays connected until `close()`, over all failures of servers, and over the end
+ * of its session, after which it has another one in the next `epoch`.
+ *
+ * Every call that fails rejects with an `EverholdError`, most with a {@link ZooKeeperError}: branch on its `code`, and
+ * for what the server refused on its `reason`, ZooKeeper's own name. `outcome` says whether a change may have taken
+ * effect: `none` or `unknown`. What can do no harm twice is tried again by itself: what was never sent, what a server
+ * refused to take, reads, and changes with `expected`. All else with an unknown outcome is the caller's to decide.
+ */
+export class ZooKeeper {
+  readonly #parts: ZooKeeperParts;
+  readonly #caller: Caller;
+
+  /** Made by `connect`. */
+  constructor(parts: ZooKeeperParts, caller: Caller) {
+    this.#parts = parts;
+    this.#caller = caller;
+  }
+
+  /** What can be counted on now. */
+  get state(): SessionState {
+    return this.#parts.session.state;
+  }
+
+  /** Counts the sessions that this client has had, from 1; 0 before the first. */
+  get epoch(): number {
+    return this.#parts.session.epoch;
+  }
+
+  /** The session's id: `ephemeralOwner` of its ephemeral nodes; 0n while there is none. Whoever knows it can end the session. */
+  get sessionId(): bigint {
+    return this.#parts.session.sessionId;
+  }
+
+  /** Milliseconds after which the servers end a session that they do not hear of, as they grant it. */
+  get sessionTimeout(): number {
+    return this.#parts.session.sessionTimeoutMs;
+  }
+
+  /** The server that is connected, as `host:port`; `undefined` while none is. */
+  get server(): string | undefined {
+    return this.#parts.session.server;
+  }
+
+  /** Everything that happens to the session from now on; ends when the client is closed. */
+  events(): AsyncIterableIterator<SessionEvent> {
+    return this.#parts.session.events();
+  }
+
+  /** Calls `listener` at each event of one type, until the returned function is called. */
+  on<K extends keyof SessionEvents>(
+    type: K,
+    listener: (event: Extract<SessionEvent, { readonly type: K }>) => void,
+  ): () => void {
+    return this.#parts.session.listen((event) => {
+      if (isOfType(event, type)) listener(event);
+    });
+  }
+
+  /**
+   * Waits until requests leave. Calls do so by themselves.
+   * @throws EverholdError EVH_NOT_CONNECTED, EVH_CLOSED, EVH_SECURITY, EVH_ABORTED
+   */
+  ready(wait: WaitOptions = {}): Promise<void> {
+    const { deadlineMs, signal } = this.#bounded(wait);
+    return this.#parts.session.ready({ deadlineMs, signal });
+  }
+
+  /**
+   * Creates a node. Default for `data`: no bytes.
+   *
+   * Where the connection breaks before the answer, it rejects with the outcome `unknown`; a sequential node may then
+   * exist under a name that nobody knows.
+   *
+   * @throws ZooKeeperError with reason NODEEXISTS, NONODE (of its parent), NOCHILDRENFOREPHEMERALS, NOAUTH, …
+   * @example
+   * const { path } = await client.create("/orders/order-", "two apples", { mode: "persistentSequential", parents: true });
+   */
+  create(path: string, data: NodeData = "", options: CreateOptions = {}): Promise<Created> {
+    return createNode(this.#caller, path, data, options);
+  }
+
+  /** Deletes a node. @throws ZooKeeperError with reason NONODE, NOTEMPTY, BADVERSION, … */
+  delete(path: string, options: DeleteOptions = {}): Promise<void> {
+    return deleteNode(this.#caller, path, options);
+  }
+
+  /** The node's stat; null where there is no node, and only then. A `watch` tells when it is created, too. */
+  async exists(path: string, options: WatchedReadOptions = {}): Promise<Stat | null> {
+    const serverPath = this.#caller.serverPath(operations.exists.name, path);
+    return this.#caller.read(existsSpec(serverPath, this.#watchOf("exists", options)), options);
+  }
+
+  /** Reads data. @throws ZooKeeperError with reason NONODE, NOAUTH, … */
+  async getData(path: string, options: WatchedReadOptions = {}): Promise<NodeContent> {
+    const { name } = operations.getData;
+    const serverPath = this.#caller.serverPath(name, path);
+    const watch = this.#watchOf("data", options);
+    return this.#caller.read(readSpec(operations.getData, serverPath, watch), options);
+  }
+
+  /** Writes data; gives the stat after it. @throws ZooKeeperError with reason NONODE, BADVERSION, NOAUTH, … */
+  setData(path: string, data: NodeData, options: SetDataOptions = {}): Promise<Stat> {
+    return setData(this.#caller, path, data, options);
+  }
+
+  /** Lists the names of children. @throws ZooKeeperError with reason NONODE, NOAUTH, … */
+  async getChildren(path: string, options: WatchedReadOptions = {}): Promise<NodeChildren> {
+    const operation = operations.getChildren2;
+    const serverPath = this.#caller.serverPath(operation.name, path);
+    const watch = this.#watchOf("children", options);
+    return this.#caller.read(readSpec(operation, serverPath, watch), options);
+  }
+
+  /** Reads the access list, and the stat with its `aversion`. */
+  async getAcl(
+    path: string,
+    options: ReadOptions = {},
+  ): Promise<{ readonly acl: readonly Acl[]; readonly stat: Stat }> {
+    const serverPath = this.#caller.serverPath(operations.getAcl.name, path);
+    const spec = requestSpec(operations.getAcl, { path: serverPath }, serverPath);
+    return this.#caller.read(spec, options);
+  }
+
+  /** Changes the access list. `version` is compared with the stat's `aversion`. */
+  async setAcl(
+    path: string,
+    acl: readonly Acl[],
+    options: Omit<VersionOptions, "expected"> = {},
+  ): Promise<Stat> {
+    const operation = operations.setAcl;
+    const serverPath = this.#caller.serverPath(operation.name, path);
+    checkAcl(operation.name, acl);
+    const aversion = versionOf(operation.name, options);
+    const spec = requestSpec(operation, { path: serverPath, acl, aversion }, serverPath);
+    return (await this.#caller.call(spec, options, "once")).stat;
+  }
+
+  /**
+   * Does all of a list, or nothing; see {@link ops}. Where one operation is refused, nothing has happened, and the
+   * error's `opIndex` says which. Where no answer comes the outcome is `unknown`, for all of them together.
+   */
+  multi<const Operations extends readonly MultiOperation<unknown>[]>(
+    list: Operations,
+    options?: RequestOptions,
+  ): Promise<MultiResultsOf<Operations>>;
+  multi(
+    list: readonly MultiOperation<unknown>[],
+    options: RequestOptions = {},
+  ): Promise<readonly unknown[]> {
+    return runMulti(this.#caller, list, options);
+  }
+
+  /** Reads all of a list in one request; each read succeeds or fails by itself. From ZooKeeper 3.6 on. */
+  multiRead<const Reads extends readonly MultiReadOperation<unknown>[]>(
+    list: Reads,
+    options?: ReadOptions,
+  ): Promise<ReadOutcomesOf<Reads>>;
+  async multiRead(
+    list: readonly MultiReadOperation<unknown>[],
+    options: ReadOptions = {},
+  ): Promise<readonly ReadOutcome<unknown>[]> {
+    return runMultiRead(this.#caller, list, options);
+  }
+
+  /** Brings the connected server up to the leader: what is read later is at least as new as this call. */
+  async sync(path = "/", options: RequestOptions = {}): Promise<void> {
+    const serverPath = this.#caller.serverPath(operations.sync.name, path);
+    const spec = requestSpec(operations.sync, { path: serverPath }, serverPath);
+    await this.#caller.call(spec, options, "repeatable");
+  }
+
+  /** The paths of the session's own ephemeral nodes at and below `path`. From ZooKeeper 3.6 on. */
+  async getEphemerals(path = "/", options: RequestOptions = {}): Promise<readonly string[]> {
+    const operation = operations.getEphemerals;
+    const prefix = this.#caller.serverPath(operation.name, path);
+    const spec = requestSpec(operation, { prefix }, prefix);
+    const { paths } = await this.#caller.call(spec, options, "repeatable");
+    // The server compares texts: what it finds for /a may be /apple.
+    const below = prefix === "/" ? "/" : `${prefix}/`;
+    return paths
+      .filter((one) => one === prefix || one.startsWith(below))
+      .map((one) => this.#caller.callerPath(one));
+  }
+
+  /** How many nodes there are below `path`, at any depth. From ZooKeeper 3.6 on. */
+  async countDescendants(path: string, options: RequestOptions = {}): Promise<number> {
+    const operation = operations.countDescendants;
+    const serverPath = this.#caller.serverPath(operation.name, path);
+    const spec = requestSpec(operation, { path: serverPath }, serverPath);
+    return (await this.#caller.call(spec, options, "repeatable")).count;
+  }
+
+  /** Who the server says that this connection is, by each scheme. From ZooKeeper 3.7 on. */
+  async whoAmI(options: RequestOptions = {}): Promise<readonly Identity[]> {
+    const spec = requestSpec(operations.whoAmI, {});
+    return (await this.#caller.call(spec, options, "repeatable")).identities;
+  }
+
+  /** The ensemble's configuration; namespaces and chroots make no difference. */
+  getConfig(options: ReadOptions = {}): Promise<EnsembleConfig> {
+    return readEnsembleConfig(this.#caller, options);
+  }
+
+  /** Changes the ensemble, where the servers allow it; gives the configuration after it. */
+  reconfig(change: EnsembleChange, options: ReconfigOptions = {}): Promise<EnsembleConfig> {
+    return reconfigure(this.#caller, change, options);
+  }
+
+  /**
+   * Adds an identity to this connection and all that follow. A text is sent as UTF-8. With the scheme `digest` it is
+   * `user:password`, in clear: use TLS.
+   *
+   * @throws ZooKeeperError EVH_SECURITY when the server does not know the scheme
+   */
+  async addAuth(scheme: string, auth: string | Uint8Array, wait: WaitOptions = {}): Promise<void> {
+    if (typeof scheme !== "string" || scheme === "") {
+      throw optionError("add an identity", "scheme", scheme, "a name, as digest");
+    }
+    const bytes = typeof auth === "string" ? new TextEncoder().encode(auth) : auth;
+    const { deadlineMs, signal } = this.#bounded(wait);
+    await this.#parts.session.addAuth({ scheme, auth: bytes }, { deadlineMs, signal });
+  }
+
+  /**
+   * Watches a node, or with `recursive` everything at and below it, until the watch is closed. It outlives connections
+   * and sessions; after each reconnect it gives a `gap`, because what happened meanwhile is not told. The node need not
+   * exist. From ZooKeeper 3.6 on.
+   *
+   * @example
+   * const watch = await client.watch("/orders", { recursive: true });
+   * for await (const { type, path } of watch) console.log(type, path);
+   */
+  async watch(path: string, options: WatchOptions = {}): Promise<WatchStream> {
+    const serverPath = this.#caller.serverPath("watch", path);
+    const { recursive = false } = options;
+    const stream = {
+      path: serverPath,
+      recursive,
+      toPath: (one: string) => this.#caller.callerPath(one),
+      unreadCountMax: limits.unreadNoticeCountMax,
+    };
+    const { watches } = this.#parts;
+    return this.#caller.attempts(options, "repeatable", (wait) =>
+      WatchStream.open(watches, stream, wait),
+    );
+  }
+
+  /** The same client with `path` before every path. It shares the session, and everything of it. */
+  namespace(path: string): ZooKeeper {
+    const { requests, context, prefix } = this.#caller;
+    checkPath("make a namespace of", path);
+    const inner = path === "/" ? prefix : joinPath(prefix, path);
+    return new ZooKeeper(this.#parts, new Caller(requests, context, inner));
+  }
+
+  /**
+   * Ends the session, and with it its ephemeral nodes, then the connection; for all namespaces. Waits at most
+   * `timeout` for a server; where none answers, the servers end the session when its time is over. Idempotent.
+   */
+  close(wait: WaitOptions = {}): Promise<void> {
+    this.#parts.closing.abort();
+    return this.#parts.session.close(wait);
+  }
+
+  /** As {@link close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #watchOf(kind: WatchRequest["kind"], options: WatchedReadOptions): WatchRequest | undefined {
+    const { watch } = options;
+    if (watch === undefined) return undefined;
+    if (typeof watch !== "function") {
+      throw optionError("watch", "watch", watch, "a function");
+    }
+    const onEvent = (event: WatchEvent): void =>
+      watch({ ...event, path: this.#caller.callerPath(event.path) });
+    return { kind, onEvent, owner: watch };
+  }
+
+  #bounded({ timeout, signal }: WaitOptions): {
+    readonly deadlineMs: number;
+    readonly signal: AbortSignal | undefined;
+  } {
+    const options = timeout === undefined ? {} : { timeout };
+    return { deadlineMs: bounded(this.#caller.context, options).deadlineMs ?? Infinity, signal };
+  }
+}
+
+function isOfType<K extends SessionEvent["type"]>(
+  event: SessionEvent,
+  type: K,
+): event is Extract<SessionEvent, { readonly type: K }> {
+  return event.type === type;
+}

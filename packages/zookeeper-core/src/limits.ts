@@ -1,0 +1,19 @@
+/** The limits of the client: what each bounds, why, and what happens when it is hit. */
+export const limits = {
+  /**
+   * How often one create makes what is missing above its node: containers may go again while it does. When hit: NONODE.
+   */
+  parentAttemptCountMax: 16,
+  /**
+   * How often one delete removes what is below its node: others may create there while it does. When hit: NOTEMPTY.
+   */
+  childrenAttemptCountMax: 16,
+  /** Requests of one delete of a whole tree on their way at once. */
+  treeRequestCountMax: 100,
+  /** Servers in one connect string. More are refused with EVH_URL: each costs its time when it is dead. */
+  serverCountMax: 64,
+  /** Characters of a connect string. A longer one is refused with EVH_URL. */
+  connectStringCharactersMax: 16_384,
+  /** Events that a watch that stays keeps unread; of more, all give way to one `gap`. */
+  unreadNoticeCountMax: 10_000,
+} as const;

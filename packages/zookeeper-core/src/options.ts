@@ -1,0 +1,173 @@
+import { EverholdError } from "@everhold/base";
+import type { Log, Tls } from "@everhold/env";
+import { optionError } from "./api/request-options.ts";
+import { type RetryPolicy, retries } from "./api/retry-policy.ts";
+import { connectionLimits } from "./connection/connection-limits.ts";
+import type { SaslCredentials } from "./connection/digest-md5.ts";
+import type { AuthInfo } from "./connection/server-connection.ts";
+import { limits } from "./limits.ts";
+import { parseConnectString } from "./protocol/connect-string.ts";
+import type { SessionSettings } from "./session/session-settings.ts";
+
+/** An identity for `auth`. */
+export interface AuthOption {
+  /** As `digest`. */
+  readonly scheme: string;
+  /** What the scheme wants, a text as UTF-8; with `digest` it is `user:password`. */
+  readonly auth: string | Uint8Array;
+}
+
+/** How to connect. Times are in ms. */
+export interface ZooKeeperOptions {
+  /**
+   * How long the servers keep the session when they do not hear of it; they grant what is within their bounds, by
+   * default 2 to 20 of their ticks. More than (syncLimit + 2) ticks makes a server that is cut off from the others give
+   * up before the session ends. Default 18,000.
+   */
+  readonly sessionTimeout?: number;
+  /** How long the first connection may take. Later ones are looked for without end. Default 15,000. */
+  readonly connectTimeout?: number;
+  /** For each call that says no `timeout`, all its attempts together. Default: `sessionTimeout`. */
+  readonly requestTimeout?: number;
+  /** When calls are tried again that may be; `false` for never. Default: `retries.exponential()`. */
+  readonly retry?: RetryPolicy | false;
+  /** Who the client is, for access lists; sent on every connection. */
+  readonly auth?: AuthOption | readonly AuthOption[];
+  /** Logs in by SASL with DIGEST-MD5, and refuses servers that do not prove that they know the password too. */
+  readonly sasl?: SaslCredentials;
+  /** TLS, with `true` as Node does it by default; names as in Node's `tls`. With a certificate, that is who the client is. */
+  readonly tls?: boolean | Omit<Tls, "requestCert">;
+  /** Bytes of one request: no more than the servers' `jute.maxbuffer`. Default 1,048,575. */
+  readonly maxRequestBytes?: number;
+  /** Bytes of one answer; more end the connection. Default 64 MiB. */
+  readonly maxReplyBytes?: number;
+  /**
+   * What to do when the servers' data is older than what this client has seen, as after a restore from a backup: `wait`
+   * for servers that know it, or `continue` in a new session. Default `wait`; the event `ensembleRolledBack` tells of it.
+   */
+  readonly onRolledBack?: "wait" | "continue";
+  /** Ends the connecting with EVH_ABORTED; after that it does nothing. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options checked and filled in. */
+export interface ResolvedOptions {
+  readonly settings: SessionSettings;
+  readonly chroot: string;
+  readonly connectTimeout: number;
+  readonly requestTimeout: number;
+  readonly retry: RetryPolicy | false;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Checks what the caller gave. @throws EverholdError EVH_URL, EVH_CONFIG naming the option */
+export function resolveOptions(
+  connectString: string,
+  options: ZooKeeperOptions,
+  log: Pick<Log, "warn">,
+): ResolvedOptions {
+  nameUnknownOptions(options, log);
+  const { servers, chroot } = readConnectString(connectString);
+  const { tls, sasl, onRolledBack = "wait", retry = retries.exponential() } = options;
+  const sessionTimeoutMs = int32("sessionTimeout", options.sessionTimeout ?? 18_000);
+  if (onRolledBack !== "wait" && onRolledBack !== "continue") {
+    throw invalid("onRolledBack", onRolledBack, '"wait" or "continue"');
+  }
+  if (retry !== false && typeof retry !== "function") {
+    throw invalid("retry", retry, "a policy, as retries.exponential(), or false");
+  }
+  if (sasl !== undefined && !(isText(sasl.username) && isText(sasl.password))) {
+    throw invalid("sasl", "incomplete", "a username and a password, both texts");
+  }
+  const wrapping = tls === undefined || tls === false ? {} : { tls: tls === true ? {} : tls };
+  return {
+    settings: {
+      servers: servers.map((server) => ({ ...server, ...wrapping })),
+      sessionTimeoutMs,
+      requestBytesMax: int32(
+        "maxRequestBytes",
+        options.maxRequestBytes ?? connectionLimits.requestBytesMax,
+      ),
+      replyBytesMax: int32(
+        "maxReplyBytes",
+        options.maxReplyBytes ?? connectionLimits.replyBytesMax,
+      ),
+      auths: [options.auth ?? []].flat().map(readAuth),
+      sasl,
+      onRolledBack,
+    },
+    chroot,
+    connectTimeout: duration("connectTimeout", options.connectTimeout ?? 15_000),
+    requestTimeout: duration("requestTimeout", options.requestTimeout ?? sessionTimeoutMs),
+    retry,
+    signal: options.signal,
+  };
+}
+
+const optionNames: Readonly<Record<keyof ZooKeeperOptions, true>> = {
+  sessionTimeout: true,
+  connectTimeout: true,
+  requestTimeout: true,
+  retry: true,
+  auth: true,
+  sasl: true,
+  tls: true,
+  maxRequestBytes: true,
+  maxReplyBytes: true,
+  onRolledBack: true,
+  signal: true,
+};
+
+/** A program without types may misspell one, and should learn why it has no effect. */
+function nameUnknownOptions(options: ZooKeeperOptions, log: Pick<Log, "warn">): void {
+  for (const option of Object.keys(options)) {
+    if (Object.hasOwn(optionNames, option)) continue;
+    log.warn("Option is not known and was ignored", { option });
+  }
+}
+
+function readConnectString(text: string): ReturnType<typeof parseConnectString> {
+  if (typeof text !== "string") {
+    throw new TypeError(
+      `Cannot connect to ZooKeeper: found a connect string of type ${typeof text}, expected a string`,
+    );
+  }
+  if (text.length > limits.connectStringCharactersMax) {
+    throw new EverholdError(
+      "EVH_URL",
+      `Cannot read the connect string: it has ${text.length} characters, the limit is ${limits.connectStringCharactersMax}`,
+    );
+  }
+  const parsed = parseConnectString(text);
+  if (parsed.servers.length <= limits.serverCountMax) return parsed;
+  throw new EverholdError(
+    "EVH_URL",
+    `Cannot read the connect string: it names ${parsed.servers.length} servers, the limit is ${limits.serverCountMax}`,
+  );
+}
+
+function readAuth({ scheme, auth }: AuthOption): AuthInfo {
+  if (!isText(scheme) || scheme === "") throw invalid("auth", scheme, "a scheme, as digest");
+  if (auth instanceof Uint8Array) return { scheme, auth };
+  // Never shown: it is a secret.
+  if (!isText(auth)) throw invalid("auth", typeof auth, "a string or a Uint8Array");
+  return { scheme, auth: new TextEncoder().encode(auth) };
+}
+
+function int32(name: string, value: number): number {
+  if (Number.isInteger(value) && value > 0 && value <= 0x7fff_ffff) return value;
+  throw invalid(name, value, "a whole number from 1 to 2147483647");
+}
+
+function duration(name: string, value: number): number {
+  if (value > 0) return value;
+  throw invalid(name, value, "more than 0 milliseconds");
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+function invalid(name: string, found: unknown, expected: string): EverholdError {
+  return optionError("connect to ZooKeeper", name, found, expected);
+}
