@@ -34,14 +34,14 @@ export class StandingPath {
   readonly recursive = new Set<StandingWatcher>();
   /** What stands on the server once everything that has left on this connection has arrived there. */
   asked: WireMode = "none";
-  /** What the server has said stands there, and nobody is about to take away. */
+  /** What the server has said stands there; what came before its answer was told by what stood before. */
   confirmed: WireMode = "none";
   /** Calls that are about to watch here. */
   askingCount = 0;
+  /** Whether the request to take it away waits to be sent: whoever wants to watch must ask behind it. */
+  isLeaving = false;
   /** Another object after each time that nothing stood on the server. */
   coverage: object = {};
-  /** The transaction of which `childrenChanged` was told last; `undefined` where transactions are not known. */
-  childrenZxid: bigint | undefined;
 
   constructor(path: string) {
     this.path = path;
@@ -55,7 +55,8 @@ export class StandingPath {
 
   /** Whether nothing of it is left, here and on the server. */
   get isGone(): boolean {
-    return this.needed === "none" && this.asked === "none" && this.askingCount === 0;
+    const isAsked = this.asked !== "none" || this.askingCount > 0 || this.isLeaving;
+    return this.needed === "none" && !isAsked;
   }
 
   /** Those at this path whom an event of this path concerns, `childrenChanged` aside. */
@@ -123,7 +124,7 @@ export class StandingWatches {
 
   /** Forgets a path of which nothing is left. */
   forgetIfGone(place: StandingPath): void {
-    if (place.isGone) this.#paths.delete(place.path);
+    if (place.isGone && this.#paths.get(place.path) === place) this.#paths.delete(place.path);
   }
 
   /**

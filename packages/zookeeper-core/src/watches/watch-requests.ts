@@ -8,18 +8,27 @@ import type { WireMode } from "./standing-watches.ts";
 
 /**
  * Asks for a watch that stays. `modeAtSend` is asked when the request leaves, because what else is wanted at the path
- * may have changed meanwhile, and one path has one mode.
+ * may have changed meanwhile, and one path has one mode. `onAnswer` is called when the server has said that it stands,
+ * before anything that came later.
  */
 export function addWatchSpec(
   path: string,
   modeAtSend: () => Exclude<WireMode, "none">,
+  onAnswer: () => void,
 ): RequestSpec<void> {
   const body = (): { readonly path: string; readonly mode: number } => ({
     path,
     mode:
       modeAtSend() === "recursive" ? addWatchModes.persistentRecursive : addWatchModes.persistent,
   });
-  return specOf(operations.addWatch, body, path);
+  const spec = specOf(operations.addWatch, body, path);
+  return {
+    ...spec,
+    decode(reader, header) {
+      spec.decode(reader, header);
+      onAnswer();
+    },
+  };
 }
 
 /** Takes away all that stands at a path on this connection, what tells once included; nothing there is no error. */

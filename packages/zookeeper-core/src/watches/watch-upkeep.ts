@@ -1,9 +1,17 @@
+import { EverholdError, type ErrorCode } from "@everhold/base";
 import type { SetWatchesRequest } from "../protocol/records.ts";
 import type { Requests, RequestSpec } from "../session/request.ts";
 import type { OneShotList, OneShotWatches } from "./one-shot-watches.ts";
 import { pathBytesMax, setWatchesBody } from "./restoration.ts";
 import type { StandingPath, StandingWatches } from "./standing-watches.ts";
 import { removeWatchesSpec, setWatchesSpec } from "./watch-requests.ts";
+
+const lossCodes: ReadonlySet<ErrorCode> = new Set([
+  "EVH_DISCONNECTED",
+  "EVH_SESSION_EXPIRED",
+  "EVH_UNSENT",
+  "EVH_CLOSED",
+]);
 
 const lists: readonly OneShotList[] = ["data", "exists", "children"];
 
@@ -31,8 +39,8 @@ export interface WatchUpkeepOptions {
  */
 export class WatchUpkeep {
   readonly #options: WatchUpkeepOptions;
-  /** Paths where something may stand that nobody wants. */
-  readonly #untidy = new Set<string>();
+  /** Paths where something may stand that nobody wants; of some the server is asked though nothing should be left. */
+  readonly #untidy = new Map<string, "ifAsked" | "surely">();
   /**
    * Paths with watches that tell once and that the server does not hold, each with the last transaction up to which
    * nothing can have been missed.
@@ -40,8 +48,8 @@ export class WatchUpkeep {
   readonly #unarmed = new Map<string, bigint>();
   #requestCount = 0;
   #isArming = false;
-  /** Counts connections: what failed on an older one is no matter of this one. */
-  #connection = 0;
+  /** Ends what has not left when the connection is another one: it was meant for the one before. */
+  #connection = new AbortController();
   #isClosed = false;
 
   constructor(options: WatchUpkeepOptions) {
@@ -50,10 +58,12 @@ export class WatchUpkeep {
 
   /** Nothing stands on the new connection; whoever restores the watches restores all. */
   forgetConnection(): void {
-    this.#connection += 1;
+    const before = this.#connection;
+    this.#connection = new AbortController();
     this.#untidy.clear();
     this.#unarmed.clear();
     this.#isArming = false;
+    before.abort();
   }
 
   /** Nothing is kept up any more. */
@@ -64,7 +74,7 @@ export class WatchUpkeep {
 
   /** Perhaps nobody wants any more what stands at this path. */
   mindStanding(path: string): void {
-    this.#untidy.add(path);
+    if (!this.#untidy.has(path)) this.#untidy.set(path, "ifAsked");
     this.run();
   }
 
@@ -78,11 +88,15 @@ export class WatchUpkeep {
   run(): void {
     if (this.#isClosed) return;
     let removesUnderOneShots = false;
-    for (const path of this.#untidy) {
+    for (const [path, when] of this.#untidy) {
       if (this.#requestCount >= this.#options.requestCountMax) break;
       this.#untidy.delete(path);
-      const place = this.#unwantedAt(path);
-      if (place === undefined) continue;
+      const place = this.#options.standing.at(path);
+      const isWanted = place.needed !== "none" || place.askingCount > 0 || place.isLeaving;
+      if (isWanted || (place.asked === "none" && when === "ifAsked")) {
+        this.#options.standing.forgetIfGone(place);
+        continue;
+      }
       removesUnderOneShots ||= this.#options.oneShots.has(path);
       this.#remove(place);
     }
@@ -91,24 +105,23 @@ export class WatchUpkeep {
     if (removesUnderOneShots || this.#unarmed.size > 0) this.#arm();
   }
 
-  #unwantedAt(path: string): StandingPath | undefined {
-    const place = this.#options.standing.get(path);
-    if (place === undefined || place.asked === "none") return undefined;
-    return place.needed === "none" && place.askingCount === 0 ? place : undefined;
-  }
-
   #remove(place: StandingPath): void {
     const { oneShots, standing, zxid } = this.#options;
     const { path } = place;
-    // Who wants to watch here from now on must ask again: their request goes out behind the removal.
-    place.confirmed = "none";
+    place.isLeaving = true;
     const onSend = (): void => {
       place.asked = "none";
+      place.confirmed = "none";
+      place.isLeaving = false;
       place.coverage = {};
       if (oneShots.has(path)) this.#markUnarmed(path, zxid());
       standing.forgetIfGone(place);
     };
-    this.#request(removeWatchesSpec(path, onSend), () => void this.#untidy.add(path));
+    this.#request(removeWatchesSpec(path, onSend), () => {
+      place.isLeaving = false;
+      standing.forgetIfGone(place);
+      this.#untidy.set(path, "surely");
+    });
   }
 
   #markUnarmed(path: string, zxid: bigint): void {
@@ -171,7 +184,8 @@ export class WatchUpkeep {
   #request(spec: RequestSpec<void>, onFailure: () => void): void {
     this.#requestCount += 1;
     const connection = this.#connection;
-    this.#options.requests.request(spec, { deadlineMs: Infinity }).then(
+    const wait = { deadlineMs: Infinity, signal: connection.signal };
+    this.#options.requests.request(spec, wait).then(
       () => {
         this.#requestCount -= 1;
         this.run();
@@ -180,8 +194,13 @@ export class WatchUpkeep {
         this.#requestCount -= 1;
         if (this.#isClosed || connection !== this.#connection) return;
         onFailure();
-        this.#options.onError(error);
+        if (!isLoss(error)) this.#options.onError(error);
       },
     );
   }
+}
+
+/** Whether the next connection, or nobody, needs what the request was for: all is restored there. */
+function isLoss(error: unknown): boolean {
+  return EverholdError.is(error) && lossCodes.has(error.code);
 }

@@ -1,4 +1,5 @@
 import { ClosedError, EverholdError } from "@everhold/base";
+import { waitFor, type WaitPorts, type WaitSubject } from "@everhold/env";
 import { zooKeeperErrors } from "../protocol/error-codes.ts";
 import { parentOf } from "../protocol/paths.ts";
 import { watchEventTypes } from "../protocol/watch-events.ts";
@@ -15,18 +16,18 @@ import {
   type WireMode,
 } from "./standing-watches.ts";
 import { addWatchSpec } from "./watch-requests.ts";
+import { watchLimits } from "./watch-limits.ts";
 import type { WatchEvent, WatchGap, WatchNotice, WatchRequest } from "./watch-request.ts";
 import { WatchUpkeep } from "./watch-upkeep.ts";
 
 /** What {@link Watches} needs. */
 export interface WatchesOptions {
   readonly requests: Requests;
+  readonly ports: WaitPorts;
   /** What a callback threw, or a request in the background that failed. */
   readonly onError: (error: unknown) => void;
-  /** Bytes of paths in one request that restores watches. */
-  readonly partBytesMax: number;
-  /** Requests in the background on their way at once. */
-  readonly upkeepRequestCountMax: number;
+  /** Bytes of paths in one request that restores watches. Default: {@link watchLimits}. */
+  readonly partBytesMax?: number;
 }
 
 /** A watch that stays, in the hand of whoever made it. */
@@ -59,6 +60,7 @@ const uncertainEvents: Readonly<Record<OneShotList, WatchEvent["type"]>> = {
  */
 export class Watches implements WatchHost {
   readonly #options: WatchesOptions;
+  readonly #partBytesMax: number;
   readonly #oneShots = new OneShotWatches();
   readonly #standing = new StandingWatches();
   readonly #upkeep: WatchUpkeep;
@@ -70,12 +72,13 @@ export class Watches implements WatchHost {
 
   constructor(options: WatchesOptions) {
     this.#options = options;
+    this.#partBytesMax = options.partBytesMax ?? watchLimits.restorePartBytesMax;
     this.#upkeep = new WatchUpkeep({
       oneShots: this.#oneShots,
       standing: this.#standing,
       requests: options.requests,
-      partBytesMax: options.partBytesMax,
-      requestCountMax: options.upkeepRequestCountMax,
+      partBytesMax: this.#partBytesMax,
+      requestCountMax: watchLimits.upkeepRequestCountMax,
       zxid: () => this.#zxid,
       onError: options.onError,
       onUncertain: (list, path) =>
@@ -97,8 +100,7 @@ export class Watches implements WatchHost {
       throw new ClosedError("EVH_CLOSED", `Cannot watch ${watcher.path}: the client is closed`);
     }
     const place = this.#standing.at(watcher.path);
-    const needed: WireMode = watcher.recursive ? "recursive" : "persistent";
-    if (covers(place.confirmed, needed)) this.#standing.add(watcher);
+    if (covers(place.confirmed, modeOf(watcher)) && !place.isLeaving) this.#standing.add(watcher);
     else await this.#ask(place, watcher, wait);
     return { close: () => this.#remove(watcher) };
   }
@@ -165,34 +167,57 @@ export class Watches implements WatchHost {
 
   /** Asks the server, and takes everything back where that fails. */
   async #ask(place: StandingPath, watcher: StandingWatcher, wait: RequestWait): Promise<void> {
-    let sent: SentAsk | undefined;
-    const spec = addWatchSpec(watcher.path, () => {
-      // From here on, not from the answer on: what is told of may overtake the answer.
-      this.#standing.add(watcher);
-      const mode = place.needed === "recursive" ? "recursive" : "persistent";
-      place.asked = widerMode(place.asked, mode);
-      sent = { mode: place.asked, coverage: place.coverage, zxid: this.#zxid };
-      return place.asked === "recursive" ? "recursive" : "persistent";
-    });
-    place.askingCount += 1;
+    const ask: Ask = { place, watcher, sent: undefined };
+    const givingUp = new AbortController();
+    const { deadlineMs, signal } = wait;
+    const subject: WaitSubject = {
+      attempt: `watch ${watcher.path}`,
+      outcome: () => (ask.sent === undefined ? "none" : "unknown"),
+    };
+    const answered = this.#answer(ask, { epoch: wait.epoch, signal: givingUp.signal });
     try {
-      await this.#options.requests.request(spec, wait);
-      place.askingCount -= 1;
+      await waitFor(this.#options.ports, { deadlineMs, signal }, subject, answered);
     } catch (error) {
-      place.askingCount -= 1;
-      this.#onAskFailed(place, sent, error);
-      this.#remove(watcher);
+      this.#standing.remove(watcher);
+      // Once it has left, only its answer tells what stands on the server, whether or not anybody waits for it.
+      if (ask.sent === undefined) givingUp.abort();
       throw error;
-    }
-    if (sent?.coverage === place.coverage) {
-      place.confirmed = widerMode(place.confirmed, sent.mode);
     }
   }
 
-  #onAskFailed(place: StandingPath, sent: SentAsk | undefined, error: unknown): void {
-    const isRefused = EverholdError.is(error) && error.outcome === "none";
-    // Where nobody knows whether it stands, it is taken away with the watcher.
-    if (!isRefused || sent?.coverage !== place.coverage || place.askingCount > 0) return;
+  async #answer(ask: Ask, wait: Omit<RequestWait, "deadlineMs">): Promise<void> {
+    const { place, watcher } = ask;
+    const spec = addWatchSpec(
+      place.path,
+      () => {
+        // From here on, not from the answer on: what is told of may overtake the answer.
+        this.#standing.add(watcher);
+        const mode = covers(place.asked, modeOf(watcher)) ? place.asked : modeOf(watcher);
+        place.asked = mode;
+        ask.sent = { mode, coverage: place.coverage, zxid: this.#zxid };
+        return mode === "recursive" ? mode : "persistent";
+      },
+      () => {
+        if (ask.sent?.coverage !== place.coverage) return;
+        place.confirmed = widerMode(place.confirmed, ask.sent.mode);
+      },
+    );
+    place.askingCount += 1;
+    try {
+      await this.#options.requests.request(spec, { ...wait, deadlineMs: Infinity });
+      place.askingCount -= 1;
+    } catch (error) {
+      place.askingCount -= 1;
+      this.#standing.remove(watcher);
+      if (EverholdError.is(error) && error.outcome === "none") this.#onRefused(ask);
+      throw error;
+    } finally {
+      this.#tidy(place);
+    }
+  }
+
+  #onRefused({ place, sent }: Ask): void {
+    if (sent === undefined || sent.coverage !== place.coverage || place.askingCount > 0) return;
     place.asked = place.confirmed;
     if (place.asked !== "none") return;
     place.coverage = {};
@@ -200,11 +225,14 @@ export class Watches implements WatchHost {
   }
 
   #remove(watcher: StandingWatcher): void {
-    this.#standing.remove(watcher);
+    if (!this.#standing.remove(watcher)) return;
     const place = this.#standing.get(watcher.path);
-    if (place === undefined) return;
+    if (place !== undefined) this.#tidy(place);
+  }
+
+  #tidy(place: StandingPath): void {
     this.#standing.forgetIfGone(place);
-    this.#upkeep.mindStanding(watcher.path);
+    this.#upkeep.mindStanding(place.path);
   }
 
   async #restore(restoring: Restoring, reason: WatchGap["reason"]): Promise<number> {
@@ -214,46 +242,40 @@ export class Watches implements WatchHost {
     for (const place of places) {
       place.asked = place.needed;
       place.confirmed = place.needed;
+      place.isLeaving = false;
       place.coverage = {};
-      place.childrenZxid = undefined;
       this.#standing.forgetIfGone(place);
     }
     const watchCount = this.#oneShots.pathCount + this.#standing.watcherCount;
     const watches = { oneShots: this.#oneShots, standing: this.#standing };
-    const specs = restorationSpecs(watches, restoring.lastZxid, this.#options.partBytesMax);
+    const specs = restorationSpecs(watches, restoring.lastZxid, this.#partBytesMax);
     const wait = { deadlineMs: Infinity };
     await Promise.all(specs.map((spec) => restoring.requests.request(spec, wait)));
-    for (const { path, persistent, recursive } of places) {
-      this.#tell([...persistent, ...recursive], { type: "gap", path, reason });
+    for (const place of places) {
+      this.#tell(place.watchers(), { type: "gap", path: place.path, reason });
     }
     return watchCount;
   }
 
   #tellPlace(place: StandingPath, event: WatchEvent): void {
     const { type, path, zxid } = event;
-    if (path === place.path) {
-      if (type === "childrenChanged") this.#tellChildren(place, zxid);
-      else this.#tell([...place.persistent, ...place.recursive], event);
+    if (type === "childrenChanged") {
+      // Some servers tell of children beside the children themselves, to whom a path is watched in both ways.
+      if (path === place.path && place.confirmed !== "recursive")
+        this.#tell(place.persistent, event);
       return;
     }
-    // Below 3.9 the server tells of a plain watch's children though nobody asked for that here.
-    if (type === "childrenChanged") return;
-    this.#tell([...place.recursive], event);
-    if (type === "dataChanged" || place.asked !== "recursive") return;
+    if (path === place.path) this.#tell(place.persistent, event);
+    this.#tell(place.recursive, event);
+    if (type === "dataChanged" || place.confirmed !== "recursive") return;
     if (parentOf(path) !== place.path) return;
-    this.#tellOnce({ type: "childrenChanged", path: place.path, zxid });
-    this.#tellChildren(place, zxid);
+    const childrenChanged: WatchEvent = { type: "childrenChanged", path: place.path, zxid };
+    this.#tellOnce(childrenChanged);
+    this.#tell(place.persistent, childrenChanged);
   }
 
-  /** Once for a transaction: where a path is watched in both modes, the server tells of it in two ways. */
-  #tellChildren(place: StandingPath, zxid: bigint | undefined): void {
-    if (zxid !== undefined && zxid === place.childrenZxid) return;
-    place.childrenZxid = zxid;
-    this.#tell([...place.persistent], { type: "childrenChanged", path: place.path, zxid });
-  }
-
-  #tell(watchers: readonly StandingWatcher[], notice: WatchNotice): void {
-    for (const watcher of watchers) this.#guard(() => watcher.onNotice(notice));
+  #tell(watchers: Iterable<StandingWatcher>, notice: WatchNotice): void {
+    for (const watcher of [...watchers]) this.#guard(() => watcher.onNotice(notice));
   }
 
   #tellOnce(event: WatchEvent): void {
@@ -271,13 +293,17 @@ export class Watches implements WatchHost {
   }
 }
 
-/** A request for a watch that has left. */
-interface SentAsk {
-  readonly mode: WireMode;
-  /** What the place was covered by then. */
-  readonly coverage: object;
-  /** Up to which transaction everything was told of then. */
-  readonly zxid: bigint;
+/** A request for a watch that stays. */
+interface Ask {
+  readonly place: StandingPath;
+  readonly watcher: StandingWatcher;
+  /** Once it has left: for which mode, what covered the place, and up to which transaction everything had been told. */
+  sent: { readonly mode: WireMode; readonly coverage: object; readonly zxid: bigint } | undefined;
+}
+
+/** What somebody who watches needs on the server. */
+function modeOf(watcher: StandingWatcher): "persistent" | "recursive" {
+  return watcher.recursive ? "recursive" : "persistent";
 }
 
 /** Where the server keeps the watch of an answered read; `undefined` where it keeps none. */

@@ -1,0 +1,9 @@
+/** The limits of watches: what each bounds, why, and what happens when it is hit. */
+export const watchLimits = {
+  /** Bytes of paths in one request that restores watches: well below what every server accepts. More go in parts. */
+  restorePartBytesMax: 128 * 1024,
+  /** Requests in the background that are on their way at once. What is beyond waits for its turn. */
+  upkeepRequestCountMax: 32,
+  /** Notices of one watch that may be left unread, by default. Of more, all are dropped for one `gap`. */
+  unreadNoticeCountMax: 10_000,
+} as const;
