@@ -22,8 +22,7 @@ export async function connect(
   const watches: Watches = new Watches({
     requests: { request: (spec, wait) => session.request(spec, wait) },
     onError: (error) => session.reportError(error),
-    partBytesMax: 128 * 1024,
-    upkeepRequestCountMax: 100,
+    ports,
   });
   const session = new Session({ ports, settings: resolved.settings, watches });
   const closing = new AbortController();

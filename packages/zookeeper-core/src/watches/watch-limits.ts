@@ -4,6 +4,4 @@ export const watchLimits = {
   restorePartBytesMax: 128 * 1024,
   /** Requests in the background that are on their way at once. What is beyond waits for its turn. */
   upkeepRequestCountMax: 32,
-  /** Notices of one watch that may be left unread, by default. Of more, all are dropped for one `gap`. */
-  unreadNoticeCountMax: 10_000,
 } as const;
