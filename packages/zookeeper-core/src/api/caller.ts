@@ -27,7 +27,8 @@ export class Caller {
   /** The path on the server, checked. @throws TypeError; ZooKeeperError EVH_PATH */
   serverPath(attempt: string, path: string, use?: PathUse): string {
     checkPath(attempt, path, use);
-    return joinPath(this.prefix, path);
+    // Digits behind the slash of "/" are a name; behind the prefix alone they would be beside it.
+    return use?.isSequential === true ? this.prefix + path : joinPath(this.prefix, path);
   }
 
   /** The path as the caller knows it, of one on the server. */

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import type { Timer } from "@everhold/env";
+import { EverholdError, Prng } from "@everhold/base";
+import { Caller } from "../api/caller.ts";
+import type { RetryPolicy } from "../api/retry-policy.ts";
+import { TreeRequests } from "./tree-requests.test-support.ts";
+
+/** A caller on a tree; its pauses are over at once, and the clock shows how long they were. */
+export interface TestCaller {
+  readonly caller: Caller;
+  readonly tree: TreeRequests;
+  readonly clock: { nowMs: number };
+}
+
+/** Makes a caller that tries again up to `retryCount` times, with pauses of 10 ms. */
+export function testCaller(
+  options: { prefix?: string; retry?: RetryPolicy | false } = {},
+): TestCaller {
+  const tree = new TreeRequests();
+  const clock = { nowMs: 0 };
+  const prng = new Prng(1);
+  const { prefix = "", retry = ({ failedCount }) => (failedCount > 5 ? undefined : 10) } = options;
+  const context = {
+    ports: {
+      monotonicClock: { nowMs: () => clock.nowMs },
+      timers: {
+        after(delayMs: number, task: () => void): Timer {
+          let isCancelled = false;
+          queueMicrotask(() => {
+            if (isCancelled) return;
+            clock.nowMs += delayMs;
+            task();
+          });
+          return { cancel: () => void (isCancelled = true) };
+        },
+        atTurnEnd: (task: () => void) => queueMicrotask(task),
+      },
+      random: { uint32: () => prng.uint32() },
+    },
+    retry,
+    requestTimeout: 10_000,
+    closed: new AbortController().signal,
+  };
+  return { caller: new Caller(tree, context, prefix), tree, clock };
+}
+
+/** The error that `promise` is rejected with. */
+export async function errorOf(promise: Promise<unknown>): Promise<EverholdError> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof EverholdError) return error;
+    throw error;
+  }
+  return assert.fail("expected an error");
+}
