@@ -276,9 +276,7 @@ export class ServerConnection implements LinkHandler, Requests {
 
   #onReply(reader: ByteReader, header: ReplyHeader): void {
     if (header.xid === specialXids.notification) return this.#onNotification(reader, header);
-    // A notification may come of a transaction whose other notifications are still to come.
-    if (header.zxid > this.lastZxid) this.lastZxid = header.zxid;
-    if (header.xid === specialXids.ping) this.#onPong();
+    if (header.xid === specialXids.ping) this.#onPong(header);
     else if (header.xid === specialXids.auth) this.#onAuth(header);
     else this.#onAnswer(reader, header);
     if (header.errorCode !== 0 && this.#endError === undefined) {
@@ -291,9 +289,9 @@ export class ServerConnection implements LinkHandler, Requests {
     this.#listener.onNotification({ ...event, zxid: zxid > 0n ? zxid : undefined });
   }
 
-  #onPong(): void {
+  #onPong(header: ReplyHeader): void {
     const sentAtMs = this.#pingsSentAtMs.shift();
-    if (sentAtMs !== undefined) this.#touched(sentAtMs);
+    if (sentAtMs !== undefined) this.#noteProgress(sentAtMs, header);
   }
 
   #onAuth({ errorCode }: ReplyHeader): void {
@@ -312,7 +310,7 @@ export class ServerConnection implements LinkHandler, Requests {
       );
     }
     this.#outstanding.shift();
-    this.#touched(outstanding.sentAtMs);
+    this.#noteProgress(outstanding.sentAtMs, header);
     const { pending, wasAsked } = outstanding;
     const { path, watch } = pending;
     // Whoever has gone does not count on the watch either.
@@ -322,8 +320,13 @@ export class ServerConnection implements LinkHandler, Requests {
     pending.answer(reader, header);
   }
 
-  #touched(sentAtMs: number): void {
+  /**
+   * What an answer says besides. A notification says nothing of the kind: others of its transaction may be still to
+   * come. Nor does an answer to nothing: who lies about one number lies about another.
+   */
+  #noteProgress(sentAtMs: number, { zxid }: ReplyHeader): void {
     this.touchedAtMs = Math.max(this.touchedAtMs, sentAtMs);
+    if (zxid > this.lastZxid) this.lastZxid = zxid;
   }
 
   #xidFor(code: number): number {

@@ -33,7 +33,7 @@ export async function closeSessionOn(
     // Whatever keeps the server from answering: the session then ends by itself.
     () => false,
   );
-  connection.fail(new ClosedError("EVH_CLOSED", "The client was closed"));
+  connection.fail(new ClosedError("EVH_CLOSED", "the client was closed"));
   return isClosed;
 }
 
@@ -60,6 +60,6 @@ export async function endFormerSession(
   if (isGranted(former, response)) {
     await closeSessionOn(connection, { deadlineMs, signal });
   } else {
-    connection.fail(new ClosedError("EVH_CLOSED", "The session is over already"));
+    connection.fail(new ClosedError("EVH_CLOSED", "the session is over already"));
   }
 }

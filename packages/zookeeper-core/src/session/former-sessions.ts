@@ -1,3 +1,4 @@
+import { EverholdError } from "@everhold/base";
 import type { Log } from "@everhold/env";
 import type { SessionIdentity } from "./session-identity.ts";
 import { sessionLimits as limits } from "./session-limits.ts";
@@ -25,11 +26,12 @@ export class FormerSessions {
   /** Ends them, one after the other, by `end`. @throws whatever it throws; then the rest is left for another time */
   async endAll(end: (identity: SessionIdentity) => Promise<void>): Promise<void> {
     for (let first = this.#former[0]; first !== undefined; first = this.#former[0]) {
-      first.triesLeft -= 1;
       try {
         await end(first.identity);
         this.#former.shift();
       } catch (error) {
+        // Where nobody listens nothing else would be done either.
+        if (!EverholdError.is(error, "EVH_NOT_CONNECTED")) first.triesLeft -= 1;
         if (first.triesLeft <= 0) this.#forget();
         throw error;
       }

@@ -18,8 +18,8 @@ export const sessionLimits = {
   revocationMsMax: 1000,
   /** Sessions that were given up and are still to be ended; the oldest are left to expire. */
   formerCountMax: 8,
-  /** Attempts to end one of them. Then it is left to expire. */
-  revocationTriesMax: 10,
+  /** Attempts to end one of them with servers that are there and do not. Then it is left to expire. */
+  revocationTriesMax: 100,
   /** Milliseconds that `close()` waits for the server to end the session, where the caller does not say. */
   closeMsMax: 5000,
   /** Events that a reader of `events()` may leave unread; the oldest is dropped. */

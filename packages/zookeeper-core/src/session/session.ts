@@ -567,9 +567,11 @@ export class Session implements Requests, ConnectionListener {
     path?: string | undefined;
   }): EverholdError {
     const error = this.#endError ?? overError();
-    const message = `Cannot ${attemptOf(request)}: ${error.message}`;
-    if (error instanceof ClosedError) return new ClosedError(error.code, message);
-    return new ZooKeeperError(error.code, message, {
+    const attempt = `Cannot ${attemptOf(request)}`;
+    if (error instanceof ClosedError) {
+      return new ClosedError(error.code, `${attempt}: the ZooKeeper client is closed`);
+    }
+    return new ZooKeeperError(error.code, `${attempt}: ${error.message}`, {
       reason: error instanceof ZooKeeperError ? error.reason : "CONNECTIONLOSS",
       path: request.path,
       cause: error,

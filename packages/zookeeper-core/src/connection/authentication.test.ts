@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { describe, it } from "node:test";
+import { ByteReader, ByteWriter, readValue, writeValue } from "@everhold/wire";
+import { operations } from "../protocol/operations.ts";
+import { saslToken } from "../protocol/records.ts";
+import {
+  assertError,
+  assertNothingRuns,
+  begin,
+  forever,
+  rejection,
+  requestOf,
+  setUp,
+  typesOf,
+} from "../testing/setup.test-support.ts";
+import type {
+  ReceivedRequest,
+  TestEnsemble,
+  Verdict,
+} from "../testing/test-ensemble.test-support.ts";
+import { answerChallenge } from "./digest-md5.ts";
+
+const digests = {
+  digest: (algorithm: "md5" | "sha1", bytes: Uint8Array) =>
+    new Uint8Array(createHash(algorithm).update(bytes).digest()),
+};
+const digestOf = (text: string) => ({ scheme: "digest", auth: new TextEncoder().encode(text) });
+const text = (bytes: Uint8Array | null): string => new TextDecoder().decode(bytes ?? undefined);
+const md5 = (...parts: (string | Uint8Array)[]): Buffer => {
+  const hash = createHash("md5");
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+};
+const challenge = 'realm="zk-sasl-md5",nonce="n+ce",charset=utf-8,algorithm=md5-sess,qop="auth"';
+
+/** What a server that knows the password answers to a token of a client. */
+function serverAnswer(token: string, password: string): string | undefined {
+  const value = (name: string): string => new RegExp(`${name}="?([^",]*)`).exec(token)?.[1] ?? "";
+  const secret = md5(`${value("username")}:${value("realm")}:${password}`);
+  const session = md5(secret, `:${value("nonce")}:${value("cnonce")}`).toString("hex");
+  const response = (method: string): string => {
+    const target = md5(`${method}:${value("digest-uri")}`).toString("hex");
+    return md5(`${session}:${value("nonce")}:00000001:${value("cnonce")}:auth:${target}`).toString(
+      "hex",
+    );
+  };
+  return value("response") === response("AUTHENTICATE") ? `rspauth=${response("")}` : undefined;
+}
+
+function tokenBody(token: string | null): Uint8Array {
+  const writer = new ByteWriter();
+  const bytes = token === null ? null : new TextEncoder().encode(token);
+  writeValue(saslToken, writer, { token: bytes });
+  return writer.toBytes();
+}
+
+/** Servers that log clients in with SASL. */
+function saslServers(ensemble: TestEnsemble, password: string, proof?: string): void {
+  ensemble.rule = ({ code, body }: ReceivedRequest): Verdict => {
+    if (code !== operations.sasl.code) return "usual";
+    const { token } = readValue(saslToken, new ByteReader(body), "a token");
+    if (text(token) === "") return tokenBody(challenge);
+    const answer = serverAnswer(text(token), password);
+    return answer === undefined ? -115 : tokenBody(proof ?? answer);
+  };
+}
+
+describe("identities", () => {
+  it("every connection is given them before anything else is sent", async () => {
+    const { world, ensemble, session } = await begin({
+      settings: { auths: [digestOf("u:p"), digestOf("v:q")] },
+    });
+    const behind = session.request(requestOf(), forever);
+    await world.settle();
+    const codes = [operations.auth.code, operations.auth.code, operations.delete.code];
+    assert.deepEqual(ensemble.takeCodes(), codes);
+    await world.now(behind);
+    ensemble.connected.kill();
+    await world.advance(200);
+    assert.deepEqual(ensemble.takeCodes(), [operations.auth.code, operations.auth.code]);
+    assert.deepEqual(ensemble.connected.connections[0]?.auths, ["u:p", "v:q"]);
+  });
+
+  it("one that is refused ends the client, with a clear error", async () => {
+    const { world, session, events } = await begin({
+      settings: { auths: [digestOf("u:wrong")] },
+      prepare: (ensemble) => (ensemble.authPassword = "u:p"),
+    });
+    await world.advance(60_000);
+    assert.equal(session.state, "authFailed");
+    assert.deepEqual(typesOf(events), ["authFailed", "closed"]);
+    const error = await rejection(world, session.request(requestOf(), forever));
+    assertError(error, "EVH_SECURITY");
+    assertError(await rejection(world, session.ready()), "EVH_SECURITY");
+    await world.now(session.close());
+    assertNothingRuns(world);
+  });
+
+  it("one that is added later is given to the connection, and to every one after it", async () => {
+    const { world, ensemble, session } = await setUp();
+    await world.now(session.addAuth(digestOf("late:p"), forever));
+    assert.deepEqual(ensemble.connected.connections[0]?.auths, ["late:p"]);
+    ensemble.connected.kill();
+    const meanwhile = session.addAuth(digestOf("later:p"), forever);
+    await world.advance(200);
+    await world.now(meanwhile);
+    assert.deepEqual(ensemble.connected.connections[0]?.auths, ["late:p", "later:p"]);
+  });
+
+  it("servers that ask for a login with SASL end a client without one", async () => {
+    const { world, ensemble, session } = await setUp();
+    ensemble.rule = () => -124;
+    const error = await rejection(world, session.request(requestOf(), forever));
+    assertError(error, "EVH_SECURITY");
+    assert.equal(session.state, "authFailed");
+    assertNothingRuns(world);
+  });
+});
+
+describe("a login with SASL", () => {
+  const sasl = { username: "super", password: "secret" };
+
+  it("comes first on every connection, and both sides prove that they know the password", async () => {
+    const { world, ensemble, session } = await begin({
+      settings: { sasl, auths: [digestOf("u:p")] },
+      prepare: (prepared) => saslServers(prepared, "secret"),
+    });
+    assert.equal(session.state, "connected");
+    const { sasl: login, auth } = operations;
+    assert.deepEqual(ensemble.takeCodes(), [login.code, login.code, auth.code]);
+    ensemble.connected.kill();
+    await world.advance(200);
+    assert.equal(session.state, "connected");
+    assert.deepEqual(ensemble.takeCodes(), [login.code, login.code, auth.code]);
+  });
+
+  const refusals: Readonly<Record<string, (ensemble: TestEnsemble) => void>> = {
+    "a wrong password": (ensemble) => saslServers(ensemble, "another"),
+    "a server that does not know the password": (ensemble) =>
+      saslServers(ensemble, "secret", "rspauth=00000000000000000000000000000000"),
+    "a server that checks no logins": (ensemble) => (ensemble.rule = () => tokenBody(null)),
+  };
+  for (const [name, prepare] of Object.entries(refusals)) {
+    it(`${name} ends the client`, async () => {
+      const { world, session, events } = await begin({ settings: { sasl }, prepare });
+      await world.advance(60_000);
+      assert.equal(session.state, "authFailed");
+      assert.deepEqual(typesOf(events), ["authFailed", "closed"]);
+      assertError(await rejection(world, session.ready()), "EVH_SECURITY");
+      assertNothingRuns(world);
+    });
+  }
+
+  it("a challenge that makes no sense is another server's chance", async () => {
+    const { world, ensemble, session } = await begin({
+      settings: { sasl },
+      prepare: (prepared) => (prepared.rule = () => tokenBody('realm="x",nonce')),
+    });
+    assert.equal(session.lastError?.code, "EVH_PROTOCOL");
+    saslServers(ensemble, "secret");
+    await world.advance(10_000);
+    assert.equal(session.state, "connected");
+  });
+
+  it("the answer is that of RFC 2831", () => {
+    const { token, proof } = answerChallenge(
+      new TextEncoder().encode(challenge),
+      { username: 'a"b', password: "é" },
+      { digests, cnonce: "c" },
+    );
+    const secret = createHash("md5").update(Buffer.from('a"b:zk-sasl-md5:é', "latin1")).digest();
+    const session = md5(secret, ":n+ce:c").toString("hex");
+    const target = md5("AUTHENTICATE:zookeeper/zk-sasl-md5").toString("hex");
+    const response = md5(`${session}:n+ce:00000001:c:auth:${target}`).toString("hex");
+    assert.match(text(token), new RegExp(`response=${response}`));
+    assert.match(text(token), /username="a\\"b"/);
+    assert.match(proof, /^rspauth=[\da-f]{32}$/);
+  });
+});

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { SessionSettings } from "./session-settings.ts";
+import {
+  forever,
+  requestOf,
+  setUp,
+  timeoutMs,
+  typesOf,
+  type Setup,
+} from "../testing/setup.test-support.ts";
+
+/** A client that has seen more than the servers, which were restored from an old copy. */
+async function rollBack(onRolledBack: SessionSettings["onRolledBack"]): Promise<Setup> {
+  const setup = await setUp({ settings: { onRolledBack } });
+  const { world, ensemble, session } = setup;
+  for (let count = 0; count < 10; count += 1) {
+    await world.now(session.request(requestOf(), forever));
+  }
+  for (const server of ensemble.servers) server.kill();
+  ensemble.zxid = 5n;
+  ensemble.sessions.clear();
+  for (const server of ensemble.servers) server.start();
+  return setup;
+}
+
+describe("servers whose data went back in time", () => {
+  it("are told of, and waited for, where the client was not told to go on", async () => {
+    const { world, ensemble, session, events } = await rollBack("wait");
+    await world.advance(4 * timeoutMs);
+    assert.deepEqual(typesOf(events).slice(0, 4), [
+      "connected",
+      "suspended",
+      "lost",
+      "ensembleRolledBack",
+    ]);
+    assert.equal(session.state, "lost");
+    assert.equal(ensemble.sessions.size, 0);
+    assert.equal(world.network.openLinks.length, 0);
+    ensemble.zxid = 1000n;
+    await world.advance(timeoutMs);
+    assert.equal(session.state, "connected");
+  });
+
+  it("are gone on with where the client was told to", async () => {
+    const { world, session, events } = await rollBack("continue");
+    await world.advance(4 * timeoutMs);
+    assert.deepEqual(typesOf(events), [
+      "connected",
+      "suspended",
+      "lost",
+      "ensembleRolledBack",
+      "reconnected",
+    ]);
+    assert.equal(session.epoch, 2);
+  });
+
+  it("are told from servers without quorum", async () => {
+    const { world, ensemble, session, events } = await setUp();
+    for (const server of ensemble.servers) {
+      server.kill();
+      server.hasQuorum = false;
+      server.start();
+    }
+    await world.advance(10 * timeoutMs);
+    for (const server of ensemble.servers) server.hasQuorum = true;
+    await world.advance(timeoutMs);
+    assert.equal(session.state, "connected");
+    assert.deepEqual(typesOf(events), ["connected", "suspended", "lost", "reconnected"]);
+    assert.deepEqual([...ensemble.sessions.keys()], [session.sessionId]);
+  });
+});
