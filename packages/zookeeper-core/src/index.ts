@@ -6,6 +6,7 @@ export type { EnsembleChange, ReconfigOptions } from "./api/ensemble.ts";
 export type { ExpectedNode } from "./api/expected-change.ts";
 export {
   ops,
+  type CreatedAtOnce,
   type MultiOperation,
   type MultiReadOperation,
   type VersionCondition,

@@ -20,6 +20,7 @@ export {
   type Acl,
   type AuthOption,
   type Created,
+  type CreatedAtOnce,
   type CreateMode,
   type CreateOptions,
   type DeleteOptions,

@@ -2,7 +2,7 @@ import { ProtocolError } from "@everhold/base";
 import type { MultiPart, MultiResult } from "../protocol/multi.ts";
 import type { Stat } from "../protocol/stat.ts";
 import type { Caller } from "./caller.ts";
-import { createBody, type Created, type NodeOptions } from "./create.ts";
+import { createBody, type NodeOptions } from "./create.ts";
 import { bytesOfData, type NodeData, versionOf } from "./request-options.ts";
 
 /** One operation of a `multi`; made by {@link ops}. */
@@ -27,6 +27,14 @@ export interface MultiReadOperation<Result> {
   result(answer: MultiResult): Result;
 }
 
+/** A node that was created together with other changes. */
+export interface CreatedAtOnce {
+  /** Its path, with the number that the server has put behind the name of a sequential one. */
+  readonly path: string;
+  /** `undefined` from servers below 3.9, which do not tell it (ZOOKEEPER-4026); `exists` does. */
+  readonly stat: Stat | undefined;
+}
+
 /** On which version a change depends. */
 export interface VersionCondition {
   /** The version that the node must have. Default: any. */
@@ -49,12 +57,15 @@ export const ops = {
     path: string,
     data: NodeData = new Uint8Array(0),
     options: NodeOptions = {},
-  ): MultiOperation<Created> {
+  ): MultiOperation<CreatedAtOnce> {
     return {
       kind: "create",
       path,
       part: (caller) => createPart(caller, { path, data }, options),
       result(answer, caller) {
+        if (answer.kind === "create") {
+          return { path: caller.callerPath(answer.path), stat: undefined };
+        }
         if (answer.kind !== "create2") return refuseAnswer(answer, "create2");
         return { path: caller.callerPath(answer.path), stat: answer.stat };
       },
