@@ -1,0 +1,37 @@
+import {
+  connect,
+  type ConnectOptions,
+  type SessionEvent,
+  type ZooKeeper,
+} from "@everhold/zookeeper";
+
+import { Told } from "./told.ts";
+import { patienceMs } from "./until.ts";
+
+/** Lines about connections that break on purpose say nothing. */
+const log = { error: ignore, warn: ignore, info: ignore, debug: ignore };
+
+/** Connects as tests do: quietly, and with time limits that no slow machine reaches. */
+export function connectTo(servers: string, options: ConnectOptions = {}): Promise<ZooKeeper> {
+  return connect(servers, {
+    sessionTimeout: 20_000,
+    connectTimeout: patienceMs,
+    requestTimeout: patienceMs,
+    log,
+    ...options,
+  });
+}
+
+/** For servers on 127.0.0.1. */
+export function connectString(...ports: readonly number[]): string {
+  return ports.map((port) => `127.0.0.1:${port}`).join(",");
+}
+
+/** What a client tells from now on. */
+export function toldBy(client: ZooKeeper): Told<SessionEvent> {
+  return new Told(client);
+}
+
+function ignore(): void {
+  // On purpose.
+}
