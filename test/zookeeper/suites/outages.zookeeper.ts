@@ -6,6 +6,7 @@ import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectTo, connectString, toldBy } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
 import { FreezingProxy } from "../support/freezing-proxy.ts";
+import { proxiesOf } from "../support/proxies.ts";
 import { killSession } from "../support/session-killer.ts";
 import { until } from "../support/until.ts";
 
@@ -77,7 +78,7 @@ for (const version of zooKeeperVersions) {
 
     it("a client whose server stands still moves on with its session before that expires", async () => {
       using proxies = await proxiesOf(ensemble);
-      const servers = connectString(...proxies.ports);
+      const servers = proxies.connectString;
       await using client = await connectTo(servers, { sessionTimeout: 10_000 });
       const told = toldBy(client);
       const { sessionId } = client;
@@ -118,22 +119,16 @@ for (const version of zooKeeperVersions) {
       await using witness = await connectTo(ensemble.connectString);
       await witness.create("/same", "old");
       using proxies = await proxiesOf(ensemble);
-      await using client = await connectTo(connectString(...proxies.ports));
+      await using client = await connectTo(proxies.connectString);
       const told = toldBy(client);
       const changes: string[] = [];
       await client.getData("/same", { watch: ({ type }) => void changes.push(type) });
-      for (const proxy of proxies.all) {
-        proxy.freeze();
-        proxy.cut();
-      }
+      proxies.cutOff();
       await killSession(ensemble.servers[0]?.clientPort ?? 0, client.sessionId);
       await witness.delete("/same");
       const { stat } = await witness.create("/same", "new");
       assert.equal(stat.version, 0);
-      for (const proxy of proxies.all) {
-        proxy.cut();
-        proxy.thaw();
-      }
+      proxies.rejoin();
       const { sessionChanged } = await told.first("reconnected");
       assert.equal(sessionChanged, true);
       await until("the watch told", () => (changes.length > 0 ? true : undefined));
@@ -186,8 +181,7 @@ for (const version of zooKeeperVersions) {
 
     it("a client that is closed in whatever state leaves no session and no connection", async () => {
       using proxies = await proxiesOf(ensemble);
-      const servers = connectString(...proxies.ports);
-      const open = (): number => proxies.all.reduce((sum, proxy) => sum + proxy.openCount, 0);
+      const servers = proxies.connectString;
 
       const ready = await connectTo(servers);
       await ready.create("/closing", null, { mode: "ephemeral" });
@@ -199,10 +193,7 @@ for (const version of zooKeeperVersions) {
 
       const suspended = await connectTo(servers);
       const told = toldBy(suspended);
-      for (const proxy of proxies.all) {
-        proxy.freeze();
-        proxy.cut();
-      }
+      proxies.cutOff();
       await told.first("suspended");
       const waiting = assert.rejects(suspended.getData("/"), { code: "EVH_CLOSED" });
       await suspended.close({ timeout: 100 });
@@ -214,28 +205,10 @@ for (const version of zooKeeperVersions) {
       await assert.rejects(attempt, { code: "EVH_ABORTED" });
       await assert.rejects(connectTo(servers, { connectTimeout: 200 }), { outcome: "none" });
 
-      for (const proxy of proxies.all) proxy.thaw();
-      await until("no connection is left", () => (open() === 0 ? true : undefined));
+      proxies.rejoin();
+      await until("no connection is left", () => (proxies.openCount === 0 ? true : undefined));
     });
   });
-}
-
-/** A proxy before each server of an ensemble. */
-async function proxiesOf(ensemble: Ensemble): Promise<Disposable & Proxies> {
-  const all: FreezingProxy[] = [];
-  for (const { clientPort } of ensemble.servers) all.push(await FreezingProxy.start(clientPort));
-  return {
-    all,
-    ports: all.map(({ port }) => port),
-    [Symbol.dispose]: () => {
-      for (const proxy of all) proxy[Symbol.dispose]();
-    },
-  };
-}
-
-interface Proxies {
-  readonly all: readonly FreezingProxy[];
-  readonly ports: readonly number[];
 }
 
 function text(data: Uint8Array | null): string | undefined {
