@@ -9,7 +9,7 @@ import {
 } from "@everhold/env";
 import { ZooKeeperError } from "../errors.ts";
 import type { RequestWait } from "../session/request.ts";
-import type { RequestOptions } from "./request-options.ts";
+import { optionError, type RequestOptions } from "./request-options.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
 
 /** What retrying needs. */
@@ -58,6 +58,9 @@ export async function withRetry<T>(
   const { signal, epoch } = options;
   const deadlineMs = options.deadlineMs ?? bounded(context, options).deadlineMs ?? Infinity;
   const policy = options.retry ?? context.retry;
+  if (policy !== false && typeof policy !== "function") {
+    throw optionError("try again", "retry", policy, "a policy, as retries.exponential(), or false");
+  }
   const startMs = ports.monotonicClock.nowMs();
   let lastPauseMs = 0;
   for (let failedCount = 1; ; failedCount += 1) {

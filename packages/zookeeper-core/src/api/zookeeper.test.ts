@@ -1,0 +1,282 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { EverholdError } from "@everhold/base";
+import { connect } from "../connect.ts";
+import type { ZooKeeperOptions } from "../options.ts";
+import { multiReply } from "../protocol/multi.ts";
+import { operations } from "../protocol/operations.ts";
+import { watchEventTypes } from "../protocol/watch-events.ts";
+import type { SessionEvent } from "../session/states.ts";
+import { bytesOf } from "../testing/bytes.test-support.ts";
+import { assertNothingRuns, rejection, typesOf } from "../testing/setup.test-support.ts";
+import { TestEnsemble } from "../testing/test-ensemble.test-support.ts";
+import { TestWorld } from "../testing/test-world.test-support.ts";
+import type { WatchEvent } from "../watches/watch-request.ts";
+import { ops } from "./multi-operations.ts";
+import { retries } from "./retry-policy.ts";
+import type { ZooKeeper } from "./zookeeper.ts";
+
+interface ClientSetup {
+  readonly world: TestWorld;
+  readonly ensemble: TestEnsemble;
+  readonly client: ZooKeeper;
+}
+
+const stat = {
+  czxid: 5n,
+  mzxid: 5n,
+  ctime: 0,
+  mtime: 0,
+  version: 0,
+  cversion: 0,
+  aversion: 0,
+  ephemeralOwner: 0n,
+  dataLength: 1,
+  numChildren: 0,
+  pzxid: 5n,
+};
+
+/** Bodies of answers, by the number of their operation. */
+const bodies: ReadonlyMap<number, Uint8Array> = new Map([
+  [operations.exists.code, bytesOf(operations.exists.reply, { stat })],
+  [operations.getData.code, bytesOf(operations.getData.reply, { data: new Uint8Array(1), stat })],
+  [operations.getChildren2.code, bytesOf(operations.getChildren2.reply, { children: ["b"], stat })],
+  [operations.getAcl.code, bytesOf(operations.getAcl.reply, { acl: [], stat })],
+  [operations.setAcl.code, bytesOf(operations.setAcl.reply, { stat })],
+  [operations.setData.code, bytesOf(operations.setData.reply, { stat })],
+  [operations.create2.code, bytesOf(operations.create2.reply, { path: "/app/ns/a", stat })],
+  [operations.sync.code, bytesOf(operations.sync.reply, { path: "/" })],
+  [operations.multi.code, bytesOf(multiReply, [{ kind: "delete" }])],
+  [operations.countDescendants.code, bytesOf(operations.countDescendants.reply, { count: 7 })],
+  [operations.whoAmI.code, bytesOf(operations.whoAmI.reply, { identities: [] })],
+  [
+    operations.getEphemerals.code,
+    bytesOf(operations.getEphemerals.reply, { paths: ["/app/ns/a", "/app/nsb", "/app/ns"] }),
+  ],
+  [operations.addWatch.code, bytesOf(operations.addWatch.reply, { errorCode: 0 })],
+]);
+
+async function setUp(
+  connectString = "a,b,c",
+  options: ZooKeeperOptions = {},
+): Promise<ClientSetup> {
+  const world = new TestWorld();
+  const ensemble = new TestEnsemble(world, ["a", "b", "c"]);
+  ensemble.rule = ({ code }) => bodies.get(code) ?? "usual";
+  const client = await world.now(
+    connect(world.ports, connectString, { sessionTimeout: 6000, ...options }),
+  );
+  ensemble.received.length = 0;
+  return { world, ensemble, client };
+}
+
+test("a client that is connected says so, and closes without a trace", async () => {
+  const { world, client } = await setUp();
+  assert.deepEqual([client.state, client.epoch, client.sessionTimeout], ["connected", 1, 6000]);
+  assert.ok(client.sessionId > 0n);
+  assert.match(client.server ?? "", /^[abc]:2181$/);
+  await world.now(client.close());
+  await world.now(client.close());
+  assert.equal(client.state, "closed");
+  assert.equal(client.server, undefined);
+  assertNothingRuns(world);
+});
+
+test("connecting that fails leaves nothing behind", async () => {
+  const world = new TestWorld();
+  world.network.silentHosts.add("a");
+  const connecting = connect(world.ports, "a", { connectTimeout: 3000 });
+  const failure = connecting.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  await world.advance(3000);
+  const error = await world.now(failure);
+  assert.ok(EverholdError.is(error, "EVH_NOT_CONNECTED"));
+  await world.advance(60_000);
+  assertNothingRuns(world);
+});
+
+test("every path goes out below chroot and namespace, and comes back without", async () => {
+  const { world, ensemble, client } = await setUp("a,b,c/app");
+  const inner = client.namespace("/ns");
+  const created = await world.now(inner.create("/a", "x"));
+  assert.equal(created.path, "/a");
+  await world.now(inner.exists("/"));
+  await world.now(inner.getData("/a"));
+  await world.now(inner.setData("/a", "x"));
+  await world.now(inner.getChildren("/a"));
+  await world.now(inner.getAcl("/a"));
+  await world.now(inner.setAcl("/a", [{ permissions: 1, scheme: "world", id: "anyone" }]));
+  await world.now(inner.sync());
+  await world.now(inner.delete("/a"));
+  assert.equal(await world.now(inner.countDescendants("/")), 7);
+  assert.deepEqual(await world.now(inner.getEphemerals()), ["/a", "/"]);
+  await world.now(inner.namespace("/deep").namespace("/").exists("/a"));
+  assert.deepEqual(
+    ensemble.received.map(({ path }) => path),
+    [
+      "/app/ns/a",
+      "/app/ns",
+      "/app/ns/a",
+      "/app/ns/a",
+      "/app/ns/a",
+      "/app/ns/a",
+      "/app/ns/a",
+      "/app/ns",
+      "/app/ns/a",
+      "/app/ns",
+      "/app/ns",
+      "/app/ns/deep/a",
+    ],
+  );
+  await world.now(inner.close());
+  assert.equal(client.state, "closed");
+});
+
+test("the ensemble's configuration is read whatever the chroot", async () => {
+  const { world, ensemble, client } = await setUp("a/app");
+  await world.now(client.namespace("/ns").getConfig());
+  assert.deepEqual(
+    ensemble.received.map(({ path }) => path),
+    ["/zookeeper/config"],
+  );
+  await world.now(client.close());
+});
+
+test("watches tell paths as the caller wrote them, and of the client's end", async () => {
+  const { world, ensemble, client } = await setUp("a/app");
+  const inner = client.namespace("/ns");
+  const events: WatchEvent[] = [];
+  await world.now(inner.getData("/a", { watch: (event) => events.push(event) }));
+  await world.now(inner.getChildren("/a", { watch: (event) => events.push(event) }));
+  const standing = await world.now(inner.watch("/", { recursive: true }));
+  ensemble.connected.connections[0]?.notify(watchEventTypes.dataChanged, "/app/ns/a");
+  const notice = await world.now(standing.next());
+  assert.deepEqual(notice.value, { type: "dataChanged", path: "/a", zxid: undefined });
+  await world.now(client.close());
+  assert.deepEqual(
+    events.map(({ type, path }) => [type, path]),
+    [
+      ["dataChanged", "/a"],
+      ["closed", "/a"],
+    ],
+  );
+  assert.equal((await world.now(standing.next())).done, true);
+});
+
+test("a watch's handler that throws is an event, and hurts nobody else", async () => {
+  const { world, ensemble, client } = await setUp("a");
+  const errors: EverholdError[] = [];
+  client.on("error", ({ error }) => errors.push(error));
+  const heard: string[] = [];
+  const thrower = (): void => {
+    throw new Error("a handler's mistake");
+  };
+  await world.now(client.getData("/a", { watch: thrower }));
+  await world.now(client.getData("/a", { watch: ({ type }) => heard.push(type) }));
+  ensemble.connected.connections[0]?.notify(watchEventTypes.dataChanged, "/a");
+  await world.settle();
+  assert.deepEqual(heard, ["dataChanged"]);
+  assert.equal(errors.length, 1);
+  assert.equal(client.state, "connected");
+  await world.now(client.close());
+});
+
+test("events come to listeners and readers, and end with `closed`", async () => {
+  const { world, ensemble, client } = await setUp();
+  const reading: SessionEvent[] = [];
+  const done = (async () => {
+    for await (const event of client.events()) reading.push(event);
+  })();
+  const suspended: number[] = [];
+  const stop = client.on("suspended", ({ epoch }) => suspended.push(epoch));
+  ensemble.connected.kill();
+  await world.advance(200);
+  stop();
+  await world.now(client.ready());
+  ensemble.connected.kill();
+  await world.advance(200);
+  await world.now(client.close());
+  await world.now(done);
+  assert.deepEqual(suspended, [1]);
+  assert.deepEqual(typesOf(reading), [
+    "suspended",
+    "reconnected",
+    "suspended",
+    "reconnected",
+    "closed",
+  ]);
+});
+
+test("a read goes on over a connection that breaks; a change with that outcome is told", async () => {
+  const { world, ensemble, client } = await setUp();
+  ensemble.rule = ({ code }) => {
+    if (ensemble.received.length <= 2) return "close";
+    return bodies.get(code) ?? "usual";
+  };
+  const read = client.exists("/a");
+  const deletion = rejectionLater(client.delete("/a"));
+  await world.advance(5000);
+  assert.deepEqual(await world.now(read), stat);
+  const error = await world.now(deletion);
+  assert.ok(EverholdError.is(error));
+  assert.deepEqual([error.code, error.outcome], ["EVH_DISCONNECTED", "unknown"]);
+  await world.now(client.close());
+});
+
+test("a pause between attempts ends when the client closes", async () => {
+  const { world, ensemble, client } = await setUp("a,b,c", { retry: retries.forever(4000) });
+  ensemble.rule = ({ code }) => (code === operations.exists.code ? -127 : "usual");
+  const failure = rejectionLater(client.exists("/a"));
+  await world.settle();
+  await world.now(client.close());
+  assert.ok(EverholdError.is(await world.now(failure), "EVH_CLOSED"));
+  assertNothingRuns(world);
+});
+
+test("calls of a session that is over are refused where they say so, and go on where not", async () => {
+  const { world, ensemble, client } = await setUp();
+  ensemble.sessions.clear();
+  ensemble.connected.kill();
+  await world.advance(1000);
+  await world.now(client.ready());
+  assert.equal(client.epoch, 2);
+  const bound = await rejection(world, client.exists("/a", { epoch: 1 }));
+  assert.equal(bound.code, "EVH_SESSION_EXPIRED");
+  assert.deepEqual(await world.now(client.exists("/a")), stat);
+  await world.now(client.close());
+});
+
+test("what can't be is refused, and nothing is sent", async () => {
+  const { world, ensemble, client } = await setUp();
+  const calls: readonly (readonly [() => Promise<unknown>, string])[] = [
+    [() => client.getData("a"), "EVH_PATH"],
+    [() => client.exists("/a/"), "EVH_PATH"],
+    [() => client.getChildren(""), "EVH_PATH"],
+    [() => client.setAcl("/a", []), "EVH_CONFIG"],
+    [() => client.sync("//"), "EVH_PATH"],
+    [() => client.watch("/../a"), "EVH_PATH"],
+    [() => client.getData("/a", { watch: 5 as never }), "EVH_CONFIG"],
+    [() => client.getData("/a", { retry: 5 as never }), "EVH_CONFIG"],
+    [() => client.addAuth("", "u:p"), "EVH_CONFIG"],
+    [() => client.multi([ops.getData("/a") as never]), "EVH_CONFIG"],
+    [() => client.reconfig({}), "EVH_CONFIG"],
+    [() => client.reconfig({ joining: ["a"], members: ["b"] }), "EVH_CONFIG"],
+  ];
+  for (const [call, code] of calls) {
+    const error = await rejection(world, call());
+    assert.equal(error.code, code, error.message);
+  }
+  assert.throws(() => client.namespace("ns"), { code: "EVH_PATH" });
+  assert.deepEqual(ensemble.received, []);
+  await world.now(client.close());
+});
+
+/** The error of a promise that nobody awaits yet. */
+function rejectionLater(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
