@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { TestEnsemble } from "../testing/test-ensemble.test-support.ts";
+import type { TestEnsemble } from "../testing/test-ensemble.test-support.ts";
 import {
   assertError,
   assertNothingRuns,

@@ -1,7 +1,5 @@
-import type { EverholdError } from "@everhold/base";
-import { type AuthInfo, type ServerConnection } from "../connection/server-connection.ts";
+import type { AuthInfo, ServerConnection } from "../connection/server-connection.ts";
 import { saslLogin } from "../connection/sasl-login.ts";
-import { ZooKeeperError } from "../errors.ts";
 import type { Restored, Restoring } from "./session-hooks.ts";
 import type { SessionPorts, SessionSettings } from "./session-settings.ts";
 
@@ -31,11 +29,4 @@ export async function makeReady(
   const [restored] = await Promise.all([restore(restoring), ...identities]);
   if (connection.endError !== undefined) throw connection.endError;
   return restored;
-}
-
-/** Whether the servers do not accept who the client says it is; no other attempt is of use then. */
-export function isAuthFailure(error: EverholdError): boolean {
-  if (error.code === "EVH_UNSUPPORTED") return true;
-  if (!(error instanceof ZooKeeperError)) return false;
-  return error.reason === "AUTHFAILED" || error.reason === "SESSIONCLOSEDREQUIRESASLAUTH";
 }

@@ -2,8 +2,9 @@ import { EverholdError } from "@everhold/base";
 import type { WaitPorts } from "@everhold/env";
 import { type PendingRequest, pendingRequest } from "../connection/pending-request.ts";
 import type { ServerConnection } from "../connection/server-connection.ts";
-import { attemptOf, type RequestSubject, ZooKeeperError } from "../errors.ts";
+import { attemptOf, type RequestSubject } from "../errors.ts";
 import type { RequestSpec, RequestWait } from "./request.ts";
+import { epochOverError } from "./session-errors.ts";
 import { sessionLimits as limits } from "./session-limits.ts";
 
 /** What a queue asks its session. */
@@ -83,15 +84,6 @@ export class RequestQueue {
   failAll(error: (pending: PendingRequest) => EverholdError): void {
     for (const pending of this.#unsent) pending.fail(error(pending));
   }
-}
-
-/** For a request that is bound to a session which is over; it has not left. */
-export function epochOverError(request: RequestSubject): ZooKeeperError {
-  return new ZooKeeperError(
-    "EVH_SESSION_EXPIRED",
-    `Cannot ${attemptOf(request)}: the session that it belongs to is over`,
-    { reason: "SESSIONEXPIRED", path: request.path },
-  );
 }
 
 function overloadedError(request: RequestSubject, count: number): EverholdError {

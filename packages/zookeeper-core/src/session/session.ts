@@ -6,31 +6,32 @@ import {
   EverholdError,
   EventHub,
 } from "@everhold/base";
-import {
-  deadlineIn,
-  type Endpoint,
-  onWaitEnd,
-  pause,
-  type Timer,
-  type WaitOptions,
-} from "@everhold/env";
-import { openConnection, type Opened, UnansweredError } from "../connection/open-connection.ts";
+import { deadlineIn, type Endpoint, pause, type Timer, type WaitOptions } from "@everhold/env";
 import type {
   AuthInfo,
   ConnectionListener,
   ServerConnection,
 } from "../connection/server-connection.ts";
-import { attemptOf, refusedError, ZooKeeperError } from "../errors.ts";
+import { refusedError } from "../errors.ts";
 import { zooKeeperErrors } from "../protocol/error-codes.ts";
-import { closeSessionOn, endFormerSession } from "./end-session.ts";
-import { FormerSessions } from "./former-sessions.ts";
+import { type DialAttempt, Dialer } from "./dialer.ts";
+import { closeSessionOn } from "./end-session.ts";
 import { Hosts } from "./hosts.ts";
-import { isAuthFailure, makeReady } from "./make-ready.ts";
-import { epochOverError, RequestQueue } from "./request-queue.ts";
+import { makeReady } from "./make-ready.ts";
+import { ReadyWaiters } from "./ready-waiters.ts";
+import { RequestQueue } from "./request-queue.ts";
 import type { Requests, RequestSpec, RequestWait } from "./request.ts";
-import { lastZxidOf, RollbackSuspicion } from "./rollback.ts";
+import {
+  asEverholdError,
+  endedError,
+  epochOverError,
+  givenUpError,
+  isAuthFailure,
+  notConnectedError,
+  sessionOverError,
+} from "./session-errors.ts";
 import type { Restored, Restoring, WatchHost } from "./session-hooks.ts";
-import { helloFor, isGranted, type SessionIdentity } from "./session-identity.ts";
+import { isGranted, type SessionIdentity } from "./session-identity.ts";
 import { sessionLimits as limits } from "./session-limits.ts";
 import type { SessionPorts, SessionSettings } from "./session-settings.ts";
 import type { SessionEvent, SessionState } from "./states.ts";
@@ -59,11 +60,10 @@ export class Session implements Requests, ConnectionListener {
   });
   readonly #queue: RequestQueue;
   readonly #hosts: Hosts;
-  readonly #former: FormerSessions;
-  readonly #suspicion: RollbackSuspicion;
+  readonly #dialer: Dialer;
   readonly #auths: AuthInfo[];
   readonly #ending = new AbortController();
-  readonly #readyWaiters = new Set<Deferred<void>>();
+  readonly #readyWaiters: ReadyWaiters;
   #state: SessionState = "connecting";
   #hasStarted = false;
   #identity: SessionIdentity | undefined;
@@ -92,8 +92,8 @@ export class Session implements Requests, ConnectionListener {
     this.#watches = watches;
     this.#auths = [...settings.auths];
     this.#hosts = new Hosts(settings.servers, ports);
-    this.#former = new FormerSessions(ports.log);
-    this.#suspicion = new RollbackSuspicion(ports.monotonicClock);
+    this.#dialer = new Dialer(ports, settings, this);
+    this.#readyWaiters = new ReadyWaiters(ports);
     this.#queue = new RequestQueue({ ports, unsentCause: () => this.#unsentCause() });
   }
 
@@ -153,23 +153,11 @@ export class Session implements Requests, ConnectionListener {
   async ready(wait: RequestWait = { deadlineMs: Infinity }): Promise<void> {
     if (this.#endError !== undefined) throw this.#endError;
     if (this.#state === "connected") return;
-    const waiter = deferred<void>();
-    this.#readyWaiters.add(waiter);
-    const { deadlineMs, signal } = wait;
-    const subject = { attempt: "connect to ZooKeeper", outcome: () => "none" as const };
-    const forget = onWaitEnd(this.#ports, { deadlineMs, signal }, subject, (error) =>
-      waiter.reject(error.code === "EVH_TIMEOUT" ? this.#notConnectedError(error) : error),
-    );
-    try {
-      await waiter.promise;
-    } finally {
-      forget();
-      this.#readyWaiters.delete(waiter);
-    }
+    await this.#readyWaiters.wait(wait, (cause) => notConnectedError(this.#lastError, cause));
   }
 
   request<T>(spec: RequestSpec<T>, wait: RequestWait): Promise<T> {
-    if (this.#endError !== undefined) return Promise.reject(this.#refusedByEnd(spec));
+    if (this.#endError !== undefined) return Promise.reject(endedError(spec, this.#endError));
     const { epoch } = wait;
     const isOver = epoch !== undefined && (epoch !== this.#epoch || this.#identity === undefined);
     if (isOver) return Promise.reject(epochOverError(spec));
@@ -283,32 +271,19 @@ export class Session implements Requests, ConnectionListener {
 
   /** One attempt with one server, up to the point where requests leave. @throws EverholdError */
   async #connect(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
-    await this.#former.endAll((former) =>
-      endFormerSession(this.#context, former, {
-        endpoint,
-        durationMs: Math.min(this.#attemptMs, limits.revocationMsMax),
-        signal,
-      }),
-    );
-    if (this.#suspicion.isDue(2 * this.sessionTimeoutMs))
-      await this.#lookForRollback(endpoint, signal);
-    const opened =
-      (this.#identity === undefined ? undefined : await this.#resume(endpoint, signal)) ??
-      (await this.#open(endpoint, signal));
-    const connection = opened.connection;
-    if (this.#identity === undefined) this.#begin(opened);
+    const attempt = { endpoint, signal, durationMs: this.#attemptMs };
+    await this.#dialer.endFormer(attempt);
+    await this.#lookForRollback(attempt);
+    const connection = (await this.#resume(attempt)) ?? (await this.#begin(attempt));
     const identity = this.#identity;
-    if (identity === undefined) throw connection.endError ?? overError();
+    if (identity === undefined) throw connection.endError ?? givenUpError();
+    const { epoch } = identity;
     const auths = [...this.#auths];
     const restored = await makeReady(connection, {
       ports: this.#ports,
       settings: this.#settings,
       auths,
-      restoring: {
-        requests: connection,
-        epoch: identity.epoch,
-        lastZxid: this.#watchedZxid,
-      },
+      restoring: { requests: connection, epoch, lastZxid: this.#watchedZxid },
       restore: (restoring) => this.#restore(identity, restoring),
     }).catch((error: unknown) => {
       this.#onUnready(connection, asEverholdError(error));
@@ -320,52 +295,23 @@ export class Session implements Requests, ConnectionListener {
     this.#onReady(connection, identity, restored);
   }
 
-  /** Goes on with the session; `undefined` where the server says that it is over. */
-  async #resume(endpoint: Endpoint, signal: AbortSignal): Promise<Opened | undefined> {
+  /** Goes on with the session; `undefined` where there is none, or the server says that it is over. */
+  async #resume(attempt: DialAttempt): Promise<ServerConnection | undefined> {
     const identity = this.#identity;
-    const opened = await this.#open(endpoint, signal, identity);
-    const { connection, response } = opened;
-    if (identity !== undefined && isGranted(identity, response)) {
+    if (identity === undefined) return undefined;
+    const { connection, response } = await this.#dialer.dial(identity, this.#lastZxid, attempt);
+    if (isGranted(identity, response)) {
       identity.timeoutMs = response.timeoutMs;
-      return opened;
+      return this.#adopt(connection, attempt);
     }
-    this.#connection = undefined;
-    connection.fail(overError());
+    connection.fail(givenUpError());
     this.#lose("server");
     return undefined;
   }
 
-  async #open(
-    endpoint: Endpoint,
-    signal: AbortSignal,
-    identity?: SessionIdentity,
-  ): Promise<Opened> {
-    const { sessionTimeoutMs: timeoutMs } = this.#settings;
-    const opened = await openConnection(this.#ports, {
-      endpoint,
-      hello: helloFor(identity, { timeoutMs, lastZxid: this.#lastZxid }),
-      settings: this.#settings,
-      deadlineMs: deadlineIn(this.#ports, this.#attemptMs),
-      signal,
-      listener: this,
-    });
-    this.#suspicion.clear();
-    if (signal.aborted) {
-      opened.connection.fail(overError());
-      throw overError();
-    }
-    const { connection } = opened;
-    this.#connection = connection;
-    this.#lostTimer?.cancel();
-    // It may have broken behind the answer, when nobody listened yet.
-    if (connection.endError !== undefined) {
-      this.onLost(connection, connection.endError);
-      throw connection.endError;
-    }
-    return opened;
-  }
-
-  #begin({ connection, response }: Opened): void {
+  /** Begins a session, on the same server that has said that the one before is over. */
+  async #begin(attempt: DialAttempt): Promise<ServerConnection> {
+    const { connection, response } = await this.#dialer.dial(undefined, this.#lastZxid, attempt);
     if (!isGranted(undefined, response) || response.password === null) {
       const error = new ConnectionError("EVH_NOT_READY", `${connection.server} grants no session`);
       connection.fail(error);
@@ -379,6 +325,17 @@ export class Session implements Requests, ConnectionListener {
       epoch: this.#epoch,
       isAnnounced: false,
     };
+    return this.#adopt(connection, attempt);
+  }
+
+  #adopt(connection: ServerConnection, { signal }: DialAttempt): ServerConnection {
+    if (signal.aborted) connection.fail(givenUpError());
+    this.#connection = connection;
+    this.#lostTimer?.cancel();
+    if (connection.endError === undefined) return connection;
+    // It may have broken behind the answer, when nobody listened yet.
+    this.onLost(connection, connection.endError);
+    throw connection.endError;
   }
 
   async #restore(identity: SessionIdentity, restoring: Restoring): Promise<Restored | undefined> {
@@ -408,7 +365,7 @@ export class Session implements Requests, ConnectionListener {
         ? { type: "connected", ...told }
         : { type: "reconnected", ...told, sessionChanged, gap: true, restored },
     );
-    for (const waiter of this.#readyWaiters) waiter.resolve();
+    this.#readyWaiters.resolveAll();
     // Whoever was told may have closed the client, or the connection.
     if (this.#connection === connection) this.#queue.open(connection);
   }
@@ -422,7 +379,6 @@ export class Session implements Requests, ConnectionListener {
   }
 
   #onFailedAttempt(error: EverholdError): void {
-    if (error instanceof UnansweredError && this.#lastZxid > 0n) this.#suspicion.unanswered();
     this.#lastError = error;
     this.#failedAttempts += 1;
     if (!Number.isInteger(Math.log2(this.#failedAttempts))) return;
@@ -431,11 +387,10 @@ export class Session implements Requests, ConnectionListener {
     this.#ports.log.warn("No ZooKeeper server is connected", { code, error: message, attempts });
   }
 
-  async #lookForRollback(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
-    const attempt = { endpoint, durationMs: this.#attemptMs, signal };
-    const zxid = await lastZxidOf(this.#context, attempt);
-    this.#suspicion.clear();
-    if (zxid >= this.#lastZxid) return;
+  async #lookForRollback(attempt: DialAttempt): Promise<void> {
+    const afterMs = 2 * this.sessionTimeoutMs;
+    const zxid = await this.#dialer.rolledBackTo(this.#lastZxid, afterMs, attempt);
+    if (zxid === undefined) return;
     const { onRolledBack } = this.#settings;
     this.#ports.log.error("ZooKeeper's data is older than what this client has seen of it", {
       seen: `0x${this.#lastZxid.toString(16)}`,
@@ -466,12 +421,10 @@ export class Session implements Requests, ConnectionListener {
     const { epoch, id: sessionId, isAnnounced } = identity;
     this.#identity = undefined;
     this.#lostTimer?.cancel();
-    if (by !== "server") this.#former.add(identity);
+    if (by !== "server") this.#dialer.former.add(identity);
     if (isAnnounced) this.#state = "lost";
     this.#queue.dropEpoch(epoch);
-    const error = new ZooKeeperError("EVH_SESSION_EXPIRED", "the session is over", {
-      reason: "SESSIONEXPIRED",
-    });
+    const error = sessionOverError();
     // An attempt that is under way was meant to go on with this session.
     if (by !== "server") this.#attempting?.abort(error);
     this.#connection?.fail(error);
@@ -504,7 +457,7 @@ export class Session implements Requests, ConnectionListener {
     if (connection !== undefined && wasConnected) {
       await closeSessionOn(connection, { deadlineMs, signal });
     } else {
-      connection?.fail(overError());
+      connection?.fail(givenUpError());
       if (identity !== undefined) await this.#endSomewhere(identity, { deadlineMs, signal });
     }
     this.#guarded(() => this.#watches.onClosed());
@@ -522,7 +475,7 @@ export class Session implements Requests, ConnectionListener {
       if (leftMs <= 0 || signal.aborted) return;
       const durationMs = Math.min(leftMs, this.#attemptMs);
       try {
-        return await endFormerSession(this.#context, identity, { endpoint, durationMs, signal });
+        return await this.#dialer.endSession(identity, { endpoint, durationMs, signal });
       } catch {
         // Another server may do it, and without one the session expires by itself.
       }
@@ -533,18 +486,14 @@ export class Session implements Requests, ConnectionListener {
     this.#endError = error;
     this.#lostTimer?.cancel();
     this.#queue.close();
-    this.#queue.failAll((pending) => this.#refusedByEnd(pending));
-    for (const waiter of this.#readyWaiters) waiter.reject(error);
+    this.#queue.failAll((pending) => endedError(pending, error));
+    this.#readyWaiters.rejectAll(error);
     this.#ending.abort(error);
     this.#attempting?.abort(error);
     this.#gone?.resolve();
   }
 
   // Small things.
-
-  get #context(): { readonly ports: SessionPorts; readonly settings: SessionSettings } {
-    return { ports: this.#ports, settings: this.#settings };
-  }
 
   /** Milliseconds for one server. */
   get #attemptMs(): number {
@@ -562,29 +511,6 @@ export class Session implements Requests, ConnectionListener {
     return this.#lastError ?? new ConnectionError("EVH_NOT_CONNECTED", "no server was tried yet");
   }
 
-  #refusedByEnd(request: {
-    readonly operation: { readonly name: string };
-    path?: string | undefined;
-  }): EverholdError {
-    const error = this.#endError ?? overError();
-    const attempt = `Cannot ${attemptOf(request)}`;
-    if (error instanceof ClosedError) {
-      return new ClosedError(error.code, `${attempt}: the ZooKeeper client is closed`);
-    }
-    return new ZooKeeperError(error.code, `${attempt}: ${error.message}`, {
-      reason: error instanceof ZooKeeperError ? error.reason : "CONNECTIONLOSS",
-      path: request.path,
-      cause: error,
-    });
-  }
-
-  #notConnectedError(cause: EverholdError): ConnectionError {
-    const why = this.#lastError?.message ?? "no server answered in time";
-    return new ConnectionError("EVH_NOT_CONNECTED", `Cannot connect to ZooKeeper: ${why}`, {
-      cause: this.#lastError ?? cause,
-    });
-  }
-
   #emit(event: SessionEvent): void {
     this.#events.emit(event, (thrown) =>
       this.#ports.log.error("A listener of a ZooKeeper client threw", { error: String(thrown) }),
@@ -600,15 +526,4 @@ export class Session implements Requests, ConnectionListener {
       return undefined;
     }
   }
-}
-
-function overError(): ConnectionError {
-  return new ConnectionError("EVH_DISCONNECTED", "the connection was given up");
-}
-
-function asEverholdError(error: unknown): EverholdError {
-  if (EverholdError.is(error)) return error;
-  return new EverholdError("EVH_INTERNAL", "The client failed in a way that it did not expect", {
-    cause: error,
-  });
 }

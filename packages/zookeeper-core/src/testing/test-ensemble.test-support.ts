@@ -5,7 +5,7 @@ import { replyHeader, requestHeader, specialXids } from "../protocol/headers.ts"
 import { operations } from "../protocol/operations.ts";
 import { authRequest, pathOnly } from "../protocol/records.ts";
 import { watcherEvent } from "../protocol/watch-events.ts";
-import type { TestLink, TestWorld } from "./test-world.test-support.ts";
+import type { TestWorld } from "./test-world.test-support.ts";
 
 /** A request that a server received. */
 export interface ReceivedRequest {
@@ -233,13 +233,6 @@ export class TestServerConnection implements LinkHandler {
     this.reply(specialXids.auth, { errorCode: isWelcome ? 0 : -115 });
     if (!isWelcome) this.link.end();
   }
-}
-
-/** The client's end of the newest connection. */
-export function lastLink(world: TestWorld): TestLink {
-  const link = world.network.links.at(-1);
-  if (link === undefined) throw new Error("nobody has connected");
-  return link;
 }
 
 function pathIn(body: Uint8Array): string | undefined {

@@ -1,0 +1,86 @@
+import { deadlineIn, type Endpoint } from "@everhold/env";
+import { openConnection, type Opened, UnansweredError } from "../connection/open-connection.ts";
+import type { ConnectionListener } from "../connection/server-connection.ts";
+import { endFormerSession } from "./end-session.ts";
+import { FormerSessions } from "./former-sessions.ts";
+import { lastZxidOf, RollbackSuspicion } from "./rollback.ts";
+import { helloFor, type SessionIdentity } from "./session-identity.ts";
+import { sessionLimits as limits } from "./session-limits.ts";
+import type { SessionPorts, SessionSettings } from "./session-settings.ts";
+
+/** One server, and how long it may take. */
+export interface DialAttempt {
+  readonly endpoint: Endpoint;
+  readonly signal: AbortSignal;
+  /** Milliseconds for socket, TLS and handshake together. */
+  readonly durationMs: number;
+}
+
+/** Connects to servers: ends sessions that were given up, and finds out whether the servers' data went back in time. */
+export class Dialer {
+  /** Sessions that were given up. */
+  readonly former: FormerSessions;
+  readonly #ports: SessionPorts;
+  readonly #settings: SessionSettings;
+  readonly #listener: ConnectionListener;
+  readonly #suspicion: RollbackSuspicion;
+
+  constructor(ports: SessionPorts, settings: SessionSettings, listener: ConnectionListener) {
+    this.#ports = ports;
+    this.#settings = settings;
+    this.#listener = listener;
+    this.former = new FormerSessions(ports.log);
+    this.#suspicion = new RollbackSuspicion(ports.monotonicClock);
+  }
+
+  /** Ends the sessions that were given up, before another one is made. @throws EverholdError of the server */
+  async endFormer(attempt: DialAttempt): Promise<void> {
+    const durationMs = Math.min(attempt.durationMs, limits.revocationMsMax);
+    await this.former.endAll((identity) => this.endSession(identity, { ...attempt, durationMs }));
+  }
+
+  /** Ends a session with the help of one server. @throws EverholdError of the server */
+  endSession(identity: SessionIdentity, attempt: DialAttempt): Promise<void> {
+    const context = { ports: this.#ports, settings: this.#settings };
+    return endFormerSession(context, identity, attempt);
+  }
+
+  /**
+   * The last transaction of the servers, where it is before `lastZxid`; looked at only when no server has answered a
+   * client that has seen so much for `afterMs`. @throws EverholdError of the server
+   */
+  async rolledBackTo(
+    lastZxid: bigint,
+    afterMs: number,
+    attempt: DialAttempt,
+  ): Promise<bigint | undefined> {
+    if (!this.#suspicion.isDue(afterMs)) return undefined;
+    const zxid = await lastZxidOf({ ports: this.#ports, settings: this.#settings }, attempt);
+    this.#suspicion.clear();
+    return zxid < lastZxid ? zxid : undefined;
+  }
+
+  /** Asks a server for this session, or for a new one. @throws EverholdError see {@link openConnection} */
+  async dial(
+    identity: SessionIdentity | undefined,
+    lastZxid: bigint,
+    { endpoint, signal, durationMs }: DialAttempt,
+  ): Promise<Opened> {
+    const { sessionTimeoutMs: timeoutMs } = this.#settings;
+    try {
+      const opened = await openConnection(this.#ports, {
+        endpoint,
+        hello: helloFor(identity, { timeoutMs, lastZxid }),
+        settings: this.#settings,
+        deadlineMs: deadlineIn(this.#ports, durationMs),
+        signal,
+        listener: this.#listener,
+      });
+      this.#suspicion.clear();
+      return opened;
+    } catch (error) {
+      if (error instanceof UnansweredError && lastZxid > 0n) this.#suspicion.unanswered();
+      throw error;
+    }
+  }
+}
