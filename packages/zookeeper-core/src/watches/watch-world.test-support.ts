@@ -183,7 +183,7 @@ export class WatchWorld {
   }
 
   #request<T>(spec: RequestSpec<T>, wait: RequestWait, unsent: Deque<() => void>): Promise<T> {
-    const { promise, resolve, reject }: Deferred<T> = deferred();
+    const answer: Deferred<T> = deferred();
     const send = (): void => {
       const { path = "", watch } = spec;
       const wasAsked = watch !== undefined && this.watches.asksServer(path, watch);
@@ -195,24 +195,24 @@ export class WatchWorld {
         this.#answeredZxid = zxid;
         if (zxid > this.lastZxid) this.lastZxid = zxid;
         if (watch !== undefined) this.watches.onWatchedReply(path, watch, { header, wasAsked });
-        if (errorCode === 0) return resolve(spec.decode(new ByteReader(body), header));
+        if (errorCode === 0) return answer.resolve(spec.decode(new ByteReader(body), header));
         const recovered = spec.recover?.(errorCode);
-        if (recovered === undefined) reject(refusedError(spec, errorCode));
-        else resolve(recovered.value);
+        if (recovered === undefined) answer.reject(refusedError(spec, errorCode));
+        else answer.resolve(recovered.value);
       };
       this.#toServer.push({
         code: spec.operation.code,
         bytes: writer.toBytes(),
         onReply,
-        onLost: () => reject(lostError()),
+        onLost: () => answer.reject(lostError()),
       });
     };
     const leave = (): void => {
       if (wait.signal?.aborted !== true) return send();
-      reject(new EverholdError("EVH_ABORTED", "Cannot do it: the signal was aborted"));
+      answer.reject(new EverholdError("EVH_ABORTED", "Cannot do it: the signal was aborted"));
     };
     unsent.push(leave);
-    return promise;
+    return answer.promise;
   }
 
   #serve({ code, bytes, onReply, onLost }: Travelling): void {
