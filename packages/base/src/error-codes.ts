@@ -273,6 +273,12 @@ export const errorCodes = {
     meaning:
       "The ZooKeeper session has ended, and with it its ephemeral nodes; the client makes a new session by itself",
   },
+  EVH_LEASE_LOST: {
+    retryable: true,
+    meaning:
+      "The lease was not renewed in time, or what it stands on is gone: another may hold it, so nothing may be done " +
+      "under it any more",
+  },
   EVH_PATH: { retryable: false, meaning: "The path is not one that ZooKeeper allows" },
   EVH_MESSAGE_FORMAT: {
     retryable: false,

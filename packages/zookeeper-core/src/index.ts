@@ -22,6 +22,8 @@ export {
 export type { SetDataOptions } from "./api/set-data.ts";
 export {
   ZooKeeper,
+  type BoundSession,
+  type LeaseOptions,
   type NodeChildren,
   type NodeContent,
   type ReadOptions,
@@ -114,3 +116,5 @@ export { Session, type SessionParts } from "./session/session.ts";
 export type { SessionEvent, SessionEvents, SessionState } from "./session/states.ts";
 export type { WatchEvent, WatchGap, WatchNotice, WatchRequest } from "./watches/watch-request.ts";
 export type { WatchStream } from "./watches/watch-stream.ts";
+export type { Lease, LeaseTiming } from "./lease/lease.ts";
+export { leaseLimits } from "./lease/lease-limits.ts";

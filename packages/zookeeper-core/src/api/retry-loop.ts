@@ -21,6 +21,8 @@ export interface RetryContext {
   readonly requestTimeout: number;
   /** Aborted when the client is closed: pauses end then. */
   readonly closed: AbortSignal;
+  /** The session that a call belongs to that says nothing else. Default: whichever there is. */
+  readonly epoch?: number;
 }
 
 /** Options whose time limit has begun to run. */
@@ -55,7 +57,7 @@ export async function withRetry<T>(
   attempt: (wait: RequestWait) => Promise<T>,
 ): Promise<T> {
   const { ports, closed } = context;
-  const { signal, epoch } = options;
+  const { signal, epoch = context.epoch } = options;
   const deadlineMs = options.deadlineMs ?? bounded(context, options).deadlineMs ?? Infinity;
   const policy = options.retry ?? context.retry;
   if (policy !== false && typeof policy !== "function") {

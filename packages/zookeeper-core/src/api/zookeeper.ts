@@ -1,5 +1,7 @@
 import type { WaitOptions } from "@everhold/env";
+import type { Lease, LeaseTiming } from "../lease/lease.ts";
 import { limits } from "../limits.ts";
+import { runInSession } from "../managed/in-session.ts";
 import type { Acl } from "../protocol/acl.ts";
 import { operations } from "../protocol/operations.ts";
 import { joinPath } from "../protocol/paths.ts";
@@ -77,6 +79,30 @@ export interface NodeChildren {
   /** Names without the path, in no order. */
   readonly children: readonly string[];
   readonly stat: Stat;
+}
+
+/** How to take a lease. */
+export interface LeaseOptions extends LeaseTiming, WaitOptions {
+  /** The node that it stands on, as one that proves leadership: where it is gone, the lease ends. Default: none. */
+  readonly path?: string;
+  /** The version that the node must have. Default: any. */
+  readonly version?: number;
+}
+
+/** One session of a client, for work that must not go on in another one. */
+export interface BoundSession {
+  /** The same client, whose calls fail with EVH_SESSION_EXPIRED once this session is over. */
+  readonly client: ZooKeeper;
+  /** Counts the client's sessions, from 1. */
+  readonly epoch: number;
+  /** The `ephemeralOwner` of what is created in it. */
+  readonly sessionId: bigint;
+  /** Milliseconds after which the servers end a session that they do not hear of. */
+  readonly sessionTimeout: number;
+  /** Aborted when the session is given up, or the work has ended: a notification, which comes late to who stands still. */
+  readonly signal: AbortSignal;
+  /** Takes a lease, which proves at the moment of acting that the session is not over. See {@link Lease}. */
+  readonly lease: (options?: LeaseOptions) => Promise<Lease>;
 }
 
 /** What a {@link ZooKeeper} stands on; shared by all its namespaces. */
@@ -333,6 +359,47 @@ export class ZooKeeper {
     return this.#caller.attempts(options, "repeatable", (wait) =>
       WatchStream.open(watches, stream, wait),
     );
+  }
+
+  /**
+   * Does `work` in one session, the one there is or the next: its calls fail once the client is in another one, and
+   * where the session is over by the time that `work` has ended, this rejects with EVH_SESSION_EXPIRED, whatever `work`
+   * gave. It settles when `work` has. The options say how long to wait for the session.
+   *
+   * @example
+   * await client.inSession(async ({ client, lease }) => {
+   *   const { stat } = await client.create("/leader", "me", { mode: "ephemeral" });
+   *   const held = await lease({ path: "/leader", version: stat.version });
+   *   while (held.isHeld()) await workAsLeader(stat.czxid, held.signal);
+   * });
+   */
+  inSession<T>(
+    work: (bound: BoundSession) => T | Promise<T>,
+    options: WaitOptions = {},
+  ): Promise<T> {
+    const { session } = this.#parts;
+    const { requests, context, prefix } = this.#caller;
+    const parts = { session, requests, ports: context.ports };
+    return runInSession(parts, this.#bounded(options), ({ scope, takeLease }) => {
+      const { epoch, sessionId, sessionTimeout, signal } = scope;
+      const client = new ZooKeeper(
+        this.#parts,
+        new Caller(requests, { ...context, epoch }, prefix),
+      );
+      const lease = (leaseOptions: LeaseOptions = {}): Promise<Lease> => {
+        const { path, version = -1, tickTime, renewInterval, ...wait } = leaseOptions;
+        const node =
+          path === undefined
+            ? undefined
+            : { path: this.#caller.serverPath("take a lease on", path), version };
+        const timing = {
+          ...(tickTime === undefined ? {} : { tickTime }),
+          ...(renewInterval === undefined ? {} : { renewInterval }),
+        };
+        return takeLease({ node, wait: this.#bounded(wait), ...timing });
+      };
+      return work({ client, epoch, sessionId, sessionTimeout, signal, lease });
+    });
   }
 
   /** The same client with `path` before every path. It shares the session, and everything of it. */

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { LeaseEnd } from "./lease-end.ts";
+
+const times = { sessionTimeoutMs: 10_000, tickMs: 1000 };
+
+test("one renewal proves nothing about what the leader knows", () => {
+  const end = new LeaseEnd(times);
+  end.answered({ sentAtMs: 5000, answeredAtMs: 5005 });
+  assert.equal(end.endMs, -Infinity);
+});
+
+test("the lease is counted from the newest renewal that is a tick older than the newest", () => {
+  const end = new LeaseEnd(times);
+  for (const sentAtMs of [0, 400, 900]) end.answered({ sentAtMs, answeredAtMs: sentAtMs + 5 });
+  assert.equal(end.endMs, -Infinity);
+  end.answered({ sentAtMs: 1450, answeredAtMs: 1455 });
+  assert.equal(end.endMs, 400 + 9500);
+  end.answered({ sentAtMs: 5000, answeredAtMs: 5005 });
+  assert.equal(end.endMs, 1450 + 9500);
+});
+
+test("an answer that took long counts from before its way began", () => {
+  const end = new LeaseEnd(times);
+  for (const sentAtMs of [0, 1000, 2000, 3000])
+    end.answered({ sentAtMs, answeredAtMs: sentAtMs + 5 });
+  end.answered({ sentAtMs: 4000, answeredAtMs: 7000 });
+  assert.equal(end.endMs, 2000 + 9500);
+});
+
+/** A follower that passes on what it hears, until it is cut off. Milliseconds; the leader pings twice in a tick. */
+const outage = fc.record({
+  /** When the leader's pings begin. */
+  phaseMs: fc.integer({ min: 0, max: 499 }),
+  /** When nothing gets through between follower and leader any more. */
+  cutAtMs: fc.integer({ min: 0, max: 40_000 }),
+  /** From one renewal to the next. */
+  gapsMs: fc.array(fc.integer({ min: 1, max: 3000 }), { minLength: 5, maxLength: 60 }),
+  /** Ways between client, follower and leader, used in turn. */
+  delaysMs: fc.array(fc.integer({ min: 0, max: 120 }), { minLength: 1, maxLength: 20 }),
+});
+
+test("whenever a follower is cut off, the lease ends before the leader may end the session", () => {
+  let heldCount = 0;
+  fc.assert(
+    fc.property(outage, ({ phaseMs, cutAtMs, gapsMs, delaysMs }) => {
+      let delayIndex = 0;
+      const delayMs = (): number => delaysMs[delayIndex++ % delaysMs.length] ?? 0;
+      const end = new LeaseEnd(times);
+      /** When the follower heard of the session, since it last said so. */
+      let heard: number[] = [];
+      let touchedAtMs = 0;
+      let nextPingAtMs = phaseMs;
+      let linkFreeAtMs = 0;
+      /** When something that leaves the follower now is with the leader; nothing overtakes on this way. */
+      const overLink = (leftAtMs: number): number => {
+        linkFreeAtMs = Math.max(linkFreeAtMs, leftAtMs + delayMs());
+        return linkFreeAtMs;
+      };
+      const pingUntil = (untilMs: number): void => {
+        for (; nextPingAtMs <= untilMs; nextPingAtMs += times.tickMs / 2) {
+          const pingedAtMs = nextPingAtMs + delayMs();
+          const known = heard.filter((atMs) => atMs <= pingedAtMs);
+          heard = heard.filter((atMs) => atMs > pingedAtMs);
+          const toldAtMs = overLink(pingedAtMs);
+          if (known.length > 0 && toldAtMs < cutAtMs) touchedAtMs = toldAtMs;
+        }
+      };
+      let sentAtMs = 0;
+      for (const gapMs of gapsMs) {
+        sentAtMs += gapMs;
+        const atFollowerMs = sentAtMs + delayMs();
+        pingUntil(atFollowerMs - 240);
+        heard.push(atFollowerMs);
+        pingUntil(atFollowerMs);
+        const committedAtMs = overLink(atFollowerMs) + delayMs();
+        if (committedAtMs >= cutAtMs || committedAtMs > touchedAtMs + times.sessionTimeoutMs) break;
+        end.answered({ sentAtMs, answeredAtMs: committedAtMs + delayMs() });
+      }
+      if (end.endMs > 0) heldCount += 1;
+      assert.ok(end.endMs <= touchedAtMs + times.sessionTimeoutMs);
+    }),
+    { numRuns: 2000 },
+  );
+  assert.ok(heldCount > 1000, `held in ${heldCount} runs`);
+});

@@ -1,0 +1,72 @@
+import { ClosedError, type EverholdError } from "@everhold/base";
+import { ZooKeeperError } from "../errors.ts";
+import type { RequestWait } from "../session/request.ts";
+import type { Session } from "../session/session.ts";
+
+/** One ZooKeeper session of a client, for what must not go on in another one. */
+export class SessionScope {
+  /** Counts the client's sessions, from 1. */
+  readonly epoch: number;
+  /** The `ephemeralOwner` of what is created in it. */
+  readonly sessionId: bigint;
+  /** Milliseconds after which the servers end a session that they do not hear of. */
+  readonly sessionTimeout: number;
+  readonly #ending = new AbortController();
+  readonly #stopListening: () => void;
+
+  private constructor(session: Session) {
+    this.epoch = session.epoch;
+    this.sessionId = session.sessionId;
+    this.sessionTimeout = session.sessionTimeoutMs;
+    this.#stopListening = session.listen((event) => {
+      if (event.type === "closed" || (event.type === "lost" && event.epoch === this.epoch)) {
+        this.#ending.abort(this.#overError());
+      }
+    });
+  }
+
+  /** The session that there is now, or the next one. @throws what {@link Session.ready} throws */
+  static async of(session: Session, wait: RequestWait): Promise<SessionScope> {
+    // Whoever was told that it is ready may have lost it again before we get to know.
+    do await session.ready(wait);
+    while (session.state !== "connected");
+    return new SessionScope(session);
+  }
+
+  /**
+   * Aborted when the client gives the session up, or is closed, and when the work that was done in it has ended. A
+   * notification, which a process that stands still gets late: what nobody else may do meanwhile takes a lease.
+   */
+  get signal(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  /** Whether the signal is aborted. */
+  get isOver(): boolean {
+    return this.#ending.signal.aborted;
+  }
+
+  /** @throws ZooKeeperError EVH_SESSION_EXPIRED when it is over; the outcome is `unknown`, as something was done in it */
+  check(attempt: string): void {
+    if (!this.isOver) return;
+    throw new ZooKeeperError(
+      "EVH_SESSION_EXPIRED",
+      `Cannot ${attempt}: its ZooKeeper session ended meanwhile`,
+      { reason: "SESSIONEXPIRED", outcome: "unknown" },
+    );
+  }
+
+  /** What was done in it is done: the signal is aborted, for what still runs. */
+  leave(): void {
+    this.#stopListening();
+    this.#ending.abort(
+      new ClosedError("EVH_CLOSED", "The work that was done in one session has ended"),
+    );
+  }
+
+  #overError(): EverholdError {
+    return new ZooKeeperError("EVH_SESSION_EXPIRED", "The ZooKeeper session is over", {
+      reason: "SESSIONEXPIRED",
+    });
+  }
+}
