@@ -148,7 +148,7 @@ function readConnectString(text: string): ReturnType<typeof parseConnectString> 
 
 function readAuth({ scheme, auth }: AuthOption): AuthInfo {
   if (!isText(scheme) || scheme === "") throw invalid("auth", scheme, "a scheme, as digest");
-  if (auth instanceof Uint8Array) return { scheme, auth };
+  if (auth instanceof Uint8Array) return { scheme, auth: new Uint8Array(auth) };
   // Never shown: it is a secret.
   if (!isText(auth)) throw invalid("auth", typeof auth, "a string or a Uint8Array");
   return { scheme, auth: new TextEncoder().encode(auth) };

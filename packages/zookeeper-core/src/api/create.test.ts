@@ -119,3 +119,12 @@ test("what can't be is refused before anything is sent", async () => {
   await assert.rejects(createNode(caller, number, "x", {}), TypeError);
   assert.equal(tree.seen.length, 0);
 });
+
+test("what the caller does with their bytes after the call changes nothing", async () => {
+  const { caller, tree } = testCaller();
+  const data = new Uint8Array([1, 2, 3]);
+  const creating = createNode(caller, "/a", data, {});
+  data.fill(0);
+  await creating;
+  assert.deepEqual(tree.nodes.get("/a")?.data, new Uint8Array([1, 2, 3]));
+});

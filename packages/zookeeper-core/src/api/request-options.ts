@@ -33,9 +33,10 @@ export interface VersionOptions extends RequestOptions {
   readonly expected?: Pick<Stat, "version" | "czxid">;
 }
 
-/** `data` as bytes. @throws TypeError */
+/** `data` as bytes of our own, because the request may wait while the caller writes over theirs. @throws TypeError */
 export function bytesOfData(attempt: string, data: NodeData): Uint8Array | null {
-  if (data === null || data instanceof Uint8Array) return data;
+  if (data === null) return null;
+  if (data instanceof Uint8Array) return new Uint8Array(data);
   if (typeof data === "string") return new TextEncoder().encode(data);
   throw new TypeError(
     `Cannot ${attempt}: found data of type ${typeof data}, expected a Uint8Array, a string or null`,

@@ -273,6 +273,27 @@ test("what can't be is refused, and nothing is sent", async () => {
   await world.now(client.close());
 });
 
+test("each result of a multi has the type of its operation", async () => {
+  const { world, ensemble, client } = await setUp();
+  const answers = bytesOf(multiReply, [
+    { kind: "create2", path: "/a", stat },
+    { kind: "setData", stat },
+    { kind: "delete" },
+  ]);
+  ensemble.rule = ({ code }) => (code === operations.multi.code ? answers : "usual");
+  const results = await world.now(
+    client.multi([ops.create("/a"), ops.setData("/b", "x"), ops.delete("/c")]),
+  );
+  // The build fails where the types are others.
+  const [created, changed, gone] = results satisfies readonly [
+    { readonly path: string },
+    { readonly version: number },
+    undefined,
+  ];
+  assert.deepEqual([created.path, changed.version, gone], ["/a", 0, undefined]);
+  await world.now(client.close());
+});
+
 /** The error of a promise that nobody awaits yet. */
 function rejectionLater(promise: Promise<unknown>): Promise<unknown> {
   return promise.then(

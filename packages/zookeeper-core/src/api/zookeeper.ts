@@ -332,7 +332,7 @@ export class ZooKeeper {
     if (typeof scheme !== "string" || scheme === "") {
       throw optionError("add an identity", "scheme", scheme, "a name, as digest");
     }
-    const bytes = typeof auth === "string" ? new TextEncoder().encode(auth) : auth;
+    const bytes = typeof auth === "string" ? new TextEncoder().encode(auth) : new Uint8Array(auth);
     const { deadlineMs, signal } = this.#bounded(wait);
     await this.#parts.session.addAuth({ scheme, auth: bytes }, { deadlineMs, signal });
   }

@@ -42,7 +42,7 @@ export const zooKeeperErrors = {
   NOTHING: entry(-117, false, "The server had nothing to answer"),
   SESSIONMOVED: entry(-118, true, "The session has moved to another server"),
   NOTREADONLY: entry(-119, true, "The server has no quorum and can only read"),
-  EPHEMERALONLOCALSESSION: entry(-120, true, "A local session can't create ephemeral nodes yet"),
+  EPHEMERALONLOCALSESSION: entry(-120, false, "A local session can't create ephemeral nodes"),
   NOWATCHER: entry(-121, false, "There is no such watch"),
   REQUESTTIMEOUT: entry(-122, true, "The answer did not come within the time limit"),
   RECONFIGDISABLED: entry(-123, false, "The servers do not allow changes of the configuration"),
