@@ -1,4 +1,5 @@
 import { deadlineIn } from "@everhold/env";
+import { runnerAfterwards } from "./api/afterwards.ts";
 import { Caller } from "./api/caller.ts";
 import { ZooKeeper } from "./api/zookeeper.ts";
 import { resolveOptions, type ZooKeeperOptions } from "./options.ts";
@@ -30,7 +31,12 @@ export async function connect(
     if (type === "closed") closing.abort();
   });
   const { retry, requestTimeout, chroot, connectTimeout, signal } = resolved;
-  const context = { ports, retry, requestTimeout, closed: closing.signal };
+  const retrying = { ports, retry, requestTimeout, closed: closing.signal };
+  const context = {
+    ...retrying,
+    sessionId: () => session.sessionId,
+    afterwards: runnerAfterwards(retrying, (error) => session.reportError(error)),
+  };
   const client = new ZooKeeper({ session, watches, closing }, new Caller(session, context, chroot));
   session.start();
   try {

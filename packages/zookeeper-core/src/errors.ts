@@ -94,6 +94,18 @@ export function refusedError(
   );
 }
 
+/** For `error`, which ended the attempts, where an earlier attempt may have taken effect: `doubt`. */
+export function inDoubt(error: unknown, doubt: EverholdError, subject: RequestSubject): unknown {
+  if (!EverholdError.is(error) || error.outcome === "unknown") return error;
+  const message = `Cannot ${attemptOf(subject)}: nobody knows whether it took effect, and ${error.message}`;
+  return new ZooKeeperError(error.code, message, {
+    reason: "CONNECTIONLOSS",
+    outcome: "unknown",
+    path: subject.path,
+    cause: doubt,
+  });
+}
+
 function codeOf(reason: ZooKeeperReason): ErrorCode {
   switch (reason) {
     case "NOAUTH":

@@ -10,6 +10,10 @@ export const limits = {
   childrenAttemptCountMax: 16,
   /** Requests of one delete of a whole tree on their way at once. */
   treeRequestCountMax: 100,
+  /** Things that are done afterwards at once, as deletes that are guaranteed. When hit: an `error` event, EVH_OVERLOADED. */
+  afterwardsCountMax: 10_000,
+  /** Milliseconds of the longest pause between attempts at such a thing. */
+  afterwardsPauseMsMax: 5000,
   /** Servers in one connect string. More are refused with EVH_URL: each costs its time when it is dead. */
   serverCountMax: 64,
   /** Characters of a connect string. A longer one is refused with EVH_URL. */

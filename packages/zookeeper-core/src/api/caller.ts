@@ -2,6 +2,7 @@ import { ZooKeeperError } from "../errors.ts";
 import { operations } from "../protocol/operations.ts";
 import { joinPath, type PathUse, withoutPrefix } from "../protocol/paths.ts";
 import type { Requests, RequestSpec, RequestWait } from "../session/request.ts";
+import type { RunAfterwards } from "./afterwards.ts";
 import { checkPath } from "./request-options.ts";
 import { requestSpec } from "./request-spec.ts";
 import {
@@ -11,14 +12,22 @@ import {
   withRetry,
 } from "./retry-loop.ts";
 
+/** What the calls of one client share. */
+export interface CallContext extends RetryContext {
+  /** The session there is; 0n while there is none. */
+  readonly sessionId: () => bigint;
+  /** Does something though nobody waits for it. */
+  readonly afterwards: RunAfterwards;
+}
+
 /** The calls of one client below one prefix: paths there and back, attempts, and errors in the caller's words. */
 export class Caller {
   readonly requests: Requests;
-  readonly context: RetryContext;
+  readonly context: CallContext;
   /** What comes before each path on the server: chroot and namespace; "" for nothing. */
   readonly prefix: string;
 
-  constructor(requests: Requests, context: RetryContext, prefix: string) {
+  constructor(requests: Requests, context: CallContext, prefix: string) {
     this.requests = requests;
     this.context = context;
     this.prefix = prefix;

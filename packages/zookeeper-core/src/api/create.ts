@@ -8,6 +8,7 @@ import type { CreateRequest } from "../protocol/records.ts";
 import type { Stat } from "../protocol/stat.ts";
 import type { RequestSpec } from "../session/request.ts";
 import type { Caller } from "./caller.ts";
+import { createProtected, protectedNode } from "./protected-create.ts";
 import {
   bytesOfData,
   checkAcl,
@@ -35,6 +36,13 @@ export interface CreateOptions extends NodeOptions, RequestOptions {
    * `"container"` for containers, which the server deletes some time after their last child has gone. Default false.
    */
   readonly parents?: boolean | "container";
+  /**
+   * Whether the node's name gets `_c_`, a random id and `-` before it, as Curator's `withProtection` does. Where no answer
+   * comes, the node is looked for by that id: so the call goes on over a lost connection, and creates one node, which an
+   * ephemeral one must belong to the session that there is then. Where the call ends before that is clear, the node is
+   * looked for and deleted afterwards. Default false.
+   */
+  readonly protected?: boolean;
 }
 
 /** A node that was created. */
@@ -53,12 +61,12 @@ export async function createNode(
   options: CreateOptions,
 ): Promise<Created> {
   const body = createBody(caller, path, data, options);
-  const spec = createSpec(body, options);
   const parentMode = parentModeOf(options);
   const limited = bounded(caller.context, options);
+  const create = creator(caller, body, limited);
   for (let attemptCount = 1; ; attemptCount += 1) {
     try {
-      const created = await caller.call(spec, limited, "once");
+      const created = await create();
       return { path: caller.callerPath(created.path), stat: created.stat };
     } catch (error) {
       if (parentMode === undefined || !isReason(error, "NONODE")) throw error;
@@ -67,6 +75,22 @@ export async function createNode(
       await createParents(caller, body, limited, parentMode);
     }
   }
+}
+
+/** How to create the node once its parent is there. */
+function creator(
+  caller: Caller,
+  body: CreateRequest,
+  options: CreateOptions & BoundedOptions,
+): () => Promise<Created> {
+  if (options.protected !== true) {
+    const spec = createSpec(body, options);
+    return () => caller.call(spec, options, "once");
+  }
+  const node = protectedNode(caller.context.ports.random, body.path);
+  const spec = createSpec({ ...body, path: node.path }, options);
+  const isEphemeral = createModes[options.mode ?? "persistent"].isEphemeral;
+  return () => createProtected(caller, { spec, node, isEphemeral }, options);
 }
 
 /** The request's body, checked. @throws TypeError; EverholdError EVH_CONFIG; ZooKeeperError EVH_PATH */

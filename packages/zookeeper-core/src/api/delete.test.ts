@@ -74,3 +74,37 @@ test("a version that contradicts what is expected is refused", async () => {
   const big = await errorOf(deleteNode(caller, "/a", { version: 2 ** 31 }));
   assert.equal(big.code, "EVH_CONFIG");
 });
+
+const never = { deadlineMs: Infinity };
+
+test("a delete that is guaranteed goes on afterwards, for that node and no other", async () => {
+  for (const fate of ["unsent", "lost", "unanswered"] as const) {
+    for (const later of ["nothing", "write", "again"] as const) {
+      const { caller, tree, afterwards } = testCaller();
+      const expected = tree.create("/a");
+      tree.fate = ({ name }) => (name === "delete" ? fate : "unsent");
+      const error = await errorOf(deleteNode(caller, "/a", { expected, guaranteed: true }));
+      assert.equal(error.outcome, fate === "unsent" ? "none" : "unknown");
+      assert.equal(afterwards.length, 1);
+      if (later === "write" && tree.nodes.has("/a")) tree.write("/a", null);
+      if (later === "again") {
+        if (tree.nodes.has("/a")) tree.delete("/a");
+        tree.create("/a");
+      }
+      tree.fate = () => "answered";
+      for (const task of afterwards) await task(never);
+      assert.equal(tree.nodes.has("/a"), later === "again");
+    }
+  }
+});
+
+test("a delete that was refused is not done afterwards, and one without `expected` can't be guaranteed", async () => {
+  const { caller, tree, afterwards } = testCaller();
+  const expected = tree.create("/a");
+  tree.write("/a", null);
+  const refused = await errorOf(deleteNode(caller, "/a", { expected, guaranteed: true }));
+  assert.ok(isReason(refused, "BADVERSION"));
+  const error = await errorOf(deleteNode(caller, "/a", { guaranteed: true }));
+  assert.equal(error.code, "EVH_CONFIG");
+  assert.equal(afterwards.length, 0);
+});

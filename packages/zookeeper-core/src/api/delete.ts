@@ -1,10 +1,12 @@
+import { EverholdError } from "@everhold/base";
 import { isReason, ZooKeeperError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { operations } from "../protocol/operations.ts";
 import { childOf } from "../protocol/paths.ts";
+import type { RequestWait } from "../session/request.ts";
 import type { Caller } from "./caller.ts";
 import { changeExpected, findStat, judgeDelete } from "./expected-change.ts";
-import { type VersionOptions, versionOf } from "./request-options.ts";
+import { optionError, type VersionOptions, versionOf } from "./request-options.ts";
 import { readSpec, requestSpec } from "./request-spec.ts";
 import { type BoundedOptions, bounded } from "./retry-loop.ts";
 
@@ -17,6 +19,12 @@ export interface DeleteOptions extends VersionOptions {
   readonly children?: boolean;
   /** Whether a node that is not there is as good. Default false: it is refused with NONODE. */
   readonly ifExists?: boolean;
+  /**
+   * With `expected`: whether the node of that `czxid` goes in any case. Where the call can't delete it in its time, it
+   * rejects all the same, and the node is deleted afterwards, in whatever version, as long as the client lives. Default
+   * false.
+   */
+  readonly guaranteed?: boolean;
 }
 
 /** Deletes a node, and on demand what is below it. */
@@ -34,23 +42,49 @@ export async function deleteNode(
     });
   }
   const version = versionOf(attempt, options);
+  const { expected, guaranteed = false } = options;
+  if (guaranteed && expected === undefined) {
+    throw optionError(attempt, "guaranteed", guaranteed, "the option expected with it");
+  }
   const limited = bounded(caller.context, options);
   const target = { path: serverPath, version };
+  try {
+    await deleteInTime(caller, target, limited);
+  } catch (error) {
+    if (guaranteed && expected !== undefined && !isRefusal(error)) {
+      caller.context.afterwards(`delete ${path}`, (wait) =>
+        deleteWhatever(caller, { path: serverPath, czxid: expected.czxid }, wait),
+      );
+    }
+    throw error;
+  }
+}
+
+async function deleteInTime(
+  caller: Caller,
+  target: DeleteTarget,
+  options: DeleteOptions & BoundedOptions,
+): Promise<void> {
   for (let attemptCount = 1; ; attemptCount += 1) {
     try {
-      return await deleteOne(caller, target, limited);
+      return await deleteOne(caller, target, options);
     } catch (error) {
       if (options.ifExists === true && isReason(error, "NONODE")) return;
       if (options.children !== true || !isReason(error, "NOTEMPTY")) throw error;
       if (attemptCount > limits.childrenAttemptCountMax) throw error;
-      await deleteDescendants(caller, serverPath, limited);
+      await deleteDescendants(caller, target.path, options);
     }
   }
 }
 
+interface DeleteTarget {
+  readonly path: string;
+  readonly version: number;
+}
+
 async function deleteOne(
   caller: Caller,
-  target: { readonly path: string; readonly version: number },
+  target: DeleteTarget,
   options: DeleteOptions & BoundedOptions,
 ): Promise<void> {
   const { path } = target;
@@ -71,6 +105,32 @@ async function deleteOne(
     },
     options,
   );
+}
+
+/** Whether the server has said no: then somebody else decides what becomes of the node. */
+function isRefusal(error: unknown): boolean {
+  if (!EverholdError.is(error) || error.outcome !== "none") return false;
+  return error.code === "EVH_SECURITY" || (error.code === "EVH_ZOOKEEPER" && !error.retryable);
+}
+
+/** Deletes the node of that `czxid` in whatever version, if it is still there. */
+async function deleteWhatever(
+  caller: Caller,
+  { path, czxid }: { readonly path: string; readonly czxid: bigint },
+  wait: RequestWait,
+): Promise<void> {
+  for (;;) {
+    const stat = await findStat(caller, path, wait);
+    if (stat === null || stat.czxid !== czxid) return;
+    const { version } = stat;
+    try {
+      await caller.send(requestSpec(operations.delete, { path, version }, path), wait);
+      return;
+    } catch (error) {
+      // Somebody has written it meanwhile, or was quicker: both shows in the next read.
+      if (!isReason(error, "BADVERSION") && !isReason(error, "NONODE")) throw error;
+    }
+  }
 }
 
 /** Deletes what is below `path` now, the deepest first. What is gone meanwhile is as good, what is new is left. */

@@ -1,12 +1,6 @@
 import { EverholdError } from "@everhold/base";
 import { bytesEqual } from "@everhold/wire";
-import {
-  attemptOf,
-  isReason,
-  refusedError,
-  type RequestSubject,
-  ZooKeeperError,
-} from "../errors.ts";
+import { inDoubt, isReason, refusedError, type RequestSubject } from "../errors.ts";
 import { zooKeeperErrors } from "../protocol/error-codes.ts";
 import { operations } from "../protocol/operations.ts";
 import type { Stat } from "../protocol/stat.ts";
@@ -150,18 +144,6 @@ function conclude<T>(
     case "unknowable":
       return { error: doubt };
   }
-}
-
-/** The error that ended the attempts; an earlier one may have taken effect. */
-function inDoubt(error: unknown, doubt: EverholdError, subject: RequestSubject): unknown {
-  if (!EverholdError.is(error) || error.outcome === "unknown") return error;
-  const message = `Cannot ${attemptOf(subject)}: nobody knows whether it took effect, and ${error.message}`;
-  return new ZooKeeperError(error.code, message, {
-    reason: "CONNECTIONLOSS",
-    outcome: "unknown",
-    path: subject.path,
-    cause: doubt,
-  });
 }
 
 function isSame(one: Uint8Array | null, other: Uint8Array | null): boolean {

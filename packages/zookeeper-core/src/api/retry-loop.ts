@@ -14,7 +14,7 @@ import type { RetryPolicy } from "./retry-policy.ts";
 
 /** What retrying needs. */
 export interface RetryContext {
-  readonly ports: WaitPorts & { readonly random: Pick<Random, "uint32"> };
+  readonly ports: WaitPorts & { readonly random: Random };
   /** Where a call says nothing else. */
   readonly retry: RetryPolicy | false;
   /** Milliseconds for a call that says nothing else. */

@@ -52,6 +52,8 @@ export class TreeRequests implements Requests {
   fate: (request: SeenRequest) => Fate = () => "answered";
   /** Runs before each request arrives: what others do meanwhile. */
   meanwhile: (request: SeenRequest) => void = () => undefined;
+  /** The session in which ephemeral nodes are created. */
+  sessionId = 1n;
   readonly #late: LateExecution[] = [];
   #zxid = 0n;
 
@@ -103,7 +105,9 @@ export class TreeRequests implements Requests {
     const parent = parentPath === undefined ? undefined : this.nodes.get(parentPath);
     if (parent === undefined) throw new Refusal("NONODE");
     if (this.nodes.has(path)) throw new Refusal("NODEEXISTS");
-    const stat = newStat((this.#zxid += 1n));
+    const isEphemeral = flags === 1 || flags === 3;
+    const ephemeralOwner = isEphemeral ? this.sessionId : 0n;
+    const stat = { ...newStat((this.#zxid += 1n)), ephemeralOwner };
     this.nodes.set(path, { data, stat, childCount: 0, flags });
     parent.childCount += 1;
     return stat;
