@@ -14,15 +14,22 @@ export function givenUpError(): ConnectionError {
   return new ConnectionError("EVH_DISCONNECTED", "the connection was given up");
 }
 
-/** For whoever waits for a connection for too long; `last` is what kept the last attempt from it. */
+/**
+ * For whoever waits for a connection for too long; `last` is what kept the last attempt from it. Its code is that of
+ * TLS or of a certificate where that was it: then only a person can help.
+ */
 export function notConnectedError(
   last: EverholdError | undefined,
   cause: EverholdError,
 ): ConnectionError {
   const why = last?.message ?? "no server answered in time";
-  return new ConnectionError("EVH_NOT_CONNECTED", `Cannot connect to ZooKeeper: ${why}`, {
-    cause: last ?? cause,
-  });
+  const code = last !== undefined && isAboutTls(last) ? last.code : "EVH_NOT_CONNECTED";
+  return new ConnectionError(code, `Cannot connect to ZooKeeper: ${why}`, { cause: last ?? cause });
+}
+
+function isAboutTls({ code }: EverholdError): boolean {
+  const codes: readonly string[] = ["EVH_TLS", "EVH_CLIENT_CERTIFICATE"];
+  return codes.includes(code) || code.startsWith("EVH_CERTIFICATE_");
 }
 
 /** For a connection whose session is over. */
