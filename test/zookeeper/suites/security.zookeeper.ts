@@ -154,7 +154,7 @@ for (const version of zooKeeperVersions) {
       await using ensemble = await Ensemble.start({ version, size: 1, ...withTls(certificates) });
       const servers = ensemble.secureConnectString;
       await assert.rejects(connectTo(servers, { tls: { ca }, connectTimeout }), {
-        code: "EVH_NOT_CONNECTED",
+        code: "EVH_CERTIFICATE_HOST_NAME",
       });
       const tls = { ca, servername: "zookeeper.example" };
       await using client = await connectTo(servers, { tls });
