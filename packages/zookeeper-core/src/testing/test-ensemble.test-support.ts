@@ -10,6 +10,7 @@ import type { TestWorld } from "./test-world.test-support.ts";
 /** A request that a server received. */
 export interface ReceivedRequest {
   readonly server: string;
+  readonly sessionId: bigint;
   readonly xid: number;
   readonly code: number;
   /** What its body begins with, where that is a path. */
@@ -208,9 +209,12 @@ export class TestServerConnection implements LinkHandler {
   #onRequest(reader: ByteReader): void {
     const { ensemble, host: server } = this.server;
     const { xid, code } = readValue(requestHeader, reader, "a header");
+    // As a server that finds its session gone does.
+    if (!ensemble.sessions.has(this.sessionId)) return this.link.destroy();
     if (code === operations.ping.code) return this.reply(xid, { zxid: ensemble.zxid });
     const body = reader.bytes.slice(reader.offset);
-    const request = { server, xid, code, path: pathIn(body), body };
+    const { sessionId } = this;
+    const request = { server, sessionId, xid, code, path: pathIn(body), body };
     ensemble.received.push(request);
     const verdict = ensemble.rule(request);
     if (verdict === "drop") return;
