@@ -165,7 +165,74 @@ for (const version of zooKeeperVersions) {
         async () => (await witness.exists(path)) === null || undefined,
       );
     });
+
+    it("four clients count together while connections break, and nothing is lost or counted twice", async () => {
+      let doneCount = 0;
+      const finished = (): void => {
+        if ((doneCount += 1) % 20 === 0) proxy.cut();
+      };
+      const clients = await Promise.all(
+        Array.from({ length: 4 }, () => connectTo(connectString(proxy.port))),
+      );
+      await witness.setData("/place", "0 nobody");
+      const tallies = await Promise.all(
+        clients.map((one, index) => countTogether(one, `client ${index}`, finished)),
+      );
+      await Promise.all(clients.map((one) => one.close()));
+      const total = (await readNumber(witness)).count;
+      const sureCount = tallies.reduce((sum, { sure }) => sum + sure, 0);
+      const unsureCount = tallies.reduce((sum, { unsure }) => sum + unsure, 0);
+      assert.ok(total >= sureCount, `${sureCount} are counted for sure, and there are ${total}`);
+      assert.ok(
+        total <= sureCount + unsureCount,
+        `at most ${sureCount + unsureCount}, not ${total}`,
+      );
+      assert.ok(proxy.connectionCount > 1 + 4, "connections were to break");
+    });
+
+    it("while connections break, each protected create leaves the one node that it gives", async () => {
+      let doneCount = 0;
+      const given: string[] = [];
+      const create = async (): Promise<void> => {
+        const options = { mode: "persistentSequential", protected: true } as const;
+        const { path } = await client.create("/place/lock-", "x", options);
+        given.push(path.slice("/place/".length));
+        if ((doneCount += 1) % 5 === 0) proxy.cut();
+      };
+      for (let round = 0; round < 6; round += 1) await Promise.all([create(), create(), create()]);
+      assert.deepEqual([...(await namesAtPlace())].toSorted(), given.toSorted());
+    });
   });
+}
+
+/** Adds one twelve times. Whoever is slower reads again; who can't know whether it was counted does not count it again. */
+async function countTogether(
+  client: ZooKeeper,
+  name: string,
+  finished: () => void,
+): Promise<{ sure: number; unsure: number }> {
+  const tally = { sure: 0, unsure: 0 };
+  for (let round = 0; tally.sure + tally.unsure < 12; round += 1) {
+    const { count, stat } = await readNumber(client);
+    const data = `${count + 1} ${name}, round ${round}`;
+    try {
+      await client.setData("/place", data, { expected: stat, uniqueData: true });
+      tally.sure += 1;
+    } catch (error) {
+      if (!EverholdError.is(error)) throw error;
+      if (error.outcome === "unknown") tally.unsure += 1;
+      else if (!(error instanceof ZooKeeperError) || error.reason !== "BADVERSION") throw error;
+    }
+    finished();
+  }
+  return tally;
+}
+
+async function readNumber(
+  client: ZooKeeper,
+): Promise<{ count: number; stat: { version: number; czxid: bigint } }> {
+  const { data, stat } = await client.getData("/place", { fresh: true });
+  return { count: Number.parseInt(new TextDecoder().decode(data ?? undefined), 10), stat };
 }
 
 async function readStat(client: ZooKeeper): Promise<{ version: number; czxid: bigint }> {

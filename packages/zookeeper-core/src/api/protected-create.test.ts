@@ -98,7 +98,9 @@ test("whatever is lost: there is one node when it says so, and none when it says
         tree.create("/locks");
         tree.fate = () => plan[tree.seen.length - 1] ?? "answered";
         const error = await createNode(caller, "/locks/lock-", "x", { protected: true, mode }).then(
-          ({ path }) => void assert.equal(tree.textAt(path), "x"),
+          ({ path }) => {
+            assert.equal(tree.textAt(path), "x");
+          },
           (thrown: unknown) => thrown,
         );
         const count = tree.childrenOf("/locks").length;
