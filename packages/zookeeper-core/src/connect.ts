@@ -2,6 +2,8 @@ import { deadlineIn } from "@everhold/env";
 import { runnerAfterwards } from "./api/afterwards.ts";
 import { Caller } from "./api/caller.ts";
 import { ZooKeeper } from "./api/zookeeper.ts";
+import { HeldNodes } from "./managed/held-nodes.ts";
+import { restoringHost } from "./managed/restoring-host.ts";
 import { resolveOptions, type ZooKeeperOptions } from "./options.ts";
 import type { SessionPorts } from "./session/session-settings.ts";
 import { Session } from "./session/session.ts";
@@ -25,7 +27,9 @@ export async function connect(
     onError: (error) => session.reportError(error),
     ports,
   });
-  const session = new Session({ ports, settings: resolved.settings, watches });
+  const host = restoringHost(watches, () => nodes);
+  const session = new Session({ ports, settings: resolved.settings, watches: host });
+  const nodes: HeldNodes = new HeldNodes(session);
   const closing = new AbortController();
   session.listen(({ type }) => {
     if (type === "closed") closing.abort();
@@ -37,7 +41,10 @@ export async function connect(
     sessionId: () => session.sessionId,
     afterwards: runnerAfterwards(retrying, (error) => session.reportError(error)),
   };
-  const client = new ZooKeeper({ session, watches, closing }, new Caller(session, context, chroot));
+  const client = new ZooKeeper(
+    { session, watches, nodes, closing },
+    new Caller(session, context, chroot),
+  );
   session.start();
   try {
     await session.ready({ deadlineMs: deadlineIn(ports, connectTimeout), signal });

@@ -118,3 +118,6 @@ export type { WatchEvent, WatchGap, WatchNotice, WatchRequest } from "./watches/
 export type { WatchStream } from "./watches/watch-stream.ts";
 export type { Lease, LeaseTiming } from "./lease/lease.ts";
 export { leaseLimits } from "./lease/lease-limits.ts";
+export type { HeldNode, HeldNodeEvent } from "./managed/held-node.ts";
+export type { HoldOptions } from "./managed/held-nodes.ts";
+export { managedLimits } from "./managed/managed-limits.ts";

@@ -1,6 +1,8 @@
 import type { WaitOptions } from "@everhold/env";
 import type { Lease, LeaseTiming } from "../lease/lease.ts";
 import { limits } from "../limits.ts";
+import type { HeldNode } from "../managed/held-node.ts";
+import type { HeldNodes, HoldOptions } from "../managed/held-nodes.ts";
 import { runInSession } from "../managed/in-session.ts";
 import type { Acl } from "../protocol/acl.ts";
 import { operations } from "../protocol/operations.ts";
@@ -109,6 +111,7 @@ export interface BoundSession {
 export interface ZooKeeperParts {
   readonly session: Session;
   readonly watches: Watches;
+  readonly nodes: HeldNodes;
   /** Ends the pauses between attempts. */
   readonly closing: AbortController;
 }
@@ -359,6 +362,21 @@ export class ZooKeeper {
     return this.#caller.attempts(options, "repeatable", (wait) =>
       WatchStream.open(watches, stream, wait),
     );
+  }
+
+  /**
+   * Holds an ephemeral node: it is made again by itself in the next session when one is over, before the event
+   * `reconnected`, and when somebody deletes it. A node of somebody else at the path is never touched. Resolves when it
+   * is there; the options say how long to wait for that.
+   *
+   * @throws ZooKeeperError with reason NODEEXISTS, NONODE (of its parent), NOAUTH, …
+   * @example
+   * const registration = await client.hold("/members/me", "10.0.0.7:5672", { parents: true });
+   * registration.on("conflict", ({ owner }) => console.warn(`another one is registered, by session ${owner}`));
+   */
+  async hold(path: string, data: NodeData = "", options: HoldOptions = {}): Promise<HeldNode> {
+    const wait = this.#bounded(options);
+    return this.#parts.nodes.hold(this.#caller, { path, data, options }, wait);
   }
 
   /**

@@ -31,6 +31,8 @@ export interface Restoring {
 export interface Restored {
   /** Watches that stand again. */
   readonly watchCount: number;
+  /** The held nodes that were put in place, and those where somebody else has a node, by their paths on the server. */
+  readonly nodes?: { readonly held: readonly string[]; readonly conflicts: readonly string[] };
 }
 
 /**

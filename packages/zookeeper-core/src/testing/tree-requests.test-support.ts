@@ -89,6 +89,23 @@ export class TreeRequests implements Requests {
     }
   }
 
+  /** The answer's body to a request as it came over a wire, or the number of an error. */
+  answer(code: number, body: Uint8Array): Uint8Array | number {
+    try {
+      return this.#execute(code, new ByteReader(body));
+    } catch (error) {
+      if (error instanceof Refusal) return zooKeeperErrors[error.reason].number;
+      throw error;
+    }
+  }
+
+  /** The session's ephemeral nodes go. */
+  expire(sessionId: bigint): void {
+    for (const [path, node] of [...this.nodes]) {
+      if (node.stat.ephemeralOwner === sessionId) this.nodes.delete(path);
+    }
+  }
+
   /** What is at `path`, as text. */
   textAt(path: string): string | undefined {
     const node = this.nodes.get(path);
