@@ -1,4 +1,4 @@
-import { EverholdError, type Outcome } from "@everhold/base";
+import type { EverholdError, Outcome } from "@everhold/base";
 import { onWaitEnd, type WaitPorts } from "@everhold/env";
 import type { ByteReader, ByteWriter } from "@everhold/wire";
 import { attemptOf, refusedError, ZooKeeperError } from "../errors.ts";

@@ -8,7 +8,8 @@ import {
   requestOf,
   setUp,
 } from "../testing/setup.test-support.ts";
-import { sessionLimits as limits } from "./session-limits.ts";
+import { TestWorld } from "../testing/test-world.test-support.ts";
+import { RequestQueue } from "./request-queue.ts";
 
 describe("requests that wait", () => {
   it("leave in the order of calls, those that came meanwhile behind", async () => {
@@ -21,15 +22,19 @@ describe("requests that wait", () => {
     );
   });
 
-  it("are refused where there are too many", async () => {
-    const { world, session } = await begin({
-      prepare: (ensemble) => ensemble.servers.forEach((server) => server.kill()),
-    });
-    for (let count = 0; count < limits.unsentCountMax; count += 1) {
-      session.request(requestOf(), forever).catch(() => undefined);
-    }
-    const more = session.request(requestOf(), forever);
-    assertError(await rejection(world, more), "EVH_OVERLOADED");
+  it("are refused where there are too many, and the place of one who goes is free", async () => {
+    const world = new TestWorld();
+    const { ports } = world;
+    const queue = new RequestQueue({ ports, unsentCause: () => undefined, unsentCountMax: 2 });
+    const { signal } = new AbortController();
+    const ending = new AbortController();
+    const calls = [signal, ending.signal].map((one) =>
+      queue.request(requestOf(), { deadlineMs: Infinity, signal: one }),
+    );
+    assertError(await rejection(world, queue.request(requestOf(), forever)), "EVH_OVERLOADED");
+    ending.abort();
+    assertError(await rejection(world, calls[1] ?? Promise.resolve()), "EVH_ABORTED");
+    assert.equal(await world.isPending(queue.request(requestOf(), forever)), true);
   });
 
   it("end with the caller's signal, before and while they wait", async () => {

@@ -12,6 +12,8 @@ export interface QueueHost {
   readonly ports: WaitPorts;
   /** Why no server is connected; `undefined` where one is. */
   readonly unsentCause: () => EverholdError | undefined;
+  /** Requests that may wait. */
+  readonly unsentCountMax: number;
 }
 
 /**
@@ -34,10 +36,10 @@ export class RequestQueue {
 
   /** Takes a request. @throws EverholdError see {@link Requests.request} */
   request<T>(spec: RequestSpec<T>, wait: RequestWait): Promise<T> {
-    if (this.#unsent.size >= limits.unsentCountMax) {
-      return Promise.reject(overloadedError(spec, this.#unsent.size));
+    const { ports, unsentCause, unsentCountMax } = this.#host;
+    if (this.#unsent.size >= unsentCountMax) {
+      return Promise.reject(overloadedError(spec, unsentCountMax));
     }
-    const { ports, unsentCause } = this.#host;
     const onSettled = (settled: PendingRequest): void => void this.#unsent.delete(settled);
     const { pending, promise } = pendingRequest(spec, wait, { ports, unsentCause, onSettled });
     if (!pending.isSettled) {
@@ -86,9 +88,9 @@ export class RequestQueue {
   }
 }
 
-function overloadedError(request: RequestSubject, count: number): EverholdError {
+function overloadedError(request: RequestSubject, countMax: number): EverholdError {
   return new EverholdError(
     "EVH_OVERLOADED",
-    `Cannot ${attemptOf(request)}: ${count} requests wait to be sent, at most ${limits.unsentCountMax} may`,
+    `Cannot ${attemptOf(request)}: ${countMax} requests wait to be sent, and no more may`,
   );
 }

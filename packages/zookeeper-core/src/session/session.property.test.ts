@@ -62,7 +62,7 @@ function assertTruth(calls: readonly Call[], { ensemble }: Setup): void {
     if (error === undefined) {
       assert.equal(count, 1, path);
     } else {
-      assert.ok(EverholdError.is(error), String(error));
+      assert.ok(EverholdError.is(error), path);
       if (error.outcome === "none") assert.equal(count, 0, `${path}: ${error.message}`);
     }
   }

@@ -220,4 +220,15 @@ describe("a session", () => {
     }
     assert.deepEqual(ensemble.received, []);
   });
+
+  it("a listener that throws hurts nobody, and an event says so", async () => {
+    const { world, ensemble, session, events } = await begin();
+    session.listen(() => {
+      throw new Error("the test says so");
+    });
+    ensemble.connected.kill();
+    await world.advance(200);
+    assert.deepEqual(typesOf(events), ["connected", "suspended", "error", "reconnected", "error"]);
+    assert.equal(await world.now(session.request(requestOf(), forever)), 0);
+  });
 });

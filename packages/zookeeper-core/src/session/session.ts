@@ -94,7 +94,11 @@ export class Session implements Requests, ConnectionListener {
     this.#hosts = new Hosts(settings.servers, ports);
     this.#dialer = new Dialer(ports, settings, this);
     this.#readyWaiters = new ReadyWaiters(ports);
-    this.#queue = new RequestQueue({ ports, unsentCause: () => this.#unsentCause() });
+    this.#queue = new RequestQueue({
+      ports,
+      unsentCause: () => this.#unsentCause(),
+      unsentCountMax: limits.unsentCountMax,
+    });
   }
 
   get state(): SessionState {
@@ -512,9 +516,15 @@ export class Session implements Requests, ConnectionListener {
   }
 
   #emit(event: SessionEvent): void {
-    this.#events.emit(event, (thrown) =>
-      this.#ports.log.error("A listener of a ZooKeeper client threw", { error: String(thrown) }),
-    );
+    // Once: who throws at every event throws at that of the error, too.
+    let isReported = event.type === "error";
+    this.#events.emit(event, (thrown) => {
+      const error = thrown instanceof Error ? thrown.message : "not an error";
+      this.#ports.log.error("A listener of a ZooKeeper client threw", { event: event.type, error });
+      if (isReported) return;
+      isReported = true;
+      this.reportError(thrown);
+    });
   }
 
   /** What others do in our steps must not end the connection. */
