@@ -40,6 +40,13 @@ if (stale.length > 0) {
 
 async function errorsDocument() {
   const { errorCodes } = await importCompiled("base", "index.js");
+  const { zooKeeperErrors } = await importCompiled("zookeeper-core", "index.js");
+  const reasons = Object.entries(zooKeeperErrors).map(([reason, entry]) => [
+    `\`${reason}\``,
+    reason === "UNKNOWN" ? "" : String(entry.number),
+    entry.retryable ? "yes" : "no",
+    entry.meaning,
+  ]);
   const rows = Object.entries(errorCodes)
     .toSorted(([one], [other]) => (one < other ? -1 : 1))
     .map(([code, entry]) => [
@@ -57,6 +64,13 @@ async function errorsDocument() {
     "The CORE code is what travels in an EXCEPTION packet.",
     "",
     ...table(["Code", "Retryable", "CORE code", "Meaning"], rows),
+    "",
+    "## ZooKeeper's reasons",
+    "",
+    "A `ZooKeeperError` has ZooKeeper's own name of what happened as its `reason`, and the number as `errorNumber`.",
+    "With `EVH_ZOOKEEPER` it is the reason that says whether it is `retryable`.",
+    "",
+    ...table(["Reason", "Number", "Retryable", "Meaning"], reasons),
   ].join("\n");
 }
 

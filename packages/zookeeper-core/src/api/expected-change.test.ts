@@ -175,6 +175,6 @@ test("whatever is lost and whatever others do: what is said of a change is true"
         }
       },
     ),
-    { numRuns: 1500 },
+    { numRuns: 600 },
   );
 });
