@@ -25,10 +25,29 @@ it("who imports everhold, or its client for pages, gets all names of the client"
   );
 });
 
-function exportsOf(folder: string): string[] {
+/** The parts of the ZooKeeper client that are for applications. */
+const zooKeeperParts = /^\.\/(?:api|lease|managed)\/|^\.\/(?:errors|options)\.ts$/;
+/** What is for those who stand on the client. */
+const forRecipes: ReadonlySet<string> = new Set([
+  ...["refusedError", "RequestSubject", "leaseLimits", "managedLimits"],
+]);
+
+it("who imports zookeeper gets all names that its calls speak of", () => {
+  const core = exportsOf("zookeeper-core", zooKeeperParts).filter((name) => !forRecipes.has(name));
+  const zookeeper = new Set(exportsOf("zookeeper"));
+  assert.ok(core.length > 30);
+  assert.deepEqual(
+    core.filter((name) => !zookeeper.has(name)),
+    [],
+  );
+});
+
+/** What a package's index gives, or what it has from some files. */
+function exportsOf(folder: string, from = /^/): string[] {
   const source = readFileSync(join(root, "packages", folder, "src/index.ts"), "utf8");
-  const lists = [...source.matchAll(/^export (?:type )?\{([^}]*)\}/gm)];
+  const lists = [...source.matchAll(/^export (?:type )?\{([^}]*)\}(?: from "([^"]*)")?/gm)];
   return lists
+    .filter(([, , file = ""]) => from.test(file))
     .flatMap(([, list]) => (list ?? "").split(","))
     .map((item) =>
       item

@@ -1,5 +1,5 @@
 /** Layer 5: a ZooKeeper client for Node. */
-export { EverholdError, type ErrorCode, type Outcome } from "@everhold/base";
+export { EverholdError, type ErrorCode, type ErrorDetails, type Outcome } from "@everhold/base";
 export type {
   Log,
   LogFields,
@@ -10,8 +10,11 @@ export type {
 } from "@everhold/env";
 export {
   accessLists,
+  childOf,
   compareSequences,
+  nameOf,
   ops,
+  parentOf,
   permissions,
   retries,
   sequenceOf,
@@ -36,6 +39,7 @@ export {
   type Identity,
   type Lease,
   type LeaseOptions,
+  type LeaseTiming,
   type MultiOperation,
   type MultiReadOperation,
   type MultiResultsOf,
@@ -48,6 +52,7 @@ export {
   type ReadOutcomesOf,
   type ReconfigOptions,
   type RequestOptions,
+  type Restored,
   type RetryPolicy,
   type RetryQuestion,
   type SaslCredentials,
@@ -66,6 +71,7 @@ export {
   type WatchOptions,
   type WatchStream,
   type ZooKeeper,
+  type ZooKeeperErrorDetails,
   type ZooKeeperErrorEntry,
   type ZooKeeperOptions,
   type ZooKeeperReason,
