@@ -71,20 +71,4 @@ describe("requests that wait", () => {
       ["/free"],
     );
   });
-
-  it("what a lease has lost is ended on the servers before anything else is done", async () => {
-    const { world, ensemble, session, events } = await setUp();
-    const { sessionId } = session;
-    session.loseByLease(7);
-    assert.equal(session.state, "connected");
-    session.loseByLease(1);
-    assert.equal(session.state, "lost");
-    await world.advance(200);
-    assert.equal(session.epoch, 2);
-    assert.ok(!ensemble.sessions.has(sessionId));
-    assert.deepEqual(
-      events.map(({ type }) => type),
-      ["connected", "lost", "reconnected"],
-    );
-  });
 });

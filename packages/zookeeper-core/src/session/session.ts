@@ -182,11 +182,6 @@ export class Session implements Requests, ConnectionListener {
     await this.ready(wait);
   }
 
-  /** A lease says that the servers may have ended the session of this epoch: it is given up. */
-  loseByLease(epoch: number): void {
-    if (this.#identity?.epoch === epoch) this.#lose("lease");
-  }
-
   /** Tells of something that failed and that no call waits for. */
   reportError(error: unknown): void {
     this.#emit({ type: "error", error: asEverholdError(error) });
@@ -419,18 +414,18 @@ export class Session implements Requests, ConnectionListener {
     this.#lostTimer = this.#ports.timers.after(delayMs, () => this.#lose("clock"));
   }
 
-  #lose(by: "server" | "clock" | "lease"): void {
+  #lose(by: "server" | "clock"): void {
     const identity = this.#identity;
     if (identity === undefined) return;
     const { epoch, id: sessionId, isAnnounced } = identity;
     this.#identity = undefined;
     this.#lostTimer?.cancel();
-    if (by !== "server") this.#dialer.former.add(identity);
+    if (by === "clock") this.#dialer.former.add(identity);
     if (isAnnounced) this.#state = "lost";
     this.#queue.dropEpoch(epoch);
     const error = sessionOverError();
     // An attempt that is under way was meant to go on with this session.
-    if (by !== "server") this.#attempting?.abort(error);
+    if (by === "clock") this.#attempting?.abort(error);
     this.#connection?.fail(error);
     if (!isAnnounced) return;
     this.#guarded(() => this.#watches.onSessionLost(epoch));

@@ -58,8 +58,8 @@ export interface SessionEvents {
   readonly lost: {
     readonly epoch: number;
     readonly sessionId: bigint;
-    /** Who said so: a server, the clock of this client, or a lease that could not be renewed. */
-    readonly by: "server" | "clock" | "lease";
+    /** Who said so: a server, or the clock of this client while none was connected. */
+    readonly by: "server" | "clock";
   };
   /** Every server refuses this client because it has seen more than they have: their data is older than it was. */
   readonly ensembleRolledBack: { readonly lastZxid: bigint };
