@@ -42,7 +42,7 @@ export async function connect(
     afterwards: runnerAfterwards(retrying, (error) => session.reportError(error)),
   };
   const client = new ZooKeeper(
-    { session, watches, nodes, closing },
+    { session, watches, nodes, chroot, closing },
     new Caller(session, context, chroot),
   );
   session.start();

@@ -126,7 +126,8 @@ function nameUnknownOptions(options: ZooKeeperOptions, log: Pick<Log, "warn">): 
   }
 }
 
-function readConnectString(text: string): ReturnType<typeof parseConnectString> {
+/** Checks and reads a connect string. @throws TypeError, EverholdError EVH_URL */
+export function readConnectString(text: string): ReturnType<typeof parseConnectString> {
   if (typeof text !== "string") {
     throw new TypeError(
       `Cannot connect to ZooKeeper: found a connect string of type ${typeof text}, expected a string`,

@@ -301,3 +301,15 @@ function rejectionLater(promise: Promise<unknown>): Promise<unknown> {
     (error: unknown) => error,
   );
 }
+
+test("other servers are gone to with the same session, below the same path", async () => {
+  const { world, ensemble, client } = await setUp("a,b/app");
+  const { sessionId } = client;
+  const other = ensemble.connected.host === "a" ? "b" : "a";
+  assert.throws(() => client.updateServerList(`${other}/elsewhere`), { code: "EVH_CONFIG" });
+  assert.throws(() => client.updateServerList("a:b:c"), { code: "EVH_URL" });
+  client.updateServerList(`${other}/app`);
+  await world.advance(200);
+  assert.equal(ensemble.connected.host, other);
+  assert.equal(client.sessionId, sessionId);
+});

@@ -5,6 +5,7 @@ import type { HeldNode } from "../managed/held-node.ts";
 import type { HeldNodes, HoldOptions } from "../managed/held-nodes.ts";
 import { runInSession } from "../managed/in-session.ts";
 import type { Acl } from "../protocol/acl.ts";
+import { readConnectString } from "../options.ts";
 import { operations } from "../protocol/operations.ts";
 import { joinPath } from "../protocol/paths.ts";
 import type { Identity } from "../protocol/records.ts";
@@ -111,6 +112,8 @@ export interface BoundSession {
 export interface ZooKeeperParts {
   readonly session: Session;
   readonly watches: Watches;
+  /** The path of the connect string. */
+  readonly chroot: string;
   readonly nodes: HeldNodes;
   /** Ends the pauses between attempts. */
   readonly closing: AbortController;
@@ -338,6 +341,21 @@ export class ZooKeeper {
     const bytes = typeof auth === "string" ? new TextEncoder().encode(auth) : new Uint8Array(auth);
     const { deadlineMs, signal } = this.#bounded(wait);
     await this.#parts.session.addAuth({ scheme, auth: bytes }, { deadlineMs, signal });
+  }
+
+  /**
+   * Connects to the servers of this connect string from now on, with the same session and the same options: at once
+   * where the one that is connected is not among them. The path behind the servers must be that of `connect`.
+   *
+   * @throws EverholdError EVH_URL, EVH_CONFIG
+   */
+  updateServerList(connectString: string): void {
+    const { servers, chroot } = readConnectString(connectString);
+    if (chroot !== this.#parts.chroot) {
+      const expected = this.#parts.chroot === "" ? "none" : this.#parts.chroot;
+      throw optionError("update the list of servers", "chroot", chroot, expected);
+    }
+    this.#parts.session.useServers(servers);
   }
 
   /**

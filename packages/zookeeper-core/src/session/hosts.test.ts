@@ -58,4 +58,15 @@ describe("the order of servers", () => {
     await world.now(next);
     assert.equal(world.timers.size, 0);
   });
+
+  it("a pause ends when there are other servers", async () => {
+    const world = new TestWorld();
+    const hosts = new Hosts(servers, world.ports);
+    await round(hosts, world);
+    const next = hosts.next(signal);
+    assert.equal(await world.isPending(next), true);
+    hosts.replace([{ host: "e", port: 2181 }]);
+    assert.equal((await world.now(next)).host, "e");
+    assert.equal(world.timers.size, 0);
+  });
 });

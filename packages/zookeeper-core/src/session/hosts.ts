@@ -1,4 +1,4 @@
-import { assert } from "@everhold/base";
+import { assert, listenForAbort } from "@everhold/base";
 import { Backoff, type Endpoint, pause, type Ports } from "@everhold/env";
 import { sessionLimits as limits } from "./session-limits.ts";
 
@@ -8,10 +8,12 @@ import { sessionLimits as limits } from "./session-limits.ts";
  */
 export class Hosts {
   readonly #ports: Pick<Ports, "timers" | "monotonicClock" | "random">;
-  readonly #endpoints: readonly Endpoint[];
+  #endpoints: readonly Endpoint[];
   readonly #backoff: Backoff;
   #index = -1;
   #triedInRound = 0;
+  /** Ends the pause that is being made. */
+  #pausing: AbortController | undefined;
 
   constructor(
     endpoints: readonly Endpoint[],
@@ -22,6 +24,15 @@ export class Hosts {
     this.#endpoints = shuffled(endpoints, ports);
     const bounds = { minMs: limits.roundPauseMsMin, maxMs: limits.roundPauseMsMax };
     this.#backoff = new Backoff(bounds, ports.random);
+  }
+
+  /** Goes on with these from now on, as if none had been tried. */
+  replace(endpoints: readonly Endpoint[]): void {
+    assert(endpoints.length > 0, "there is a server to connect to");
+    this.#endpoints = shuffled(endpoints, this.#ports);
+    this.#index = -1;
+    this.#triedInRound = 0;
+    this.#pausing?.abort();
   }
 
   /** How many there are. */
@@ -38,7 +49,7 @@ export class Hosts {
   /** The next one, after a pause where a round is over; the pause ends early when the signal aborts. */
   async next(signal: AbortSignal): Promise<Endpoint> {
     if (this.#triedInRound >= this.count) {
-      await pause(this.#ports, this.#backoff.nextMs(), signal);
+      await this.#pause(signal);
       this.#triedInRound = 0;
     }
     this.#triedInRound += 1;
@@ -53,6 +64,16 @@ export class Hosts {
     if (durationMs < limits.stableConnectionMs) return;
     this.#triedInRound = 0;
     this.#backoff.reset();
+  }
+
+  async #pause(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const pausing = new AbortController();
+    this.#pausing = pausing;
+    const forget = listenForAbort(signal, () => pausing.abort());
+    await pause(this.#ports, this.#backoff.nextMs(), pausing.signal);
+    forget();
+    this.#pausing = undefined;
   }
 }
 

@@ -231,4 +231,33 @@ describe("a session", () => {
     assert.deepEqual(typesOf(events), ["connected", "suspended", "error", "reconnected", "error"]);
     assert.equal(await world.now(session.request(requestOf(), forever)), 0);
   });
+
+  it("moves to other servers when it is told to, with the same session", async () => {
+    const { world, ensemble, session, events } = await setUp({ hosts: ["a", "b"] });
+    const { sessionId } = session;
+    const { host } = ensemble.connected;
+    session.useServers([{ host, port: 2181 }]);
+    await world.advance(200);
+    assert.deepEqual(typesOf(events), ["connected"]);
+    const other = host === "a" ? "b" : "a";
+    session.useServers([{ host: other, port: 2181 }]);
+    await world.advance(200);
+    assert.equal(ensemble.connected.host, other);
+    assert.equal(session.sessionId, sessionId);
+    assert.deepEqual(typesOf(events), ["connected", "suspended", "reconnected"]);
+  });
+
+  it("tries the servers that it is told of at once, instead of those that do not answer", async () => {
+    const { world, session } = await begin({
+      hosts: ["a", "b"],
+      settings: { servers: [{ host: "silent", port: 2181 }] },
+      prepare: (_, prepared) => prepared.network.silentHosts.add("silent"),
+    });
+    session.useServers([
+      { host: "a", port: 2181 },
+      { host: "b", port: 2181 },
+    ]);
+    await world.now(session.ready());
+    assert.equal(world.network.attempts.size, 0);
+  });
 });

@@ -13,6 +13,7 @@ import type {
   ServerConnection,
 } from "../connection/server-connection.ts";
 import { refusedError } from "../errors.ts";
+import { formatServer, type ServerAddress } from "../protocol/connect-string.ts";
 import { zooKeeperErrors } from "../protocol/error-codes.ts";
 import { type DialAttempt, Dialer } from "./dialer.ts";
 import { closeSessionOn } from "./end-session.ts";
@@ -180,6 +181,22 @@ export class Session implements Requests, ConnectionListener {
       // The connection broke; the next one is given it before it is ready.
     }
     await this.ready(wait);
+  }
+
+  /**
+   * Connects to these servers from now on, with TLS as to the first ones; a connection to another one is given up, the
+   * session goes on.
+   */
+  useServers(servers: readonly ServerAddress[]): void {
+    const [first] = this.#settings.servers;
+    const wrapping = first?.tls === undefined ? {} : { tls: first.tls };
+    this.#hosts.replace(servers.map((server) => ({ ...server, ...wrapping })));
+    this.#attempting?.abort();
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    if (servers.some((server) => formatServer(server) === connection.server)) return;
+    const message = `the server ${connection.server} is not among those to use any more`;
+    connection.fail(new ConnectionError("EVH_DISCONNECTED", message));
   }
 
   /** Tells of something that failed and that no call waits for. */
