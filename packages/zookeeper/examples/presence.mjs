@@ -1,24 +1,17 @@
 import { connect } from "@everhold/zookeeper";
 
-const client = await connect(process.argv[2] ?? "127.0.0.1:2181", { sessionTimeout: 18_000 });
+const client = await connect(process.argv[2] ?? "127.0.0.1:2181");
 client.on("suspended", () => console.log("no server is connected; the session may live on"));
 client.on("lost", () => console.log("the session is over, and its ephemeral nodes with it"));
 
-/** Says that this process is there, for as long as its session lives. */
-async function enter(epoch) {
-  await client.create("/workers/anna", "ready", {
-    mode: "ephemeral",
-    parents: "container",
-    epoch, // in another session it would be somebody else's promise
-  });
-  console.log("anna is there in epoch", epoch);
-}
+// An ephemeral node that is made again by itself in the next session. A node of somebody else is never touched.
+const held = await client.hold("/workers/anna", "ready", { parents: "container" });
+held.on("conflict", ({ owner }) => console.log("another anna is there, in session", owner));
 
-client.on("reconnected", ({ epoch, sessionChanged }) => {
-  if (sessionChanged) enter(epoch).catch(console.error);
-});
-await enter(client.epoch);
+await held.update("busy");
+const { data, stat } = await client.getData("/workers/anna");
+console.log(new TextDecoder().decode(data), stat.ephemeralOwner === client.sessionId);
 
-const stat = await client.exists("/workers/anna");
-console.log(stat?.ephemeralOwner === client.sessionId);
-await client.close(); // the node goes at once
+await held.release();
+console.log(await client.exists("/workers/anna"));
+await client.close();

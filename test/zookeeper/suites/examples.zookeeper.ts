@@ -16,8 +16,9 @@ const examples = join(zooKeeperFolder, "..", "..", "packages", "zookeeper", "exa
 /** What each writes to its standard output. */
 const outputs: Readonly<Record<string, string>> = {
   "counter.mjs": "10\n",
+  "lease.mjs": "first step\nsecond step\n",
   "nodes.mjs": "two apples in version 0\nnull\n[ 'order-0000000000' ]\n",
-  "presence.mjs": "anna is there in epoch 1\ntrue\n",
+  "presence.mjs": "busy true\nnull\n",
   "transaction.mjs": "/done/apples\noperation 1 was refused: NONODE\nnull\n",
   "watch.mjs":
     "created /lamps/kitchen\ndataChanged /lamps/kitchen\ndeleted /lamps/kitchen\n" +
