@@ -108,6 +108,17 @@ describe("closing a session", () => {
     assertNothingRuns(world);
   });
 
+  it("a session that was told to be lost is ended, too, where a server is there again", async () => {
+    const { world, ensemble, session } = await setUp();
+    for (const server of ensemble.servers) server.kill();
+    await world.advance(2 * timeoutMs);
+    assert.equal(session.state, "lost");
+    for (const server of ensemble.servers) server.start();
+    await world.now(session.close());
+    assert.equal(ensemble.sessions.size, 0);
+    assertNothingRuns(world);
+  });
+
   it("requests before it are answered", async () => {
     const { world, ensemble, session } = await setUp();
     const before = [1, 2, 3].map(() => session.request(requestOf(), forever));

@@ -33,16 +33,13 @@ export class Dialer {
     this.#suspicion = new RollbackSuspicion(ports.monotonicClock);
   }
 
-  /** Ends the sessions that were given up, before another one is made. @throws EverholdError of the server */
+  /** Ends the sessions that were given up, with the help of one server. @throws EverholdError of the server */
   async endFormer(attempt: DialAttempt): Promise<void> {
-    const durationMs = Math.min(attempt.durationMs, limits.revocationMsMax);
-    await this.former.endAll((identity) => this.endSession(identity, { ...attempt, durationMs }));
-  }
-
-  /** Ends a session with the help of one server. @throws EverholdError of the server */
-  endSession(identity: SessionIdentity, attempt: DialAttempt): Promise<void> {
     const context = { ports: this.#ports, settings: this.#settings };
-    return endFormerSession(context, identity, attempt);
+    const durationMs = Math.min(attempt.durationMs, limits.revocationMsMax);
+    await this.former.endAll((identity) =>
+      endFormerSession(context, identity, { ...attempt, durationMs }),
+    );
   }
 
   /**

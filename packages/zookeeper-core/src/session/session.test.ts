@@ -260,4 +260,15 @@ describe("a session", () => {
     await world.now(session.ready());
     assert.equal(world.network.attempts.size, 0);
   });
+
+  it("begins a new session when an answer says that the old one is over", async () => {
+    const { world, ensemble, session, events } = await setUp();
+    ensemble.rule = () => -112;
+    const error = await rejection(world, session.request(requestOf(), forever));
+    assertError(error, "EVH_SESSION_EXPIRED");
+    ensemble.rule = () => "usual";
+    await world.advance(200);
+    assert.deepEqual(typesOf(events), ["connected", "lost", "reconnected"]);
+    assert.equal(session.epoch, 2);
+  });
 });

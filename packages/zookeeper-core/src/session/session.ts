@@ -6,7 +6,14 @@ import {
   EverholdError,
   EventHub,
 } from "@everhold/base";
-import { deadlineIn, type Endpoint, pause, type Timer, type WaitOptions } from "@everhold/env";
+import {
+  deadlineIn,
+  type Endpoint,
+  onWaitEnd,
+  pause,
+  type Timer,
+  type WaitOptions,
+} from "@everhold/env";
 import type {
   AuthInfo,
   ConnectionListener,
@@ -474,28 +481,31 @@ export class Session implements Requests, ConnectionListener {
       await closeSessionOn(connection, { deadlineMs, signal });
     } else {
       connection?.fail(givenUpError());
-      if (identity !== undefined) await this.#endSomewhere(identity, { deadlineMs, signal });
+      if (identity !== undefined) this.#dialer.former.add(identity);
+      await this.#endFormerSomewhere({ deadlineMs, signal });
     }
     this.#guarded(() => this.#watches.onClosed());
     this.#emit({ type: "closed" });
   }
 
-  /** Ends the session on whichever server can be reached in the time. */
-  async #endSomewhere(
-    identity: SessionIdentity,
-    wait: { readonly deadlineMs: number; readonly signal: AbortSignal | undefined },
-  ): Promise<void> {
-    const signal = wait.signal ?? new AbortController().signal;
+  /** Ends what sessions there were on whichever server can be reached in the time. */
+  async #endFormerSomewhere(wait: {
+    readonly deadlineMs: number;
+    readonly signal: AbortSignal | undefined;
+  }): Promise<void> {
+    const over = new AbortController();
+    const { signal } = over;
+    const subject = { attempt: "end the session", outcome: () => "unknown" as const };
+    const forget = onWaitEnd(this.#ports, wait, subject, (error) => over.abort(error));
     for (const endpoint of this.#hosts.nextRound) {
-      const leftMs = wait.deadlineMs - this.#ports.monotonicClock.nowMs();
-      if (leftMs <= 0 || signal.aborted) return;
-      const durationMs = Math.min(leftMs, this.#attemptMs);
+      if (this.#dialer.former.count === 0 || signal.aborted) break;
       try {
-        return await this.#dialer.endSession(identity, { endpoint, durationMs, signal });
+        await this.#dialer.endFormer({ endpoint, signal, durationMs: this.#attemptMs });
       } catch {
         // Another server may do it, and without one the session expires by itself.
       }
     }
+    forget();
   }
 
   #stop(error: EverholdError): void {
