@@ -4,7 +4,6 @@ import {
   deferred,
   type Deferred,
   EverholdError,
-  EventHub,
 } from "@everhold/base";
 import {
   deadlineIn,
@@ -22,10 +21,12 @@ import type {
 import { refusedError } from "../errors.ts";
 import { formatServer, type ServerAddress } from "../protocol/connect-string.ts";
 import { zooKeeperErrors } from "../protocol/error-codes.ts";
+import { Announcer } from "./announcer.ts";
 import { type DialAttempt, Dialer } from "./dialer.ts";
 import { closeSessionOn } from "./end-session.ts";
 import { Hosts } from "./hosts.ts";
 import { makeReady } from "./make-ready.ts";
+import { Progress } from "./progress.ts";
 import { ReadyWaiters } from "./ready-waiters.ts";
 import { RequestQueue } from "./request-queue.ts";
 import type { Requests, RequestSpec, RequestWait } from "./request.ts";
@@ -62,10 +63,7 @@ export class Session implements Requests, ConnectionListener {
   readonly #ports: SessionPorts;
   readonly #settings: SessionSettings;
   readonly #watches: WatchHost;
-  readonly #events = new EventHub<SessionEvent>({
-    last: "closed",
-    unreadCountMax: limits.eventCountMax,
-  });
+  readonly #announcer: Announcer;
   readonly #queue: RequestQueue;
   readonly #hosts: Hosts;
   readonly #dialer: Dialer;
@@ -86,12 +84,7 @@ export class Session implements Requests, ConnectionListener {
   #lostTimer: Timer | undefined;
   #lastError: EverholdError | undefined;
   #endError: EverholdError | undefined;
-  #lastZxid = 0n;
-  /** The last transaction seen on a connection on which all watches stood. */
-  #watchedZxid = 0n;
-  #touchedAtMs = 0;
-  #heardAtMs = 0;
-  #failedAttempts = 0;
+  readonly #progress = new Progress();
   #closing: Promise<void> | undefined;
 
   constructor({ ports, settings, watches }: SessionParts) {
@@ -102,6 +95,7 @@ export class Session implements Requests, ConnectionListener {
     this.#hosts = new Hosts(settings.servers, ports);
     this.#dialer = new Dialer(ports, settings, this);
     this.#readyWaiters = new ReadyWaiters(ports);
+    this.#announcer = new Announcer(ports.log);
     this.#queue = new RequestQueue({
       ports,
       unsentCause: () => this.#unsentCause(),
@@ -131,7 +125,8 @@ export class Session implements Requests, ConnectionListener {
   /** The last transaction that a server was known to have applied. */
   get lastZxid(): bigint {
     const seen = this.#connection?.lastZxid ?? 0n;
-    return seen > this.#lastZxid ? seen : this.#lastZxid;
+    const { lastZxid } = this.#progress;
+    return seen > lastZxid ? seen : lastZxid;
   }
 
   /** The server that is connected, as `host:port`. */
@@ -146,12 +141,12 @@ export class Session implements Requests, ConnectionListener {
 
   /** Calls `listener` with each event until the returned function is called. */
   listen(listener: (event: SessionEvent) => void): () => void {
-    return this.#events.listen(listener);
+    return this.#announcer.listen(listener);
   }
 
   /** The events from now on; ends after `closed`. */
   events(): AsyncIterableIterator<SessionEvent> {
-    return this.#events.read();
+    return this.#announcer.read();
   }
 
   /** Begins to connect; goes on until `close()`. */
@@ -208,7 +203,7 @@ export class Session implements Requests, ConnectionListener {
 
   /** Tells of something that failed and that no call waits for. */
   reportError(error: unknown): void {
-    this.#emit({ type: "error", error: asEverholdError(error) });
+    this.#announcer.error(error);
   }
 
   /**
@@ -247,17 +242,15 @@ export class Session implements Requests, ConnectionListener {
 
   onLost(connection: ServerConnection, error: EverholdError): void {
     if (connection !== this.#connection) return;
-    this.#noteProgress(connection);
+    this.#progress.note(connection);
     this.#connection = undefined;
     this.#queue.close();
     this.#lastError = error;
     if (this.#state === "connected") {
-      this.#watchedZxid = this.#lastZxid;
+      this.#progress.watchedZxid = this.#progress.lastZxid;
       this.#state = "suspended";
-      const lastHeardMs = this.#ports.monotonicClock.nowMs() - this.#heardAtMs;
-      const { code, message } = error;
-      this.#ports.log.warn("The connection to ZooKeeper broke", { code, error: message });
-      this.#emit({ type: "suspended", epoch: this.#epoch, error, lastHeardMs });
+      const lastHeardMs = this.#ports.monotonicClock.nowMs() - this.#progress.heardAtMs;
+      this.#announcer.suspended({ epoch: this.#epoch, error, lastHeardMs });
     }
     this.#watchTheClock();
     this.#gone?.resolve();
@@ -278,7 +271,10 @@ export class Session implements Requests, ConnectionListener {
         await this.#connect(endpoint, attempting.signal);
       } catch (error) {
         if (signal.aborted) return;
-        if (!attempting.signal.aborted) this.#onFailedAttempt(asEverholdError(error));
+        if (!attempting.signal.aborted) {
+          this.#lastError = asEverholdError(error);
+          this.#announcer.attemptFailed(this.#lastError);
+        }
         continue;
       } finally {
         this.#attempting = undefined;
@@ -306,7 +302,7 @@ export class Session implements Requests, ConnectionListener {
       ports: this.#ports,
       settings: this.#settings,
       auths,
-      restoring: { requests: connection, epoch, lastZxid: this.#watchedZxid },
+      restoring: { requests: connection, epoch, lastZxid: this.#progress.watchedZxid },
       restore: (restoring) => this.#restore(identity, restoring),
     }).catch((error: unknown) => {
       this.#onUnready(connection, asEverholdError(error));
@@ -322,7 +318,11 @@ export class Session implements Requests, ConnectionListener {
   async #resume(attempt: DialAttempt): Promise<ServerConnection | undefined> {
     const identity = this.#identity;
     if (identity === undefined) return undefined;
-    const { connection, response } = await this.#dialer.dial(identity, this.#lastZxid, attempt);
+    const { connection, response } = await this.#dialer.dial(
+      identity,
+      this.#progress.lastZxid,
+      attempt,
+    );
     if (isGranted(identity, response)) {
       identity.timeoutMs = response.timeoutMs;
       return this.#adopt(connection, attempt);
@@ -334,7 +334,11 @@ export class Session implements Requests, ConnectionListener {
 
   /** Begins a session, on the same server that has said that the one before is over. */
   async #begin(attempt: DialAttempt): Promise<ServerConnection> {
-    const { connection, response } = await this.#dialer.dial(undefined, this.#lastZxid, attempt);
+    const { connection, response } = await this.#dialer.dial(
+      undefined,
+      this.#progress.lastZxid,
+      attempt,
+    );
     if (!isGranted(undefined, response) || response.password === null) {
       const error = new ConnectionError("EVH_NOT_READY", `${connection.server} grants no session`);
       connection.fail(error);
@@ -378,12 +382,9 @@ export class Session implements Requests, ConnectionListener {
     this.#announcedEpoch = identity.epoch;
     this.#state = "connected";
     this.#lastError = undefined;
-    this.#failedAttempts = 0;
     const { epoch, id: sessionId, timeoutMs: sessionTimeout } = identity;
-    const { server } = connection;
-    this.#ports.log.info("Connected to ZooKeeper", { server, epoch, sessionTimeout });
-    const told = { epoch, sessionId, sessionTimeout, server };
-    this.#emit(
+    const told = { epoch, sessionId, sessionTimeout, server: connection.server };
+    this.#announcer.connected(
       isFirst
         ? { type: "connected", ...told }
         : { type: "reconnected", ...told, sessionChanged, gap: true, restored },
@@ -397,34 +398,19 @@ export class Session implements Requests, ConnectionListener {
   #onUnready(connection: ServerConnection, error: EverholdError): void {
     if (isAuthFailure(error)) return this.#endWith(error);
     if (connection.endError !== undefined) return;
-    this.#emit({ type: "error", error });
+    this.#announcer.error(error);
     connection.fail(error);
-  }
-
-  #onFailedAttempt(error: EverholdError): void {
-    this.#lastError = error;
-    this.#failedAttempts += 1;
-    if (!Number.isInteger(Math.log2(this.#failedAttempts))) return;
-    const { code, message } = error;
-    const attempts = this.#failedAttempts;
-    this.#ports.log.warn("No ZooKeeper server is connected", { code, error: message, attempts });
   }
 
   async #lookForRollback(attempt: DialAttempt): Promise<void> {
     const afterMs = 2 * this.sessionTimeoutMs;
-    const zxid = await this.#dialer.rolledBackTo(this.#lastZxid, afterMs, attempt);
+    const zxid = await this.#dialer.rolledBackTo(this.#progress.lastZxid, afterMs, attempt);
     if (zxid === undefined) return;
     const { onRolledBack } = this.#settings;
-    this.#ports.log.error("ZooKeeper's data is older than what this client has seen of it", {
-      seen: `0x${this.#lastZxid.toString(16)}`,
-      found: `0x${zxid.toString(16)}`,
-      onRolledBack,
-    });
-    this.#emit({ type: "ensembleRolledBack", lastZxid: this.#lastZxid });
+    this.#announcer.rolledBack(this.#progress.lastZxid, zxid, onRolledBack);
     if (onRolledBack === "wait") return;
     this.#lose("server");
-    this.#lastZxid = 0n;
-    this.#watchedZxid = 0n;
+    this.#progress.forgetZxids();
   }
 
   // The session's end.
@@ -433,7 +419,7 @@ export class Session implements Requests, ConnectionListener {
   #watchTheClock(): void {
     this.#lostTimer?.cancel();
     if (this.#identity === undefined || this.#endError !== undefined) return;
-    const overAtMs = this.#touchedAtMs + this.#identity.timeoutMs;
+    const overAtMs = this.#progress.touchedAtMs + this.#identity.timeoutMs;
     const delayMs = Math.max(0, overAtMs - this.#ports.monotonicClock.nowMs());
     this.#lostTimer = this.#ports.timers.after(delayMs, () => this.#lose("clock"));
   }
@@ -453,19 +439,16 @@ export class Session implements Requests, ConnectionListener {
     this.#connection?.fail(error);
     if (!isAnnounced) return;
     this.#guarded(() => this.#watches.onSessionLost(epoch));
-    this.#ports.log.warn("The ZooKeeper session is lost", { epoch, by });
-    this.#emit({ type: "lost", epoch, sessionId, by });
+    this.#announcer.lost({ epoch, sessionId, by });
   }
 
   #endWith(error: EverholdError, state: "authFailed" | "closed" = "authFailed"): void {
     if (this.#endError !== undefined) return;
     this.#state = state;
-    this.#ports.log.error("The ZooKeeper client ends", { code: error.code, error: error.message });
     this.#stop(error);
     this.#connection?.fail(error);
-    if (state === "authFailed") this.#emit({ type: "authFailed", error });
     this.#guarded(() => this.#watches.onClosed());
-    this.#emit({ type: "closed", error });
+    this.#announcer.closed(error, state === "authFailed");
   }
 
   async #close({ timeout, signal }: WaitOptions): Promise<void> {
@@ -485,7 +468,7 @@ export class Session implements Requests, ConnectionListener {
       await this.#endFormerSomewhere({ deadlineMs, signal });
     }
     this.#guarded(() => this.#watches.onClosed());
-    this.#emit({ type: "closed" });
+    this.#announcer.closed();
   }
 
   /** Ends what sessions there were on whichever server can be reached in the time. */
@@ -526,27 +509,9 @@ export class Session implements Requests, ConnectionListener {
     return Math.max(limits.attemptMsMin, this.sessionTimeoutMs / this.#hosts.count);
   }
 
-  #noteProgress({ lastZxid, touchedAtMs, heardAtMs }: ServerConnection): void {
-    if (lastZxid > this.#lastZxid) this.#lastZxid = lastZxid;
-    this.#touchedAtMs = Math.max(this.#touchedAtMs, touchedAtMs);
-    this.#heardAtMs = Math.max(this.#heardAtMs, heardAtMs);
-  }
-
   #unsentCause(): EverholdError | undefined {
     if (this.#state === "connected") return undefined;
     return this.#lastError ?? new ConnectionError("EVH_NOT_CONNECTED", "no server was tried yet");
-  }
-
-  #emit(event: SessionEvent): void {
-    // Once: who throws at every event throws at that of the error, too.
-    let isReported = event.type === "error";
-    this.#events.emit(event, (thrown) => {
-      const error = thrown instanceof Error ? thrown.message : "not an error";
-      this.#ports.log.error("A listener of a ZooKeeper client threw", { event: event.type, error });
-      if (isReported) return;
-      isReported = true;
-      this.reportError(thrown);
-    });
   }
 
   /** What others do in our steps must not end the connection. */
