@@ -234,10 +234,15 @@ export class Session implements Requests, ConnectionListener {
   }
 
   onRefusal(errorCode: number): void {
-    if (errorCode === zooKeeperErrors.SESSIONEXPIRED.number) return this.#lose("server");
-    const subject = { operation: { name: "use the session" } };
-    const error = refusedError(subject, errorCode);
-    if (isAuthFailure(error)) this.#endWith(error);
+    switch (errorCode) {
+      case zooKeeperErrors.SESSIONEXPIRED.number:
+        return this.#lose("server");
+      case zooKeeperErrors.AUTHFAILED.number:
+      case zooKeeperErrors.SESSIONCLOSEDREQUIRESASLAUTH.number:
+        return this.#endWith(refusedError({ operation: { name: "use the session" } }, errorCode));
+      default:
+      // It is about one request only, and whoever made it is told.
+    }
   }
 
   onLost(connection: ServerConnection, error: EverholdError): void {
