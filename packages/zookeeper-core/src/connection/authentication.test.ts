@@ -108,6 +108,21 @@ describe("identities", () => {
     assert.deepEqual(ensemble.connected.connections[0]?.auths, ["late:p", "later:p"]);
   });
 
+  it("one that is refused later ends the client, one that is too large only the call", async () => {
+    const { world, ensemble, session } = await setUp({ settings: { requestBytesMax: 100 } });
+    const large = session.addAuth(digestOf(`u:${"x".repeat(100)}`), forever);
+    assertError(await rejection(world, large), "EVH_FRAME_TOO_LARGE");
+    ensemble.connected.kill();
+    await world.advance(200);
+    assert.equal(session.state, "connected");
+    assert.deepEqual(ensemble.connected.connections[0]?.auths, []);
+    ensemble.authPassword = "u:p";
+    const wrong = session.addAuth(digestOf("u:wrong"), forever);
+    assertError(await rejection(world, wrong), "EVH_SECURITY");
+    assert.equal(session.state, "authFailed");
+    assertNothingRuns(world);
+  });
+
   it("servers that ask for a login with SASL end a client without one", async () => {
     const { world, ensemble, session } = await setUp();
     ensemble.rule = () => -124;

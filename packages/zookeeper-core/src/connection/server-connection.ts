@@ -9,7 +9,7 @@ import {
 } from "@everhold/base";
 import type { Link, LinkHandler, Ports } from "@everhold/env";
 import { ByteReader, type ByteWriter, FrameReader, readValue, writeValue } from "@everhold/wire";
-import { attemptOf, refusedError } from "../errors.ts";
+import { attemptOf, refusedError, type RequestSubject } from "../errors.ts";
 import {
   connectRequest,
   type ConnectRequest,
@@ -203,14 +203,19 @@ export class ServerConnection implements LinkHandler, Requests {
     this.#outstanding.push({ xid, pending, sentAtMs, wasAsked: asksForWatch });
   }
 
-  /** Adds an identity to the connection; its answer may overtake others. @throws ZooKeeperError EVH_SECURITY */
+  /** Adds an identity to the connection; its answer may overtake others. @throws ZooKeeperError EVH_SECURITY, EVH_FRAME_TOO_LARGE */
   authenticate({ scheme, auth }: AuthInfo): Promise<void> {
     if (this.#endError !== undefined) return Promise.reject(this.#endError);
+    const { auth: operation } = operations;
+    try {
+      this.#writeRequest(specialXids.auth, operation.code, (writer) =>
+        writeValue(authRequest, writer, { type: 0, scheme, auth }),
+      );
+    } catch (error) {
+      return Promise.reject(unwritableError(error, { operation }));
+    }
     const waiter = deferred<void>();
     this.#auths.push(waiter);
-    this.#writeRequest(specialXids.auth, operations.auth.code, (writer) =>
-      writeValue(authRequest, writer, { type: 0, scheme, auth }),
-    );
     return waiter.promise;
   }
 
@@ -382,8 +387,8 @@ function forbiddenError(code: number): EverholdError {
 }
 
 /** What kept a request from being written, with what it was. */
-function unwritableError(cause: unknown, pending: PendingRequest): EverholdError {
+function unwritableError(cause: unknown, request: RequestSubject): EverholdError {
   const code = EverholdError.is(cause) ? cause.code : "EVH_ILLEGAL_STATE";
   const why = cause instanceof Error ? cause.message : "it cannot be written";
-  return new EverholdError(code, `Cannot ${attemptOf(pending)}: ${why}`, { cause });
+  return new EverholdError(code, `Cannot ${attemptOf(request)}: ${why}`, { cause });
 }

@@ -179,7 +179,10 @@ export class Session implements Requests, ConnectionListener {
     try {
       if (connection !== undefined) return await connection.authenticate(auth);
     } catch (error) {
-      if (EverholdError.is(error) && isAuthFailure(error)) throw error;
+      if (connection?.endError === undefined || this.#endError !== undefined) {
+        this.#auths.splice(this.#auths.indexOf(auth), 1);
+        throw error;
+      }
       // The connection broke; the next one is given it before it is ready.
     }
     await this.ready(wait);
