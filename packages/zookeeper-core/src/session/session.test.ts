@@ -65,6 +65,17 @@ describe("a session", () => {
     assert.equal(session.epoch, 1);
   });
 
+  it("tries every server in what is left of the time, though some do not answer", async () => {
+    for (const seed of [1, 2, 3, 4, 5, 6]) {
+      const { world, ensemble, session, events } = await setUp({ seed });
+      const good = ensemble.servers.find(({ connections }) => connections.length === 0);
+      for (const server of ensemble.servers) server.isFrozen = server !== good;
+      await world.advance(timeoutMs - 1);
+      assert.deepEqual(typesOf(events), ["connected", "suspended", "reconnected"]);
+      assert.equal(session.epoch, 1);
+    }
+  });
+
   it("pings when nothing is sent, and stays connected for ever", async () => {
     const { world, session, events } = await setUp();
     await world.advance(timeoutMs * 20);

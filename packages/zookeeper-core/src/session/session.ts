@@ -427,8 +427,7 @@ export class Session implements Requests, ConnectionListener {
   #watchTheClock(): void {
     this.#lostTimer?.cancel();
     if (this.#identity === undefined || this.#endError !== undefined) return;
-    const overAtMs = this.#progress.touchedAtMs + this.#identity.timeoutMs;
-    const delayMs = Math.max(0, overAtMs - this.#ports.monotonicClock.nowMs());
+    const delayMs = Math.max(0, this.#overAtMs - this.#ports.monotonicClock.nowMs());
     this.#lostTimer = this.#ports.timers.after(delayMs, () => this.#lose("clock"));
   }
 
@@ -512,9 +511,17 @@ export class Session implements Requests, ConnectionListener {
 
   // Small things.
 
-  /** Milliseconds for one server. */
+  /** Milliseconds for one server: while a session is at stake, so few that every server has its turn before it is lost. */
   get #attemptMs(): number {
-    return Math.max(limits.attemptMsMin, this.sessionTimeoutMs / this.#hosts.count);
+    const leftMs =
+      this.#identity === undefined ? Infinity : this.#overAtMs - this.#ports.monotonicClock.nowMs();
+    const shareMs = Math.min(this.sessionTimeoutMs, leftMs) / this.#hosts.count;
+    return Math.max(limits.attemptMsMin, shareMs);
+  }
+
+  /** When the servers may have ended the session, unless one of them hears of it before. */
+  get #overAtMs(): number {
+    return this.#progress.touchedAtMs + this.sessionTimeoutMs;
   }
 
   #unsentCause(): EverholdError | undefined {
