@@ -40,18 +40,6 @@ for (const version of zooKeeperVersions) {
       return settled;
     }
 
-    it("a node whose answer is lost is there once, and its maker is told that nobody knows", async () => {
-      await using client = await connectTo(connectString(proxy.port));
-      await witness.create("/created", null);
-      const { error } = await loseTheAnswer(
-        () => client.create("/created/n-", "x", { mode: "persistentSequential" }),
-        async () => (await witness.getChildren("/created")).children.length > 0,
-      );
-      assertUnknown(error);
-      await client.sync();
-      assert.equal((await witness.getChildren("/created")).children.length, 1);
-    });
-
     it("a transaction whose answer is lost has happened once, and nobody knows", async () => {
       await using client = await connectTo(connectString(proxy.port));
       await client.create("/twice", "0");
@@ -61,33 +49,6 @@ for (const version of zooKeeperVersions) {
       );
       assertUnknown(error);
       assert.equal((await client.exists("/twice"))?.version, 1);
-    });
-
-    it("a write that says what it expects goes on when its answer is lost, and happens once", async () => {
-      await using client = await connectTo(connectString(proxy.port));
-      const { stat } = await client.create("/expected", "0");
-      const { value, error } = await loseTheAnswer(
-        () => client.setData("/expected", "mine", { expected: stat, uniqueData: true }),
-        async () => (await witness.exists("/expected"))?.version === 1,
-      );
-      assert.equal(error, undefined);
-      assert.equal(value?.version, 1);
-      assert.equal((await witness.exists("/expected"))?.version, 1);
-    });
-
-    it("a write that never reached the server is sent again, where what it expects is proof", async () => {
-      await using client = await connectTo(connectString(proxy.port));
-      const { stat } = await client.create("/again", "0");
-      proxy.freeze("requests");
-      const written = client.setData("/again", "mine", { expected: stat, uniqueData: true });
-      const created = client.create("/never", null).catch((error: unknown) => error);
-      // Both have left the client when somebody behind them has.
-      await client.sync("/", { timeout: 300, retry: false }).catch(() => undefined);
-      proxy.cut();
-      proxy.thaw();
-      assert.equal((await written).version, 1);
-      assertUnknown(await created);
-      assert.equal(await witness.exists("/never", { fresh: true }), null);
     });
 
     it("a deletion that says what it expects goes on when its answer is lost", async () => {
