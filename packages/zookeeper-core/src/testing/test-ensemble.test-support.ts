@@ -35,6 +35,8 @@ export interface TestSession {
 export class TestEnsemble {
   readonly sessions = new Map<bigint, TestSession>();
   readonly servers: readonly TestServer[];
+  /** When the servers heard of each session last. */
+  readonly heardAtMs = new Map<bigint, number>();
   /** Every request that arrived, at all servers, pings left out. */
   readonly received: ReceivedRequest[] = [];
   /** Every session that a hello asked for, 0n for a new one. */
@@ -82,18 +84,18 @@ export class TestServer {
   isReadOnly = false;
   /** What it answers to a hello instead, byte for byte. */
   helloAnswer: Uint8Array | undefined;
-  readonly #world: TestWorld;
+  readonly world: TestWorld;
   #stop: (() => void) | undefined;
 
   constructor(ensemble: TestEnsemble, world: TestWorld, host: string) {
     this.ensemble = ensemble;
     this.host = host;
-    this.#world = world;
+    this.world = world;
     this.start();
   }
 
   start(): void {
-    this.#stop = this.#world.network.serve(this.host, (link) => {
+    this.#stop = this.world.network.serve(this.host, (link) => {
       const connection = new TestServerConnection(this, link);
       this.connections.push(connection);
       return connection;
@@ -184,6 +186,7 @@ export class TestServerConnection implements LinkHandler {
         ? this.#newSession(Math.min(Math.max(hello.timeoutMs, 1000), 20_000))
         : ensemble.sessions.get(hello.sessionId);
     this.sessionId = session?.id ?? 0n;
+    ensemble.heardAtMs.set(this.sessionId, this.server.world.nowMs);
     this.frame((writer) =>
       writeValue(connectResponse, writer, {
         protocolVersion: 0,
@@ -211,6 +214,7 @@ export class TestServerConnection implements LinkHandler {
     const { xid, code } = readValue(requestHeader, reader, "a header");
     // As a server that finds its session gone does.
     if (!ensemble.sessions.has(this.sessionId)) return this.link.destroy();
+    ensemble.heardAtMs.set(this.sessionId, this.server.world.nowMs);
     if (code === operations.ping.code) return this.reply(xid, { zxid: ensemble.zxid });
     const body = reader.bytes.slice(reader.offset);
     const { sessionId } = this;
