@@ -3,7 +3,7 @@ import {
   ConnectionError,
   deferred,
   type Deferred,
-  EverholdError,
+  type EverholdError,
 } from "@everhold/base";
 import {
   deadlineIn,
