@@ -195,7 +195,10 @@ test("a conflict at the beginning is refused, or waited out", async () => {
   const error = await rejection(world, setup.hold("/me", "hello"));
   assertError(error, "EVH_ZOOKEEPER");
   assert.equal(ownerAt(setup, "/app/me"), foreignSessionId);
-  const waiting = setup.hold("/me", "hello", { conflict: "wait" });
+  // At once, though the attempt before is still being cleared away.
+  const failing = setup.hold("/me", "hello");
+  await assert.rejects(world.now(failing), { reason: "NODEEXISTS" });
+  const waiting = failing.catch(() => setup.hold("/me", "hello", { conflict: "wait" }));
   assert.equal(await world.isPending(waiting), true);
   tree.delete("/app/me");
   await setup.notify(watchEventTypes.deleted, "/app/me");
@@ -273,6 +276,17 @@ test("what can't be made is told to whoever asked, and not tried again", async (
   await assert.rejects(node.update("late"), { code: "EVH_CLOSED" });
   await world.now(session.close());
   assertNothingRuns(world);
+});
+
+test("a path that is being released can be held again at once", async () => {
+  const setup = await setUp();
+  const { world, tree } = setup;
+  const node = await world.now(setup.hold("/me", "one"));
+  const releasing = node.release();
+  const again = await world.now(setup.hold("/me", "two"));
+  await world.now(releasing);
+  assert.equal(tree.textAt("/app/me"), "two");
+  assert.equal(again.stat?.czxid, tree.nodes.get("/app/me")?.stat.czxid);
 });
 
 test("the end of the client releases what it holds", async () => {

@@ -144,10 +144,15 @@ export class HeldNode {
    * Deletes it, and makes it no more. Idempotent. Goes on in the background where the wait ends first, as long as the
    * session lives. No time limit by default.
    */
-  async release(wait: WaitOptions = {}): Promise<void> {
+  release(wait: WaitOptions = {}): Promise<void> {
+    return this.whenReleased(this.#limited(wait));
+  }
+
+  /** Releases it, too. */
+  whenReleased(wait: Limits): Promise<void> {
     this.#releasing ??= this.#release();
     const subject = { attempt: `release ${this.path}`, outcome: () => "unknown" as const };
-    await waitFor(this.#parts.ports, this.#limited(wait), subject, this.#releasing);
+    return waitFor(this.#parts.ports, wait, subject, this.#releasing);
   }
 
   /** As {@link release}. */

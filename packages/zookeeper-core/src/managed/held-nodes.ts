@@ -57,6 +57,11 @@ export class HeldNodes {
     const attempt = "hold";
     const serverPath = caller.serverPath(attempt, path);
     if (acl !== undefined) checkAcl(attempt, acl);
+    // One that is about to go would otherwise take the new one along.
+    for (let before = this.#nodes.get(serverPath); before?.held.isReleased === true;) {
+      await before.held.whenReleased(wait);
+      before = this.#nodes.get(serverPath);
+    }
     if (this.#nodes.has(serverPath)) {
       throw new EverholdError(
         "EVH_ILLEGAL_STATE",
