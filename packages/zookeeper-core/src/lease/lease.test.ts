@@ -36,7 +36,7 @@ interface Held extends Setup {
 
 async function hold(
   leaseTiming: LeaseTiming = timing,
-  node: LeaseNode | undefined = undefined,
+  node?: LeaseNode,
   rule = renewing(),
 ): Promise<Held> {
   const setup = await setUp();
