@@ -6,27 +6,27 @@ import { LeaseEnd } from "./lease-end.ts";
 const times = { sessionTimeoutMs: 10_000, tickMs: 1000 };
 
 test("one renewal proves nothing about what the leader knows", () => {
-  const end = new LeaseEnd(times);
+  const end = new LeaseEnd(times.tickMs);
   end.answered({ sentAtMs: 5000, answeredAtMs: 5005 });
-  assert.equal(end.endMs, -Infinity);
+  assert.equal(end.endMs(times.sessionTimeoutMs), -Infinity);
 });
 
 test("the lease is counted from the newest renewal that is a tick older than the newest", () => {
-  const end = new LeaseEnd(times);
+  const end = new LeaseEnd(times.tickMs);
   for (const sentAtMs of [0, 400, 900]) end.answered({ sentAtMs, answeredAtMs: sentAtMs + 5 });
-  assert.equal(end.endMs, -Infinity);
+  assert.equal(end.endMs(times.sessionTimeoutMs), -Infinity);
   end.answered({ sentAtMs: 1450, answeredAtMs: 1455 });
-  assert.equal(end.endMs, 400 + 9500);
+  assert.equal(end.endMs(times.sessionTimeoutMs), 400 + 9500);
   end.answered({ sentAtMs: 5000, answeredAtMs: 5005 });
-  assert.equal(end.endMs, 1450 + 9500);
+  assert.equal(end.endMs(times.sessionTimeoutMs), 1450 + 9500);
 });
 
 test("an answer that took long counts from before its way began", () => {
-  const end = new LeaseEnd(times);
+  const end = new LeaseEnd(times.tickMs);
   for (const sentAtMs of [0, 1000, 2000, 3000])
     end.answered({ sentAtMs, answeredAtMs: sentAtMs + 5 });
   end.answered({ sentAtMs: 4000, answeredAtMs: 7000 });
-  assert.equal(end.endMs, 2000 + 9500);
+  assert.equal(end.endMs(times.sessionTimeoutMs), 2000 + 9500);
 });
 
 /** A follower that passes on what it hears, until it is cut off. Milliseconds; the leader pings twice in a tick. */
@@ -47,7 +47,7 @@ test("whenever a follower is cut off, the lease ends before the leader may end t
     fc.property(outage, ({ phaseMs, cutAtMs, gapsMs, delaysMs }) => {
       let delayIndex = 0;
       const delayMs = (): number => delaysMs[delayIndex++ % delaysMs.length] ?? 0;
-      const end = new LeaseEnd(times);
+      const end = new LeaseEnd(times.tickMs);
       /** When the follower heard of the session, since it last said so. */
       let heard: number[] = [];
       let touchedAtMs = 0;
@@ -78,8 +78,8 @@ test("whenever a follower is cut off, the lease ends before the leader may end t
         if (committedAtMs >= cutAtMs || committedAtMs > touchedAtMs + times.sessionTimeoutMs) break;
         end.answered({ sentAtMs, answeredAtMs: committedAtMs + delayMs() });
       }
-      if (end.endMs > 0) heldCount += 1;
-      assert.ok(end.endMs <= touchedAtMs + times.sessionTimeoutMs);
+      if (end.endMs(times.sessionTimeoutMs) > 0) heldCount += 1;
+      assert.ok(end.endMs(times.sessionTimeoutMs) <= touchedAtMs + times.sessionTimeoutMs);
     }),
     { numRuns: 2000 },
   );

@@ -1,14 +1,6 @@
 import { Deque } from "@everhold/base";
 import { leaseLimits } from "./lease-limits.ts";
 
-/** What the end of a lease is reckoned from. */
-export interface LeaseTimes {
-  /** Milliseconds after which the leader ends a session that it does not hear of. */
-  readonly sessionTimeoutMs: number;
-  /** Milliseconds in which a server tells the leader whom it has heard of. */
-  readonly tickMs: number;
-}
-
 /** A renewal that went through the leader and back. */
 export interface AnsweredRenewal {
   /** When it left, by this machine's monotonic clock. */
@@ -27,33 +19,28 @@ export interface AnsweredRenewal {
  * `LearnerHandler.run` (PING touches sessions, REQUEST does not), `SessionTrackerImpl`, `ExpiryQueue`.
  */
 export class LeaseEnd {
-  readonly #times: LeaseTimes;
+  readonly #tickMs: number;
+  /** When the renewals were sent that the lease may be counted from. */
   readonly #sentAtMs = new Deque<number>();
-  #endMs = -Infinity;
+  #countedFromMs = -Infinity;
 
-  constructor(times: LeaseTimes) {
-    this.#times = times;
+  /** `tickMs`: in how many milliseconds a server tells the leader whom it has heard of. */
+  constructor(tickMs: number) {
+    this.#tickMs = tickMs;
   }
 
   /** Until when the lease is held, by the monotonic clock; `-Infinity` before anything is proved. */
-  get endMs(): number {
-    return this.#endMs;
+  endMs(sessionTimeoutMs: number): number {
+    return this.#countedFromMs + sessionTimeoutMs * (1 - leaseLimits.driftShare);
   }
 
   /** A renewal was answered; in the order in which they were sent. */
   answered({ sentAtMs, answeredAtMs }: AnsweredRenewal): void {
-    const { sessionTimeoutMs, tickMs } = this.#times;
-    const provenMs = sentAtMs - Math.max(tickMs, answeredAtMs - sentAtMs);
-    let countedFromMs: number | undefined;
+    const provenMs = sentAtMs - Math.max(this.#tickMs, answeredAtMs - sentAtMs);
     for (let first = this.#sentAtMs.at(0); first !== undefined; first = this.#sentAtMs.at(0)) {
       if (first > provenMs) break;
-      countedFromMs = first;
+      this.#countedFromMs = first;
       this.#sentAtMs.shift();
-    }
-    if (countedFromMs !== undefined) {
-      this.#sentAtMs.unshift(countedFromMs);
-      const lastsMs = sessionTimeoutMs * (1 - leaseLimits.driftShare);
-      this.#endMs = Math.max(this.#endMs, countedFromMs + lastsMs);
     }
     this.#sentAtMs.push(sentAtMs);
     if (this.#sentAtMs.length > leaseLimits.renewalCountMax) this.#sentAtMs.shift();

@@ -109,6 +109,19 @@ test("it outlives the loss of a server", async () => {
   assert.equal(lease.isHeld(), true);
 });
 
+test("it counts with what the server that is connected grants, where that is less", async () => {
+  const { world, ensemble, session, lease } = await hold();
+  const granted = ensemble.sessions.get(session.sessionId);
+  assert.ok(granted !== undefined);
+  ensemble.sessions.set(granted.id, { ...granted, timeoutMs: 3000 });
+  assert.ok(lease.remainingMs > 3000);
+  ensemble.connected.kill();
+  await world.advance(200);
+  assert.equal(session.sessionTimeoutMs, 3000);
+  assert.ok(lease.remainingMs < 3000, `${lease.remainingMs} ms`);
+  assert.equal(lease.isHeld(), true);
+});
+
 test("it ends with the session, and the work in it hears why", async () => {
   const { world, ensemble, lease, work } = await hold();
   ensemble.sessions.clear();

@@ -21,7 +21,8 @@ export interface LeaseParts {
   readonly requests: Requests;
   /** The session that it holds in. */
   readonly epoch: number;
-  readonly sessionTimeoutMs: number;
+  /** As the server that is connected grants it; another one may grant less. */
+  readonly sessionTimeoutMs: () => number;
   /** Aborted when the session is over. */
   readonly sessionSignal: AbortSignal;
   /** A write that changes nothing and proves that the session, and what else the lease stands on, is there. */
@@ -41,6 +42,8 @@ export class Lease {
   readonly #parts: LeaseParts;
   readonly #intervalMs: number;
   readonly #end: LeaseEnd;
+  /** The least that was granted. */
+  #sessionTimeoutMs: number;
   readonly #ending = new AbortController();
   readonly #held = deferred<void>();
   #renewTimer: Timer | undefined;
@@ -50,8 +53,8 @@ export class Lease {
   private constructor(parts: LeaseParts, timing: Required<LeaseTiming>) {
     this.#parts = parts;
     this.#intervalMs = timing.renewInterval;
-    const { sessionTimeoutMs } = parts;
-    this.#end = new LeaseEnd({ sessionTimeoutMs, tickMs: timing.tickTime });
+    this.#end = new LeaseEnd(timing.tickTime);
+    this.#sessionTimeoutMs = parts.sessionTimeoutMs();
   }
 
   /**
@@ -60,7 +63,7 @@ export class Lease {
    * EVH_ABORTED
    */
   static async take(parts: LeaseParts, timing: LeaseTiming, wait: RequestWait): Promise<Lease> {
-    const lease = new Lease(parts, checkedTiming(parts.sessionTimeoutMs, timing));
+    const lease = new Lease(parts, checkedTiming(parts.sessionTimeoutMs(), timing));
     const { deadlineMs, signal } = wait;
     const subject = { attempt: "take a lease", outcome: () => "none" as const };
     const forget = onWaitEnd(parts.ports, { deadlineMs, signal }, subject, (error) =>
@@ -78,14 +81,14 @@ export class Lease {
   /** Whether it is held now. Ask again for each thing that is done under it. */
   isHeld(): boolean {
     if (this.#ending.signal.aborted) return false;
-    if (this.#nowMs < this.#end.endMs) return true;
+    if (this.#nowMs < this.#endMs) return true;
     this.#lapse();
     return false;
   }
 
   /** Milliseconds for which it is held, if it is not renewed; 0 when it has ended. */
   get remainingMs(): number {
-    return this.isHeld() ? this.#end.endMs - this.#nowMs : 0;
+    return this.isHeld() ? this.#endMs - this.#nowMs : 0;
   }
 
   /** Aborted when it has ended, with the reason. */
@@ -101,6 +104,11 @@ export class Lease {
   /** Ends it. */
   close(): void {
     this.#finish(new EverholdError("EVH_CLOSED", "The lease was closed"));
+  }
+
+  get #endMs(): number {
+    this.#sessionTimeoutMs = Math.min(this.#sessionTimeoutMs, this.#parts.sessionTimeoutMs());
+    return this.#end.endMs(this.#sessionTimeoutMs);
   }
 
   get #nowMs(): number {
@@ -159,14 +167,14 @@ export class Lease {
     // What was held may have ended before the answer came; then it is not held again.
     if (this.#wasHeld && !this.isHeld()) return;
     this.#end.answered({ sentAtMs, answeredAtMs: this.#nowMs });
-    if (this.#nowMs >= this.#end.endMs) return;
+    if (this.#nowMs >= this.#endMs) return;
     this.#wasHeld = true;
     this.#held.resolve();
     if (this.#endTimer === undefined) this.#watchTheEnd();
   }
 
   #watchTheEnd(): void {
-    const delayMs = this.#end.endMs - this.#nowMs;
+    const delayMs = this.#endMs - this.#nowMs;
     if (delayMs <= 0) return this.#lapse();
     this.#endTimer = this.#parts.ports.timers.after(delayMs, () => this.#watchTheEnd());
   }

@@ -34,7 +34,8 @@ export async function runInSession<T>(
   const { session, requests, ports } = context;
   const scope = await SessionScope.of(session, wait);
   const takeLease = ({ node, wait: leaseWait, ...timing }: LeaseRequest): Promise<Lease> => {
-    const { epoch, sessionTimeout: sessionTimeoutMs, signal: sessionSignal } = scope;
+    const { epoch, signal: sessionSignal } = scope;
+    const sessionTimeoutMs = (): number => session.sessionTimeoutMs;
     const renewal = (): ReturnType<typeof renewalSpec> => renewalSpec(node);
     const parts = { ports, requests, epoch, sessionTimeoutMs, sessionSignal, renewal };
     return Lease.take(parts, timing, leaseWait);
