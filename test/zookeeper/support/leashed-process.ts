@@ -32,7 +32,7 @@ export class LeashedProcess {
     if (!(pipe instanceof Writable)) throw new Error("the process has no pipe");
     // The one that watches may have ended before it is told to.
     pipe.on("error", () => undefined);
-    this.#child.once("exit", () => pipe.end("over\n"));
+    this.#child.once("exit", () => pipe.end("over\n", () => pipe.destroy()));
   }
 
   /** Whether it still runs, or stands still. */
