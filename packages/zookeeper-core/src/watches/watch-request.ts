@@ -36,5 +36,8 @@ export interface WatchGap {
   readonly reason: "reconnected" | "sessionChanged" | "overflow";
 }
 
-/** What a watch that stays tells. */
+/**
+ * What a watch that stays tells. A change may be told of twice: servers tell again of what a read's watch catches up
+ * with after a reconnect, or when a watch that stayed beside it is closed.
+ */
 export type WatchNotice = WatchEvent | WatchGap;
