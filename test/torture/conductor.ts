@@ -151,7 +151,9 @@ class Conductor {
     const drain = new ToldProcess("drain.client.js", [folder, url]);
     const count = await drain.next(patienceMs);
     await drain.end(patienceMs);
-    onProgress(`${String(count)} messages were left in the queues`);
+    if (typeof count !== "number")
+      throw new Error("What was left in the queues was not taken out in time");
+    onProgress(`${count} messages were left in the queues`);
   }
 
   async #disturb(endMs: number): Promise<void> {
