@@ -5,7 +5,7 @@ import { after, before, describe, it } from "node:test";
 import type { ZooKeeper } from "@everhold/zookeeper";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
-import { connectTo, toldBy } from "../support/clients.ts";
+import { connectTo, nextSession, toldBy } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
 import { proxiesOf } from "../support/proxies.ts";
 import { killSession } from "../support/session-killer.ts";
@@ -39,7 +39,7 @@ for (const version of zooKeeperVersions) {
         ),
       );
       await killSession(clientPort, former);
-      const { sessionChanged, sessionId, restored } = await told.first("reconnected");
+      const { sessionChanged, sessionId, restored } = await nextSession(told);
       assert.equal(sessionChanged, true);
       assert.equal(restored?.nodes?.held.length, count);
       assert.deepEqual(restored.nodes.conflicts, []);
@@ -66,7 +66,7 @@ for (const version of zooKeeperVersions) {
       proxies.rejoin();
       const { owner } = await events.first("conflict");
       assert.equal(owner, other.sessionId);
-      const { restored } = await told.first("reconnected");
+      const { restored } = await nextSession(told);
       assert.deepEqual(restored?.nodes?.conflicts, ["/contested"]);
       const { data } = await other.getData("/contested");
       assert.equal(Buffer.from(data ?? []).toString(), "theirs");

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
-import { connectTo, connectString, toldBy } from "../support/clients.ts";
+import { connectString, connectTo, nextSession, toldBy } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
 import { FreezingProxy } from "../support/freezing-proxy.ts";
 import { proxiesOf } from "../support/proxies.ts";
@@ -106,7 +106,7 @@ for (const version of zooKeeperVersions) {
 
       const lost = await told.first("lost");
       assert.deepEqual([lost.epoch, lost.sessionId, lost.by], [1, sessionId, "server"]);
-      const reconnected = await told.first("reconnected");
+      const reconnected = await nextSession(told);
       assert.deepEqual([reconnected.epoch, reconnected.sessionChanged], [2, true]);
       assert.notEqual(client.sessionId, sessionId);
       assert.equal(await client.exists("/mine"), null);
@@ -129,7 +129,7 @@ for (const version of zooKeeperVersions) {
       const { stat } = await witness.create("/same", "new");
       assert.equal(stat.version, 0);
       proxies.rejoin();
-      const { sessionChanged } = await told.first("reconnected");
+      const { sessionChanged } = await nextSession(told);
       assert.equal(sessionChanged, true);
       await until("the watch told", () => (changes.length > 0 ? true : undefined));
       await witness.delete("/same");

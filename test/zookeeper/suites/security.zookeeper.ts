@@ -19,7 +19,7 @@ import { makeCertificates, withReconfig, withSasl, withTls } from "../support/va
 
 const bob = { username: "bob", password: "builder" };
 /** Short, because nobody will ever be let in. */
-const connectTimeout = 3000;
+const connectTimeout = 10_000;
 
 for (const version of zooKeeperVersions) {
   describe(`who is who on ZooKeeper ${version}`, () => {

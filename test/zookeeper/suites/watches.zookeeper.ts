@@ -5,7 +5,7 @@ import { after, before, describe, it } from "node:test";
 import { EverholdError, ops, type WatchStream, type ZooKeeper } from "@everhold/zookeeper";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
-import { connectTo, toldBy } from "../support/clients.ts";
+import { connectTo, nextSession, toldBy } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
 import { proxiesOf, type Proxies } from "../support/proxies.ts";
 import { killSession } from "../support/session-killer.ts";
@@ -154,8 +154,7 @@ for (const version of zooKeeperVersions) {
       proxies.rejoin();
       assert.equal((await told.first("reconnected")).sessionChanged, false);
       await killSession(ensemble.servers[0]?.clientPort ?? 0, client.sessionId);
-      const events = told.events.length;
-      const { sessionChanged, restored } = await told.first("reconnected", events);
+      const { sessionChanged, restored } = await nextSession(told);
       assert.equal(sessionChanged, true);
       assert.equal(restored?.watchCount, count);
       assert.equal(changes, 0);

@@ -6,7 +6,7 @@ import {
 } from "@everhold/zookeeper";
 
 import { Told } from "./told.ts";
-import { patienceMs } from "./until.ts";
+import { patienceMs, until } from "./until.ts";
 
 /** Lines about connections that break on purpose say nothing. */
 const log = { error: ignore, warn: ignore, info: ignore, debug: ignore };
@@ -30,6 +30,20 @@ export function connectString(...ports: readonly number[]): string {
 /** What a client tells from now on. */
 export function toldBy(client: ZooKeeper): Told<SessionEvent> {
   return new Told(client);
+}
+
+/** The event of the next session, whatever breaks there were before it. */
+export function nextSession(
+  told: Told<SessionEvent>,
+): Promise<Extract<SessionEvent, { type: "reconnected" }>> {
+  return until(
+    "another session began",
+    () => told.events.find((event) => event.type === "reconnected" && event.sessionChanged),
+    () => `but ${told.types.join(", ")}`,
+  ).then((event) => {
+    if (event.type !== "reconnected") throw new Error(event.type);
+    return event;
+  });
 }
 
 function ignore(): void {

@@ -1,4 +1,4 @@
-import { RawZooKeeper, sessionOf } from "./raw-zookeeper.ts";
+import { int, RawZooKeeper, sessionOf } from "./raw-zookeeper.ts";
 
 const closeSession = -11;
 
@@ -12,13 +12,16 @@ export async function killSession(clientPort: number, sessionId: bigint): Promis
   for (let isFirst = true; ; isFirst = false) {
     using connection = await RawZooKeeper.connect(clientPort);
     const password = passwordOf(sessionId);
-    const answer = await connection.handshake(4000, { sessionId, password });
+    const taken = connection.handshake(4000, { sessionId, password });
+    // Right behind it: the owner, whose connection ends now, is back in a moment.
+    connection.sendFrame(Buffer.concat([int(1), int(closeSession)]));
+    const answer = await taken;
     if (sessionOf(answer).sessionId !== BigInt.asIntN(64, sessionId)) {
       if (!isFirst) return;
       throw new Error(`session ${sessionId.toString(16)} could not be taken: it has ended already`);
     }
     try {
-      await connection.request(closeSession);
+      await connection.nextFrame();
       return;
     } catch {
       // Its owner, who lost the session by the handshake, has it back already: once more.
