@@ -48,7 +48,8 @@ export interface Session extends AsyncDisposable {
   /**
    * Undoes the work since the last commit; what was received comes again, acknowledged before or not, marked as
    * redelivered and counted as an attempt. Waits for no connection, for the end of one rolls back as well; by
-   * default as long as the broker may take to answer a call. What ends the wait does not take it back.
+   * default as long as the broker may take to answer a call. What ends the wait does not take it back: the next
+   * `commit()` waits for it, and says so if something went with it that was done meanwhile.
    *
    * @throws EverholdError EVH_ILLEGAL_STATE, EVH_CLOSED, EVH_TIMEOUT, EVH_ABORTED
    */
@@ -78,6 +79,8 @@ interface CommitAsk {
 }
 
 const refusedBefore = "the commit before it was refused, and what was done meanwhile went with it";
+const undoneBefore =
+  "the rollback before it was still under way, and what was done meanwhile went with it";
 
 /** A {@link Session} on a CORE session. */
 export class ClientSession implements Session, Transaction {
@@ -90,6 +93,8 @@ export class ClientSession implements Session, Transaction {
   #commitCount = 0;
   /** How often the owner has undone work. */
   #rollbackCount = 0;
+  /** What is being undone: a commit that came before the end of that would make it good. */
+  #undoing: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -164,16 +169,25 @@ export class ClientSession implements Session, Transaction {
   }
 
   rollback(wait: WaitOptions = {}): Promise<void> {
-    return callWithin(this.#core.ports, wait, "roll the transaction back", () =>
-      this.#rollBackAll(),
+    const ask = { isGivenUp: false };
+    const undone = callWithin(this.#core.ports, wait, "roll the transaction back", () =>
+      this.#rollBackAll(ask),
     );
+    undone.catch(() => {
+      ask.isGivenUp = true;
+    });
+    return undone;
   }
 
-  async #rollBackAll(): Promise<void> {
+  async #rollBackAll(ask: { readonly isGivenUp: boolean }): Promise<void> {
     const transaction = this.#transaction("roll back");
     // A commit that has not left is told, and does not take nothing for a success.
     if (transaction.hasWork) this.#rollbackCount += 1;
-    await this.#rollBack(transaction);
+    await this.#rollBack(transaction, () => {
+      // Who waits no longer may have gone on, and is told by the next commit.
+      if (ask.isGivenUp) transaction.onLost(undoneBefore);
+      else transaction.onEnd();
+    });
   }
 
   close(): Promise<void> {
@@ -228,6 +242,7 @@ export class ClientSession implements Session, Transaction {
     const rollbackCount = this.#rollbackCount;
     await session.outbox.idle();
     await commits?.idle();
+    if (this.#undoing !== undefined) await this.#undoing;
     // Who asked was told that nothing has taken effect, and may ask again.
     if (ask.givenUp !== undefined) throw ask.givenUp;
     if (rollbackCount !== this.#rollbackCount) throw rolledBackByOwner();
@@ -277,10 +292,19 @@ export class ClientSession implements Session, Transaction {
    * Has the broker take back what was done and received since the last commit. `onUndone` notes in the
    * transaction that all of its work so far is among that.
    */
-  async #undo(
+  #undo(
     transaction: TransactionState,
     onUndone: () => void = () => transaction.onEnd(),
   ): Promise<void> {
+    const undone = this.#undoOnce(onUndone);
+    const undoing = Promise.allSettled([this.#undoing, undone]).then(() => {
+      if (this.#undoing === undoing) this.#undoing = undefined;
+    });
+    this.#undoing = undoing;
+    return undone;
+  }
+
+  async #undoOnce(onUndone: () => void): Promise<void> {
     const session = this.#session;
     onUndone();
     const { channel } = session;
