@@ -91,6 +91,7 @@ const promises = [
   "",
   "- anything for messages that are not durable, but that their loss is told;",
   "- that a message is shown once to two consumers: what one had and did not settle, another may get, marked;",
+  "- that Everhold knows for ever who numbers commits: it remembers 100,000 producers at one time (`producersMax`). Once it has forgotten some, the first commit of a session that was open before that, and of a branch in one phase, may be `unknown` where its answer is lost;",
   "- that Artemis knows a repeated send for ever: it remembers `id-cache-size` (20,000) ids of an address, shared by all who send there. The client leaves at most 10,000 sends of a session unanswered;",
   "- that a repeat which overtakes its own delayed original on another connection is excluded on Artemis.",
 ];
