@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import {
+  forTestsOnly,
   importsInsideLayer,
   importsOf,
   layers,
@@ -17,8 +18,8 @@ describe("layers", () => {
   });
 
   it("a package depends on lower layers only", () => {
-    const wrong = packages().flatMap(({ name, dependencies }) =>
-      dependencies
+    const wrong = packages().flatMap(({ name, dependencies, devDependencies }) =>
+      [...dependencies, ...devDependencies]
         .filter((other) => layers.has(other) && !mayImport(name, other))
         .map((other) => `${name} → ${other}`),
     );
@@ -26,13 +27,22 @@ describe("layers", () => {
   });
 
   it("what a package imports of the others, its package.json lists", () => {
-    const wrong = packages().flatMap(({ folder, name, dependencies }) =>
-      sourceFiles(`${folder}/src`).flatMap((file) =>
-        importsOf(file)
-          .filter(isOurs)
-          .filter((specifier) => specifier !== name && !dependencies.includes(specifier))
-          .map((specifier) => `${file} → ${specifier}`),
-      ),
+    const wrong = packages().flatMap(({ folder, name, dependencies, devDependencies }) =>
+      sourceFiles(`${folder}/src`).flatMap((file) => {
+        const listed = [name, ...dependencies, ...(isTest(file) ? devDependencies : [])];
+        return importsOf(file)
+          .filter((specifier) => isOurs(specifier) && !listed.includes(specifier))
+          .map((specifier) => `${file} → ${specifier}`);
+      }),
+    );
+    assert.deepEqual(wrong, []);
+  });
+
+  it("what is for tests only, no package depends on", () => {
+    const wrong = packages().flatMap(({ name, dependencies }) =>
+      dependencies
+        .filter((other) => forTestsOnly.includes(other))
+        .map((other) => `${name} → ${other}`),
     );
     assert.deepEqual(wrong, []);
   });
@@ -74,12 +84,15 @@ describe("layers", () => {
 
   it("a package refers in tsconfig to exactly the packages that it depends on", () => {
     const folderOf = new Map(packages().map((one) => [one.name, one.folder]));
-    for (const { folder, dependencies } of packages()) {
-      const expected = dependencies
-        .map((name) => folderOf.get(name) ?? "")
-        .filter((name) => name !== "");
-      for (const config of ["tsconfig.json", "tsconfig.test.json"]) {
-        assert.deepEqual(referencesOf(folder, config), expected.toSorted(), `${folder}/${config}`);
+    const foldersOf = (names: readonly string[]): string[] =>
+      names.flatMap((name) => folderOf.get(name) ?? []).toSorted();
+    for (const { folder, dependencies, devDependencies } of packages()) {
+      const expected = {
+        "tsconfig.json": foldersOf(dependencies),
+        "tsconfig.test.json": foldersOf([...dependencies, ...devDependencies]),
+      };
+      for (const [config, folders] of Object.entries(expected)) {
+        assert.deepEqual(referencesOf(folder, config), folders, `${folder}/${config}`);
       }
     }
   });

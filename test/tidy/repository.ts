@@ -9,6 +9,7 @@ export const layers: ReadonlyMap<string, number> = new Map([
   ["@everhold/env", 1],
   ["@everhold/wire", 1],
   ["@everhold/journal", 2],
+  ["@everhold/test-world", 2],
   ["@everhold/broker", 3],
   ["@everhold/client", 3],
   ["@everhold/zookeeper-core", 3],
@@ -23,6 +24,9 @@ export const layers: ReadonlyMap<string, number> = new Map([
 /** The one import inside a layer: the command line stands on what users install. */
 export const importsInsideLayer: readonly string[] = ["@everhold/cli → everhold"];
 
+/** What only tests may import: packages list it in `devDependencies`, and their sources never see it. */
+export const forTestsOnly: readonly string[] = ["@everhold/test-world"];
+
 /** The repository's root folder, with a separator at its end. */
 export const root = fileURLToPath(new URL("../../../", import.meta.url));
 
@@ -32,6 +36,8 @@ export interface Package {
   /** Relative to the root, as `packages/base`. */
   readonly folder: string;
   readonly dependencies: readonly string[];
+  /** What its tests import besides. */
+  readonly devDependencies: readonly string[];
   readonly manifest: Readonly<Record<string, unknown>>;
 }
 
@@ -109,11 +115,15 @@ export function referencesOf(folder: string, config: string): string[] {
 
 function readPackage(folder: string): Package {
   const manifest = readObject(`${folder}/package.json`);
-  const dependencies = manifest["dependencies"];
   return {
     name: String(manifest["name"]),
     folder,
-    dependencies: isObject(dependencies) ? Object.keys(dependencies) : [],
+    dependencies: namesIn(manifest["dependencies"]),
+    devDependencies: namesIn(manifest["devDependencies"]),
     manifest,
   };
+}
+
+function namesIn(versions: unknown): string[] {
+  return isObject(versions) ? Object.keys(versions) : [];
 }

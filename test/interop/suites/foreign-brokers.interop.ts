@@ -14,6 +14,7 @@ import {
   type Message,
 } from "@everhold/client";
 import { nodePorts } from "@everhold/node";
+import { errorOf } from "@everhold/test-world";
 
 import { everholdProgram } from "../support/everhold-broker.ts";
 import { fullBytes, startPeculiarArtemis, ttlOverrideMs } from "../support/peculiar-artemis.ts";
@@ -103,7 +104,7 @@ describe("a foreign broker", () => {
   describe("that makes nothing by itself", () => {
     it("refuses sends to a missing address, and the error says what is missing and what to do", async () => {
       const connection = await open();
-      const refused = await rejection(connection.producer("closed.nowhere").send("x"));
+      const refused = await errorOf(connection.producer("closed.nowhere").send("x"));
       assert.deepEqual([refused.code, refused.outcome], ["EVH_ADDRESS_DOES_NOT_EXIST", "none"]);
       assert.match(refused.message, /closed\.nowhere.*create it first, or switch auto-creation on/);
       await connection.producer("open.somewhere").send("others are not affected");
@@ -112,7 +113,7 @@ describe("a foreign broker", () => {
 
     it("refuses consumers of a missing queue, and creates none", async () => {
       const connection = await open();
-      const refused = await rejection(connection.consumer("closed.nothing").ready());
+      const refused = await errorOf(connection.consumer("closed.nothing").ready());
       assert.equal(refused.code, "EVH_QUEUE_DOES_NOT_EXIST");
       assert.match(refused.message, /closed\.nothing.*create it first/);
       assert.equal(await connection.queueInfo("closed.nothing"), undefined);
@@ -122,7 +123,7 @@ describe("a foreign broker", () => {
     it("serves what was created, and a refused address works once it is there", async () => {
       const connection = await open();
       const producer = connection.producer("closed.later");
-      assert.equal((await rejection(producer.send("x"))).code, "EVH_ADDRESS_DOES_NOT_EXIST");
+      assert.equal((await errorOf(producer.send("x"))).code, "EVH_ADDRESS_DOES_NOT_EXIST");
       await connection.createQueue("closed.later");
       await producer.send("y");
       assert.equal((await next(connection.consumer("closed.later"))).text(), "y");
@@ -169,10 +170,10 @@ describe("a foreign broker", () => {
   describe("that asks who is there", () => {
     it("a wrong password ends the first attempt, however many were allowed", async () => {
       const options = { password: "wrong", reconnect: { initialAttempts: 1000 } };
-      const refused = await rejection(open("admin", options));
+      const refused = await errorOf(open("admin", options));
       assert.deepEqual([refused.code, refused.outcome], ["EVH_SECURITY", "none"]);
       assert.doesNotMatch(refused.message, /wrong/);
-      const nobody = await rejection(open("nobody"));
+      const nobody = await errorOf(open("nobody"));
       assert.equal(nobody.code, "EVH_SECURITY");
     });
 
@@ -182,12 +183,12 @@ describe("a foreign broker", () => {
       const writer = await open("writer");
       const producer = writer.producer("guarded.q");
       await producer.send("1");
-      assert.equal((await rejection(writer.consumer("guarded.q").ready())).code, "EVH_SECURITY");
-      assert.equal((await rejection(writer.browse("guarded.q").next())).code, "EVH_SECURITY");
-      assert.equal((await rejection(writer.createQueue("guarded.new"))).code, "EVH_SECURITY");
-      const missing = await rejection(writer.producer("guarded.missing").send("x"));
+      assert.equal((await errorOf(writer.consumer("guarded.q").ready())).code, "EVH_SECURITY");
+      assert.equal((await errorOf(writer.browse("guarded.q").next())).code, "EVH_SECURITY");
+      assert.equal((await errorOf(writer.createQueue("guarded.new"))).code, "EVH_SECURITY");
+      const missing = await errorOf(writer.producer("guarded.missing").send("x"));
       assert.deepEqual([missing.code, missing.outcome], ["EVH_SECURITY", "none"]);
-      assert.equal((await rejection(writer.deleteQueue("guarded.q"))).code, "EVH_SECURITY");
+      assert.equal((await errorOf(writer.deleteQueue("guarded.q"))).code, "EVH_SECURITY");
       await producer.send("2");
       await holds(admin, "guarded.q", 2);
       await admin.deleteQueue("guarded.q");
@@ -210,7 +211,7 @@ describe("a foreign broker", () => {
         assert.deepEqual([refusal.reason.code, refusal.reason.outcome], ["EVH_SECURITY", "none"]);
       }
       // The copy may not be sent either, so the message stays in hand.
-      assert.equal((await rejection(first.reject("bad"))).code, "EVH_SECURITY");
+      assert.equal((await errorOf(first.reject("bad"))).code, "EVH_SECURITY");
       await first.ack();
       await (await next(consumer)).ack();
       await holds(admin, "guarded.read", 0);
@@ -225,10 +226,7 @@ describe("a foreign broker", () => {
       const seen: string[] = [];
       for await (const message of looker.browse("guarded.shown")) seen.push(message.text());
       assert.deepEqual(seen, ["1"]);
-      assert.equal(
-        (await rejection(looker.consumer("guarded.shown").ready())).code,
-        "EVH_SECURITY",
-      );
+      assert.equal((await errorOf(looker.consumer("guarded.shown").ready())).code, "EVH_SECURITY");
       await Promise.all([admin.close(), looker.close()]);
     });
 
@@ -238,7 +236,7 @@ describe("a foreign broker", () => {
       const reader = await open("reader");
       const session = await reader.session({ transacted: true });
       await session.producer("guarded.tx").send("x");
-      assert.equal((await rejection(session.commit())).code, "EVH_SECURITY");
+      assert.equal((await errorOf(session.commit())).code, "EVH_SECURITY");
       await session.close();
       await holds(admin, "guarded.tx", 0);
       await Promise.all([admin.close(), reader.close()]);
@@ -247,7 +245,7 @@ describe("a foreign broker", () => {
     it("a request by a user who may make no reply queue is refused, again and again", async () => {
       const writer = await open("writer");
       for (let attempt = 0; attempt < 2; attempt += 1) {
-        assert.equal((await rejection(writer.request("guarded.q", "?"))).code, "EVH_SECURITY");
+        assert.equal((await errorOf(writer.request("guarded.q", "?"))).code, "EVH_SECURITY");
       }
       assert.equal(writer.state, "connected");
       await writer.close();
@@ -268,10 +266,10 @@ describe("a foreign broker", () => {
       assert.deepEqual(events, [{ type: "blocked", address: "block.q" }]);
       await until(() => doneCount > 50, "what the address has room for is confirmed");
       assert.ok(doneCount < 300, `${doneCount} were taken`);
-      const timedOut = await rejection(producer.send("given up", { timeout: 50 }));
+      const timedOut = await errorOf(producer.send("given up", { timeout: 50 }));
       assert.deepEqual([timedOut.code, timedOut.outcome], ["EVH_TIMEOUT", "none"]);
       const abort = new AbortController();
-      const aborted = rejection(producer.send("given up", { signal: abort.signal }));
+      const aborted = errorOf(producer.send("given up", { signal: abort.signal }));
       abort.abort();
       assert.equal((await aborted).outcome, "none");
       await connection.producer("open.other").send("not held up");
@@ -427,7 +425,7 @@ describe("a foreign broker", () => {
       await connection.createQueue("doomed");
       const consumer = connection.consumer("doomed");
       await consumer.ready();
-      const waiting = rejection(consumer.receive());
+      const waiting = errorOf(consumer.receive());
       const spared = connection.consumer("spared");
       await spared.ready();
       await connection.management.invoke("broker", "destroyQueue", ["doomed", true]);
@@ -451,8 +449,8 @@ describe("a foreign broker", () => {
       const consumer = connection.consumer("hasty.q", { prefetch: 1 });
       await next(consumer);
       assert.equal((await closed)?.code, "EVH_SLOW_CONSUMER");
-      assert.equal((await rejection(consumer.receive())).code, "EVH_SLOW_CONSUMER");
-      assert.equal((await rejection(connection.queueInfo("hasty.q"))).code, "EVH_SLOW_CONSUMER");
+      assert.equal((await errorOf(consumer.receive())).code, "EVH_SLOW_CONSUMER");
+      assert.equal((await errorOf(connection.queueInfo("hasty.q"))).code, "EVH_SLOW_CONSUMER");
       assert.deepEqual([connection.state, states], ["closed", []]);
     });
 
@@ -475,7 +473,7 @@ describe("a foreign broker", () => {
       const { narrowUrl } = peculiar();
       const options = { username: "admin", password: "admin", heartbeat };
       const first = await connect(ports, narrowUrl, options);
-      const refused = await rejection(connect(ports, narrowUrl, options));
+      const refused = await errorOf(connect(ports, narrowUrl, options));
       assert.deepEqual([refused.code, refused.outcome], ["EVH_DISCONNECTED", "none"]);
       assert.ok(refused.message.includes(narrowUrl), refused.message);
       await first.producer("open.narrow").send("the first is not disturbed");
@@ -515,17 +513,6 @@ describe("a foreign broker", () => {
     });
   });
 });
-
-/** The error of something that must fail, and with one of ours. */
-async function rejection(promise: Promise<unknown>): Promise<EverholdError> {
-  try {
-    await promise;
-  } catch (error) {
-    assert.ok(EverholdError.is(error), String(error));
-    return error;
-  }
-  assert.fail("it was expected to fail");
-}
 
 async function next(consumer: Consumer): Promise<Message> {
   const message = await consumer.receive({ timeout: 60_000 });

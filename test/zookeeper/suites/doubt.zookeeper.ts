@@ -1,6 +1,7 @@
 /** What became of a change whose answer never came: found out where it can be, said to be unknown where not. */
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { errorOf } from "@everhold/test-world";
 import { EverholdError, type ZooKeeper, ZooKeeperError } from "@everhold/zookeeper";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
@@ -237,14 +238,4 @@ async function readNumber(
 
 async function readStat(client: ZooKeeper): Promise<{ version: number; czxid: bigint }> {
   return (await client.getData("/place")).stat;
-}
-
-async function errorOf(promise: Promise<unknown>): Promise<EverholdError> {
-  try {
-    await promise;
-  } catch (error) {
-    if (error instanceof EverholdError) return error;
-    throw error;
-  }
-  return assert.fail("expected an error");
 }

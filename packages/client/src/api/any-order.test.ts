@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { EverholdError, Prng } from "@everhold/base";
+import { assertNothingRuns, TestWorld } from "@everhold/test-world";
 import type { Connection } from "./connection.ts";
 import type { Consumer } from "./consumer.ts";
 import type { Session } from "./session.ts";
 import { connect } from "../connect.ts";
-import { assertNothingRuns } from "../testing/setup.test-support.ts";
 import { TestBroker } from "../testing/test-broker.test-support.ts";
-import { TestWorld } from "../testing/test-world.test-support.ts";
 
 const seedCount = 400;
 const callCount = 30;

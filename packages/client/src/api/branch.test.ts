@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { assertError, rejection } from "@everhold/test-world";
 import { packets } from "@everhold/wire";
-import { assertError, rejection, setUp } from "../testing/setup.test-support.ts";
+import { setUp } from "../testing/setup.test-support.ts";
 import { lastLink, type TestBroker } from "../testing/test-broker.test-support.ts";
 
 describe("a branch", () => {

@@ -2,19 +2,12 @@ import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { describe, it } from "node:test";
 import { EverholdError } from "@everhold/base";
+import { assertError, assertNothingRuns, rejection, TestWorld } from "@everhold/test-world";
 import { connect } from "../connect.ts";
 import type { ConnectionEvent } from "../events.ts";
-import {
-  assertError,
-  assertNothingRuns,
-  loseReply,
-  rejection,
-  setUp,
-  type Setup,
-} from "../testing/setup.test-support.ts";
+import { loseReply, setUp, type Setup } from "../testing/setup.test-support.ts";
 import { TestBroker } from "../testing/test-broker.test-support.ts";
 import { textOf } from "../testing/test-session.test-support.ts";
-import { TestWorld } from "../testing/test-world.test-support.ts";
 
 function texts(broker: TestBroker, queue: string): string[] {
   return broker.queue(queue).messages.map(textOf);

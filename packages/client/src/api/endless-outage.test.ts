@@ -1,15 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { EverholdError } from "@everhold/base";
+import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
 import { packets } from "@everhold/wire";
 import type { Message } from "../receive/message.ts";
-import {
-  assertError,
-  assertNothingRuns,
-  rejection,
-  setUp,
-  type Setup,
-} from "../testing/setup.test-support.ts";
+import { setUp, type Setup } from "../testing/setup.test-support.ts";
 import type { Received, TestBroker, Verdict } from "../testing/test-broker.test-support.ts";
 import type { Branch } from "./branch.ts";
 import type { Consumer } from "./consumer.ts";

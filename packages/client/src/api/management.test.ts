@@ -1,13 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
 
-import {
-  assertError,
-  assertNothingRuns,
-  loseReply,
-  rejection,
-  setUp,
-} from "../testing/setup.test-support.ts";
+import { loseReply, setUp } from "../testing/setup.test-support.ts";
 
 describe("management", () => {
   it("gives results, attributes and nothing as JSON does", async () => {

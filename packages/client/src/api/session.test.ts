@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { assertError, rejection } from "@everhold/test-world";
 import { ByteWriter, encodePacket, packets } from "@everhold/wire";
-import { assertError, rejection, setUp, type Setup } from "../testing/setup.test-support.ts";
+import { setUp, type Setup } from "../testing/setup.test-support.ts";
 import type { TestBroker } from "../testing/test-broker.test-support.ts";
 import { textOf } from "../testing/test-session.test-support.ts";
 import type { Message } from "../receive/message.ts";

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { assertNothingRuns, TestWorld } from "@everhold/test-world";
 import { connect } from "../connect.ts";
 import type { ConnectionEvent } from "../events.ts";
-import { assertNothingRuns } from "../testing/setup.test-support.ts";
 import { TestBroker } from "../testing/test-broker.test-support.ts";
-import { TestWorld } from "../testing/test-world.test-support.ts";
 
 /** What may happen to a connection. */
 const happening = fc.oneof(

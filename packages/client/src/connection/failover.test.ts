@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ToldEvent, TracedOperation, TraceDetails } from "@everhold/env";
+import { assertError, assertNothingRuns, rejection, TestWorld } from "@everhold/test-world";
 import { disconnectReasons } from "@everhold/wire";
 import type { Connection } from "../api/connection.ts";
 import { connect } from "../connect.ts";
 import type { ConnectionEvent, ConnectionEventOf } from "../events.ts";
 import { limits } from "../limits.ts";
 import type { ConnectOptions } from "../options.ts";
-import { assertError, assertNothingRuns, rejection, setUp } from "../testing/setup.test-support.ts";
+import { setUp } from "../testing/setup.test-support.ts";
 import { TestBroker } from "../testing/test-broker.test-support.ts";
 import { textOf } from "../testing/test-session.test-support.ts";
-import { TestWorld } from "../testing/test-world.test-support.ts";
 
 /** Brokers at the ports 1, 2, …, and a connection to those that the URL names. */
 async function cluster(
@@ -465,7 +465,7 @@ describe("the endpoints of a failover", () => {
     const options = { connectTimeout: 1000 };
     const { world, brokers, connection, events } = await cluster(2, "h:1,h:2", options);
     await world.advance(20_000);
-    world.network.silentPorts.add(1);
+    world.network.silence({ port: 1 });
     brokers[0]?.kill();
     await world.advance(1200);
     assert.deepEqual(tried(events), ["current tcp://h:1", "list tcp://h:2"]);

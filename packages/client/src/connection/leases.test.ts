@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { assertError, assertNothingRuns, rejection, TestWorld } from "@everhold/test-world";
 import type { Connection } from "../api/connection.ts";
 import { connect } from "../connect.ts";
 import { resolveOptions, type ConnectOptions } from "../options.ts";
-import { assertError, assertNothingRuns, rejection } from "../testing/setup.test-support.ts";
 import { lastLink, TestBroker } from "../testing/test-broker.test-support.ts";
 import { textOf } from "../testing/test-session.test-support.ts";
-import { TestWorld } from "../testing/test-world.test-support.ts";
 import { mayShare } from "./shared-slots.ts";
 
 function start(): { readonly world: TestWorld; readonly broker: TestBroker } {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { assertError, assertNothingRuns, rejection, TestWorld } from "@everhold/test-world";
 import { connect } from "../connect.ts";
 import type { ConnectOptions } from "../options.ts";
-import { assertError, assertNothingRuns, rejection, setUp } from "../testing/setup.test-support.ts";
+import { setUp } from "../testing/setup.test-support.ts";
 import { lastLink, TestBroker } from "../testing/test-broker.test-support.ts";
-import { TestWorld } from "../testing/test-world.test-support.ts";
 
 function start(
   options: ConnectOptions = {},
@@ -252,7 +252,7 @@ describe("connecting", () => {
 
   it("fails with EVH_PROTOCOL when something else answers", async () => {
     const world = new TestWorld();
-    world.network.serve(61616, (link) => ({
+    world.network.serve({ port: 61616 }, (link) => ({
       onData: () => link.send(new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n\r\n")),
       onSent: () => undefined,
       onDrained: () => undefined,

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { assertError, rejection } from "@everhold/test-world";
 import type { ConnectOptions } from "../options.ts";
-import { assertError, rejection, setUp, type Setup } from "../testing/setup.test-support.ts";
+import { setUp, type Setup } from "../testing/setup.test-support.ts";
 import type { Received, TestBroker, Verdict } from "../testing/test-broker.test-support.ts";
 import { textOf } from "../testing/test-session.test-support.ts";
 import type { Message } from "./message.ts";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { deflateSync, inflateSync } from "node:zlib";
 import { EverholdError } from "@everhold/base";
+import { TestWorld } from "@everhold/test-world";
 import {
   ByteReader,
   ByteWriter,
@@ -15,7 +16,6 @@ import { connect } from "../connect.ts";
 import { limits } from "../limits.ts";
 import { setUp, type Setup } from "../testing/setup.test-support.ts";
 import { TestBroker } from "../testing/test-broker.test-support.ts";
-import { TestWorld } from "../testing/test-world.test-support.ts";
 import { inflateBody } from "./inflate-body.ts";
 
 const body = Uint8Array.from({ length: 1000 }, (_, index) => index & 0xff);

@@ -1,15 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
 import { packets } from "@everhold/wire";
 import { typed } from "../message/properties.ts";
 import type { Message } from "./message.ts";
-import {
-  assertError,
-  assertNothingRuns,
-  rejection,
-  setUp,
-  type Setup,
-} from "../testing/setup.test-support.ts";
+import { setUp, type Setup } from "../testing/setup.test-support.ts";
 import type { TestBroker } from "../testing/test-broker.test-support.ts";
 import { textOf } from "../testing/test-session.test-support.ts";
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { WaitOptions } from "@everhold/env";
 import { describe, it } from "node:test";
-import { assertError, rejection, setUp, type Setup } from "../testing/setup.test-support.ts";
+import { assertError, rejection } from "@everhold/test-world";
+import { setUp, type Setup } from "../testing/setup.test-support.ts";
 import type { Message } from "./message.ts";
 
 const features = ["mark/1", "settle/1"];

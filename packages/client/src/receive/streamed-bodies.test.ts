@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { deflateSync } from "node:zlib";
+import { assertError, rejection } from "@everhold/test-world";
 import {
   ByteReader,
   ByteWriter,
@@ -12,7 +13,7 @@ import {
 import type { Consumer, ConsumerOptions } from "../api/consumer.ts";
 import { limits } from "../limits.ts";
 import type { Message } from "./message.ts";
-import { assertError, rejection, setUp, type Setup } from "../testing/setup.test-support.ts";
+import { setUp, type Setup } from "../testing/setup.test-support.ts";
 
 const body = Uint8Array.from({ length: 2000 }, (_, index) => (index * 7) & 0xff);
 const partBytes = 300;

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ErrorCode } from "@everhold/base";
+import { assertError, rejection } from "@everhold/test-world";
 import { ByteReader, readMessage } from "@everhold/wire";
 import type { Connection } from "../api/connection.ts";
 import type { Producer } from "../api/producer.ts";
-import { assertError, rejection, setUp, type Setup } from "../testing/setup.test-support.ts";
+import { setUp, type Setup } from "../testing/setup.test-support.ts";
 import { textOf } from "../testing/test-session.test-support.ts";
 import type { Received } from "../testing/test-broker.test-support.ts";
 import type { AsyncSend } from "./send-decision.ts";

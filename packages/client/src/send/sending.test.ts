@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { assertError, rejection } from "@everhold/test-world";
 import { limits } from "../limits.ts";
 import { ByteReader, parseProducerMark, readMessage } from "@everhold/wire";
-import { assertError, rejection, setUp } from "../testing/setup.test-support.ts";
+import { setUp } from "../testing/setup.test-support.ts";
 import { textOf, type TestSession } from "../testing/test-session.test-support.ts";
 import type { Received, TestBroker } from "../testing/test-broker.test-support.ts";
 

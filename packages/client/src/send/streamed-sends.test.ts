@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { assertError, rejection } from "@everhold/test-world";
 import { ByteReader, readMessage } from "@everhold/wire";
 import { limits } from "../limits.ts";
 import type { StreamBody } from "../message/stream-body.ts";
-import { assertError, rejection, setUp, type Setup } from "../testing/setup.test-support.ts";
+import { setUp, type Setup } from "../testing/setup.test-support.ts";
 
 const part = 4096;
 const options = { minLargeMessageSize: part } as const;

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { assertError, rejection } from "@everhold/test-world";
 import { ByteReader, readMessage } from "@everhold/wire";
 import type { ConnectOptions } from "../options.ts";
-import { assertError, rejection, setUp, type Setup } from "../testing/setup.test-support.ts";
+import { setUp, type Setup } from "../testing/setup.test-support.ts";
 import type { TestBroker } from "../testing/test-broker.test-support.ts";
 import { textOf, type TestSession } from "../testing/test-session.test-support.ts";
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { assertError, rejection, setUp } from "../testing/setup.test-support.ts";
+import { assertError, rejection } from "@everhold/test-world";
+import { setUp } from "../testing/setup.test-support.ts";
 import type { TestBroker } from "../testing/test-broker.test-support.ts";
 import { textOf } from "../testing/test-session.test-support.ts";
 

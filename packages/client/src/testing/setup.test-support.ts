@@ -1,11 +1,8 @@
-import assert from "node:assert/strict";
-import type { ErrorCode, EverholdError, Outcome } from "@everhold/base";
-import { EverholdError as EverholdErrorClass } from "@everhold/base";
+import { TestWorld } from "@everhold/test-world";
 import type { Connection } from "../api/connection.ts";
 import { connect } from "../connect.ts";
 import type { ConnectOptions } from "../options.ts";
 import { TestBroker } from "./test-broker.test-support.ts";
-import { TestWorld } from "./test-world.test-support.ts";
 
 /** A world with a broker, and a connection to it. */
 export interface Setup {
@@ -25,38 +22,6 @@ export async function setUp(
   const connection = await world.now(connect(world.ports, "tcp://broker:61616", options));
   broker.received.length = 0;
   return { world, broker, connection };
-}
-
-/** The error that a promise is rejected with by the time everything has happened. */
-export async function rejection(
-  world: TestWorld,
-  promise: Promise<unknown>,
-): Promise<EverholdError> {
-  try {
-    await world.now(promise);
-  } catch (error) {
-    if (error instanceof EverholdErrorClass) return error;
-    throw error;
-  }
-  throw new Error("the promise was not rejected");
-}
-
-/** Checks what an error says. */
-export function assertError(
-  error: EverholdError,
-  code: ErrorCode,
-  outcome: Outcome = "none",
-): void {
-  assert.equal(error.code, code, error.message);
-  assert.equal(error.outcome, outcome, error.message);
-  assert.doesNotMatch(error.message, /\.$/);
-}
-
-/** Checks that nothing is left running. */
-export function assertNothingRuns(world: TestWorld): void {
-  assert.deepEqual([...world.timers], []);
-  assert.deepEqual(world.network.openLinks, []);
-  assert.deepEqual([...world.network.attempts], []);
 }
 
 /** The broker takes what is sent and dies before anybody has answered; then it is there again. */

@@ -1,4 +1,5 @@
 import type { Link, LinkHandler } from "@everhold/env";
+import type { TestLink, TestWorld } from "@everhold/test-world";
 import {
   ByteReader,
   ByteWriter,
@@ -18,7 +19,6 @@ import {
   type ValueOf,
 } from "@everhold/wire";
 import { TestSession } from "./test-session.test-support.ts";
-import type { TestLink, TestWorld } from "./test-world.test-support.ts";
 
 /** A packet that the broker received. */
 export interface Received {
@@ -108,7 +108,7 @@ export class TestBroker {
 
   /** Accepts connections. */
   start(): void {
-    this.#stop = this.#world.network.serve(this.#port, (link) => {
+    this.#stop = this.#world.network.serve({ port: this.#port }, (link) => {
       const connection = new TestBrokerConnection(this, link);
       this.connections.push(connection);
       return connection;

@@ -1,18 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EverholdError } from "@everhold/base";
+import { errorOf } from "@everhold/test-world";
 import { runCut, type CutStage } from "./cut-run.test-support.ts";
 import type { CutPoint } from "./cutting-network.test-support.ts";
-
-async function rejectionOf(promise: Promise<unknown>): Promise<EverholdError> {
-  try {
-    await promise;
-  } catch (error) {
-    assert.ok(EverholdError.is(error));
-    return error;
-  }
-  throw new Error("it was not rejected");
-}
 
 /**
  * The connection ends for good as the client says something, or before it is told that it is done. Then another
@@ -38,7 +28,7 @@ async function askAfter(
   const { hasStruck } = await runCut({ point, fault: "kill", options }, async (stage) => {
     const work = await begin(stage);
     stage.arm();
-    const error = await rejectionOf(work());
+    const error = await errorOf(work());
     assert.equal(error.outcome, "unknown");
     stage.disarm();
     const other = await stage.connectAnother();
@@ -82,7 +72,7 @@ test("a commit that its caller gave up is decided as its session comes back", as
     const session = await connection.session({ transacted: true });
     await session.send("q", "x");
     stage.arm();
-    const error = await rejectionOf(session.commit({ timeout: 100 }));
+    const error = await errorOf(session.commit({ timeout: 100 }));
     assert.equal(error.code, "EVH_TRANSACTION_OUTCOME_UNKNOWN");
     stage.disarm();
     const { outcome, code } = await connection.outcome(error, { timeout: 60_000 });

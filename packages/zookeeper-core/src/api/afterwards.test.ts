@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EverholdError } from "@everhold/base";
+import { TestWorld } from "@everhold/test-world";
 import { limits } from "../limits.ts";
 import { refusedError } from "../errors.ts";
 import { operations } from "../protocol/operations.ts";
-import { TestWorld } from "../testing/test-world.test-support.ts";
 import { runnerAfterwards } from "./afterwards.ts";
 import { retries } from "./retry-policy.ts";
 

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { errorOf } from "@everhold/test-world";
 import { isReason } from "../errors.ts";
 import { createModes, type CreateMode } from "../protocol/create-mode.ts";
-import { errorOf, testCaller } from "../testing/test-caller.test-support.ts";
+import { testCaller } from "../testing/test-caller.test-support.ts";
 import { createNode } from "./create.ts";
 
 test("each mode is asked for with its operation and its flags", async () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { errorOf } from "@everhold/test-world";
 import { isReason } from "../errors.ts";
-import { errorOf, testCaller } from "../testing/test-caller.test-support.ts";
+import { testCaller } from "../testing/test-caller.test-support.ts";
 import { deleteNode } from "./delete.ts";
 
 test("a node without children is deleted, if it has the version", async () => {

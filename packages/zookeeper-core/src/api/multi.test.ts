@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ProtocolError } from "@everhold/base";
+import { errorOf } from "@everhold/test-world";
 import { ByteReader } from "@everhold/wire";
 import { ZooKeeperError } from "../errors.ts";
 import { operations } from "../protocol/operations.ts";
 import { bytesOf } from "../testing/bytes.test-support.ts";
-import { errorOf, testCaller } from "../testing/test-caller.test-support.ts";
+import { testCaller } from "../testing/test-caller.test-support.ts";
 import { ops } from "./multi-operations.ts";
 import { runMulti, runMultiRead } from "./multi.ts";
 

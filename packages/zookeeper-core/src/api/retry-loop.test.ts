@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EverholdError, Prng, type ErrorCode, type Outcome } from "@everhold/base";
+import { errorOf } from "@everhold/test-world";
 import { refusedError, ZooKeeperError } from "../errors.ts";
 import { operations } from "../protocol/operations.ts";
-import { errorOf, testCaller } from "../testing/test-caller.test-support.ts";
+import { testCaller } from "../testing/test-caller.test-support.ts";
 import { mayRepeat } from "./retry-loop.ts";
 import { retries, type RetryPolicy } from "./retry-policy.ts";
 import { requestSpec } from "./request-spec.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EverholdError } from "@everhold/base";
+import { assertNothingRuns, rejection, TestWorld } from "@everhold/test-world";
 import { connect } from "../connect.ts";
 import type { ZooKeeperOptions } from "../options.ts";
 import { multiReply } from "../protocol/multi.ts";
@@ -8,9 +9,8 @@ import { operations } from "../protocol/operations.ts";
 import { watchEventTypes } from "../protocol/watch-events.ts";
 import type { SessionEvent } from "../session/states.ts";
 import { bytesOf } from "../testing/bytes.test-support.ts";
-import { assertNothingRuns, rejection, typesOf } from "../testing/setup.test-support.ts";
+import { typesOf } from "../testing/setup.test-support.ts";
 import { TestEnsemble } from "../testing/test-ensemble.test-support.ts";
-import { TestWorld } from "../testing/test-world.test-support.ts";
 import type { WatchEvent } from "../watches/watch-request.ts";
 import { ops } from "./multi-operations.ts";
 import { retries } from "./retry-policy.ts";
@@ -84,7 +84,7 @@ test("a client that is connected says so, and closes without a trace", async () 
 
 test("connecting that fails leaves nothing behind", async () => {
   const world = new TestWorld();
-  world.network.silentHosts.add("a");
+  world.network.silence({ host: "a" });
   const connecting = connect(world.ports, "a", { connectTimeout: 3000 });
   const failure = connecting.then(
     () => undefined,

@@ -1,19 +1,11 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
+import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
 import { ByteReader, ByteWriter, readValue, writeValue } from "@everhold/wire";
 import { operations } from "../protocol/operations.ts";
 import { saslToken } from "../protocol/records.ts";
-import {
-  assertError,
-  assertNothingRuns,
-  begin,
-  forever,
-  rejection,
-  requestOf,
-  setUp,
-  typesOf,
-} from "../testing/setup.test-support.ts";
+import { begin, forever, requestOf, setUp, typesOf } from "../testing/setup.test-support.ts";
 import type {
   ReceivedRequest,
   TestEnsemble,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { TestWorld } from "../testing/test-world.test-support.ts";
+import { TestWorld } from "@everhold/test-world";
 import { Liveness } from "./liveness.ts";
 
 function watched(timeoutMs: number): {

@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Prng } from "@everhold/base";
+import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
 import { ByteWriter } from "@everhold/wire";
 import {
-  assertError,
-  assertNothingRuns,
   begin,
   forever,
-  rejection,
   requestOf,
   setUp,
   timeoutMs,

@@ -1,20 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EverholdError } from "@everhold/base";
+import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
 import { writeValue, ByteWriter } from "@everhold/wire";
 import { runInSession } from "../managed/in-session.ts";
 import { multiReply, type MultiResult } from "../protocol/multi.ts";
 import { operations } from "../protocol/operations.ts";
 import type { ReceivedRequest, Verdict } from "../testing/test-ensemble.test-support.ts";
-import {
-  assertError,
-  assertNothingRuns,
-  forever,
-  rejection,
-  setUp,
-  timeoutMs,
-  type Setup,
-} from "../testing/setup.test-support.ts";
+import { forever, setUp, timeoutMs, type Setup } from "../testing/setup.test-support.ts";
 import type { Lease, LeaseTiming } from "./lease.ts";
 import type { LeaseNode } from "./renewal.ts";
 

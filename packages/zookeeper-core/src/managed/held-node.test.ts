@@ -1,17 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { assertError, assertNothingRuns, rejection, TestWorld } from "@everhold/test-world";
 import { Caller } from "../api/caller.ts";
 import { operations } from "../protocol/operations.ts";
 import { watchEventTypes } from "../protocol/watch-events.ts";
 import { Session } from "../session/session.ts";
 import type { SessionEvent } from "../session/states.ts";
-import { assertError, assertNothingRuns, rejection } from "../testing/setup.test-support.ts";
 import {
   TestEnsemble,
   type ReceivedRequest,
   type Verdict,
 } from "../testing/test-ensemble.test-support.ts";
-import { TestWorld } from "../testing/test-world.test-support.ts";
 import { TreeRequests } from "../testing/tree-requests.test-support.ts";
 import { Watches } from "../watches/watches.ts";
 import type { HeldNode } from "./held-node.ts";

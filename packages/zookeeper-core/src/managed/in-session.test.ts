@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  assertError,
-  assertNothingRuns,
-  begin,
-  forever,
-  rejection,
-  setUp,
-  typesOf,
-} from "../testing/setup.test-support.ts";
+import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
+import { begin, forever, setUp, typesOf } from "../testing/setup.test-support.ts";
 import { runInSession } from "./in-session.ts";
 
 test("work waits for a session, and gives what it gave", async () => {

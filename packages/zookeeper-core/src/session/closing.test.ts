@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
 import type { TestEnsemble } from "../testing/test-ensemble.test-support.ts";
 import {
-  assertError,
-  assertNothingRuns,
   begin,
   forever,
-  rejection,
   requestOf,
   setUp,
   timeoutMs,
@@ -21,7 +19,7 @@ const states: Readonly<Record<string, () => Promise<Setup>>> = {
     begin({ prepare: (ensemble) => ensemble.servers.forEach((server) => server.kill()) }),
   "whose attempts are not answered": () =>
     begin({
-      prepare: (_, world) => ["a", "b", "c"].forEach((host) => world.network.silentHosts.add(host)),
+      prepare: (_, world) => ["a", "b", "c"].forEach((host) => world.network.silence({ host })),
     }),
   "in its handshake": () =>
     begin({

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { TestWorld } from "../testing/test-world.test-support.ts";
+import { TestWorld } from "@everhold/test-world";
 import { Hosts } from "./hosts.ts";
 
 const servers = ["a", "b", "c", "d"].map((host) => ({ host, port: 2181 }));

@@ -1,14 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import {
-  assertError,
-  begin,
-  forever,
-  rejection,
-  requestOf,
-  setUp,
-} from "../testing/setup.test-support.ts";
-import { TestWorld } from "../testing/test-world.test-support.ts";
+import { assertError, rejection, TestWorld } from "@everhold/test-world";
+import { begin, forever, requestOf, setUp } from "../testing/setup.test-support.ts";
 import { RequestQueue } from "./request-queue.ts";
 
 describe("requests that wait", () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { assertError } from "@everhold/test-world";
 import { operations } from "../protocol/operations.ts";
-import { assertError, forever, requestOf, setUp, typesOf } from "../testing/setup.test-support.ts";
+import { forever, requestOf, setUp, typesOf } from "../testing/setup.test-support.ts";
 import type { WatchRequest } from "../watches/watch-request.ts";
 import { noWatches, type Notification, type Restoring, type WatchHost } from "./session-hooks.ts";
 

@@ -1,14 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { EverholdError, Prng } from "@everhold/base";
+import { assertNothingRuns } from "@everhold/test-world";
 import { operations } from "../protocol/operations.ts";
-import {
-  assertNothingRuns,
-  begin,
-  requestOf,
-  timeoutMs,
-  type Setup,
-} from "../testing/setup.test-support.ts";
+import { begin, requestOf, timeoutMs, type Setup } from "../testing/setup.test-support.ts";
 import type { SessionEvent } from "./states.ts";
 
 /** One request, and what became of it. */

@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
 import { operations } from "../protocol/operations.ts";
 import {
-  assertError,
-  assertNothingRuns,
   begin,
   forever,
-  rejection,
   requestOf,
   setUp,
   timeoutMs,
@@ -147,7 +145,7 @@ describe("a session", () => {
       hosts: ["a", "b", "c", "d", "e"],
       prepare: (prepared, preparedWorld) => {
         prepared.server("a").kill();
-        preparedWorld.network.silentHosts.add("b");
+        preparedWorld.network.silence({ host: "b" });
         prepared.server("c").hasQuorum = false;
         prepared.server("d").isReadOnly = true;
       },
@@ -262,7 +260,7 @@ describe("a session", () => {
     const { world, session } = await begin({
       hosts: ["a", "b"],
       settings: { servers: [{ host: "silent", port: 2181 }] },
-      prepare: (_, prepared) => prepared.network.silentHosts.add("silent"),
+      prepare: (_, prepared) => prepared.network.silence({ host: "silent" }),
     });
     session.useServers([
       { host: "a", port: 2181 },

@@ -1,5 +1,4 @@
-import assert from "node:assert/strict";
-import { type ErrorCode, EverholdError, type Outcome } from "@everhold/base";
+import { TestWorld } from "@everhold/test-world";
 import { type ByteReader, type ByteWriter, writeValue } from "@everhold/wire";
 import { operations, type Operation } from "../protocol/operations.ts";
 import { pathOnly } from "../protocol/records.ts";
@@ -9,7 +8,6 @@ import type { SessionSettings } from "../session/session-settings.ts";
 import { Session } from "../session/session.ts";
 import type { SessionEvent } from "../session/states.ts";
 import { TestEnsemble } from "./test-ensemble.test-support.ts";
-import { TestWorld } from "./test-world.test-support.ts";
 
 /** A session in a world with an ensemble, and what it told. */
 export interface Setup {
@@ -82,38 +80,6 @@ export function requestOf(
 
 /** No time limit. */
 export const forever = { deadlineMs: Infinity } as const;
-
-/** The error that a promise is rejected with by the time everything has happened. */
-export async function rejection(
-  world: TestWorld,
-  promise: Promise<unknown>,
-): Promise<EverholdError> {
-  try {
-    await world.now(promise);
-  } catch (error) {
-    if (error instanceof EverholdError) return error;
-    throw error;
-  }
-  throw new Error("the promise was not rejected");
-}
-
-/** Checks what an error says. */
-export function assertError(
-  error: EverholdError,
-  code: ErrorCode,
-  outcome: Outcome = "none",
-): void {
-  assert.equal(error.code, code, error.message);
-  assert.equal(error.outcome, outcome, error.message);
-  assert.doesNotMatch(error.message, /\.$/);
-}
-
-/** Checks that nothing is left running. */
-export function assertNothingRuns(world: TestWorld): void {
-  assert.deepEqual([...world.timers], []);
-  assert.deepEqual(world.network.openLinks, []);
-  assert.deepEqual([...world.network.attempts], []);
-}
 
 /** The types of the events so far. */
 export function typesOf(events: readonly SessionEvent[]): string[] {

@@ -1,6 +1,5 @@
-import assert from "node:assert/strict";
 import type { Timer } from "@everhold/env";
-import { EverholdError, Prng } from "@everhold/base";
+import { Prng } from "@everhold/base";
 import { Caller } from "../api/caller.ts";
 import type { RetryPolicy } from "../api/retry-policy.ts";
 import type { RequestWait } from "../session/request.ts";
@@ -52,15 +51,4 @@ export function testCaller(
     closed: new AbortController().signal,
   };
   return { caller: new Caller(tree, context, prefix), tree, clock, afterwards, session };
-}
-
-/** The error that `promise` is rejected with. */
-export async function errorOf(promise: Promise<unknown>): Promise<EverholdError> {
-  try {
-    await promise;
-  } catch (error) {
-    if (error instanceof EverholdError) return error;
-    throw error;
-  }
-  return assert.fail("expected an error");
 }

@@ -1,11 +1,11 @@
 import type { Link, LinkHandler } from "@everhold/env";
+import type { TestWorld } from "@everhold/test-world";
 import { ByteReader, ByteWriter, FrameReader, readValue, writeValue } from "@everhold/wire";
 import { connectRequest, connectResponse } from "../protocol/handshake.ts";
 import { replyHeader, requestHeader, specialXids } from "../protocol/headers.ts";
 import { operations } from "../protocol/operations.ts";
 import { authRequest, pathOnly } from "../protocol/records.ts";
 import { watcherEvent } from "../protocol/watch-events.ts";
-import type { TestWorld } from "./test-world.test-support.ts";
 
 /** A request that a server received. */
 export interface ReceivedRequest {
@@ -95,7 +95,7 @@ export class TestServer {
   }
 
   start(): void {
-    this.#stop = this.world.network.serve(this.host, (link) => {
+    this.#stop = this.world.network.serve({ host: this.host }, (link) => {
       const connection = new TestServerConnection(this, link);
       this.connections.push(connection);
       return connection;

@@ -1,16 +1,7 @@
-import type {
-  ConnectAttempt,
-  ConnectHandler,
-  Endpoint,
-  Link,
-  LinkHandler,
-  Listener,
-  LogFields,
-  Network,
-  Ports,
-  Timer,
-} from "@everhold/env";
+import { createHash } from "node:crypto";
 import { Prng } from "@everhold/base";
+import type { LogFields, Ports, Timer } from "@everhold/env";
+import { TestNetwork } from "./test-network.ts";
 
 /** Everything that is not a socket: virtual time, and randomness that repeats. */
 export class TestWorld {
@@ -33,6 +24,7 @@ export class TestWorld {
       },
       random: { uint32: () => prng.uint32(), fill: (target) => prng.fill(target) },
       hash: { crc32: () => unused("hash") },
+      digests: { digest: (algorithm, bytes) => createHash(algorithm).update(bytes).digest() },
       disk: {
         location: "nowhere",
         list: () => unused("disk"),
@@ -123,123 +115,6 @@ export class TestWorld {
     const timer = { atMs: this.nowMs + delayMs, task };
     this.timers.add(timer);
     return { cancel: () => void this.timers.delete(timer) };
-  }
-}
-
-/** A network in memory: bytes arrive one step later, in order; links can be cut. */
-export class TestNetwork implements Network {
-  /** Every link that was ever made, the client's end. */
-  readonly links: TestLink[] = [];
-  readonly #world: TestWorld;
-  readonly #servers = new Map<number, (link: Link) => LinkHandler>();
-  /** Ports where nobody answers, not even with a refusal. */
-  readonly silentPorts = new Set<number>();
-  /** Attempts that are not over. */
-  readonly attempts = new Set<Endpoint>();
-  connectCount = 0;
-
-  constructor(world: TestWorld) {
-    this.#world = world;
-  }
-
-  /** Links that are open. */
-  get openLinks(): TestLink[] {
-    return this.links.filter((link) => !link.closed);
-  }
-
-  /** Accepts connections on a port until the returned function is called. */
-  serve(port: number, accept: (link: Link) => LinkHandler): () => void {
-    this.#servers.set(port, accept);
-    return () => void this.#servers.delete(port);
-  }
-
-  listen(): Promise<Listener> {
-    throw new Error("a client does not listen");
-  }
-
-  connect(endpoint: Endpoint, attempt: ConnectHandler): ConnectAttempt {
-    this.connectCount += 1;
-    let cancelled = false;
-    this.attempts.add(endpoint);
-    this.#world.later(() => {
-      if (cancelled || this.silentPorts.has(endpoint.port)) return;
-      this.attempts.delete(endpoint);
-      const accept = this.#servers.get(endpoint.port);
-      if (accept === undefined) return attempt.onFailed(new Error("connection refused"));
-      const near = new TestLink(this.#world, "broker");
-      const far = new TestLink(this.#world, "client");
-      near.other = far;
-      far.other = near;
-      this.links.push(near);
-      far.handler = accept(far);
-      near.handler = attempt.onConnected(near);
-    });
-    return {
-      cancel: () => {
-        cancelled = true;
-        this.attempts.delete(endpoint);
-      },
-    };
-  }
-}
-
-/** One end of a connection in memory. */
-export class TestLink implements Link {
-  readonly peer: string;
-  readonly queuedBytes = 0;
-  handler: LinkHandler | undefined;
-  other: TestLink | undefined;
-  closed = false;
-  sendCount = 0;
-  readonly #world: TestWorld;
-
-  constructor(world: TestWorld, peer: string) {
-    this.#world = world;
-    this.peer = peer;
-  }
-
-  send(bytes: Uint8Array): void {
-    this.sendCount += 1;
-    const copy = bytes.slice();
-    this.#world.later(() => {
-      this.handler?.onSent(bytes);
-      if (!this.closed) this.other?.receive(copy);
-    });
-  }
-
-  receive(bytes: Uint8Array): void {
-    if (this.closed) return;
-    this.handler?.onData(bytes);
-    // The bytes are the link's again: whoever kept them would see this.
-    bytes.fill(0xee);
-  }
-
-  pause(): void {
-    throw new Error("not used");
-  }
-
-  resume(): void {
-    throw new Error("not used");
-  }
-
-  end(): void {
-    this.#world.later(() => this.cut());
-  }
-
-  destroy(): void {
-    this.cut();
-  }
-
-  /** The connection is gone, at both ends; bytes on their way are lost. */
-  cut(error?: Error): void {
-    if (this.closed) return;
-    this.closed = true;
-    this.#world.later(() => this.handler?.onClosed(error));
-    const other = this.other;
-    if (other !== undefined && !other.closed) {
-      other.closed = true;
-      this.#world.later(() => other.handler?.onClosed(error));
-    }
   }
 }
 
