@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ErrorCode, EverholdError, type Outcome } from "@everhold/base";
+import { type ErrorCode, EverholdError, type Outcome, ProtocolError } from "@everhold/base";
 import type { TestWorld } from "./test-world.ts";
 
 /** The error that a promise is rejected with. @throws whatever else it is rejected with */
@@ -19,6 +19,16 @@ export async function rejection(
   promise: Promise<unknown>,
 ): Promise<EverholdError> {
   return errorOf(world.now(promise));
+}
+
+/** What `decode` gives, or the typed error it throws; any other error passes through. */
+export function typedOutcome<T>(decode: () => T): T | ProtocolError {
+  try {
+    return decode();
+  } catch (error) {
+    if (error instanceof ProtocolError) return error;
+    throw error;
+  }
 }
 
 /** Checks what an error says. */

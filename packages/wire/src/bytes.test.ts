@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EverholdError } from "@everhold/base";
 import fc from "fast-check";
+import { fromHex, toHex } from "@everhold/test-world";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
-import { fromHex, toHex } from "./testing/fuzz.test-support.ts";
 
 test("integers are written big-endian and read back", () => {
   const writer = new ByteWriter(1);

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { fromHex, toHex } from "@everhold/test-world";
 import { ByteWriter } from "./byte-writer.ts";
 import { FrameReader, type FrameSink } from "./frame-reader.ts";
 import { beginFrame, endFrame } from "./packet.ts";
-import { fromHex, toHex } from "./testing/fuzz.test-support.ts";
 
 /** Notes every frame, and stops after `framesMax`. */
 class NotingSink implements FrameSink {

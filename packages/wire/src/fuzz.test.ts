@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Prng } from "@everhold/base";
+import { typedOutcome } from "@everhold/test-world";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { FrameReader, type FrameSink } from "./frame-reader.ts";
@@ -23,7 +24,7 @@ import { readHeaders, readMessage } from "./message.ts";
 import { decodePacket, packetIdAt, readPacketHeader, type PacketDefinition } from "./packet.ts";
 import { packetById, packets } from "./packets/packets.ts";
 import { parseProducerMark } from "./producer-mark.ts";
-import { fuzzMs, fuzzSeed, typedOutcome } from "./testing/fuzz.test-support.ts";
+import { fuzzMs, fuzzSeed } from "./testing/fuzz.test-support.ts";
 import { goldenPackets } from "./testing/golden.test-support.ts";
 
 const golden = goldenPackets().map((one) => one.frame);

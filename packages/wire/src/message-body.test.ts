@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { fromHex, toHex } from "@everhold/test-world";
 import { ByteReader } from "./byte-reader.ts";
 import {
   decodeMapBody,
@@ -13,7 +14,6 @@ import {
   encodeTextBody,
 } from "./message-body.ts";
 import { properties, text, typedValue } from "./testing/arbitraries.test-support.ts";
-import { fromHex, toHex } from "./testing/fuzz.test-support.ts";
 import { propertiesBytes, readProperties, type TypedValue } from "./typed-properties.ts";
 
 test("properties have the bytes that Artemis gives them", () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ProtocolError } from "@everhold/base";
 import fc from "fast-check";
+import { fromHex, toHex } from "@everhold/test-world";
 import { limits } from "./limits.ts";
 import { bytesEqual, hashBytes } from "./address-bytes.ts";
 import { ByteReader } from "./byte-reader.ts";
@@ -20,7 +21,6 @@ import {
 import { decodeTextBody, encodeTextBody } from "./message-body.ts";
 import { propertyNames } from "./property-names.ts";
 import { typedValue, valueOf } from "./testing/arbitraries.test-support.ts";
-import { fromHex, toHex } from "./testing/fuzz.test-support.ts";
 import { goldenPackets } from "./testing/golden.test-support.ts";
 import { decodeSimpleString, encodeSimpleString } from "./text-codec.ts";
 import { valueTags, type TypedValue } from "./typed-properties.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { fromHex, toHex } from "@everhold/test-world";
 import {
   encodeProducerMark,
   isProducerMark,
@@ -9,7 +10,6 @@ import {
   producerMarkSequence,
   writeProducerMark,
 } from "./producer-mark.ts";
-import { fromHex, toHex } from "./testing/fuzz.test-support.ts";
 
 const id = fromHex("000102030405060708090a0b0c0d0e0f");
 const marks = fc.record(

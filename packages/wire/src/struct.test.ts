@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { fromHex } from "@everhold/test-world";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { bytesMax, bytesMin, notationOf, type ValueOf } from "./field.ts";
@@ -22,7 +23,6 @@ import {
 import { fingerprintOf } from "./fingerprint.ts";
 import { readValue, struct, when, writeValue } from "./struct.ts";
 import { valueOf } from "./testing/arbitraries.test-support.ts";
-import { fromHex } from "./testing/fuzz.test-support.ts";
 
 /** A record as the journal might define it. */
 const queueRecord = struct({

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { fromHex, toHex } from "@everhold/test-world";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { text } from "./testing/arbitraries.test-support.ts";
-import { fromHex, toHex } from "./testing/fuzz.test-support.ts";
 import { testData } from "./testing/golden.test-support.ts";
 import {
   decodeSimpleString,

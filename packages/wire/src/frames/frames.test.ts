@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { toHex, typedOutcome } from "@everhold/test-world";
 import { ByteReader } from "../byte-reader.ts";
 import { ByteWriter } from "../byte-writer.ts";
 import { decodePacket, encodePacket, readPacketHeader, type PacketDefinition } from "../packet.ts";
 import { packets } from "../packets/packets.ts";
 import { valueOf } from "../testing/arbitraries.test-support.ts";
-import { toHex, typedOutcome } from "../testing/fuzz.test-support.ts";
 import {
   AcknowledgeFrame,
   FlowTokenFrame,

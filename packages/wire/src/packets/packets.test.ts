@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ProtocolError } from "@everhold/base";
 import fc from "fast-check";
+import { toHex } from "@everhold/test-world";
 import { ByteReader } from "../byte-reader.ts";
 import { ByteWriter } from "../byte-writer.ts";
 import { bytesMax, bytesMin, type Shape } from "../field.ts";
@@ -14,7 +15,6 @@ import {
   type PacketDefinition,
 } from "../packet.ts";
 import { valueOf } from "../testing/arbitraries.test-support.ts";
-import { toHex } from "../testing/fuzz.test-support.ts";
 import { goldenPackets, testData } from "../testing/golden.test-support.ts";
 import { packetById, packets } from "./packets.ts";
 

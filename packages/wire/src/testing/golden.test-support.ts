@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { fromHex } from "./fuzz.test-support.ts";
+import { fromHex } from "@everhold/test-world";
 
 /** A file of `testdata`. */
 export function testData(name: string): string {

@@ -10,6 +10,7 @@ import { watchEventTypes } from "../protocol/watch-events.ts";
 import type { SessionEvent } from "../session/states.ts";
 import { bytesOf } from "../testing/bytes.test-support.ts";
 import { typesOf } from "../testing/setup.test-support.ts";
+import { newStat } from "../testing/stat.test-support.ts";
 import { TestEnsemble } from "../testing/test-ensemble.test-support.ts";
 import type { WatchEvent } from "../watches/watch-request.ts";
 import { ops } from "./multi-operations.ts";
@@ -22,19 +23,7 @@ interface ClientSetup {
   readonly client: ZooKeeper;
 }
 
-const stat = {
-  czxid: 5n,
-  mzxid: 5n,
-  ctime: 0,
-  mtime: 0,
-  version: 0,
-  cversion: 0,
-  aversion: 0,
-  ephemeralOwner: 0n,
-  dataLength: 1,
-  numChildren: 0,
-  pzxid: 5n,
-};
+const stat = { ...newStat(5n), dataLength: 1 };
 
 /** Bodies of answers, by the number of their operation. */
 const bodies: ReadonlyMap<number, Uint8Array> = new Map([

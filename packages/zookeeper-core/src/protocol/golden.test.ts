@@ -1,8 +1,9 @@
 /** Bytes that a real ZooKeeper 3.8.0 has sent or accepted. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fromHex } from "@everhold/test-world";
 import { ByteReader } from "@everhold/wire";
-import { bytesOf, fromHex, hexOf, valueIn } from "../testing/bytes.test-support.ts";
+import { bytesOf, hexOf, valueIn } from "../testing/bytes.test-support.ts";
 import { connectRequest, connectResponse, readHandshakeReply } from "./handshake.ts";
 import { replyHeader, requestHeader } from "./headers.ts";
 import { multiReply, multiRequest } from "./multi.ts";

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
+import { fromHex } from "@everhold/test-world";
 import { ByteReader, type Field, readValue } from "@everhold/wire";
-import { bytesOf, fromHex } from "../testing/bytes.test-support.ts";
+import { bytesOf } from "../testing/bytes.test-support.ts";
 import { connectRequest, readHandshakeReply } from "./handshake.ts";
 import { replyHeader, requestHeader, specialXids } from "./headers.ts";
 import { operations, type OperationOf } from "./operations.ts";

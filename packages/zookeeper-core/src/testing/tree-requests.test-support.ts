@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, type Field, readValue } from "@everhold/wire";
+import { ByteReader, ByteWriter, readValue } from "@everhold/wire";
 import { refusedError, ZooKeeperError } from "../errors.ts";
 import { createModes } from "../protocol/create-mode.ts";
 import { reasonOf, zooKeeperErrors, type ZooKeeperReason } from "../protocol/error-codes.ts";
@@ -8,6 +8,8 @@ import { nameOf, parentOf } from "../protocol/paths.ts";
 import type { CreateRequest } from "../protocol/records.ts";
 import type { Stat } from "../protocol/stat.ts";
 import type { Requests, RequestSpec, RequestWait } from "../session/request.ts";
+import { bytesOf } from "./bytes.test-support.ts";
+import { newStat } from "./stat.test-support.ts";
 
 /**
  * What happens to a request: `lost` never arrives, `unanswered` does, `late` when three more have been sent; the client
@@ -192,11 +194,11 @@ export class TreeRequests implements Requests {
       case operations.create2.code:
       case operations.createContainer.code: {
         const { request, reply } = operations.create2;
-        return bodyOf(reply, this.#create(readValue(request, reader, "create")));
+        return bytesOf(reply, this.#create(readValue(request, reader, "create")));
       }
       case operations.createTtl.code: {
         const { request, reply } = operations.createTtl;
-        return bodyOf(reply, this.#create(readValue(request, reader, "createTtl")));
+        return bytesOf(reply, this.#create(readValue(request, reader, "createTtl")));
       }
       case operations.delete.code: {
         const { path, version } = readValue(operations.delete.request, reader, "delete");
@@ -206,31 +208,31 @@ export class TreeRequests implements Requests {
       case operations.setData.code: {
         const { request, reply } = operations.setData;
         const { path, data, version } = readValue(request, reader, "setData");
-        return bodyOf(reply, { stat: this.write(path, data, version) });
+        return bytesOf(reply, { stat: this.write(path, data, version) });
       }
       case operations.exists.code: {
         const { path } = readValue(operations.exists.request, reader, "exists");
-        return bodyOf(operations.exists.reply, { stat: this.#node(path).stat });
+        return bytesOf(operations.exists.reply, { stat: this.#node(path).stat });
       }
       case operations.getData.code: {
         const { path } = readValue(operations.getData.request, reader, "getData");
         const { data, stat } = this.#node(path);
-        return bodyOf(operations.getData.reply, { data, stat });
+        return bytesOf(operations.getData.reply, { data, stat });
       }
       case operations.getChildren2.code: {
         const { path } = readValue(operations.getChildren2.request, reader, "getChildren");
         const { stat } = this.#node(path);
-        return bodyOf(operations.getChildren2.reply, { children: this.childrenOf(path), stat });
+        return bytesOf(operations.getChildren2.reply, { children: this.childrenOf(path), stat });
       }
       case operations.sync.code: {
         const { path } = readValue(operations.sync.request, reader, "sync");
-        return bodyOf(operations.sync.reply, { path });
+        return bytesOf(operations.sync.reply, { path });
       }
       case operations.multi.code:
       case operations.multiRead.code: {
         const parts = readValue(operations.multi.request, reader, "multi");
         const isRead = code === operations.multiRead.code;
-        return bodyOf(operations.multi.reply, isRead ? this.#reads(parts) : this.#multi(parts));
+        return bytesOf(operations.multi.reply, isRead ? this.#reads(parts) : this.#multi(parts));
       }
       default:
         throw new Refusal("UNIMPLEMENTED");
@@ -297,12 +299,6 @@ export class TreeRequests implements Requests {
   }
 }
 
-function bodyOf<T>(field: Field<T>, value: T): Uint8Array {
-  const writer = new ByteWriter();
-  field.write(writer, value, 0);
-  return writer.toBytes();
-}
-
 function lossOf(
   { operation, path }: RequestSpec<unknown>,
   code: "EVH_UNSENT" | "EVH_DISCONNECTED",
@@ -312,20 +308,4 @@ function lossOf(
     outcome: code === "EVH_UNSENT" ? "none" : "unknown",
     path,
   });
-}
-
-function newStat(zxid: bigint): Stat {
-  return {
-    czxid: zxid,
-    mzxid: zxid,
-    ctime: 0,
-    mtime: 0,
-    version: 0,
-    cversion: 0,
-    aversion: 0,
-    ephemeralOwner: 0n,
-    dataLength: 0,
-    numChildren: 0,
-    pzxid: zxid,
-  };
 }

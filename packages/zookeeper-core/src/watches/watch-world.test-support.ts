@@ -6,6 +6,7 @@ import { operations } from "../protocol/operations.ts";
 import type { Stat } from "../protocol/stat.ts";
 import type { RequestSpec, Requests, RequestWait } from "../session/request.ts";
 import type { Notification, Restored } from "../session/session-hooks.ts";
+import { newStat } from "../testing/stat.test-support.ts";
 import type { WatchRequest } from "./watch-request.ts";
 import { WatchTree, type ServerKind, type TreeNode } from "./watch-tree.test-support.ts";
 import { Watches } from "./watches.ts";
@@ -286,19 +287,6 @@ function lostError(): EverholdError {
   return new EverholdError("EVH_DISCONNECTED", "The connection broke", { outcome: "unknown" });
 }
 
-function statOf(node: TreeNode): Stat {
-  const { czxid, mzxid, pzxid } = node;
-  return {
-    czxid,
-    mzxid,
-    ctime: 0,
-    mtime: 0,
-    version: 0,
-    cversion: 0,
-    aversion: 0,
-    ephemeralOwner: 0n,
-    dataLength: 0,
-    numChildren: 0,
-    pzxid,
-  };
+function statOf({ czxid, mzxid, pzxid }: TreeNode): Stat {
+  return { ...newStat(czxid), mzxid, pzxid };
 }
