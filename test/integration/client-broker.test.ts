@@ -7,7 +7,8 @@ import { nodePorts } from "@everhold/node";
 
 import type { MortalBroker, RunningBroker } from "./client/broker-under-test.ts";
 import { clientSuite } from "./client/client-suite.ts";
-import { BrokerProcess, freePort } from "./robustness/broker-process.test-support.ts";
+import { freePort } from "./free-port.ts";
+import { BrokerProcess } from "./robustness/broker-process.test-support.ts";
 
 clientSuite({
   name: "Everhold",

@@ -4,7 +4,8 @@ import { describe, it } from "node:test";
 
 import { connect, type Connection } from "everhold";
 
-import { BrokerProcess, freePort } from "../robustness/broker-process.test-support.ts";
+import { freePort } from "../free-port.ts";
+import { BrokerProcess } from "../robustness/broker-process.test-support.ts";
 import { LogRecorder } from "../robustness/log-recorder.test-support.ts";
 import { temporaryFolder, TestBroker } from "../robustness/test-broker.test-support.ts";
 import { cutRun, everyCut, forEachOf, type CutTarget } from "./cut-runs.ts";

@@ -2,7 +2,8 @@ import { rmSync } from "node:fs";
 
 import { connect } from "everhold";
 
-import { BrokerProcess, freePort } from "../robustness/broker-process.test-support.ts";
+import { freePort } from "../free-port.ts";
+import { BrokerProcess } from "../robustness/broker-process.test-support.ts";
 import { LogRecorder } from "../robustness/log-recorder.test-support.ts";
 import { temporaryFolder, TestBroker } from "../robustness/test-broker.test-support.ts";
 import type { FailoverTarget } from "./failover-target.ts";

@@ -5,7 +5,8 @@ import { after, before, describe, it } from "node:test";
 
 import { connect, verifyData } from "everhold";
 
-import { BrokerProcess, freePort } from "./broker-process.test-support.ts";
+import { freePort } from "../free-port.ts";
+import { BrokerProcess } from "./broker-process.test-support.ts";
 import { temporaryFolder, TestBroker } from "./test-broker.test-support.ts";
 import { Witness } from "./witness.test-support.ts";
 

@@ -4,7 +4,8 @@ import { describe, it } from "node:test";
 
 import { connect, EverholdError, verifyData, type Connection } from "everhold";
 
-import { BrokerProcess, freePort } from "./broker-process.test-support.ts";
+import { freePort } from "../free-port.ts";
+import { BrokerProcess } from "./broker-process.test-support.ts";
 import { LogRecorder } from "./log-recorder.test-support.ts";
 import { temporaryFolder } from "./test-broker.test-support.ts";
 import { until } from "./until.test-support.ts";

@@ -6,7 +6,8 @@ import { after, before, describe, it } from "node:test";
 import { connect, type Connection } from "everhold";
 import { magicBytes, packets } from "@everhold/wire";
 
-import { BrokerProcess, freePort } from "./broker-process.test-support.ts";
+import { freePort } from "../free-port.ts";
+import { BrokerProcess } from "./broker-process.test-support.ts";
 import { frame, RawClient } from "./raw-client.test-support.ts";
 import { messageTo } from "./sample-value.test-support.ts";
 import { temporaryFolder, TestBroker } from "./test-broker.test-support.ts";

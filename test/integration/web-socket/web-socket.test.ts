@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { connect, EverholdError, startBroker, type RunningBroker } from "everhold";
 
-import { freePort } from "../robustness/broker-process.test-support.ts";
+import { freePort } from "../free-port.ts";
 import { LogRecorder } from "../robustness/log-recorder.test-support.ts";
 import { until } from "../robustness/until.test-support.ts";
 import { makeCertificate } from "../tls/certificates.test-support.ts";

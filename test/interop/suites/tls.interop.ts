@@ -6,9 +6,9 @@ import { after, before, describe, it } from "node:test";
 import { EverholdError } from "@everhold/base";
 import { connect, type ConnectOptions } from "@everhold/client";
 import { nodePorts } from "@everhold/node";
+import { freePort } from "#free-port";
 
 import { ArtemisBroker } from "../support/artemis-broker.ts";
-import { freePort } from "../support/free-port.ts";
 import { EverholdBroker } from "../support/everhold-broker.ts";
 import { TemporaryFolder } from "../support/folders.ts";
 import { javaCases, newestClients, runJava } from "../support/java.ts";

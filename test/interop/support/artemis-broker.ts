@@ -4,10 +4,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { freePort } from "#free-port";
 
 import { artemisHome, type ArtemisVersion } from "./artifacts.ts";
 import { TemporaryFolder } from "./folders.ts";
-import { freePort } from "./free-port.ts";
 import { killGroup, runTool, succeed } from "./run-tool.ts";
 
 export interface ArtemisOptions {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { freePort } from "#free-port";
 
 import { ArtemisBroker, type ArtemisOptions } from "./artemis-broker.ts";
-import { freePort } from "./free-port.ts";
 
 /** What a backup says when it has all that the live broker has, and when it has taken over. */
 const words = { synchronized: "AMQ221024", serves: "AMQ221020" } as const;

@@ -1,8 +1,8 @@
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "#free-port";
 
 import { ArtemisBroker } from "./artemis-broker.ts";
-import { freePort } from "./free-port.ts";
 
 /** A broker set up to be difficult, address by address; what it does there is in the names. */
 export interface PeculiarArtemis {
