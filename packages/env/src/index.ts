@@ -48,6 +48,7 @@ export {
   checkTimeout,
   deadlineIn,
   onWaitEnd,
+  orWaitEnd,
   pause,
   waitFor,
   type DeadlineMs,

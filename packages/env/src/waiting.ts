@@ -80,8 +80,19 @@ export function waitFor<T>(
   subject: WaitSubject,
   promise: Promise<T>,
 ): Promise<T> {
+  return orWaitEnd(promise, (onEnd) => onWaitEnd(ports, wait, subject, onEnd));
+}
+
+/**
+ * `promise`, or the error that `begin` calls back with: it begins a wait, and returns the function that forgets about
+ * it. A promise that is settled already comes before an error that takes a step.
+ */
+export function orWaitEnd<T>(
+  promise: Promise<T>,
+  begin: (onEnd: (error: EverholdError) => void) => () => void,
+): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const forget = onWaitEnd(ports, wait, subject, reject);
+    let forget = (): void => undefined;
     promise.then(
       (value) => {
         forget();
@@ -92,6 +103,7 @@ export function waitFor<T>(
         reject(error);
       },
     );
+    forget = begin(reject);
   });
 }
 

@@ -10,6 +10,7 @@ import {
   deadlineIn,
   type DeadlineMs,
   onWaitEnd,
+  orWaitEnd,
   type Ports,
   type Timer,
   waitFor,
@@ -289,20 +290,7 @@ export class ConnectionCore implements Lease {
 
   /** `promise`, or why nobody waits for it any longer: its time, its signal, or `failoverTimeout`. */
   waitFor<T>(bounds: WaitBounds, subject: WaitSubject, promise: Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      let forget = (): void => undefined;
-      promise.then(
-        (value) => {
-          forget();
-          resolve(value);
-        },
-        (error: unknown) => {
-          forget();
-          reject(error);
-        },
-      );
-      forget = this.onWaitEnd(bounds, subject, reject);
-    });
+    return orWaitEnd(promise, (onEnd) => this.onWaitEnd(bounds, subject, onEnd));
   }
 
   /** As `onWaitEnd`, and an outage that lasts longer than `failoverTimeout` ends the wait as well. */
