@@ -1,4 +1,4 @@
-import { deadlineIn, type Endpoint } from "@everhold/env";
+import { deadlineIn } from "@everhold/env";
 import { openConnection, type Opened, UnansweredError } from "../connection/open-connection.ts";
 import type { ConnectionListener } from "../connection/server-connection.ts";
 import { endFormerSession } from "./end-session.ts";
@@ -7,14 +7,7 @@ import { lastZxidOf, RollbackSuspicion } from "./rollback.ts";
 import { helloFor, type SessionIdentity } from "./session-identity.ts";
 import { sessionLimits as limits } from "./session-limits.ts";
 import type { SessionPorts, SessionSettings } from "./session-settings.ts";
-
-/** One server, and how long it may take. */
-export interface DialAttempt {
-  readonly endpoint: Endpoint;
-  readonly signal: AbortSignal;
-  /** Milliseconds for socket, TLS and handshake together. */
-  readonly durationMs: number;
-}
+import type { DialAttempt } from "./visit.ts";
 
 /** Connects to servers: ends sessions that were given up, and finds out whether the servers' data went back in time. */
 export class Dialer {

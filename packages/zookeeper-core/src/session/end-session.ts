@@ -1,21 +1,9 @@
 import { ClosedError } from "@everhold/base";
-import { deadlineIn, type Endpoint } from "@everhold/env";
-import { openConnection } from "../connection/open-connection.ts";
-import type { ConnectionListener, ServerConnection } from "../connection/server-connection.ts";
+import type { ServerConnection } from "../connection/server-connection.ts";
 import { operations } from "../protocol/operations.ts";
 import { helloFor, isGranted, type SessionIdentity } from "./session-identity.ts";
 import type { RequestSpec } from "./request.ts";
-import type { SessionPorts, SessionSettings } from "./session-settings.ts";
-
-/** For a connection on which nothing but its end happens. */
-export const nobody: ConnectionListener = {
-  asksServer: () => false,
-  onWatchedReply: () => undefined,
-  onNotification: () => undefined,
-  onRoom: () => undefined,
-  onRefusal: () => undefined,
-  onLost: () => undefined,
-};
+import { type DialAttempt, visit, type VisitContext } from "./visit.ts";
 
 const closeSession: RequestSpec<void> = {
   operation: operations.closeSession,
@@ -43,22 +31,14 @@ export async function closeSessionOn(
  * @throws EverholdError where the server could not be reached in the time
  */
 export async function endFormerSession(
-  context: { readonly ports: SessionPorts; readonly settings: SessionSettings },
+  context: VisitContext,
   former: SessionIdentity,
-  attempt: {
-    readonly endpoint: Endpoint;
-    readonly durationMs: number;
-    readonly signal: AbortSignal;
-  },
+  attempt: DialAttempt,
 ): Promise<void> {
-  const { ports, settings } = context;
-  const { endpoint, durationMs, signal } = attempt;
-  const deadlineMs = deadlineIn(ports, durationMs);
   const hello = helloFor(former, { timeoutMs: former.timeoutMs, lastZxid: 0n });
-  const opening = { endpoint, hello, settings, deadlineMs, signal, listener: nobody };
-  const { connection, response } = await openConnection(ports, opening);
+  const { connection, response, wait } = await visit(context, attempt, hello);
   if (isGranted(former, response)) {
-    await closeSessionOn(connection, { deadlineMs, signal });
+    await closeSessionOn(connection, wait);
   } else {
     connection.fail(new ClosedError("EVH_CLOSED", "the session is over already"));
   }

@@ -1,13 +1,12 @@
 import { ClosedError } from "@everhold/base";
-import { deadlineIn, type Endpoint, type MonotonicClock } from "@everhold/env";
+import type { MonotonicClock } from "@everhold/env";
 import { writeValue } from "@everhold/wire";
-import { openConnection } from "../connection/open-connection.ts";
 import { operations } from "../protocol/operations.ts";
 import { pathAndWatch } from "../protocol/records.ts";
-import { closeSessionOn, nobody } from "./end-session.ts";
+import { closeSessionOn } from "./end-session.ts";
 import type { RequestSpec } from "./request.ts";
 import { helloFor, isGranted } from "./session-identity.ts";
-import type { SessionPorts, SessionSettings } from "./session-settings.ts";
+import { type DialAttempt, visit, type VisitContext } from "./visit.ts";
 
 /**
  * Suspects that the servers' data has gone back in time: a server that is behind what the client has seen closes the
@@ -49,27 +48,17 @@ const lookAtRoot: RequestSpec<void> = {
  * The last transaction of a server, asked as a client that has seen nothing, in a session of its own that is ended.
  * @throws EverholdError where the server does not answer such a client either
  */
-export async function lastZxidOf(
-  context: { readonly ports: SessionPorts; readonly settings: SessionSettings },
-  attempt: {
-    readonly endpoint: Endpoint;
-    readonly durationMs: number;
-    readonly signal: AbortSignal;
-  },
-): Promise<bigint> {
-  const { ports, settings } = context;
-  const { endpoint, durationMs, signal } = attempt;
-  const deadlineMs = deadlineIn(ports, durationMs);
-  const hello = helloFor(undefined, { timeoutMs: settings.sessionTimeoutMs, lastZxid: 0n });
-  const opening = { endpoint, hello, settings, deadlineMs, signal, listener: nobody };
-  const { connection, response } = await openConnection(ports, opening);
+export async function lastZxidOf(context: VisitContext, attempt: DialAttempt): Promise<bigint> {
+  const { sessionTimeoutMs: timeoutMs } = context.settings;
+  const hello = helloFor(undefined, { timeoutMs, lastZxid: 0n });
+  const { connection, response, wait } = await visit(context, attempt, hello);
   if (!isGranted(undefined, response)) {
     const error = new ClosedError("EVH_NOT_READY", "The server grants no session");
     connection.fail(error);
     throw error;
   }
   // Refused or not, the answer says how far the server is.
-  await connection.request(lookAtRoot, { deadlineMs, signal }).catch(() => undefined);
-  await closeSessionOn(connection, { deadlineMs, signal });
+  await connection.request(lookAtRoot, wait).catch(() => undefined);
+  await closeSessionOn(connection, wait);
   return connection.lastZxid;
 }

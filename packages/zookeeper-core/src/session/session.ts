@@ -22,7 +22,7 @@ import { refusedError } from "../errors.ts";
 import { formatServer, type ServerAddress } from "../protocol/connect-string.ts";
 import { zooKeeperErrors } from "../protocol/error-codes.ts";
 import { Announcer } from "./announcer.ts";
-import { type DialAttempt, Dialer } from "./dialer.ts";
+import { Dialer } from "./dialer.ts";
 import { closeSessionOn } from "./end-session.ts";
 import { Hosts } from "./hosts.ts";
 import { makeReady } from "./make-ready.ts";
@@ -44,6 +44,7 @@ import { isGranted, type SessionIdentity } from "./session-identity.ts";
 import { sessionLimits as limits } from "./session-limits.ts";
 import type { SessionPorts, SessionSettings } from "./session-settings.ts";
 import type { SessionEvent, SessionState } from "./states.ts";
+import type { DialAttempt } from "./visit.ts";
 
 /** What a session is made of. */
 export interface SessionParts {
