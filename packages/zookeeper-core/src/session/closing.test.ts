@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { deferred } from "@everhold/base";
 import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
 import type { TestEnsemble } from "../testing/test-ensemble.test-support.ts";
 import {
@@ -159,4 +160,22 @@ describe("closing a session", () => {
       assertNothingRuns(world);
     }
   });
+});
+
+describe("closing a client in any step of its becoming ready", () => {
+  for (let steps = 0; steps <= 10; steps += 1) {
+    it(`after ${steps} of them`, async () => {
+      const restoring = deferred<void>();
+      const watches = { ...noWatches, restoreSameSession: () => restoring.promise };
+      const { world, ensemble, session, events } = await setUp({ watches });
+      ensemble.connected.kill();
+      await world.advance(200);
+      restoring.resolve();
+      for (let step = 0; step < steps; step += 1) await Promise.resolve();
+      await world.now(session.close());
+      assert.equal(session.state, "closed");
+      assert.equal(typesOf(events).at(-1), "closed");
+      assertNothingRuns(world);
+    });
+  }
 });

@@ -317,6 +317,8 @@ export class Session implements Requests, ConnectionListener {
       this.#onUnready(connection, asEverholdError(error));
       throw error;
     });
+    // A few steps lie between the last answer and this one; whoever closed the client in one of them has ended it.
+    if (connection.endError !== undefined) throw connection.endError;
     // Of one that came meanwhile a refusal is told by the connection itself.
     const late = this.#auths.slice(auths.length);
     for (const auth of late) connection.authenticate(auth).catch(() => undefined);
