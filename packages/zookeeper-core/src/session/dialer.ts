@@ -1,4 +1,4 @@
-import { deadlineIn } from "@everhold/env";
+import { deadlineIn, type DeadlineMs, type Endpoint, onWaitEnd } from "@everhold/env";
 import { openConnection, type Opened, UnansweredError } from "../connection/open-connection.ts";
 import type { ConnectionListener } from "../connection/server-connection.ts";
 import { endFormerSession } from "./end-session.ts";
@@ -33,6 +33,27 @@ export class Dialer {
     await this.former.endAll((identity) =>
       endFormerSession(context, identity, { ...attempt, durationMs }),
     );
+  }
+
+  /** The same with whichever of these servers can be reached in the time; what is left then expires by itself. */
+  async endFormerAnywhere(
+    endpoints: readonly Endpoint[],
+    attemptMs: () => number,
+    wait: { readonly deadlineMs: DeadlineMs; readonly signal: AbortSignal | undefined },
+  ): Promise<void> {
+    const over = new AbortController();
+    const { signal } = over;
+    const subject = { attempt: "end the session", outcome: () => "unknown" as const };
+    const forget = onWaitEnd(this.#ports, wait, subject, (error) => over.abort(error));
+    for (const endpoint of endpoints) {
+      if (this.former.count === 0 || signal.aborted) break;
+      try {
+        await this.endFormer({ endpoint, signal, durationMs: attemptMs() });
+      } catch {
+        // Another server may do it, and without one the session expires by itself.
+      }
+    }
+    forget();
   }
 
   /**

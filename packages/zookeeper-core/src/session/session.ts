@@ -1,18 +1,5 @@
-import {
-  ClosedError,
-  ConnectionError,
-  deferred,
-  type Deferred,
-  type EverholdError,
-} from "@everhold/base";
-import {
-  deadlineIn,
-  type Endpoint,
-  onWaitEnd,
-  pause,
-  type Timer,
-  type WaitOptions,
-} from "@everhold/env";
+import { ClosedError, ConnectionError, type EverholdError } from "@everhold/base";
+import { deadlineIn, type WaitOptions } from "@everhold/env";
 import type {
   AuthInfo,
   ConnectionListener,
@@ -22,11 +9,11 @@ import { refusedError } from "../errors.ts";
 import { formatServer, type ServerAddress } from "../protocol/connect-string.ts";
 import { zooKeeperErrors } from "../protocol/error-codes.ts";
 import { Announcer } from "./announcer.ts";
+import { Attempts } from "./attempts.ts";
+import { Connector } from "./connector.ts";
 import { Dialer } from "./dialer.ts";
 import { closeSessionOn } from "./end-session.ts";
 import { Hosts } from "./hosts.ts";
-import { makeReady } from "./make-ready.ts";
-import { Progress } from "./progress.ts";
 import { ReadyWaiters } from "./ready-waiters.ts";
 import { RequestQueue } from "./request-queue.ts";
 import type { Requests, RequestSpec, RequestWait } from "./request.ts";
@@ -39,12 +26,12 @@ import {
   notConnectedError,
   sessionOverError,
 } from "./session-errors.ts";
-import type { Restored, Restoring, WatchHost } from "./session-hooks.ts";
-import { isGranted, type SessionIdentity } from "./session-identity.ts";
+import type { Restored, WatchHost } from "./session-hooks.ts";
+import type { SessionIdentity } from "./session-identity.ts";
+import { SessionLife } from "./session-life.ts";
 import { sessionLimits as limits } from "./session-limits.ts";
 import type { SessionPorts, SessionSettings } from "./session-settings.ts";
 import type { SessionEvent, SessionState } from "./states.ts";
-import type { DialAttempt } from "./visit.ts";
 
 /** What a session is made of. */
 export interface SessionParts {
@@ -67,25 +54,16 @@ export class Session implements Requests, ConnectionListener {
   readonly #announcer: Announcer;
   readonly #queue: RequestQueue;
   readonly #hosts: Hosts;
+  readonly #life: SessionLife;
   readonly #dialer: Dialer;
+  readonly #attempts: Attempts;
   readonly #auths: AuthInfo[];
-  readonly #ending = new AbortController();
   readonly #readyWaiters: ReadyWaiters;
   #state: SessionState = "connecting";
   #hasStarted = false;
-  #identity: SessionIdentity | undefined;
-  #epoch = 0;
-  /** The epoch that the application was told of last. */
-  #announcedEpoch = 0;
   #connection: ServerConnection | undefined;
-  /** Resolved when the connection is gone. */
-  #gone: Deferred<void> | undefined;
-  /** Ends the attempt that is under way. */
-  #attempting: AbortController | undefined;
-  #lostTimer: Timer | undefined;
   #lastError: EverholdError | undefined;
   #endError: EverholdError | undefined;
-  readonly #progress = new Progress();
   #closing: Promise<void> | undefined;
 
   constructor({ ports, settings, watches }: SessionParts) {
@@ -94,6 +72,7 @@ export class Session implements Requests, ConnectionListener {
     this.#watches = watches;
     this.#auths = [...settings.auths];
     this.#hosts = new Hosts(settings.servers, ports);
+    this.#life = new SessionLife(ports, settings.sessionTimeoutMs);
     this.#dialer = new Dialer(ports, settings, this);
     this.#readyWaiters = new ReadyWaiters(ports);
     this.#announcer = new Announcer(ports.log);
@@ -102,6 +81,7 @@ export class Session implements Requests, ConnectionListener {
       unsentCause: () => this.#unsentCause(),
       unsentCountMax: limits.unsentCountMax,
     });
+    this.#attempts = this.#makeAttempts();
   }
 
   get state(): SessionState {
@@ -110,23 +90,23 @@ export class Session implements Requests, ConnectionListener {
 
   /** Which of this client's sessions it is, from 1; 0 before the first. */
   get epoch(): number {
-    return this.#epoch;
+    return this.#life.epoch;
   }
 
   /** The session's id; 0n while there is none. */
   get sessionId(): bigint {
-    return this.#identity?.id ?? 0n;
+    return this.#life.identity?.id ?? 0n;
   }
 
   /** Milliseconds after which the servers end a session that they do not hear of; as asked for while there is none. */
   get sessionTimeoutMs(): number {
-    return this.#identity?.timeoutMs ?? this.#settings.sessionTimeoutMs;
+    return this.#life.timeoutMs;
   }
 
   /** The last transaction that a server was known to have applied. */
   get lastZxid(): bigint {
     const seen = this.#connection?.lastZxid ?? 0n;
-    const { lastZxid } = this.#progress;
+    const { lastZxid } = this.#life.progress;
     return seen > lastZxid ? seen : lastZxid;
   }
 
@@ -154,7 +134,7 @@ export class Session implements Requests, ConnectionListener {
   start(): void {
     if (this.#hasStarted || this.#endError !== undefined) return;
     this.#hasStarted = true;
-    this.#run().catch((error: unknown) => this.#endWith(asEverholdError(error), "closed"));
+    this.#attempts.run().catch((error: unknown) => this.#endWith(asEverholdError(error), "closed"));
   }
 
   /** Waits until requests leave. @throws ConnectionError EVH_NOT_CONNECTED; EVH_CLOSED, EVH_SECURITY, EVH_ABORTED */
@@ -167,8 +147,8 @@ export class Session implements Requests, ConnectionListener {
   request<T>(spec: RequestSpec<T>, wait: RequestWait): Promise<T> {
     if (this.#endError !== undefined) return Promise.reject(endedError(spec, this.#endError));
     const { epoch } = wait;
-    const isOver = epoch !== undefined && (epoch !== this.#epoch || this.#identity === undefined);
-    if (isOver) return Promise.reject(epochOverError(spec));
+    if (epoch !== undefined && this.#life.isOver(epoch))
+      return Promise.reject(epochOverError(spec));
     return this.#queue.request(spec, wait);
   }
 
@@ -197,7 +177,7 @@ export class Session implements Requests, ConnectionListener {
     const [first] = this.#settings.servers;
     const wrapping = first?.tls === undefined ? {} : { tls: first.tls };
     this.#hosts.replace(servers.map((server) => ({ ...server, ...wrapping })));
-    this.#attempting?.abort();
+    this.#attempts.giveUp();
     const connection = this.#connection;
     if (connection === undefined) return;
     if (servers.some((server) => formatServer(server) === connection.server)) return;
@@ -251,135 +231,59 @@ export class Session implements Requests, ConnectionListener {
 
   onLost(connection: ServerConnection, error: EverholdError): void {
     if (connection !== this.#connection) return;
-    this.#progress.note(connection);
+    const { progress, epoch } = this.#life;
+    progress.note(connection);
     this.#connection = undefined;
     this.#queue.close();
     this.#lastError = error;
     if (this.#state === "connected") {
-      this.#progress.watchedZxid = this.#progress.lastZxid;
+      progress.watchedZxid = progress.lastZxid;
       this.#state = "suspended";
-      const lastHeardMs = this.#ports.monotonicClock.nowMs() - this.#progress.heardAtMs;
-      this.#announcer.suspended({ epoch: this.#epoch, error, lastHeardMs });
+      const lastHeardMs = this.#ports.monotonicClock.nowMs() - progress.heardAtMs;
+      this.#announcer.suspended({ epoch, error, lastHeardMs });
     }
-    this.#watchTheClock();
-    this.#gone?.resolve();
+    if (this.#endError === undefined) this.#life.watchClock(() => this.#lose("clock"));
+    this.#attempts.onLost();
   }
 
   // Connecting.
 
-  async #run(): Promise<void> {
-    const { signal } = this.#ending;
-    for (;;) {
-      const endpoint = await this.#hosts.next(signal);
-      if (signal.aborted) return;
-      const attempting = new AbortController();
-      this.#attempting = attempting;
-      const gone = deferred<void>();
-      this.#gone = gone;
-      try {
-        await this.#connect(endpoint, attempting.signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        if (!attempting.signal.aborted) {
-          this.#lastError = asEverholdError(error);
-          this.#announcer.attemptFailed(this.#lastError);
-        }
-        continue;
-      } finally {
-        this.#attempting = undefined;
-      }
-      const sinceMs = this.#ports.monotonicClock.nowMs();
-      await gone.promise;
-      if (signal.aborted) return;
-      this.#hosts.connectionLasted(this.#ports.monotonicClock.nowMs() - sinceMs);
-      const share = this.#ports.random.uint32() / 0x1_0000_0000;
-      await pause(this.#ports, share * limits.reconnectPauseMsMax, signal);
-    }
-  }
-
-  /** One attempt with one server, up to the point where requests leave. @throws EverholdError */
-  async #connect(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
-    const attempt = { endpoint, signal, durationMs: this.#attemptMs };
-    await this.#dialer.endFormer(attempt);
-    await this.#lookForRollback(attempt);
-    const connection = (await this.#resume(attempt)) ?? (await this.#begin(attempt));
-    const identity = this.#identity;
-    if (identity === undefined) throw connection.endError ?? givenUpError();
-    const { epoch } = identity;
-    const auths = [...this.#auths];
-    const restored = await makeReady(connection, {
+  #makeAttempts(): Attempts {
+    const connector = new Connector({
       ports: this.#ports,
       settings: this.#settings,
-      auths,
-      restoring: { requests: connection, epoch, lastZxid: this.#progress.watchedZxid },
-      restore: (restoring) => this.#restore(identity, restoring),
-    }).catch((error: unknown) => {
-      this.#onUnready(connection, asEverholdError(error));
-      throw error;
+      life: this.#life,
+      dialer: this.#dialer,
+      watches: this.#watches,
+      auths: this.#auths,
+      host: {
+        onGranted: (connection, signal) => this.#adopt(connection, signal),
+        onOver: () => this.#lose("server"),
+        onRolledBack: (zxid) => this.#onRolledBack(zxid),
+        onUnready: (connection, error) => this.#onUnready(connection, error),
+        onReady: (connection, identity, restored) => this.#onReady(connection, identity, restored),
+      },
     });
-    // A few steps lie between the last answer and this one; whoever closed the client in one of them has ended it.
-    if (connection.endError !== undefined) throw connection.endError;
-    // Of one that came meanwhile a refusal is told by the connection itself.
-    const late = this.#auths.slice(auths.length);
-    for (const auth of late) connection.authenticate(auth).catch(() => undefined);
-    this.#onReady(connection, identity, restored);
+    return new Attempts({
+      ports: this.#ports,
+      hosts: this.#hosts,
+      connect: (endpoint, signal) =>
+        connector.connect({ endpoint, signal, durationMs: this.#attemptMs }),
+      onFailed: (error) => {
+        this.#lastError = error;
+        this.#announcer.attemptFailed(error);
+      },
+    });
   }
 
-  /** Goes on with the session; `undefined` where there is none, or the server says that it is over. */
-  async #resume(attempt: DialAttempt): Promise<ServerConnection | undefined> {
-    const identity = this.#identity;
-    if (identity === undefined) return undefined;
-    const { connection, response } = await this.#dialer.dial(
-      identity,
-      this.#progress.lastZxid,
-      attempt,
-    );
-    if (isGranted(identity, response)) {
-      identity.timeoutMs = response.timeoutMs;
-      return this.#adopt(connection, attempt);
-    }
-    connection.fail(givenUpError());
-    this.#lose("server");
-    return undefined;
-  }
-
-  /** Begins a session, on the same server that has said that the one before is over. */
-  async #begin(attempt: DialAttempt): Promise<ServerConnection> {
-    const { connection, response } = await this.#dialer.dial(
-      undefined,
-      this.#progress.lastZxid,
-      attempt,
-    );
-    if (!isGranted(undefined, response) || response.password === null) {
-      const error = new ConnectionError("EVH_NOT_READY", `${connection.server} grants no session`);
-      connection.fail(error);
-      throw error;
-    }
-    this.#epoch += 1;
-    this.#identity = {
-      id: response.sessionId,
-      password: response.password,
-      timeoutMs: response.timeoutMs,
-      epoch: this.#epoch,
-      isAnnounced: false,
-    };
-    return this.#adopt(connection, attempt);
-  }
-
-  #adopt(connection: ServerConnection, { signal }: DialAttempt): ServerConnection {
+  #adopt(connection: ServerConnection, signal: AbortSignal): void {
     if (signal.aborted) connection.fail(givenUpError());
     this.#connection = connection;
-    this.#lostTimer?.cancel();
-    if (connection.endError === undefined) return connection;
+    this.#life.stopClock();
+    if (connection.endError === undefined) return;
     // It may have broken behind the answer, when nobody listened yet.
     this.onLost(connection, connection.endError);
     throw connection.endError;
-  }
-
-  async #restore(identity: SessionIdentity, restoring: Restoring): Promise<Restored | undefined> {
-    if (identity.isAnnounced) await this.#watches.restoreSameSession(restoring);
-    else if (this.#announcedEpoch > 0) return this.#watches.restoreNewSession(restoring);
-    return undefined;
   }
 
   #onReady(
@@ -387,10 +291,7 @@ export class Session implements Requests, ConnectionListener {
     identity: SessionIdentity,
     restored: Restored | undefined,
   ): void {
-    const sessionChanged = identity.epoch !== this.#announcedEpoch;
-    const isFirst = this.#announcedEpoch === 0;
-    identity.isAnnounced = true;
-    this.#announcedEpoch = identity.epoch;
+    const { isFirst, sessionChanged } = this.#life.announce(identity);
     this.#state = "connected";
     this.#lastError = undefined;
     const { epoch, id: sessionId, timeoutMs: sessionTimeout } = identity;
@@ -413,39 +314,26 @@ export class Session implements Requests, ConnectionListener {
     connection.fail(error);
   }
 
-  async #lookForRollback(attempt: DialAttempt): Promise<void> {
-    const afterMs = 2 * this.sessionTimeoutMs;
-    const zxid = await this.#dialer.rolledBackTo(this.#progress.lastZxid, afterMs, attempt);
-    if (zxid === undefined) return;
+  #onRolledBack(zxid: bigint): void {
     const { onRolledBack } = this.#settings;
-    this.#announcer.rolledBack(this.#progress.lastZxid, zxid, onRolledBack);
+    this.#announcer.rolledBack(this.#life.progress.lastZxid, zxid, onRolledBack);
     if (onRolledBack === "wait") return;
     this.#lose("server");
-    this.#progress.forgetZxids();
+    this.#life.progress.forgetZxids();
   }
 
   // The session's end.
 
-  /** While no server is connected only the clock can tell that the session may be over. */
-  #watchTheClock(): void {
-    this.#lostTimer?.cancel();
-    if (this.#identity === undefined || this.#endError !== undefined) return;
-    const delayMs = Math.max(0, this.#overAtMs - this.#ports.monotonicClock.nowMs());
-    this.#lostTimer = this.#ports.timers.after(delayMs, () => this.#lose("clock"));
-  }
-
   #lose(by: "server" | "clock"): void {
-    const identity = this.#identity;
+    const identity = this.#life.end();
     if (identity === undefined) return;
     const { epoch, id: sessionId, isAnnounced } = identity;
-    this.#identity = undefined;
-    this.#lostTimer?.cancel();
     if (by === "clock") this.#dialer.former.add(identity);
     if (isAnnounced) this.#state = "lost";
     this.#queue.dropEpoch(epoch);
     const error = sessionOverError();
     // An attempt that is under way was meant to go on with this session.
-    if (by === "clock") this.#attempting?.abort(error);
+    if (by === "clock") this.#attempts.giveUp(error);
     this.#connection?.fail(error);
     if (!isAnnounced) return;
     this.#guarded(() => this.#watches.onSessionLost(epoch));
@@ -468,63 +356,34 @@ export class Session implements Requests, ConnectionListener {
     const wasConnected = this.#state === "connected";
     this.#state = "closed";
     this.#stop(new ClosedError("EVH_CLOSED", "The ZooKeeper client is closed"));
-    const identity = this.#identity;
+    const { identity } = this.#life;
     const connection = this.#connection;
     if (connection !== undefined && wasConnected) {
       await closeSessionOn(connection, { deadlineMs, signal });
     } else {
       connection?.fail(givenUpError());
       if (identity !== undefined) this.#dialer.former.add(identity);
-      await this.#endFormerSomewhere({ deadlineMs, signal });
+      const { nextRound } = this.#hosts;
+      const wait = { deadlineMs, signal };
+      await this.#dialer.endFormerAnywhere(nextRound, () => this.#attemptMs, wait);
     }
     this.#guarded(() => this.#watches.onClosed());
     this.#announcer.closed();
   }
 
-  /** Ends what sessions there were on whichever server can be reached in the time. */
-  async #endFormerSomewhere(wait: {
-    readonly deadlineMs: number;
-    readonly signal: AbortSignal | undefined;
-  }): Promise<void> {
-    const over = new AbortController();
-    const { signal } = over;
-    const subject = { attempt: "end the session", outcome: () => "unknown" as const };
-    const forget = onWaitEnd(this.#ports, wait, subject, (error) => over.abort(error));
-    for (const endpoint of this.#hosts.nextRound) {
-      if (this.#dialer.former.count === 0 || signal.aborted) break;
-      try {
-        await this.#dialer.endFormer({ endpoint, signal, durationMs: this.#attemptMs });
-      } catch {
-        // Another server may do it, and without one the session expires by itself.
-      }
-    }
-    forget();
-  }
-
   #stop(error: EverholdError): void {
     this.#endError = error;
-    this.#lostTimer?.cancel();
+    this.#life.stopClock();
     this.#queue.close();
     this.#queue.failAll((pending) => endedError(pending, error));
     this.#readyWaiters.rejectAll(error);
-    this.#ending.abort(error);
-    this.#attempting?.abort(error);
-    this.#gone?.resolve();
+    this.#attempts.stop(error);
   }
 
   // Small things.
 
-  /** Milliseconds for one server: while a session is at stake, so few that every server has its turn before it is lost. */
   get #attemptMs(): number {
-    const leftMs =
-      this.#identity === undefined ? Infinity : this.#overAtMs - this.#ports.monotonicClock.nowMs();
-    const shareMs = Math.min(this.sessionTimeoutMs, leftMs) / this.#hosts.count;
-    return Math.max(limits.attemptMsMin, shareMs);
-  }
-
-  /** When the servers may have ended the session, unless one of them hears of it before. */
-  get #overAtMs(): number {
-    return this.#progress.touchedAtMs + this.sessionTimeoutMs;
+    return this.#life.attemptMs(this.#hosts.count);
   }
 
   #unsentCause(): EverholdError | undefined {
