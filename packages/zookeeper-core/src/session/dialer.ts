@@ -58,7 +58,8 @@ export class Dialer {
 
   /**
    * The last transaction of the servers, where it is before `lastZxid`; looked at only when no server has answered a
-   * client that has seen so much for `afterMs`. @throws EverholdError of the server
+   * client that has seen so much for `afterMs`, and `undefined` where the server does not say.
+   * @throws EverholdError of the server
    */
   async rolledBackTo(
     lastZxid: bigint,
@@ -68,7 +69,8 @@ export class Dialer {
     if (!this.#suspicion.isDue(afterMs)) return undefined;
     const zxid = await lastZxidOf({ ports: this.#ports, settings: this.#settings }, attempt);
     this.#suspicion.clear();
-    return zxid < lastZxid ? zxid : undefined;
+    // Servers that ask for a login refuse the look, and one that broke meanwhile did not say either.
+    return zxid > 0n && zxid < lastZxid ? zxid : undefined;
   }
 
   /** Asks a server for this session, or for a new one. @throws EverholdError see {@link openConnection} */

@@ -57,6 +57,7 @@ describe("servers whose data went back in time", () => {
 
   it("are told from servers without quorum", async () => {
     const { world, ensemble, session, events } = await setUp();
+    await world.now(session.request(requestOf(), forever));
     for (const server of ensemble.servers) {
       server.kill();
       server.hasQuorum = false;
@@ -68,5 +69,23 @@ describe("servers whose data went back in time", () => {
     assert.equal(session.state, "connected");
     assert.deepEqual(typesOf(events), ["connected", "suspended", "lost", "reconnected"]);
     assert.deepEqual([...ensemble.sessions.keys()], [session.sessionId]);
+  });
+
+  it("are told from servers that refuse the look, because they ask for a login", async () => {
+    const { world, ensemble, session, events } = await setUp({
+      settings: { onRolledBack: "continue" },
+    });
+    await world.now(session.request(requestOf(), forever));
+    for (const server of ensemble.servers) {
+      server.kill();
+      server.hasQuorum = false;
+      server.start();
+    }
+    await world.advance(10 * timeoutMs);
+    for (const server of ensemble.servers) server.hasQuorum = true;
+    ensemble.rule = () => -124;
+    await world.advance(timeoutMs);
+    assert.equal(session.state, "connected");
+    assert.deepEqual(typesOf(events), ["connected", "suspended", "lost", "reconnected"]);
   });
 });

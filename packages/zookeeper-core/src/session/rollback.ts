@@ -45,7 +45,8 @@ const lookAtRoot: RequestSpec<void> = {
 };
 
 /**
- * The last transaction of a server, asked as a client that has seen nothing, in a session of its own that is ended.
+ * The last transaction of a server, asked as a client that has seen nothing, in a session of its own that is ended; 0n
+ * where the server grants the session and does not say.
  * @throws EverholdError where the server does not answer such a client either
  */
 export async function lastZxidOf(context: VisitContext, attempt: DialAttempt): Promise<bigint> {
@@ -57,7 +58,7 @@ export async function lastZxidOf(context: VisitContext, attempt: DialAttempt): P
     connection.fail(error);
     throw error;
   }
-  // Refused or not, the answer says how far the server is.
+  // The answer says how far the server is, unless it is that of one that asks for a login.
   await connection.request(lookAtRoot, wait).catch(() => undefined);
   await closeSessionOn(connection, wait);
   return connection.lastZxid;
