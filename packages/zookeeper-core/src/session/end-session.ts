@@ -1,4 +1,4 @@
-import { ClosedError } from "@everhold/base";
+import { ClosedError, ConnectionError, EverholdError } from "@everhold/base";
 import type { ServerConnection } from "../connection/server-connection.ts";
 import { operations } from "../protocol/operations.ts";
 import { helloFor, isGranted, type SessionIdentity } from "./session-identity.ts";
@@ -11,24 +11,26 @@ const closeSession: RequestSpec<void> = {
   decode: () => undefined,
 };
 
-/** Has the server end the session, then ends the connection. Waits for the server at most so long. */
+/**
+ * Has the server end the session, then ends the connection. Waits for the server at most so long; gives whether it
+ * answered. One that refuses, because it asks for a login, leaves the session to expire, and would do so again.
+ */
 export async function closeSessionOn(
   connection: ServerConnection,
   wait: { readonly deadlineMs: number; readonly signal?: AbortSignal | undefined },
 ): Promise<boolean> {
-  const isClosed = await connection.request(closeSession, wait).then(
+  const isAnswered = await connection.request(closeSession, wait).then(
     () => true,
-    // Whatever keeps the server from answering: the session then ends by itself.
-    () => false,
+    (error: unknown) => EverholdError.is(error, "EVH_SECURITY"),
   );
   connection.fail(new ClosedError("EVH_CLOSED", "the client was closed"));
-  return isClosed;
+  return isAnswered;
 }
 
 /**
  * Connects to one server as a session that the client has given up, and has it end there. So its ephemeral nodes go
  * now rather than when it expires.
- * @throws EverholdError where the server could not be reached in the time
+ * @throws EverholdError where the server could not be reached in the time, or gave no answer
  */
 export async function endFormerSession(
   context: VisitContext,
@@ -37,9 +39,13 @@ export async function endFormerSession(
 ): Promise<void> {
   const hello = helloFor(former, { timeoutMs: former.timeoutMs, lastZxid: 0n });
   const { connection, response, wait } = await visit(context, attempt, hello);
-  if (isGranted(former, response)) {
-    await closeSessionOn(connection, wait);
-  } else {
+  if (!isGranted(former, response)) {
     connection.fail(new ClosedError("EVH_CLOSED", "the session is over already"));
+    return;
   }
+  if (await closeSessionOn(connection, wait)) return;
+  throw new ConnectionError(
+    "EVH_DISCONNECTED",
+    `Cannot end a session at ${connection.server}: it gave no answer`,
+  );
 }

@@ -118,6 +118,32 @@ describe("a session", () => {
     assert.deepEqual(ensemble.takeCodes(), [operations.closeSession.code]);
   });
 
+  it("begins no new one before a server has answered that the lost one is ended", async () => {
+    const { world, ensemble, session } = await setUp();
+    const { sessionId } = session;
+    for (const server of ensemble.servers) server.kill();
+    await world.advance(timeoutMs);
+    let breaks = 2;
+    ensemble.rule = ({ code }) =>
+      code === operations.closeSession.code && breaks-- > 0 ? "close" : "usual";
+    for (const server of ensemble.servers) server.start();
+    await world.advance(30_000);
+    assert.equal(session.state, "connected");
+    assert.ok(!ensemble.sessions.has(sessionId));
+    assert.deepEqual([...ensemble.sessions.keys()], [session.sessionId]);
+  });
+
+  it("leaves the lost one to expire where the servers ask for a login to end it", async () => {
+    const { world, ensemble, session } = await setUp();
+    for (const server of ensemble.servers) server.kill();
+    await world.advance(timeoutMs);
+    ensemble.rule = ({ code }) => (code === operations.closeSession.code ? -124 : "usual");
+    for (const server of ensemble.servers) server.start();
+    await world.advance(20_000);
+    assert.equal(session.state, "connected");
+    assert.equal(session.epoch, 2);
+  });
+
   it("resumes the session where the servers come back before it is told to be lost", async () => {
     const { world, ensemble, session, events } = await setUp();
     for (const server of ensemble.servers) server.kill();
