@@ -311,3 +311,30 @@ test("three hundred nodes are all there in the next session", async () => {
   );
   assert.equal(owned.length, 300);
 });
+
+test("what is released while no server is connected is not made in the next session", async () => {
+  const setup = await setUp();
+  const { world, ensemble, tree, session } = setup;
+  const node = await world.now(setup.hold("/me", "hello"));
+  const server = ensemble.connected;
+  server.kill();
+  tree.expire(session.sessionId);
+  ensemble.sessions.clear();
+  await world.advance(10_000);
+  assert.equal(session.state, "lost");
+  const releasing = node.release();
+  await world.settle();
+  ensemble.received.length = 0;
+  server.start();
+  await world.advance(10_000);
+  await world.now(releasing);
+  assert.equal(session.state, "connected");
+  const creating = ensemble.received.filter(({ code }) => code === operations.create2.code);
+  assert.deepEqual(creating, []);
+});
+
+test("what to do in a conflict is one of two things", async () => {
+  const { world, hold } = await setUp();
+  const error = await rejection(world, hold("/me", "", { conflict: "wiat" as never }));
+  assertError(error, "EVH_CONFIG");
+});

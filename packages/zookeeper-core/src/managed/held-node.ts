@@ -238,6 +238,8 @@ export class HeldNode {
       this.#isDirty = false;
       try {
         const session = await this.#parts.session();
+        // Whoever has released it meanwhile must not see it come back, however briefly.
+        if (this.isReleased) return;
         await this.placeIn(this.#parts.callerIn(session.epoch), session);
         this.#backoff.reset();
       } catch (error) {

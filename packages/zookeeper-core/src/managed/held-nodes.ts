@@ -4,6 +4,7 @@ import {
   bytesOfData,
   checkAcl,
   type NodeData,
+  optionError,
   type RequestOptions,
 } from "../api/request-options.ts";
 import type { RetryContext } from "../api/retry-loop.ts";
@@ -57,6 +58,9 @@ export class HeldNodes {
     const attempt = "hold";
     const serverPath = caller.serverPath(attempt, path);
     if (acl !== undefined) checkAcl(attempt, acl);
+    if (conflict !== "fail" && conflict !== "wait") {
+      throw optionError(attempt, "conflict", conflict, '"fail" or "wait"');
+    }
     // One that is about to go would otherwise take the new one along.
     for (let before = this.#nodes.get(serverPath); before?.held.isReleased === true;) {
       await before.held.whenReleased(wait);
