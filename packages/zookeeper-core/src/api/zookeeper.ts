@@ -332,7 +332,8 @@ export class ZooKeeper {
    * Adds an identity to this connection and all that follow. A text is sent as UTF-8. With the scheme `digest` it is
    * `user:password`, in clear: use TLS.
    *
-   * @throws ZooKeeperError EVH_SECURITY when the server does not know the scheme
+   * @throws ZooKeeperError EVH_SECURITY when the server does not know the scheme; that ends the client, too
+   * @throws EverholdError EVH_TIMEOUT, EVH_ABORTED: later connections are not given it then
    */
   async addAuth(scheme: string, auth: string | Uint8Array, wait: WaitOptions = {}): Promise<void> {
     if (typeof scheme !== "string" || scheme === "") {

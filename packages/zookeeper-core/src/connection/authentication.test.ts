@@ -100,6 +100,16 @@ describe("identities", () => {
     assert.deepEqual(ensemble.connected.connections[0]?.auths, ["late:p", "later:p"]);
   });
 
+  it("one that a server does not answer is waited for as long as the caller says", async () => {
+    const { world, ensemble, session } = await setUp();
+    ensemble.rule = () => "drop";
+    const late = session.addAuth(digestOf("u:p"), { deadlineMs: world.nowMs + 100 });
+    late.catch(() => undefined);
+    await world.advance(200);
+    assertError(await rejection(world, late), "EVH_TIMEOUT", "unknown");
+    assert.equal(session.state, "connected");
+  });
+
   it("one that is refused later ends the client, one that is too large only the call", async () => {
     const { world, ensemble, session } = await setUp({ settings: { requestBytesMax: 100 } });
     const large = session.addAuth(digestOf(`u:${"x".repeat(100)}`), forever);

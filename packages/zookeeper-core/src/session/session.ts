@@ -1,5 +1,5 @@
 import { ClosedError, ConnectionError, type EverholdError } from "@everhold/base";
-import { deadlineIn, type WaitOptions } from "@everhold/env";
+import { deadlineIn, waitFor, type WaitOptions } from "@everhold/env";
 import type {
   AuthInfo,
   ConnectionListener,
@@ -152,13 +152,18 @@ export class Session implements Requests, ConnectionListener {
     return this.#queue.request(spec, wait);
   }
 
-  /** Adds an identity, on this and every later connection. @throws ZooKeeperError EVH_SECURITY */
+  /** Adds an identity, on this and every later connection. @throws ZooKeeperError EVH_SECURITY, EVH_TIMEOUT, EVH_ABORTED */
   async addAuth(auth: AuthInfo, wait: RequestWait): Promise<void> {
     if (this.#endError !== undefined) throw this.#endError;
     this.#auths.push(auth);
     const connection = this.#state === "connected" ? this.#connection : undefined;
     try {
-      if (connection !== undefined) return await connection.authenticate(auth);
+      if (connection !== undefined) {
+        const subject = { attempt: "add an identity", outcome: () => "unknown" as const };
+        const { deadlineMs, signal } = wait;
+        const added = connection.authenticate(auth);
+        return await waitFor(this.#ports, { deadlineMs, signal }, subject, added);
+      }
     } catch (error) {
       if (connection?.endError === undefined || this.#endError !== undefined) {
         this.#auths.splice(this.#auths.indexOf(auth), 1);
