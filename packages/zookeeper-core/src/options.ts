@@ -44,6 +44,7 @@ export interface ZooKeeperOptions {
   /**
    * What to do when the servers' data is older than what this client has seen, as after a restore from a backup: `wait`
    * for servers that know it, or `continue` in a new session. Default `wait`; the event `ensembleRolledBack` tells of it.
+   * It is noticed only while all servers stay behind, and not where they ask for a login by SASL.
    */
   readonly onRolledBack?: "wait" | "continue";
   /** Ends the connecting with EVH_ABORTED; after that it does nothing. */
@@ -161,7 +162,8 @@ function int32(name: string, value: number): number {
 }
 
 function duration(name: string, value: number): number {
-  if (value > 0) return value;
+  // A text, as from the environment, would not be added to a time but put behind its digits.
+  if (typeof value === "number" && value > 0) return value;
   throw invalid(name, value, "more than 0 milliseconds");
 }
 

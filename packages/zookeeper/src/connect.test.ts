@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { createServer } from "node:net";
 import { test } from "node:test";
 import { EverholdError } from "@everhold/base";
@@ -16,6 +17,7 @@ test("a connect string or an option that can't be is refused before anything is 
     ["127.0.0.1", { sessionTimeout: 0 }, "EVH_CONFIG"],
     ["127.0.0.1", { sessionTimeout: 2 ** 31 }, "EVH_CONFIG"],
     ["127.0.0.1", { connectTimeout: -1 }, "EVH_CONFIG"],
+    ["127.0.0.1", { connectTimeout: "700" }, "EVH_CONFIG"],
     ["127.0.0.1", { requestTimeout: Number.NaN }, "EVH_CONFIG"],
     ["127.0.0.1", { retry: 5 }, "EVH_CONFIG"],
     ["127.0.0.1", { auth: { scheme: "", auth: "u:p" } }, "EVH_CONFIG"],
@@ -72,4 +74,18 @@ test("connecting ends with its signal", async () => {
 
 test("the id of a digest is that of ZooKeeper", () => {
   assert.equal(digestId("u", "p"), "u:Jq7wMyA/w2Vd5WIDAKdu4OIIFEQ=");
+});
+
+test("why no server could be connected to is said once", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  assert.ok(address !== null && typeof address === "object");
+  server.close();
+  await once(server, "close");
+  const to = `127.0.0.1:${address.port}`;
+  await assert.rejects(connect(to, { connectTimeout: 200, log: silent }), {
+    code: "EVH_NOT_CONNECTED",
+    message: `Cannot connect to ZooKeeper: Cannot connect to ${to}: nothing listens there (ECONNREFUSED)`,
+  });
 });

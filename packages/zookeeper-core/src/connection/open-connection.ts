@@ -69,7 +69,11 @@ export function openConnection(
       onFailed(cause) {
         forget();
         const code = EverholdError.is(cause) ? cause.code : "EVH_NOT_CONNECTED";
-        reject(new ConnectionError(code, `Cannot ${attemptText}: ${cause.message}`, { cause }));
+        // Networks name the server, too.
+        const said = `cannot ${attemptText}: `;
+        const { message } = cause;
+        const why = message.startsWith(said) ? message.slice(said.length) : message;
+        reject(new ConnectionError(code, `Cannot ${attemptText}: ${why}`, { cause }));
       },
     });
     const subject = { attempt: attemptText, outcome: () => "none" as const };
