@@ -27,6 +27,8 @@ interface Held {
   readonly session: Session;
   readonly events: SessionEvent[];
   readonly errors: unknown[];
+  /** Aborted when the client begins to close. */
+  readonly closing: AbortController;
   /** What a request is answered with before the tree is asked. */
   interfere: (request: ReceivedRequest) => Verdict | undefined;
   hold(path: string, data?: string, options?: HoldOptions): Promise<HeldNode>;
@@ -63,11 +65,12 @@ async function setUp(): Promise<Held> {
   session.listen((event) => void events.push(event));
   session.start();
   await world.now(session.ready());
+  const closing = new AbortController();
   const context = {
     ports: world.ports,
     retry: false,
     requestTimeout: 10_000,
-    closed: new AbortController().signal,
+    closed: closing.signal,
     sessionId: () => session.sessionId,
     afterwards: () => undefined,
   } as const;
@@ -80,6 +83,7 @@ async function setUp(): Promise<Held> {
     session,
     events,
     errors,
+    closing,
     interfere: () => undefined,
     hold: (path, data = "", options = {}) =>
       nodes.hold(caller, { path, data, options }, { deadlineMs: Infinity, signal: undefined }),
@@ -334,7 +338,26 @@ test("what is released while no server is connected is not made in the next sess
 });
 
 test("what to do in a conflict is one of two things", async () => {
-  const { world, hold } = await setUp();
-  const error = await rejection(world, hold("/me", "", { conflict: "wiat" as never }));
+  const setup = await setUp();
+  const failing = setup.hold("/me", "", { conflict: "wiat" as never });
+  const error = await rejection(setup.world, failing);
   assertError(error, "EVH_CONFIG");
+});
+
+test("that the client is closed is no error of a node that waits for the next session", async () => {
+  const setup = await setUp();
+  const { world, ensemble, session, closing } = setup;
+  const node = await world.now(setup.hold("/me", "hello"));
+  const told: string[] = [];
+  for (const type of ["error", "released"] as const) node.on(type, () => told.push(type));
+  world.network.silence({ host: "a" });
+  ensemble.connected.kill();
+  await world.advance(10_000);
+  assert.equal(session.state, "lost");
+  closing.abort();
+  const isClosed = session.close({ timeout: 1000 });
+  await world.advance(1000);
+  await world.now(isClosed);
+  assert.deepEqual(told, ["released"]);
+  assertNothingRuns(world);
 });

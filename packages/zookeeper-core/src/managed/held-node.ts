@@ -251,8 +251,11 @@ export class HeldNode {
 
   async #onFailed(error: unknown): Promise<void> {
     if (isOfConnection(error)) this.#backoff.reset();
-    else if (this.#wasHeld) this.#emit({ type: "error", error: asEverholdError(error) });
-    else this.#rejectWaiters(error);
+    else if (!this.#wasHeld) this.#rejectWaiters(error);
+    // That the client is closed is told when it is.
+    else if (!this.#parts.closed.aborted) {
+      this.#emit({ type: "error", error: asEverholdError(error) });
+    }
     await pause(this.#parts.ports, this.#backoff.nextMs(), this.#ending.signal);
   }
 
