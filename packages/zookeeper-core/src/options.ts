@@ -17,6 +17,9 @@ export interface AuthOption {
   readonly auth: string | Uint8Array;
 }
 
+/** TLS as a client has it. */
+type TlsOptions = Omit<Tls, "requestCert">;
+
 /** How to connect. Times are in ms. */
 export interface ZooKeeperOptions {
   /**
@@ -36,7 +39,7 @@ export interface ZooKeeperOptions {
   /** Logs in by SASL with DIGEST-MD5, and refuses servers that do not prove that they know the password too. */
   readonly sasl?: SaslCredentials;
   /** TLS, with `true` as Node does it by default; names as in Node's `tls`. With a certificate, that is who the client is. */
-  readonly tls?: boolean | Omit<Tls, "requestCert">;
+  readonly tls?: boolean | TlsOptions;
   /** Bytes of one request: no more than the servers' `jute.maxbuffer`. Default 1,048,575. */
   readonly maxRequestBytes?: number;
   /** Bytes of one answer; more end the connection. Default 64 MiB. */
@@ -80,7 +83,7 @@ export function resolveOptions(
   if (sasl !== undefined && !(isText(sasl.username) && isText(sasl.password))) {
     throw invalid("sasl", "incomplete", "a username and a password, both texts");
   }
-  const wrapping = tls === undefined || tls === false ? {} : { tls: tls === true ? {} : tls };
+  const wrapping = tls === undefined || tls === false ? {} : { tls: readTls(tls) };
   return {
     settings: {
       servers: servers.map((server) => ({ ...server, ...wrapping })),
@@ -119,6 +122,20 @@ const optionNames: Readonly<Record<keyof ZooKeeperOptions, true>> = {
   signal: true,
 };
 
+const tlsNames: Readonly<Record<keyof TlsOptions, true>> = {
+  ca: true,
+  cert: true,
+  key: true,
+  pfx: true,
+  passphrase: true,
+  minVersion: true,
+  maxVersion: true,
+  ciphers: true,
+  rejectUnauthorized: true,
+  servername: true,
+  checkServerIdentity: true,
+};
+
 /** A program without types may misspell one, and should learn why it has no effect. */
 function nameUnknownOptions(options: ZooKeeperOptions, log: Pick<Log, "warn">): void {
   for (const option of Object.keys(options)) {
@@ -146,6 +163,19 @@ export function readConnectString(text: string): ReturnType<typeof parseConnectS
     "EVH_URL",
     `Cannot read the connect string: it names ${parsed.servers.length} servers, the limit is ${limits.serverCountMax}`,
   );
+}
+
+/** A name that is not known is refused: what it asks for might be missed only by whoever listens in. */
+function readTls(tls: true | TlsOptions): TlsOptions {
+  if (tls === true) return {};
+  if (typeof tls !== "object" || tls === null) {
+    throw invalid("tls", tls, "true, false or what Node's tls takes");
+  }
+  for (const name of Object.keys(tls)) {
+    if (Object.hasOwn(tlsNames, name)) continue;
+    throw invalid(`tls.${name}`, "not known", `one of ${Object.keys(tlsNames).join(", ")}`);
+  }
+  return tls;
 }
 
 function readAuth({ scheme, auth }: AuthOption): AuthInfo {

@@ -23,6 +23,8 @@ test("a connect string or an option that can't be is refused before anything is 
     ["127.0.0.1", { auth: { scheme: "", auth: "u:p" } }, "EVH_CONFIG"],
     ["127.0.0.1", { auth: { scheme: "digest" } }, "EVH_CONFIG"],
     ["127.0.0.1", { sasl: { username: "u" } }, "EVH_CONFIG"],
+    ["127.0.0.1", { tls: "yes" }, "EVH_CONFIG"],
+    ["127.0.0.1", { tls: { rejectUnauthorised: true } }, "EVH_CONFIG"],
     ["127.0.0.1", { maxRequestBytes: 1.5 }, "EVH_CONFIG"],
     ["127.0.0.1", { onRolledBack: "panic" }, "EVH_CONFIG"],
   ];
