@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { freePort } from "#free-port";
+import { freePorts } from "#free-port";
 
 import type { ZooKeeperVersion } from "./class-path.ts";
 import { TemporaryFolder } from "./folders.ts";
@@ -63,9 +63,10 @@ export class Ensemble implements AsyncDisposable {
     const folder = new TemporaryFolder();
     const ids = Array.from({ length: size }, (_, index) => index + 1);
     const ports = new Map<number, { client: number; quorum: number; election: number }>();
+    const free = await freePorts(4 * size);
+    const nextPort = (): number => free.pop() ?? 0;
     for (const id of ids) {
-      const [client, quorum, election] = [await freePort(), await freePort(), await freePort()];
-      ports.set(id, { client, quorum, election });
+      ports.set(id, { client: nextPort(), quorum: nextPort(), election: nextPort() });
     }
     const links = new Map<string, FreezingProxy>();
     for (const from of options.canBeCut === true ? ids : []) {
@@ -73,10 +74,7 @@ export class Ensemble implements AsyncDisposable {
         if (from !== to) links.set(`${from},${to}`, await FreezingProxy.start(quorum));
       }
     }
-    const securePorts: number[] = [];
-    if (options.isSecure === true) for (const _ of ids) securePorts.push(await freePort());
-    const servers = ids.map((id, index) => {
-      const secureClientPort = securePorts[index];
+    const servers = ids.map((id) => {
       const own = join(folder.path, `server-${id}`);
       mkdirSync(own);
       const peers = [...ports].map(([peer, { quorum, election }]) => {
@@ -89,7 +87,7 @@ export class Ensemble implements AsyncDisposable {
         clientPort: ports.get(id)?.client ?? 0,
         javaArguments,
         files,
-        ...(secureClientPort === undefined ? {} : { secureClientPort }),
+        ...(options.isSecure === true ? { secureClientPort: nextPort() } : {}),
         ...(size === 1 ? {} : { id }),
         properties: {
           ...(size === 1 ? {} : Object.fromEntries(peers)),
