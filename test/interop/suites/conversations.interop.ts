@@ -86,7 +86,8 @@ for (const [brokerName, start] of Object.entries(brokers)) {
       assert.ok(existsSync(file), `${file} is missing; RECORD=1 writes it`);
       const expected = parseConversation(readFileSync(file, "utf8"));
       assert.equal(found.version, expected.version);
-      assert.deepEqual(shapeOf(found), shapeOf(expected));
+      const comparable = client === "artemis-tool" ? startsFirst : shapeOf;
+      assert.deepEqual(comparable(found), comparable(expected));
     }
 
     for (const client of artemisClients) {
@@ -143,4 +144,13 @@ for (const [brokerName, start] of Object.entries(brokers)) {
       });
     }
   });
+}
+
+/** The tool starts its connection on one thread while another opens what receives or browses: either may be first. */
+function startsFirst(conversation: Parameters<typeof shapeOf>[0]): Record<string, string[]> {
+  const lists = Object.entries(shapeOf(conversation)).map(([key, names]): [string, string[]] => {
+    const isStart = (name: string): boolean => name === "SESS_START";
+    return [key, [...names.filter(isStart), ...names.filter((name) => !isStart(name))]];
+  });
+  return Object.fromEntries(lists);
 }
