@@ -13,6 +13,7 @@ import { Branches } from "./branches.ts";
 import { Book, keyOfCopy, type Look } from "./book.ts";
 import { ManagerSteps } from "./manager-steps.ts";
 import { filterOf } from "./filters.ts";
+import { HandedOut } from "./handed-out.ts";
 import { deadLetterQueue, expiryQueue, keyOf } from "./model.ts";
 import { observe } from "./observe.ts";
 import { Operation } from "./operation.ts";
@@ -89,6 +90,7 @@ class RulesRun implements ClientListener {
   readonly #manager: ManagerSteps;
   readonly #faults: Record<string, number> = {};
   readonly #returns = new Returns();
+  readonly #handedOut = new HandedOut(() => this.#wallMs());
   readonly #counts: RulesCounts = { rounds: 0, steps: 0, deliveries: 0, observed: 0 };
   /** Virtual ms at which the faults of this round are over. */
   #faultsEndMs = 0;
@@ -131,7 +133,10 @@ class RulesRun implements ClientListener {
       machine: this.#machine,
       disk: this.#disk,
       mutate: (ports) => mutateRules(ports, mutation),
-      onFrame: (frame) => this.#returns.onFrame(frame),
+      onFrame: (frame) => {
+        this.#returns.onFrame(frame);
+        this.#handedOut.onFrame(frame);
+      },
       setup: {
         journal: { segmentBytes, snapshotBytes, tailCacheBytes },
         maxSizeBytes: -1,
@@ -218,8 +223,9 @@ class RulesRun implements ClientListener {
     if (copy.dueMs > wallMs) {
       this.#fail(`delivery: ${copyKey} came ${copy.dueMs - wallMs} ms too early`);
     }
+    const handedOutMs = this.#handedOut.firstMs(id, deliveryCount) ?? wallMs;
     const slackMs = travelMsMax + Math.max(0, this.#faultsEndMs - this.#world.nowMs + 3_000);
-    if (copy.expiresMs !== 0 && copy.expiresMs + slackMs < wallMs) {
+    if (copy.expiresMs !== 0 && copy.expiresMs + slackMs < handedOutMs) {
       this.#fail(`delivery: ${copyKey} came ${wallMs - copy.expiresMs} ms after it had expired`);
     }
     if (!consumer.takes(copy.message)) {
@@ -534,6 +540,7 @@ class RulesRun implements ClientListener {
   }
 
   #onBrokerEnded(how: "crash" | "stop"): void {
+    this.#handedOut.onEnded();
     this.#book.brokerStopped(how === "crash");
     this.#manager.doubt();
     if (how === "stop") {
