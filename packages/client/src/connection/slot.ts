@@ -177,6 +177,9 @@ export class Slot {
   async #openingOf(found: Found): Promise<SessionOpening> {
     const username = await this.options.username();
     const password = await this.options.password();
+    // They take as long as they like, and who waited for them may have given the connection up.
+    const { lostError: lost } = found.transport;
+    if (lost !== undefined) throw lost;
     return { ...found, noticed: this.#noticed, username, password };
   }
 
