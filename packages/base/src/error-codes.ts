@@ -279,6 +279,10 @@ export const errorCodes = {
       "The lease was not renewed in time, or what it stands on is gone: another may hold it, so nothing may be done " +
       "under it any more",
   },
+  EVH_NODE_FORMAT: {
+    retryable: false,
+    meaning: "The ZooKeeper node holds something else than what is kept in nodes of its kind",
+  },
   EVH_PATH: { retryable: false, meaning: "The path is not one that ZooKeeper allows" },
   EVH_MESSAGE_FORMAT: {
     retryable: false,

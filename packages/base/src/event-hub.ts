@@ -40,7 +40,8 @@ export class EventHub<E extends { readonly type: string }> {
   }
 
   /**
-   * Tells everybody. A listener that throws hurts nobody else: its error goes to `onListenerError`. What a listener
+   * Tells everybody. A listener that throws hurts nobody else: its error goes to `onListenerError`, as does what the
+   * promise of one with `async` rejects with, which would end the process. What a listener
    * brings about by what it calls, as `close()`, is told when everybody knows of the event before it.
    */
   emit(event: E, onListenerError: (error: unknown) => void): void {
@@ -63,7 +64,8 @@ export class EventHub<E extends { readonly type: string }> {
     for (const listener of [...this.#listeners]) {
       if (!this.#listeners.has(listener)) continue;
       try {
-        listener(event);
+        const returned: unknown = listener(event);
+        if (returned instanceof Promise) returned.catch(onListenerError);
       } catch (error) {
         onListenerError(error);
       }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { EverholdError } from "@everhold/base";
 import { connectionEventHub, type ConnectionEvent } from "./events.ts";
 
@@ -20,6 +21,16 @@ describe("the listeners of a connection's events", () => {
     hub.listen(({ type }) => void told.push(type));
     hub.emit(broke, assert.ifError);
     assert.deepEqual(told, ["disconnect", "close"]);
+  });
+
+  it("may have rejections, which go where what they throw goes", async () => {
+    const hub = connectionEventHub();
+    const failure = new Error("rejected");
+    hub.listen((): unknown => Promise.reject(failure));
+    const failures: unknown[] = [];
+    hub.emit(broke, (error) => failures.push(error));
+    await setImmediate();
+    assert.deepEqual(failures, [failure]);
   });
 
   it("hear of what comes after they began, and of nothing after they stopped", () => {

@@ -1,10 +1,9 @@
 import { EverholdError } from "@everhold/base";
-import type { Endpoint, Log, Tls } from "@everhold/env";
-import { checkTlsNames } from "./option-names.ts";
+import { checkTlsNames, type ConnectTls, type Endpoint, type Log, type Tls } from "@everhold/env";
 import { readTlsParameters } from "./url/tls-parameters.ts";
 
 /** How to speak TLS. Names are those of Node's `tls`; what is left out is as there. */
-export type TlsOptions = Omit<Tls, "requestCert">;
+export type TlsOptions = ConnectTls;
 
 /** What can be said about TLS: in options, in parameters, and by the scheme of a URL. */
 export interface TlsWishes {

@@ -36,6 +36,7 @@ export type {
 export type { Random } from "./random.ts";
 export type { Timer, Timers } from "./timers.ts";
 export type { Tls, TlsMaterial, TlsMaterials, TlsVersion } from "./tls.ts";
+export { checkTlsNames, type ConnectTls } from "./tls-names.ts";
 export type {
   TracedMessage,
   TracedOperation,

@@ -27,8 +27,9 @@ export function deadlineIn(ports: WaitPorts, timeoutMs: number): DeadlineMs {
 /** A caller's timeout, checked. @throws RangeError */
 export function checkTimeout(timeout: number | undefined, byDefault: number): number {
   const value = timeout ?? byDefault;
-  if (!(value >= 0)) throw new RangeError(`timeout is ${value}, expected 0 or more milliseconds`);
-  return value;
+  // A text, as from the environment, would not be added to a time but put behind its digits.
+  if (typeof value === "number" && value >= 0) return value;
+  throw new RangeError(`timeout is ${String(value)}, expected 0 or more milliseconds`);
 }
 
 /** Who waits for what, for the words of an error. */

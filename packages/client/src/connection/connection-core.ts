@@ -365,8 +365,10 @@ export class ConnectionCore implements Lease {
     const { transport } = opening;
     const { base } = this;
     // The base session first: from it the client learns whom it talks to.
-    if (this.#hasOpened) recorder?.sessionReturned(await base.resume(opening, this.#introduce));
-    else await base.open(opening, this.#introduce);
+    if (this.#hasOpened) {
+      const by = await base.resume(opening, this.#introduce);
+      recorder?.sessionReturned(by);
+    } else await base.open(opening, this.#introduce);
     this.#hasOpened = true;
     if (base.channel === undefined) throw transport.lostError ?? unreachableBroker(transport);
     const others = [...this.#sessions].filter((session) => session !== base);

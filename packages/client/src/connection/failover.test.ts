@@ -473,6 +473,27 @@ describe("the endpoints of a failover", () => {
     await end(world, connection);
   });
 
+  it("get no session on a connection that was given up before its password came", async () => {
+    const answers: ((password: string) => void)[] = [];
+    let isSlow = false;
+    const password = (): string | Promise<string> =>
+      isSlow ? new Promise((resolve) => void answers.push(resolve)) : "right";
+    const options = { connectTimeout: 1000, callTimeout: 1000, username: "user", password };
+    const { world, broker, connection } = await setUp(options);
+    const session = await world.now(connection.session());
+    await world.now(session.producer("q").send("a"));
+    isSlow = true;
+    broker.cut();
+    while (answers.length === 0) await world.advance(100);
+    isSlow = false;
+    await world.advance(30_000);
+    assert.equal(connection.state, "connected");
+    for (const answer of answers) answer("right");
+    await world.advance(100);
+    await world.now(session.producer("q").send("b"));
+    await end(world, connection);
+  });
+
   it("are shuffled where that is asked for", async () => {
     const firsts = new Set<number>();
     for (let seed = 1; seed < 20; seed += 1) {

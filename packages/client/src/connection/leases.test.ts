@@ -318,6 +318,8 @@ describe("connections that share", () => {
     await world.advance(10_000);
     const connection = await world.now(second);
     assert.equal(askedCount, 4);
+    const told = world.warnings.filter((one) => one.startsWith("No sessions could be opened"));
+    assert.equal(told.length, 2);
     await world.now(connection.producer("q").send("x"));
     assert.equal(world.network.connectCount, 1);
     await endAll(world, [...connections, connection]);

@@ -76,6 +76,15 @@ describe("an outage in the log", () => {
     ]);
   });
 
+  it("names the connection that takes nobody else yet", () => {
+    const { story, lines } = capture();
+    const failures = [{ url: "tcp://a:1", error: gone }];
+    story.joiningFailed({ attempt: 1, delay: 100, error: gone, failures });
+    assert.deepEqual(lines, [
+      "warn No sessions could be opened on the shared connection url=tcp://a:1 attempt=1 nextInMs=100 code=EVH_DISCONNECTED error=gone",
+    ]);
+  });
+
   it("tells of doubt, and how to find out", () => {
     const { story, lines } = capture();
     story.ended(timelineOf("completed", 7), undefined);

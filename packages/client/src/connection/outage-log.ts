@@ -25,9 +25,7 @@ export class OutageLog {
 
   /** A round failed, and another one follows. */
   roundFailed({ attempt, delay, error: { code, message }, failures }: RoundFailure): void {
-    const isNews = message !== this.#lastReason || Number.isInteger(Math.log2(attempt));
-    if (!isNews) return;
-    this.#lastReason = message;
+    if (!this.#isNews(attempt, message)) return;
     const fields = { attempt, nextInMs: Math.round(delay), code, error: message };
     const refusing = failures.filter((one) => isRefusal(one.error));
     if (refusing.length === 0) {
@@ -39,6 +37,18 @@ export class OutageLog {
       refusedBy: urlsOf(refusing),
       notReached: others.length === 0 ? undefined : urlsOf(others),
       ...fields,
+    });
+  }
+
+  /** A connection that stands takes one more of its users not yet, and is asked again. */
+  joiningFailed({ attempt, delay, error: { code, message }, failures }: RoundFailure): void {
+    if (!this.#isNews(attempt, message)) return;
+    this.#log.warn("No sessions could be opened on the shared connection, trying again", {
+      url: urlsOf(failures),
+      attempt,
+      nextInMs: Math.round(delay),
+      code,
+      error: message,
     });
   }
 
@@ -69,6 +79,12 @@ export class OutageLog {
         error: error?.message,
       });
     }
+  }
+
+  #isNews(attempt: number, reason: string): boolean {
+    const isNews = reason !== this.#lastReason || Number.isInteger(Math.log2(attempt));
+    this.#lastReason = reason;
+    return isNews;
   }
 }
 

@@ -209,14 +209,19 @@ export class Slot {
   /** As often as a first connection is attempted, where the password is not to be had, or not checked, just now. */
   async #openPatiently(lease: Lease, found: Found): Promise<void> {
     const backoff = this.#newBackoff();
+    const isOfUse = (): boolean => this.#standing?.found === found && this.#leases.has(lease);
     for (let round = 1; ; round += 1) {
       try {
         await lease.openSessions(await this.#openingOf(found), undefined);
         return;
       } catch (error) {
-        if (round >= this.options.initialRounds || !isPassing(error)) throw error;
-        await pause(this.ports, backoff.nextMs(), this.#ending.signal);
-        if (this.#standing?.found !== found || !this.#leases.has(lease)) throw error;
+        if (round >= this.options.initialRounds || !isPassing(error) || !isOfUse()) throw error;
+        const failure = { url: found.transport.url, error: asEverholdError(error) };
+        const retry = { attempt: round, delay: backoff.nextMs(), error: failure.error };
+        this.#outageLog.joiningFailed({ ...retry, failures: [failure] });
+        lease.onRetry({ ...retry, failures: [failure] });
+        await pause(this.ports, retry.delay, this.#ending.signal);
+        if (!isOfUse()) throw error;
       }
     }
   }

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { EverholdError } from "@everhold/base";
+import { packets, resumeResults } from "@everhold/wire";
 import { assertError, rejection } from "@everhold/test-world";
 import type { ConnectOptions } from "../options.ts";
 import { setUp, type Setup } from "../testing/setup.test-support.ts";
@@ -85,6 +87,54 @@ describe("a rejection whose answer was lost", () => {
       await world.now(connection.close());
     });
   }
+});
+
+describe("an acknowledgement whose answer was lost", () => {
+  it("is not taken for done where the message was somebody else's, and is gone by the next time", async () => {
+    const { applied, elsewhere, gone } = resumeResults;
+    for (const [last, expected] of [
+      [gone, "unknown"],
+      [applied, "applied"],
+    ] as const) {
+      const answers = [elsewhere, last];
+      const setup = await setUp({}, (broker) => {
+        broker.features = ["mark/1", "settle/1", "resume/1"];
+        broker.rule = ({ name, value, channelId }) => {
+          // In its second life it does not get as far as to be told what comes again.
+          if (name === "SESS_CREATECONSUMER" && answers.length === 1) return "drop";
+          if (name === "SESS_ACKNOWLEDGE") return "drop";
+          if (name !== "EVERHOLD_RESUME") return "usual";
+          const { settlements, correlationId } = value;
+          const isAsked = Array.isArray(settlements) && settlements.length > 0;
+          const said = { commit: 0, code: 0, correlationId: Number(correlationId) };
+          const results = Uint8Array.from(isAsked ? [answers.shift() ?? gone] : []);
+          const connection = broker.connections.at(-1);
+          connection?.send(packets.resumed, channelId, { ...said, settlements: results });
+          return "drop";
+        };
+      });
+      const { world, broker, connection } = setup;
+      await world.now(connection.send("q", "a"));
+      const consumer = connection.consumer("q");
+      const message = await next(setup, consumer);
+      const acking = message.ack().then(
+        () => "applied",
+        (error: unknown) => (EverholdError.is(error) ? error.outcome : String(error)),
+      );
+      await world.settle();
+      for (const left of [1, 0]) {
+        broker.kill();
+        await world.settle();
+        broker.start();
+        while (answers.length > left) await world.advance(100);
+        await world.settle();
+      }
+      assert.equal(await world.now(acking), expected);
+      broker.kill();
+      await world.settle();
+      await world.now(connection.close());
+    }
+  });
 });
 
 describe("a release that the broker does exactly", () => {

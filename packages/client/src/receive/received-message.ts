@@ -95,6 +95,8 @@ export class ReceivedMessage implements Message {
   ackProgress: AckProgress = "none";
   /** Whether an acknowledgement has ever been on the wire. */
   ackSent = false;
+  /** Whether the broker has last said that it is not this client's: what becomes of it then may be others' doing. */
+  isElsewhere = false;
   /** The end of `ack()`, once somebody waits for it. */
   ackPromise: Promise<void> | undefined;
   /** What the broker is to be told instead of the acknowledgement: that the message is refused. */

@@ -165,6 +165,7 @@ export class Settlement implements Settler, AckListener {
       // It may come again before the next marker, and is recognised then. No acknowledgement took effect; a
       // rejection may have, for that moves it.
       if (message.rejection === undefined) message.ackSent = false;
+      message.isElsewhere = true;
       return;
     }
     if (result === resumeResults.unknown) {
@@ -174,8 +175,10 @@ export class Settlement implements Settler, AckListener {
       return;
     }
     this.#held.remove(message);
-    // One that is gone, and that nobody has asked to settle, was purged or has expired.
-    if (result === resumeResults.applied || message.ackSent) this.onAcknowledged(message);
+    // One that is gone, and that nobody has asked to settle, was purged or has expired; one that was somebody else's
+    // may have been settled there.
+    const isOurs = message.ackSent && !message.isElsewhere;
+    if (result === resumeResults.applied || isOurs) this.onAcknowledged(message);
     else this.#lose(message);
     this.#advance();
   }
@@ -503,6 +506,7 @@ export class Settlement implements Settler, AckListener {
   #takeBack(message: ReceivedMessage): void {
     message.incarnation = this.#incarnation;
     message.ackProgress = "none";
+    message.isElsewhere = false;
     this.#acks.add(message);
     if (message.state === "acking") this.#requestAck(message);
     else if (message.state !== "released") this.#takenCount += 1;

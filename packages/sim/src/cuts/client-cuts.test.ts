@@ -39,6 +39,13 @@ async function drainQueue(connection: Connection, queue: string): Promise<Messag
   }
 }
 
+/** Nothing is left to be done, and what was applied is there once. */
+async function assertMoved(connection: Connection, applied: readonly string[]): Promise<void> {
+  const out = await drainQueue(connection, "out");
+  assert.deepEqual(out.map((message) => message.text()).toSorted(), applied.toSorted());
+  assert.deepEqual(await drainQueue(connection, "in"), []);
+}
+
 /** Whether a commit took effect; in doubt it never is. */
 async function isCommitted(commit: Promise<void>): Promise<boolean> {
   try {
@@ -95,9 +102,7 @@ for (const fault of ["cut", "kill"] as const) {
       await session.close();
       disarm();
       const other = await connectAnother();
-      const out = await drainQueue(other, "out");
-      assert.deepEqual(out.map((message) => message.text()).toSorted(), applied.toSorted());
-      assert.deepEqual(await drainQueue(other, "in"), []);
+      await assertMoved(other, applied);
       await other.close();
       await connection.close();
     });
@@ -130,9 +135,7 @@ for (const fault of ["cut", "kill"] as const) {
       }
       disarm();
       const other = await connectAnother();
-      const out = await drainQueue(other, "out");
-      assert.deepEqual(out.map((message) => message.text()).toSorted(), applied.toSorted());
-      assert.deepEqual(await drainQueue(other, "in"), []);
+      await assertMoved(other, applied);
       await other.close();
       await connection.close();
     });

@@ -187,7 +187,7 @@ export class ClientProcess {
       try {
         return await attempt();
       } catch (error) {
-        const isPassing = EverholdError.is(error) && error.retryable && !this.#ending;
+        const isPassing = EverholdError.is(error) && error.retryable;
         if (!isPassing) this.#checkRefusal(error);
         await sleep(1000);
       }
