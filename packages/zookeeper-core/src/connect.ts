@@ -1,10 +1,18 @@
 import { deadlineIn } from "@everhold/env";
 import { runnerAfterwards } from "./api/afterwards.ts";
 import { Caller } from "./api/caller.ts";
+import { trackEnsemble } from "./api/ensemble-tracker.ts";
 import { ZooKeeper } from "./api/zookeeper.ts";
 import { HeldNodes } from "./managed/held-nodes.ts";
 import { restoringHost } from "./managed/restoring-host.ts";
-import { resolveOptions, type ZooKeeperOptions } from "./options.ts";
+import {
+  connectTimeoutOf,
+  nameUnknownOptions,
+  readServers,
+  resolveOptions,
+  type ZooKeeperOptions,
+} from "./options.ts";
+import { type ConnectStringSource, ServerSource } from "./session/server-source.ts";
 import type { SessionPorts } from "./session/session-settings.ts";
 import { Session } from "./session/session.ts";
 import { Watches } from "./watches/watches.ts";
@@ -14,27 +22,38 @@ import { Watches } from "./watches/watches.ts";
  * without end, until `close()`. `@everhold/zookeeper` binds the ports of Node, so that programs write
  * `connect(connectString, options)`.
  *
- * @throws EverholdError EVH_URL, EVH_CONFIG, EVH_NOT_CONNECTED, EVH_SECURITY, EVH_ABORTED
+ * @throws EverholdError EVH_URL, EVH_CONFIG, EVH_NOT_CONNECTED, EVH_SECURITY, EVH_ABORTED; what a source throws
  */
 export async function connect(
   ports: SessionPorts,
-  connectString: string,
+  connectString: string | ConnectStringSource,
   options: ZooKeeperOptions = {},
 ): Promise<ZooKeeper> {
-  const resolved = resolveOptions(connectString, options, ports.log);
+  nameUnknownOptions(options, ports.log);
+  const deadlineMs = deadlineIn(ports, connectTimeoutOf(options));
+  const source = new ServerSource({
+    ports,
+    source: connectString,
+    onAnswer: (text) => session.useServers(readServers(text, chroot)),
+    onError: (error) => session.reportError(error),
+  });
+  const firstString = await source.ask({ deadlineMs, signal: options.signal });
+  const resolved = resolveOptions(firstString, options);
   const watches: Watches = new Watches({
     requests: { request: (spec, wait) => session.request(spec, wait) },
     onError: (error) => session.reportError(error),
     ports,
   });
   const host = restoringHost(watches, () => nodes);
-  const session = new Session({ ports, settings: resolved.settings, watches: host });
+  const { settings } = resolved;
+  const onRoundFailed = (): void => source.onRoundFailed();
+  const session = new Session({ ports, settings, watches: host, onRoundFailed });
   const nodes: HeldNodes = new HeldNodes(session);
   const closing = new AbortController();
   session.listen(({ type }) => {
     if (type === "closed") closing.abort();
   });
-  const { retry, requestTimeout, chroot, connectTimeout, signal } = resolved;
+  const { retry, requestTimeout, chroot, signal } = resolved;
   const retrying = { ports, retry, requestTimeout, closed: closing.signal };
   const context = {
     ...retrying,
@@ -45,9 +64,10 @@ export async function connect(
     { session, watches, nodes, chroot, closing },
     new Caller(session, context, chroot),
   );
+  if (resolved.trackEnsemble) trackEnsemble(session, new Caller(session, context, ""), ports.log);
   session.start();
   try {
-    await session.ready({ deadlineMs: deadlineIn(ports, connectTimeout), signal });
+    await session.ready({ deadlineMs, signal });
   } catch (error) {
     await client.close({ timeout: 0 });
     throw error;

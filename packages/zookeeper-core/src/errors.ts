@@ -62,12 +62,21 @@ export function isReason(error: unknown, reason: ZooKeeperReason): error is ZooK
 /** What a request was, for the words of an error. */
 export interface RequestSubject {
   readonly operation: Pick<Operation, "name">;
-  /** As the caller wrote it; missing where the operation has none. */
+  /** Missing where the operation has none. */
   readonly path?: string | undefined;
+  /** The path as the caller wrote it, where that is another one: below a chroot or in a namespace. */
+  readonly shownPath?: string | undefined;
+}
+
+/** The path that an error speaks of: the caller's. */
+export function shownPathOf({ path, shownPath }: RequestSubject): string | undefined {
+  return shownPath ?? path;
 }
 
 /** As in "Cannot <attempt>": "read /a". */
-export function attemptOf({ operation, path }: RequestSubject): string {
+export function attemptOf(subject: RequestSubject): string {
+  const { operation } = subject;
+  const path = shownPathOf(subject);
   return path === undefined ? operation.name : `${operation.name} ${path}`;
 }
 
@@ -88,7 +97,7 @@ export function refusedError(
       reason,
       errorNumber,
       outcome: outcomeOf(reason),
-      path: subject.path,
+      path: shownPathOf(subject),
       opIndex,
     },
   );
@@ -101,7 +110,7 @@ export function inDoubt(error: unknown, doubt: EverholdError, subject: RequestSu
   return new ZooKeeperError(error.code, message, {
     reason: "CONNECTIONLOSS",
     outcome: "unknown",
-    path: subject.path,
+    path: shownPathOf(subject),
     cause: doubt,
   });
 }

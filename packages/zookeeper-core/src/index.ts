@@ -23,6 +23,7 @@ export type { SetDataOptions } from "./api/set-data.ts";
 export {
   ZooKeeper,
   type BoundSession,
+  type EventsOptions,
   type LeaseOptions,
   type NodeChildren,
   type NodeContent,
@@ -89,6 +90,7 @@ export {
   type PathUse,
 } from "./protocol/paths.ts";
 export type { AuthOption, ZooKeeperOptions } from "./options.ts";
+export type { ConnectStringSource } from "./session/server-source.ts";
 export type { Identity } from "./protocol/records.ts";
 export { stat, type Stat } from "./protocol/stat.ts";
 export {
@@ -121,3 +123,71 @@ export { leaseLimits } from "./lease/lease-limits.ts";
 export type { HeldNode, HeldNodeEvent } from "./managed/held-node.ts";
 export type { HoldOptions } from "./managed/held-nodes.ts";
 export { managedLimits } from "./managed/managed-limits.ts";
+export { cacheLimits } from "./recipes/cache/cache-limits.ts";
+export type { NodeCacheEvent, NodeCacheOptions } from "./recipes/cache/cache-options.ts";
+export type { CachedNode } from "./recipes/cache/cache-view.ts";
+export { NodeCache } from "./recipes/cache/node-cache.ts";
+export { discoveryLimits } from "./recipes/discovery/discovery-limits.ts";
+export type { DownOptions } from "./recipes/discovery/down-marks.ts";
+export type {
+  ServiceDescription,
+  ServiceInstance,
+  ServiceType,
+  UriPart,
+} from "./recipes/discovery/service-instance.ts";
+export type {
+  PickStrategy,
+  ProviderOptions,
+  ServiceProvider,
+} from "./recipes/discovery/service-provider.ts";
+export {
+  ServiceRegistry,
+  type ServiceRegistration,
+  type ServiceRegistryEvent,
+} from "./recipes/discovery/service-registry.ts";
+export { groupLimits } from "./recipes/group/group-limits.ts";
+export {
+  GroupMember,
+  type GroupMemberEvent,
+  type GroupMemberOptions,
+  type Member,
+} from "./recipes/group/group-member.ts";
+export { Counter, type CounterCall, type CounterOptions } from "./recipes/counter/counter.ts";
+export { counterLimits } from "./recipes/counter/counter-limits.ts";
+export type { ContentionOptions } from "./recipes/contention/contention.ts";
+export { contentionLimits } from "./recipes/contention/contention-limits.ts";
+export type { Grant } from "./recipes/contention/grant.ts";
+export type { Participant } from "./recipes/contention/participants.ts";
+export type { MultiGrant } from "./recipes/locks/multi-grant.ts";
+export { MultiLock, type Acquirable } from "./recipes/locks/multi-lock.ts";
+export { Mutex } from "./recipes/locks/mutex.ts";
+export {
+  SharedCount,
+  type CountContent,
+  type SharedCountEvent,
+  type SharedCountOptions,
+} from "./recipes/shared/shared-count.ts";
+export { sharedLimits } from "./recipes/shared/shared-limits.ts";
+export {
+  SharedValue,
+  type SharedValueEvent,
+  type SharedValueOptions,
+  type TrySetOptions,
+} from "./recipes/shared/shared-value.ts";
+export {
+  ReadWriteLock,
+  type ReadWriteSide,
+  type ReadWriteWait,
+} from "./recipes/locks/read-write-lock.ts";
+export { ReentrantMutex, type LockOwner } from "./recipes/locks/reentrant-mutex.ts";
+export { Semaphore, type SemaphoreOptions, type SemaphoreWait } from "./recipes/locks/semaphore.ts";
+export type { Candidate, CandidateOptions } from "./recipes/leadership/candidate.ts";
+export {
+  LeaderLatch,
+  type LeaderLatchEvent,
+  type LeaderLatchOptions,
+} from "./recipes/leadership/leader-latch.ts";
+export { LeaderSelector, type RunOptions } from "./recipes/leadership/leader-selector.ts";
+export { leadershipLimits } from "./recipes/leadership/leadership-limits.ts";
+export { Barrier, type BarrierOptions } from "./recipes/barriers/barrier.ts";
+export { DoubleBarrier, type DoubleBarrierOptions } from "./recipes/barriers/double-barrier.ts";

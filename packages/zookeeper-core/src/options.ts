@@ -1,12 +1,13 @@
 import { EverholdError } from "@everhold/base";
-import type { Log, Tls } from "@everhold/env";
+import { checkTlsNames, type ConnectTls, type Log } from "@everhold/env";
 import { optionError } from "./api/request-options.ts";
 import { type RetryPolicy, retries } from "./api/retry-policy.ts";
 import { connectionLimits } from "./connection/connection-limits.ts";
 import type { SaslCredentials } from "./connection/digest-md5.ts";
 import type { AuthInfo } from "./connection/server-connection.ts";
 import { limits } from "./limits.ts";
-import { parseConnectString } from "./protocol/connect-string.ts";
+import { parseConnectString, type ServerAddress } from "./protocol/connect-string.ts";
+import { sessionLimits } from "./session/session-limits.ts";
 import type { SessionSettings } from "./session/session-settings.ts";
 
 /** An identity for `auth`. */
@@ -17,15 +18,12 @@ export interface AuthOption {
   readonly auth: string | Uint8Array;
 }
 
-/** TLS as a client has it. */
-type TlsOptions = Omit<Tls, "requestCert">;
-
 /** How to connect. Times are in ms. */
 export interface ZooKeeperOptions {
   /**
    * How long the servers keep the session when they do not hear of it; they grant what is within their bounds, by
    * default 2 to 20 of their ticks. More than (syncLimit + 2) ticks makes a server that is cut off from the others give
-   * up before the session ends. Default 18,000.
+   * up before the session ends; one that is shorter than the servers allow is raised, with a warning. Default 18,000.
    */
   readonly sessionTimeout?: number;
   /** How long the first connection may take. Later ones are looked for without end. Default 15,000. */
@@ -39,7 +37,7 @@ export interface ZooKeeperOptions {
   /** Logs in by SASL with DIGEST-MD5, and refuses servers that do not prove that they know the password too. */
   readonly sasl?: SaslCredentials;
   /** TLS, with `true` as Node does it by default; names as in Node's `tls`. With a certificate, that is who the client is. */
-  readonly tls?: boolean | TlsOptions;
+  readonly tls?: boolean | ConnectTls;
   /** Bytes of one request: no more than the servers' `jute.maxbuffer`. Default 1,048,575. */
   readonly maxRequestBytes?: number;
   /** Bytes of one answer; more end the connection. Default 64 MiB. */
@@ -47,9 +45,16 @@ export interface ZooKeeperOptions {
   /**
    * What to do when the servers' data is older than what this client has seen, as after a restore from a backup: `wait`
    * for servers that know it, or `continue` in a new session. Default `wait`; the event `ensembleRolledBack` tells of it.
-   * It is noticed only while all servers stay behind, and not where they ask for a login by SASL.
+   * It is noticed only while all servers stay behind.
    */
   readonly onRolledBack?: "wait" | "continue";
+  /**
+   * Whether to follow the ensemble as it is changed (`reconfig`): to read and watch the configuration that it keeps of
+   * itself, and go to the servers it names. Only for clients that reach the servers at the addresses written there,
+   * which those behind address translation do not; servers without one, or with one such as 0.0.0.0, are left out with
+   * a warning. Not with `tls`, because its ports are not written there. Default false.
+   */
+  readonly trackEnsemble?: boolean;
   /** Ends the connecting with EVH_ABORTED; after that it does nothing. */
   readonly signal?: AbortSignal;
 }
@@ -58,19 +63,14 @@ export interface ZooKeeperOptions {
 export interface ResolvedOptions {
   readonly settings: SessionSettings;
   readonly chroot: string;
-  readonly connectTimeout: number;
   readonly requestTimeout: number;
   readonly retry: RetryPolicy | false;
+  readonly trackEnsemble: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
 /** Checks what the caller gave. @throws EverholdError EVH_URL, EVH_CONFIG naming the option */
-export function resolveOptions(
-  connectString: string,
-  options: ZooKeeperOptions,
-  log: Pick<Log, "warn">,
-): ResolvedOptions {
-  nameUnknownOptions(options, log);
+export function resolveOptions(connectString: string, options: ZooKeeperOptions): ResolvedOptions {
   const { servers, chroot } = readConnectString(connectString);
   const { tls, sasl, onRolledBack = "wait", retry = retries.exponential() } = options;
   const sessionTimeoutMs = int32("sessionTimeout", options.sessionTimeout ?? 18_000);
@@ -80,9 +80,7 @@ export function resolveOptions(
   if (retry !== false && typeof retry !== "function") {
     throw invalid("retry", retry, "a policy, as retries.exponential(), or false");
   }
-  if (sasl !== undefined && !(isText(sasl.username) && isText(sasl.password))) {
-    throw invalid("sasl", "incomplete", "a username and a password, both texts");
-  }
+  checkSasl(sasl);
   const wrapping = tls === undefined || tls === false ? {} : { tls: readTls(tls) };
   return {
     settings: {
@@ -96,14 +94,14 @@ export function resolveOptions(
         "maxReplyBytes",
         options.maxReplyBytes ?? connectionLimits.replyBytesMax,
       ),
-      auths: [options.auth ?? []].flat().map(readAuth),
+      auths: readAuths([options.auth ?? []].flat()),
       sasl,
       onRolledBack,
     },
     chroot,
-    connectTimeout: duration("connectTimeout", options.connectTimeout ?? 15_000),
     requestTimeout: duration("requestTimeout", options.requestTimeout ?? sessionTimeoutMs),
     retry,
+    trackEnsemble: trackEnsemble(options),
     signal: options.signal,
   };
 }
@@ -119,33 +117,45 @@ const optionNames: Readonly<Record<keyof ZooKeeperOptions, true>> = {
   maxRequestBytes: true,
   maxReplyBytes: true,
   onRolledBack: true,
+  trackEnsemble: true,
   signal: true,
 };
 
-const tlsNames: Readonly<Record<keyof TlsOptions, true>> = {
-  ca: true,
-  cert: true,
-  key: true,
-  pfx: true,
-  passphrase: true,
-  minVersion: true,
-  maxVersion: true,
-  ciphers: true,
-  rejectUnauthorized: true,
-  servername: true,
-  checkServerIdentity: true,
-};
-
-/** A program without types may misspell one, and should learn why it has no effect. */
-function nameUnknownOptions(options: ZooKeeperOptions, log: Pick<Log, "warn">): void {
+/** Warns of options that nobody knows: a program without types should learn why one has no effect. */
+export function nameUnknownOptions(options: ZooKeeperOptions, log: Pick<Log, "warn">): void {
   for (const option of Object.keys(options)) {
     if (Object.hasOwn(optionNames, option)) continue;
     log.warn("Option is not known and was ignored", { option });
   }
 }
 
+/** Milliseconds that connecting may take. @throws EverholdError EVH_CONFIG */
+export function connectTimeoutOf(options: ZooKeeperOptions): number {
+  return duration("connectTimeout", options.connectTimeout ?? 15_000);
+}
+
+function trackEnsemble({ trackEnsemble: tracks = false, tls = false }: ZooKeeperOptions): boolean {
+  if (typeof tracks !== "boolean") throw invalid("trackEnsemble", tracks, "true or false");
+  if (tracks && tls !== false) {
+    throw invalid(
+      "trackEnsemble",
+      true,
+      "false with tls: the ensemble writes down no ports for it",
+    );
+  }
+  return tracks;
+}
+
+/** Checks and reads a connect string, whose path is to be `chroot`. @throws TypeError, EverholdError EVH_URL, EVH_CONFIG */
+export function readServers(text: string, chroot: string): readonly ServerAddress[] {
+  const read = readConnectString(text);
+  if (read.chroot === chroot) return read.servers;
+  const expected = chroot === "" ? "none" : chroot;
+  throw optionError("update the list of servers", "chroot", read.chroot, expected);
+}
+
 /** Checks and reads a connect string. @throws TypeError, EverholdError EVH_URL */
-export function readConnectString(text: string): ReturnType<typeof parseConnectString> {
+function readConnectString(text: string): ReturnType<typeof parseConnectString> {
   if (typeof text !== "string") {
     throw new TypeError(
       `Cannot connect to ZooKeeper: found a connect string of type ${typeof text}, expected a string`,
@@ -166,19 +176,34 @@ export function readConnectString(text: string): ReturnType<typeof parseConnectS
 }
 
 /** A name that is not known is refused: what it asks for might be missed only by whoever listens in. */
-function readTls(tls: true | TlsOptions): TlsOptions {
+function readTls(tls: true | ConnectTls): ConnectTls {
   if (tls === true) return {};
   if (typeof tls !== "object" || tls === null) {
     throw invalid("tls", tls, "true, false or what Node's tls takes");
   }
-  for (const name of Object.keys(tls)) {
-    if (Object.hasOwn(tlsNames, name)) continue;
-    throw invalid(`tls.${name}`, "not known", `one of ${Object.keys(tlsNames).join(", ")}`);
-  }
+  checkTlsNames(tls);
   return tls;
 }
 
-function readAuth({ scheme, auth }: AuthOption): AuthInfo {
+/** A program without types may give anything, and what it gives is never shown: it is a secret. */
+function checkSasl(sasl: Partial<SaslCredentials> | null | undefined): void {
+  if (sasl === undefined) return;
+  if (isText(sasl?.username) && isText(sasl?.password)) return;
+  const found = sasl === null ? null : "incomplete";
+  throw invalid("sasl", found, "a username and a password, both texts");
+}
+
+function readAuths(list: readonly AuthOption[]): readonly AuthInfo[] {
+  const countMax = sessionLimits.identityCountMax;
+  if (list.length > countMax) throw invalid("auth", list.length, `${countMax} identities at most`);
+  return list.map(readAuth);
+}
+
+function readAuth(given: AuthOption | null): AuthInfo {
+  if (typeof given !== "object" || given === null) {
+    throw invalid("auth", typeof given, "a scheme and what it wants, as { scheme, auth }");
+  }
+  const { scheme, auth } = given;
   if (!isText(scheme) || scheme === "") throw invalid("auth", scheme, "a scheme, as digest");
   if (auth instanceof Uint8Array) return { scheme, auth: new Uint8Array(auth) };
   // Never shown: it is a secret.

@@ -3,6 +3,7 @@ import { NodeDigests, nodePorts } from "@everhold/node";
 import {
   connect as connectWithPorts,
   digestId as digestIdWithPort,
+  type ConnectStringSource,
   type SessionPorts,
   type ZooKeeper,
   type ZooKeeperOptions,
@@ -21,7 +22,8 @@ let sharedPorts: SessionPorts | undefined;
  * Connects to a ZooKeeper ensemble and stays connected until `close()`.
  *
  * `connectString` is `host:port,host:port/chroot`; the port is 2181 where it is left out, IPv6 addresses are written in
- * brackets, and with a chroot all paths are below it.
+ * brackets, and with a chroot all paths are below it. A function that gives one is asked again whenever none of the
+ * servers it named last can be reached; what it throws then is told by the event `error`.
  *
  * @throws EverholdError EVH_URL, EVH_CONFIG, EVH_NOT_CONNECTED, EVH_SECURITY, EVH_ABORTED
  * @example
@@ -30,7 +32,10 @@ let sharedPorts: SessionPorts | undefined;
  * const { data, stat } = await client.getData(path);
  * await client.close();
  */
-export function connect(connectString: string, options: ConnectOptions = {}): Promise<ZooKeeper> {
+export function connect(
+  connectString: string | ConnectStringSource,
+  options: ConnectOptions = {},
+): Promise<ZooKeeper> {
   const { log, ...connectOptions } = options;
   sharedPorts ??= nodePorts({ log: { level: "info" } });
   const ports = log === undefined ? sharedPorts : { ...sharedPorts, log };

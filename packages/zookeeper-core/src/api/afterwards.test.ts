@@ -43,6 +43,16 @@ test("what is refused for good is told, and ends", async () => {
   assert.deepEqual(errors, [refusal]);
 });
 
+test("a line that is full is no reason to give up", async () => {
+  const { world, errors, run } = setUp();
+  let triedCount = 0;
+  run("delete /a", async () => {
+    if ((triedCount += 1) < 5) throw new EverholdError("EVH_OVERLOADED", "Cannot");
+  });
+  await world.advance(60_000);
+  assert.deepEqual([triedCount, errors.length], [5, 0]);
+});
+
 test("tasks end with the client, without a word", async () => {
   const { world, closing, errors, run } = setUp();
   run("delete /a", () => {

@@ -1,5 +1,6 @@
 import { EverholdError } from "@everhold/base";
 import { limits } from "../limits.ts";
+import { ZooKeeperError } from "../errors.ts";
 import type { RequestWait } from "../session/request.ts";
 import { type RetryContext, withRetry } from "./retry-loop.ts";
 import { retries } from "./retry-policy.ts";
@@ -25,11 +26,18 @@ export function runnerAfterwards(
       return onError(new EverholdError("EVH_OVERLOADED", `Cannot ${what}: ${found}`));
     }
     taskCount += 1;
-    withRetry(context, options, "repeatable", task)
+    withRetry(context, options, "repeatable", (wait) => task(wait).catch(rethrowUnsent))
       .catch((error: unknown) => {
         if (!context.closed.aborted) onError(error);
       })
       .finally(() => (taskCount -= 1))
       .catch(onError);
   };
+}
+
+/** The session's line was full: nothing has left, so that there is no reason to give up. */
+function rethrowUnsent(error: unknown): never {
+  if (!EverholdError.is(error, "EVH_OVERLOADED")) throw error;
+  const details = { reason: "CONNECTIONLOSS", cause: error } as const;
+  throw new ZooKeeperError("EVH_UNSENT", error.message, details);
 }

@@ -1,4 +1,3 @@
-import { ZooKeeperError } from "../errors.ts";
 import { operations } from "../protocol/operations.ts";
 import { joinPath, type PathUse, withoutPrefix } from "../protocol/paths.ts";
 import type { Requests, RequestSpec, RequestWait } from "../session/request.ts";
@@ -81,27 +80,9 @@ export class Caller {
   }
 
   /** One request, once. */
-  async send<T>(spec: RequestSpec<T>, wait: RequestWait): Promise<T> {
-    try {
-      return await this.requests.request(spec, wait);
-    } catch (error) {
-      throw this.prefix === "" ? error : this.#inCallersWords(error);
-    }
-  }
-
-  #inCallersWords(error: unknown): unknown {
-    if (!(error instanceof ZooKeeperError) || error.path === undefined) return error;
-    const { code, reason, errorNumber, opIndex, outcome } = error;
-    const path = this.callerPath(error.path);
-    const message = error.message.replace(error.path, () => path);
-    const cause = error.cause ?? error;
-    return new ZooKeeperError(code, message, {
-      reason,
-      errorNumber,
-      opIndex,
-      outcome,
-      path,
-      cause,
-    });
+  send<T>(spec: RequestSpec<T>, wait: RequestWait): Promise<T> {
+    const { path } = spec;
+    if (this.prefix === "" || path === undefined) return this.requests.request(spec, wait);
+    return this.requests.request({ ...spec, shownPath: this.callerPath(path) }, wait);
   }
 }

@@ -21,7 +21,7 @@ export interface ReconfigOptions extends RequestOptions {
 }
 
 /** Where an ensemble keeps its configuration, whatever the chroot. */
-const configPath = "/zookeeper/config";
+export const configPath = "/zookeeper/config";
 
 /** Reads the configuration. */
 export async function readEnsembleConfig(

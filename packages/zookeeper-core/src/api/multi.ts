@@ -75,6 +75,7 @@ function decoding<T>(
 ): RequestSpec<T> {
   return {
     operation: spec.operation,
+    heldBytes: spec.heldBytes ?? 0,
     encode: (writer) => spec.encode(writer, false),
     decode(reader, header) {
       const answers = spec.decode(reader, header);

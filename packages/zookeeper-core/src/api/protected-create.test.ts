@@ -56,6 +56,13 @@ test("a create that never arrived is sent again", async () => {
   );
 });
 
+test("where the answer that there is no parent was lost, the parent is made all the same", async () => {
+  const { caller, tree } = testCaller();
+  tree.fate = () => (tree.seen.length === 1 ? "unanswered" : "answered");
+  const { path } = await createNode(caller, "/locks/a", "x", { protected: true, parents: true });
+  assert.deepEqual(tree.childrenOf("/locks"), [path.slice("/locks/".length)]);
+});
+
 test("an ephemeral node of a session that is over is deleted, and another one created", async () => {
   const { caller, tree, session } = testCaller();
   tree.fate = () => (tree.seen.length === 1 ? "unanswered" : "answered");

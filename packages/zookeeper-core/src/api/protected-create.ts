@@ -64,7 +64,8 @@ export async function createProtected(
   try {
     return await caller.attempts(options, "repeatable", attempt);
   } catch (error) {
-    if (doubt === undefined) throw error;
+    // Without its parent the node can't be there, whatever became of the attempts before.
+    if (doubt === undefined || isReason(error, "NONODE")) throw error;
     caller.context.afterwards(`delete ${caller.callerPath(node.path)}`, async (wait) => {
       for (const path of await pathsOf(caller, node, wait)) await deleteAny(caller, path, wait);
     });

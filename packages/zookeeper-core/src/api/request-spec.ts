@@ -14,9 +14,20 @@ export function requestSpec<Request, Reply>(
   return {
     operation,
     ...(path === undefined ? {} : { path }),
+    heldBytes: dataBytesOf(body),
     encode: (writer) => operation.request.write(writer, body, 0),
     decode: (reader) => readValue(operation.reply, reader, `the answer to ${operation.name}`),
   };
+}
+
+/** Bytes of data in a body, or in the parts of one. */
+function dataBytesOf(body: unknown): number {
+  if (Array.isArray(body)) {
+    const parts: readonly unknown[] = body;
+    return parts.reduce<number>((sum, part) => sum + dataBytesOf(part), 0);
+  }
+  if (typeof body !== "object" || body === null || !("data" in body)) return 0;
+  return body.data instanceof Uint8Array ? body.data.byteLength : 0;
 }
 
 type ReadOperation<Reply> = OperationOf<{ readonly path: string; readonly watch: boolean }, Reply>;

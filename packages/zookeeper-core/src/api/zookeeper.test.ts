@@ -4,6 +4,7 @@ import { EverholdError } from "@everhold/base";
 import { assertNothingRuns, rejection, TestWorld } from "@everhold/test-world";
 import { connect } from "../connect.ts";
 import type { ZooKeeperOptions } from "../options.ts";
+import { ZooKeeperError } from "../errors.ts";
 import { multiReply } from "../protocol/multi.ts";
 import { operations } from "../protocol/operations.ts";
 import { watchEventTypes } from "../protocol/watch-events.ts";
@@ -258,6 +259,8 @@ test("what can't be is refused, and nothing is sent", async () => {
     assert.equal(error.code, code, error.message);
   }
   assert.throws(() => client.namespace("ns"), { code: "EVH_PATH" });
+  assert.throws(() => client.events({ steady: 5 as never }), { code: "EVH_CONFIG" });
+  await assert.rejects(client.exists("/a", { timeout: "5" as never }), RangeError);
   assert.deepEqual(ensemble.received, []);
   await world.now(client.close());
 });
@@ -280,6 +283,99 @@ test("each result of a multi has the type of its operation", async () => {
     undefined,
   ];
   assert.deepEqual([created.path, changed.version, gone], ["/a", 0, undefined]);
+  await world.now(client.close());
+});
+
+test("every error speaks of the caller's path, whatever is before it on the server", async () => {
+  const { world, ensemble, client } = await setUp("a,b,c/app");
+  const inner = client.namespace("/ns");
+  ensemble.rule = ({ code }) => {
+    if (code === operations.setData.code) return -101;
+    return code === operations.delete.code ? "drop" : (bodies.get(code) ?? "usual");
+  };
+  const ended = AbortSignal.abort();
+  const failures = [
+    await rejection(world, inner.setData("/a", "x")),
+    await rejection(world, inner.getData("/a", { signal: ended })),
+    await rejection(world, inner.watch("/a", { signal: ended })),
+    await rejection(world, inner.setData("/a", new Uint8Array(2_000_000))),
+    await rejection(world, inner.getData("/a", { epoch: 7 })),
+  ];
+  const late = rejectionLater(inner.delete("/a", { timeout: 100 }));
+  await world.advance(200);
+  failures.push(...[await world.now(late)].filter((error) => EverholdError.is(error)));
+  await world.now(client.close());
+  failures.push(await rejection(world, inner.getData("/a")));
+  assert.deepEqual(
+    failures.map(({ code }) => code),
+    [
+      "EVH_ZOOKEEPER",
+      "EVH_ABORTED",
+      "EVH_ABORTED",
+      "EVH_FRAME_TOO_LARGE",
+      "EVH_SESSION_EXPIRED",
+      "EVH_TIMEOUT",
+      "EVH_CLOSED",
+    ],
+  );
+  for (const { message } of failures) {
+    assert.match(message, / \/a/);
+    assert.doesNotMatch(message, /app/);
+  }
+});
+
+test("what an async callback of a watch rejects with is told", async () => {
+  const { world, ensemble, client } = await setUp();
+  const thrown = new EverholdError("EVH_ABORTED", "thrown by the callback");
+  const errors: unknown[] = [];
+  client.on("error", ({ error }) => errors.push(error));
+  // A program without types awaits things in callbacks.
+  const watch = (): unknown => Promise.reject(thrown);
+  await world.now(client.getData("/a", { watch }));
+  ensemble.connected.connections[0]?.notify(watchEventTypes.dataChanged, "/a");
+  await world.settle();
+  assert.deepEqual(errors, [thrown]);
+  await world.now(client.close());
+});
+
+test("the client of one session holds nothing, and begins no other session", async () => {
+  const { world, client } = await setUp();
+  await world.now(
+    client.inSession(async ({ client: bound }) => {
+      await assert.rejects(bound.hold("/a"), { code: "EVH_ILLEGAL_STATE" });
+      assert.equal(await bound.inSession(({ epoch }) => epoch), 1);
+    }),
+  );
+  await world.now(client.close());
+});
+
+test("what a server does not know is refused, and the client goes on at another one", async () => {
+  const { world, ensemble, client } = await setUp();
+  ensemble.rule = ({ code }) => {
+    if (code !== operations.addWatch.code) return bodies.get(code) ?? "usual";
+    // As servers do: they answer, and end the connection.
+    const { connected } = ensemble;
+    queueMicrotask(() => connected.connections[0]?.link.end());
+    return -6;
+  };
+  const error = await rejection(world, client.watch("/a"));
+  assert.ok(error instanceof ZooKeeperError);
+  assert.deepEqual([error.reason, error.outcome], ["UNIMPLEMENTED", "none"]);
+  await world.advance(2000);
+  assert.deepEqual(await world.now(client.exists("/a")), stat);
+  assert.equal(client.epoch, 1);
+  await world.now(client.close());
+});
+
+test("an identity that is there is not kept twice, and too many are refused", async () => {
+  const { world, ensemble, client } = await setUp();
+  const add = (auth: string): Promise<void> => client.addAuth("digest", auth);
+  for (let count = 0; count < 150; count += 1) await world.now(add("u:p"));
+  ensemble.connected.kill();
+  await world.advance(1000);
+  assert.deepEqual(ensemble.connected.connections[0]?.auths, ["u:p"]);
+  for (let count = 1; count < 100; count += 1) await world.now(add(`u:${count}`));
+  assert.equal((await rejection(world, add("u:100"))).code, "EVH_OVERLOADED");
   await world.now(client.close());
 });
 

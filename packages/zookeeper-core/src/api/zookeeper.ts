@@ -1,3 +1,4 @@
+import { EverholdError } from "@everhold/base";
 import type { WaitOptions } from "@everhold/env";
 import type { Lease, LeaseTiming } from "../lease/lease.ts";
 import { limits } from "../limits.ts";
@@ -5,13 +6,14 @@ import type { HeldNode } from "../managed/held-node.ts";
 import type { HeldNodes, HoldOptions } from "../managed/held-nodes.ts";
 import { runInSession } from "../managed/in-session.ts";
 import type { Acl } from "../protocol/acl.ts";
-import { readConnectString } from "../options.ts";
+import { readServers } from "../options.ts";
 import { operations } from "../protocol/operations.ts";
 import { joinPath } from "../protocol/paths.ts";
 import type { Identity } from "../protocol/records.ts";
 import type { Stat } from "../protocol/stat.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionEvent, SessionEvents, SessionState } from "../session/states.ts";
+import { steadyEvents } from "../session/steady-events.ts";
 import type { WatchEvent, WatchRequest } from "../watches/watch-request.ts";
 import { WatchStream } from "../watches/watch-stream.ts";
 import type { Watches } from "../watches/watches.ts";
@@ -44,6 +46,7 @@ import {
 } from "./request-options.ts";
 import { existsSpec, readSpec, requestSpec } from "./request-spec.ts";
 import { bounded } from "./retry-loop.ts";
+import type { RetryPolicy } from "./retry-policy.ts";
 import { setData, type SetDataOptions } from "./set-data.ts";
 
 /** How to read. */
@@ -60,6 +63,7 @@ export interface WatchedReadOptions extends ReadOptions {
   /**
    * Called once when what was read has changed, whatever happens to connection and session meanwhile; then read again.
    * The same function on the same path is called once for many reads. Called with `closed` when the client is closed.
+   * What it throws, or a promise of its rejects with, is told by the event `error`.
    */
   readonly watch?: (event: WatchEvent) => void;
 }
@@ -106,6 +110,17 @@ export interface BoundSession {
   readonly signal: AbortSignal;
   /** Takes a lease, which proves at the moment of acting that the session is not over. See {@link Lease}. */
   readonly lease: (options?: LeaseOptions) => Promise<Lease>;
+}
+
+/** How to be told of events. */
+export interface EventsOptions {
+  /**
+   * Keeps back that the connection comes and goes: after a `suspended`, which is told at once, neither `suspended` nor
+   * `reconnected` is told before the policy's pause is over, and then only that a server is connected again, if one is;
+   * otherwise the policy is asked for another pause, and when it gives up nothing is kept back until the next break.
+   * `lost` is never kept back, nor the session after it. Default: everything is told as it happens.
+   */
+  readonly steady?: RetryPolicy;
 }
 
 /** What a {@link ZooKeeper} stands on; shared by all its namespaces. */
@@ -163,9 +178,22 @@ export class ZooKeeper {
     return this.#parts.session.server;
   }
 
-  /** Everything that happens to the session from now on; ends when the client is closed. */
-  events(): AsyncIterableIterator<SessionEvent> {
-    return this.#parts.session.events();
+  /**
+   * Everything that happens to the session from now on; ends when the client is closed. With `steady` a connection that
+   * comes and goes is told of once: see {@link EventsOptions}.
+   */
+  events({ steady }: EventsOptions = {}): AsyncIterableIterator<SessionEvent> {
+    const { session } = this.#parts;
+    if (steady === undefined) return session.events();
+    if (typeof steady !== "function") {
+      throw optionError("tell events", "steady", steady, "a policy, as retries.exponential()");
+    }
+    return steadyEvents({
+      ports: this.#caller.context.ports,
+      policy: steady,
+      listen: (listener) => session.listen(listener),
+      onError: (error) => session.reportError(error),
+    });
   }
 
   /** Calls `listener` at each event of one type, until the returned function is called. */
@@ -209,14 +237,17 @@ export class ZooKeeper {
   /** The node's stat; null where there is no node, and only then. A `watch` tells when it is created, too. */
   async exists(path: string, options: WatchedReadOptions = {}): Promise<Stat | null> {
     const serverPath = this.#caller.serverPath(operations.exists.name, path);
-    return this.#caller.read(existsSpec(serverPath, this.#watchOf("exists", options)), options);
+    return this.#caller.read(
+      existsSpec(serverPath, this.#watchOf("exists", path, options)),
+      options,
+    );
   }
 
   /** Reads data. @throws ZooKeeperError with reason NONODE, NOAUTH, … */
   async getData(path: string, options: WatchedReadOptions = {}): Promise<NodeContent> {
     const { name } = operations.getData;
     const serverPath = this.#caller.serverPath(name, path);
-    const watch = this.#watchOf("data", options);
+    const watch = this.#watchOf("data", path, options);
     return this.#caller.read(readSpec(operations.getData, serverPath, watch), options);
   }
 
@@ -229,7 +260,7 @@ export class ZooKeeper {
   async getChildren(path: string, options: WatchedReadOptions = {}): Promise<NodeChildren> {
     const operation = operations.getChildren2;
     const serverPath = this.#caller.serverPath(operation.name, path);
-    const watch = this.#watchOf("children", options);
+    const watch = this.#watchOf("children", path, options);
     return this.#caller.read(readSpec(operation, serverPath, watch), options);
   }
 
@@ -345,17 +376,15 @@ export class ZooKeeper {
   }
 
   /**
-   * Connects to the servers of this connect string from now on, with the same session and the same options: at once
-   * where the one that is connected is not among them. The path behind the servers must be that of `connect`.
+   * Connects to the servers of this connect string from now on, with the same session and the same options. The one
+   * that is connected is left where it is not among them; and where there are more than before, a share of all clients
+   * goes to those that are new, so that in the end every server has about as many. It is left when it has answered what
+   * it was asked, within 5 s. The path behind the servers must be that of `connect`.
    *
    * @throws EverholdError EVH_URL, EVH_CONFIG
    */
   updateServerList(connectString: string): void {
-    const { servers, chroot } = readConnectString(connectString);
-    if (chroot !== this.#parts.chroot) {
-      const expected = this.#parts.chroot === "" ? "none" : this.#parts.chroot;
-      throw optionError("update the list of servers", "chroot", chroot, expected);
-    }
+    const servers = readServers(connectString, this.#parts.chroot);
     this.#parts.session.useServers(servers);
   }
 
@@ -378,6 +407,7 @@ export class ZooKeeper {
       unreadCountMax: limits.unreadNoticeCountMax,
     };
     const { watches } = this.#parts;
+    watches.checkRoom(path);
     return this.#caller.attempts(options, "repeatable", (wait) =>
       WatchStream.open(watches, stream, wait),
     );
@@ -386,14 +416,17 @@ export class ZooKeeper {
   /**
    * Holds an ephemeral node: it is made again by itself in the next session when one is over, before the event
    * `reconnected`, and when somebody deletes it. A node of somebody else at the path is never touched. Resolves when it
-   * is there; the options say how long to wait for that.
+   * is there; the options say how long to wait for that. Not for the client of {@link inSession}, because what is held
+   * outlives sessions.
    *
    * @throws ZooKeeperError with reason NODEEXISTS, NONODE (of its parent), NOAUTH, …
+   * @throws EverholdError EVH_ILLEGAL_STATE when this client holds it already, or is that of one session
    * @example
    * const registration = await client.hold("/members/me", "10.0.0.7:5672", { parents: true });
    * registration.on("conflict", ({ owner }) => console.warn(`another one is registered, by session ${owner}`));
    */
   async hold(path: string, data: NodeData = "", options: HoldOptions = {}): Promise<HeldNode> {
+    if (this.#caller.context.epoch !== undefined) throw heldInOneSession(path);
     const wait = this.#bounded(options);
     return this.#parts.nodes.hold(this.#caller, { path, data, options }, wait);
   }
@@ -417,7 +450,8 @@ export class ZooKeeper {
     const { session } = this.#parts;
     const { requests, context, prefix } = this.#caller;
     const parts = { session, requests, ports: context.ports };
-    return runInSession(parts, this.#bounded(options), ({ scope, takeLease }) => {
+    const bound = { ...this.#bounded(options), epoch: context.epoch };
+    return runInSession(parts, bound, ({ scope, takeLease }) => {
       const { epoch, sessionId, sessionTimeout, signal } = scope;
       const client = new ZooKeeper(
         this.#parts,
@@ -461,14 +495,38 @@ export class ZooKeeper {
     return this.close();
   }
 
-  #watchOf(kind: WatchRequest["kind"], options: WatchedReadOptions): WatchRequest | undefined {
+  /** For recipes: the calls of a client, below its namespace. */
+  static callerOf(client: ZooKeeper): Caller {
+    return client.#caller;
+  }
+
+  /** For recipes: what tells the client's listeners of an error that no call waits for. */
+  static reporterOf(client: ZooKeeper): (error: unknown) => void {
+    return (error) => client.#parts.session.reportError(error);
+  }
+
+  /** For recipes: the watches of a client, of which some must be told in the order of what came over the wire. */
+  static watchesOf(client: ZooKeeper): Watches {
+    return client.#parts.watches;
+  }
+
+  #watchOf(
+    kind: WatchRequest["kind"],
+    path: string,
+    options: WatchedReadOptions,
+  ): WatchRequest | undefined {
     const { watch } = options;
     if (watch === undefined) return undefined;
     if (typeof watch !== "function") {
       throw optionError("watch", "watch", watch, "a function");
     }
-    const onEvent = (event: WatchEvent): void =>
-      watch({ ...event, path: this.#caller.callerPath(event.path) });
+    const { session, watches } = this.#parts;
+    watches.checkRoom(path);
+    const onEvent = (event: WatchEvent): void => {
+      const told = { ...event, path: this.#caller.callerPath(event.path) };
+      // What one with `async` rejects with would end the process.
+      reportRejection(watch(told), (error) => session.reportError(error));
+    };
     return { kind, onEvent, owner: watch };
   }
 
@@ -479,6 +537,20 @@ export class ZooKeeper {
     const options = timeout === undefined ? {} : { timeout };
     return { deadlineMs: bounded(this.#caller.context, options).deadlineMs ?? Infinity, signal };
   }
+}
+
+/** Calls of a client that are bound to one session end with it; what is held does not. */
+function heldInOneSession(path: string): EverholdError {
+  return new EverholdError(
+    "EVH_ILLEGAL_STATE",
+    `Cannot hold ${path} in one session: what is held outlives sessions; ` +
+      'hold it by the client itself, or create it with the mode "ephemeral"',
+  );
+}
+
+/** What a callback gave may be a promise, though nobody awaits it. */
+function reportRejection(returned: unknown, report: (error: unknown) => void): void {
+  if (returned instanceof Promise) returned.catch(report);
 }
 
 function isOfType<K extends SessionEvent["type"]>(

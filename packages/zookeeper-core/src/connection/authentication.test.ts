@@ -2,15 +2,10 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
-import { ByteReader, ByteWriter, readValue, writeValue } from "@everhold/wire";
 import { operations } from "../protocol/operations.ts";
-import { saslToken } from "../protocol/records.ts";
 import { begin, forever, requestOf, setUp, typesOf } from "../testing/setup.test-support.ts";
-import type {
-  ReceivedRequest,
-  TestEnsemble,
-  Verdict,
-} from "../testing/test-ensemble.test-support.ts";
+import { challenge, saslServers, tokenBody } from "../testing/sasl-servers.test-support.ts";
+import type { TestEnsemble } from "../testing/test-ensemble.test-support.ts";
 import { answerChallenge } from "./digest-md5.ts";
 
 const digests = {
@@ -18,45 +13,12 @@ const digests = {
     new Uint8Array(createHash(algorithm).update(bytes).digest()),
 };
 const digestOf = (text: string) => ({ scheme: "digest", auth: new TextEncoder().encode(text) });
-const text = (bytes: Uint8Array | null): string => new TextDecoder().decode(bytes ?? undefined);
+const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 const md5 = (...parts: (string | Uint8Array)[]): Buffer => {
   const hash = createHash("md5");
   for (const part of parts) hash.update(part);
   return hash.digest();
 };
-const challenge = 'realm="zk-sasl-md5",nonce="n+ce",charset=utf-8,algorithm=md5-sess,qop="auth"';
-
-/** What a server that knows the password answers to a token of a client. */
-function serverAnswer(token: string, password: string): string | undefined {
-  const value = (name: string): string => new RegExp(`${name}="?([^",]*)`).exec(token)?.[1] ?? "";
-  const secret = md5(`${value("username")}:${value("realm")}:${password}`);
-  const session = md5(secret, `:${value("nonce")}:${value("cnonce")}`).toString("hex");
-  const response = (method: string): string => {
-    const target = md5(`${method}:${value("digest-uri")}`).toString("hex");
-    return md5(`${session}:${value("nonce")}:00000001:${value("cnonce")}:auth:${target}`).toString(
-      "hex",
-    );
-  };
-  return value("response") === response("AUTHENTICATE") ? `rspauth=${response("")}` : undefined;
-}
-
-function tokenBody(token: string | null): Uint8Array {
-  const writer = new ByteWriter();
-  const bytes = token === null ? null : new TextEncoder().encode(token);
-  writeValue(saslToken, writer, { token: bytes });
-  return writer.toBytes();
-}
-
-/** Servers that log clients in with SASL. */
-function saslServers(ensemble: TestEnsemble, password: string, proof?: string): void {
-  ensemble.rule = ({ code, body }: ReceivedRequest): Verdict => {
-    if (code !== operations.sasl.code) return "usual";
-    const { token } = readValue(saslToken, new ByteReader(body), "a token");
-    if (text(token) === "") return tokenBody(challenge);
-    const answer = serverAnswer(text(token), password);
-    return answer === undefined ? -115 : tokenBody(proof ?? answer);
-  };
-}
 
 describe("identities", () => {
   it("every connection is given them before anything else is sent", async () => {

@@ -19,6 +19,10 @@ export const connectionLimits = {
   queuedBytesMax: 4 * 1024 * 1024,
   /** Milliseconds without a request after which a server is pinged at the latest, however long the session's timeout. */
   pingIntervalMsMax: 10_000,
+  /** Milliseconds between two moments of which it is kept that the server heard of the session; what is closer is not. */
+  touchGapMs: 250,
+  /** Such moments that are kept; of more, the oldest is forgotten, and a lease is held later by that. */
+  touchCountMax: 64,
   /** Pings whose answers are still to come; no more are sent, and silence ends the connection anyway. */
   pingCountMax: 100,
 } as const;

@@ -1,7 +1,7 @@
 import type { EverholdError, Outcome } from "@everhold/base";
 import { onWaitEnd, type WaitPorts } from "@everhold/env";
 import type { ByteReader, ByteWriter } from "@everhold/wire";
-import { attemptOf, refusedError, ZooKeeperError } from "../errors.ts";
+import { attemptOf, refusedError, shownPathOf, ZooKeeperError } from "../errors.ts";
 import type { ReplyHeader } from "../protocol/headers.ts";
 import type { Operation } from "../protocol/operations.ts";
 import type { RequestSpec, RequestWait } from "../session/request.ts";
@@ -11,9 +11,13 @@ import type { WatchRequest } from "../watches/watch-request.ts";
 export interface PendingRequest {
   readonly operation: Operation;
   readonly path: string | undefined;
+  /** The path as the caller wrote it, where that is another one. */
+  readonly shownPath: string | undefined;
   readonly watch: WatchRequest | undefined;
   /** The session epoch that it is bound to; `undefined` for any. */
   readonly epoch: number | undefined;
+  /** Bytes that it holds, about, while it waits. */
+  readonly heldBytes: number;
   /** Whether the caller has its answer, or has gone. */
   readonly isSettled: boolean;
   /** Whether it has left; from then on nobody knows its effect before the answer comes. */
@@ -85,6 +89,15 @@ class Pending<T> implements PendingRequest {
     return this.#spec.path;
   }
 
+  get shownPath(): string | undefined {
+    return this.#spec.shownPath;
+  }
+
+  /** What it holds in memory, about, while it waits. */
+  get heldBytes(): number {
+    return (this.#spec.heldBytes ?? 0) + (this.#spec.path?.length ?? 0);
+  }
+
   get watch(): WatchRequest | undefined {
     return this.#spec.watch;
   }
@@ -101,7 +114,7 @@ class Pending<T> implements PendingRequest {
     if (this.#isSettled) return;
     const { errorCode } = header;
     if (errorCode !== 0) {
-      const recovered = this.#spec.recover?.(errorCode);
+      const recovered = this.#spec.recover?.(errorCode, header);
       if (recovered === undefined) this.fail(refusedError(this.#spec, errorCode));
       else this.#resolve(recovered.value);
       return;
@@ -117,7 +130,7 @@ class Pending<T> implements PendingRequest {
   }
 
   lose(cause: EverholdError): void {
-    const { path } = this.#spec;
+    const path = shownPathOf(this.#spec);
     const attempt = `Cannot ${attemptOf(this.#spec)}`;
     if (this.isSent) {
       const why = `the connection broke before the answer came: ${cause.message}`;
@@ -159,7 +172,7 @@ class Pending<T> implements PendingRequest {
   }
 
   #timeoutError(cause: EverholdError): EverholdError {
-    const { path } = this.#spec;
+    const path = shownPathOf(this.#spec);
     const attempt = `Cannot ${attemptOf(this.#spec)}`;
     if (this.isSent) {
       return new ZooKeeperError("EVH_TIMEOUT", `${attempt}: no answer came within the time limit`, {
@@ -185,7 +198,7 @@ class Pending<T> implements PendingRequest {
     return new ZooKeeperError(
       "EVH_PROTOCOL",
       `Cannot ${attemptOf(this.#spec)}: the server's answer is not valid`,
-      { reason: "MARSHALLINGERROR", outcome: this.#outcome, path: this.#spec.path, cause },
+      { reason: "MARSHALLINGERROR", outcome: this.#outcome, path: shownPathOf(this.#spec), cause },
     );
   }
 }

@@ -33,6 +33,7 @@ import type { WatchRequest } from "../watches/watch-request.ts";
 import { connectionLimits as limits } from "./connection-limits.ts";
 import { FrameOutput } from "./frame-output.ts";
 import { Liveness } from "./liveness.ts";
+import { Touches } from "./touches.ts";
 import { type PendingRequest, pendingRequest } from "./pending-request.ts";
 
 /** An identity that is added to a connection. */
@@ -97,6 +98,8 @@ export class ServerConnection implements LinkHandler, Requests {
   lastZxid = 0n;
   /** When the newest thing was sent that the server has answered: then, at the earliest, it heard of the session last. */
   touchedAtMs = 0;
+  /** The same, of all that counts for leases; none before the hello. */
+  touches: Touches | undefined;
   readonly #ports: Pick<Ports, "timers" | "monotonicClock">;
   readonly #link: Link;
   readonly #listener: ConnectionListener;
@@ -160,6 +163,7 @@ export class ServerConnection implements LinkHandler, Requests {
     const handshake = deferred<HandshakeReply>();
     this.#handshake = handshake;
     this.touchedAtMs = this.#ports.monotonicClock.nowMs();
+    this.touches = new Touches(this.touchedAtMs);
     this.#output.frame((writer) => writeValue(connectRequest, writer, hello));
     this.#output.flush();
     return handshake.promise;
@@ -331,6 +335,7 @@ export class ServerConnection implements LinkHandler, Requests {
    */
   #noteProgress(sentAtMs: number, { zxid }: ReplyHeader): void {
     this.touchedAtMs = Math.max(this.touchedAtMs, sentAtMs);
+    this.touches?.note(sentAtMs, this.#ports.monotonicClock.nowMs());
     if (zxid > this.lastZxid) this.lastZxid = zxid;
   }
 

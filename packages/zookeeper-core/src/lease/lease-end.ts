@@ -14,19 +14,25 @@ export interface AnsweredRenewal {
  * That the leader has done a write of a session does not put off the session's end: it learns whom a follower has
  * heard of only from the follower's answers to its pings, twice in a tick. So an answered renewal proves that the
  * session lived, and, as everything between follower and leader stays in order, that the leader knows of what the
- * follower heard a tick earlier. The lease is counted from there: from the sending of the newest renewal that was
- * sent at least a tick, and the time that the newest took, before the newest. Source: ZooKeeper,
- * `LearnerHandler.run` (PING touches sessions, REQUEST does not), `SessionTrackerImpl`, `ExpiryQueue`.
+ * follower heard a tick earlier. The lease is counted from there: from the sending of the newest thing, a renewal or
+ * anything else, that was answered at least a tick, and the time that the newest renewal took, before the newest; or from
+ * the hello that the server has granted, which the leader heard of itself. Source: ZooKeeper, `LearnerHandler.run`
+ * (PING touches sessions, REQUEST does not), `SessionTrackerImpl`, `ExpiryQueue`.
  */
 export class LeaseEnd {
   readonly #tickMs: number;
+  readonly #heardAtMs: (followerMs: number) => number;
   /** When the renewals were sent that the lease may be counted from. */
-  readonly #sentAtMs = new Deque<number>();
+  readonly #answered = new Deque<AnsweredRenewal>();
   #countedFromMs = -Infinity;
 
-  /** `tickMs`: in how many milliseconds a server tells the leader whom it has heard of. */
-  constructor(tickMs: number) {
+  /**
+   * `tickMs`: in how many milliseconds a server tells the leader whom it has heard of. `heardAtMs`: when the leader
+   * heard of the session at the earliest, if it knows of what the server that answers heard until then.
+   */
+  constructor(tickMs: number, heardAtMs: (followerMs: number) => number = () => -Infinity) {
     this.#tickMs = tickMs;
+    this.#heardAtMs = heardAtMs;
   }
 
   /** Until when the lease is held, by the monotonic clock; `-Infinity` before anything is proved. */
@@ -37,12 +43,18 @@ export class LeaseEnd {
   /** A renewal was answered; in the order in which they were sent. */
   answered({ sentAtMs, answeredAtMs }: AnsweredRenewal): void {
     const provenMs = sentAtMs - Math.max(this.#tickMs, answeredAtMs - sentAtMs);
-    for (let first = this.#sentAtMs.at(0); first !== undefined; first = this.#sentAtMs.at(0)) {
-      if (first > provenMs) break;
-      this.#countedFromMs = first;
-      this.#sentAtMs.shift();
+    for (let first = this.#answered.at(0); first !== undefined; first = this.#answered.at(0)) {
+      // What was sent may have been held up on its way; what was answered had been heard.
+      if (first.answeredAtMs > provenMs) break;
+      this.#count(first.sentAtMs);
+      this.#answered.shift();
     }
-    this.#sentAtMs.push(sentAtMs);
-    if (this.#sentAtMs.length > leaseLimits.renewalCountMax) this.#sentAtMs.shift();
+    this.#count(this.#heardAtMs(provenMs));
+    this.#answered.push({ sentAtMs, answeredAtMs });
+    if (this.#answered.length > leaseLimits.renewalCountMax) this.#answered.shift();
+  }
+
+  #count(fromMs: number): void {
+    this.#countedFromMs = Math.max(this.#countedFromMs, fromMs);
   }
 }

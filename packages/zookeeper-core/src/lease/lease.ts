@@ -23,6 +23,11 @@ export interface LeaseParts {
   readonly epoch: number;
   /** As the server that is connected grants it; another one may grant less. */
   readonly sessionTimeoutMs: () => number;
+  /**
+   * When the leader heard of the session at the earliest, if it has heard of all that the server that answers did until
+   * `followerMs`.
+   */
+  readonly heardAtMs: (followerMs: number) => number;
   /** Aborted when the session is over. */
   readonly sessionSignal: AbortSignal;
   /** A write that changes nothing and proves that the session, and what else the lease stands on, is there. */
@@ -53,12 +58,13 @@ export class Lease {
   private constructor(parts: LeaseParts, timing: Required<LeaseTiming>) {
     this.#parts = parts;
     this.#intervalMs = timing.renewInterval;
-    this.#end = new LeaseEnd(timing.tickTime);
+    this.#end = new LeaseEnd(timing.tickTime, parts.heardAtMs);
     this.#sessionTimeoutMs = parts.sessionTimeoutMs();
   }
 
   /**
-   * Takes a lease; it is held when the promise resolves, which is a tick and a renewal later.
+   * Takes a lease; it is held when the promise resolves: as a rule a renewal later, and where the session was busy for
+   * long, up to a tick more.
    * @throws EverholdError EVH_CONFIG when the session timeout leaves no time to hold it; EVH_LEASE_LOST, EVH_TIMEOUT,
    * EVH_ABORTED
    */

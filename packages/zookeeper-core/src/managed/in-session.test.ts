@@ -47,6 +47,20 @@ test("another server with the same session is no end; another session is", async
   assertError(await rejection(world, work), "EVH_SESSION_EXPIRED", "unknown");
 });
 
+test("work within work is of the same session, or is not begun", async () => {
+  const { world, ensemble, session } = await setUp();
+  const context = { session, requests: session, ports: world.ports };
+  const bound = { ...forever, epoch: 1 };
+  assert.equal(await world.now(runInSession(context, bound, ({ scope }) => scope.epoch)), 1);
+  ensemble.sessions.clear();
+  ensemble.connected.kill();
+  await world.advance(1000);
+  let hasRun = false;
+  const work = runInSession(context, bound, () => void (hasRun = true));
+  assertError(await rejection(world, work), "EVH_SESSION_EXPIRED");
+  assert.equal(hasRun, false);
+});
+
 test("the end of the client ends it", async () => {
   const { world, session } = await setUp();
   const context = { session, requests: session, ports: world.ports };

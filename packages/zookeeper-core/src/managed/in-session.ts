@@ -37,7 +37,8 @@ export async function runInSession<T>(
     const { epoch, signal: sessionSignal } = scope;
     const sessionTimeoutMs = (): number => session.sessionTimeoutMs;
     const renewal = (): ReturnType<typeof renewalSpec> => renewalSpec(node);
-    const parts = { ports, requests, epoch, sessionTimeoutMs, sessionSignal, renewal };
+    const heardAtMs = (followerMs: number): number => session.heardAtMs(followerMs);
+    const parts = { ports, requests, epoch, sessionTimeoutMs, sessionSignal, renewal, heardAtMs };
     return Lease.take(parts, timing, leaseWait);
   };
   try {

@@ -1,6 +1,7 @@
-import { ClosedError, type EverholdError } from "@everhold/base";
+import { ClosedError, listenForAbort } from "@everhold/base";
 import { ZooKeeperError } from "../errors.ts";
 import type { RequestWait } from "../session/request.ts";
+import { epochOverError } from "../session/session-errors.ts";
 import type { Session } from "../session/session.ts";
 
 /** One ZooKeeper session of a client, for what must not go on in another one. */
@@ -13,23 +14,29 @@ export class SessionScope {
   readonly sessionTimeout: number;
   readonly #ending = new AbortController();
   readonly #stopListening: () => void;
+  readonly #forgetEnding: () => void;
 
   private constructor(session: Session) {
     this.epoch = session.epoch;
     this.sessionId = session.sessionId;
     this.sessionTimeout = session.sessionTimeoutMs;
     this.#stopListening = session.listen((event) => {
-      if (event.type === "closed" || (event.type === "lost" && event.epoch === this.epoch)) {
-        this.#ending.abort(this.#overError());
-      }
+      if (event.type === "lost" && event.epoch === this.epoch) this.#end();
     });
+    // Before the servers hear that the session is to end, and others may have what it held.
+    this.#forgetEnding = listenForAbort(session.ending, () => this.#end());
   }
 
-  /** The session that there is now, or the next one. @throws what {@link Session.ready} throws */
+  /**
+   * The session that there is now, or the next one; with `epoch` that one only.
+   * @throws what {@link Session.ready} throws; ZooKeeperError EVH_SESSION_EXPIRED when that session is over
+   */
   static async of(session: Session, wait: RequestWait): Promise<SessionScope> {
     // Whoever was told that it is ready may have lost it again before we get to know.
     do await session.ready(wait);
     while (session.state !== "connected");
+    const { epoch = session.epoch } = wait;
+    if (epoch !== session.epoch) throw epochOverError({ operation: { name: "begin" } });
     return new SessionScope(session);
   }
 
@@ -59,14 +66,17 @@ export class SessionScope {
   /** What was done in it is done: the signal is aborted, for what still runs. */
   leave(): void {
     this.#stopListening();
+    this.#forgetEnding();
     this.#ending.abort(
       new ClosedError("EVH_CLOSED", "The work that was done in one session has ended"),
     );
   }
 
-  #overError(): EverholdError {
-    return new ZooKeeperError("EVH_SESSION_EXPIRED", "The ZooKeeper session is over", {
-      reason: "SESSIONEXPIRED",
-    });
+  #end(): void {
+    this.#ending.abort(
+      new ZooKeeperError("EVH_SESSION_EXPIRED", "The ZooKeeper session is over", {
+        reason: "SESSIONEXPIRED",
+      }),
+    );
   }
 }

@@ -35,6 +35,19 @@ export class Announcer {
     this.#emit(event);
   }
 
+  /**
+   * The servers keep the session for longer than was asked for: for their least, which is 2 ticks by default, and less
+   * than the (syncLimit + 2) after which one that is cut off from the others surely has given up.
+   */
+  timeoutRaised(asked: number, granted: number): void {
+    const danger = "a server that is cut off may answer reads for longer than the session lasts";
+    this.#log.warn("ZooKeeper's servers keep no session as short as was asked for", {
+      asked,
+      granted,
+      danger,
+    });
+  }
+
   /** One attempt to connect failed; of many only the first, second, fourth … are worth a line. */
   attemptFailed({ code, message }: EverholdError): void {
     this.#failedAttempts += 1;

@@ -56,7 +56,7 @@ export class Connector {
     const { identity } = life;
     if (identity === undefined) throw connection.endError ?? givenUpError();
     const auths = [...this.#parts.auths];
-    const restored = await makeReady(connection, {
+    const preparation = {
       ports,
       settings,
       auths,
@@ -65,8 +65,13 @@ export class Connector {
         epoch: identity.epoch,
         lastZxid: life.progress.watchedZxid,
       },
-      restore: (restoring) => this.#restore(identity, restoring),
-    }).catch((error: unknown) => {
+      restore: (restoring: Restoring) => this.#restore(identity, restoring),
+    };
+    const ready = makeReady(connection, preparation, {
+      timeoutMs: identity.timeoutMs,
+      signal: attempt.signal,
+    });
+    const restored = await ready.catch((error: unknown) => {
       host.onUnready(connection, asEverholdError(error));
       throw error;
     });

@@ -69,7 +69,7 @@ export class Dialer {
     if (!this.#suspicion.isDue(afterMs)) return undefined;
     const zxid = await lastZxidOf({ ports: this.#ports, settings: this.#settings }, attempt);
     this.#suspicion.clear();
-    // Servers that ask for a login refuse the look, and one that broke meanwhile did not say either.
+    // Servers that ask for another login refuse the look, and one that broke meanwhile did not say either.
     return zxid > 0n && zxid < lastZxid ? zxid : undefined;
   }
 

@@ -3,6 +3,7 @@ import type { ServerConnection } from "../connection/server-connection.ts";
 import { operations } from "../protocol/operations.ts";
 import { helloFor, isGranted, type SessionIdentity } from "./session-identity.ts";
 import type { RequestSpec } from "./request.ts";
+import { isAuthFailure } from "./session-errors.ts";
 import { type DialAttempt, visit, type VisitContext } from "./visit.ts";
 
 const closeSession: RequestSpec<void> = {
@@ -38,7 +39,13 @@ export async function endFormerSession(
   attempt: DialAttempt,
 ): Promise<void> {
   const hello = helloFor(former, { timeoutMs: former.timeoutMs, lastZxid: 0n });
-  const { connection, response, wait } = await visit(context, attempt, hello);
+  const visited = await visit(context, attempt, hello).catch((error: unknown) => {
+    // Who is not let in would not be the next time either; the client's own login tells of it.
+    if (EverholdError.is(error) && isAuthFailure(error)) return undefined;
+    throw error;
+  });
+  if (visited === undefined) return;
+  const { connection, response, wait } = visited;
   if (!isGranted(former, response)) {
     connection.fail(new ClosedError("EVH_CLOSED", "the session is over already"));
     return;

@@ -1,5 +1,6 @@
 import { assert, listenForAbort } from "@everhold/base";
 import { Backoff, type Endpoint, pause, type Ports } from "@everhold/env";
+import { shuffled } from "./rebalance.ts";
 import { sessionLimits as limits } from "./session-limits.ts";
 
 /**
@@ -7,9 +8,10 @@ import { sessionLimits as limits } from "./session-limits.ts";
  * was of use there is a pause, random and growing, so that the clients of an ensemble do not come back in step.
  */
 export class Hosts {
-  readonly #ports: Pick<Ports, "timers" | "monotonicClock" | "random">;
+  readonly #ports: Pick<Ports, "timers" | "monotonicClock">;
   #endpoints: readonly Endpoint[];
   readonly #backoff: Backoff;
+  readonly #onRoundFailed: () => void;
   #index = -1;
   #triedInRound = 0;
   /** Ends the pause that is being made. */
@@ -18,21 +20,28 @@ export class Hosts {
   constructor(
     endpoints: readonly Endpoint[],
     ports: Pick<Ports, "timers" | "monotonicClock" | "random">,
+    onRoundFailed: () => void = () => undefined,
   ) {
     assert(endpoints.length > 0, "there is a server to connect to");
     this.#ports = ports;
-    this.#endpoints = shuffled(endpoints, ports);
+    this.#endpoints = shuffled(endpoints, ports.random);
+    this.#onRoundFailed = onRoundFailed;
     const bounds = { minMs: limits.roundPauseMsMin, maxMs: limits.roundPauseMsMax };
     this.#backoff = new Backoff(bounds, ports.random);
   }
 
-  /** Goes on with these from now on, as if none had been tried. */
+  /** Goes on with these from now on, in this order, as if none had been tried. */
   replace(endpoints: readonly Endpoint[]): void {
     assert(endpoints.length > 0, "there is a server to connect to");
-    this.#endpoints = shuffled(endpoints, this.#ports);
+    this.#endpoints = endpoints;
     this.#index = -1;
     this.#triedInRound = 0;
     this.#pausing?.abort();
+  }
+
+  /** All of them, in their order. */
+  get endpoints(): readonly Endpoint[] {
+    return this.#endpoints;
   }
 
   /** How many there are. */
@@ -49,6 +58,7 @@ export class Hosts {
   /** The next one, after a pause where a round is over; the pause ends early when the signal aborts. */
   async next(signal: AbortSignal): Promise<Endpoint> {
     if (this.#triedInRound >= this.count) {
+      this.#onRoundFailed();
       await this.#pause(signal);
       this.#triedInRound = 0;
     }
@@ -75,12 +85,4 @@ export class Hosts {
     forget();
     this.#pausing = undefined;
   }
-}
-
-function shuffled(
-  list: readonly Endpoint[],
-  { random }: Pick<Ports, "random">,
-): readonly Endpoint[] {
-  const keyed = list.map((endpoint) => ({ endpoint, key: random.uint32() }));
-  return keyed.toSorted((a, b) => a.key - b.key).map(({ endpoint }) => endpoint);
 }

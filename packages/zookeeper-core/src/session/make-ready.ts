@@ -1,6 +1,8 @@
+import { deadlineIn, waitFor } from "@everhold/env";
 import type { AuthInfo, ServerConnection } from "../connection/server-connection.ts";
 import { saslLogin } from "../connection/sasl-login.ts";
 import type { Restored, Restoring } from "./session-hooks.ts";
+import { sessionLimits as limits } from "./session-limits.ts";
 import type { SessionPorts, SessionSettings } from "./session-settings.ts";
 
 /** What a fresh connection is to be given. */
@@ -14,10 +16,26 @@ export interface Preparation {
 }
 
 /**
- * Does what comes before the application's requests: the login, the identities, the watches.
- * @throws EverholdError which ends the connection
+ * Does what comes before the application's requests: the login, the identities, the watches. A server may answer pings
+ * and nothing else, so it has so long as the session lasts, but no less than half a minute.
+ * @throws EverholdError which ends the connection; EVH_ABORTED where nobody wants it any more
  */
-export async function makeReady(
+export function makeReady(
+  connection: ServerConnection,
+  preparation: Preparation,
+  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
+): Promise<Restored | undefined> {
+  const { ports } = preparation;
+  const deadlineMs = deadlineIn(ports, Math.max(timeoutMs, limits.readyMsMin));
+  const subject = {
+    attempt: `use the connection to ${connection.server}`,
+    outcome: () => "none" as const,
+  };
+  const prepared = prepare(connection, preparation);
+  return waitFor(ports, { deadlineMs, signal }, subject, prepared);
+}
+
+async function prepare(
   connection: ServerConnection,
   { ports, settings, auths, restore, restoring }: Preparation,
 ): Promise<Restored | undefined> {

@@ -18,7 +18,8 @@ describe("requests that wait", () => {
   it("are refused where there are too many, and the place of one who goes is free", async () => {
     const world = new TestWorld();
     const { ports } = world;
-    const queue = new RequestQueue({ ports, unsentCause: () => undefined, unsentCountMax: 2 });
+    const bounds = { unsentCountMax: 2, unsentBytesMax: 1000 };
+    const queue = new RequestQueue({ ports, unsentCause: () => undefined, ...bounds });
     const { signal } = new AbortController();
     const ending = new AbortController();
     const calls = [signal, ending.signal].map((one) =>
@@ -28,6 +29,22 @@ describe("requests that wait", () => {
     ending.abort();
     assertError(await rejection(world, calls[1] ?? Promise.resolve()), "EVH_ABORTED");
     assert.equal(await world.isPending(queue.request(requestOf(), forever)), true);
+  });
+
+  it("are refused where they hold too much, and what leaves makes room", async () => {
+    const world = new TestWorld();
+    const bounds = { unsentCountMax: 100, unsentBytesMax: 1000 };
+    const { ports } = world;
+    const queue = new RequestQueue({ ports, unsentCause: () => undefined, ...bounds });
+    const large = { ...requestOf(), heldBytes: 900 };
+    const ending = new AbortController();
+    const { signal } = ending;
+    const first = queue.request({ ...large, heldBytes: 5000 }, { deadlineMs: Infinity, signal });
+    assertError(await rejection(world, queue.request(large, forever)), "EVH_OVERLOADED");
+    ending.abort();
+    assertError(await rejection(world, first), "EVH_ABORTED");
+    assert.equal(await world.isPending(queue.request(large, forever)), true);
+    assertError(await rejection(world, queue.request(large, forever)), "EVH_OVERLOADED");
   });
 
   it("end with the caller's signal, before and while they wait", async () => {

@@ -14,6 +14,8 @@ export interface QueueHost {
   readonly unsentCause: () => EverholdError | undefined;
   /** Requests that may wait. */
   readonly unsentCountMax: number;
+  /** Bytes that they may hold. */
+  readonly unsentBytesMax: number;
 }
 
 /**
@@ -23,6 +25,7 @@ export interface QueueHost {
 export class RequestQueue {
   readonly #host: QueueHost;
   readonly #unsent = new Set<PendingRequest>();
+  #unsentBytes = 0;
   #connection: ServerConnection | undefined;
 
   constructor(host: QueueHost) {
@@ -36,14 +39,19 @@ export class RequestQueue {
 
   /** Takes a request. @throws EverholdError see {@link Requests.request} */
   request<T>(spec: RequestSpec<T>, wait: RequestWait): Promise<T> {
-    const { ports, unsentCause, unsentCountMax } = this.#host;
+    const { ports, unsentCause, unsentCountMax, unsentBytesMax } = this.#host;
     if (this.#unsent.size >= unsentCountMax) {
-      return Promise.reject(overloadedError(spec, unsentCountMax));
+      return Promise.reject(overloadedError(spec, `${unsentCountMax} requests`));
     }
-    const onSettled = (settled: PendingRequest): void => void this.#unsent.delete(settled);
+    // One alone is bounded by itself, and never refused for its size.
+    if (this.#unsentBytes > 0 && this.#unsentBytes + (spec.heldBytes ?? 0) > unsentBytesMax) {
+      return Promise.reject(overloadedError(spec, `requests with ${this.#unsentBytes} bytes`));
+    }
+    const onSettled = (settled: PendingRequest): void => this.#remove(settled);
     const { pending, promise } = pendingRequest(spec, wait, { ports, unsentCause, onSettled });
     if (!pending.isSettled) {
       this.#unsent.add(pending);
+      this.#unsentBytes += pending.heldBytes;
       this.pump();
     }
     return promise;
@@ -66,7 +74,7 @@ export class RequestQueue {
     if (connection === undefined || this.#unsent.size === 0) return;
     for (const pending of this.#unsent) {
       if (connection.outstandingCount >= limits.outstandingCountMax || connection.isFull) return;
-      this.#unsent.delete(pending);
+      this.#remove(pending);
       connection.send(pending);
       // What a request does when it is written may end all this.
       if (this.#connection !== connection) return;
@@ -86,11 +94,15 @@ export class RequestQueue {
   failAll(error: (pending: PendingRequest) => EverholdError): void {
     for (const pending of this.#unsent) pending.fail(error(pending));
   }
+
+  #remove(pending: PendingRequest): void {
+    if (this.#unsent.delete(pending)) this.#unsentBytes -= pending.heldBytes;
+  }
 }
 
-function overloadedError(request: RequestSubject, countMax: number): EverholdError {
+function overloadedError(request: RequestSubject, waiting: string): EverholdError {
   return new EverholdError(
     "EVH_OVERLOADED",
-    `Cannot ${attemptOf(request)}: ${countMax} requests wait to be sent, and no more may`,
+    `Cannot ${attemptOf(request)}: ${waiting} wait to be sent, and no more may`,
   );
 }

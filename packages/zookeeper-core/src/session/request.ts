@@ -9,6 +9,10 @@ export interface RequestSpec<T> {
   readonly operation: Operation;
   /** The path on the server, chroot included; missing where the operation has none. */
   readonly path?: string;
+  /** The same as the caller wrote it, for errors; missing where that is {@link path}. */
+  readonly shownPath?: string | undefined;
+  /** Bytes of data that it holds while it waits to be sent. Default 0. */
+  readonly heldBytes?: number;
   /** The watch that the server is asked for with it. */
   readonly watch?: WatchRequest;
   /**
@@ -19,7 +23,7 @@ export interface RequestSpec<T> {
   /** Reads the answer's body. @throws ProtocolError */
   decode(reader: ByteReader, header: ReplyHeader): T;
   /** The value that an error code means for this operation, as "no node" for `exists`; `undefined` where it is an error. */
-  recover?(errorCode: number): { readonly value: T } | undefined;
+  recover?(errorCode: number, header: ReplyHeader): { readonly value: T } | undefined;
 }
 
 /** How long a request may take. */

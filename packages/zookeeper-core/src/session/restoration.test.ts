@@ -4,6 +4,7 @@ import { assertError } from "@everhold/test-world";
 import { operations } from "../protocol/operations.ts";
 import { forever, requestOf, setUp, typesOf } from "../testing/setup.test-support.ts";
 import type { WatchRequest } from "../watches/watch-request.ts";
+import { sessionLimits } from "./session-limits.ts";
 import { noWatches, type Notification, type Restoring, type WatchHost } from "./session-hooks.ts";
 
 /** Watches that write down what they are told. */
@@ -51,6 +52,28 @@ describe("watches on a session", () => {
     assert.deepEqual(ensemble.takeCodes(), [setWatches2.code, remove.code]);
     assert.equal(ensemble.received.length, 0);
     assert.deepEqual(notes, [`same epoch 1 from ${seen}`]);
+  });
+
+  it("that a server which only answers pings leaves out are asked of another one", async () => {
+    const { watches } = notingWatches();
+    const { world, ensemble, session, events } = await setUp({ watches });
+    const stuck: string[] = [];
+    ensemble.rule = ({ code, server }) => {
+      if (code !== operations.setWatches2.code) return "usual";
+      if (stuck.length === 0) stuck.push(server);
+      return stuck.includes(server) ? "drop" : "usual";
+    };
+    ensemble.connected.kill();
+    await world.advance(sessionLimits.readyMsMin);
+    assert.equal(session.state, "suspended");
+    await world.advance(6000);
+    assert.equal(session.state, "connected");
+    assert.notEqual(ensemble.connected.host, stuck[0]);
+    const reconnected = events.find(({ type }) => type === "reconnected");
+    assert.ok(reconnected?.type === "reconnected" && !reconnected.sessionChanged);
+    const failed = events.find(({ type }) => type === "error");
+    assert.ok(failed?.type === "error");
+    assertError(failed.error, "EVH_TIMEOUT");
   });
 
   it("are restored again from where they stood last when that was interrupted", async () => {

@@ -8,11 +8,17 @@ import {
   timeoutMs,
   typesOf,
   type Setup,
+  type SetupOptions,
 } from "../testing/setup.test-support.ts";
+import { saslServers } from "../testing/sasl-servers.test-support.ts";
 
 /** A client that has seen more than the servers, which were restored from an old copy. */
-async function rollBack(onRolledBack: SessionSettings["onRolledBack"]): Promise<Setup> {
-  const setup = await setUp({ settings: { onRolledBack } });
+async function rollBack(
+  onRolledBack: SessionSettings["onRolledBack"],
+  settings: Partial<SessionSettings> = {},
+  prepare: SetupOptions["prepare"] = () => undefined,
+): Promise<Setup> {
+  const setup = await setUp({ settings: { onRolledBack, ...settings }, prepare });
   const { world, ensemble, session } = setup;
   for (let count = 0; count < 10; count += 1) {
     await world.now(session.request(requestOf(), forever));
@@ -68,6 +74,17 @@ describe("servers whose data went back in time", () => {
     await world.advance(timeoutMs);
     assert.equal(session.state, "connected");
     assert.deepEqual(typesOf(events), ["connected", "suspended", "lost", "reconnected"]);
+    assert.deepEqual([...ensemble.sessions.keys()], [session.sessionId]);
+  });
+
+  it("are looked at with the login that they ask for", async () => {
+    const sasl = { username: "bob", password: "builder" };
+    const { world, ensemble, session, events } = await rollBack("continue", { sasl }, (prepared) =>
+      saslServers(prepared, "builder"),
+    );
+    await world.advance(4 * timeoutMs);
+    assert.ok(typesOf(events).includes("ensembleRolledBack"));
+    assert.deepEqual([session.state, session.epoch], ["connected", 2]);
     assert.deepEqual([...ensemble.sessions.keys()], [session.sessionId]);
   });
 

@@ -1,5 +1,5 @@
 import { ClosedError, ConnectionError, EverholdError } from "@everhold/base";
-import { attemptOf, type RequestSubject, ZooKeeperError } from "../errors.ts";
+import { attemptOf, type RequestSubject, shownPathOf, ZooKeeperError } from "../errors.ts";
 
 /** Anything that was thrown, as an error of Everhold. */
 export function asEverholdError(error: unknown): EverholdError {
@@ -44,7 +44,7 @@ export function epochOverError(request: RequestSubject): ZooKeeperError {
   return new ZooKeeperError(
     "EVH_SESSION_EXPIRED",
     `Cannot ${attemptOf(request)}: the session that it belongs to is over`,
-    { reason: "SESSIONEXPIRED", path: request.path },
+    { reason: "SESSIONEXPIRED", path: shownPathOf(request) },
   );
 }
 
@@ -56,7 +56,7 @@ export function endedError(request: RequestSubject, end: EverholdError): Everhol
   }
   return new ZooKeeperError(end.code, `${attempt}: ${end.message}`, {
     reason: end instanceof ZooKeeperError ? end.reason : "CONNECTIONLOSS",
-    path: request.path,
+    path: shownPathOf(request),
     cause: end,
   });
 }

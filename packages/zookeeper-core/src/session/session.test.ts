@@ -28,6 +28,23 @@ describe("a session", () => {
     assertNothingRuns(world);
   });
 
+  it("warns of a timeout that the servers had to raise, and only of that", async () => {
+    const short = await setUp({ settings: { sessionTimeoutMs: 400 } });
+    assert.equal(short.session.sessionTimeoutMs, 1000);
+    assert.match(short.world.warnings.join(), /no session as short as was asked for/);
+    const usual = await setUp();
+    assert.deepEqual(usual.world.warnings, []);
+  });
+
+  it("sends no check alone, which would damage the ensemble, and goes on", async () => {
+    const { world, ensemble, session } = await setUp();
+    const check = { ...operations.delete, name: "check", code: 13 };
+    const refused = await rejection(world, session.request(requestOf("/a", check), forever));
+    assertError(refused, "EVH_ILLEGAL_STATE");
+    await world.now(session.request(requestOf("/b"), forever));
+    assert.deepEqual(ensemble.takeCodes(), [operations.delete.code]);
+  });
+
   it("moves to another server with the same session when the first one dies", async () => {
     const { world, ensemble, session, events } = await setUp();
     const { sessionId } = session;

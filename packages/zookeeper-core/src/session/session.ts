@@ -1,19 +1,21 @@
 import { ClosedError, ConnectionError, type EverholdError } from "@everhold/base";
-import { deadlineIn, waitFor, type WaitOptions } from "@everhold/env";
+import { deadlineIn, type WaitOptions } from "@everhold/env";
 import type {
   AuthInfo,
   ConnectionListener,
   ServerConnection,
 } from "../connection/server-connection.ts";
 import { refusedError } from "../errors.ts";
-import { formatServer, type ServerAddress } from "../protocol/connect-string.ts";
+import type { ServerAddress } from "../protocol/connect-string.ts";
 import { zooKeeperErrors } from "../protocol/error-codes.ts";
 import { Announcer } from "./announcer.ts";
 import { Attempts } from "./attempts.ts";
 import { Connector } from "./connector.ts";
 import { Dialer } from "./dialer.ts";
 import { closeSessionOn } from "./end-session.ts";
+import { guardedWatches } from "./guarded-watches.ts";
 import { Hosts } from "./hosts.ts";
+import { Identities } from "./identities.ts";
 import { ReadyWaiters } from "./ready-waiters.ts";
 import { RequestQueue } from "./request-queue.ts";
 import type { Requests, RequestSpec, RequestWait } from "./request.ts";
@@ -30,6 +32,7 @@ import type { Restored, WatchHost } from "./session-hooks.ts";
 import type { SessionIdentity } from "./session-identity.ts";
 import { SessionLife } from "./session-life.ts";
 import { sessionLimits as limits } from "./session-limits.ts";
+import { ServerMoves } from "./server-moves.ts";
 import type { SessionPorts, SessionSettings } from "./session-settings.ts";
 import type { SessionEvent, SessionState } from "./states.ts";
 
@@ -38,6 +41,8 @@ export interface SessionParts {
   readonly ports: SessionPorts;
   readonly settings: SessionSettings;
   readonly watches: WatchHost;
+  /** Called when each of the servers was tried in vain. Default: nobody cares. */
+  readonly onRoundFailed?: () => void;
 }
 
 /**
@@ -55,9 +60,10 @@ export class Session implements Requests, ConnectionListener {
   readonly #queue: RequestQueue;
   readonly #hosts: Hosts;
   readonly #life: SessionLife;
+  readonly #moves: ServerMoves;
   readonly #dialer: Dialer;
   readonly #attempts: Attempts;
-  readonly #auths: AuthInfo[];
+  readonly #identities: Identities;
   readonly #readyWaiters: ReadyWaiters;
   #state: SessionState = "connecting";
   #hasStarted = false;
@@ -65,13 +71,19 @@ export class Session implements Requests, ConnectionListener {
   #lastError: EverholdError | undefined;
   #endError: EverholdError | undefined;
   #closing: Promise<void> | undefined;
+  readonly #ending = new AbortController();
 
-  constructor({ ports, settings, watches }: SessionParts) {
+  constructor({ ports, settings, watches, onRoundFailed }: SessionParts) {
     this.#ports = ports;
     this.#settings = settings;
-    this.#watches = watches;
-    this.#auths = [...settings.auths];
-    this.#hosts = new Hosts(settings.servers, ports);
+    this.#watches = guardedWatches(watches, (error) => this.reportError(error));
+    this.#identities = new Identities(settings.auths, {
+      ports,
+      connection: () => (this.#state === "connected" ? this.#connection : undefined),
+      endError: () => this.#endError,
+      ready: (wait) => this.ready(wait),
+    });
+    this.#hosts = new Hosts(settings.servers, ports, onRoundFailed);
     this.#life = new SessionLife(ports, settings.sessionTimeoutMs);
     this.#dialer = new Dialer(ports, settings, this);
     this.#readyWaiters = new ReadyWaiters(ports);
@@ -80,8 +92,16 @@ export class Session implements Requests, ConnectionListener {
       ports,
       unsentCause: () => this.#unsentCause(),
       unsentCountMax: limits.unsentCountMax,
+      unsentBytesMax: limits.unsentBytesMax,
     });
     this.#attempts = this.#makeAttempts();
+    this.#moves = new ServerMoves({
+      ports,
+      hosts: this.#hosts,
+      current: () => ({ connection: this.#connection, isInUse: this.#state === "connected" }),
+      stopSending: () => this.#queue.close(),
+      giveUpAttempt: () => this.#attempts.giveUp(),
+    });
   }
 
   get state(): SessionState {
@@ -108,6 +128,19 @@ export class Session implements Requests, ConnectionListener {
     const seen = this.#connection?.lastZxid ?? 0n;
     const { lastZxid } = this.#life.progress;
     return seen > lastZxid ? seen : lastZxid;
+  }
+
+  /**
+   * When the leader heard of the session at the earliest, if it has heard of all that the server that is connected did
+   * until `followerMs`, a point of this machine's time.
+   */
+  heardAtMs(followerMs: number): number {
+    return this.#connection?.touches?.heardAtMs(followerMs) ?? -Infinity;
+  }
+
+  /** Aborted when the client gives the session up for good, before the servers hear of it. */
+  get ending(): AbortSignal {
+    return this.#ending.signal;
   }
 
   /** The server that is connected, as `host:port`. */
@@ -152,42 +185,18 @@ export class Session implements Requests, ConnectionListener {
     return this.#queue.request(spec, wait);
   }
 
-  /** Adds an identity, on this and every later connection. @throws ZooKeeperError EVH_SECURITY, EVH_TIMEOUT, EVH_ABORTED */
-  async addAuth(auth: AuthInfo, wait: RequestWait): Promise<void> {
-    if (this.#endError !== undefined) throw this.#endError;
-    this.#auths.push(auth);
-    const connection = this.#state === "connected" ? this.#connection : undefined;
-    try {
-      if (connection !== undefined) {
-        const subject = { attempt: "add an identity", outcome: () => "unknown" as const };
-        const { deadlineMs, signal } = wait;
-        const added = connection.authenticate(auth);
-        return await waitFor(this.#ports, { deadlineMs, signal }, subject, added);
-      }
-    } catch (error) {
-      if (connection?.endError === undefined || this.#endError !== undefined) {
-        this.#auths.splice(this.#auths.indexOf(auth), 1);
-        throw error;
-      }
-      // The connection broke; the next one is given it before it is ready.
-    }
-    await this.ready(wait);
+  /** Adds an identity, on this and every later connection. @throws what {@link Identities.add} throws */
+  addAuth(auth: AuthInfo, wait: RequestWait): Promise<void> {
+    return this.#identities.add(auth, wait);
   }
 
   /**
    * Connects to these servers from now on, with TLS as to the first ones; a connection to another one is given up, the
-   * session goes on.
+   * session goes on. Where there are more than before, a share of the clients goes to those that are new. A server that
+   * works is left when it has answered what it was asked.
    */
   useServers(servers: readonly ServerAddress[]): void {
-    const [first] = this.#settings.servers;
-    const wrapping = first?.tls === undefined ? {} : { tls: first.tls };
-    this.#hosts.replace(servers.map((server) => ({ ...server, ...wrapping })));
-    this.#attempts.giveUp();
-    const connection = this.#connection;
-    if (connection === undefined) return;
-    if (servers.some((server) => formatServer(server) === connection.server)) return;
-    const message = `the server ${connection.server} is not among those to use any more`;
-    connection.fail(new ConnectionError("EVH_DISCONNECTED", message));
+    this.#moves.useServers(servers);
   }
 
   /** Tells of something that failed and that no call waits for. */
@@ -207,19 +216,19 @@ export class Session implements Requests, ConnectionListener {
   // What the connection tells.
 
   asksServer(...[path, watch]: Parameters<WatchHost["asksServer"]>): boolean {
-    return this.#guarded(() => this.#watches.asksServer(path, watch)) ?? true;
+    return this.#watches.asksServer(path, watch);
   }
 
   onWatchedReply(...[path, watch, reply]: Parameters<WatchHost["onWatchedReply"]>): void {
-    this.#guarded(() => this.#watches.onWatchedReply(path, watch, reply));
+    this.#watches.onWatchedReply(path, watch, reply);
   }
 
   onNotification(...[notification]: Parameters<WatchHost["onNotification"]>): void {
-    this.#guarded(() => this.#watches.onNotification(notification));
+    this.#watches.onNotification(notification);
   }
 
   onRoom(): void {
-    this.#queue.pump();
+    if (!this.#moves.isLeaving) this.#queue.pump();
   }
 
   onRefusal(errorCode: number): void {
@@ -239,6 +248,7 @@ export class Session implements Requests, ConnectionListener {
     const { progress, epoch } = this.#life;
     progress.note(connection);
     this.#connection = undefined;
+    this.#moves.forget();
     this.#queue.close();
     this.#lastError = error;
     if (this.#state === "connected") {
@@ -260,7 +270,7 @@ export class Session implements Requests, ConnectionListener {
       life: this.#life,
       dialer: this.#dialer,
       watches: this.#watches,
-      auths: this.#auths,
+      auths: this.#identities.all,
       host: {
         onGranted: (connection, signal) => this.#adopt(connection, signal),
         onOver: () => this.#lose("server"),
@@ -306,6 +316,8 @@ export class Session implements Requests, ConnectionListener {
         ? { type: "connected", ...told }
         : { type: "reconnected", ...told, sessionChanged, gap: true, restored },
     );
+    const { sessionTimeoutMs: asked } = this.#settings;
+    if (isFirst && sessionTimeout > asked) this.#announcer.timeoutRaised(asked, sessionTimeout);
     this.#readyWaiters.resolveAll();
     // Whoever was told may have closed the client, or the connection.
     if (this.#connection === connection) this.#queue.open(connection);
@@ -315,7 +327,7 @@ export class Session implements Requests, ConnectionListener {
   #onUnready(connection: ServerConnection, error: EverholdError): void {
     if (isAuthFailure(error)) return this.#endWith(error);
     if (connection.endError !== undefined) return;
-    this.#announcer.error(error);
+    if (error.code !== "EVH_ABORTED") this.#announcer.error(error);
     connection.fail(error);
   }
 
@@ -341,7 +353,7 @@ export class Session implements Requests, ConnectionListener {
     if (by === "clock") this.#attempts.giveUp(error);
     this.#connection?.fail(error);
     if (!isAnnounced) return;
-    this.#guarded(() => this.#watches.onSessionLost(epoch));
+    this.#watches.onSessionLost(epoch);
     this.#announcer.lost({ epoch, sessionId, by });
   }
 
@@ -350,7 +362,7 @@ export class Session implements Requests, ConnectionListener {
     this.#state = state;
     this.#stop(error);
     this.#connection?.fail(error);
-    this.#guarded(() => this.#watches.onClosed());
+    this.#watches.onClosed();
     this.#announcer.closed(error, state === "authFailed");
   }
 
@@ -372,12 +384,14 @@ export class Session implements Requests, ConnectionListener {
       const wait = { deadlineMs, signal };
       await this.#dialer.endFormerAnywhere(nextRound, () => this.#attemptMs, wait);
     }
-    this.#guarded(() => this.#watches.onClosed());
+    this.#watches.onClosed();
     this.#announcer.closed();
   }
 
   #stop(error: EverholdError): void {
     this.#endError = error;
+    this.#ending.abort(error);
+    this.#moves.forget();
     this.#life.stopClock();
     this.#queue.close();
     this.#queue.failAll((pending) => endedError(pending, error));
@@ -394,15 +408,5 @@ export class Session implements Requests, ConnectionListener {
   #unsentCause(): EverholdError | undefined {
     if (this.#state === "connected") return undefined;
     return this.#lastError ?? new ConnectionError("EVH_NOT_CONNECTED", "no server was tried yet");
-  }
-
-  /** What others do in our steps must not end the connection. */
-  #guarded<T>(call: () => T): T | undefined {
-    try {
-      return call();
-    } catch (error) {
-      this.reportError(error);
-      return undefined;
-    }
   }
 }

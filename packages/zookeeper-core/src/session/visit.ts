@@ -1,7 +1,9 @@
 import { deadlineIn, type DeadlineMs, type Endpoint } from "@everhold/env";
 import { openConnection, type Opened } from "../connection/open-connection.ts";
 import type { ConnectionListener } from "../connection/server-connection.ts";
+import { saslLogin } from "../connection/sasl-login.ts";
 import type { ConnectRequest } from "../protocol/handshake.ts";
+import { givenUpError } from "./session-errors.ts";
 import type { SessionPorts, SessionSettings } from "./session-settings.ts";
 
 /** One server, and how long it may take. */
@@ -24,8 +26,9 @@ export interface Visit extends Opened {
 }
 
 /**
- * Connects to one server for something that is not the client's session; nothing that happens there is told. Whoever
- * calls ends the connection. @throws EverholdError see {@link openConnection}
+ * Connects to one server for something that is not the client's session, and logs in where the client does; nothing
+ * that happens there is told. Whoever calls ends the connection.
+ * @throws EverholdError see {@link openConnection} and {@link saslLogin}
  */
 export async function visit(
   { ports, settings }: VisitContext,
@@ -34,7 +37,17 @@ export async function visit(
 ): Promise<Visit> {
   const wait = { deadlineMs: deadlineIn(ports, durationMs), signal };
   const request = { endpoint, hello, settings, listener: nobody, ...wait };
-  return { ...(await openConnection(ports, request)), wait };
+  const opened = await openConnection(ports, request);
+  const { connection, response } = opened;
+  if (settings.sasl === undefined || response.timeoutMs <= 0) return { ...opened, wait };
+  try {
+    const { digests, random } = ports;
+    await saslLogin(connection, settings.sasl, { digests, random }, wait);
+  } catch (error) {
+    connection.fail(givenUpError());
+    throw error;
+  }
+  return { ...opened, wait };
 }
 
 const nobody: ConnectionListener = {

@@ -172,7 +172,8 @@ export class TreeRequests implements Requests {
 
   #refuse<T>(spec: RequestSpec<T>, reason: ZooKeeperReason): T {
     const errorNumber = zooKeeperErrors[reason].number;
-    const recovered = spec.recover?.(errorNumber);
+    const header = { xid: 1, zxid: this.#zxid, errorCode: errorNumber };
+    const recovered = spec.recover?.(errorNumber, header);
     if (recovered === undefined) throw refusedError(spec, errorNumber);
     return recovered.value;
   }
@@ -217,7 +218,8 @@ export class TreeRequests implements Requests {
       case operations.getData.code: {
         const { path } = readValue(operations.getData.request, reader, "getData");
         const { data, stat } = this.#node(path);
-        return bytesOf(operations.getData.reply, { data, stat });
+        const numChildren = this.childrenOf(path).length;
+        return bytesOf(operations.getData.reply, { data, stat: { ...stat, numChildren } });
       }
       case operations.getChildren2.code: {
         const { path } = readValue(operations.getChildren2.request, reader, "getChildren");
@@ -300,9 +302,10 @@ export class TreeRequests implements Requests {
 }
 
 function lossOf(
-  { operation, path }: RequestSpec<unknown>,
+  { operation, path: serverPath, shownPath }: RequestSpec<unknown>,
   code: "EVH_UNSENT" | "EVH_DISCONNECTED",
 ): ZooKeeperError {
+  const path = shownPath ?? serverPath;
   return new ZooKeeperError(code, `Cannot ${operation.name} ${path ?? ""}: the connection broke`, {
     reason: reasonOf(-4),
     outcome: code === "EVH_UNSENT" ? "none" : "unknown",

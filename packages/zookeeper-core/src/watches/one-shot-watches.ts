@@ -23,6 +23,13 @@ export class OneShotWatches {
     children: new Map(),
   };
 
+  #watcherCount = 0;
+
+  /** How many watches there are. */
+  get watcherCount(): number {
+    return this.#watcherCount;
+  }
+
   /** How many paths are watched, counted once for each list. */
   get pathCount(): number {
     return this.#lists.data.size + this.#lists.exists.size + this.#lists.children.size;
@@ -32,7 +39,9 @@ export class OneShotWatches {
   add(list: OneShotList, path: string, watch: WatchRequest): void {
     const watchers: Watchers = this.#lists[list].get(path) ?? new Map();
     const owner = watch.owner ?? watch.onEvent;
-    if (!watchers.has(owner)) watchers.set(owner, watch);
+    if (watchers.has(owner)) return;
+    watchers.set(owner, watch);
+    this.#watcherCount += 1;
     this.#lists[list].set(path, watchers);
   }
 
@@ -42,7 +51,8 @@ export class OneShotWatches {
     for (const list of listsByEvent[type]) {
       const watchers = this.#lists[list].get(path);
       if (watchers === undefined) continue;
-      taken.push(...watchers.values());
+      for (const watch of watchers.values()) taken.push(watch);
+      this.#watcherCount -= watchers.size;
       this.#lists[list].delete(path);
     }
     return taken;

@@ -5,18 +5,26 @@ import { setWatches2Spec, setWatchesSpec } from "./watch-requests.ts";
 
 /**
  * The requests that bring every watch back on a new connection, of the same session or of another: the server tells
- * of what changed after `relativeZxid` in nodes with watches that tell once. In this order, because below 3.9 one
+ * of what changed after `relativeZxid` in nodes with watches that tell once, and of those in `unarmed` after the
+ * transaction there. In this order, because below 3.9 one
  * path has one mode, and the last one holds. What stays is not in the first parts, which every server understands.
  * Source: ZooKeeper, `ClientCnxn.SendThread.primeConnection` and `DataTree.setWatches`.
  */
 export function restorationSpecs(
   watches: { readonly oneShots: OneShotWatches; readonly standing: StandingWatches },
-  relativeZxid: bigint,
+  { relativeZxid, unarmed }: WatchedUpTo,
   partBytesMax: number,
 ): RequestSpec<void>[] {
   const { oneShots, standing } = watches;
   const specs: RequestSpec<void>[] = [];
-  for (const part of partsOf(oneShotEntries(oneShots), partBytesMax)) {
+  const late = oneShotEntries(oneShots, (path) => unarmed.has(path));
+  for (const part of partsOf(late, partBytesMax)) {
+    const zxids = part.map(({ path }) => unarmed.get(path) ?? relativeZxid);
+    const fromZxid = zxids.reduce((least, zxid) => (zxid < least ? zxid : least), relativeZxid);
+    specs.push(setWatchesSpec(() => setWatchesBody(part, fromZxid)));
+  }
+  const others = oneShotEntries(oneShots, (path) => !unarmed.has(path));
+  for (const part of partsOf(others, partBytesMax)) {
     specs.push(setWatchesSpec(() => setWatchesBody(part, relativeZxid)));
   }
   for (const part of partsOf(standingEntries(standing), partBytesMax)) {
@@ -28,6 +36,13 @@ export function restorationSpecs(
     specs.push(setWatches2Spec(() => body));
   }
   return specs;
+}
+
+/** Up to which transaction nothing can have been missed. */
+export interface WatchedUpTo {
+  readonly relativeZxid: bigint;
+  /** Less, at some paths. */
+  readonly unarmed: ReadonlyMap<string, bigint>;
 }
 
 /** One path in one list. */
@@ -66,9 +81,12 @@ function pathsIn<List extends string>(entries: readonly Entry<List>[], list: Lis
   return paths;
 }
 
-function* oneShotEntries(oneShots: OneShotWatches): IterableIterator<Entry<OneShotList>> {
+function* oneShotEntries(
+  oneShots: OneShotWatches,
+  isMeant: (path: string) => boolean,
+): IterableIterator<Entry<OneShotList>> {
   for (const list of ["data", "exists", "children"] as const) {
-    for (const path of oneShots.paths(list)) yield { list, path };
+    for (const path of oneShots.paths(list)) if (isMeant(path)) yield { list, path };
   }
 }
 

@@ -4,6 +4,8 @@ import type { WatchNotice } from "./watch-request.ts";
 export interface StandingWatcher {
   /** On the server, chroot included. */
   readonly path: string;
+  /** The same as the caller wrote it, for errors. */
+  readonly shownPath?: string;
   /** Whether it hears of everything below the path, too; of children that come and go then, not of `childrenChanged`. */
   readonly recursive: boolean;
   /** Called in the order of what came over the wire. What it throws hurts nobody else. */

@@ -12,7 +12,7 @@ import type { WireMode } from "./standing-watches.ts";
  * before anything that came later.
  */
 export function addWatchSpec(
-  path: string,
+  { path, shownPath }: { readonly path: string; readonly shownPath?: string | undefined },
   modeAtSend: () => Exclude<WireMode, "none">,
   onAnswer: () => void,
 ): RequestSpec<void> {
@@ -24,6 +24,7 @@ export function addWatchSpec(
   const spec = specOf(operations.addWatch, body, path);
   return {
     ...spec,
+    shownPath,
     decode(reader, header) {
       spec.decode(reader, header);
       onAnswer();

@@ -46,6 +46,7 @@ export class WatchStream implements AsyncIterableIterator<WatchNotice> {
     const stream = new WatchStream(options);
     const watcher: StandingWatcher = {
       path: options.path,
+      shownPath: stream.path,
       recursive: options.recursive,
       onNotice: (notice) => stream.#push(notice),
       onEnd: () => stream.close(),

@@ -46,6 +46,8 @@ export class WatchUpkeep {
    * nothing can have been missed.
    */
   readonly #unarmed = new Map<string, bigint>();
+  /** Those that left with requests that the server has not answered: each request's. */
+  readonly #arming = new Set<ReadonlyMap<string, bigint>>();
   #requestCount = 0;
   #isArming = false;
   /** Ends what has not left when the connection is another one: it was meant for the one before. */
@@ -56,13 +58,26 @@ export class WatchUpkeep {
     this.#options = options;
   }
 
+  /** Paths of which something may have been missed, and since when: whoever restores the watches asks from there on. */
+  get unarmed(): ReadonlyMap<string, bigint> {
+    return this.#unarmed;
+  }
+
+  /** All watches stand on the new connection. */
+  onRestored(): void {
+    this.#unarmed.clear();
+  }
+
   /** Nothing stands on the new connection; whoever restores the watches restores all. */
   forgetConnection(): void {
     const before = this.#connection;
     this.#connection = new AbortController();
     this.#untidy.clear();
-    this.#unarmed.clear();
     this.#isArming = false;
+    for (const taken of this.#arming) {
+      for (const [path, zxid] of taken) this.#markUnarmed(path, zxid);
+    }
+    this.#arming.clear();
     before.abort();
   }
 
@@ -70,6 +85,7 @@ export class WatchUpkeep {
   close(): void {
     this.#isClosed = true;
     this.forgetConnection();
+    this.#unarmed.clear();
   }
 
   /** Perhaps nobody wants any more what stands at this path. */
@@ -117,11 +133,12 @@ export class WatchUpkeep {
       if (oneShots.has(path)) this.#markUnarmed(path, zxid());
       standing.forgetIfGone(place);
     };
-    this.#request(removeWatchesSpec(path, onSend), () => {
+    const onFailure = (): void => {
       place.isLeaving = false;
       standing.forgetIfGone(place);
       this.#untidy.set(path, "surely");
-    });
+    };
+    this.#request(removeWatchesSpec(path, onSend), () => undefined, onFailure);
   }
 
   #markUnarmed(path: string, zxid: bigint): void {
@@ -147,22 +164,23 @@ export class WatchUpkeep {
   #arm(): void {
     if (this.#isArming) return;
     this.#isArming = true;
-    let paths: readonly string[] = [];
+    const taken = new Map<string, bigint>();
     const atSend = (): SetWatchesRequest => {
       this.#isArming = false;
-      const { body, ...taken } = this.#takeUnarmed();
-      paths = taken.paths;
-      return body;
+      this.#arming.add(taken);
+      return this.#takeUnarmed(taken);
     };
-    this.#request(setWatchesSpec(atSend), () => {
+    const onDone = (): void => void this.#arming.delete(taken);
+    this.#request(setWatchesSpec(atSend), onDone, () => {
       this.#isArming = false;
-      for (const path of paths) this.#tellLists(path);
+      onDone();
+      for (const path of taken.keys()) this.#tellLists(path);
     });
   }
 
-  #takeUnarmed(): { readonly paths: readonly string[]; readonly body: SetWatchesRequest } {
+  /** Moves to `taken` what one request may have, and gives its body. */
+  #takeUnarmed(taken: Map<string, bigint>): SetWatchesRequest {
     const { oneShots, standing, partBytesMax, zxid } = this.#options;
-    const paths: string[] = [];
     const entries: { readonly list: OneShotList; readonly path: string }[] = [];
     let relativeZxid = zxid();
     let bytes = 0;
@@ -170,7 +188,7 @@ export class WatchUpkeep {
       if (bytes > 0 && bytes + lists.length * pathBytesMax(path) > partBytesMax) break;
       if ((standing.get(path)?.asked ?? "none") !== "none") continue;
       this.#unarmed.delete(path);
-      paths.push(path);
+      taken.set(path, unarmedZxid);
       if (unarmedZxid < relativeZxid) relativeZxid = unarmedZxid;
       for (const list of lists) {
         if (!oneShots.isIn(list, path)) continue;
@@ -178,16 +196,17 @@ export class WatchUpkeep {
         bytes += pathBytesMax(path);
       }
     }
-    return { paths, body: setWatchesBody(entries, relativeZxid) };
+    return setWatchesBody(entries, relativeZxid);
   }
 
-  #request(spec: RequestSpec<void>, onFailure: () => void): void {
+  #request(spec: RequestSpec<void>, onDone: () => void, onFailure: () => void): void {
     this.#requestCount += 1;
     const connection = this.#connection;
     const wait = { deadlineMs: Infinity, signal: connection.signal };
     this.#options.requests.request(spec, wait).then(
       () => {
         this.#requestCount -= 1;
+        onDone();
         this.run();
       },
       (error: unknown) => {

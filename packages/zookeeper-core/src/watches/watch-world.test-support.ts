@@ -60,7 +60,7 @@ export class WatchWorld {
   readonly #toServer = new Deque<Travelling>();
   readonly #toClient = new Deque<Arriving>();
 
-  constructor(kind: ServerKind, partBytesMax?: number) {
+  constructor(kind: ServerKind, partBytesMax?: number, watchCountMax = 1000) {
     this.#kind = kind;
     this.tree = new WatchTree(kind, (type, path, isCatchUp) => this.#notify(type, path, isCatchUp));
     this.watches = new Watches({
@@ -70,6 +70,7 @@ export class WatchWorld {
         timers: { after: () => ({ cancel: () => undefined }), atTurnEnd: () => undefined },
       },
       onError: (error) => this.errors.push(error),
+      watchCountMax,
       ...(partBytesMax === undefined ? {} : { partBytesMax }),
     });
   }
@@ -197,7 +198,7 @@ export class WatchWorld {
         if (zxid > this.lastZxid) this.lastZxid = zxid;
         if (watch !== undefined) this.watches.onWatchedReply(path, watch, { header, wasAsked });
         if (errorCode === 0) return answer.resolve(spec.decode(new ByteReader(body), header));
-        const recovered = spec.recover?.(errorCode);
+        const recovered = spec.recover?.(errorCode, header);
         if (recovered === undefined) answer.reject(refusedError(spec, errorCode));
         else answer.resolve(recovered.value);
       };
@@ -265,7 +266,7 @@ export class WatchWorld {
     }
     if (watch && isOfChildren) this.tree.watchChildren(path);
     if (watch && !isOfChildren) this.tree.watchData(path);
-    const stat = statOf(node);
+    const stat = { ...statOf(node), numChildren: this.tree.childrenOf(path).length };
     if (code === operations.exists.code) operations.exists.reply.write(writer, { stat }, 0);
     else if (code === operations.getData.code) {
       operations.getData.reply.write(writer, { data: null, stat }, 0);

@@ -244,8 +244,11 @@ function checkOneShot(run: Run, one: OneShot): void {
       `${shown} did not tell of ${concerning.map(({ type, path: at }) => `${type} ${at}`).join()}`,
     );
   }
-  // Where one watch that stays gives way to another, those whom it served may be made to look again.
-  const gaveWay = run.staying.some((other) => other.isClosed && other.path === one.path);
+  // Where one watch that stays gives way to another, those whom it served may be made to look again; what the server
+  // tells of a child then reaches those who watch the children.
+  const isNear = (at: string): boolean =>
+    at === one.path || (one.kind === "children" && at !== "/" && parentOf(at) === one.path);
+  const gaveWay = run.staying.some((other) => other.isClosed && isNear(other.path));
   if (concerning.length === 0 && !gaveWay) assert.equal(one.told, 0, `${shown} told of nothing`);
 }
 

@@ -46,6 +46,23 @@ function countOf(world: WatchWorld, code: number): number {
   return world.served.filter((served) => served === code).length;
 }
 
+test("there is room for so many watches, and for more when some are gone", async () => {
+  const world = new WatchWorld("oneMode", undefined, 3);
+  const told: Told = [];
+  for (const path of ["/a", "/c"]) world.tree.change("created", path);
+  await readInto(world, told, "data", "/a");
+  await readInto(world, told, "data", "/a");
+  const staying = await stayInto(world, told, "/b", false);
+  assert.throws(() => world.watches.checkRoom("/c"), { code: "EVH_OVERLOADED" });
+  staying.close();
+  world.watches.checkRoom("/c");
+  await readInto(world, told, "children", "/c");
+  assert.throws(() => world.watches.checkRoom("/c"), { code: "EVH_OVERLOADED" });
+  world.tree.change("dataChanged", "/a");
+  await world.settle();
+  world.watches.checkRoom("/c");
+});
+
 test("a watch by getData tells once, of the first change", async () => {
   const world = new WatchWorld("oneMode");
   world.tree.change("created", "/a");
@@ -233,6 +250,24 @@ for (const kind of serverKinds) {
     assert.deepEqual(told, ["dataChanged /a"]);
   });
 
+  test(`a change at that time is told of, too, where the connection breaks before the asking (${kind})`, async () => {
+    const world = new WatchWorld(kind);
+    world.tree.change("created", "/a");
+    const told: Told = [];
+    const staying = await stayInto(world, [], "/a", true);
+    await readInto(world, told, "children", "/a");
+    staying.close();
+    world.send();
+    world.tree.change("created", "/a/b");
+    world.serve();
+    while (world.lastZxid < world.tree.zxid) world.receive();
+    await turn();
+    world.cut();
+    await turn();
+    await world.restore(false);
+    assert.deepEqual(told, ["childrenChanged /a"]);
+  });
+
   test(`a watch opened again behind the removal of the one before stands (${kind})`, async () => {
     const world = new WatchWorld(kind);
     world.tree.change("created", "/a");
@@ -335,6 +370,22 @@ test("a connection that breaks while watches come back is followed by one that b
   world.tree.change("dataChanged", "/a");
   await world.settle();
   assert.deepEqual(told, ["gap /a reconnected", "dataChanged /a", "dataChanged /a"]);
+});
+
+test("what is answered before a connection breaks that brings watches back hides no change from the others", async () => {
+  const world = new WatchWorld("oneMode");
+  world.tree.change("created", "/a");
+  const told: Told = [];
+  await readInto(world, told, "data", "/a");
+  world.cut();
+  const breaking = world.restore(false, () => {
+    world.tree.change("dataChanged", "/a");
+    world.lastZxid = world.tree.zxid;
+    world.cut();
+  });
+  await assert.rejects(breaking, { code: "EVH_DISCONNECTED" });
+  await world.restore(false);
+  assert.deepEqual(told, ["dataChanged /a"]);
 });
 
 test("the server is asked to remove a watch when the last of several at a path is closed", async () => {

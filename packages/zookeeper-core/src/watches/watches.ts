@@ -28,6 +28,8 @@ export interface WatchesOptions {
   readonly onError: (error: unknown) => void;
   /** Bytes of paths in one request that restores watches. Default: {@link watchLimits}. */
   readonly partBytesMax?: number;
+  /** Watches that there may be. Default: {@link watchLimits}. */
+  readonly watchCountMax?: number;
 }
 
 /** A watch that stays, in the hand of whoever made it. */
@@ -68,6 +70,8 @@ export class Watches implements WatchHost {
   readonly #coverages = new WeakMap<WatchRequest, object>();
   /** The last transaction that an answer with a watch carried: what it changed was told of before. */
   #zxid = 0n;
+  /** From which transaction on watches are being brought back. */
+  #restoringFrom: bigint | undefined;
   #isClosed = false;
 
   constructor(options: WatchesOptions) {
@@ -92,12 +96,26 @@ export class Watches implements WatchHost {
   }
 
   /**
+   * Whether one more may be asked for; those whose answers are still to come are not counted.
+   * @throws EverholdError EVH_OVERLOADED
+   */
+  checkRoom(path: string): void {
+    const { watchCountMax = watchLimits.watchCountMax } = this.#options;
+    if (this.#oneShots.watcherCount + this.#standing.watcherCount < watchCountMax) return;
+    throw new EverholdError(
+      "EVH_OVERLOADED",
+      `Cannot watch ${path}: the client has ${watchCountMax} watches, and no more may be`,
+    );
+  }
+
+  /**
    * Begins to watch. Every change after the promise resolves is told of, or covered by a `gap`; some before may be.
    * @throws what {@link Requests.request} throws; after that nothing is watched
    */
   async add(watcher: StandingWatcher, wait: RequestWait): Promise<StandingWatch> {
     if (this.#isClosed) {
-      throw new ClosedError("EVH_CLOSED", `Cannot watch ${watcher.path}: the client is closed`);
+      const path = watcher.shownPath ?? watcher.path;
+      throw new ClosedError("EVH_CLOSED", `Cannot watch ${path}: the client is closed`);
     }
     const place = this.#standing.at(watcher.path);
     if (covers(place.confirmed, modeOf(watcher)) && !place.isLeaving) this.#standing.add(watcher);
@@ -171,7 +189,7 @@ export class Watches implements WatchHost {
     const givingUp = new AbortController();
     const { deadlineMs, signal } = wait;
     const subject: WaitSubject = {
-      attempt: `watch ${watcher.path}`,
+      attempt: `watch ${watcher.shownPath ?? watcher.path}`,
       outcome: () => (ask.sent === undefined ? "none" : "unknown"),
     };
     const answered = this.#answer(ask, { epoch: wait.epoch, signal: givingUp.signal });
@@ -188,7 +206,7 @@ export class Watches implements WatchHost {
   async #answer(ask: Ask, wait: Omit<RequestWait, "deadlineMs">): Promise<void> {
     const { place, watcher } = ask;
     const spec = addWatchSpec(
-      place.path,
+      watcher,
       () => {
         // From here on, not from the answer on: what is told of may overtake the answer.
         this.#standing.add(watcher);
@@ -237,7 +255,12 @@ export class Watches implements WatchHost {
 
   async #restore(restoring: Restoring, reason: WatchGap["reason"]): Promise<number> {
     this.#upkeep.forgetConnection();
-    this.#zxid = restoring.lastZxid;
+    // Where the restoration before was not finished, its watches have missed what was done since.
+    const { lastZxid } = restoring;
+    const before = this.#restoringFrom ?? lastZxid;
+    const relativeZxid = before < lastZxid ? before : lastZxid;
+    this.#restoringFrom = relativeZxid;
+    this.#zxid = lastZxid;
     const places = [...this.#standing.all()];
     for (const place of places) {
       place.asked = place.needed;
@@ -248,9 +271,12 @@ export class Watches implements WatchHost {
     }
     const watchCount = this.#oneShots.pathCount + this.#standing.watcherCount;
     const watches = { oneShots: this.#oneShots, standing: this.#standing };
-    const specs = restorationSpecs(watches, restoring.lastZxid, this.#partBytesMax);
+    const upTo = { relativeZxid, unarmed: this.#upkeep.unarmed };
+    const specs = restorationSpecs(watches, upTo, this.#partBytesMax);
     const wait = { deadlineMs: Infinity };
     await Promise.all(specs.map((spec) => restoring.requests.request(spec, wait)));
+    this.#restoringFrom = undefined;
+    this.#upkeep.onRestored();
     for (const place of places) {
       this.#tell(place.watchers(), { type: "gap", path: place.path, reason });
     }

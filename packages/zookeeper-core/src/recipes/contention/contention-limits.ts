@@ -1,0 +1,7 @@
+/** The limits of who stands in line: what each bounds, why, and what happens when it is hit. */
+export const contentionLimits = {
+  /** Milliseconds of the longest pause between attempts while no server answers. */
+  pauseMsMax: 1000,
+  /** Nodes that are read at once to tell who stands in line; the others follow. */
+  readAtOnceMax: 100,
+} as const;

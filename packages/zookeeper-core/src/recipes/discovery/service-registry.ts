@@ -1,0 +1,214 @@
+import { ClosedError, EventHub, type EverholdError } from "@everhold/base";
+import type { WaitOptions } from "@everhold/env";
+import { checkPath, optionError } from "../../api/request-options.ts";
+import { type ReadOptions, ZooKeeper } from "../../api/zookeeper.ts";
+import { isReason } from "../../errors.ts";
+import type { HeldNode } from "../../managed/held-node.ts";
+import { childOf } from "../../protocol/paths.ts";
+import { asEverholdError } from "../../session/session-errors.ts";
+import { discoveryLimits } from "./discovery-limits.ts";
+import {
+  instanceOf,
+  instanceText,
+  readInstance,
+  type ServiceDescription,
+  type ServiceInstance,
+} from "./service-instance.ts";
+import { type ProviderOptions, ServiceProvider } from "./service-provider.ts";
+
+/** An instance that is registered, for as long as it is not taken back. */
+export interface ServiceRegistration {
+  /** As it was registered, or updated, last. */
+  readonly instance: ServiceInstance;
+  /** Its node, which tells of conflicts and of sessions that were over. */
+  readonly node: HeldNode;
+  /** Says something else of it; the name and the id stay. No time limit by default. @throws EverholdError EVH_CONFIG */
+  update(service: Omit<ServiceDescription, "name" | "id">, wait?: WaitOptions): Promise<void>;
+  /** Takes it back. Idempotent. */
+  unregister(wait?: WaitOptions): Promise<void>;
+}
+
+/** What happens in a registry. */
+export type ServiceRegistryEvent =
+  /** The node at `path` is no instance; it is left out. */
+  | { readonly type: "invalid"; readonly path: string; readonly error: EverholdError }
+  /** It is closed; the last event. */
+  | { readonly type: "closed" };
+
+/**
+ * Services and where they are to be had, as Curator's `ServiceDiscovery`: in the same nodes and the same JSON, so that
+ * programs in Java see what is registered here, and the other way round. What is registered is there again in the next
+ * session when one is over; an instance of somebody else under the same id is never touched. What a registry says may be
+ * old, and of two that are both registered for something that only one may do a fencing token tells which it is.
+ *
+ * @example
+ * const services = new ServiceRegistry(client, "/services");
+ * await services.register({ name: "orders", address: "10.0.0.7", port: 8080 });
+ * const orders = services.provider("orders");
+ * await orders.start();
+ * const { address, port } = orders.pick() ?? {};
+ */
+export class ServiceRegistry {
+  readonly path: string;
+  readonly #client: ZooKeeper;
+  readonly #events = new EventHub<ServiceRegistryEvent>({
+    last: "closed",
+    unreadCountMax: discoveryLimits.unreadEventCountMax,
+  });
+  readonly #held = new Set<HeldNode>();
+  readonly #providers = new Set<ServiceProvider>();
+  #isClosed = false;
+
+  /** @throws TypeError; ZooKeeperError EVH_PATH */
+  constructor(client: ZooKeeper, path: string) {
+    checkPath("register services below", path);
+    this.path = path;
+    this.#client = client;
+  }
+
+  /**
+   * Registers an instance, and resolves when it is there. The time limit is the client's by default.
+   * @throws ZooKeeperError with reason NODEEXISTS where somebody else has registered the id
+   * @throws EverholdError EVH_CONFIG, EVH_CLOSED, and as of `hold`
+   */
+  async register(
+    service: ServiceDescription,
+    wait: WaitOptions = {},
+  ): Promise<ServiceRegistration> {
+    this.#checkOpen();
+    let instance = instanceOf(service, () => this.#randomId());
+    const { name, id } = instance;
+    const path = childOf(childOf(this.path, name), id);
+    const options = { parents: "container", ...wait } as const;
+    const node = await this.#client.hold(path, instanceText(instance), options);
+    this.#held.add(node);
+    node.on("released", () => void this.#held.delete(node));
+    if (this.#isClosed) await node.release();
+    this.#checkOpen();
+    return {
+      node,
+      get instance(): ServiceInstance {
+        return instance;
+      },
+      async update(other, limits = {}) {
+        instance = instanceOf({ ...instance, ...other, name, id }, () => id);
+        await node.update(instanceText(instance), limits);
+      },
+      unregister: (limits = {}) => node.release(limits),
+    };
+  }
+
+  /** The names of services that somebody has registered once; some may have no instances left. @throws as `getChildren` */
+  async names(options: ReadOptions = {}): Promise<string[]> {
+    this.#checkOpen();
+    return this.#childrenOf(this.path, options);
+  }
+
+  /** The instances of a service, those that are not enabled included, as the servers have them. @throws as `getData` */
+  async instances(name: string, options: ReadOptions = {}): Promise<ServiceInstance[]> {
+    this.#checkOpen();
+    const path = this.#pathOf(name);
+    const found: ServiceInstance[] = [];
+    for (const id of await this.#childrenOf(path, options)) {
+      const instance = await this.#instanceAt(childOf(path, id), options);
+      if (instance !== undefined) found.push(instance);
+    }
+    return found;
+  }
+
+  /** Follows a service, once it is started; closed with the registry. @throws EverholdError EVH_CONFIG, EVH_CLOSED */
+  provider(name: string, options: ProviderOptions = {}): ServiceProvider {
+    this.#checkOpen();
+    const onInvalid = (path: string, error: EverholdError): void => this.#tellInvalid(path, error);
+    const service = { path: this.#pathOf(name), name, onInvalid };
+    const provider = new ServiceProvider(this.#client, service, options);
+    this.#providers.add(provider);
+    return provider;
+  }
+
+  /** What happens from now on; ends when it is closed. */
+  events(): AsyncIterableIterator<ServiceRegistryEvent> {
+    return this.#events.read();
+  }
+
+  /** Calls `listener` at each event of one type, until the returned function is called. */
+  on<K extends ServiceRegistryEvent["type"]>(
+    type: K,
+    listener: (event: Extract<ServiceRegistryEvent, { readonly type: K }>) => void,
+  ): () => void {
+    return this.#events.listen((event) => {
+      if (isOfType(event, type)) listener(event);
+    });
+  }
+
+  /** Takes back all that was registered with it, and closes its providers. Idempotent. No time limit by default. */
+  async close(wait: WaitOptions = {}): Promise<void> {
+    if (!this.#isClosed) {
+      this.#isClosed = true;
+      for (const provider of this.#providers) provider.close();
+      this.#providers.clear();
+      this.#events.emit({ type: "closed" }, ZooKeeper.reporterOf(this.#client));
+    }
+    await Promise.all([...this.#held].map((node) => node.release(wait)));
+  }
+
+  /** As {@link close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #childrenOf(path: string, options: ReadOptions): Promise<string[]> {
+    try {
+      return [...(await this.#client.getChildren(path, options)).children].toSorted();
+    } catch (error) {
+      if (isReason(error, "NONODE")) return [];
+      throw error;
+    }
+  }
+
+  async #instanceAt(path: string, options: ReadOptions): Promise<ServiceInstance | undefined> {
+    let data: Uint8Array | null;
+    try {
+      ({ data } = await this.#client.getData(path, options));
+    } catch (error) {
+      if (isReason(error, "NONODE")) return undefined;
+      throw error;
+    }
+    try {
+      return readInstance(data);
+    } catch (error) {
+      this.#tellInvalid(path, asEverholdError(error));
+      return undefined;
+    }
+  }
+
+  #pathOf(name: string): string {
+    if (typeof name !== "string" || name === "" || name.includes("/")) {
+      throw optionError("look for a service", "name", name, "a name without slashes");
+    }
+    return childOf(this.path, name);
+  }
+
+  #tellInvalid(path: string, error: EverholdError): void {
+    const event = { type: "invalid", path, error } as const;
+    this.#events.emit(event, ZooKeeper.reporterOf(this.#client));
+  }
+
+  #checkOpen(): void {
+    if (!this.#isClosed) return;
+    throw new ClosedError("EVH_CLOSED", `The registry of services below ${this.path} is closed`);
+  }
+
+  #randomId(): string {
+    const bytes = new Uint8Array(16);
+    ZooKeeper.callerOf(this.#client).context.ports.random.fill(bytes);
+    return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  }
+}
+
+function isOfType<K extends ServiceRegistryEvent["type"]>(
+  event: ServiceRegistryEvent,
+  type: K,
+): event is Extract<ServiceRegistryEvent, { readonly type: K }> {
+  return event.type === type;
+}

@@ -1,0 +1,281 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
+import type { ZooKeeper } from "../../api/zookeeper.ts";
+import { operations } from "../../protocol/operations.ts";
+import { TreeServers } from "../../testing/tree-servers.test-support.ts";
+import type { Grant } from "../contention/grant.ts";
+import { LeaderLatch, type LeaderLatchOptions } from "./leader-latch.ts";
+
+const path = "/leaders/billing";
+const timing = { tickTime: 500 };
+
+interface Standing {
+  readonly client: ZooKeeper;
+  readonly latch: LeaderLatch;
+  readonly told: string[];
+  readonly grants: Grant[];
+}
+
+async function stand(
+  servers: TreeServers,
+  options: LeaderLatchOptions = {},
+  client?: ZooKeeper,
+): Promise<Standing> {
+  const own = client ?? (await servers.connect());
+  const latch = new LeaderLatch(own, path, { ...timing, ...options });
+  const told: string[] = [];
+  const grants: Grant[] = [];
+  latch.on("leader", ({ grant }) => {
+    grants.push(grant);
+    told.push("leader");
+  });
+  for (const type of ["notLeader", "closed"] as const) latch.on(type, () => void told.push(type));
+  latch.on("error", ({ error }) => void told.push(error.code));
+  latch.start();
+  await servers.world.settle();
+  return { client: own, latch, told, grants };
+}
+
+test("one of all leads, then the one that came next, with a larger token", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const first = await stand(servers, { id: "first" });
+  const second = await stand(servers, { id: "second" });
+  await world.advance(3000);
+  assert.deepEqual([first.latch.isLeader(), second.latch.isLeader()], [true, false]);
+  const ids = (await world.now(second.latch.participants())).map(({ id }) => id);
+  assert.deepEqual(ids, ["first", "second"]);
+  assert.equal((await world.now(second.latch.leader()))?.token, first.latch.grant?.token);
+  const waiting = second.latch.awaitLeadership();
+  await world.now(first.latch.close());
+  assert.equal(first.latch.isLeader(), false);
+  await world.advance(3000);
+  const grant = await world.now(waiting);
+  assert.ok(grant.token > (first.grants[0]?.token ?? 0n));
+  assert.deepEqual(first.told, ["leader", "notLeader", "closed"]);
+  assert.deepEqual(second.told, ["leader"]);
+  await world.now(second.latch.close());
+  assert.deepEqual(servers.tree.childrenOf(path), []);
+  await world.now(Promise.all([first.client.close(), second.client.close()]));
+  assertNothingRuns(world);
+});
+
+test("a connection that breaks for a moment changes nothing, and makes no other node", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const { client, latch, told } = await stand(servers);
+  await world.advance(3000);
+  const before = servers.tree.childrenOf(path);
+  for (let count = 0; count < 10; count += 1) {
+    servers.disconnect(client.sessionId);
+    await world.advance(100);
+  }
+  await world.advance(3000);
+  assert.equal(latch.isLeader(), true);
+  assert.deepEqual(servers.tree.childrenOf(path), before);
+  assert.deepEqual(told, ["leader"]);
+});
+
+test("where only the lease ended, the same node leads again, by another grant with the same token", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const { latch, told, grants } = await stand(servers);
+  await world.advance(3000);
+  const before = servers.tree.childrenOf(path);
+  servers.interfere = ({ code }) => (code === operations.multi.code ? "drop" : undefined);
+  await world.advance(6000);
+  assert.equal(latch.isLeader(), false);
+  assert.equal(latch.grant, undefined);
+  assert.deepEqual(told, ["leader", "notLeader"]);
+  servers.interfere = () => undefined;
+  // What was dropped is asked again by the connection that comes after it.
+  servers.disconnect([...servers.ensemble.sessions.keys()][0] ?? 0n);
+  await world.advance(10_000);
+  assert.deepEqual(told, ["leader", "notLeader", "leader"]);
+  assert.deepEqual(servers.tree.childrenOf(path), before);
+  const [first, again] = grants;
+  assert.equal(again?.token, first?.token);
+  assert.deepEqual([first?.isHeld(), again?.isHeld()], [false, true]);
+});
+
+test("a former grant that is given back late ends the one that leads again by the same node, at once", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const { latch, told, grants } = await stand(servers);
+  await world.advance(3000);
+  const drop = ({ code }: { code: number }): "drop" | undefined =>
+    code === operations.multi.code ? "drop" : undefined;
+  servers.interfere = drop;
+  await world.advance(6000);
+  servers.interfere = () => undefined;
+  servers.disconnect([...servers.ensemble.sessions.keys()][0] ?? 0n);
+  await world.advance(10_000);
+  assert.equal(latch.isLeader(), true);
+  const releasing = grants[0]?.release();
+  // Before anybody else can have been told that the node goes.
+  assert.equal(latch.isLeader(), false);
+  await world.now(Promise.resolve(releasing));
+  await world.advance(3000);
+  assert.deepEqual(told, ["leader", "notLeader", "leader", "notLeader", "leader"]);
+  assert.equal(servers.tree.childrenOf(path).length, 1);
+});
+
+test("a process that stood still does not lead when it asks, before any timer fires", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const { latch, told } = await stand(servers);
+  await world.advance(3000);
+  assert.equal(latch.isLeader(), true);
+  world.nowMs += 9000;
+  assert.equal(latch.isLeader(), false);
+  assert.deepEqual(told, ["leader", "notLeader"]);
+});
+
+test("in another session it stands at the end of the line", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const first = await stand(servers);
+  const second = await stand(servers);
+  await world.advance(3000);
+  await servers.expire(first.client.sessionId);
+  await world.advance(5000);
+  assert.deepEqual(first.told, ["leader", "notLeader"]);
+  assert.deepEqual(second.told, ["leader"]);
+  await servers.expire(second.client.sessionId);
+  await world.advance(5000);
+  assert.deepEqual(first.told, ["leader", "notLeader", "leader"]);
+  const tokens = [first.grants[0], second.grants[0], first.grants[1]].map((one) => one?.token);
+  assert.deepEqual(
+    tokens,
+    tokens.toSorted((one, other) => Number((one ?? 0n) - (other ?? 0n))),
+  );
+  assert.equal(servers.tree.childrenOf(path).length, 2);
+});
+
+test("where somebody deletes all of the path it stands again", async () => {
+  const servers = new TreeServers();
+  const { world, tree } = servers;
+  const leading = await stand(servers);
+  const waiting = await stand(servers);
+  await world.advance(3000);
+  await servers.change(() => {
+    for (const name of tree.childrenOf(path)) tree.delete(`${path}/${name}`);
+    tree.delete(path);
+  });
+  await world.advance(6000);
+  assert.deepEqual(leading.told.slice(0, 2), ["leader", "notLeader"]);
+  assert.equal(tree.childrenOf(path).length, 2);
+  assert.equal([leading, waiting].filter(({ latch }) => latch.isLeader()).length, 1);
+});
+
+test("who gives its grant back stands at the end of the line", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const first = await stand(servers);
+  const second = await stand(servers);
+  await world.advance(3000);
+  await world.now(first.grants[0]?.release() ?? Promise.resolve());
+  await world.advance(3000);
+  assert.deepEqual([first.latch.isLeader(), second.latch.isLeader()], [false, true]);
+  assert.equal(servers.tree.childrenOf(path).length, 2);
+});
+
+test("a latch that closes silently tells no listener that it leads no more", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const { latch, told, client } = await stand(servers, { closeMode: "silent" });
+  await world.advance(3000);
+  await world.now(latch.close());
+  assert.deepEqual(told, ["leader", "closed"]);
+  assert.equal(latch.isLeader(), false);
+  assert.throws(() => latch.start(), { code: "EVH_CLOSED" });
+  await world.now(client.close());
+  assertNothingRuns(world);
+});
+
+test("it may be closed by whoever is told that it leads", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const client = await servers.connect();
+  const latch = new LeaderLatch(client, path, timing);
+  const told: string[] = [];
+  latch.on("leader", () => {
+    told.push("leader");
+    latch.close().catch(() => undefined);
+  });
+  for (const type of ["notLeader", "closed"] as const) latch.on(type, () => void told.push(type));
+  latch.start();
+  await world.advance(3000);
+  assert.deepEqual(told, ["leader", "notLeader", "closed"]);
+  assert.deepEqual(servers.tree.childrenOf(path), []);
+  await world.now(client.close());
+  assertNothingRuns(world);
+});
+
+test("the end of the client is the end of its latches", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const leading = await stand(servers);
+  const waiting = await stand(servers, {}, leading.client);
+  await world.advance(3000);
+  const lead = waiting.latch.awaitLeadership();
+  lead.catch(() => undefined);
+  let wasLeader: boolean | undefined;
+  servers.interfere = ({ code }) => {
+    if (code === operations.closeSession.code) wasLeader = leading.latch.isLeader();
+    return undefined;
+  };
+  await world.now(leading.client.close());
+  assert.equal(wasLeader, false, "others may lead as soon as the session is over");
+  await world.advance(5000);
+  assert.deepEqual(leading.told, ["leader", "notLeader", "closed"]);
+  assert.deepEqual(waiting.told, ["closed"]);
+  assertError(await rejection(world, lead), "EVH_CLOSED");
+  assertNothingRuns(world);
+});
+
+test("a wait for leadership ends in its time, and with what makes it impossible", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  await stand(servers);
+  const second = await stand(servers);
+  const late = second.latch.awaitLeadership({ timeout: 1000 });
+  late.catch(() => undefined);
+  await world.advance(1000);
+  assertError(await rejection(world, late), "EVH_TIMEOUT");
+  servers.interfere = ({ code }) => (code === operations.create2.code ? -102 : undefined);
+  const refused = await stand(servers);
+  const waiting = refused.latch.awaitLeadership();
+  waiting.catch(() => undefined);
+  await world.advance(3000);
+  assertError(await rejection(world, waiting), "EVH_SECURITY");
+  assert.ok(refused.told.length > 0 && refused.told.length < 30, refused.told.join());
+});
+
+test("what can't be is refused at once", async () => {
+  const servers = new TreeServers();
+  const client = await servers.connect();
+  assert.throws(() => new LeaderLatch(client, "leaders"), { code: "EVH_PATH" });
+  const wrong: readonly LeaderLatchOptions[] = [
+    { closeMode: "loud" as never },
+    { id: 7 as never },
+    { acl: [] },
+  ];
+  for (const options of wrong) {
+    assert.throws(() => new LeaderLatch(client, path, options), { code: "EVH_CONFIG" });
+  }
+});
+
+test("sessions that come and go make no elections at that pace", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const { client, told } = await stand(servers);
+  const creates = (): number =>
+    servers.ensemble.received.filter(({ code }) => code === operations.create2.code).length;
+  const before = creates();
+  for (let count = 0; count < 40; count += 1) await servers.expire(client.sessionId);
+  assert.ok(creates() - before < 40, `${creates() - before} creates`);
+  await world.advance(10_000);
+  assert.equal(told.at(-1), "leader");
+});
