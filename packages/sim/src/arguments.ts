@@ -1,12 +1,13 @@
 import { parseArgs } from "node:util";
 import { mutations } from "./mutations/mutations.ts";
 import { ruleMutations } from "./mutations/rule-mutations.ts";
+import { ensembleMistakes } from "./zookeeper/ensemble-types.ts";
 import { kinds, parseSeeds, type Kind, type SeedPlan, type SeedRow } from "./runner.ts";
 
 /** How the command is used. */
 export const usage = `Usage: npm run sim -- [options]
 
-  --kind KIND     only runs of this kind: ${kinds.join(", ")} (default both)
+  --kind KIND     only runs of this kind: ${kinds.join(", ")} (default all)
   --seeds N       how many seeds of each kind, after the recorded ones (default 100, or no limit with --minutes)
   --start S       the first of them (default 1)
   --from FILE     the first of them is in this file, and where it ended is written there
@@ -16,6 +17,7 @@ export const usage = `Usage: npm run sim -- [options]
   --mutate NAME   break something on purpose, which must be found:
                   promises: ${mutations.join(", ")}
                   rules: ${ruleMutations.join(", ")}
+                  zookeeper: ${ensembleMistakes.join(", ")}
   --json          one line of JSON at the end`;
 
 /** What the command line asks for. */
@@ -57,15 +59,17 @@ export function readArguments(
   });
   const mutation = mutations.find((name) => name === values.mutate);
   const ruleMutation = ruleMutations.find((name) => name === values.mutate);
-  if (values.mutate !== undefined && mutation === undefined && ruleMutation === undefined) {
-    const known = [...mutations, ...ruleMutations].join(", ");
+  const mistake = ensembleMistakes.find((name) => name === values.mutate);
+  if (values.mutate !== undefined && (mutation ?? ruleMutation ?? mistake) === undefined) {
+    const known = [...mutations, ...ruleMutations, ...ensembleMistakes].join(", ");
     throw new Error(`cannot use --mutate ${values.mutate}: expected one of ${known}`);
   }
   const kind = kinds.find((one) => one === values.kind);
   if (values.kind !== undefined && kind === undefined) {
     throw new Error(`cannot use --kind ${values.kind}: expected one of ${kinds.join(", ")}`);
   }
-  const asked = kind ?? (ruleMutation && "rules") ?? (mutation && "promises");
+  const asked =
+    kind ?? (ruleMutation && "rules") ?? (mistake && "zookeeper") ?? (mutation && "promises");
   const [part, parts] = readPart(values.part);
   const minutes = values.minutes === undefined ? Infinity : numberOf("minutes", values.minutes);
   const count = values.minutes === undefined ? 100 : Infinity;
@@ -87,6 +91,7 @@ export function readArguments(
       realMsMax: minutes * 60_000,
       mutation,
       ruleMutation,
+      mistake,
     },
     replay: values.seed === undefined ? undefined : integerOf("seed", values.seed),
     replayKind: asked ?? "promises",
@@ -101,6 +106,7 @@ export function readArguments(
 const seedsFiles: Readonly<Record<Kind, URL>> = {
   promises: new URL("../seeds.txt", import.meta.url),
   rules: new URL("../rules-seeds.txt", import.meta.url),
+  zookeeper: new URL("../zookeeper-seeds.txt", import.meta.url),
 };
 
 /** Which part of how many: `0/2`. */

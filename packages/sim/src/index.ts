@@ -6,6 +6,18 @@ export { limits } from "./limits.ts";
 export { SimNetwork, type Latency } from "./network/sim-network.ts";
 export { FaultSchedule, type FaultKind } from "./world/faults.ts";
 export { Machine, type MachineDisk, type MachineOptions } from "./world/machine.ts";
+export type {
+  ChangeView,
+  EnsembleEvent,
+  EnsembleOptions,
+  EnsemblePorts,
+  NodeView,
+  Range,
+  ServerVersion,
+  ZooKeeperEnsemble,
+} from "./zookeeper/ensemble-types.ts";
+export { EnsembleMachines } from "./zookeeper/ensemble-machines.ts";
+export { ModelEnsemble } from "./zookeeper/model-ensemble.ts";
 export { Trace } from "./world/trace.ts";
 export {
   World,

@@ -9,6 +9,8 @@ import { runRules } from "./rules/rules-run.ts";
 import { shrink } from "./rules/shrink.ts";
 import { kinds, runSeeds, type Kind, type RunReport } from "./runner.ts";
 import { runScenario } from "./scenario/scenario.ts";
+import type { EnsembleMistake } from "./zookeeper/ensemble-types.ts";
+import { runKeeper } from "./zookeeper/scenario/keeper-run.ts";
 
 /** Failing programs that are made shorter, and how many shorter ones are tried for each. */
 const shrunkMax = 3;
@@ -25,11 +27,11 @@ async function main(words: readonly string[]): Promise<number> {
     print(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`);
     return 2;
   }
-  const { mutation, ruleMutation } = given.plan;
+  const { mutation, ruleMutation, mistake } = given.plan;
   if (given.replay !== undefined) {
-    return given.replayKind === "rules"
-      ? replayRules(given.replay, ruleMutation)
-      : replayScenario(given.replay, mutation);
+    if (given.replayKind === "rules") return replayRules(given.replay, ruleMutation);
+    if (given.replayKind === "zookeeper") return replayKeeper(given.replay, mistake);
+    return replayScenario(given.replay, mutation);
   }
   const startMs = performance.now();
   const report = await (given.processes > 1 ? runInProcesses(given) : runHere(given));
@@ -38,10 +40,11 @@ async function main(words: readonly string[]): Promise<number> {
   if (given.from !== undefined) writeFileSync(given.from, nextSeeds(report));
   // Who started this process looks at failures itself.
   if (given.isPart) return 0;
+  const mutated = { promises: mutation, rules: ruleMutation, zookeeper: mistake };
   let shrunk = 0;
   for (const kind of kinds) {
     for (const { seed } of report[kind]?.failures ?? []) {
-      const suffix = (kind === "rules" ? ruleMutation : mutation) ?? "";
+      const suffix = mutated[kind] ?? "";
       process.stderr.write(
         `replay with: npm run sim -- --kind ${kind} --seed ${seed}${suffix === "" ? "" : ` --mutate ${suffix}`}\n`,
       );
@@ -79,6 +82,13 @@ function nextSeeds(report: RunReport): string {
 
 async function replayScenario(seed: number, mutation: Mutation | undefined): Promise<number> {
   const result = await runScenario({ seed, mutation, writeTrace: print });
+  print(`seed ${seed}: ${result.eventCount} events, trace ${result.fingerprint}`);
+  for (const problem of result.problems) print(`FAILED: ${problem}`);
+  return result.problems.length > 0 ? 1 : 0;
+}
+
+async function replayKeeper(seed: number, mistake: EnsembleMistake | undefined): Promise<number> {
+  const result = await runKeeper({ seed, mistake, writeTrace: print });
   print(`seed ${seed}: ${result.eventCount} events, trace ${result.fingerprint}`);
   for (const problem of result.problems) print(`FAILED: ${problem}`);
   return result.problems.length > 0 ? 1 : 0;

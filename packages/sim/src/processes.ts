@@ -22,6 +22,7 @@ export async function runInProcesses({
     ...(Number.isFinite(plan.count) ? ["--seeds", String(Math.ceil(plan.count / processes))] : []),
     ...(plan.mutation === undefined ? [] : ["--mutate", plan.mutation]),
     ...(plan.ruleMutation === undefined ? [] : ["--mutate", plan.ruleMutation]),
+    ...(plan.mistake === undefined ? [] : ["--mutate", plan.mistake]),
     "--starts",
     starts.join(","),
     "--json",

@@ -2,12 +2,15 @@ import type { Mutation } from "./mutations/mutations.ts";
 import type { RuleMutation } from "./mutations/rule-mutations.ts";
 import { runRules } from "./rules/rules-run.ts";
 import { runScenario } from "./scenario/scenario.ts";
+import type { EnsembleMistake } from "./zookeeper/ensemble-types.ts";
+import { runKeeper } from "./zookeeper/scenario/keeper-run.ts";
 
 /**
  * Kinds of runs: `promises` has everybody at work at the same time and adds up at the end; `rules` goes round by
- * round and knows after each where every message may be.
+ * round and knows after each where every message may be; `zookeeper` has ZooKeeper clients at work on a model of its
+ * servers.
  */
-export const kinds = ["promises", "rules"] as const;
+export const kinds = ["promises", "rules", "zookeeper"] as const;
 
 /** One of {@link kinds}. */
 export type Kind = (typeof kinds)[number];
@@ -32,6 +35,7 @@ export interface SeedPlan {
   readonly realMsMax: number;
   readonly mutation: Mutation | undefined;
   readonly ruleMutation: RuleMutation | undefined;
+  readonly mistake: EnsembleMistake | undefined;
 }
 
 /** What came out of all seeds of one kind together. */
@@ -161,6 +165,7 @@ async function runSeed(kind: Kind, seed: number, plan: SeedPlan): Promise<SeedRe
     const result = await runRules({ seed, mutation: plan.ruleMutation });
     return { ...result, counts: { ...result.counts } };
   }
+  if (kind === "zookeeper") return runKeeper({ seed, mistake: plan.mistake });
   const result = await runScenario({ seed, mutation: plan.mutation });
   return { ...result, counts: { ...result.counts } };
 }

@@ -24,7 +24,7 @@ export interface MachineOptions {
 }
 
 /** The time of day at the world's beginning, in ms since 1970. */
-const wallOffsetMs = Date.UTC(2026, 0, 1);
+export const wallOffsetMs = Date.UTC(2026, 0, 1);
 
 /**
  * A computer that runs one process at a time. {@link Machine.start} gives a process its ports;
@@ -134,7 +134,8 @@ export class Machine {
 
 /** Checksums are the same in every world. */
 const realHash: Hash = { crc32: (bytes, seed) => crc32(bytes, seed) };
-const realDigests: Digests = {
+/** Digests, too. */
+export const realDigests: Digests = {
   digest: (algorithm, bytes) => createHash(algorithm).update(bytes).digest(),
 };
 
