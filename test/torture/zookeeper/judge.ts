@@ -1,0 +1,100 @@
+import { judgeAccesses, type Suffering } from "./judge-accesses.ts";
+import { judgeChanges } from "./judge-changes.ts";
+import { judgeTurns } from "./judge-turns.ts";
+import type { TortureEvent } from "./history.ts";
+
+/** What must not be. */
+export interface Violations {
+  /** Accepted by the fenced store under an older turn, after a newer one was seen there; or applied so in ZooKeeper. */
+  readonly tokenOrder: number;
+  /** Accepted by the fenced store under one token of several processes. */
+  readonly twoWritersUnderOneToken: number;
+  /** Counted, confirmed and written over, in the fenced store or in ZooKeeper. */
+  readonly lostUpdates: number;
+  /** A holder was told that it held the lock when another one knew that it had it, though nobody had ended its session. */
+  readonly heldTogether: number;
+  /** Promises that never settled, and processes that did not end in order. */
+  readonly unsettled: number;
+  /** Errors that no application expects. */
+  readonly failed: number;
+  /** Nodes of contenders that are left when all have gone. */
+  readonly nodesLeft: number;
+  readonly leakedSockets: number;
+}
+
+/** What a user without tokens would have suffered. */
+export interface WithoutTokens {
+  /** Asked whether it held the lock, right before it wrote. */
+  readonly asked: Suffering;
+  /** Did not ask. */
+  readonly unasked: Suffering;
+}
+
+export interface Judgement {
+  readonly violations: Violations;
+  readonly withoutTokens: WithoutTokens;
+  /** Writes with a token that the fenced store refused, as it should. */
+  readonly refusedByStore: number;
+  /** Changes that ZooKeeper refused because a newer turn had been entered. */
+  readonly refusedByZooKeeper: number;
+  readonly turns: number;
+  /** Turns of another process than the one before. */
+  readonly handovers: number;
+  /** Turns that were lost before their work had ended. */
+  readonly lostTurns: number;
+  /** A holder was told that it held the lock, whose session had been ended from elsewhere, and another one had it. */
+  readonly heldThoughEndedElsewhere: number;
+  readonly longestWithoutHolderMs: number;
+  readonly waitsGivenUp: number;
+}
+
+/** What was found at the end of a run. */
+export interface Remains {
+  readonly nodesLeft: number;
+  readonly leakedSockets: number;
+  /** Processes that were killed because they did not end. */
+  readonly killed: number;
+}
+
+/** Judges what was told. @param events as they were told, each process's in its order */
+export function judge(events: readonly TortureEvent[], remains: Remains): Judgement {
+  const accesses = events.filter((event) => event.kind === "access");
+  const fenced = judgeAccesses(accesses, "fenced");
+  const changes = judgeChanges(events.filter((event) => event.kind === "changed"));
+  const turns = judgeTurns(events);
+  const promises = events.filter(({ kind }) => kind === "began").length;
+  const settled = events.filter(({ kind }) => kind === "settled").length;
+  const leaked = events.reduce(
+    (sum, event) => sum + (event.kind === "ended" ? event.leakedSockets : 0),
+    0,
+  );
+  return {
+    violations: {
+      tokenOrder: fenced.interleavedWrites + changes.outOfOrder,
+      twoWritersUnderOneToken: fenced.sharedTokens,
+      lostUpdates: fenced.lostUpdates + changes.lostUpdates,
+      heldTogether: turns.heldTogether,
+      unsettled: promises - settled + remains.killed,
+      failed: events.filter(({ kind }) => kind === "failed").length,
+      nodesLeft: remains.nodesLeft,
+      leakedSockets: leaked + remains.leakedSockets,
+    },
+    withoutTokens: {
+      asked: sufferingIn(accesses, "asked"),
+      unasked: sufferingIn(accesses, "unasked"),
+    },
+    refusedByStore: accesses.filter(({ isTaken }) => !isTaken).length,
+    refusedByZooKeeper: changes.refused,
+    turns: turns.turns,
+    handovers: turns.handovers,
+    lostTurns: turns.lostTurns,
+    heldThoughEndedElsewhere: turns.heldThoughEndedElsewhere,
+    longestWithoutHolderMs: turns.longestWithoutHolderMs,
+    waitsGivenUp: events.filter(({ kind }) => kind === "gaveUp").length,
+  };
+}
+
+function sufferingIn(...parts: Parameters<typeof judgeAccesses>): Suffering {
+  const { writes, interleavedWrites, lostUpdates } = judgeAccesses(...parts);
+  return { writes, interleavedWrites, lostUpdates };
+}

@@ -1,0 +1,46 @@
+import { connect, type Socket } from "node:net";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+
+/** Sends and takes values as lines of JSON. Both ends are programs of this folder and trust each other. */
+export class LineLink {
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setNoDelay(true);
+    // `close` follows, and tells.
+    socket.on("error", () => undefined);
+  }
+
+  static async open(port: number): Promise<LineLink> {
+    const socket = connect(port, "127.0.0.1");
+    await once(socket, "connect");
+    return new LineLink(socket);
+  }
+
+  /** Calls `listener` with all that comes, from now on. */
+  onValue(listener: (value: object) => void): void {
+    createInterface({ input: this.#socket }).on("line", (line) => {
+      const value: unknown = JSON.parse(line);
+      if (typeof value !== "object" || value === null) throw new Error(`found ${line}`);
+      listener(value);
+    });
+  }
+
+  onClose(listener: () => void): void {
+    this.#socket.on("close", listener);
+  }
+
+  send(value: object): void {
+    if (!this.#socket.destroyed) this.#socket.write(`${JSON.stringify(value)}\n`);
+  }
+
+  /** Ends it when all has been sent. */
+  async close(): Promise<void> {
+    if (this.#socket.destroyed) return;
+    const closed = once(this.#socket, "close");
+    this.#socket.end(() => this.#socket.destroy());
+    await closed;
+  }
+}
