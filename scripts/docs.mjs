@@ -1,6 +1,6 @@
 /**
- * Writes the documents that are made from the code: DELIVERY.md, ERRORS.md, FAILOVER.md, LIMITS.md, MANAGEMENT.md,
- * PROTOCOL.md and SETTINGS.md in `docs/`.
+ * Writes the documents that are made from the code: CURATOR.md, DELIVERY.md, ERRORS.md, FAILOVER.md, LIMITS.md,
+ * MANAGEMENT.md, PROTOCOL.md and SETTINGS.md in `docs/`.
  * It reads the compiled packages, so build first.
  *
  *   npm run docs                       writes them
@@ -9,6 +9,7 @@
 import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { curatorDocument } from "./curator-document.mjs";
 import { deliveryDocument } from "./delivery-document.mjs";
 import { failoverDocument } from "./failover-document.mjs";
 import { limitsOf } from "./limits-of.mjs";
@@ -16,6 +17,7 @@ import { limitsOf } from "./limits-of.mjs";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const generatedNote = "<!-- Made by `npm run docs`; do not edit. -->\n\n";
 const documents = [
+  { name: "CURATOR.md", make: () => curatorDocument(root) },
   { name: "DELIVERY.md", make: () => deliveryDocument(root) },
   { name: "ERRORS.md", make: errorsDocument },
   { name: "FAILOVER.md", make: () => failoverDocument(root) },

@@ -15,10 +15,19 @@ const examples = join(zooKeeperFolder, "..", "..", "packages", "zookeeper", "exa
 
 /** What each writes to its standard output. */
 const outputs: Readonly<Record<string, string>> = {
-  "counter.mjs": "10\n",
+  "barrier.mjs": "[ 3, 3, 3 ]\n",
+  "cache.mjs": "ten\n/config/limits ten -> twenty\ntrue 2\n/config/limits is gone\n0\n",
+  "counter.mjs": "10n\nticket 11n\ntrue\n",
+  "group.mjs": "anna 10.0.0.7:5672\nberta 10.0.0.8:5672\nberta has left\n",
+  "leader.mjs": "anna leads: true\nbills\nleads no more\npage 1\npage 2\n",
   "lease.mjs": "first step\nsecond step\n",
+  "locks.mjs":
+    "first step\nsecond step\nreads: true writes: false\napples loaded, pears loaded, plums loaded\n",
   "nodes.mjs": "two apples in version 0\nnull\n[ 'order-0000000000' ]\n",
   "presence.mjs": "busy true\nnull\n",
+  "servers.mjs": "asked\n1\n",
+  "services.mjs": "2 instances\ntrue\nfalse 8080\n",
+  "settings.mjs": "8 workers\ntrue\n8\n",
   "transaction.mjs": "/done/apples\noperation 1 was refused: NONODE\nnull\n",
   "watch.mjs":
     "created /lamps/kitchen\ndataChanged /lamps/kitchen\ndeleted /lamps/kitchen\n" +

@@ -13,7 +13,7 @@ import {
 } from "@everhold/zookeeper";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
-import { connectTo, toldBy } from "../support/clients.ts";
+import { connectTo, nextSession, toldBy } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
 import { makeCertificates, withReconfig, withSasl, withTls } from "../support/variants.ts";
 
@@ -98,6 +98,28 @@ for (const version of zooKeeperVersions) {
       await told.first("authFailed");
       await assert.rejects(nobody.exists("/in"), { code: "EVH_SECURITY" });
       assert.equal(await client.exists("/out"), null);
+    });
+
+    it("a session that was given up is ended at once, where servers want a login too", async () => {
+      await using ensemble = await Ensemble.start({
+        version,
+        size: 1,
+        ...withSasl({ isEnforced: true }),
+      });
+      const [server] = ensemble.servers;
+      assert.ok(server !== undefined);
+      await using client = await connectTo(ensemble.connectString, {
+        sasl: bob,
+        sessionTimeout: 4000,
+      });
+      const told = toldBy(client);
+      await client.create("/own", null, { mode: "ephemeral" });
+      await server.kill();
+      assert.equal((await told.first("lost")).by, "clock");
+      // A server that starts gives every session its whole time again.
+      await ensemble.startAll();
+      await nextSession(told);
+      assert.equal(await client.exists("/own"), null);
     });
 
     it("who wants to log in goes to no server that knows nothing of logins", async () => {

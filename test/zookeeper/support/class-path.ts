@@ -9,25 +9,33 @@ import { cacheFolder, zooKeeperFolder } from "./folders.ts";
 /** The published servers that are used: the one that Debian 12 has, and the newest that Maven Central has whole. */
 export type ZooKeeperVersion = "3.8.0" | "3.9.5";
 
-/** All of them, the older first. */
-export const zooKeeperVersions: readonly ZooKeeperVersion[] = ["3.8.0", "3.9.5"];
+/** All of them, the older first; where the environment's `ZOOKEEPER_VERSION` names one, that one. */
+export const zooKeeperVersions = versionsFor(process.env["ZOOKEEPER_VERSION"]);
 
 const classpathGoal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath";
 
-/** The class path of a server, fetched by Maven when it is not there yet. */
-export async function serverClassPath(version: ZooKeeperVersion): Promise<string> {
+/** The class path of a server, or of Curator, fetched by Maven when it is not there yet. */
+export async function classPathOf(profile: ZooKeeperVersion | "curator"): Promise<string> {
   const pom = join(zooKeeperFolder, "pom.xml");
   const hash = createHash("sha256").update(readFileSync(pom)).digest("hex").slice(0, 16);
-  const file = join(cacheFolder, `class-path-${version}-${hash}`);
+  const file = join(cacheFolder, `class-path-${profile}-${hash}`);
   if (!existsSync(file)) {
     mkdirSync(cacheFolder, { recursive: true });
     const beside = `${file}-${process.pid}`;
-    const args = ["-q", "-B", "-f", pom, `-P${version}`, classpathGoal];
+    const args = ["-q", "-B", "-f", pom, `-P${profile}`, classpathGoal];
     succeed(
-      `resolving ZooKeeper ${version}`,
+      `resolving the class path of ${profile}`,
       await runTool("mvn", [...args, `-Dmdep.outputFile=${beside}`], { timeoutMs: 600_000 }),
     );
     renameSync(beside, file);
   }
   return readFileSync(file, "utf8").trim();
+}
+
+function versionsFor(named: string | undefined): readonly ZooKeeperVersion[] {
+  const all: readonly ZooKeeperVersion[] = ["3.8.0", "3.9.5"];
+  if (named === undefined) return all;
+  const found = all.filter((version) => version === named);
+  if (found.length > 0) return found;
+  throw new Error(`ZOOKEEPER_VERSION: found ${named}, expected one of ${all.join(", ")}`);
 }

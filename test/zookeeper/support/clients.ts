@@ -1,6 +1,7 @@
 import {
   connect,
   type ConnectOptions,
+  type ConnectStringSource,
   type SessionEvent,
   type ZooKeeper,
 } from "@everhold/zookeeper";
@@ -11,8 +12,17 @@ import { patienceMs, until } from "./until.ts";
 /** Lines about connections that break on purpose say nothing. */
 const log = { error: ignore, warn: ignore, info: ignore, debug: ignore };
 
+/** For candidates who lead soon, in ms; `tickTime` is more than the servers'. */
+export const leaseTiming = { tickTime: 1000, renewInterval: 300 } as const;
+
+/** Of candidates that others take the place of soon, in ms. */
+export const briefSession = { sessionTimeout: 3000 } as const;
+
 /** Connects as tests do: quietly, and with time limits that no slow machine reaches. */
-export function connectTo(servers: string, options: ConnectOptions = {}): Promise<ZooKeeper> {
+export function connectTo(
+  servers: string | ConnectStringSource,
+  options: ConnectOptions = {},
+): Promise<ZooKeeper> {
   return connect(servers, {
     sessionTimeout: 20_000,
     connectTimeout: patienceMs,

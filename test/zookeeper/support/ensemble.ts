@@ -23,7 +23,12 @@ export interface EnsembleOptions extends Pick<
   readonly isSecure?: boolean;
   /** Whether followers reach their leader through proxies that {@link Ensemble.cutOff} freezes. Default false. */
   readonly canBeCut?: boolean;
+  /** Whether its configuration says where clients reach each server. Default false. */
+  readonly tellsClients?: boolean;
 }
+
+/** As long as a server tries by itself to reach the one that it follows. */
+const followingPatienceMs = 5_000;
 
 /** Servers that were told of each other, on 127.0.0.1, with their data in a folder that goes with them. */
 export class Ensemble implements AsyncDisposable {
@@ -71,15 +76,20 @@ export class Ensemble implements AsyncDisposable {
     const links = new Map<string, FreezingProxy>();
     for (const from of options.canBeCut === true ? ids : []) {
       for (const [to, { quorum }] of ports) {
-        if (from !== to) links.set(`${from},${to}`, await FreezingProxy.start(quorum));
+        if (from === to) continue;
+        const link = await FreezingProxy.start(quorum);
+        // Who is elected listens a little later, and who is turned away before that elects anew.
+        link.patienceMs = followingPatienceMs;
+        links.set(`${from},${to}`, link);
       }
     }
     const servers = ids.map((id) => {
       const own = join(folder.path, `server-${id}`);
       mkdirSync(own);
-      const peers = [...ports].map(([peer, { quorum, election }]) => {
+      const peers = [...ports].map(([peer, { quorum, election, client }]) => {
         const port = links.get(`${id},${peer}`)?.port ?? quorum;
-        return [`server.${peer}`, `127.0.0.1:${port}:${election}`] as const;
+        const forClients = options.tellsClients === true ? `;127.0.0.1:${client}` : "";
+        return [`server.${peer}`, `127.0.0.1:${port}:${election}${forClients}`] as const;
       });
       return new ZooKeeperServer({
         version,

@@ -9,6 +9,9 @@ interface Link {
   readonly far: Socket;
 }
 
+/** Between attempts to reach a target where nobody listens. */
+const retryMs = 20;
+
 /**
  * A TCP proxy on 127.0.0.1 that can stand between two processes as a bad network does: hold bytes back without a
  * word, cut, or refuse.
@@ -19,6 +22,8 @@ export class FreezingProxy implements Disposable {
   connectionCount = 0;
   readonly #server: Server;
   readonly #links = new Set<Link>();
+  /** Near sides without far ones. */
+  readonly #waiting = new Set<Socket>();
   readonly #targetPort: number;
   #frozen: FrozenDirection | undefined;
 
@@ -26,8 +31,11 @@ export class FreezingProxy implements Disposable {
     this.#server = server;
     this.port = port;
     this.#targetPort = targetPort;
-    server.on("connection", (near: Socket) => this.#link(near));
+    server.on("connection", (near: Socket) => this.#take(near));
   }
+
+  /** Whoever comes while nobody listens at the target waits so long for that, instead of being told at once. */
+  patienceMs = 0;
 
   /** Listens on `port`, or on any. */
   static async start(targetPort: number, port = 0): Promise<FreezingProxy> {
@@ -58,6 +66,7 @@ export class FreezingProxy implements Disposable {
   /** Breaks every connection; what was held back is lost. */
   cut(): void {
     for (const link of this.#links) this.#end(link);
+    for (const near of this.#waiting) near.destroy();
   }
 
   [Symbol.dispose](): void {
@@ -65,9 +74,33 @@ export class FreezingProxy implements Disposable {
     this.cut();
   }
 
-  #link(near: Socket): void {
+  #take(near: Socket): void {
     this.connectionCount += 1;
-    const link = { near, far: connect(this.#targetPort, "127.0.0.1") };
+    // What it means is seen when it is linked, or at the next attempt to.
+    near.on("error", () => undefined);
+    if (this.patienceMs > 0) this.#await(near, performance.now() + this.patienceMs);
+    else this.#link(near, connect(this.#targetPort, "127.0.0.1"));
+  }
+
+  /** Links it when somebody listens. */
+  #await(near: Socket, deadlineMs: number): void {
+    this.#waiting.add(near);
+    const far = connect(this.#targetPort, "127.0.0.1");
+    far.once("connect", () => {
+      this.#waiting.delete(near);
+      if (near.destroyed) far.destroy();
+      else this.#link(near, far);
+    });
+    far.once("error", () => {
+      if (near.destroyed || performance.now() > deadlineMs) {
+        this.#waiting.delete(near);
+        near.destroy();
+      } else setTimeout(() => this.#await(near, deadlineMs), retryMs);
+    });
+  }
+
+  #link(near: Socket, far: Socket): void {
+    const link = { near, far };
     this.#links.add(link);
     for (const [from, to] of [
       [link.near, link.far],

@@ -7,7 +7,13 @@ import { Writable } from "node:stream";
  * pipe 3 ends without a word. The folder goes too, and the one around it with the last.
  */
 const leash = `(read -r word <&3 || { kill -KILL $$; rm -rf "$0"; rmdir "\${0%/*}"; }) >/dev/null 2>&1 &
-exec "$@" </dev/null 3<&-`;
+exec "$@" 3<&-`;
+
+/** What else a {@link LeashedProcess} may be given. */
+export interface LeashedProcessOptions {
+  /** Told of what it writes to its standard output, as it comes. */
+  readonly onOutput?: (text: string) => void;
+}
 
 /** A program that ends when this process does, however that ends. */
 export class LeashedProcess {
@@ -17,11 +23,15 @@ export class LeashedProcess {
   readonly #exit: Promise<unknown>;
 
   /** @param folder where it runs; removed when this process ends first */
-  constructor(command: readonly string[], folder: string) {
+  constructor(command: readonly string[], folder: string, options: LeashedProcessOptions = {}) {
+    const { onOutput } = options;
     this.#child = spawn("sh", ["-c", leash, folder, ...command], {
       cwd: folder,
-      stdio: ["ignore", "pipe", "pipe", "pipe"],
+      stdio: [onOutput === undefined ? "ignore" : "pipe", "pipe", "pipe", "pipe"],
     });
+    // It may have ended before it reads.
+    this.#child.stdin?.on("error", () => undefined);
+    if (onOutput !== undefined) this.#child.stdout?.setEncoding("utf8").on("data", onOutput);
     this.#exit = once(this.#child, "exit");
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding("utf8").on("data", (text: string) => {
@@ -45,6 +55,11 @@ export class LeashedProcess {
     const { pid } = this.#child;
     if (pid === undefined) throw new Error("the process did not start");
     return pid;
+  }
+
+  /** Writes a line to its standard input; there is one where `onOutput` was given. */
+  tell(line: string): void {
+    this.#child.stdin?.write(`${line}\n`);
   }
 
   /** Sends a signal, unless it has ended. */

@@ -74,9 +74,15 @@ export class RawZooKeeper implements Disposable {
 
   /** @throws Error when the server closes first */
   async nextFrame(): Promise<Buffer> {
-    const frame = await this.#wait("a frame came", () => this.#frames.shift());
-    if (frame === "closed") throw new Error("the server closed the connection");
+    const frame = await this.frameOrEnd();
+    if (frame === undefined) throw new Error("the server closed the connection");
     return frame;
+  }
+
+  /** The next frame; `undefined` when the server has closed the connection and there is none. */
+  async frameOrEnd(): Promise<Buffer | undefined> {
+    const frame = await this.#wait("a frame came", () => this.#frames.shift());
+    return frame === "closed" ? undefined : frame;
   }
 
   /** Returns when the server has closed the connection. */

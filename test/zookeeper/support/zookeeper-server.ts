@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 
-import { serverClassPath, type ZooKeeperVersion } from "./class-path.ts";
+import { classPathOf, type ZooKeeperVersion } from "./class-path.ts";
 import { LeashedProcess } from "./leashed-process.ts";
 import { until } from "./until.ts";
 
@@ -86,7 +86,7 @@ export class ZooKeeperServer implements AsyncDisposable {
   /** Starts its process, on the data that it has; {@link serves} says when it serves. */
   async start(): Promise<void> {
     const { version, folder, javaArguments = [], files = {} } = this.#options;
-    const classPath = await serverClassPath(version);
+    const classPath = await classPathOf(version);
     mkdirSync(join(folder, "data"), { recursive: true });
     if (this.id !== 0) writeFileSync(join(folder, "data", "myid"), `${this.id}\n`);
     for (const [name, content] of Object.entries(files)) {

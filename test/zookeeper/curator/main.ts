@@ -1,0 +1,101 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+
+import { curatorVersion } from "../support/curator-programs.ts";
+import { zooKeeperFolder } from "../support/folders.ts";
+import type { Results, Run } from "./results.ts";
+import { runScenario } from "./run-scenario.ts";
+import { scenarios } from "./scenarios.ts";
+import { tryWrongChroot } from "./wrong-chroot.ts";
+
+const help = `npm run curator [-- options]    Curator and our client under the same faults, side by side
+
+  --runs N       times that each scenario is played; default 3
+  --only ID,ID   only these; the results of the others stay as they are
+  --list         the ids
+  --out FILE     default test/zookeeper/curator/results.json, which docs/CURATOR.md is made from (npm run docs)
+
+Needs Java 17 and Maven, which fetches Curator and the servers from Maven Central.
+`;
+
+const { values } = parseArgs({
+  options: {
+    runs: { type: "string", default: "3" },
+    only: { type: "string" },
+    list: { type: "boolean", default: false },
+    out: { type: "string", default: join(zooKeeperFolder, "curator", "results.json") },
+    help: { type: "boolean", default: false },
+  },
+});
+const ids = [...scenarios.map(({ id }) => id), "wrong-chroot"];
+const wanted = values.only?.split(",") ?? ids;
+const unknown = wanted.filter((id) => !ids.includes(id));
+const runCount = Number(values.runs);
+if (values.help) process.stdout.write(help);
+else if (values.list) process.stdout.write(`${ids.join("\n")}\n`);
+else if (unknown.length > 0)
+  refuse(`there is no ${unknown.join(", ")}; there are ${ids.join(", ")}`);
+else if (!Number.isInteger(runCount) || runCount < 1)
+  refuse(`--runs is ${values.runs}, expected 1 or more`);
+else await play();
+
+async function play(): Promise<void> {
+  const before = resultsBefore(values.out);
+  const results: { -readonly [K in keyof Results]: Results[K] } = {
+    versions: {
+      curator: curatorVersion,
+      zookeeper: "3.9.5",
+      node: process.versions.node,
+      java: javaVersion(),
+    },
+    scenarios: before?.scenarios ?? {},
+    wrongChroot: before?.wrongChroot ?? { curator: {}, everhold: {} },
+  };
+  for (const scenario of scenarios) {
+    if (!wanted.includes(scenario.id)) continue;
+    const runs = await runScenario(scenario, runCount);
+    results.scenarios = { ...results.scenarios, [scenario.id]: runs };
+    for (const run of runs) print(scenario.id, run);
+    save(results);
+  }
+  if (wanted.includes("wrong-chroot")) {
+    results.wrongChroot = await tryWrongChroot();
+    process.stdout.write(`wrong-chroot ${JSON.stringify(results.wrongChroot)}\n`);
+    save(results);
+  }
+}
+
+function print(id: string, run: Run): void {
+  for (const [kind, result] of Object.entries(run)) {
+    process.stdout.write(`${id} ${kind} ${JSON.stringify(result)}\n`);
+  }
+}
+
+function save(results: Results): void {
+  writeFileSync(values.out, `${JSON.stringify(results, null, 2)}\n`);
+}
+
+function resultsBefore(file: string): Results | undefined {
+  if (!existsSync(file)) return undefined;
+  const value: unknown = JSON.parse(readFileSync(file, "utf8"));
+  if (isResults(value)) return value;
+  throw new Error(`cannot go on with ${file}: expected results of this command`);
+}
+
+function isResults(value: unknown): value is Results {
+  return (
+    typeof value === "object" && value !== null && "scenarios" in value && "wrongChroot" in value
+  );
+}
+
+function javaVersion(): string {
+  const { stderr } = spawnSync("java", ["-version"], { encoding: "utf8" });
+  return /version "([^"]+)"/.exec(stderr)?.[1] ?? "unknown";
+}
+
+function refuse(text: string): void {
+  process.stderr.write(`curator: ${text}\n`);
+  process.exitCode = 2;
+}

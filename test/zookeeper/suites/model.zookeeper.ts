@@ -1,0 +1,56 @@
+/**
+ * Random programs, frame by frame, on real servers and on the model that simulations use: what clients see is the
+ * same. `SEED=7 PROGRAMS=1` runs one program, `PROGRAMS=1000` many; `SEED` is where they begin.
+ */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { compare, shrink, showDifference } from "../programs/compare.ts";
+import { generateProgram } from "../programs/generate-program.ts";
+import { ModelTarget } from "../programs/model-target.ts";
+import { RealTarget } from "../programs/real-target.ts";
+import type { Target } from "../programs/wire.ts";
+import { zooKeeperVersions } from "../support/class-path.ts";
+
+const firstSeed = Number(process.env["SEED"] ?? 1);
+const programCount = Number(process.env["PROGRAMS"] ?? 40);
+const stepCount = 40;
+/** Programs that are tried to find a shorter one. */
+const attemptsMax = 200;
+
+describe("the model of ZooKeeper", () => {
+  for (const version of zooKeeperVersions) {
+    for (const size of [1, 3]) {
+      it(`answers and tells as ZooKeeper ${version} does with ${size} servers`, async () => {
+        await using real = await RealTarget.start(version, size);
+        // Several servers agree on everything first, which takes them longer.
+        const count = Math.ceil(programCount / size);
+        const found = await firstDifference(real, new ModelTarget(version, size), count);
+        assert.equal(found, undefined, found);
+      });
+    }
+  }
+
+  it("is compared closely: two versions do not pass for the same", async () => {
+    const [older, newer] = [new ModelTarget("3.8.0", 1), new ModelTarget("3.9.5", 1)];
+    const found = await firstDifference(older, newer, programCount);
+    assert.ok(found !== undefined);
+    assert.match(found, /^programs of seed \d+ differ at the last step of\n {2}s\d open/);
+  });
+});
+
+/** The shortest program that shows the first difference, for people. */
+async function firstDifference(
+  expected: Target,
+  actual: Target,
+  count: number,
+): Promise<string | undefined> {
+  for (let seed = firstSeed; seed < firstSeed + count; seed += 1) {
+    const found = await compare(expected, actual, generateProgram(seed, stepCount));
+    if (found === undefined) continue;
+    const again = (program: typeof found.program): ReturnType<typeof compare> =>
+      compare(expected, actual, program);
+    return showDifference(await shrink(found, again, attemptsMax));
+  }
+  return undefined;
+}
