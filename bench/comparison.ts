@@ -2,13 +2,15 @@ import { median } from "./median.ts";
 
 /** What can be measured of a contestant; all but the first are better when they are lower. */
 export const figures = {
-  perSecond: { title: "a second", unit: "messages" },
+  perSecond: { title: "a second", unit: "" },
+  p50: { title: "p50", unit: "ms" },
+  p99: { title: "p99", unit: "ms" },
   sendP50: { title: "send p50", unit: "ms" },
   sendP99: { title: "send p99", unit: "ms" },
   transferP50: { title: "transfer p50", unit: "ms" },
   transferP99: { title: "transfer p99", unit: "ms" },
   brokerCpu: { title: "broker CPU", unit: "µs a message" },
-  clientCpu: { title: "client CPU", unit: "µs a message" },
+  clientCpu: { title: "client CPU", unit: "µs each" },
 } as const;
 
 type FigureName = keyof typeof figures;
@@ -71,6 +73,8 @@ export async function compare(
 export function figureNames(): readonly FigureName[] {
   return [
     "perSecond",
+    "p50",
+    "p99",
     "sendP50",
     "sendP99",
     "transferP50",

@@ -4,15 +4,18 @@ import { measureBesideArtemis } from "./beside-artemis.ts";
 import { measureBesideRhea } from "./beside-rhea.ts";
 import { loads, measureLoad } from "./load.ts";
 import { measureSelectors } from "./selectors.ts";
+import { measureBesideZooKeeperClients } from "./zookeeper/beside-zookeeper-clients.ts";
+import type { BesideOptions } from "./with-contenders.ts";
 
 const help = `npm run bench -- send|consume|latency [options]    our broker beside its disk
 npm run bench -- artemis [options]                 our broker beside Artemis
 npm run bench -- rhea [options]                    our client beside rhea
+npm run bench -- zookeeper [options]               our ZooKeeper client beside node-zookeeper-client and Curator
 npm run bench -- selectors [options]               a send to 1 and to 1,000 filtered subscriptions
 
   --size BYTES        of a message's body; default 1024
   --seconds S         how long to measure, after a warm-up; default 5
-  --profile FOLDER    write a CPU profile of our broker there
+  --profile FOLDER    write a CPU profile of our broker, or our ZooKeeper client, there
   --json              one JSON object a line
 
 of send, consume and latency:
@@ -22,7 +25,7 @@ of send, consume and latency:
   --non-durable       in memory only
   --generator NAME    client, raw (frames encoded once, send only), or both; default both for send
 
-of artemis and rhea, which need Java 17 and Maven:
+of artemis, rhea and zookeeper, which need Java 17 and Maven:
   --rounds N          measurements of each, in turn; default 3
   --warm-up S         before each measurement; default 3
   --only TEXT         only scenarios whose names hold this
@@ -30,6 +33,12 @@ of artemis and rhea, which need Java 17 and Maven:
 The baseline of a load is a program that does nothing but append the same bytes to a file, with all that
 is in flight in one write, on stable storage when durable; the ratio compares with it in the same run.
 `;
+
+const comparisons: ReadonlyMap<string, (options: BesideOptions) => Promise<void>> = new Map([
+  ["artemis", measureBesideArtemis],
+  ["rhea", measureBesideRhea],
+  ["zookeeper", measureBesideZooKeeperClients],
+]);
 
 try {
   await main();
@@ -45,6 +54,7 @@ async function main(): Promise<void> {
   const seconds = number(values.seconds, 5);
   const json = values.json === true;
   const profileFolder = values.profile;
+  const beside = comparisons.get(name ?? "");
   const workload = loads.find((load) => load === name);
   if (values.help === true || name === undefined) {
     process.stdout.write(help);
@@ -60,12 +70,12 @@ async function main(): Promise<void> {
     );
   } else if (name === "selectors") {
     await measureSelectors(seconds, json);
-  } else if (name === "artemis" || name === "rhea") {
+  } else if (beside !== undefined) {
     const rounds = number(values.rounds, 3);
     const warmUpSeconds = number(values["warm-up"], 3);
     const only = values.only ?? "";
     const options = { rounds, seconds, warmUpSeconds, size, only, json, profileFolder };
-    await (name === "artemis" ? measureBesideArtemis(options) : measureBesideRhea(options));
+    await beside(options);
   } else {
     process.stderr.write(`bench: there is no "${name}"\n\n${help}`);
     process.exitCode = 2;
