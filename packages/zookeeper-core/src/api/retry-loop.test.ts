@@ -5,7 +5,7 @@ import { errorOf } from "@everhold/test-world";
 import { refusedError, ZooKeeperError } from "../errors.ts";
 import { operations } from "../protocol/operations.ts";
 import { testCaller } from "../testing/test-caller.test-support.ts";
-import { mayRepeat } from "./retry-loop.ts";
+import { bounded, mayRepeat } from "./retry-loop.ts";
 import { retries, type RetryPolicy } from "./retry-policy.ts";
 import { requestSpec } from "./request-spec.ts";
 
@@ -54,6 +54,14 @@ test("of what a server refused, only what it refused to take is tried again", ()
   const serverTimeout = refusedError(subject, -7);
   assert.equal(mayRepeat(serverTimeout, "repeatable", false), true);
   assert.equal(mayRepeat(serverTimeout, "once", false), false);
+});
+
+test("a time limit that runs goes on, and is not begun anew", () => {
+  const { caller, clock } = testCaller();
+  const call = bounded(caller.context, { timeout: 100 });
+  clock.nowMs = 90;
+  assert.equal(bounded(caller.context, call).deadlineMs, 100);
+  assert.equal(bounded(caller.context, {}).deadlineMs, 10_090);
 });
 
 test("a request that never left is sent when it can be", async () => {

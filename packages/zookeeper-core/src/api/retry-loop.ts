@@ -30,11 +30,15 @@ export interface BoundedOptions extends RequestOptions {
   readonly deadlineMs?: DeadlineMs;
 }
 
-/** `options` with a time limit that runs from now on over all requests that are made with them. @throws RangeError */
-export function bounded<T extends RequestOptions>(
+/**
+ * `options` with a time limit that runs from now on over all requests that are made with them; one that runs already
+ * goes on. @throws RangeError
+ */
+export function bounded<T extends BoundedOptions>(
   context: RetryContext,
   options: T,
 ): T & BoundedOptions {
+  if (options.deadlineMs !== undefined) return options;
   const timeout = checkTimeout(options.timeout, context.requestTimeout);
   return { ...options, deadlineMs: deadlineIn(context.ports, timeout) };
 }

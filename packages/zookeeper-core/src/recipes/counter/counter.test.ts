@@ -49,6 +49,15 @@ test("a counter begins with what it is told, and is made when it is first change
   assert.equal(await counter.increment(), -6n);
 });
 
+test("the time limit of a change is that of all that it asks for", async () => {
+  const { counter, tree, clock } = setUp({ retry: () => 10 });
+  tree.meanwhile = ({ name }) => void (clock.nowMs += name === "read" ? 900 : 0);
+  tree.fate = ({ name }) => (name === "create" ? "unsent" : "answered");
+  const error = await errorOf(counter.increment({ timeout: 1000 }));
+  assert.equal(error.code, "EVH_UNSENT");
+  assert.ok(clock.nowMs > 900 && clock.nowMs <= 1000, `it took ${clock.nowMs} ms`);
+});
+
 test("who counts at once is counted", async () => {
   const { counter, other } = setUp();
   const sums = await Promise.all(

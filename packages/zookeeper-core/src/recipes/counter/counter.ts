@@ -92,7 +92,7 @@ export class Counter {
    */
   add(delta: bigint, call: CounterCall = {}): Promise<bigint> {
     checkNumber("add", delta);
-    return this.#changed(`add ${delta} to`, call, (value) => value + delta);
+    return this.#change(`add ${delta} to`, call, (value) => value + delta);
   }
 
   /** Adds 1, and gives the sum: no other call that adds 1 gives the same. @throws as `add` */
@@ -108,7 +108,7 @@ export class Counter {
   /** Sets the number, whatever it is. @throws as `add` */
   async set(value: bigint, call: CounterCall = {}): Promise<void> {
     checkNumber("set", value);
-    await this.#changed("set", call, () => value);
+    await this.#change("set", call, () => value);
   }
 
   /** Sets the number where it is `expected`; whether it was. @throws as `add` */
@@ -119,20 +119,12 @@ export class Counter {
     return (await this.#change("set", call, next)) !== undefined;
   }
 
-  async #changed(
-    attempt: string,
-    call: CounterCall,
-    next: (value: bigint) => bigint,
-  ): Promise<bigint> {
-    return (await this.#change(attempt, call, next)) ?? this.#initial;
-  }
-
   /** What `next` made of the number; `undefined` where it made nothing of it, and nothing was changed. */
-  async #change(
+  async #change<T extends bigint | undefined>(
     attempt: string,
     call: CounterCall,
-    next: (value: bigint) => bigint | undefined,
-  ): Promise<bigint | undefined> {
+    next: (value: bigint) => T,
+  ): Promise<T> {
     const { ports } = this.#caller.context;
     const limited = bounded(this.#caller.context, call);
     const before = this.#last;
@@ -152,11 +144,11 @@ export class Counter {
     }
   }
 
-  async #changeUntil(
+  async #changeUntil<T extends bigint | undefined>(
     attempt: string,
     call: BoundedOptions,
-    next: (value: bigint) => bigint | undefined,
-  ): Promise<bigint | undefined> {
+    next: (value: bigint) => T,
+  ): Promise<T> {
     const { ports, closed } = this.#caller.context;
     const { pauseMsMin: minMs, pauseMsMax: maxMs } = counterLimits;
     const backoff = new Backoff({ minMs, maxMs }, ports.random);
@@ -170,7 +162,7 @@ export class Counter {
         fresh = true;
         continue;
       }
-      if (value === undefined) return undefined;
+      if (value === undefined) return value;
       if (!isPossible) {
         throw new EverholdError(
           "EVH_ILLEGAL_STATE",

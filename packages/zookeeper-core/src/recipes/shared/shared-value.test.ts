@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EverholdError } from "@everhold/base";
-import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
+import { assertError, assertNothingRuns, errorOf, rejection } from "@everhold/test-world";
 import type { ZooKeeper } from "../../api/zookeeper.ts";
 import { operations } from "../../protocol/operations.ts";
+import { clientOver } from "../../testing/client-over.test-support.ts";
+import { newStat } from "../../testing/stat.test-support.ts";
+import { testCaller } from "../../testing/test-caller.test-support.ts";
 import { TreeServers } from "../../testing/tree-servers.test-support.ts";
 import { SharedCount } from "./shared-count.ts";
 import { SharedValue } from "./shared-value.ts";
@@ -111,6 +114,39 @@ test("what is closed reads no more, and says so", async () => {
   assert.equal(servers.tree.textAt("/prices/apples"), "3");
   await world.now(client.close());
   assertNothingRuns(world);
+});
+
+test("every call has one time limit for all that it asks for", async () => {
+  const calls: readonly (readonly [string, (value: SharedValue) => Promise<unknown>])[] = [
+    ["create", (value) => value.set("3", { timeout: 1000 })],
+    ["create", (value) => value.start({ timeout: 1000 })],
+    ["read", (value) => value.trySet("3", { expected: { stat: newStat(7n) }, timeout: 1000 })],
+  ];
+  for (const [unsent, call] of calls) {
+    const { caller, tree, clock } = testCaller({ retry: () => 10 });
+    tree.fate = ({ name }) => (name === unsent ? "unsent" : "answered");
+    // The first of them takes long, and says that there is no node.
+    tree.meanwhile = ({ name }) => {
+      if (name === "write" || (name === "read" && unsent !== "read")) clock.nowMs = 900;
+    };
+    const error = await errorOf(call(new SharedValue(clientOver(caller), "/prices/apples")));
+    assert.equal(error.code, "EVH_UNSENT");
+    assert.ok(clock.nowMs > 900 && clock.nowMs <= 1000, `it took ${clock.nowMs} ms`);
+  }
+});
+
+test("who starts it a second time waits no longer than he wants to", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const client = await servers.connect();
+  servers.interfere = ({ code }) => (code === operations.getData.code ? "drop" : undefined);
+  const value = new SharedValue(client, "/prices/apples");
+  const first = value.start({ timeout: 1000 }).catch((error: unknown) => error);
+  const second = value.start({ timeout: 100 }).catch((error: unknown) => error);
+  await world.advance(100);
+  assert.ok(EverholdError.is(await world.now(second), "EVH_TIMEOUT"));
+  assert.equal(await world.isPending(first), true);
+  await world.now(client.close());
 });
 
 test("what was never read can't be expected, and a path must be one", async () => {

@@ -1,5 +1,5 @@
 import { ClosedError, EventHub, EverholdError, listenForAbort } from "@everhold/base";
-import { Backoff, pause } from "@everhold/env";
+import { Backoff, pause, waitFor } from "@everhold/env";
 import type { Caller } from "../../api/caller.ts";
 import {
   bytesOfData,
@@ -8,6 +8,7 @@ import {
   type NodeData,
   type RequestOptions,
 } from "../../api/request-options.ts";
+import { bounded, type BoundedOptions } from "../../api/retry-loop.ts";
 import { type NodeContent, ZooKeeper } from "../../api/zookeeper.ts";
 import { isReason } from "../../errors.ts";
 import type { Acl } from "../../protocol/acl.ts";
@@ -103,7 +104,13 @@ export class SharedValue {
    */
   async start(options: RequestOptions = {}): Promise<void> {
     this.#checkOpen();
-    this.#starting ??= this.#start(options).catch((error: unknown) => {
+    const call = bounded(this.#caller.context, options);
+    if (this.#starting !== undefined) {
+      const wait = { deadlineMs: call.deadlineMs ?? Infinity, signal: call.signal };
+      const subject = { attempt: `read ${this.path}`, outcome: () => "none" as const };
+      return waitFor(this.#caller.context.ports, wait, subject, this.#starting);
+    }
+    this.#starting = this.#start(call).catch((error: unknown) => {
       this.#starting = undefined;
       throw error;
     });
@@ -129,16 +136,17 @@ export class SharedValue {
   async set(data: NodeData, options: RequestOptions = {}): Promise<Stat> {
     this.#checkOpen();
     const bytes = bytesOfData("set", data);
+    const call = bounded(this.#caller.context, options);
     for (let attemptCount = 1; ; attemptCount += 1) {
       try {
-        const stat = await this.#client.setData(this.path, bytes, options);
+        const stat = await this.#client.setData(this.path, bytes, call);
         this.#accept({ data: bytes, stat });
         return stat;
       } catch (error) {
         const isLast = attemptCount >= sharedLimits.attemptCountMax;
         if (isLast || !isReason(error, "NONODE")) throw error;
       }
-      const stat = await this.#create(bytes, options);
+      const stat = await this.#create(bytes, call);
       if (stat !== undefined) return stat;
     }
   }
@@ -151,7 +159,8 @@ export class SharedValue {
    */
   async trySet(data: NodeData, options: TrySetOptions = {}): Promise<boolean> {
     this.#checkOpen();
-    const { expected = this.#current, uniqueData = false, ...request } = options;
+    const { expected = this.#current, uniqueData = false, ...rest } = options;
+    const request = bounded(this.#caller.context, rest);
     const bytes = bytesOfData("set", data);
     if (expected === undefined && this.#newest < 0n) {
       throw new EverholdError(
@@ -201,7 +210,7 @@ export class SharedValue {
     return Promise.resolve();
   }
 
-  async #start(options: RequestOptions): Promise<void> {
+  async #start(options: BoundedOptions): Promise<void> {
     while ((await this.refresh(options)) === undefined) await this.#create(this.#initial, options);
     this.#checkOpen();
     const { closed } = this.#caller.context;
@@ -214,7 +223,7 @@ export class SharedValue {
   }
 
   /** `undefined` where somebody else was quicker. */
-  async #create(data: Uint8Array | null, options: RequestOptions): Promise<Stat | undefined> {
+  async #create(data: Uint8Array | null, options: BoundedOptions): Promise<Stat | undefined> {
     try {
       const how = { ...options, ...this.#acl, parents: true };
       const { stat } = await this.#client.create(this.path, data, how);
