@@ -256,6 +256,9 @@ export class NodeCache {
     this.#calls.add(call);
     try {
       return await waitFor(ports, limits, subject, work(call.signal));
+    } catch (error) {
+      // Only closing aborts it before that: what its requests make of it says less.
+      throw call.signal.aborted ? call.signal.reason : error;
     } finally {
       this.#calls.delete(call);
       call.abort();
