@@ -510,6 +510,12 @@ export class ZooKeeper {
     return client.#parts.watches;
   }
 
+  /** For recipes: resolves when what this client held at a path and gives up is gone; at once where there is no such. */
+  static whenLetGo(client: ZooKeeper, path: string): Promise<void> {
+    const serverPath = client.#caller.serverPath("hold", path);
+    return client.#parts.nodes.whenLetGo(serverPath, { deadlineMs: Infinity, signal: undefined });
+  }
+
   #watchOf(
     kind: WatchRequest["kind"],
     path: string,

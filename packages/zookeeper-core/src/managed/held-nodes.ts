@@ -62,10 +62,7 @@ export class HeldNodes {
       throw optionError(attempt, "conflict", conflict, '"fail" or "wait"');
     }
     // One that is about to go would otherwise take the new one along.
-    for (let before = this.#nodes.get(serverPath); before?.held.isReleased === true;) {
-      await before.held.whenReleased(wait);
-      before = this.#nodes.get(serverPath);
-    }
+    await this.whenLetGo(serverPath, wait);
     if (this.#nodes.has(serverPath)) {
       throw new EverholdError(
         "EVH_ILLEGAL_STATE",
@@ -92,6 +89,14 @@ export class HeldNodes {
       // It may be there all the same, and is not to be made later.
       held.release().catch(() => undefined);
       throw error;
+    }
+  }
+
+  /** When no node of this path on the server is about to go. */
+  async whenLetGo(serverPath: string, wait: Parameters<HeldNode["begin"]>[0]): Promise<void> {
+    for (let before = this.#nodes.get(serverPath); before?.held.isReleased === true;) {
+      await before.held.whenReleased(wait);
+      before = this.#nodes.get(serverPath);
     }
   }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assertNothingRuns, rejection } from "@everhold/test-world";
+import { EverholdError } from "@everhold/base";
+import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
 import type { ZooKeeper } from "../../api/zookeeper.ts";
 import { operations } from "../../protocol/operations.ts";
 import { watchEventTypes } from "../../protocol/watch-events.ts";
@@ -67,6 +68,77 @@ test("the second of two with one id is refused, and the first does not notice", 
   assert.equal(tree.nodes.get("/group/anna")?.stat.czxid, stat?.czxid);
   assert.equal(first.stat?.czxid, stat?.czxid);
   await world.now(Promise.all([client.close(), other.close()]));
+  assertNothingRuns(world);
+});
+
+test("one that is closed while it joins leaves nothing, and joining ends", async () => {
+  for (let stepCount = 0; stepCount < 40; stepCount += 1) {
+    const { servers, client } = await setUp();
+    const { world, tree } = servers;
+    const member = new GroupMember(client, "/group", "anna");
+    const starting = member.start().then(
+      () => "joined",
+      (error: unknown) => (EverholdError.is(error) ? error.code : "another"),
+    );
+    for (let step = 0; step < stepCount; step += 1) await world.step();
+    let isThere: boolean | undefined;
+    await world.now(member.close().then(() => (isThere = tree.nodes.has("/group/anna"))));
+    assert.equal(isThere, false, `closed after ${stepCount} steps`);
+    const outcome = await world.now(starting);
+    assert.ok(outcome === "EVH_CLOSED" || (outcome === "joined" && stepCount > 5), outcome);
+    await world.now(client.close());
+    assertNothingRuns(world);
+  }
+});
+
+test("one that waits for its id stops waiting when it is closed", async () => {
+  const { servers, client } = await setUp();
+  const { world, tree } = servers;
+  tree.create("/group");
+  tree.create("/group/anna");
+  const member = new GroupMember(client, "/group", "anna", { conflict: "wait" });
+  const starting = member.start();
+  assert.equal(await world.isPending(starting), true);
+  const closing = member.close();
+  assertError(await rejection(world, starting), "EVH_CLOSED");
+  await world.now(closing);
+  await servers.change((one) => one.delete("/group/anna"));
+  assert.equal(tree.nodes.has("/group/anna"), false);
+  await world.now(client.close());
+  assertNothingRuns(world);
+});
+
+test("what one says while it joins is what it says when it has joined", async () => {
+  for (let stepCount = 0; stepCount < 40; stepCount += 1) {
+    const { servers, client } = await setUp();
+    const { world, tree } = servers;
+    const member = new GroupMember(client, "/group", "anna", { data: "before" });
+    const starting = member.start();
+    for (let step = 0; step < stepCount; step += 1) await world.step();
+    await world.now(member.setData("after"));
+    assert.equal(tree.textAt("/group/anna"), "after", `said after ${stepCount} steps`);
+    await world.now(starting);
+    await world.now(client.close());
+  }
+});
+
+test("joining ends at its time limit, though a server says nothing about leaving either", async () => {
+  const { servers, client } = await setUp();
+  const { world } = servers;
+  const { interfere } = servers;
+  servers.interfere = (request) =>
+    request.code === operations.sync.code ? "drop" : interfere(request);
+  // What its cache has is older than its node until a sync says otherwise.
+  servers.ensemble.zxid = 0n;
+  const member = new GroupMember(client, "/group", "anna");
+  const starting = member.start({ timeout: 1000 });
+  assert.equal(await world.isPending(starting), true);
+  assert.equal(servers.tree.nodes.has("/group/anna"), true);
+  const outcome = starting.catch((error: unknown) => error);
+  await world.advance(1000);
+  const error = await world.now(outcome);
+  assert.ok(EverholdError.is(error, "EVH_TIMEOUT"));
+  await world.now(client.close());
   assertNothingRuns(world);
 });
 

@@ -1,5 +1,5 @@
 import { ClosedError, EventHub, type EverholdError } from "@everhold/base";
-import { checkTimeout, deadlineIn, type WaitOptions } from "@everhold/env";
+import { callWithin, checkTimeout, deadlineIn, onWaitEnd, type WaitOptions } from "@everhold/env";
 import {
   bytesOfData,
   checkAcl,
@@ -84,6 +84,9 @@ export class GroupMember {
   #data: Uint8Array | null;
   #held: HeldNode | undefined;
   #starting: Promise<void> | undefined;
+  /** Ends `start`, with why. */
+  readonly #ending = new AbortController();
+  #leaving: Promise<void> | undefined;
   #isClosed = false;
 
   /** @throws TypeError; ZooKeeperError EVH_PATH; EverholdError EVH_CONFIG */
@@ -118,8 +121,8 @@ export class GroupMember {
 
   /**
    * Joins, and resolves when it has and all others are known. Where that fails it is closed. No time limit by default.
-   * @throws ZooKeeperError with reason NODEEXISTS where another process has the id, and the group is not to be waited for
-   * @throws EverholdError as of `hold` and of a cache's `start`
+   * @throws ZooKeeperError with reason NODEEXISTS where another process has the id, and that is not to be waited for
+   * @throws EverholdError EVH_CLOSED where it is closed meanwhile; as of `hold` and of a cache's `start`
    */
   start(wait: WaitOptions = {}): Promise<void> {
     this.#starting ??= this.#start(wait);
@@ -146,11 +149,18 @@ export class GroupMember {
     return this.#cache.fresh(wait);
   }
 
-  /** Says something else of itself, now and whenever it joins again. No time limit by default. */
+  /**
+   * Says something else of itself, now and whenever it joins again; while it joins, when it has. No time limit by
+   * default. @throws EverholdError EVH_CLOSED, EVH_TIMEOUT, EVH_ABORTED; while it joins, what `start` throws
+   */
   async setData(data: NodeData, wait: WaitOptions = {}): Promise<void> {
     if (this.#isClosed) throw this.#closedError();
     this.#data = bytesOfData("be a member", data);
-    await this.#held?.update(this.#data, wait);
+    if (this.#held !== undefined) return this.#held.update(this.#data, wait);
+    const starting = this.#starting;
+    if (starting === undefined) return;
+    const { ports } = ZooKeeper.callerOf(this.#client).context;
+    await callWithin(ports, wait, `change what ${this.id} says`, () => starting);
   }
 
   /** What happens from now on; ends when it is closed. */
@@ -169,12 +179,15 @@ export class GroupMember {
   }
 
   /**
-   * Leaves, and resolves when the others can know. Idempotent. Where the wait ends first it leaves in the background, as
-   * long as the session lives. No time limit by default.
+   * Leaves, and resolves when the others can know; a `start` that goes on rejects. Idempotent. Where the wait ends first
+   * it leaves in the background, as long as the session lives. No time limit by default.
    */
   async close(wait: WaitOptions = {}): Promise<void> {
     this.#finish();
-    await this.#held?.release(wait);
+    // It begins in any case, also where nobody waits for it.
+    const leaving = (this.#leaving ??= this.#leave());
+    const { ports } = ZooKeeper.callerOf(this.#client).context;
+    await callWithin(ports, wait, `leave ${this.path}`, () => leaving);
   }
 
   /** As {@link close}. */
@@ -186,43 +199,68 @@ export class GroupMember {
     if (this.#isClosed) throw this.#closedError();
     const { ports } = ZooKeeper.callerOf(this.#client).context;
     const deadlineMs = deadlineIn(ports, checkTimeout(wait.timeout, Infinity));
-    const left = (): WaitOptions => {
-      const timeout = Math.max(0, deadlineMs - ports.monotonicClock.nowMs());
-      return { timeout, ...(wait.signal === undefined ? {} : { signal: wait.signal }) };
-    };
+    const limits = { deadlineMs, signal: wait.signal };
+    const subject = { attempt: `join ${this.path}`, outcome: () => "none" as const };
+    const forget = onWaitEnd(ports, limits, subject, (error) => this.#ending.abort(error));
+    const { signal } = this.#ending;
     try {
-      await this.#cache.start(left());
-      const held = await this.#join(left);
-      this.#held = held;
-      held.on("missing", () => this.#emit({ type: "missing" }));
-      held.on("conflict", ({ owner }) => this.#emit({ type: "conflict", owner }));
-      held.on("error", ({ error }) => this.#emit({ type: "error", error }));
-      if (this.#isClosed) throw this.#closedError();
-      if (held.stat !== undefined) await this.#cache.waitFor(held.stat.mzxid, left());
+      await this.#cache.start({ signal });
+      await this.#join({ timeout: Infinity, signal });
     } catch (error) {
+      const reason: unknown = signal.aborted ? signal.reason : error;
       this.#finish();
-      await this.#held?.release();
-      throw error;
+      this.#held?.release().catch(() => undefined);
+      throw reason;
+    } finally {
+      forget();
     }
   }
 
-  async #join(left: () => WaitOptions): Promise<HeldNode> {
+  async #join(wait: WaitOptions): Promise<void> {
+    let data = this.#data;
+    const held = await this.#hold(data, wait);
+    this.#held = held;
+    held.on("missing", () => this.#emit({ type: "missing" }));
+    held.on("conflict", ({ owner }) => this.#emit({ type: "conflict", owner }));
+    held.on("error", ({ error }) => this.#emit({ type: "error", error }));
+    if (this.#isClosed) throw this.#closedError();
+    // What it was told to say while it joined.
+    while (data !== this.#data) {
+      data = this.#data;
+      await held.update(data, wait);
+    }
+    if (held.stat !== undefined) await this.#cache.waitFor(held.stat.mzxid, wait);
+  }
+
+  async #hold(data: Uint8Array | null, wait: WaitOptions): Promise<HeldNode> {
     const { acl, conflict } = this.#options;
     const path = childOf(this.path, this.id);
-    const options = { parents: "container", ...(acl === undefined ? {} : { acl }) } as const;
+    const options = {
+      parents: "container",
+      ...(acl === undefined ? {} : { acl }),
+      ...wait,
+    } as const;
     try {
-      return await this.#client.hold(path, this.#data, { ...options, ...left() });
+      return await this.#client.hold(path, data, options);
     } catch (error) {
       if (conflict !== "wait" || !isReason(error, "NODEEXISTS")) throw error;
     }
-    const found = await this.#client.exists(path, left());
+    const found = await this.#client.exists(path, wait);
     if (found !== null) this.#emit({ type: "conflict", owner: found.ephemeralOwner });
-    return this.#client.hold(path, this.#data, { ...options, conflict, ...left() });
+    return this.#client.hold(path, data, { ...options, conflict });
+  }
+
+  /** Its node goes, also one that `start` asked for and got no answer about. Never rejects. */
+  async #leave(): Promise<void> {
+    await this.#starting?.catch(() => undefined);
+    await this.#held?.release();
+    await ZooKeeper.whenLetGo(this.#client, childOf(this.path, this.id));
   }
 
   #finish(error?: EverholdError): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#ending.abort(error ?? this.#closedError());
     this.#cache.close();
     this.#events.emit(
       { type: "closed", ...(error === undefined ? {} : { error }) },
