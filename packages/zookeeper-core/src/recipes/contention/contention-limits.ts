@@ -2,6 +2,4 @@
 export const contentionLimits = {
   /** Milliseconds of the longest pause between attempts while no server answers. */
   pauseMsMax: 1000,
-  /** Nodes that are read at once to tell who stands in line; the others follow. */
-  readAtOnceMax: 100,
 } as const;

@@ -1,8 +1,7 @@
 import type { ReadOptions, ZooKeeper } from "../../api/zookeeper.ts";
-import { isReason } from "../../errors.ts";
 import { childOf } from "../../protocol/paths.ts";
-import { contentionLimits } from "./contention-limits.ts";
-import { lineOf, type Place } from "./line.ts";
+import { readChildren, readNames } from "../children.ts";
+import { lineOf } from "./line.ts";
 
 /** One who stands in line, as it was when it was read. */
 export interface Participant {
@@ -24,45 +23,13 @@ export async function readParticipants(
   line: { readonly path: string; readonly kinds: readonly string[] },
   options: ReadOptions,
 ): Promise<readonly Participant[]> {
-  const waiting = [...(await placesIn(client, line, options))];
-  const participants: Participant[] = [];
-  while (waiting.length > 0) {
-    const some = waiting.splice(0, contentionLimits.readAtOnceMax);
-    const read = some.map((place) => participantAt(client, line.path, place, options));
-    for (const one of await Promise.all(read)) if (one !== undefined) participants.push(one);
-  }
-  return participants;
-}
-
-async function placesIn(
-  client: ZooKeeper,
-  { path, kinds }: { readonly path: string; readonly kinds: readonly string[] },
-  options: ReadOptions,
-): Promise<readonly Place[]> {
-  try {
-    const { children } = await client.getChildren(path, options);
-    return lineOf(children, kinds);
-  } catch (error) {
-    if (isReason(error, "NONODE")) return [];
-    throw error;
-  }
-}
-
-async function participantAt(
-  client: ZooKeeper,
-  parent: string,
-  { name, kind }: Place,
-  options: ReadOptions,
-): Promise<Participant | undefined> {
-  const path = childOf(parent, name);
-  // What is read after the list is as fresh as that was.
-  const { fresh: _, ...request } = options;
-  try {
-    const { data, stat } = await client.getData(path, request);
-    return { path, kind, data, token: stat.czxid, sessionId: stat.ephemeralOwner };
-  } catch (error) {
-    // It left meanwhile.
-    if (isReason(error, "NONODE")) return undefined;
-    throw error;
-  }
+  const { path, kinds } = line;
+  const places = lineOf(await readNames(client, path, options), kinds);
+  const kindOf = new Map(places.map(({ name, kind }) => [childOf(path, name), kind]));
+  const names = places.map(({ name }) => name);
+  const children = await readChildren(client, path, names, options);
+  return children.map(({ path: at, data, stat }) => {
+    const kind = kindOf.get(at) ?? "";
+    return { path: at, kind, data, token: stat.czxid, sessionId: stat.ephemeralOwner };
+  });
 }

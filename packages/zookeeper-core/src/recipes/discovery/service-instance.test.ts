@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DownMarks } from "./down-marks.ts";
-import { instanceOf, instanceText, readInstance } from "./service-instance.ts";
+import { instanceOf, instanceBytes, readInstance } from "./service-instance.ts";
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -24,7 +24,7 @@ test("an instance is written as Curator writes it, and read as it was written", 
     },
     () => "unused",
   );
-  assert.equal(instanceText(instance), curators);
+  assert.equal(new TextDecoder().decode(instanceBytes(instance)), curators);
   assert.deepEqual(readInstance(encode(curators)), instance);
   const old = curators.replace(',"enabled":true', "");
   assert.deepEqual(readInstance(encode(old)), instance, "older versions do not say enabled");

@@ -1,4 +1,4 @@
-import { ProtocolError } from "@everhold/base";
+import { EverholdError, ProtocolError } from "@everhold/base";
 import { optionError } from "../../api/request-options.ts";
 import { discoveryLimits } from "./discovery-limits.ts";
 
@@ -59,9 +59,26 @@ export function instanceOf(service: ServiceDescription, randomId: () => string):
   return instance;
 }
 
-/** As Curator's `JsonInstanceSerializer` writes it. */
-export function instanceText(instance: ServiceInstance): string {
-  return JSON.stringify(instance);
+/** As Curator's `JsonInstanceSerializer` writes it. @throws EverholdError EVH_CONFIG */
+export function instanceBytes(instance: ServiceInstance): Uint8Array {
+  const bytes = new TextEncoder().encode(textOf(instance));
+  const { instanceBytesMax } = discoveryLimits;
+  if (bytes.length <= instanceBytesMax) return bytes;
+  throw new EverholdError(
+    "EVH_CONFIG",
+    `Cannot register a service: the instance ${instance.id} is ${bytes.length} bytes of JSON, expected up to ` +
+      `${instanceBytesMax}`,
+  );
+}
+
+function textOf(instance: ServiceInstance): string {
+  try {
+    return JSON.stringify(instance);
+  } catch (error) {
+    // Nothing but the payload is anybody else's.
+    const problem = "Cannot register a service: option payload can't be written as JSON";
+    throw new EverholdError("EVH_CONFIG", problem, { cause: error });
+  }
 }
 
 /** What a node holds. @throws ProtocolError EVH_PROTOCOL */

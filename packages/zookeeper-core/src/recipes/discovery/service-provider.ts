@@ -1,10 +1,10 @@
-import type { EverholdError } from "@everhold/base";
+import { ClosedError, type EverholdError } from "@everhold/base";
 import type { Random, WaitOptions } from "@everhold/env";
 import { optionError } from "../../api/request-options.ts";
 import { ZooKeeper } from "../../api/zookeeper.ts";
 import { asEverholdError } from "../../session/session-errors.ts";
 import type { CachedNode } from "../cache/cache-view.ts";
-import { NodeCache } from "../cache/node-cache.ts";
+import type { NodeCache } from "../cache/node-cache.ts";
 import { DownMarks, type DownOptions } from "./down-marks.ts";
 import { readInstance, type ServiceInstance } from "./service-instance.ts";
 
@@ -33,22 +33,29 @@ interface Found {
  */
 export class ServiceProvider {
   readonly name: string;
-  readonly #path: string;
   readonly #cache: NodeCache;
   readonly #random: Random;
   readonly #strategy: PickStrategy;
   readonly #marks: DownMarks;
   readonly #onInvalid: OnInvalid;
-  /** By the bytes that they were read from. */
-  readonly #read = new WeakMap<Uint8Array, ServiceInstance | "invalid">();
+  /** Those that are there and enabled, by the paths of their nodes. */
+  readonly #there = new Map<string, Found>();
   readonly #keys = new WeakMap<ServiceInstance, string>();
+  #end: { readonly error: EverholdError | undefined } | undefined;
   #pickCount = 0;
   #stuckTo: string | undefined;
 
   /** @throws EverholdError EVH_CONFIG */
   constructor(
     client: ZooKeeper,
-    service: { readonly path: string; readonly name: string; readonly onInvalid: OnInvalid },
+    service: {
+      readonly name: string;
+      /** Of its node and those right below. */
+      readonly cache: NodeCache;
+      readonly onInvalid: OnInvalid;
+      /** It follows the service no more. */
+      readonly onClosed: () => void;
+    },
     options: ProviderOptions,
   ) {
     const attempt = "provide a service";
@@ -62,10 +69,18 @@ export class ServiceProvider {
     if (!(downTime >= 0)) throw optionError(attempt, "downTime", downTime, "0 or more ms");
     const { ports } = ZooKeeper.callerOf(client).context;
     this.name = service.name;
-    this.#path = service.path;
-    this.#cache = new NodeCache(client, service.path, { depth: 1 });
+    this.#cache = service.cache;
     const report = ZooKeeper.reporterOf(client);
+    this.#cache.on("created", ({ node }) => this.#take(node));
+    this.#cache.on("changed", ({ node }) => this.#take(node));
+    this.#cache.on("deleted", ({ before }) => void this.#there.delete(before.path));
     this.#cache.on("error", ({ error }) => report(error));
+    this.#cache.on("closed", ({ error }) => {
+      this.#end = { error };
+      this.#there.clear();
+      if (error !== undefined) report(error);
+      service.onClosed();
+    });
     this.#random = ports.random;
     this.#strategy = strategy;
     this.#marks = new DownMarks(ports.monotonicClock, { errorCountMax, downTime });
@@ -117,33 +132,30 @@ export class ServiceProvider {
     return Promise.resolve();
   }
 
+  /** By id. */
   #found(): Found[] {
-    return this.#cache
-      .children(this.#path)
-      .flatMap((node) => this.#foundIn(node) ?? [])
-      .toSorted((one, other) => (one.instance.id < other.instance.id ? -1 : 1));
+    if (this.#end !== undefined) {
+      const { error: cause } = this.#end;
+      const options = cause === undefined ? {} : { cause };
+      throw new ClosedError("EVH_CLOSED", `The provider of ${this.name} is closed`, options);
+    }
+    return [...this.#there.values()].toSorted((one, other) =>
+      one.instance.id < other.instance.id ? -1 : 1,
+    );
   }
 
-  #foundIn({ path, data, stat }: CachedNode): Found | undefined {
-    const instance = this.#instanceOf(path, data);
-    if (instance?.enabled !== true) return undefined;
-    // Whoever registers again begins anew.
-    const key = `${stat.czxid} ${instance.id}`;
-    this.#keys.set(instance, key);
-    return { instance, key };
-  }
-
-  #instanceOf(path: string, data: Uint8Array | null): ServiceInstance | undefined {
-    const before = data === null ? undefined : this.#read.get(data);
-    if (before !== undefined) return before === "invalid" ? undefined : before;
+  #take({ path, data, stat }: CachedNode): void {
+    if (path === this.#cache.path) return;
+    this.#there.delete(path);
     try {
       const instance = readInstance(data);
-      if (data !== null) this.#read.set(data, instance);
-      return instance;
+      if (!instance.enabled) return;
+      // Whoever registers again begins anew.
+      const key = `${stat.czxid} ${instance.id}`;
+      this.#keys.set(instance, key);
+      this.#there.set(path, { instance, key });
     } catch (error) {
-      if (data !== null) this.#read.set(data, "invalid");
       this.#onInvalid(path, asEverholdError(error));
-      return undefined;
     }
   }
 }

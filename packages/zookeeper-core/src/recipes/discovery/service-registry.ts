@@ -1,15 +1,17 @@
 import { ClosedError, EventHub, type EverholdError } from "@everhold/base";
 import type { WaitOptions } from "@everhold/env";
 import { checkPath, optionError } from "../../api/request-options.ts";
+import { bounded } from "../../api/retry-loop.ts";
 import { type ReadOptions, ZooKeeper } from "../../api/zookeeper.ts";
-import { isReason } from "../../errors.ts";
 import type { HeldNode } from "../../managed/held-node.ts";
 import { childOf } from "../../protocol/paths.ts";
 import { asEverholdError } from "../../session/session-errors.ts";
+import { type ReadChild, readChildren, readNames } from "../children.ts";
+import { NodeCache } from "../cache/node-cache.ts";
 import { discoveryLimits } from "./discovery-limits.ts";
 import {
   instanceOf,
-  instanceText,
+  instanceBytes,
   readInstance,
   type ServiceDescription,
   type ServiceInstance,
@@ -69,7 +71,7 @@ export class ServiceRegistry {
   /**
    * Registers an instance, and resolves when it is there. The time limit is the client's by default.
    * @throws ZooKeeperError with reason NODEEXISTS where somebody else has registered the id
-   * @throws EverholdError EVH_CONFIG, EVH_CLOSED, and as of `hold`
+   * @throws EverholdError EVH_CONFIG, also for more than 256 KiB of JSON; EVH_CLOSED, and as of `hold`
    */
   async register(
     service: ServiceDescription,
@@ -80,7 +82,7 @@ export class ServiceRegistry {
     const { name, id } = instance;
     const path = childOf(childOf(this.path, name), id);
     const options = { parents: "container", ...wait } as const;
-    const node = await this.#client.hold(path, instanceText(instance), options);
+    const node = await this.#client.hold(path, instanceBytes(instance), options);
     this.#held.add(node);
     node.on("released", () => void this.#held.delete(node));
     if (this.#isClosed) await node.release();
@@ -91,8 +93,10 @@ export class ServiceRegistry {
         return instance;
       },
       async update(other, limits = {}) {
-        instance = instanceOf({ ...instance, ...other, name, id }, () => id);
-        await node.update(instanceText(instance), limits);
+        const next = instanceOf({ ...instance, ...other, name, id }, () => id);
+        const bytes = instanceBytes(next);
+        instance = next;
+        await node.update(bytes, limits);
       },
       unregister: (limits = {}) => node.release(limits),
     };
@@ -101,27 +105,30 @@ export class ServiceRegistry {
   /** The names of services that somebody has registered once; some may have no instances left. @throws as `getChildren` */
   async names(options: ReadOptions = {}): Promise<string[]> {
     this.#checkOpen();
-    return this.#childrenOf(this.path, options);
+    return [...(await readNames(this.#client, this.path, options))].toSorted();
   }
 
-  /** The instances of a service, those that are not enabled included, as the servers have them. @throws as `getData` */
+  /**
+   * The instances of a service by their ids, those that are not enabled included, as the servers have them. The time
+   * limit is that of one read, for all. @throws as `getData`
+   */
   async instances(name: string, options: ReadOptions = {}): Promise<ServiceInstance[]> {
     this.#checkOpen();
     const path = this.#pathOf(name);
-    const found: ServiceInstance[] = [];
-    for (const id of await this.#childrenOf(path, options)) {
-      const instance = await this.#instanceAt(childOf(path, id), options);
-      if (instance !== undefined) found.push(instance);
-    }
-    return found;
+    const call = bounded(ZooKeeper.callerOf(this.#client).context, options);
+    const ids = [...(await readNames(this.#client, path, call))].toSorted();
+    const children = await readChildren(this.#client, path, ids, call);
+    return children.flatMap((child) => this.#instanceIn(child) ?? []);
   }
 
   /** Follows a service, once it is started; closed with the registry. @throws EverholdError EVH_CONFIG, EVH_CLOSED */
   provider(name: string, options: ProviderOptions = {}): ServiceProvider {
     this.#checkOpen();
     const onInvalid = (path: string, error: EverholdError): void => this.#tellInvalid(path, error);
-    const service = { path: this.#pathOf(name), name, onInvalid };
-    const provider = new ServiceProvider(this.#client, service, options);
+    const onClosed = (): void => void this.#providers.delete(provider);
+    const cache = new NodeCache(this.#client, this.#pathOf(name), { depth: 1 });
+    const service = { name, cache, onInvalid, onClosed };
+    const provider: ServiceProvider = new ServiceProvider(this.#client, service, options);
     this.#providers.add(provider);
     return provider;
   }
@@ -145,8 +152,7 @@ export class ServiceRegistry {
   async close(wait: WaitOptions = {}): Promise<void> {
     if (!this.#isClosed) {
       this.#isClosed = true;
-      for (const provider of this.#providers) provider.close();
-      this.#providers.clear();
+      for (const provider of [...this.#providers]) provider.close();
       this.#events.emit({ type: "closed" }, ZooKeeper.reporterOf(this.#client));
     }
     await Promise.all([...this.#held].map((node) => node.release(wait)));
@@ -157,23 +163,7 @@ export class ServiceRegistry {
     return this.close();
   }
 
-  async #childrenOf(path: string, options: ReadOptions): Promise<string[]> {
-    try {
-      return [...(await this.#client.getChildren(path, options)).children].toSorted();
-    } catch (error) {
-      if (isReason(error, "NONODE")) return [];
-      throw error;
-    }
-  }
-
-  async #instanceAt(path: string, options: ReadOptions): Promise<ServiceInstance | undefined> {
-    let data: Uint8Array | null;
-    try {
-      ({ data } = await this.#client.getData(path, options));
-    } catch (error) {
-      if (isReason(error, "NONODE")) return undefined;
-      throw error;
-    }
+  #instanceIn({ path, data }: ReadChild): ServiceInstance | undefined {
     try {
       return readInstance(data);
     } catch (error) {
