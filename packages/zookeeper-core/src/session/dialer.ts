@@ -1,3 +1,4 @@
+import { EverholdError } from "@everhold/base";
 import { deadlineIn, type DeadlineMs, type Endpoint, onWaitEnd } from "@everhold/env";
 import { openConnection, type Opened, UnansweredError } from "../connection/open-connection.ts";
 import type { ConnectionListener } from "../connection/server-connection.ts";
@@ -5,6 +6,7 @@ import { endFormerSession } from "./end-session.ts";
 import { FormerSessions } from "./former-sessions.ts";
 import { lastZxidOf, RollbackSuspicion } from "./rollback.ts";
 import { helloFor, type SessionIdentity } from "./session-identity.ts";
+import { isAuthFailure } from "./session-errors.ts";
 import { sessionLimits as limits } from "./session-limits.ts";
 import type { SessionPorts, SessionSettings } from "./session-settings.ts";
 import type { DialAttempt } from "./visit.ts";
@@ -67,7 +69,12 @@ export class Dialer {
     attempt: DialAttempt,
   ): Promise<bigint | undefined> {
     if (!this.#suspicion.isDue(afterMs)) return undefined;
-    const zxid = await lastZxidOf({ ports: this.#ports, settings: this.#settings }, attempt);
+    const context = { ports: this.#ports, settings: this.#settings };
+    const zxid = await lastZxidOf(context, attempt).catch((error: unknown) => {
+      // Who is not let in cannot look; the client's own login tells of it, where a server listens to that.
+      if (EverholdError.is(error) && isAuthFailure(error)) return 0n;
+      throw error;
+    });
     this.#suspicion.clear();
     // Servers that ask for another login refuse the look, and one that broke meanwhile did not say either.
     return zxid > 0n && zxid < lastZxid ? zxid : undefined;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { operations } from "../protocol/operations.ts";
 import type { SessionSettings } from "./session-settings.ts";
 import {
   forever,
@@ -86,6 +87,31 @@ describe("servers whose data went back in time", () => {
     assert.ok(typesOf(events).includes("ensembleRolledBack"));
     assert.deepEqual([session.state, session.epoch], ["connected", 2]);
     assert.deepEqual([...ensemble.sessions.keys()], [session.sessionId]);
+  });
+
+  it("a login that is refused at the look ends the client at its own, and leaves no session", async () => {
+    const sasl = { username: "bob", password: "builder" };
+    const { world, ensemble, session } = await setUp({
+      settings: { sasl, onRolledBack: "continue" },
+      prepare: (prepared) => saslServers(prepared, "builder"),
+    });
+    for (const server of ensemble.servers) {
+      server.kill();
+      server.hasQuorum = false;
+      server.start();
+    }
+    await world.advance(10 * timeoutMs);
+    ensemble.sessions.clear();
+    saslServers(ensemble, "another");
+    const { rule } = ensemble;
+    ensemble.rule = (request) =>
+      request.code === operations.closeSession.code ? "usual" : rule(request);
+    for (const server of ensemble.servers) server.hasQuorum = true;
+    await world.advance(5 * timeoutMs);
+    assert.equal(session.state, "authFailed");
+    const own = ensemble.hellos.at(-1);
+    assert.ok(own !== undefined && own.lastZxid > 0n, "the last one came for the client itself");
+    assert.ok(ensemble.sessions.size <= 1, "what the look began has ended");
   });
 
   it("are told from servers that refuse the look, because they ask for a login", async () => {

@@ -3,7 +3,7 @@ import type { MonotonicClock } from "@everhold/env";
 import { writeValue } from "@everhold/wire";
 import { operations } from "../protocol/operations.ts";
 import { pathAndWatch } from "../protocol/records.ts";
-import { closeSessionOn } from "./end-session.ts";
+import { closeSessionOn } from "./close-session.ts";
 import type { RequestSpec } from "./request.ts";
 import { helloFor, isGranted } from "./session-identity.ts";
 import { type DialAttempt, visit, type VisitContext } from "./visit.ts";

@@ -12,7 +12,7 @@ import { Announcer } from "./announcer.ts";
 import { Attempts } from "./attempts.ts";
 import { Connector } from "./connector.ts";
 import { Dialer } from "./dialer.ts";
-import { closeSessionOn } from "./end-session.ts";
+import { closeSessionOn } from "./close-session.ts";
 import { guardedWatches } from "./guarded-watches.ts";
 import { Hosts } from "./hosts.ts";
 import { Identities } from "./identities.ts";

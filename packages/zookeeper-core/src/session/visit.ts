@@ -3,7 +3,8 @@ import { openConnection, type Opened } from "../connection/open-connection.ts";
 import type { ConnectionListener } from "../connection/server-connection.ts";
 import { saslLogin } from "../connection/sasl-login.ts";
 import type { ConnectRequest } from "../protocol/handshake.ts";
-import { givenUpError } from "./session-errors.ts";
+import { closeSessionOn } from "./close-session.ts";
+import { sessionLimits as limits } from "./session-limits.ts";
 import type { SessionPorts, SessionSettings } from "./session-settings.ts";
 
 /** One server, and how long it may take. */
@@ -44,7 +45,10 @@ export async function visit(
     const { digests, random } = ports;
     await saslLogin(connection, settings.sasl, { digests, random }, wait);
   } catch (error) {
-    connection.fail(givenUpError());
+    // The server has granted a session by then, and would keep it until it expires.
+    const closeMs = Math.min(limits.revocationMsMax, durationMs);
+    const deadlineMs = Math.min(wait.deadlineMs, deadlineIn(ports, closeMs));
+    await closeSessionOn(connection, { deadlineMs, signal });
     throw error;
   }
   return { ...opened, wait };
