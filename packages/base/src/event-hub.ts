@@ -42,9 +42,11 @@ export class EventHub<E extends { readonly type: string }> {
   /**
    * Tells everybody. A listener that throws hurts nobody else: its error goes to `onListenerError`, as does what the
    * promise of one with `async` rejects with, which would end the process. What a listener
-   * brings about by what it calls, as `close()`, is told when everybody knows of the event before it.
+   * brings about by what it calls, as `close()`, is told when everybody knows of the event before it. After the last
+   * event nobody is told of anything.
    */
   emit(event: E, onListenerError: (error: unknown) => void): void {
+    if (this.#closed) return;
     for (const reader of this.#readers) reader.push(event);
     if (event.type === this.#options.last) {
       this.#closed = true;
