@@ -211,9 +211,10 @@ export class WatchUpkeep {
       },
       (error: unknown) => {
         this.#requestCount -= 1;
-        if (this.#isClosed || connection !== this.#connection) return;
+        // What a connection that broke left undone is done when the next one is given all watches.
+        if (this.#isClosed || connection !== this.#connection || isLoss(error)) return;
         onFailure();
-        if (!isLoss(error)) this.#options.onError(error);
+        this.#options.onError(error);
       },
     );
   }

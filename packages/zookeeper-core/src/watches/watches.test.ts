@@ -268,6 +268,24 @@ for (const kind of serverKinds) {
     assert.deepEqual(told, ["childrenChanged /a"]);
   });
 
+  test(`a connection that breaks while what tells once is asked for again tells nobody (${kind})`, async () => {
+    const world = new WatchWorld(kind);
+    world.tree.change("created", "/a");
+    const told: Told = [];
+    const staying = await stayInto(world, [], "/a", false);
+    await readInto(world, told, "data", "/a");
+    staying.close();
+    while (world.pending[0] > 0) world.send();
+    world.cut();
+    await turn();
+    await world.restore(false);
+    await world.settle();
+    assert.deepEqual(told, []);
+    world.tree.change("dataChanged", "/a");
+    await world.settle();
+    assert.deepEqual(told, ["dataChanged /a"]);
+  });
+
   test(`a watch opened again behind the removal of the one before stands (${kind})`, async () => {
     const world = new WatchWorld(kind);
     world.tree.change("created", "/a");
