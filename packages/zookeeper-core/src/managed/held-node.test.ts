@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { EverholdError } from "@everhold/base";
 import { assertError, assertNothingRuns, rejection, TestWorld } from "@everhold/test-world";
 import { Caller } from "../api/caller.ts";
 import { operations } from "../protocol/operations.ts";
@@ -360,4 +361,20 @@ test("that the client is closed is no error of a node that waits for the next se
   await world.now(isClosed);
   assert.deepEqual(told, ["released"]);
   assertNothingRuns(world);
+});
+
+test("a release that finds the session's line full goes on until the node is gone", async () => {
+  const setup = await setUp();
+  const { world, tree, session, errors } = setup;
+  const node = await world.now(setup.hold("/me"));
+  const request = session.request.bind(session);
+  session.request = () => Promise.reject(new EverholdError("EVH_OVERLOADED", "the line is full"));
+  const releasing = node.release();
+  await world.settle();
+  assert.equal(await world.isPending(releasing), true);
+  session.request = request;
+  await world.advance(10_000);
+  await world.now(releasing);
+  assert.equal(tree.nodes.has("/app/me"), false);
+  assert.deepEqual([errors, setup.events.filter(({ type }) => type === "error")], [[], []]);
 });

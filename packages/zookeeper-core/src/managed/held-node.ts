@@ -279,7 +279,7 @@ export class HeldNode {
         await this.#deleteOnce();
         break;
       } catch (error) {
-        if (!isOfConnection(error) && !isReason(error, "BADVERSION")) {
+        if (!isPassing(error)) {
           this.#parts.onError(error);
           break;
         }
@@ -346,6 +346,15 @@ const connectionCodes: ReadonlySet<ErrorCode> = new Set([
 /** Whether the session, and not the node, is what failed. */
 function isOfConnection(error: unknown): boolean {
   return EverholdError.is(error) && connectionCodes.has(error.code);
+}
+
+/** Whether a release may succeed another time: what keeps it from that now says nothing of the node. */
+function isPassing(error: unknown): boolean {
+  return (
+    isOfConnection(error) ||
+    isReason(error, "BADVERSION") ||
+    EverholdError.is(error, "EVH_OVERLOADED")
+  );
 }
 
 function isOfType<K extends HeldNodeEvent["type"]>(
