@@ -8,6 +8,7 @@ import { restoringHost } from "./managed/restoring-host.ts";
 import {
   connectTimeoutOf,
   nameUnknownOptions,
+  readConnectString,
   readServers,
   resolveOptions,
   type ZooKeeperOptions,
@@ -37,15 +38,20 @@ export async function connect(
     onAnswer: (text) => session.useServers(readServers(text, chroot)),
     onError: (error) => session.reportError(error),
   });
-  const firstString = await source.ask({ deadlineMs, signal: options.signal });
-  const resolved = resolveOptions(firstString, options);
+  const resolved = resolveOptions(options);
+  const { servers, chroot } = readConnectString(
+    await source.ask({ deadlineMs, signal: options.signal }),
+  );
   const watches: Watches = new Watches({
     requests: { request: (spec, wait) => session.request(spec, wait) },
     onError: (error) => session.reportError(error),
     ports,
   });
   const host = restoringHost(watches, () => nodes);
-  const { settings } = resolved;
+  const settings = {
+    ...resolved.settings,
+    servers: servers.map((server) => ({ ...server, ...resolved.wrapping })),
+  };
   const onRoundFailed = (): void => source.onRoundFailed();
   const session = new Session({ ports, settings, watches: host, onRoundFailed });
   const nodes: HeldNodes = new HeldNodes(session);
@@ -53,7 +59,7 @@ export async function connect(
   session.listen(({ type }) => {
     if (type === "closed") closing.abort();
   });
-  const { retry, requestTimeout, chroot, signal } = resolved;
+  const { retry, requestTimeout, signal } = resolved;
   const retrying = { ports, retry, requestTimeout, closed: closing.signal };
   const context = {
     ...retrying,

@@ -14,7 +14,10 @@ export const limits = {
   afterwardsCountMax: 10_000,
   /** Milliseconds of the longest pause between attempts at such a thing. */
   afterwardsPauseMsMax: 5000,
-  /** Servers in one connect string. More are refused with EVH_URL: each costs its time when it is dead. */
+  /**
+   * Servers that a client knows: each costs its time when it is dead. More in a connect string are refused with EVH_URL,
+   * more in the ensemble's own configuration are left out with a warning.
+   */
   serverCountMax: 64,
   /** Characters of a connect string. A longer one is refused with EVH_URL. */
   connectStringCharactersMax: 16_384,

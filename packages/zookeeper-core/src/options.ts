@@ -1,5 +1,5 @@
 import { EverholdError } from "@everhold/base";
-import { checkTlsNames, type ConnectTls, type Log } from "@everhold/env";
+import { checkTlsNames, type ConnectTls, type Endpoint, type Log } from "@everhold/env";
 import { optionError } from "./api/request-options.ts";
 import { type RetryPolicy, retries } from "./api/retry-policy.ts";
 import { connectionLimits } from "./connection/connection-limits.ts";
@@ -61,17 +61,18 @@ export interface ZooKeeperOptions {
 
 /** Options checked and filled in. */
 export interface ResolvedOptions {
-  readonly settings: SessionSettings;
-  readonly chroot: string;
+  /** Without the servers, which may be known later. */
+  readonly settings: Omit<SessionSettings, "servers">;
+  /** What is to be wrapped around each connection. */
+  readonly wrapping: Pick<Endpoint, "tls">;
   readonly requestTimeout: number;
   readonly retry: RetryPolicy | false;
   readonly trackEnsemble: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Checks what the caller gave. @throws EverholdError EVH_URL, EVH_CONFIG naming the option */
-export function resolveOptions(connectString: string, options: ZooKeeperOptions): ResolvedOptions {
-  const { servers, chroot } = readConnectString(connectString);
+/** Checks what the caller gave. @throws EverholdError EVH_CONFIG naming the option */
+export function resolveOptions(options: ZooKeeperOptions): ResolvedOptions {
   const { tls, sasl, onRolledBack = "wait", retry = retries.exponential() } = options;
   const sessionTimeoutMs = int32("sessionTimeout", options.sessionTimeout ?? 18_000);
   if (onRolledBack !== "wait" && onRolledBack !== "continue") {
@@ -81,10 +82,8 @@ export function resolveOptions(connectString: string, options: ZooKeeperOptions)
     throw invalid("retry", retry, "a policy, as retries.exponential(), or false");
   }
   checkSasl(sasl);
-  const wrapping = tls === undefined || tls === false ? {} : { tls: readTls(tls) };
   return {
     settings: {
-      servers: servers.map((server) => ({ ...server, ...wrapping })),
       sessionTimeoutMs,
       requestBytesMax: int32(
         "maxRequestBytes",
@@ -98,7 +97,7 @@ export function resolveOptions(connectString: string, options: ZooKeeperOptions)
       sasl,
       onRolledBack,
     },
-    chroot,
+    wrapping: tls === undefined || tls === false ? {} : { tls: readTls(tls) },
     requestTimeout: duration("requestTimeout", options.requestTimeout ?? sessionTimeoutMs),
     retry,
     trackEnsemble: trackEnsemble(options),
@@ -155,7 +154,7 @@ export function readServers(text: string, chroot: string): readonly ServerAddres
 }
 
 /** Checks and reads a connect string. @throws TypeError, EverholdError EVH_URL */
-function readConnectString(text: string): ReturnType<typeof parseConnectString> {
+export function readConnectString(text: string): ReturnType<typeof parseConnectString> {
   if (typeof text !== "string") {
     throw new TypeError(
       `Cannot connect to ZooKeeper: found a connect string of type ${typeof text}, expected a string`,

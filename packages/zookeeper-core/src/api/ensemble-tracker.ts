@@ -93,7 +93,13 @@ class EnsembleTracker {
           problem,
         });
     }
-    if (usable.length > 0) return onServers(usable);
+    if (usable.length > limits.serverCountMax) {
+      log.warn("ZooKeeper's own configuration names more servers than a client uses", {
+        found: usable.length,
+        used: limits.serverCountMax,
+      });
+    }
+    if (usable.length > 0) return onServers(usable.slice(0, limits.serverCountMax));
     log.warn("ZooKeeper's own configuration names no server that clients can use", {
       version: `0x${version.toString(16)}`,
     });

@@ -167,6 +167,34 @@ describe("another list of servers", () => {
     assertNothingRuns(world);
   });
 
+  it("that names again the server that is being left keeps it, and sends what waited", async () => {
+    const { world, ensemble, client, events } = await setUp("a,b");
+    const [left = ""] = (client.server ?? "").split(":");
+    const held: (() => void)[] = [];
+    ensemble.rule = ({ code, xid }): Verdict => {
+      if (code !== operations.delete.code) return "usual";
+      const [connection] = ensemble.server(left).connections;
+      held.push(() => connection?.reply(xid));
+      return "drop";
+    };
+    const sent = client.delete("/sent");
+    await world.settle();
+    client.updateServerList("c");
+    const later = client.delete("/later");
+    await world.settle();
+    assert.equal(held.length, 1);
+    client.updateServerList(left);
+    await world.settle();
+    assert.equal(held.length, 2);
+    for (const reply of held) reply();
+    await world.now(Promise.all([sent, later]));
+    await world.advance(10_000);
+    assert.equal(client.server, `${left}:2181`);
+    assert.deepEqual(events, []);
+    await world.now(client.close());
+    assertNothingRuns(world);
+  });
+
   it("that is the same one in another order changes nothing", async () => {
     const { world, client, events } = await setUp("a,b,c");
     client.updateServerList("c,a,b");
@@ -233,6 +261,26 @@ describe("an ensemble that is followed", () => {
       await world.advance(1000);
       assert.equal(client.server, "b:2181");
     }
+    await world.now(client.close());
+  });
+
+  it("is followed to as many servers as a connect string may name, and a warning tells of the others", async () => {
+    const names = Array.from({ length: 100 }, (_, index) => member(index + 1, `s${index}:2181`));
+    const config = [...names, "version=100"].join("\n");
+    const { world, client } = await setUp(
+      "a",
+      { trackEnsemble: true },
+      configured(() => config),
+    );
+    const tried = new Set<string>();
+    const connectTo = world.ports.network.connect.bind(world.ports.network);
+    world.ports.network.connect = (...args) => {
+      tried.add(args[0].host);
+      return connectTo(...args);
+    };
+    await world.advance(120_000);
+    assert.equal(tried.size, 64);
+    assert.equal(world.warnings.filter((text) => text.includes("more servers")).length, 1);
     await world.now(client.close());
   });
 

@@ -398,3 +398,41 @@ test("other servers are gone to with the same session, below the same path", asy
   assert.equal(ensemble.connected.host, other);
   assert.equal(client.sessionId, sessionId);
 });
+
+test("steady events of a client that has ended, or is about to, end as well", async () => {
+  const { world, client } = await setUp();
+  const steady = retries.forever(1000);
+  const closing = client.close();
+  const before = client.events({ steady });
+  await world.now(closing);
+  assert.deepEqual(await world.now(before.next()), { value: { type: "closed" }, done: false });
+  assert.equal((await world.now(before.next())).done, true);
+  const after = client.events({ steady });
+  assert.equal((await world.now(after.next())).done, true);
+});
+
+test("options are refused before anybody is asked for servers", async () => {
+  const world = new TestWorld();
+  let askedCount = 0;
+  const source = (): string => {
+    askedCount += 1;
+    return "a";
+  };
+  const connecting = connect(world.ports, source, { sessionTimeout: -1 });
+  assert.ok(EverholdError.is(await rejection(world, connecting), "EVH_CONFIG"));
+  assert.equal(askedCount, 0);
+});
+
+test("a lease that its node refuses names it as the caller does", async () => {
+  const { world, ensemble, client } = await setUp("a,b,c/app");
+  const refused = bytesOf(multiReply, [{ kind: "error", errorCode: -103 }]);
+  ensemble.rule = ({ code }) => (code === operations.multi.code ? refused : "usual");
+  const timing = { tickTime: 500, renewInterval: 600 };
+  const inner = client.namespace("/ns");
+  const work = inner.inSession(({ lease }) => lease({ path: "/leader", version: 3, ...timing }));
+  const error = await rejection(world, work);
+  assert.ok(EverholdError.is(error, "EVH_LEASE_LOST"));
+  assert.match(error.message, /Cannot do at once \/leader:/);
+  assert.doesNotMatch(error.message, /\/app|\/ns/);
+  await world.now(client.close());
+});

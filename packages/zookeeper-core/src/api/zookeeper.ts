@@ -188,6 +188,8 @@ export class ZooKeeper {
     if (typeof steady !== "function") {
       throw optionError("tell events", "steady", steady, "a policy, as retries.exponential()");
     }
+    // Who has ended, or is about to, has nothing to keep back.
+    if (session.ending.aborted) return session.events();
     return steadyEvents({
       ports: this.#caller.context.ports,
       policy: steady,
@@ -462,7 +464,11 @@ export class ZooKeeper {
         const node =
           path === undefined
             ? undefined
-            : { path: this.#caller.serverPath("take a lease on", path), version };
+            : {
+                path: this.#caller.serverPath("take a lease on", path),
+                shownPath: path,
+                version,
+              };
         const timing = {
           ...(tickTime === undefined ? {} : { tickTime }),
           ...(renewInterval === undefined ? {} : { renewInterval }),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
+import { specialXids } from "../protocol/headers.ts";
 import { operations } from "../protocol/operations.ts";
 import { begin, forever, requestOf, setUp, typesOf } from "../testing/setup.test-support.ts";
 import { challenge, saslServers, tokenBody } from "../testing/sasl-servers.test-support.ts";
@@ -70,6 +71,45 @@ describe("identities", () => {
     await world.advance(200);
     assertError(await rejection(world, late), "EVH_TIMEOUT", "unknown");
     assert.equal(session.state, "connected");
+  });
+
+  it("one that is given up while no server is connected is told to none later", async () => {
+    const { world, ensemble, session } = await setUp();
+    for (const server of ensemble.servers) server.kill();
+    await world.settle();
+    const ending = new AbortController();
+    const { signal } = ending;
+    const late = session.addAuth(digestOf("late:p"), { deadlineMs: world.nowMs + 100 });
+    const given = session.addAuth(digestOf("given:p"), { deadlineMs: Infinity, signal });
+    const twice = session.addAuth(digestOf("twice:p"), { deadlineMs: world.nowMs + 100 });
+    const other = session.addAuth(digestOf("twice:p"), forever);
+    for (const call of [late, given, twice]) call.catch(() => undefined);
+    ending.abort();
+    await world.advance(100);
+    assertError(await rejection(world, late), "EVH_TIMEOUT", "unknown");
+    assertError(await rejection(world, given), "EVH_ABORTED", "unknown");
+    assertError(await rejection(world, twice), "EVH_TIMEOUT", "unknown");
+    for (const server of ensemble.servers) server.start();
+    await world.advance(10_000);
+    await world.now(other);
+    assert.deepEqual(ensemble.connected.connections[0]?.auths, ["twice:p"]);
+  });
+
+  it("one that is given up while another comes leaves the other its place", async () => {
+    const { world, ensemble, session } = await setUp();
+    ensemble.rule = () => "drop";
+    ensemble.connected.kill();
+    const early = session.addAuth(digestOf("early:p"), { deadlineMs: world.nowMs + 1000 });
+    early.catch(() => undefined);
+    await world.advance(500);
+    assert.equal(session.state, "suspended");
+    await world.advance(500);
+    assertError(await rejection(world, early), "EVH_TIMEOUT", "unknown");
+    const late = session.addAuth(digestOf("late:p"), forever);
+    ensemble.rule = () => "usual";
+    ensemble.connected.connections[0]?.reply(specialXids.auth);
+    await world.now(late);
+    assert.deepEqual(ensemble.connected.connections[0]?.auths, ["late:p"]);
   });
 
   it("one that is refused later ends the client, one that is too large only the call", async () => {

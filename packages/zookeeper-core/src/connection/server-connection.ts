@@ -335,7 +335,7 @@ export class ServerConnection implements LinkHandler, Requests {
    */
   #noteProgress(sentAtMs: number, { zxid }: ReplyHeader): void {
     this.touchedAtMs = Math.max(this.touchedAtMs, sentAtMs);
-    this.touches?.note(sentAtMs, this.#ports.monotonicClock.nowMs());
+    this.touches?.note(sentAtMs, this.heardAtMs);
     if (zxid > this.lastZxid) this.lastZxid = zxid;
   }
 

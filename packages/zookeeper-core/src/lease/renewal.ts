@@ -9,6 +9,8 @@ import { requestSpec } from "../api/request-spec.ts";
 export interface LeaseNode {
   /** On the server, chroot included. */
   readonly path: string;
+  /** The same as the caller wrote it, for errors. */
+  readonly shownPath?: string;
   /** The version that it must have; −1 for any. */
   readonly version: number;
 }
@@ -20,11 +22,12 @@ export interface LeaseNode {
  */
 export function renewalSpec(node: LeaseNode | undefined): RequestSpec<ZooKeeperError | undefined> {
   const operation = operations.multi;
-  const parts: MultiPart[] = node === undefined ? [] : [{ kind: "check", ...node }];
+  const parts: MultiPart[] =
+    node === undefined ? [] : [{ kind: "check", path: node.path, version: node.version }];
   const spec = requestSpec(operation, parts, node?.path);
   return {
     operation,
-    ...(node === undefined ? {} : { path: node.path }),
+    ...(node === undefined ? {} : { path: node.path, shownPath: node.shownPath }),
     encode: (writer) => spec.encode(writer, false),
     decode(reader, header) {
       const answers = spec.decode(reader, header);
@@ -36,7 +39,10 @@ export function renewalSpec(node: LeaseNode | undefined): RequestSpec<ZooKeeperE
       }
       const refused = answers.find((answer) => answer.kind === "error");
       if (refused === undefined) return undefined;
-      return refusedError({ operation, path: node?.path }, refused.errorCode);
+      return refusedError(
+        { operation, path: node?.path, shownPath: node?.shownPath },
+        refused.errorCode,
+      );
     },
   };
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
-import { begin, forever, setUp, typesOf } from "../testing/setup.test-support.ts";
+import { begin, forever, setUp, timeoutMs, typesOf } from "../testing/setup.test-support.ts";
 import { runInSession } from "./in-session.ts";
 
 test("work waits for a session, and gives what it gave", async () => {
@@ -76,4 +76,37 @@ test("the end of the client ends it", async () => {
   await world.now(session.close());
   assertError(await rejection(world, work), "EVH_SESSION_EXPIRED", "unknown");
   assert.ok(reason instanceof Error);
+});
+
+test("work in a session that is over is refused at once, also while no server is connected", async () => {
+  const { world, ensemble, session } = await setUp();
+  const context = { session, requests: session, ports: world.ports };
+  for (const server of ensemble.servers) server.kill();
+  await world.settle();
+  const bound = { ...forever, epoch: 1 };
+  const waiting = runInSession(context, bound, () => undefined);
+  waiting.catch(() => undefined);
+  assert.equal(await world.isPending(waiting), true);
+  await world.advance(3 * timeoutMs);
+  assert.equal(session.state, "lost");
+  assertError(await rejection(world, waiting), "EVH_SESSION_EXPIRED", "none");
+  const late = runInSession(context, bound, () => undefined);
+  assertError(await rejection(world, late), "EVH_SESSION_EXPIRED", "none");
+  await world.now(session.close());
+  assertNothingRuns(world);
+});
+
+test("work in one session waits for it no longer than the caller does", async () => {
+  const { world, ensemble, session } = await setUp();
+  const context = { session, requests: session, ports: world.ports };
+  for (const server of ensemble.servers) server.kill();
+  await world.settle();
+  const ending = new AbortController();
+  const wait = { deadlineMs: Infinity, signal: ending.signal, epoch: 1 };
+  const waiting = runInSession(context, wait, () => undefined);
+  ending.abort();
+  assertError(await rejection(world, waiting), "EVH_ABORTED");
+  const late = runInSession(context, wait, () => undefined);
+  assertError(await rejection(world, late), "EVH_ABORTED");
+  await world.now(session.close());
 });

@@ -32,11 +32,9 @@ export class SessionScope {
    * @throws what {@link Session.ready} throws; ZooKeeperError EVH_SESSION_EXPIRED when that session is over
    */
   static async of(session: Session, wait: RequestWait): Promise<SessionScope> {
-    // Whoever was told that it is ready may have lost it again before we get to know.
-    do await session.ready(wait);
-    while (session.state !== "connected");
-    const { epoch = session.epoch } = wait;
-    if (epoch !== session.epoch) throw epochOverError({ operation: { name: "begin" } });
+    const { epoch } = wait;
+    if (epoch === undefined) await connected(session, wait);
+    else await connectedIn(session, epoch, wait);
     return new SessionScope(session);
   }
 
@@ -79,4 +77,30 @@ export class SessionScope {
       }),
     );
   }
+}
+
+async function connected(session: Session, wait: RequestWait): Promise<void> {
+  // Whoever was told that it is ready may have lost it again before we get to know.
+  do await session.ready(wait);
+  while (session.state !== "connected");
+}
+
+/** The same, which fails as soon as that session is over. */
+async function connectedIn(session: Session, epoch: number, wait: RequestWait): Promise<void> {
+  const ending = new AbortController();
+  const { signal: given } = wait;
+  const forgets = [
+    session.listen(({ type }) => void (type === "lost" && session.isOver(epoch) && ending.abort())),
+    given === undefined ? () => undefined : listenForAbort(given, () => ending.abort(given.reason)),
+  ];
+  const over = epochOverError({ operation: { name: "begin" } });
+  if (given?.aborted === true) ending.abort(given.reason);
+  try {
+    if (!session.isOver(epoch)) await connected(session, { ...wait, signal: ending.signal });
+  } catch (error) {
+    if (session.ending.aborted || !session.isOver(epoch)) throw error;
+  } finally {
+    for (const forget of forgets) forget();
+  }
+  if (session.isOver(epoch)) throw over;
 }

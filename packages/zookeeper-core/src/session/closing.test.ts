@@ -129,6 +129,15 @@ describe("closing a session", () => {
     assert.equal(ensemble.sessions.size, 0);
   });
 
+  it("another list of servers meanwhile keeps nobody from ending the session", async () => {
+    const { world, ensemble, session } = await setUp({ hosts: ["a", "b"] });
+    const closing = session.close();
+    session.useServers([{ host: "elsewhere", port: 2181 }]);
+    await world.now(closing);
+    assert.equal(ensemble.sessions.size, 0);
+    assertNothingRuns(world);
+  });
+
   it("it waits for the server no longer than it was told", async () => {
     const { world, ensemble, session } = await setUp();
     ensemble.connected.isFrozen = true;

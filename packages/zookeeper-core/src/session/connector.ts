@@ -34,8 +34,8 @@ export interface ConnectorParts {
   readonly life: SessionLife;
   readonly dialer: Dialer;
   readonly watches: WatchHost;
-  /** Who the client says it is; grows while an attempt is under way. */
-  readonly auths: readonly AuthInfo[];
+  /** Who the client says it is, now. */
+  readonly auths: () => readonly AuthInfo[];
   readonly host: ConnectorHost;
 }
 
@@ -55,7 +55,7 @@ export class Connector {
     const connection = (await this.#resume(attempt)) ?? (await this.#begin(attempt));
     const { identity } = life;
     if (identity === undefined) throw connection.endError ?? givenUpError();
-    const auths = [...this.#parts.auths];
+    const auths = this.#parts.auths();
     const preparation = {
       ports,
       settings,
@@ -78,7 +78,7 @@ export class Connector {
     // A few steps lie between the last answer and this one; whoever closed the client in one of them has ended it.
     if (connection.endError !== undefined) throw connection.endError;
     // Of one that came meanwhile a refusal is told by the connection itself.
-    const late = this.#parts.auths.slice(auths.length);
+    const late = this.#parts.auths().filter((auth) => !auths.includes(auth));
     for (const auth of late) connection.authenticate(auth).catch(() => undefined);
     host.onReady(connection, identity, restored);
   }

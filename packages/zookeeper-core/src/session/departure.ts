@@ -36,6 +36,13 @@ export class Departure {
     return true;
   }
 
+  /** The server stays after all. Whether it was being left. */
+  callOff(): boolean {
+    const wasLeaving = this.#leaving !== undefined;
+    this.forget();
+    return wasLeaving;
+  }
+
   /** The connection is gone. */
   forget(): void {
     this.#timer?.cancel();

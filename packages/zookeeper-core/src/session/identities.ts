@@ -15,55 +15,81 @@ export interface IdentitiesHost {
   readonly ready: (wait: RequestWait) => Promise<void>;
 }
 
+/** One that connections are given. */
+interface Known {
+  readonly auth: AuthInfo;
+  /** Whether it stays though nobody waits for it. */
+  isAdded: boolean;
+  /** Calls that are adding it. */
+  addingCount: number;
+}
+
 /** Who the client says it is, for access lists: every connection is told of all of them before it is ready. */
 export class Identities {
   readonly #host: IdentitiesHost;
-  readonly #auths: AuthInfo[];
+  readonly #known: Known[];
 
   constructor(auths: readonly AuthInfo[], host: IdentitiesHost) {
-    this.#auths = [...auths];
+    this.#known = auths.map((auth) => ({ auth, isAdded: true, addingCount: 0 }));
     this.#host = host;
   }
 
-  /** All of them; grows as some are added. */
+  /** All of them, now. */
   get all(): readonly AuthInfo[] {
-    return this.#auths;
+    return this.#known.map(({ auth }) => auth);
   }
 
   /**
-   * Adds one, on this and every later connection; one that is there is only told again.
-   * @throws ZooKeeperError EVH_SECURITY, EVH_TIMEOUT, EVH_ABORTED; EverholdError EVH_OVERLOADED
+   * Adds one, on this and every later connection; one that is there is only told again. Where that fails or is given up,
+   * later connections are not given it, unless it was there.
+   * @throws ZooKeeperError EVH_SECURITY; EverholdError EVH_TIMEOUT, EVH_ABORTED, EVH_OVERLOADED; what ended the client
    */
   async add(auth: AuthInfo, wait: RequestWait): Promise<void> {
-    const { ports, endError, ready } = this.#host;
-    const ended = endError();
+    const ended = this.#host.endError();
     if (ended !== undefined) throw ended;
-    const isNew = !this.#auths.some((one) => isSame(one, auth));
-    if (isNew) this.#push(auth);
-    const connection = this.#host.connection();
+    const known = this.#known.find((one) => isSame(one.auth, auth)) ?? this.#push(auth);
+    known.addingCount += 1;
     try {
-      if (connection !== undefined) {
-        const subject = { attempt: "add an identity", outcome: () => "unknown" as const };
-        const { deadlineMs, signal } = wait;
-        const added = connection.authenticate(auth);
-        return await waitFor(ports, { deadlineMs, signal }, subject, added);
+      await this.#give(known.auth, wait);
+      known.isAdded = true;
+    } finally {
+      known.addingCount -= 1;
+      if (!known.isAdded && known.addingCount === 0) {
+        this.#known.splice(this.#known.indexOf(known), 1);
       }
-    } catch (error) {
-      if (connection?.endError === undefined || endError() !== undefined) {
-        if (isNew) this.#auths.splice(this.#auths.indexOf(auth), 1);
-        throw error;
-      }
-      // The connection broke; the next one is given it before it is ready.
     }
-    await ready(wait);
   }
 
-  #push(auth: AuthInfo): void {
-    if (this.#auths.length >= limits.identityCountMax) {
-      const found = `the client has ${this.#auths.length} already, and no more may be`;
+  async #give(auth: AuthInfo, { deadlineMs, signal }: RequestWait): Promise<void> {
+    const { ports, endError, ready } = this.#host;
+    const subject = { attempt: "add an identity", outcome: () => "unknown" as const };
+    const wait = { deadlineMs, signal };
+    const connection = this.#host.connection();
+    if (connection !== undefined) {
+      try {
+        return await waitFor(ports, wait, subject, connection.authenticate(auth));
+      } catch (error) {
+        if (connection.endError === undefined || endError() !== undefined) throw error;
+        // The connection broke; the next one is given it before it is ready.
+      }
+    }
+    const waiting = new AbortController();
+    const given = ready({ deadlineMs: Infinity, signal: waiting.signal });
+    try {
+      await waitFor(ports, wait, subject, given);
+    } finally {
+      waiting.abort();
+    }
+  }
+
+  #push(auth: AuthInfo): Known {
+    if (this.#known.length >= limits.identityCountMax) {
+      const found = `the client has ${this.#known.length} already, and no more may be`;
       throw new EverholdError("EVH_OVERLOADED", `Cannot add an identity: ${found}`);
     }
-    this.#auths.push(auth);
+    const known = { auth, isAdded: false, addingCount: 0 };
+    this.#known.push(known);
+    return known;
   }
 }
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Prng } from "@everhold/base";
 import type { Endpoint } from "@everhold/env";
 import { formatServer } from "../protocol/connect-string.ts";
-import { rebalanced } from "./rebalance.ts";
+import { isSameList, rebalanced } from "./rebalance.ts";
 
 const endpoints = (names: string): readonly Endpoint[] =>
   [...names].map((host) => ({ host, port: 2181 }));
@@ -55,4 +55,11 @@ test("who is connected to nobody takes the servers in any order", () => {
   const change = { before: endpoints("ab"), after: endpoints("abc"), current: undefined, random };
   const firsts = new Set(Array.from({ length: 50 }, () => rebalanced(change).order[0]?.host));
   assert.equal(firsts.size, 3);
+});
+
+test("lists are the same where they name the same servers as often", () => {
+  const same = (one: string, other: string): boolean =>
+    isSameList(endpoints(one), endpoints(other));
+  assert.deepEqual([same("abc", "cab"), same("aab", "aba")], [true, true]);
+  assert.deepEqual([same("ab", "aa"), same("aa", "ab"), same("ab", "abc")], [false, false, false]);
 });

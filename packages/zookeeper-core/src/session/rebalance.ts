@@ -46,10 +46,11 @@ export function rebalanced({ before, after, current, random }: ServerChange): Re
   };
 }
 
-/** Whether two lists name the same servers, in whatever order. */
+/** Whether two lists name the same servers as often, in whatever order. */
 export function isSameList(one: readonly Endpoint[], other: readonly Endpoint[]): boolean {
-  const names = new Set(one.map(formatServer));
-  return one.length === other.length && other.every((each) => names.has(formatServer(each)));
+  const names = one.map(formatServer).toSorted();
+  const others = other.map(formatServer).toSorted();
+  return names.length === others.length && names.every((name, index) => name === others[index]);
 }
 
 /** In an order of this client's own. */

@@ -17,6 +17,8 @@ export interface ServerMovesHost {
   };
   /** No more requests leave by the connection. */
   readonly stopSending: () => void;
+  /** They do again. */
+  readonly resumeSending: (connection: ServerConnection) => void;
   /** Ends the attempt that is under way. */
   readonly giveUpAttempt: () => void;
 }
@@ -31,17 +33,17 @@ export class ServerMoves {
     this.#departure = new Departure(host.ports.timers);
   }
 
-  /** Whether a server is being left: then nothing is to be sent. To be asked whenever something was answered. */
-  get isLeaving(): boolean {
+  /** Something was answered: a server that is being left may be left now. Whether one is: then nothing is to be sent. */
+  checkLeaving(): boolean {
     return this.#departure.check();
   }
 
   /**
    * Connects to these servers from now on, with TLS as to those before; see {@link rebalanced} for who moves. A server
-   * that works is left when it has answered what it was asked.
+   * that works is left when it has answered what it was asked; one that is listed again by then stays.
    */
   useServers(servers: readonly ServerAddress[]): void {
-    const { ports, hosts, stopSending, giveUpAttempt } = this.#host;
+    const { ports, hosts, stopSending, resumeSending, giveUpAttempt } = this.#host;
     const before = hosts.endpoints;
     const after = withTlsOf(before, servers);
     if (isSameList(before, after)) return;
@@ -49,7 +51,10 @@ export class ServerMoves {
     const change = { before, after, current: connection?.server, random: ports.random };
     const { stays, order } = rebalanced(change);
     hosts.replace(order);
-    if (stays) return;
+    if (stays) {
+      if (connection !== undefined && this.#departure.callOff()) resumeSending(connection);
+      return;
+    }
     if (!isInUse) giveUpAttempt();
     if (connection === undefined) return;
     const message = `the server ${connection.server} is left for others`;

@@ -100,6 +100,7 @@ export class Session implements Requests, ConnectionListener {
       hosts: this.#hosts,
       current: () => ({ connection: this.#connection, isInUse: this.#state === "connected" }),
       stopSending: () => this.#queue.close(),
+      resumeSending: (connection) => this.#queue.open(connection),
       giveUpAttempt: () => this.#attempts.giveUp(),
     });
   }
@@ -141,6 +142,11 @@ export class Session implements Requests, ConnectionListener {
   /** Aborted when the client gives the session up for good, before the servers hear of it. */
   get ending(): AbortSignal {
     return this.#ending.signal;
+  }
+
+  /** Whether the session of an epoch is over. */
+  isOver(epoch: number): boolean {
+    return this.#life.isOver(epoch);
   }
 
   /** The server that is connected, as `host:port`. */
@@ -196,7 +202,8 @@ export class Session implements Requests, ConnectionListener {
    * works is left when it has answered what it was asked.
    */
   useServers(servers: readonly ServerAddress[]): void {
-    this.#moves.useServers(servers);
+    // Nobody is looked for any more, and the connection is that by which the session ends.
+    if (this.#endError === undefined) this.#moves.useServers(servers);
   }
 
   /** Tells of something that failed and that no call waits for. */
@@ -228,7 +235,7 @@ export class Session implements Requests, ConnectionListener {
   }
 
   onRoom(): void {
-    if (!this.#moves.isLeaving) this.#queue.pump();
+    if (!this.#moves.checkLeaving()) this.#queue.pump();
   }
 
   onRefusal(errorCode: number): void {
@@ -270,7 +277,7 @@ export class Session implements Requests, ConnectionListener {
       life: this.#life,
       dialer: this.#dialer,
       watches: this.#watches,
-      auths: this.#identities.all,
+      auths: () => this.#identities.all,
       host: {
         onGranted: (connection, signal) => this.#adopt(connection, signal),
         onOver: () => this.#lose("server"),
