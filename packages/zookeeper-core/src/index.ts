@@ -29,6 +29,8 @@ export {
   type NodeContent,
   type ReadOptions,
   type WatchedReadOptions,
+  type WatchFunction,
+  type WatchKindOptions,
   type WatchOptions,
 } from "./api/zookeeper.ts";
 export { connect } from "./connect.ts";

@@ -70,7 +70,7 @@ export const featureGroups: readonly FeatureGroup[] = [
       { curator: "`READ_ONLY`: servers that can only read" },
       {
         curator: "`newWatcherRemoveCuratorFramework`",
-        here: "`client.watch()` ends with its loop; one-shot watches are not removed",
+        here: "`client.watch()` ends with its loop; `client.removeWatch()` takes back one that tells once",
       },
       {
         curator: "`PersistentWatcher`",

@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 
-import { EverholdError, ops, type WatchStream, type ZooKeeper } from "@everhold/zookeeper";
+import {
+  EverholdError,
+  ops,
+  type WatchEvent,
+  type WatchStream,
+  type ZooKeeper,
+} from "@everhold/zookeeper";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectTo, nextSession, toldBy } from "../support/clients.ts";
@@ -164,6 +170,61 @@ for (const version of zooKeeperVersions) {
       }
       await until("every watch told", () => (changes >= count ? true : undefined));
       assert.equal(changes, count);
+    });
+
+    it("a watch that is taken back tells nothing, and the server knows of it no more", async () => {
+      await using client = await connectTo(ensemble.connectString);
+      await other.create("/back", "0");
+      await client.sync();
+      const told: string[] = [];
+      const one = ({ type }: WatchEvent): void => void told.push(`one: ${type}`);
+      const two = ({ type }: WatchEvent): void => void told.push(`two: ${type}`);
+      await client.getData("/back", { watch: one });
+      await client.getChildren("/back", { watch: two });
+      assert.deepEqual(
+        [
+          await client.checkWatches("/back", { kind: "data" }),
+          await client.checkWatches("/back", { kind: "children" }),
+          await client.checkWatches("/elsewhere"),
+        ],
+        [true, true, false],
+      );
+      assert.equal(client.removeWatch("/back", one), true);
+      assert.deepEqual(
+        [client.hasWatch("/back", one), client.hasWatch("/back", two)],
+        [false, true],
+      );
+      await other.setData("/back", "1");
+      await other.create("/back/child", null);
+      await client.sync();
+      assert.deepEqual(told, ["two: childrenChanged"]);
+      await client.exists("/back", { watch: one });
+      await client.getChildren("/back", { watch: one });
+      assert.equal(client.removeWatch("/back", one), true);
+      await until("the server knows of none", async () =>
+        (await client.checkWatches("/back")) ? undefined : true,
+      );
+      await client.getData("/back", { watch: two });
+      await other.delete("/back", { children: true });
+      await client.sync();
+      assert.deepEqual(told, ["two: childrenChanged", "two: deleted"]);
+    });
+
+    it("reads are watched for however often others' watches are taken back meanwhile", async () => {
+      await using client = await connectTo(ensemble.connectString);
+      await other.create("/busy", "0");
+      await client.sync();
+      for (let round = 1; round <= 100; round += 1) {
+        let told = 0;
+        const ignored = (): void => undefined;
+        await client.getData("/busy", { watch: ignored });
+        const reading = client.getData("/busy", { watch: () => void (told += 1) });
+        client.removeWatch("/busy", ignored);
+        await reading;
+        await other.setData("/busy", String(round));
+        await until("the watch told", () => (told === 1 ? true : undefined));
+      }
+      await other.delete("/busy");
     });
 
     it("a watch whose function throws keeps no other from being told", async () => {

@@ -423,6 +423,34 @@ test("options are refused before anybody is asked for servers", async () => {
   assert.equal(askedCount, 0);
 });
 
+test("a watch is taken back by its function, below chroot and namespace", async () => {
+  const { world, ensemble, client } = await setUp("a,b,c/app");
+  const inner = client.namespace("/ns");
+  const told: WatchEvent[] = [];
+  const watch = (event: WatchEvent): void => void told.push(event);
+  await world.now(inner.getData("/a", { watch }));
+  assert.deepEqual([inner.hasWatch("/a", watch), client.hasWatch("/a", watch)], [true, false]);
+  assert.equal(inner.removeWatch("/a", watch, { kind: "children" }), false);
+  assert.equal(client.removeWatch("/ns/a", watch, { kind: "data" }), true);
+  await world.settle();
+  const { checkWatches, removeWatches } = operations;
+  const removed = ensemble.received.filter(({ code }) => code === removeWatches.code);
+  assert.deepEqual(
+    removed.map(({ path }) => path),
+    ["/app/ns/a"],
+  );
+  ensemble.connected.connections[0]?.notify(watchEventTypes.dataChanged, "/app/ns/a");
+  await world.settle();
+  assert.deepEqual(told, []);
+  assert.equal(await world.now(inner.checkWatches("/a")), true);
+  ensemble.rule = ({ code }) => (code === checkWatches.code ? -121 : "usual");
+  assert.equal(await world.now(inner.checkWatches("/a", { kind: "children" })), false);
+  assert.throws(() => inner.removeWatch("/a", "no function" as never), { code: "EVH_CONFIG" });
+  assert.throws(() => inner.hasWatch("/a", watch, { kind: "any" as never }), {
+    code: "EVH_CONFIG",
+  });
+});
+
 test("a lease that its node refuses names it as the caller does", async () => {
   const { world, ensemble, client } = await setUp("a,b,c/app");
   const refused = bytesOf(multiReply, [{ kind: "error", errorCode: -103 }]);

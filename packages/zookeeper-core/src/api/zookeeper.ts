@@ -14,6 +14,8 @@ import type { Stat } from "../protocol/stat.ts";
 import type { Session } from "../session/session.ts";
 import type { SessionEvent, SessionEvents, SessionState } from "../session/states.ts";
 import { steadyEvents } from "../session/steady-events.ts";
+import type { OneShotKind } from "../watches/one-shot-watches.ts";
+import { checkWatchesSpec } from "../watches/watch-requests.ts";
 import type { WatchEvent, WatchRequest } from "../watches/watch-request.ts";
 import { WatchStream } from "../watches/watch-stream.ts";
 import type { Watches } from "../watches/watches.ts";
@@ -65,7 +67,16 @@ export interface WatchedReadOptions extends ReadOptions {
    * The same function on the same path is called once for many reads. Called with `closed` when the client is closed.
    * What it throws, or a promise of its rejects with, is told by the event `error`.
    */
-  readonly watch?: (event: WatchEvent) => void;
+  readonly watch?: WatchFunction;
+}
+
+/** Called once by a watch that tells once. */
+export type WatchFunction = (event: WatchEvent) => void;
+
+/** Which watches of a function on a path are meant. */
+export interface WatchKindOptions {
+  /** `data` for those of `getData` and `exists`, `children` for those of `getChildren`. Default: all. */
+  readonly kind?: OneShotKind;
 }
 
 /** How to watch for good. */
@@ -416,6 +427,41 @@ export class ZooKeeper {
   }
 
   /**
+   * Takes back a watch that tells once, by the function that a read was given: it is told nothing any more. Whether it
+   * waited there. What others wait for at the path is not touched; where nobody does the server is told, in the
+   * background. A read that is not answered yet has no watch to take back.
+   * @throws EverholdError EVH_CONFIG
+   */
+  removeWatch(path: string, watch: WatchFunction, options: WatchKindOptions = {}): boolean {
+    const attempt = "remove a watch of";
+    const serverPath = this.#caller.serverPath(attempt, path);
+    checkWatch(attempt, watch);
+    return this.#parts.watches.removeOnce(serverPath, watch, kindOf(attempt, options));
+  }
+
+  /** Whether a watch that tells once waits at a path, by the function that a read was given. Asks no server. */
+  hasWatch(path: string, watch: WatchFunction, options: WatchKindOptions = {}): boolean {
+    const attempt = "look for a watch of";
+    const serverPath = this.#caller.serverPath(attempt, path);
+    checkWatch(attempt, watch);
+    return this.#parts.watches.hasOnce(serverPath, watch, kindOf(attempt, options));
+  }
+
+  /**
+   * Asks the server whether it holds a watch of this client at a path, whoever in the client it is for. One that stays
+   * may hold those that tell once, so that the answer is for finding errors: {@link hasWatch} says who waits.
+   */
+  async checkWatches(
+    path: string,
+    options: RequestOptions & WatchKindOptions = {},
+  ): Promise<boolean> {
+    const { name } = operations.checkWatches;
+    const serverPath = this.#caller.serverPath(name, path);
+    const spec = checkWatchesSpec(serverPath, kindOf(name, options));
+    return this.#caller.call(spec, options, "repeatable");
+  }
+
+  /**
    * Holds an ephemeral node: it is made again by itself in the next session when one is over, before the event
    * `reconnected`, and when somebody deletes it. A node of somebody else at the path is never touched. Resolves when it
    * is there; the options say how long to wait for that. Not for the client of {@link inSession}, because what is held
@@ -529,9 +575,7 @@ export class ZooKeeper {
   ): WatchRequest | undefined {
     const { watch } = options;
     if (watch === undefined) return undefined;
-    if (typeof watch !== "function") {
-      throw optionError("watch", "watch", watch, "a function");
-    }
+    checkWatch("watch", watch);
     const { session, watches } = this.#parts;
     watches.checkRoom(path);
     const onEvent = (event: WatchEvent): void => {
@@ -558,6 +602,15 @@ function heldInOneSession(path: string): EverholdError {
     `Cannot hold ${path} in one session: what is held outlives sessions; ` +
       'hold it by the client itself, or create it with the mode "ephemeral"',
   );
+}
+
+function checkWatch(attempt: string, watch: WatchFunction): void {
+  if (typeof watch !== "function") throw optionError(attempt, "watch", watch, "a function");
+}
+
+function kindOf(attempt: string, { kind }: WatchKindOptions): OneShotKind | undefined {
+  if (kind === undefined || kind === "data" || kind === "children") return kind;
+  throw optionError(attempt, "kind", kind, '"data" or "children"');
 }
 
 /** What a callback gave may be a promise, though nobody awaits it. */

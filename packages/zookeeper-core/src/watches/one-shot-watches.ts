@@ -3,6 +3,9 @@ import type { WatchEvent, WatchRequest } from "./watch-request.ts";
 /** What the server holds for them: a watch by getData or exists on a node, by exists on a missing one, by getChildren. */
 export type OneShotList = "data" | "exists" | "children";
 
+/** What a watch that tells once waits for: the node itself (`getData`, `exists`), or its children. */
+export type OneShotKind = "data" | "children";
+
 /** The lists that hear of an event. Source: ZooKeeper, `ZKWatchManager.materialize`. */
 const listsByEvent: Readonly<Record<WatchEvent["type"], readonly OneShotList[]>> = {
   created: ["data", "exists"],
@@ -43,6 +46,24 @@ export class OneShotWatches {
     watchers.set(owner, watch);
     this.#watcherCount += 1;
     this.#lists[list].set(path, watchers);
+  }
+
+  /** Whether this owner has one in one of these lists. */
+  isOwnedIn(those: readonly OneShotList[], path: string, owner: unknown): boolean {
+    return those.some((list) => this.#lists[list].get(path)?.has(owner) === true);
+  }
+
+  /** Takes out what this owner has in these lists; whether that was anything. */
+  remove(those: readonly OneShotList[], path: string, owner: unknown): boolean {
+    let wasThere = false;
+    for (const list of those) {
+      const watchers = this.#lists[list].get(path);
+      if (watchers?.delete(owner) !== true) continue;
+      wasThere = true;
+      this.#watcherCount -= 1;
+      if (watchers.size === 0) this.#lists[list].delete(path);
+    }
+    return wasThere;
   }
 
   /** Takes out those that hear of this. */

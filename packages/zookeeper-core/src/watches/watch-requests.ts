@@ -4,6 +4,7 @@ import { operations, type OperationOf } from "../protocol/operations.ts";
 import type { SetWatches2Request, SetWatchesRequest } from "../protocol/records.ts";
 import { addWatchModes, watcherTypes } from "../protocol/watch-events.ts";
 import type { RequestSpec } from "../session/request.ts";
+import type { OneShotKind } from "./one-shot-watches.ts";
 import type { WireMode } from "./standing-watches.ts";
 
 /**
@@ -42,6 +43,21 @@ export function removeWatchesSpec(path: string, onSend: () => void): RequestSpec
     ...specOf(operations.removeWatches, body, path),
     recover: (errorCode) =>
       errorCode === zooKeeperErrors.NOWATCHER.number ? { value: undefined } : undefined,
+  };
+}
+
+/** Asks whether this connection has a watch at a path on the server, of one kind or any. */
+export function checkWatchesSpec(
+  path: string,
+  kind: OneShotKind | undefined,
+): RequestSpec<boolean> {
+  const body = { path, type: watcherTypes[kind ?? "any"] };
+  const spec = specOf(operations.checkWatches, () => body, path);
+  return {
+    ...spec,
+    decode: () => true,
+    recover: (errorCode) =>
+      errorCode === zooKeeperErrors.NOWATCHER.number ? { value: false } : undefined,
   };
 }
 

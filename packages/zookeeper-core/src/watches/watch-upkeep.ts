@@ -48,6 +48,9 @@ export class WatchUpkeep {
   readonly #unarmed = new Map<string, bigint>();
   /** Those that left with requests that the server has not answered: each request's. */
   readonly #arming = new Set<ReadonlyMap<string, bigint>>();
+  /** Paths whose removal has left and is not answered, each with how many removals had left by then. */
+  readonly #removals = new Map<string, number>();
+  #removalCount = 0;
   #requestCount = 0;
   #isArming = false;
   /** Ends what has not left when the connection is another one: it was meant for the one before. */
@@ -73,6 +76,7 @@ export class WatchUpkeep {
     const before = this.#connection;
     this.#connection = new AbortController();
     this.#untidy.clear();
+    this.#removals.clear();
     this.#isArming = false;
     for (const taken of this.#arming) {
       for (const [path, zxid] of taken) this.#markUnarmed(path, zxid);
@@ -92,6 +96,25 @@ export class WatchUpkeep {
   mindStanding(path: string): void {
     if (!this.#untidy.has(path)) this.#untidy.set(path, "ifAsked");
     this.run();
+  }
+
+  /** Nobody waits any more for what tells once at this path, and the server may hold it. */
+  mindForgotten(path: string): void {
+    this.#untidy.set(path, "surely");
+    this.run();
+  }
+
+  /** How many removals have left. */
+  get removalCount(): number {
+    return this.#removalCount;
+  }
+
+  /**
+   * Whether a removal of this path left behind the first `removalCount` of them, and is not answered: it has taken what
+   * was asked for before it, though the answer to that comes only now.
+   */
+  isRemovedSince(path: string, removalCount: number): boolean {
+    return (this.#removals.get(path) ?? 0) > removalCount;
   }
 
   /** What tells once at this path is not held by the server, and has missed nothing up to `zxid`. */
@@ -126,6 +149,8 @@ export class WatchUpkeep {
     const { path } = place;
     place.isLeaving = true;
     const onSend = (): void => {
+      this.#removalCount += 1;
+      this.#removals.set(path, this.#removalCount);
       place.asked = "none";
       place.confirmed = "none";
       place.isLeaving = false;
@@ -133,12 +158,14 @@ export class WatchUpkeep {
       if (oneShots.has(path)) this.#markUnarmed(path, zxid());
       standing.forgetIfGone(place);
     };
+    const onDone = (): void => void this.#removals.delete(path);
     const onFailure = (): void => {
+      onDone();
       place.isLeaving = false;
       standing.forgetIfGone(place);
       this.#untidy.set(path, "surely");
     };
-    this.#request(removeWatchesSpec(path, onSend), () => undefined, onFailure);
+    this.#request(removeWatchesSpec(path, onSend), onDone, onFailure);
   }
 
   #markUnarmed(path: string, zxid: bigint): void {

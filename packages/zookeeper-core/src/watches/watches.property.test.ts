@@ -40,6 +40,10 @@ const step = fc.oneof(
     arbitrary: fc.record({ do: fc.constant("close" as const), index: fc.nat({ max: 20 }) }),
   },
   {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant("takeBack" as const), index: fc.nat({ max: 20 }) }),
+  },
+  {
     weight: 2,
     arbitrary: fc.record({
       do: fc.constant("reconnect" as const),
@@ -66,6 +70,8 @@ interface OneShot {
   read: Read | undefined;
   /** How often connections had broken, or watches been removed, when it was read. */
   breaksBefore: number;
+  readonly owner: object;
+  isTakenBack: boolean;
 }
 
 /** A watch that stays, and what the test knows of it. */
@@ -114,6 +120,9 @@ class Run {
       case "close":
         this.#close(one.index);
         break;
+      case "takeBack":
+        this.#takeBack(one.index);
+        break;
       case "reconnect":
         await this.#reconnect(one.sessionChanged, one.missed);
         break;
@@ -128,12 +137,21 @@ class Run {
 
   #read(kind: OneShot["kind"], at: string): void {
     const { world } = this;
-    const one: OneShot = { kind, path: at, told: 0, read: undefined, breaksBefore: this.breaks };
+    const one: OneShot = {
+      kind,
+      path: at,
+      told: 0,
+      read: undefined,
+      breaksBefore: this.breaks,
+      owner: {},
+      isTakenBack: false,
+    };
     this.oneShots.push(one);
     const onEvent = (): void => {
+      assert.ok(!one.isTakenBack, "what was taken back tells nothing");
       one.told += 1;
     };
-    world.read(at, { kind, onEvent }).then(
+    world.read(at, { kind, onEvent, owner: one.owner }).then(
       (read) => {
         one.read = read;
       },
@@ -181,6 +199,16 @@ class Run {
     this.breaks += 1;
   }
 
+  #takeBack(index: number): void {
+    const { watches } = this.world;
+    const one = this.oneShots[index % Math.max(1, this.oneShots.length)];
+    if (one === undefined || !watches.removeOnce(one.path, one.owner)) return;
+    assert.ok(!watches.hasOnce(one.path, one.owner));
+    one.isTakenBack = true;
+    // Who reads there meanwhile is watched for again, and then a node that came and went is not told of.
+    this.breaks += 1;
+  }
+
   async #reconnect(
     sessionChanged: boolean,
     missed: readonly Pick<Change, "type" | "path">[],
@@ -223,6 +251,7 @@ function concerns(one: OneShot, change: Change): boolean {
 }
 
 function checkOneShot(run: Run, one: OneShot): void {
+  if (one.isTakenBack) return;
   const { read } = one;
   if (read === undefined)
     return assert.equal(one.told, 0, "a watch that is not there tells nothing");
@@ -244,11 +273,13 @@ function checkOneShot(run: Run, one: OneShot): void {
       `${shown} did not tell of ${concerning.map(({ type, path: at }) => `${type} ${at}`).join()}`,
     );
   }
-  // Where one watch that stays gives way to another, those whom it served may be made to look again; what the server
+  // Where one watch that stays gives way to another, or one is taken back while another is asked for, those whom it served may be made to look again; what the server
   // tells of a child then reaches those who watch the children.
   const isNear = (at: string): boolean =>
     at === one.path || (one.kind === "children" && at !== "/" && parentOf(at) === one.path);
-  const gaveWay = run.staying.some((other) => other.isClosed && isNear(other.path));
+  const gaveWay =
+    run.staying.some((other) => other.isClosed && isNear(other.path)) ||
+    run.oneShots.some((other) => other.isTakenBack && isNear(other.path));
   if (concerning.length === 0 && !gaveWay) assert.equal(one.told, 0, `${shown} told of nothing`);
 }
 

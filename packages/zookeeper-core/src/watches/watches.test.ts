@@ -421,6 +421,59 @@ test("the server is asked to remove a watch when the last of several at a path i
   assert.deepEqual(world.watches.counts, { oneShotPaths: 0, standing: 0 });
 });
 
+test("a watch that tells once and is taken back tells nothing, and leaves nothing on the server", async () => {
+  const world = new WatchWorld("oneMode");
+  world.tree.change("created", "/a");
+  const told: Told = [];
+  const watch = watchInto(told, "data");
+  await readInto(world, told, "children", "/a");
+  const reading = world.read("/a", watch);
+  await world.settle();
+  await reading;
+  const { watches } = world;
+  assert.equal(watches.removeOnce("/a", watch.onEvent, "children"), false);
+  assert.equal(watches.hasOnce("/a", watch.onEvent, "data"), true);
+  assert.equal(watches.removeOnce("/a", watch.onEvent, "data"), true);
+  assert.equal(watches.hasOnce("/a", watch.onEvent), false);
+  assert.equal(watches.removeOnce("/a", watch.onEvent), false);
+  await world.settle();
+  world.tree.change("dataChanged", "/a");
+  await world.settle();
+  assert.deepEqual([told, countOf(world, operations.removeWatches.code)], [[], 0]);
+  world.tree.change("created", "/a/b");
+  await world.settle();
+  assert.deepEqual(told, ["childrenChanged /a"]);
+  const again = world.read("/a", watch);
+  await world.settle();
+  await again;
+  assert.equal(watches.removeOnce("/a", watch.onEvent), true);
+  await world.settle();
+  assert.equal(countOf(world, operations.removeWatches.code), 1);
+  assert.deepEqual(watches.counts, { oneShotPaths: 0, standing: 0 });
+  world.tree.change("dataChanged", "/a");
+  assert.deepEqual(world.pending, [0, 0, 0]);
+});
+
+test("a read that is under way when another's watch is taken back is watched for", async () => {
+  const world = new WatchWorld("oneMode");
+  world.tree.change("created", "/a");
+  const told: Told = [];
+  const before = watchInto([], "data");
+  const first = world.read("/a", before);
+  await world.settle();
+  await first;
+  const reading = world.read("/a", watchInto(told, "data"));
+  world.send();
+  world.watches.removeOnce("/a", before.onEvent);
+  world.send();
+  world.serve();
+  world.serve();
+  world.tree.change("dataChanged", "/a");
+  await world.settle();
+  await reading;
+  assert.deepEqual(told, ["dataChanged /a"]);
+});
+
 test("a thousand watches closed at once are removed a few at a time, all of them", async () => {
   const world = new WatchWorld("oneMode");
   const staying: StandingWatch[] = [];

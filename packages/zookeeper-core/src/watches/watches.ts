@@ -5,7 +5,7 @@ import { parentOf } from "../protocol/paths.ts";
 import { watchEventTypes } from "../protocol/watch-events.ts";
 import type { Requests, RequestWait } from "../session/request.ts";
 import type { Notification, Restored, Restoring, WatchHost } from "../session/session-hooks.ts";
-import { OneShotWatches, type OneShotList } from "./one-shot-watches.ts";
+import { type OneShotKind, type OneShotList, OneShotWatches } from "./one-shot-watches.ts";
 import { restorationSpecs } from "./restoration.ts";
 import {
   covers,
@@ -68,6 +68,8 @@ export class Watches implements WatchHost {
   readonly #upkeep: WatchUpkeep;
   /** What served a read's watch when it left without asking for one. */
   readonly #coverages = new WeakMap<WatchRequest, object>();
+  /** How many removals had left when a read's watch was asked for. */
+  readonly #removalCounts = new WeakMap<WatchRequest, number>();
   /** The last transaction that an answer with a watch carried: what it changed was told of before. */
   #zxid = 0n;
   /** From which transaction on watches are being brought back. */
@@ -123,9 +125,27 @@ export class Watches implements WatchHost {
     return { close: () => this.#remove(watcher) };
   }
 
+  /** Whether somebody's watch that tells once waits at this path. */
+  hasOnce(path: string, owner: unknown, kind?: OneShotKind): boolean {
+    return this.#oneShots.isOwnedIn(listsOf(kind), path, owner);
+  }
+
+  /**
+   * Takes back somebody's watches that tell once; whether there was one. Where nobody else waits at the path the server
+   * is told in the background.
+   */
+  removeOnce(path: string, owner: unknown, kind?: OneShotKind): boolean {
+    if (!this.#oneShots.remove(listsOf(kind), path, owner)) return false;
+    if (!this.#oneShots.has(path)) this.#upkeep.mindForgotten(path);
+    return true;
+  }
+
   asksServer(path: string, watch: WatchRequest): boolean {
     const place = this.#standing.get(path);
-    if (place === undefined || place.asked === "none") return true;
+    if (place === undefined || place.asked === "none") {
+      this.#removalCounts.set(watch, this.#upkeep.removalCount);
+      return true;
+    }
     this.#coverages.set(watch, place.coverage);
     return false;
   }
@@ -141,8 +161,7 @@ export class Watches implements WatchHost {
     if (list === undefined) return;
     this.#oneShots.add(list, path, watch);
     if (header.zxid > this.#zxid) this.#zxid = header.zxid;
-    if (wasAsked || this.#coverages.get(watch) === this.#standing.get(path)?.coverage) return;
-    this.#upkeep.mindUnarmed(path, header.zxid);
+    if (!this.#isHeld(path, watch, wasAsked)) this.#upkeep.mindUnarmed(path, header.zxid);
   }
 
   onNotification(notification: Notification): void {
@@ -242,6 +261,12 @@ export class Watches implements WatchHost {
     if (this.#oneShots.has(place.path)) this.#upkeep.mindUnarmed(place.path, sent.zxid);
   }
 
+  /** Whether what a read's watch was to be served by is still there when the answer comes. */
+  #isHeld(path: string, watch: WatchRequest, wasAsked: boolean): boolean {
+    if (!wasAsked) return this.#coverages.get(watch) === this.#standing.get(path)?.coverage;
+    return !this.#upkeep.isRemovedSince(path, this.#removalCounts.get(watch) ?? 0);
+  }
+
   #remove(watcher: StandingWatcher): void {
     if (!this.#standing.remove(watcher)) return;
     const place = this.#standing.get(watcher.path);
@@ -330,6 +355,17 @@ interface Ask {
 /** What somebody who watches needs on the server. */
 function modeOf(watcher: StandingWatcher): "persistent" | "recursive" {
   return watcher.recursive ? "recursive" : "persistent";
+}
+
+function listsOf(kind: OneShotKind | undefined): readonly OneShotList[] {
+  switch (kind) {
+    case "data":
+      return ["data", "exists"];
+    case "children":
+      return ["children"];
+    case undefined:
+      return ["data", "exists", "children"];
+  }
 }
 
 /** Where the server keeps the watch of an answered read; `undefined` where it keeps none. */
