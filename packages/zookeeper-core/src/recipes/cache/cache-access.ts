@@ -16,6 +16,8 @@ export interface CacheAccess {
   readonly send: <T>(spec: RequestSpec<T>, options: RequestOptions) => Promise<T>;
   /** Begins to watch. */
   readonly watch: (watcher: StandingWatcher, options: RequestOptions) => Promise<StandingWatch>;
+  /** Calls `listener` when the servers' data has gone back in time, until the returned function is called. */
+  readonly onRolledBack: (listener: () => void) => () => void;
   /** What an application's function threw. */
   readonly onError: (error: unknown) => void;
 }
@@ -31,6 +33,7 @@ export function cacheAccessOf(client: ZooKeeper): CacheAccess {
     send: (spec, options) => caller.call(spec, options, "repeatable"),
     watch: (watcher, options) =>
       caller.attempts(options, "repeatable", (wait) => watches.add(watcher, wait)),
+    onRolledBack: (listener) => client.on("ensembleRolledBack", listener),
     onError: ZooKeeper.reporterOf(client),
   };
 }

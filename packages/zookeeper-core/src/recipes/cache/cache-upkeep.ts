@@ -182,12 +182,12 @@ export class CacheUpkeep {
     const changes = this.#changes(path, found);
     if (children !== undefined) this.#markChildren(path, children, need);
     this.dirty.done(mark);
+    // Whoever is told finds the generation that belongs to what is shown.
+    this.generation.note(zxid);
     for (const change of changes) {
       if (!this.isEnded) this.#listener.onChange(change, resync);
     }
-    if (this.isEnded) return;
-    this.generation.note(zxid);
-    this.#tellSynced();
+    if (!this.isEnded) this.#tellSynced();
   }
 
   #changes(path: string, { stat, content, listed }: Found): ViewChange[] {

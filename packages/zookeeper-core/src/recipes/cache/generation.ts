@@ -58,6 +58,12 @@ export class Generation {
     return waiter.met.promise;
   }
 
+  /** The servers count anew: what was complete is not. */
+  forget(): void {
+    this.#zxid = 0n;
+    this.#candidate = undefined;
+  }
+
   /** Nobody reads any more: who waits gets `error`. */
   end(error: unknown): void {
     for (const { met } of this.#waiters) met.reject(error);

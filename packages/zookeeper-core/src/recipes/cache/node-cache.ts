@@ -47,6 +47,7 @@ export class NodeCache {
   /** Calls that go on. */
   readonly #calls = new Set<AbortController>();
   #watch: StandingWatch | undefined;
+  #forgetClient: (() => void) | undefined;
   #isStarted = false;
 
   /** @throws TypeError; ZooKeeperError EVH_PATH; EverholdError EVH_CONFIG */
@@ -94,6 +95,8 @@ export class NodeCache {
       throw new EverholdError("EVH_ILLEGAL_STATE", message);
     }
     this.#isStarted = true;
+    const { generation } = this.#upkeep;
+    this.#forgetClient = this.#access.onRolledBack(() => generation.forget());
     try {
       await this.#within(wait, "read all of", () => this.#begin());
     } catch (error) {
@@ -133,7 +136,8 @@ export class NodeCache {
 
   /**
    * Every change up to this transaction is in what the cache shows. Where `isExact` it is the tree as it was then; and
-   * otherwise some nodes may be as they were later.
+   * otherwise some nodes may be as they were later. 0n before everything was read, and again when the servers' data
+   * has gone back in time.
    */
   get generation(): bigint {
     return this.#upkeep.generation.zxid;
@@ -280,6 +284,7 @@ export class NodeCache {
     this.#upkeep.end(reason);
     for (const call of this.#calls) call.abort(reason);
     this.#watch?.close();
+    this.#forgetClient?.();
     this.#view.clear();
     this.#emit({ type: "closed", ...(error === undefined ? {} : { error }) });
   }
