@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { mutations } from "./mutations/mutations.ts";
 import { ruleMutations } from "./mutations/rule-mutations.ts";
-import { ensembleMistakes } from "./zookeeper/ensemble-types.ts";
+import { keeperMistakes } from "./zookeeper/scenario/keeper-run.ts";
 import { kinds, parseSeeds, type Kind, type SeedPlan, type SeedRow } from "./runner.ts";
 
 /** How the command is used. */
@@ -17,7 +17,7 @@ export const usage = `Usage: npm run sim -- [options]
   --mutate NAME   break something on purpose, which must be found:
                   promises: ${mutations.join(", ")}
                   rules: ${ruleMutations.join(", ")}
-                  zookeeper: ${ensembleMistakes.join(", ")}
+                  zookeeper: ${keeperMistakes.join(", ")}
   --json          one line of JSON at the end`;
 
 /** What the command line asks for. */
@@ -59,9 +59,9 @@ export function readArguments(
   });
   const mutation = mutations.find((name) => name === values.mutate);
   const ruleMutation = ruleMutations.find((name) => name === values.mutate);
-  const mistake = ensembleMistakes.find((name) => name === values.mutate);
+  const mistake = keeperMistakes.find((name) => name === values.mutate);
   if (values.mutate !== undefined && (mutation ?? ruleMutation ?? mistake) === undefined) {
-    const known = [...mutations, ...ruleMutations, ...ensembleMistakes].join(", ");
+    const known = [...mutations, ...ruleMutations, ...keeperMistakes].join(", ");
     throw new Error(`cannot use --mutate ${values.mutate}: expected one of ${known}`);
   }
   const kind = kinds.find((one) => one === values.kind);

@@ -1,16 +1,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { readArguments, usage, type Arguments } from "./arguments.ts";
 import { humanReport } from "./human-report.ts";
-import type { Mutation } from "./mutations/mutations.ts";
 import type { RuleMutation } from "./mutations/rule-mutations.ts";
 import { runInProcesses } from "./processes.ts";
 import { describeProgram } from "./rules/program.ts";
 import { runRules } from "./rules/rules-run.ts";
 import { shrink } from "./rules/shrink.ts";
-import { kinds, runSeeds, type Kind, type RunReport } from "./runner.ts";
-import { runScenario } from "./scenario/scenario.ts";
-import type { EnsembleMistake } from "./zookeeper/ensemble-types.ts";
-import { runKeeper } from "./zookeeper/scenario/keeper-run.ts";
+import { kinds, runSeed, runSeeds, type Kind, type RunReport } from "./runner.ts";
 
 /** Failing programs that are made shorter, and how many shorter ones are tried for each. */
 const shrunkMax = 3;
@@ -28,11 +24,7 @@ async function main(words: readonly string[]): Promise<number> {
     return 2;
   }
   const { mutation, ruleMutation, mistake } = given.plan;
-  if (given.replay !== undefined) {
-    if (given.replayKind === "rules") return replayRules(given.replay, ruleMutation);
-    if (given.replayKind === "zookeeper") return replayKeeper(given.replay, mistake);
-    return replayScenario(given.replay, mutation);
-  }
+  if (given.replay !== undefined) return replay(given.replay, given);
   const startMs = performance.now();
   const report = await (given.processes > 1 ? runInProcesses(given) : runHere(given));
   const seconds = (performance.now() - startMs) / 1000;
@@ -80,26 +72,13 @@ function nextSeeds(report: RunReport): string {
   return `${JSON.stringify(next)}\n`;
 }
 
-async function replayScenario(seed: number, mutation: Mutation | undefined): Promise<number> {
-  const result = await runScenario({ seed, mutation, writeTrace: print });
-  print(`seed ${seed}: ${result.eventCount} events, trace ${result.fingerprint}`);
-  for (const problem of result.problems) print(`FAILED: ${problem}`);
-  return result.problems.length > 0 ? 1 : 0;
-}
-
-async function replayKeeper(seed: number, mistake: EnsembleMistake | undefined): Promise<number> {
-  const result = await runKeeper({ seed, mistake, writeTrace: print });
-  print(`seed ${seed}: ${result.eventCount} events, trace ${result.fingerprint}`);
-  for (const problem of result.problems) print(`FAILED: ${problem}`);
-  return result.problems.length > 0 ? 1 : 0;
-}
-
-async function replayRules(seed: number, mutation: RuleMutation | undefined): Promise<number> {
-  const result = await runRules({ seed, mutation, writeTrace: print });
+/** Prints everything that happens in one seed. */
+async function replay(seed: number, { plan, replayKind }: Arguments): Promise<number> {
+  const result = await runSeed(replayKind, { seed, plan, writeTrace: print });
   print(`seed ${seed}: ${result.eventCount} events, trace ${result.fingerprint}`);
   for (const problem of result.problems) print(`FAILED: ${problem}`);
   if (result.problems.length === 0) return 0;
-  await printShortest(seed, mutation);
+  if (replayKind === "rules") await printShortest(seed, plan.ruleMutation);
   return 1;
 }
 

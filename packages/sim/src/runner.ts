@@ -1,9 +1,9 @@
 import type { Mutation } from "./mutations/mutations.ts";
 import type { RuleMutation } from "./mutations/rule-mutations.ts";
 import { runRules } from "./rules/rules-run.ts";
+import type { RunResult } from "./run-result.ts";
 import { runScenario } from "./scenario/scenario.ts";
-import type { EnsembleMistake } from "./zookeeper/ensemble-types.ts";
-import { runKeeper } from "./zookeeper/scenario/keeper-run.ts";
+import { type KeeperMistake, runKeeper } from "./zookeeper/scenario/keeper-run.ts";
 
 /**
  * Kinds of runs: `promises` has everybody at work at the same time and adds up at the end; `rules` goes round by
@@ -35,7 +35,7 @@ export interface SeedPlan {
   readonly realMsMax: number;
   readonly mutation: Mutation | undefined;
   readonly ruleMutation: RuleMutation | undefined;
-  readonly mistake: EnsembleMistake | undefined;
+  readonly mistake: KeeperMistake | undefined;
 }
 
 /** What came out of all seeds of one kind together. */
@@ -59,14 +59,12 @@ export interface KindReport {
 /** What came out of all seeds. */
 export type RunReport = Partial<Record<Kind, KindReport>>;
 
-/** What one seed came to, of whatever kind. */
-interface SeedResult {
+/** Which seed to run. */
+export interface SeedRun {
   readonly seed: number;
-  readonly problems: readonly string[];
-  readonly simulatedMs: number;
-  readonly eventCount: number;
-  readonly faults: Readonly<Record<string, number>>;
-  readonly counts: Readonly<Record<string, number>>;
+  readonly plan: Pick<SeedPlan, "mutation" | "ruleMutation" | "mistake">;
+  /** Takes the trace, line by line. */
+  readonly writeTrace?: (line: string) => void;
 }
 
 /**
@@ -95,7 +93,7 @@ export async function runSeeds(
     if (least === undefined) break;
     const startMs = nowMs();
     const seed = nextSeed(least.row, least.report, plan.stride);
-    add(least.report, await runSeed(least.kind, seed, plan));
+    add(least.report, await runSeed(least.kind, { seed, plan }));
     least.report.realMs += nowMs() - startMs;
     onSeed(report);
   }
@@ -160,13 +158,15 @@ function nextSeed({ recorded }: SeedRow, report: KindReport, stride: number): nu
   return seed;
 }
 
-async function runSeed(kind: Kind, seed: number, plan: SeedPlan): Promise<SeedResult> {
+/** Runs one seed with the mistake that the plan has for its kind. */
+export async function runSeed(kind: Kind, { seed, plan, writeTrace }: SeedRun): Promise<RunResult> {
+  const watched = { seed, ...(writeTrace === undefined ? {} : { writeTrace }) };
   if (kind === "rules") {
-    const result = await runRules({ seed, mutation: plan.ruleMutation });
+    const result = await runRules({ ...watched, mutation: plan.ruleMutation });
     return { ...result, counts: { ...result.counts } };
   }
-  if (kind === "zookeeper") return runKeeper({ seed, mistake: plan.mistake });
-  const result = await runScenario({ seed, mutation: plan.mutation });
+  if (kind === "zookeeper") return runKeeper({ ...watched, mistake: plan.mistake });
+  const result = await runScenario({ ...watched, mutation: plan.mutation });
   return { ...result, counts: { ...result.counts } };
 }
 
@@ -184,7 +184,7 @@ function newReport(next: number): KindReport {
   };
 }
 
-function add(report: KindReport, result: SeedResult): void {
+function add(report: KindReport, result: RunResult): void {
   report.seeds += 1;
   report.simulatedMs += result.simulatedMs;
   report.events += result.eventCount;

@@ -22,6 +22,7 @@ export class SimLink implements Link, PipeReader, PipeWriter {
   #paused = false;
   #endedByUs = false;
   #closed = false;
+  #forgetLife: (() => void) | undefined;
 
   constructor(peer: string, life: Life, owner: LinkOwner) {
     this.peer = peer;
@@ -38,6 +39,7 @@ export class SimLink implements Link, PipeReader, PipeWriter {
   /** Begins to tell `handler` what happens. Until then nothing is read. */
   attach(handler: LinkHandler): void {
     this.#handler = handler;
+    this.#forgetLife = this.#life.onGoingOn(() => this.#incoming?.resume());
     this.#incoming?.resume();
   }
 
@@ -92,7 +94,8 @@ export class SimLink implements Link, PipeReader, PipeWriter {
   }
 
   get reading(): boolean {
-    return !this.#paused && !this.#closed && this.#handler !== undefined && this.#life.alive;
+    const { alive, standsStill } = this.#life;
+    return !this.#paused && !this.#closed && this.#handler !== undefined && alive && !standsStill;
   }
 
   onBytes(bytes: Uint8Array): void {
@@ -104,6 +107,7 @@ export class SimLink implements Link, PipeReader, PipeWriter {
   onEnd(): void {
     if (!this.#endedByUs) this.end();
     this.#closed = true;
+    this.#forgetLife?.();
     this.#life.after(0, "link closes", () => this.#handler?.onClosed(undefined));
     this.#owner.onFinished(this);
   }
@@ -120,6 +124,7 @@ export class SimLink implements Link, PipeReader, PipeWriter {
 
   #close(error: Error | undefined): void {
     this.#closed = true;
+    this.#forgetLife?.();
     this.#life.after(0, "link closes", () => this.#handler?.onClosed(error));
   }
 }

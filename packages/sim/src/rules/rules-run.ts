@@ -3,6 +3,7 @@ import type { Message } from "@everhold/client";
 import { SimDisk } from "../disk/sim-disk.ts";
 import { mutateRules, mutateSetup, type RuleMutation } from "../mutations/rule-mutations.ts";
 import { SimNetwork } from "../network/sim-network.ts";
+import { resultOf, type RunResult } from "../run-result.ts";
 import { BrokerProcess } from "../scenario/broker-process.ts";
 import { bodyOf } from "../scenario/content.ts";
 import { brokerHost, brokerUrl } from "../scenario/everhold.ts";
@@ -34,15 +35,8 @@ export interface RulesOptions {
 }
 
 /** How it went. */
-export interface RulesResult {
-  readonly seed: number;
-  readonly problems: readonly string[];
+export interface RulesResult extends RunResult<RulesRunCounts> {
   readonly plan: RulesPlan;
-  readonly simulatedMs: number;
-  readonly eventCount: number;
-  readonly fingerprint: string;
-  readonly faults: Readonly<Record<string, number>>;
-  readonly counts: RulesRunCounts;
 }
 
 /** How much was done. */
@@ -186,18 +180,8 @@ class RulesRun implements ClientListener {
   async run(): Promise<RulesResult> {
     const passed = (await this.#setUp()) && (await this.#perform()) && (await this.#finish());
     if (passed) await this.#recover();
-    return {
-      seed: this.#world.seed,
-      problems: this.#world.failures.map(
-        ({ source, timeMs, error }) => `at ${timeMs.toFixed(3)} ms, ${source}: ${error.message}`,
-      ),
-      plan: this.#plan,
-      simulatedMs: this.#world.nowMs,
-      eventCount: this.#world.eventCount,
-      fingerprint: this.#world.trace.fingerprint,
-      faults: this.#faults,
-      counts: { ...this.#counts, ...this.#returns.counts },
-    };
+    const counts = { ...this.#counts, ...this.#returns.counts };
+    return { ...resultOf(this.#world, { faults: this.#faults, counts }), plan: this.#plan };
   }
 
   onArrival(consumer: RuleConsumer, message: Message): void {

@@ -2,6 +2,7 @@ import type { Prng } from "@everhold/base";
 import { SimDisk } from "../disk/sim-disk.ts";
 import { mutate, mutateClient, type Mutation } from "../mutations/mutations.ts";
 import { SimNetwork } from "../network/sim-network.ts";
+import { resultOf, type RunResult } from "../run-result.ts";
 import { FaultSchedule, type FaultKind } from "../world/faults.ts";
 import { Machine } from "../world/machine.ts";
 import { World } from "../world/world.ts";
@@ -26,17 +27,9 @@ export interface ScenarioOptions {
 }
 
 /** How it went. */
-export interface ScenarioResult {
-  readonly seed: number;
-  /** Broken promises; empty when all is well. */
-  readonly problems: readonly string[];
-  readonly simulatedMs: number;
-  readonly eventCount: number;
-  readonly fingerprint: string;
-  /** How often each kind of fault happened. */
-  readonly faults: Readonly<Record<string, number>>;
-  readonly counts: OracleCounts & ReturnCounts & Readonly<Record<string, number>>;
-}
+export type ScenarioResult = RunResult<
+  OracleCounts & ReturnCounts & Readonly<Record<string, number>>
+>;
 
 /** Virtual ms in which everything must be set up, come to rest once nothing goes wrong, and end. */
 const phaseMsMax = 300_000;
@@ -428,14 +421,7 @@ class Scenario {
   #result(): ScenarioResult {
     const faults = Object.fromEntries(this.#faults?.counts ?? []);
     const disk = this.#disk.counts;
-    return {
-      seed: this.#world.seed,
-      problems: this.#world.failures.map(
-        ({ source, timeMs, error }) => `at ${timeMs.toFixed(3)} ms, ${source}: ${error.message}`,
-      ),
-      simulatedMs: this.#world.nowMs,
-      eventCount: this.#world.eventCount,
-      fingerprint: this.#world.trace.fingerprint,
+    return resultOf(this.#world, {
       faults: {
         ...faults,
         ...this.#timelyFaults,
@@ -453,6 +439,6 @@ class Scenario {
         ...this.#accounts?.counts,
         ...(this.#intruder && { intrusionsRefused: this.#intruder.refusedCount }),
       },
-    };
+    });
   }
 }

@@ -92,6 +92,19 @@ export class Machine {
     this.#network.machineCrashed(this.name, { power: false });
   }
 
+  /** Its process does nothing for a while, as when its event loop is held up; false when none runs. */
+  standStill(durationMs: number): boolean {
+    if (this.#life === undefined) return false;
+    this.#world.note(this.name, "stands still", durationMs);
+    this.#life.standStill(durationMs);
+    return true;
+  }
+
+  /** Whether its process does nothing just now. */
+  get standsStill(): boolean {
+    return this.#life?.standsStill ?? false;
+  }
+
   /** Sets the time of day forward or back, as an administrator or a time service may. */
   jumpWallClock(deltaMs: number): void {
     this.#jumps.push({ atMs: this.#world.nowMs, wallMs: this.#wallMs });

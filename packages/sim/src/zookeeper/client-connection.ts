@@ -363,7 +363,7 @@ export class ClientConnection implements LinkHandler, Watcher {
 const helloBytes = 44;
 
 /** A session's password: whoever knows the one can work out the other, but nobody asks for that here. */
-export function passwordOf(sessionId: bigint): Uint8Array {
+function passwordOf(sessionId: bigint): Uint8Array {
   const password = new Uint8Array(16);
   let state = BigInt.asUintN(64, sessionId ^ 0x9e37_79b9_7f4a_7c15n);
   for (let index = 0; index < password.length; index += 1) {

@@ -59,6 +59,13 @@ export class EnsembleMachines {
     this.#listen(index);
   }
 
+  /** All servers lose their data, and start anew. */
+  wipe(): void {
+    for (const index of this.#lives.keys()) this.kill(index, { power: false });
+    this.ensemble.wipe();
+    for (const index of this.#lives.keys()) this.#listen(index);
+  }
+
   /** All servers end, and nobody comes back. */
   close(): void {
     for (const index of this.#lives.keys()) this.kill(index, { power: false });

@@ -79,6 +79,8 @@ export type EnsembleEvent =
     }
   /** A transaction is decided: it will be done by every server, and never be undone but by {@link ZooKeeperEnsemble.wipe}. */
   | { readonly type: "committed"; readonly zxid: bigint; readonly changes: readonly ChangeView[] }
+  /** {@link ZooKeeperEnsemble.wipe} has taken everything away; transactions are numbered anew. */
+  | { readonly type: "wiped" }
   | { readonly type: "leader"; readonly index: number | undefined };
 
 /** One change of a transaction. */

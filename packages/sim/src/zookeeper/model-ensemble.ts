@@ -109,6 +109,7 @@ export class ModelEnsemble implements ZooKeeperEnsemble, ServerHost, LeadershipH
     this.#decidedCount = 0;
     this.#epoch = 0;
     this.#toEnd.clear();
+    this.#tell({ type: "wiped" });
     for (const server of this.#servers) server.boot();
   }
 

@@ -1,55 +1,57 @@
-import { EverholdError, type Prng } from "@everhold/base";
-import type { Ports } from "@everhold/env";
+import type { Prng } from "@everhold/base";
 import {
   connect,
+  Counter,
+  GroupMember,
   type HeldNode,
-  Mutex,
-  ops,
-  type WatchStream,
+  type LeaderLatch,
+  NodeCache,
+  type SessionEvent,
   type ZooKeeper,
-  ZooKeeperError,
 } from "@everhold/zookeeper-core";
 import type { Machine } from "../../world/machine.ts";
 import type { World } from "../../world/world.ts";
-import type { Judge, View } from "./judge.ts";
+import { standForLeader, stepDown, takeLock, takePermits } from "./contending.ts";
+import { forgetfulWatches } from "./forgetful-watches.ts";
+import type { Judge } from "./judge.ts";
+import { isReason, KeeperLife, type KeeperSettings } from "./keeper-life.ts";
+import { type Copy, follow, lookAgainWhenTold, lookAtCache } from "./watching.ts";
+import { count, read, work } from "./writing.ts";
 
 /** How a {@link KeeperClient} is made. */
 export interface KeeperClientOptions {
   readonly world: World;
   readonly machine: Machine;
   readonly judge: Judge;
-  readonly connectString: string;
-  readonly sessionTimeoutMs: number;
-  /** The paths that everybody changes. */
-  readonly paths: readonly [string, ...string[]];
+  readonly settings: KeeperSettings;
 }
 
-/** Where everybody stands in line. */
-const lockPath = "/lock";
-
-/** One run of one process. */
-interface Life {
-  readonly ports: Ports;
-  readonly view: View;
-  readonly prng: Prng;
-  /** What the node that is watched holds below, as far as the watch has told. */
-  readonly cache: Map<string, string>;
-  /** What it has begun and not ended. */
-  readonly open: Set<string>;
-  /** Takes back what the judge was told of this life. */
-  readonly forgets: Set<() => void>;
-  isEnding: boolean;
-  isOver: boolean;
-  client: ZooKeeper | undefined;
-  held: HeldNode | undefined;
-  stream: WatchStream | undefined;
+/** What one process has once everything is set up. */
+interface Equipment {
+  readonly client: ZooKeeper;
+  readonly held: HeldNode;
+  readonly member: GroupMember;
+  readonly cache: NodeCache;
+  readonly latch: LeaderLatch;
+  readonly counter: Counter;
+  /** Of all paths, by a watch that stays. */
+  readonly copy: Copy;
+  /** Of the first path, by watches that tell once. */
+  readonly onceCopy: Copy;
 }
 
-/** A process that uses a client of ZooKeeper in every way: it reads, writes, watches, takes a lock, holds a node. */
+const groupPath = "/group";
+const membersPath = "/members";
+
+/**
+ * A process that uses a client of ZooKeeper in every way: it reads, writes and watches, takes locks and permits, stands
+ * for election, holds a node, is a member, keeps a cache, and counts.
+ */
 export class KeeperClient {
   readonly #options: KeeperClientOptions;
   readonly #prng: Prng;
-  #life: Life | undefined;
+  #life: KeeperLife | undefined;
+  #equipment: Equipment | undefined;
   #writeCount = 0;
 
   constructor(options: KeeperClientOptions) {
@@ -63,7 +65,7 @@ export class KeeperClient {
 
   /** The path of the node that it holds. */
   get memberPath(): string {
-    return `/members/${this.name}`;
+    return `${membersPath}/${this.name}`;
   }
 
   /** What it has begun and not ended. */
@@ -77,24 +79,19 @@ export class KeeperClient {
     return client?.state === "connected" ? client.sessionId : undefined;
   }
 
-  /** Whether the watch stands. */
-  get watches(): boolean {
-    return this.#life?.stream !== undefined;
+  /** Whether it can't know what it has missed: see {@link KeeperLife.isDeceived}. */
+  get isDeceived(): boolean {
+    return this.#life?.isDeceived ?? false;
   }
 
-  get cache(): ReadonlyMap<string, string> {
-    return this.#life?.cache ?? new Map<string, string>();
+  /** What it works with; `undefined` until all of it is there. */
+  get equipment(): Equipment | undefined {
+    return this.#equipment;
   }
 
   start(): void {
-    const { world, machine } = this.#options;
-    const life: Life = {
-      ports: machine.start(),
-      view: { seenZxid: 0n },
-      prng: this.#prng,
-      ...{ cache: new Map(), open: new Set(), forgets: new Set() },
-      ...{ isEnding: false, isOver: false, client: undefined, held: undefined, stream: undefined },
-    };
+    const { world, machine, judge, settings } = this.#options;
+    const life = new KeeperLife({ world, machine, judge, settings, prng: this.#prng });
     this.#life = life;
     this.#run(life).catch((error: unknown) => world.fail(machine.name, error));
   }
@@ -105,9 +102,9 @@ export class KeeperClient {
     const life = this.#life;
     if (life === undefined || life.isEnding || !machine.running) return false;
     machine.crash(options);
-    life.isOver = true;
-    for (const forget of life.forgets) forget();
+    life.end();
     this.#life = undefined;
+    this.#equipment = undefined;
     world.after(this.#prng.fraction() * 5000, machine.name, "boots", () => this.start());
     return true;
   }
@@ -121,194 +118,126 @@ export class KeeperClient {
     await this.#life?.client?.close();
   }
 
-  async #run(life: Life): Promise<void> {
-    const { connectString, sessionTimeoutMs } = this.#options;
-    const { ports } = life;
-    const options = { sessionTimeout: sessionTimeoutMs, connectTimeout: 200_000 };
-    const client = await this.#track(life, "connect", () => connect(ports, connectString, options));
+  async #run(life: KeeperLife): Promise<void> {
+    const client = await life.track("connect", () => this.#connect(life));
     life.client = client;
     client.on("error", ({ error }) => this.#options.world.note(this.name, "error", error.message));
-    const { memberPath } = this;
-    // Until the servers answer, every attempt to have a node there may end in doubt.
-    await this.#untilDone(life, "prepare", async () => {
-      for (const path of ["/members", "/data", lockPath]) await exists(client, path);
-    });
-    await this.#untilDone(life, "hold", async () => {
-      life.held = await client.hold(memberPath, "", { conflict: "wait" });
-    });
-    await this.#untilDone(life, "watch", async () => {
-      life.stream = await client.watch("/data", { recursive: true });
-    });
-    const loops = [this.#follow(life), this.#repeat(life, "work", () => this.#work(life, client))];
-    loops.push(this.#repeat(life, "lock", () => this.#lock(life, client)));
-    await Promise.all(loops);
+    this.#listenForSessions(life, client);
+    const equipment = await this.#equip(life, client);
+    if (equipment === undefined) return;
+    this.#equipment = equipment;
+    const { latch, counter, onceCopy } = equipment;
+    const newText = (): string => {
+      this.#writeCount += 1;
+      return `${this.name} ${this.#writeCount}`;
+    };
+    await Promise.all([
+      lookAgainWhenTold(life, onceCopy),
+      life.repeat("work", () => work(life, client, newText)),
+      life.repeat("read", () => read(life, client)),
+      life.repeat("count", () => count(life, counter)),
+      life.repeat("lock", () => takeLock(life, client)),
+      life.repeat("permits", () => takePermits(life, client)),
+      life.repeat("step down", () => stepDown(life, latch)),
+    ]);
   }
 
-  /** Keeps a copy of what is watched: whatever it hears of, it reads. */
-  async #follow(life: Life): Promise<void> {
-    const { client, stream } = life;
-    if (client === undefined || stream === undefined) return;
-    for (const path of this.#options.paths) await this.#refresh(life, client, path);
-    for await (const notice of stream) {
-      const paths = notice.type === "gap" ? this.#options.paths : [notice.path];
-      for (const path of paths) await this.#refresh(life, client, path);
-    }
-  }
-
-  async #refresh(life: Life, client: ZooKeeper, path: string): Promise<void> {
-    await this.#untilDone(life, `refresh ${path}`, async () => {
-      const data = await this.#read(life, client, path, false);
-      if (data === undefined) life.cache.delete(path);
-      else life.cache.set(path, data);
+  #connect({ ports, settings }: KeeperLife): Promise<ZooKeeper> {
+    const { connectString, sessionTimeoutMs: sessionTimeout, mistake } = settings;
+    const network =
+      mistake === "forget-one-shots" ? forgetfulWatches(ports.network) : ports.network;
+    return connect({ ...ports, network }, connectString, {
+      sessionTimeout,
+      connectTimeout: 200_000,
+      onRolledBack: "continue",
     });
   }
 
-  /** One thing after the other, with pauses, until the process is to end. */
-  async #repeat(life: Life, what: string, step: () => Promise<void>): Promise<void> {
-    while (!life.isEnding) {
-      await sleep(life, life.prng.fraction() * 400);
-      if (life.isEnding) return;
-      await this.#track(life, what, async () => {
-        try {
-          await step();
-        } catch (error) {
-          this.#expected(error);
-        }
-      });
-    }
-  }
-
-  async #work(life: Life, client: ZooKeeper): Promise<void> {
-    const { prng } = life;
-    const path = prng.pick(this.#options.paths);
-    switch (prng.integer(0, 9)) {
-      case 0:
-        return this.#write(life, (text) =>
-          client.create(path, text).then(({ stat }) => stat.czxid),
-        );
-      case 1:
-        return this.#write(life, (text) => client.setData(path, text).then(({ mzxid }) => mzxid));
-      case 2: {
-        const { stat } = await client.getData(path);
-        return this.#write(life, (text) =>
-          client.setData(path, text, { version: stat.version }).then(({ mzxid }) => mzxid),
+  /** Whoever works in a session has been told of it. */
+  #listenForSessions(life: KeeperLife, client: ZooKeeper): void {
+    const { judge } = life;
+    const told = { sessionId: client.sessionId, epoch: client.epoch };
+    let isRolledBack = false;
+    client.on("ensembleRolledBack", () => (isRolledBack = true));
+    const onSession = (event: Extract<SessionEvent, { type: "reconnected" }>): void => {
+      const { sessionId, epoch, sessionChanged } = event;
+      if (sessionChanged && life.settings.mistake === "hush-sessions") return;
+      const isNext = sessionChanged ? epoch > told.epoch : epoch === told.epoch;
+      if (!isNext || sessionChanged === (sessionId === told.sessionId)) {
+        life.fail(
+          `session: epoch ${epoch} was told after ${told.epoch}, changed: ${sessionChanged}`,
         );
       }
-      case 3:
-        return this.#write(life, async (text) => {
-          await client.multi([ops.check("/data"), ops.setData(path, text)]);
-          return 0n;
-        });
-      case 4:
-        return client.delete(path);
-      default:
-        await this.#read(life, client, path, prng.chance(0.7));
-    }
+      const isSameEra = judge.eraOf(sessionId) === judge.eraOf(told.sessionId);
+      if (!isSameEra && !isRolledBack) life.isDeceived = true;
+      isRolledBack &&= isSameEra;
+      Object.assign(told, { sessionId, epoch });
+      if (sessionChanged) this.#prepare(life, client).catch((error: unknown) => this.#fail(error));
+    };
+    client.on("reconnected", onSession);
+    life.onStep = () => {
+      if (client.state !== "connected" || client.sessionId === told.sessionId) return;
+      life.fail(`session: epoch ${client.epoch} has begun, and nobody was told`);
+    };
   }
 
-  /** Writes a text that nobody has written before, and tells the judge what was said of it. */
-  async #write(life: Life, write: (text: string) => Promise<bigint>): Promise<void> {
-    const { judge } = this.#options;
-    this.#writeCount += 1;
-    const text = `${this.name} ${this.#writeCount}`;
-    try {
-      const zxid = await write(text);
-      if (life.isOver) return;
-      if (zxid > life.view.seenZxid) life.view.seenZxid = zxid;
-      judge.writeEnded(text, "applied");
-    } catch (error) {
-      if (!EverholdError.is(error)) throw error;
-      if (!life.isOver) judge.writeEnded(text, error.outcome);
-      this.#expected(error);
-    }
-  }
-
-  /** What a node holds; `undefined` where there is none. */
-  async #read(
-    life: Life,
-    client: ZooKeeper,
-    path: string,
-    fresh: boolean,
-  ): Promise<string | undefined> {
-    const { judge } = this.#options;
-    const sinceZxid = fresh ? judge.lastChange(path) : life.view.seenZxid;
-    if (fresh) judge.counts.freshReads += 1;
-    try {
-      const { data, stat } = await client.getData(path, { fresh });
-      if (!life.isOver) judge.read(life.view, path, stat, sinceZxid);
-      return new TextDecoder().decode(data ?? undefined);
-    } catch (error) {
-      if (!isReason(error, "NONODE")) throw error;
-      if (!life.isOver) judge.read(life.view, path, null, sinceZxid);
-      return undefined;
-    }
-  }
-
-  /** Takes the lock, does some things under it, and gives it back. */
-  async #lock(life: Life, client: ZooKeeper): Promise<void> {
-    const { judge } = this.#options;
-    const { prng } = life;
-    const grant = await new Mutex(client, lockPath).acquire({ timeout: 20_000 });
-    const sessionId = grant.epoch === client.epoch ? client.sessionId : 0n;
-    const forget = judge.granted(this.name, sessionId, grant);
-    life.forgets.add(forget);
-    try {
-      const pauseMsMax = prng.pick([10, 300, 3000]);
-      for (let left = prng.integer(0, 5); left > 0 && grant.isHeld(); left -= 1) {
-        judge.acted();
-        await sleep(life, prng.fraction() * pauseMsMax);
-      }
-    } finally {
-      await grant.release().catch((error: unknown) => this.#expected(error));
-      life.forgets.delete(forget);
-      forget();
-    }
-  }
-
-  /** Again until it is done. */
-  async #untilDone(life: Life, what: string, step: () => Promise<void>): Promise<void> {
-    await this.#track(life, what, async () => {
-      for (;;) {
-        try {
-          return await step();
-        } catch (error) {
-          this.#expected(error);
-          if (life.client?.state === "closed") return;
-          await sleep(life, 100);
-        }
-      }
+  /** What stays has to be there, also when the servers have lost everything. */
+  #prepare(life: KeeperLife, client: ZooKeeper): Promise<void> {
+    return life.untilDone("prepare", async () => {
+      for (const path of [membersPath, "/data"]) await exists(client, path);
     });
   }
 
-  async #track<T>(life: Life, what: string, step: () => Promise<T>): Promise<T> {
-    life.open.add(what);
-    try {
-      return await step();
-    } finally {
-      life.open.delete(what);
-    }
+  /** Until the servers answer, every attempt to set something up may end in doubt. */
+  async #equip(life: KeeperLife, client: ZooKeeper): Promise<Equipment | undefined> {
+    await this.#prepare(life, client);
+    let held: HeldNode | undefined;
+    let member: GroupMember | undefined;
+    let cache: NodeCache | undefined;
+    const copy: Copy = new Map();
+    await life.untilDone("hold", async () => {
+      held = await client.hold(this.memberPath, "", { conflict: "wait" });
+    });
+    await life.untilDone("watch", async () => {
+      const stream = await client.watch("/data", { recursive: true });
+      follow(life, stream, copy).catch((error: unknown) => this.#fail(error));
+    });
+    await life.untilDone("join", async () => {
+      const joining = new GroupMember(client, groupPath, this.name, { conflict: "wait" });
+      await joining.start();
+      member = joining;
+    });
+    await life.untilDone("cache", async () => {
+      cache = await this.#startCache(life, client);
+    });
+    if (held === undefined || member === undefined || cache === undefined) return undefined;
+    const latch = standForLeader(life, client);
+    const counter = new Counter(client, "/count");
+    return { client, held, member, cache, latch, counter, copy, onceCopy: new Map() };
   }
 
-  /** Servers and networks fail; only errors that say so are expected. */
-  #expected(error: unknown): void {
-    if (!EverholdError.is(error)) throw error;
-    this.#options.world.note(this.name, error.code, error.message);
-    const isBug = error instanceof ZooKeeperError && unexpected.has(error.reason);
-    if (isBug) throw error;
+  async #startCache(life: KeeperLife, client: ZooKeeper): Promise<NodeCache> {
+    const cache = new NodeCache(client, "/data");
+    // In which session it has read all that it shows.
+    let sessionId = 0n;
+    const look = (): void => {
+      if (!life.isOver) lookAtCache(life, cache, sessionId);
+    };
+    cache.on("synced", () => {
+      ({ sessionId } = client);
+      look();
+    });
+    for (const type of ["created", "changed", "deleted", "gap"] as const) cache.on(type, look);
+    await cache.start();
+    life
+      .repeat("look at the cache", async () => look())
+      .catch((error: unknown) => this.#fail(error));
+    return cache;
   }
-}
 
-/** What no server says to a request that is right. */
-const unexpected: ReadonlySet<string> = new Set([
-  "MARSHALLINGERROR",
-  "UNIMPLEMENTED",
-  "BADARGUMENTS",
-  "INVALIDACL",
-  "NOAUTH",
-]);
-
-function isReason(error: unknown, reason: string): boolean {
-  return error instanceof ZooKeeperError && error.reason === reason;
+  #fail(error: unknown): void {
+    this.#options.world.fail(this.name, error);
+  }
 }
 
 /** Has a node there. */
@@ -318,8 +247,4 @@ async function exists(client: ZooKeeper, path: string): Promise<void> {
   } catch (error) {
     if (!isReason(error, "NODEEXISTS")) throw error;
   }
-}
-
-function sleep({ ports }: Life, delayMs: number): Promise<void> {
-  return new Promise((resolve) => void ports.timers.after(delayMs, resolve));
 }

@@ -1,34 +1,32 @@
 import type { Prng } from "@everhold/base";
+import type { GroupMember } from "@everhold/zookeeper-core";
 import { SimDisk } from "../../disk/sim-disk.ts";
 import { SimNetwork } from "../../network/sim-network.ts";
-import { FaultSchedule, type FaultKind } from "../../world/faults.ts";
+import { resultOf, type RunResult } from "../../run-result.ts";
+import { FaultSchedule } from "../../world/faults.ts";
 import { Machine } from "../../world/machine.ts";
 import { World } from "../../world/world.ts";
 import { EnsembleMachines } from "../ensemble-machines.ts";
-import type { EnsembleMistake } from "../ensemble-types.ts";
+import { type EnsembleMistake, ensembleMistakes } from "../ensemble-types.ts";
+import { type ClientMistake, clientMistakes } from "./client-mistakes.ts";
+import { lockPaths } from "./contending.ts";
 import { Judge } from "./judge.ts";
 import { KeeperClient } from "./keeper-client.ts";
+import { keeperFaults } from "./keeper-faults.ts";
+
+/** Mistakes that servers or clients can be told to make, to show that they are found. */
+export const keeperMistakes = [...ensembleMistakes, ...clientMistakes] as const;
+
+/** One of {@link keeperMistakes}. */
+export type KeeperMistake = EnsembleMistake | ClientMistake;
 
 /** What to run. */
 export interface KeeperOptions {
   readonly seed: number;
   /** A mistake to make on purpose. */
-  readonly mistake?: EnsembleMistake | undefined;
+  readonly mistake?: KeeperMistake | undefined;
   /** Takes the trace, line by line. */
   readonly writeTrace?: (line: string) => void;
-}
-
-/** How it went. */
-export interface KeeperResult {
-  readonly seed: number;
-  /** Broken promises; empty when all is well. */
-  readonly problems: readonly string[];
-  readonly simulatedMs: number;
-  readonly eventCount: number;
-  readonly fingerprint: string;
-  /** How often each kind of fault happened. */
-  readonly faults: Readonly<Record<string, number>>;
-  readonly counts: Readonly<Record<string, number>>;
 }
 
 /** Virtual ms in which everything must come to rest once nothing goes wrong, and end. */
@@ -40,7 +38,7 @@ const paths = ["/data/a", "/data/ab", "/data/b", "/data/a/below"] as const;
  * ZooKeeper clients, all of them the real code, at work on servers that die, lose their leader and fall behind. Then
  * the faults stop, everything comes to rest, and the judge says whether every promise was kept.
  */
-export async function runKeeper(options: KeeperOptions): Promise<KeeperResult> {
+export async function runKeeper(options: KeeperOptions): Promise<RunResult> {
   return new KeeperRun(options).run();
 }
 
@@ -61,13 +59,17 @@ class KeeperRun {
     this.#network = new SimNetwork(this.#world);
     const prng = this.#prng;
     const tickTimeMs = prng.pick([500, 1000, 2000]);
+    const lagMsMax = prng.pick([1, 20, 300]);
+    // The leader asks twice in a tick, and the way there and back takes its time, too.
+    const tellMsMax = Math.max(tickTimeMs, tickTimeMs / 2 + 2 * lagMsMax);
+    const ticksMin = tellMsMax > tickTimeMs ? 4 : 2;
     this.#servers = new EnsembleMachines(this.#world, this.#network, {
       serverCount: prng.pick([1, 3, 3, 5]),
       version: prng.pick(["3.8.0", "3.9.5"]),
       tickTimeMs,
       syncLimit: prng.pick([2, 5, 10]),
-      lag: { minMs: 0.1, maxMs: prng.pick([1, 20, 300]) },
-      mistake,
+      lag: { minMs: 0.1, maxMs: lagMsMax },
+      mistake: ensembleMistakes.find((one) => one === mistake),
     });
     const { ensemble, addresses } = this.#servers;
     this.#judge = new Judge(ensemble, (text) => this.#world.fail("judge", new Error(text)));
@@ -80,30 +82,36 @@ class KeeperRun {
     this.#clients = this.#machines.map(
       (machine) =>
         new KeeperClient({
-          ...{ world: this.#world, machine, judge: this.#judge, paths },
-          connectString: addresses.join(","),
-          sessionTimeoutMs: tickTimeMs * prng.pick([2, 4, 10]),
+          ...{ world: this.#world, machine, judge: this.#judge },
+          settings: {
+            ...{ paths, tellMsMax, connectString: addresses.join(",") },
+            sessionTimeoutMs: tickTimeMs * prng.pick([ticksMin, 4, 10]),
+            mistake: clientMistakes.find((one) => one === mistake),
+          },
         }),
     );
   }
 
-  async run(): Promise<KeeperResult> {
+  async run(): Promise<RunResult> {
     for (const client of this.#clients) client.start();
-    this.#faults = new FaultSchedule(this.#world, this.#faultKinds());
+    this.#faults = new FaultSchedule(
+      this.#world,
+      keeperFaults({
+        ...{ world: this.#world, network: this.#network, servers: this.#servers },
+        ...{ clients: this.#clients, machines: this.#machines, holdings: this.#judge.holdings },
+        isForgetful: this.#world.randomFor("wipes").chance(0.25),
+      }),
+    );
     // Each phase is left at once when something fails: what follows would only hide the cause.
     const passed = (await this.#work()) && (await this.#calm()) && (await this.#end());
-    const { counts } = this.#judge;
-    return {
-      seed: this.#world.seed,
-      problems: this.#world.failures.map(
-        ({ source, timeMs, error }) => `at ${timeMs.toFixed(3)} ms, ${source}: ${error.message}`,
-      ),
-      simulatedMs: this.#world.nowMs,
-      eventCount: this.#world.eventCount,
-      fingerprint: this.#world.trace.fingerprint,
+    const { counts, holdings, counting } = this.#judge;
+    return resultOf(this.#world, {
       faults: Object.fromEntries(this.#faults.counts),
-      counts: { ...counts, elections: this.#electionCount, ended: passed ? 1 : 0 },
-    };
+      counts: {
+        ...{ ...counts, ...holdings.counts, ...counting.counts },
+        ...{ elections: this.#electionCount, ended: passed ? 1 : 0 },
+      },
+    });
   }
 
   async #work(): Promise<boolean> {
@@ -120,8 +128,8 @@ class KeeperRun {
       ensemble.reconnect(index);
     }
     const clients = this.#clients;
-    const isReady = await this.#reach("everybody is connected and watches", () =>
-      clients.every((client) => client.sessionId !== undefined && client.watches),
+    const isReady = await this.#reach("everybody is connected, and has what it works with", () =>
+      clients.every(({ sessionId, equipment }) => sessionId !== undefined && equipment),
     );
     if (!isReady) return false;
     for (const client of clients) client.finish();
@@ -130,19 +138,35 @@ class KeeperRun {
     );
     if (!isAtRest) return false;
     const isSeen = await this.#reach("whoever watches has seen what there is", () =>
-      clients.every(({ cache }) => paths.every((path) => cache.get(path) === this.#textAt(path))),
+      clients.every((client) => this.#isUpToDate(client)),
     );
     const isHeld = await this.#reach("nodes that are held are there", () =>
       clients.every(
         ({ memberPath, sessionId }) => ensemble.node(memberPath)?.stat.ephemeralOwner === sessionId,
       ),
     );
+    const isKnown = await this.#reach("all members know each other", () =>
+      clients.every(({ equipment }) => this.#isComplete(equipment?.member.members())),
+    );
+    const isLed = await this.#reach(
+      "one leads",
+      () => this.#judge.holdings.holders(lockPaths.latch).length === 1,
+    );
+    const isCounted = await this.#addUpCounter();
     const agree = await this.#reach(
       "all servers have what was decided",
       () => ensemble.differences().length === 0,
     );
     this.#judge.addUp();
-    return isSeen && isHeld && agree && this.#world.failures.length === 0;
+    return (
+      isSeen &&
+      isHeld &&
+      isKnown &&
+      isLed &&
+      isCounted &&
+      agree &&
+      this.#world.failures.length === 0
+    );
   }
 
   /** Clients close, and leave nothing behind. */
@@ -184,113 +208,55 @@ class KeeperRun {
     return false;
   }
 
+  /** What everybody has counted is what the counter says now. */
+  async #addUpCounter(): Promise<boolean> {
+    const [client] = this.#clients;
+    let isRead = false;
+    client?.equipment?.counter
+      .get({ fresh: true })
+      .then((value) => {
+        this.#judge.counting.addUp(value);
+        isRead = true;
+      })
+      .catch((error: unknown) => this.#world.fail(client.name, error));
+    return this.#reach("the counter is read", () => isRead);
+  }
+
+  #isUpToDate({ equipment, isDeceived }: KeeperClient): boolean {
+    if (equipment === undefined) return false;
+    const { copy, onceCopy, cache } = equipment;
+    const [first] = paths;
+    const cached = (path: string): string | undefined => {
+      const node = cache.get(path);
+      return node && textOf(node.data);
+    };
+    return (
+      (isDeceived || onceCopy.get(first) === this.#textAt(first)) &&
+      cache.isExact &&
+      paths.every((path) =>
+        [copy.get(path), cached(path)].every((one) => one === this.#textAt(path)),
+      )
+    );
+  }
+
+  /** Whether these are all members, each in its session. */
+  #isComplete(members: ReturnType<GroupMember["members"]> | undefined): boolean {
+    const { length } = this.#clients;
+    return (
+      members?.size === length &&
+      this.#clients.every(
+        ({ name, sessionId }) => members.get(name)?.stat.ephemeralOwner === sessionId,
+      )
+    );
+  }
+
   #textAt(path: string): string | undefined {
     const node = this.#servers.ensemble.node(path);
-    return node && new TextDecoder().decode(node.data ?? undefined);
+    return node && textOf(node.data);
   }
 
   #fail(text: string): void {
     this.#world.fail("scenario", new Error(text));
-  }
-
-  #faultKinds(): FaultKind[] {
-    const network = this.#network;
-    const { ensemble, addresses } = this.#servers;
-    const anyServer = (prng: Prng): number => prng.integer(0, addresses.length - 1);
-    const always = (strike: (prng: Prng) => void) => (prng: Prng) => {
-      strike(prng);
-      return true;
-    };
-    return [
-      { name: "connection cut", meanMs: 4_000, strike: () => network.cutOne() },
-      {
-        name: "direction stalled",
-        meanMs: 5_000,
-        strike: (prng) => network.stallOne(prng.integer(10, 8_000)),
-      },
-      { name: "direction dropped", meanMs: 15_000, strike: () => network.dropOne() },
-      {
-        name: "partition",
-        meanMs: 40_000,
-        strike: always((prng) => network.partition(prng.integer(100, 20_000))),
-      },
-      {
-        name: "client cut off",
-        meanMs: 15_000,
-        strike: always((prng) => {
-          const client = this.#clients[prng.integer(0, this.#clients.length - 1)];
-          if (client !== undefined) network.isolate(client.name, prng.integer(500, 20_000));
-        }),
-      },
-      {
-        name: "holder of the lock cut off",
-        meanMs: 10_000,
-        strike: (prng) => {
-          const [holder] = this.#judge.holders;
-          if (holder !== undefined) network.isolate(holder, prng.integer(500, 20_000));
-          return holder !== undefined;
-        },
-      },
-      {
-        name: "client crashed",
-        meanMs: 30_000,
-        strike: (prng) => {
-          const client = this.#clients[prng.integer(0, this.#clients.length - 1)];
-          return client?.crash({ power: prng.chance(0.5) }) ?? false;
-        },
-      },
-      {
-        name: "server died",
-        meanMs: 15_000,
-        strike: (prng) => this.#killForAWhile(anyServer(prng), prng),
-      },
-      {
-        name: "leader died",
-        meanMs: 25_000,
-        strike: (prng) => this.#killForAWhile(ensemble.leaderIndex, prng),
-      },
-      {
-        name: "server cut off from the others",
-        meanMs: 12_000,
-        strike: (prng) => {
-          const index = anyServer(prng);
-          if (addresses.length === 1) return false;
-          ensemble.cutFromLeader(index);
-          const delayMs = prng.integer(50, 25_000);
-          this.#world.after(delayMs, "faults", "reaches the others again", () =>
-            ensemble.reconnect(index),
-          );
-          return true;
-        },
-      },
-      {
-        name: "session ended by somebody else",
-        meanMs: 30_000,
-        strike: (prng) => {
-          const { sessionIds } = ensemble;
-          const sessionId = sessionIds[prng.integer(0, sessionIds.length - 1)];
-          if (sessionId !== undefined) ensemble.endSession(sessionId);
-          return sessionId !== undefined;
-        },
-      },
-      {
-        name: "clock jumped",
-        meanMs: 30_000,
-        strike: always((prng) => {
-          const machine = this.#machines[prng.integer(0, this.#machines.length - 1)];
-          machine?.jumpWallClock(prng.integer(-3_600_000, 3_600_000));
-        }),
-      },
-    ];
-  }
-
-  #killForAWhile(index: number | undefined, prng: Prng): boolean {
-    if (index === undefined || !this.#servers.ensemble.isRunning(index)) return false;
-    this.#servers.kill(index, { power: prng.chance(0.5) });
-    this.#world.after(prng.integer(100, 15_000), "faults", "server boots", () =>
-      this.#servers.restart(index),
-    );
-    return true;
   }
 
   #newMachine(name: string): Machine {
@@ -302,6 +268,10 @@ class KeeperRun {
     const disk = new SimDisk({ seed: world.randomFor(`${name} disk`).uint32(), scheduler });
     return new Machine({ world, network: this.#network, name, disk });
   }
+}
+
+function textOf(data: Uint8Array | null): string {
+  return new TextDecoder().decode(data ?? undefined);
 }
 
 /** What the trace says of an event. */
