@@ -8,6 +8,7 @@ export const layers: ReadonlyMap<string, number> = new Map([
   ["@everhold/base", 0],
   ["@everhold/env", 1],
   ["@everhold/wire", 1],
+  ["@everhold/group", 2],
   ["@everhold/journal", 2],
   ["@everhold/test-world", 2],
   ["@everhold/broker", 3],

@@ -1,0 +1,128 @@
+import { ProtocolError } from "@everhold/base";
+import {
+  ByteReader,
+  type ByteWriter,
+  type Field,
+  blob,
+  bytes,
+  counter,
+  list,
+  readValue,
+  string,
+  struct,
+  u8,
+  type ValueOf,
+  writeValue,
+} from "@everhold/wire";
+import { limits } from "./limits.ts";
+
+const name = string(limits.nameCharactersMax);
+/** The journal's chain value: 64 bits over everything before a position. */
+const chainBytes = 8;
+
+/** The chain value in a frame: its 16 hex digits as 8 bytes. */
+const chain: Field<string> = {
+  shape: bytes(chainBytes).shape,
+  write(writer, value) {
+    if (!/^[0-9a-f]{16}$/.test(value)) {
+      throw new RangeError(`cannot write chain: found ${value}, expected 16 hex digits`);
+    }
+    writer.u32(Number.parseInt(value.slice(0, 8), 16));
+    writer.u32(Number.parseInt(value.slice(8), 16));
+  },
+  read: (reader) => hex(reader.u32()) + hex(reader.u32()),
+};
+
+const bodies = {
+  /** Backup to live, first: who I am and what my journal holds. */
+  hello: struct({
+    epoch: counter,
+    groupId: name,
+    id: name,
+    incarnation: name,
+    epochs: list(struct({ epoch: counter, position: counter }), limits.epochCountMax),
+    end: counter,
+  }),
+  /** Live to backup, the answer: what lies beyond `position` goes; before it, this is the chain. */
+  align: struct({ epoch: counter, position: counter, chain, commitPosition: counter }),
+  /** Live to backup: the batch that begins at `position`. Without bytes it is a heartbeat. */
+  append: struct({
+    epoch: counter,
+    position: counter,
+    chain,
+    commitPosition: counter,
+    batch: blob(limits.batchBytesMax),
+  }),
+  /** Backup to live: everything before `position` is on stable storage. */
+  acknowledge: struct({ epoch: counter, position: counter }),
+  /** Either way: I have promised `epoch`, or you are not who may speak to me. */
+  refuse: struct({ epoch: counter, reason: string(limits.nameCharactersMax) }),
+  /** Live to backup: I take nothing more and all is committed; promote yourself. */
+  handOver: struct({ epoch: counter }),
+} as const;
+
+type Bodies = { readonly [Kind in keyof typeof bodies]: ValueOf<(typeof bodies)[Kind]> };
+
+/** A frame of a kind: `Frame<"append">`. Every frame says which epoch its sender speaks for. */
+export type Frame<Kind extends keyof Bodies = keyof Bodies> = {
+  readonly [K in Kind]: { readonly kind: K } & Bodies[K];
+}[Kind];
+
+const kindNumber: Field<number> = u8;
+
+/** Appends a frame: a byte that names the kind, then its fields. @throws RangeError for a value that does not fit */
+export function writeFrame(writer: ByteWriter, frame: Frame): void {
+  writeValue(kindNumber, writer, kindNumbers[frame.kind]);
+  switch (frame.kind) {
+    case "hello":
+      return writeValue(bodies.hello, writer, frame);
+    case "align":
+      return writeValue(bodies.align, writer, frame);
+    case "append":
+      return writeValue(bodies.append, writer, frame);
+    case "acknowledge":
+      return writeValue(bodies.acknowledge, writer, frame);
+    case "refuse":
+      return writeValue(bodies.refuse, writer, frame);
+    case "handOver":
+      return writeValue(bodies.handOver, writer, frame);
+  }
+}
+
+/** Reads the frame that fills `input`; a batch shares its bytes. @throws ProtocolError EVH_PROTOCOL, EVH_FRAME_TOO_LARGE */
+export function readFrame(input: Uint8Array): Frame {
+  const reader = new ByteReader(input, { strict: true });
+  const kind = kindNumber.read(reader, 0);
+  switch (kind) {
+    case kindNumbers.hello:
+      return { kind: "hello", ...readValue(bodies.hello, reader, "frame") };
+    case kindNumbers.align:
+      return { kind: "align", ...readValue(bodies.align, reader, "frame") };
+    case kindNumbers.append:
+      return { kind: "append", ...readValue(bodies.append, reader, "frame") };
+    case kindNumbers.acknowledge:
+      return { kind: "acknowledge", ...readValue(bodies.acknowledge, reader, "frame") };
+    case kindNumbers.refuse:
+      return { kind: "refuse", ...readValue(bodies.refuse, reader, "frame") };
+    case kindNumbers.handOver:
+      return { kind: "handOver", ...readValue(bodies.handOver, reader, "frame") };
+    default:
+      throw new ProtocolError(
+        "EVH_PROTOCOL",
+        `cannot read a replication frame: found kind ${kind}, expected 1 to 6`,
+      );
+  }
+}
+
+const kindNumbers = {
+  hello: 1,
+  align: 2,
+  append: 3,
+  acknowledge: 4,
+  refuse: 5,
+  handOver: 6,
+} as const;
+
+function hex(half: number): string {
+  return half.toString(16).padStart(8, "0");
+}

@@ -1,0 +1,11 @@
+/** Layer 2: what decides in a replication group. No network, no ZooKeeper, no disk: they are told to it. */
+export { agreedPosition } from "./epoch-table.ts";
+export { readFrame, writeFrame, type Frame } from "./frames.ts";
+export {
+  decodeGroupState,
+  encodeGroupState,
+  includesReplica,
+  newGroupState,
+  type GroupState,
+  type Replica,
+} from "./group-state.ts";
