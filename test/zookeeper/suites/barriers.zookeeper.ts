@@ -1,6 +1,6 @@
 /** Processes that wait for one, or begin and end together, while connections break. */
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 
 import { Barrier, DoubleBarrier, type ZooKeeper } from "@everhold/zookeeper";
 
@@ -8,6 +8,7 @@ import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectString, connectTo } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
 import { FreezingProxy } from "../support/freezing-proxy.ts";
+import { groundOf } from "../support/ground.ts";
 import { killSession } from "../support/session-killer.ts";
 import { patienceMs, until } from "../support/until.ts";
 
@@ -22,16 +23,12 @@ for (const version of zooKeeperVersions) {
     let witness: ZooKeeper;
     let proxy: FreezingProxy;
 
+    const ground = groundOf();
     before(async () => {
-      ensemble = await Ensemble.start({ version, size: 1 });
+      ensemble = ground.own(await Ensemble.start({ version, size: 1 }));
       clientPort = ensemble.servers[0]?.clientPort ?? 0;
-      witness = await connectTo(ensemble.connectString);
-      proxy = await FreezingProxy.start(clientPort);
-    });
-    after(async () => {
-      proxy[Symbol.dispose]();
-      await witness.close();
-      await ensemble[Symbol.asyncDispose]();
+      witness = ground.own(await connectTo(ensemble.connectString));
+      proxy = ground.own(await FreezingProxy.start(clientPort));
     });
 
     it("nobody passes a barrier that is there, whatever breaks, and everybody when it is away", async () => {

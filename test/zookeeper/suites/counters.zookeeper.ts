@@ -1,6 +1,6 @@
 /** Numbers that many processes change at once, while answers get lost; values that many follow. */
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 
 import {
   Counter,
@@ -14,6 +14,7 @@ import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectString, connectTo, nextSession, toldBy } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
 import { FreezingProxy } from "../support/freezing-proxy.ts";
+import { groundOf } from "../support/ground.ts";
 import { killSession } from "../support/session-killer.ts";
 import { patienceMs, until } from "../support/until.ts";
 
@@ -31,13 +32,10 @@ for (const version of zooKeeperVersions) {
     let ensemble: Ensemble;
     let witness: ZooKeeper;
 
+    const ground = groundOf();
     before(async () => {
-      ensemble = await Ensemble.start({ version, size: 1 });
-      witness = await connectTo(ensemble.connectString);
-    });
-    after(async () => {
-      await witness.close();
-      await ensemble[Symbol.asyncDispose]();
+      ensemble = ground.own(await Ensemble.start({ version, size: 1 }));
+      witness = ground.own(await connectTo(ensemble.connectString));
     });
 
     it("twenty clients count to 100 each, no two get the same number, and the sum is exact", async () => {

@@ -9,7 +9,10 @@ import type { ZooKeeperVersion } from "../support/class-path.ts";
 import { connectTo } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
 import { TemporaryFolder } from "../support/folders.ts";
+import { tellOfServers } from "../support/ground.ts";
 import { until } from "../support/until.ts";
+
+tellOfServers();
 
 /** One is enough: what both agree on is in the nodes, which servers do not look into. */
 const version: ZooKeeperVersion = "3.9.5";

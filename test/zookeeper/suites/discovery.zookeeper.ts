@@ -1,12 +1,13 @@
 /** Services: what one process registers others find and use, over ended sessions, beside what others wrote. */
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 
 import { ServiceRegistry, type ZooKeeper } from "@everhold/zookeeper";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectTo, nextSession, toldBy } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
+import { groundOf } from "../support/ground.ts";
 import { killSession } from "../support/session-killer.ts";
 import { Told } from "../support/told.ts";
 import { until } from "../support/until.ts";
@@ -21,13 +22,10 @@ for (const version of zooKeeperVersions) {
   describe(`discovery on ZooKeeper ${version}`, () => {
     let ensemble: Ensemble;
     let other: ZooKeeper;
+    const ground = groundOf();
     before(async () => {
-      ensemble = await Ensemble.start({ version, size: 1 });
-      other = await connectTo(ensemble.connectString);
-    });
-    after(async () => {
-      await other.close();
-      await ensemble[Symbol.asyncDispose]();
+      ensemble = ground.own(await Ensemble.start({ version, size: 1 }));
+      other = ground.own(await connectTo(ensemble.connectString));
     });
 
     it("instances are found, updated, there again in the next session, and gone when taken back", async () => {

@@ -1,6 +1,6 @@
 /** What became of a change whose answer never came: found out where it can be, said to be unknown where not. */
 import assert from "node:assert/strict";
-import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { afterEach, before, beforeEach, describe, it } from "node:test";
 import { errorOf } from "@everhold/test-world";
 import { EverholdError, type ZooKeeper, ZooKeeperError } from "@everhold/zookeeper";
 
@@ -8,6 +8,8 @@ import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectString, connectTo } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
 import { FreezingProxy } from "../support/freezing-proxy.ts";
+import { groundOf } from "../support/ground.ts";
+import { Owned } from "../support/owned.ts";
 import { killSession } from "../support/session-killer.ts";
 import { until } from "../support/until.ts";
 
@@ -20,23 +22,21 @@ for (const version of zooKeeperVersions) {
     let proxy: FreezingProxy;
     let client: ZooKeeper;
 
+    const ground = groundOf();
     before(async () => {
-      ensemble = await Ensemble.start({ version, size: 1 });
+      ensemble = ground.own(await Ensemble.start({ version, size: 1 }));
       clientPort = ensemble.servers[0]?.clientPort ?? 0;
-      witness = await connectTo(ensemble.connectString);
+      witness = ground.own(await connectTo(ensemble.connectString));
     });
-    after(async () => {
-      await witness.close();
-      await ensemble[Symbol.asyncDispose]();
-    });
+    let own: Owned;
     beforeEach(async () => {
+      own = new Owned();
       await witness.create("/place", "");
-      proxy = await FreezingProxy.start(clientPort);
-      client = await connectTo(connectString(proxy.port));
+      proxy = own.own(await FreezingProxy.start(clientPort));
+      client = own.own(await connectTo(connectString(proxy.port)));
     });
     afterEach(async () => {
-      await client.close();
-      proxy[Symbol.dispose]();
+      await own[Symbol.asyncDispose]();
       await witness.delete("/place", { children: true });
     });
 

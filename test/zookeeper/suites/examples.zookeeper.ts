@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 
 import { runTool } from "#run-tool";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
 import { Ensemble } from "../support/ensemble.ts";
 import { zooKeeperFolder } from "../support/folders.ts";
+import { groundOf } from "../support/ground.ts";
 import { patienceMs } from "../support/until.ts";
 
 const examples = join(zooKeeperFolder, "..", "..", "packages", "zookeeper", "examples");
@@ -37,10 +38,10 @@ const outputs: Readonly<Record<string, string>> = {
 for (const version of zooKeeperVersions) {
   describe(`examples on ZooKeeper ${version}`, () => {
     let ensemble: Ensemble;
+    const ground = groundOf();
     before(async () => {
-      ensemble = await Ensemble.start({ version, size: 1 });
+      ensemble = ground.own(await Ensemble.start({ version, size: 1 }));
     });
-    after(async () => ensemble[Symbol.asyncDispose]());
 
     it("every example is looked at", () => {
       assert.deepEqual(readdirSync(examples).toSorted(), Object.keys(outputs));

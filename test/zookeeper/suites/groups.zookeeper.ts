@@ -1,12 +1,13 @@
 /** Groups: who is a member is known to all of them, over sessions that end and ids that are used twice. */
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 
 import { GroupMember, type ZooKeeper } from "@everhold/zookeeper";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectTo, nextSession, toldBy } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
+import { groundOf } from "../support/ground.ts";
 import { killSession } from "../support/session-killer.ts";
 import { Told } from "../support/told.ts";
 import { until } from "../support/until.ts";
@@ -16,14 +17,11 @@ for (const version of zooKeeperVersions) {
     let ensemble: Ensemble;
     let clientPort: number;
     let other: ZooKeeper;
+    const ground = groundOf();
     before(async () => {
-      ensemble = await Ensemble.start({ version });
+      ensemble = ground.own(await Ensemble.start({ version }));
       clientPort = ensemble.servers[0]?.clientPort ?? 0;
-      other = await connectTo(ensemble.connectString);
-    });
-    after(async () => {
-      await other.close();
-      await ensemble[Symbol.asyncDispose]();
+      other = ground.own(await connectTo(ensemble.connectString));
     });
 
     it("all know all, who leaves and what they say; who loses its session joins again", async () => {

@@ -1,16 +1,23 @@
 /** The ground of the others: real servers that start, fall, stand still and come back. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { freePorts } from "#free-port";
+import { runTool } from "#run-tool";
+
 import { zooKeeperVersions } from "../support/class-path.ts";
 import { Ensemble } from "../support/ensemble.ts";
+import { TemporaryFolder } from "../support/folders.ts";
 import { FreezingProxy } from "../support/freezing-proxy.ts";
+import { tellOfServers } from "../support/ground.ts";
 import { buffer, int, RawZooKeeper, sessionOf } from "../support/raw-zookeeper.ts";
 import { killSession, passwordOf } from "../support/session-killer.ts";
-import { until } from "../support/until.ts";
+import { patienceMs, until } from "../support/until.ts";
+
+tellOfServers();
 
 const create2 = 15;
 const exists = 3;
@@ -83,6 +90,60 @@ for (const version of zooKeeperVersions) {
     });
   });
 }
+
+describe("what is made for tests", () => {
+  it("an ensemble with a port that somebody else took meanwhile is made anew on others", async () => {
+    using taken = await FreezingProxy.start(0);
+    // The first server's for clients and for elections, and where the last one leads.
+    for (const place of [-1, -3, -8]) {
+      let askedCount = 0;
+      const findPorts = async (count: number): Promise<number[]> => {
+        askedCount += 1;
+        const ports = await freePorts(count);
+        return askedCount === 1 ? ports.with(place, taken.port) : ports;
+      };
+      await using ensemble = await Ensemble.start({ version: "3.9.5", findPorts });
+      assert.equal(askedCount, 2);
+      assert.equal(ensemble.servers.length, 3);
+    }
+  });
+
+  it("what it is made of goes when a part of it cannot be made", async () => {
+    using around = new TemporaryFolder();
+    const { TMPDIR: usual } = process.env;
+    process.env["TMPDIR"] = around.path;
+    try {
+      const findPorts = (): Promise<number[]> => {
+        assert.equal(readdirSync(around.path).length, 1);
+        return Promise.reject(new Error("no ports"));
+      };
+      await assert.rejects(Ensemble.start({ version: "3.9.5", findPorts }), /no ports/);
+      assert.deepEqual(readdirSync(around.path), []);
+    } finally {
+      if (usual === undefined) delete process.env["TMPDIR"];
+      else process.env["TMPDIR"] = usual;
+    }
+  });
+
+  for (const where of ["before", "test"]) {
+    it(`a suite that fails in ${where} leaves no server, and ends`, async () => {
+      const program = fileURLToPath(new URL("../support/failing-suite.js", import.meta.url));
+      // Or it would believe to be part of this run.
+      const env = { NODE_TEST_CONTEXT: "" };
+      const { stdout, code } = await runTool(process.execPath, [program, where], {
+        timeoutMs: patienceMs,
+        env,
+      });
+      const [, pid = "", folder = ""] = /made (\d+) (.+)$/m.exec(stdout) ?? [];
+      assert.notEqual(pid, "", stdout);
+      assert.equal(code, 1);
+      assert.ok(!isAlive(Number(pid)));
+      assert.ok(!existsSync(folder));
+      assert.match(stdout, /on purpose/);
+      if (where === "test") assert.match(stdout, /server 0 of ZooKeeper 3\.9\.5 .*: standalone/);
+    });
+  }
+});
 
 describe("what stands between", () => {
   it("a frozen proxy holds requests or replies back, and loses what it held when it cuts", async () => {

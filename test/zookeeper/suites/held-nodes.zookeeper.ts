@@ -1,12 +1,13 @@
 /** Ephemeral nodes that outlive sessions, and a client that is sent to other servers while it runs. */
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 
 import type { ZooKeeper } from "@everhold/zookeeper";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectTo, nextSession, toldBy } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
+import { groundOf } from "../support/ground.ts";
 import { proxiesOf } from "../support/proxies.ts";
 import { killSession } from "../support/session-killer.ts";
 import { Told } from "../support/told.ts";
@@ -18,14 +19,11 @@ for (const version of zooKeeperVersions) {
     let clientPort: number;
     /** Sees everything, and is nobody's rival unless it is asked to be. */
     let other: ZooKeeper;
+    const ground = groundOf();
     before(async () => {
-      ensemble = await Ensemble.start({ version });
+      ensemble = ground.own(await Ensemble.start({ version }));
       clientPort = ensemble.servers[0]?.clientPort ?? 0;
-      other = await connectTo(ensemble.connectString);
-    });
-    after(async () => {
-      await other.close();
-      await ensemble[Symbol.asyncDispose]();
+      other = ground.own(await connectTo(ensemble.connectString));
     });
 
     it("a thousand of them are there again in the next session before that is announced", async () => {

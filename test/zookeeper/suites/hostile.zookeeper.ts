@@ -1,12 +1,13 @@
 /** Servers that lie: what they send ends the connection, and nothing else. */
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 
 import { EverholdError } from "@everhold/base";
 
 import { connectString, connectTo } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
 import { answerTo, FakeServer, framed, granted, type Answer } from "../support/fake-server.ts";
+import { groundOf } from "../support/ground.ts";
 import { buffer, int } from "../support/raw-zookeeper.ts";
 
 /** The first frame is a handshake; `lie` answers what follows, but for pings and closing. */
@@ -42,10 +43,10 @@ const replyLies: Readonly<Record<string, (frame: Buffer) => Uint8Array>> = {
 
 describe("servers that lie", () => {
   let ensemble: Ensemble;
+  const ground = groundOf();
   before(async () => {
-    ensemble = await Ensemble.start({ version: "3.9.5", size: 1 });
+    ensemble = ground.own(await Ensemble.start({ version: "3.9.5", size: 1 }));
   });
-  after(async () => ensemble[Symbol.asyncDispose]());
 
   for (const [name, lie] of Object.entries(handshakeLies)) {
     it(`${name} in the place of a handshake leads the client to the next server`, async () => {

@@ -1,6 +1,6 @@
 /** Who leads, when processes stand still, die, and lose their sessions: one at a time, by the order of their tokens. */
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
@@ -11,6 +11,7 @@ import { briefSession, connectString, connectTo, leaseTiming } from "../support/
 import { Ensemble } from "../support/ensemble.ts";
 import { TemporaryFolder } from "../support/folders.ts";
 import { FreezingProxy } from "../support/freezing-proxy.ts";
+import { groundOf } from "../support/ground.ts";
 import { LeashedProcess } from "../support/leashed-process.ts";
 import { killSession } from "../support/session-killer.ts";
 import { patienceMs, until } from "../support/until.ts";
@@ -23,14 +24,11 @@ for (const version of zooKeeperVersions) {
     let clientPort = 0;
     let witness: ZooKeeper;
 
+    const ground = groundOf();
     before(async () => {
-      ensemble = await Ensemble.start({ version, size: 1 });
+      ensemble = ground.own(await Ensemble.start({ version, size: 1 }));
       clientPort = ensemble.servers[0]?.clientPort ?? 0;
-      witness = await connectTo(ensemble.connectString);
-    });
-    after(async () => {
-      await witness.close();
-      await ensemble[Symbol.asyncDispose]();
+      witness = ground.own(await connectTo(ensemble.connectString));
     });
 
     const candidate = (path: string, id: string): Candidate =>

@@ -8,9 +8,12 @@ import { EverholdError, type Lease, type ZooKeeper } from "@everhold/zookeeper";
 import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectTo, toldBy } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
+import { tellOfServers } from "../support/ground.ts";
 import { killSession } from "../support/session-killer.ts";
 import { until } from "../support/until.ts";
 import type { ZooKeeperServer } from "../support/zookeeper-server.ts";
+
+tellOfServers();
 
 /** A session that ends long before a follower that is cut off notices, which takes `syncLimit` ticks. */
 const sessionTimeout = 6000;

@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 
 import { EverholdError } from "@everhold/zookeeper";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectTo, nextSession, toldBy } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
+import { groundOf } from "../support/ground.ts";
 import { proxiesOf } from "../support/proxies.ts";
 import { killSession } from "../support/session-killer.ts";
 import { Told } from "../support/told.ts";
@@ -17,12 +18,12 @@ import { until } from "../support/until.ts";
 for (const version of zooKeeperVersions) {
   describe(`listeners on ZooKeeper ${version}`, () => {
     let ensemble: Ensemble;
+    const ground = groundOf();
     before(async () => {
       // As servers that nobody changed are: clients ask for none of their commands.
       const properties = { "4lw.commands.whitelist": "srvr" };
-      ensemble = await Ensemble.start({ version, size: 1, properties });
+      ensemble = ground.own(await Ensemble.start({ version, size: 1, properties }));
     });
-    after(async () => ensemble[Symbol.asyncDispose]());
 
     it("servers that answer one command alone are as good as others, and a timeout they raise is told", async () => {
       const warnings: string[] = [];

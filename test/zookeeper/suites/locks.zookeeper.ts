@@ -1,7 +1,7 @@
 /** One holds a lock at a time, whatever gets lost; who leaves wakes one; nothing is left behind. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { after, before, beforeEach, describe, it } from "node:test";
+import { before, beforeEach, describe, it } from "node:test";
 
 import {
   type Created,
@@ -17,6 +17,7 @@ import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectString, connectTo, nextSession, toldBy } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
 import { FreezingProxy } from "../support/freezing-proxy.ts";
+import { groundOf } from "../support/ground.ts";
 import { killSession } from "../support/session-killer.ts";
 import { until } from "../support/until.ts";
 import type { ZooKeeperServer } from "../support/zookeeper-server.ts";
@@ -31,17 +32,14 @@ for (const version of zooKeeperVersions) {
     let path = "";
     let pathCount = 0;
 
+    const ground = groundOf();
     before(async () => {
-      ensemble = await Ensemble.start({ version, size: 1 });
+      ensemble = ground.own(await Ensemble.start({ version, size: 1 }));
       const [only] = ensemble.servers;
       assert.ok(only !== undefined);
       server = only;
       clientPort = server.clientPort;
-      other = await connectTo(ensemble.connectString);
-    });
-    after(async () => {
-      await other.close();
-      await ensemble[Symbol.asyncDispose]();
+      other = ground.own(await connectTo(ensemble.connectString));
     });
     beforeEach(() => {
       path = `/locks/l${(pathCount += 1)}`;

@@ -1,12 +1,13 @@
 /** Every operation a client has, and what servers of each version make of it. */
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 
 import { ops, ZooKeeperError } from "@everhold/zookeeper";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectTo } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
+import { groundOf } from "../support/ground.ts";
 import { until } from "../support/until.ts";
 import { withExtendedTypes } from "../support/variants.ts";
 
@@ -16,13 +17,10 @@ for (const version of zooKeeperVersions) {
   describe(`operations on ZooKeeper ${version}`, () => {
     let ensemble: Ensemble;
     let client: Client;
+    const ground = groundOf();
     before(async () => {
-      ensemble = await Ensemble.start({ version, size: 1, ...withExtendedTypes });
-      client = await connectTo(ensemble.connectString);
-    });
-    after(async () => {
-      await client.close();
-      await ensemble[Symbol.asyncDispose]();
+      ensemble = ground.own(await Ensemble.start({ version, size: 1, ...withExtendedTypes }));
+      client = ground.own(await connectTo(ensemble.connectString));
     });
 
     it("data are what was written: nothing, null, bytes, text", async () => {

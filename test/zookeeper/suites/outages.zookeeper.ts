@@ -1,11 +1,12 @@
 /** Servers that fall, stand still, forget and come back, and what a client makes of it. */
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
+import { afterEach, before, describe, it } from "node:test";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectString, connectTo, nextSession, toldBy } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
 import { FreezingProxy } from "../support/freezing-proxy.ts";
+import { groundOf } from "../support/ground.ts";
 import { proxiesOf } from "../support/proxies.ts";
 import { killSession } from "../support/session-killer.ts";
 import { until } from "../support/until.ts";
@@ -13,14 +14,14 @@ import { until } from "../support/until.ts";
 for (const version of zooKeeperVersions) {
   describe(`outages of ZooKeeper ${version}`, () => {
     let ensemble: Ensemble;
+    const ground = groundOf();
     before(async () => {
-      ensemble = await Ensemble.start({ version });
+      ensemble = ground.own(await Ensemble.start({ version }));
     });
     afterEach(async () => {
       for (const server of ensemble.servers) server.goOn();
       await ensemble.startAll();
     });
-    after(async () => ensemble[Symbol.asyncDispose]());
 
     it("a client finds the one server that answers among one that is gone and one that is silent", async () => {
       const [server] = ensemble.servers;

@@ -6,7 +6,10 @@ import { EverholdError, type Stat, type ZooKeeper } from "@everhold/zookeeper";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectTo, toldBy } from "../support/clients.ts";
+import { tellOfServers } from "../support/ground.ts";
 import { Ensemble } from "../support/ensemble.ts";
+
+tellOfServers();
 
 const writerCount = 5;
 

@@ -15,7 +15,10 @@ import {
 import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectTo, nextSession, toldBy } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
+import { tellOfServers } from "../support/ground.ts";
 import { makeCertificates, withReconfig, withSasl, withTls } from "../support/variants.ts";
+
+tellOfServers();
 
 const bob = { username: "bob", password: "builder" };
 /** Short, because nobody will ever be let in. */

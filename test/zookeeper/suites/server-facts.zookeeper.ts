@@ -1,9 +1,10 @@
 /** What the client takes for granted about servers, and what it must not: told by raw bytes, on each version. */
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
 import { Ensemble } from "../support/ensemble.ts";
+import { groundOf } from "../support/ground.ts";
 import { buffer, int, long, RawZooKeeper, replyOf, sessionOf } from "../support/raw-zookeeper.ts";
 
 const operation = {
@@ -25,11 +26,11 @@ for (const version of zooKeeperVersions) {
   describe(`what ZooKeeper ${version} does`, () => {
     let ensemble: Ensemble;
     let port: number;
+    const ground = groundOf();
     before(async () => {
-      ensemble = await Ensemble.start({ version, size: 1 });
+      ensemble = ground.own(await Ensemble.start({ version, size: 1 }));
       port = ensemble.servers[0]?.clientPort ?? 0;
     });
-    after(async () => ensemble[Symbol.asyncDispose]());
 
     it("it keeps a session's timeout between two ticks and what is set up", async () => {
       using low = await RawZooKeeper.connect(port);

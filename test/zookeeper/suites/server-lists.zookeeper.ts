@@ -1,22 +1,23 @@
 /** Clients are told of other servers while they run: by a function, by the ensemble itself, by a call. */
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 
 import { EverholdError } from "@everhold/zookeeper";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectTo, toldBy } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
+import { groundOf } from "../support/ground.ts";
 import { until } from "../support/until.ts";
 import { withReconfig } from "../support/variants.ts";
 
 for (const version of zooKeeperVersions) {
   describe(`lists of servers on ZooKeeper ${version}`, () => {
     let ensemble: Ensemble;
+    const ground = groundOf();
     before(async () => {
-      ensemble = await Ensemble.start({ version, tellsClients: true, ...withReconfig });
+      ensemble = ground.own(await Ensemble.start({ version, tellsClients: true, ...withReconfig }));
     });
-    after(async () => ensemble[Symbol.asyncDispose]());
 
     it("a function that names another server keeps the session alive", async () => {
       const [first, second] = ensemble.servers;

@@ -1,6 +1,6 @@
 /** Answers that are lost, servers that forget: what a caller is told is what has happened. */
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 
 import { EverholdError, ops, type ZooKeeper } from "@everhold/zookeeper";
 
@@ -8,6 +8,7 @@ import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectString, connectTo, toldBy } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
 import { FreezingProxy } from "../support/freezing-proxy.ts";
+import { groundOf } from "../support/ground.ts";
 import { until } from "../support/until.ts";
 
 for (const version of zooKeeperVersions) {
@@ -16,15 +17,11 @@ for (const version of zooKeeperVersions) {
     let proxy: FreezingProxy;
     /** Sees everything; never cut off. */
     let witness: ZooKeeper;
+    const ground = groundOf();
     before(async () => {
-      ensemble = await Ensemble.start({ version, size: 1 });
-      proxy = await FreezingProxy.start(ensemble.servers[0]?.clientPort ?? 0);
-      witness = await connectTo(ensemble.connectString);
-    });
-    after(async () => {
-      await witness.close();
-      proxy[Symbol.dispose]();
-      await ensemble[Symbol.asyncDispose]();
+      ensemble = ground.own(await Ensemble.start({ version, size: 1 }));
+      proxy = ground.own(await FreezingProxy.start(ensemble.servers[0]?.clientPort ?? 0));
+      witness = ground.own(await connectTo(ensemble.connectString));
     });
 
     /** Lets a request reach the server, loses the answer, and lets the client connect anew. */

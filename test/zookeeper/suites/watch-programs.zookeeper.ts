@@ -7,7 +7,10 @@ import type { WatchStream, ZooKeeper } from "@everhold/zookeeper";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectTo } from "../support/clients.ts";
+import { tellOfServers } from "../support/ground.ts";
 import { Ensemble } from "../support/ensemble.ts";
+
+tellOfServers();
 
 const paths = ["/p", "/p/a", "/p/a/x", "/p/b", "/q"] as const;
 const changeTypes = ["created", "dataChanged", "deleted"] as const;

@@ -1,6 +1,6 @@
 /** Watches on real servers: over connections, over sessions, one beside the other. */
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { before, describe, it } from "node:test";
 
 import {
   EverholdError,
@@ -13,6 +13,7 @@ import {
 import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectTo, nextSession, toldBy } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
+import { groundOf } from "../support/ground.ts";
 import { proxiesOf, type Proxies } from "../support/proxies.ts";
 import { killSession } from "../support/session-killer.ts";
 import { until } from "../support/until.ts";
@@ -23,15 +24,11 @@ for (const version of zooKeeperVersions) {
     let proxies: Proxies;
     /** Changes things; never cut off. */
     let other: ZooKeeper;
+    const ground = groundOf();
     before(async () => {
-      ensemble = await Ensemble.start({ version });
-      proxies = await proxiesOf(ensemble);
-      other = await connectTo(ensemble.connectString);
-    });
-    after(async () => {
-      await other.close();
-      proxies[Symbol.dispose]();
-      await ensemble[Symbol.asyncDispose]();
+      ensemble = ground.own(await Ensemble.start({ version }));
+      proxies = ground.own(await proxiesOf(ensemble));
+      other = ground.own(await connectTo(ensemble.connectString));
     });
 
     it("a read's watch tells once of what its kind waits for", async () => {

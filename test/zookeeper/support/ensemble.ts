@@ -3,11 +3,12 @@ import { join } from "node:path";
 
 import { freePorts } from "#free-port";
 
-import type { ZooKeeperVersion } from "./class-path.ts";
+import { classPathOf, type ZooKeeperVersion } from "./class-path.ts";
 import { TemporaryFolder } from "./folders.ts";
 import { FreezingProxy } from "./freezing-proxy.ts";
+import { Owned } from "./owned.ts";
 import { until } from "./until.ts";
-import { ZooKeeperServer, type ServerOptions } from "./zookeeper-server.ts";
+import { PortTakenError, ZooKeeperServer, type ServerOptions } from "./zookeeper-server.ts";
 
 export interface EnsembleOptions extends Pick<
   ServerOptions,
@@ -25,7 +26,12 @@ export interface EnsembleOptions extends Pick<
   readonly canBeCut?: boolean;
   /** Whether its configuration says where clients reach each server. Default false. */
   readonly tellsClients?: boolean;
+  /** Where its ports come from. Default {@link freePorts}. */
+  readonly findPorts?: typeof freePorts;
 }
+
+/** How often an ensemble is made anew because somebody else was quicker at one of its ports. */
+const attemptsMax = 5;
 
 /** As long as a server tries by itself to reach the one that it follows. */
 const followingPatienceMs = 5_000;
@@ -34,41 +40,60 @@ const followingPatienceMs = 5_000;
 export class Ensemble implements AsyncDisposable {
   readonly version: ZooKeeperVersion;
   readonly servers: readonly ZooKeeperServer[];
-  readonly #folder: TemporaryFolder;
+  /** Those that are not over, and those that went since {@link forgetOver}. */
+  static readonly recent: Ensemble[] = [];
+  readonly #owned: Owned;
+  /** Whether its servers are gone for good; then what they were. */
+  #isOver: string | undefined;
   /** From a server to another one's port for followers, by "from,to". */
   readonly #links: ReadonlyMap<string, FreezingProxy>;
 
   private constructor(
     servers: readonly ZooKeeperServer[],
-    folder: TemporaryFolder,
+    owned: Owned,
     links: ReadonlyMap<string, FreezingProxy>,
     version: ZooKeeperVersion,
   ) {
     this.servers = servers;
     this.version = version;
-    this.#folder = folder;
+    this.#owned = owned;
     this.#links = links;
+    Ensemble.recent.push(this);
   }
 
-  /** Makes the servers, starts them, and returns when every one serves. */
+  /** Makes the servers, starts them, and returns when every one serves; on other ports where one was taken meanwhile. */
   static async start(options: EnsembleOptions): Promise<Ensemble> {
-    const ensemble = await Ensemble.make(options);
-    try {
-      await ensemble.startAll();
-    } catch (error) {
-      await ensemble[Symbol.asyncDispose]();
-      throw error;
+    for (let attempt = 1; ; attempt += 1) {
+      const ensemble = await Ensemble.make(options);
+      try {
+        await ensemble.startAll();
+        return ensemble;
+      } catch (error) {
+        await ensemble[Symbol.asyncDispose]();
+        if (!(error instanceof PortTakenError) || attempt === attemptsMax) throw error;
+      }
     }
-    return ensemble;
   }
 
   /** Makes the servers; none runs. */
   static async make(options: EnsembleOptions): Promise<Ensemble> {
+    // What it takes may be fetched first, for longer than free ports stay free.
+    await classPathOf(options.version);
+    const owned = new Owned();
+    try {
+      return await Ensemble.#makeIn(owned, options);
+    } catch (error) {
+      await owned[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  static async #makeIn(owned: Owned, options: EnsembleOptions): Promise<Ensemble> {
     const { version, size = 3, properties = {}, javaArguments = [], files = {} } = options;
-    const folder = new TemporaryFolder();
+    const folder = owned.own(new TemporaryFolder());
     const ids = Array.from({ length: size }, (_, index) => index + 1);
     const ports = new Map<number, { client: number; quorum: number; election: number }>();
-    const free = await freePorts(4 * size);
+    const free = await (options.findPorts ?? freePorts)(4 * size);
     const nextPort = (): number => free.pop() ?? 0;
     for (const id of ids) {
       ports.set(id, { client: nextPort(), quorum: nextPort(), election: nextPort() });
@@ -77,7 +102,7 @@ export class Ensemble implements AsyncDisposable {
     for (const from of options.canBeCut === true ? ids : []) {
       for (const [to, { quorum }] of ports) {
         if (from === to) continue;
-        const link = await FreezingProxy.start(quorum);
+        const link = owned.own(await FreezingProxy.start(quorum));
         // Who is elected listens a little later, and who is turned away before that elects anew.
         link.patienceMs = followingPatienceMs;
         links.set(`${from},${to}`, link);
@@ -105,7 +130,8 @@ export class Ensemble implements AsyncDisposable {
         },
       });
     });
-    return new Ensemble(servers, folder, links, version);
+    for (const server of servers) owned.own(server);
+    return new Ensemble(servers, owned, links, version);
   }
 
   /** `host:port` of every server, as a client is told. */
@@ -191,9 +217,21 @@ export class Ensemble implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver ??= await this.describe();
     await this.killAll();
-    for (const link of this.#links.values()) link[Symbol.dispose]();
-    this.#folder[Symbol.dispose]();
+    await this.#owned[Symbol.asyncDispose]();
+  }
+
+  /** Of each server what it is, and the end of its log; of one that is over what that was. */
+  async describe(): Promise<string> {
+    if (this.#isOver !== undefined) return this.#isOver;
+    return (await Promise.all(this.servers.map((server) => server.describe()))).join("\n");
+  }
+
+  /** Forgets those of the {@link recent} that are over. */
+  static forgetOver(): void {
+    const left = Ensemble.recent.filter((ensemble) => ensemble.#isOver === undefined);
+    Ensemble.recent.splice(0, Infinity, ...left);
   }
 
   #linksOf(follower: ZooKeeperServer): FreezingProxy[] {

@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
+import { freePort } from "#free-port";
+
 /** Which bytes a frozen proxy holds back. */
 export type FrozenDirection = "both" | "requests" | "replies";
 
@@ -8,6 +10,9 @@ interface Link {
   readonly near: Socket;
   readonly far: Socket;
 }
+
+/** To find a port that nobody takes meanwhile. */
+const attemptsMax = 5;
 
 /** Between attempts to reach a target where nobody listens. */
 const retryMs = 20;
@@ -37,13 +42,19 @@ export class FreezingProxy implements Disposable {
   /** Whoever comes while nobody listens at the target waits so long for that, instead of being told at once. */
   patienceMs = 0;
 
-  /** Listens on `port`, or on any. */
-  static async start(targetPort: number, port = 0): Promise<FreezingProxy> {
-    const server = createServer().listen(port, "127.0.0.1");
-    await once(server, "listening");
-    const address = server.address();
-    if (typeof address !== "object" || address === null) throw new Error("no port was given");
-    return new FreezingProxy(server, address.port, targetPort);
+  /** Listens on `port`, or on one that the system gives nobody by itself: it may be given back and be wanted again. */
+  static async start(targetPort: number, port?: number): Promise<FreezingProxy> {
+    for (let attempt = 1; ; attempt += 1) {
+      const wanted = port ?? (await freePort());
+      const server = createServer().listen(wanted, "127.0.0.1");
+      try {
+        await once(server, "listening");
+        return new FreezingProxy(server, wanted, targetPort);
+      } catch (error) {
+        // Somebody else was quicker.
+        if (port !== undefined || attempt === attemptsMax) throw error;
+      }
+    }
   }
 
   /** Connections that are open at its near side. */

@@ -18,7 +18,12 @@ export interface Proxies extends Disposable {
 /** Puts a proxy before each server. */
 export async function proxiesOf(ensemble: Ensemble): Promise<Proxies> {
   const all: FreezingProxy[] = [];
-  for (const { clientPort } of ensemble.servers) all.push(await FreezingProxy.start(clientPort));
+  try {
+    for (const { clientPort } of ensemble.servers) all.push(await FreezingProxy.start(clientPort));
+  } catch (error) {
+    for (const proxy of all) proxy[Symbol.dispose]();
+    throw error;
+  }
   return {
     all,
     connectString: connectString(...all.map(({ port }) => port)),

@@ -39,6 +39,9 @@ const usualProperties = {
   forceSync: "no",
 };
 
+/** Somebody else listens where a server was to. */
+export class PortTakenError extends Error {}
+
 /** A real ZooKeeper server as a process of its own, which ends when this one does. */
 export class ZooKeeperServer implements AsyncDisposable {
   readonly clientPort: number;
@@ -118,6 +121,7 @@ export class ZooKeeperServer implements AsyncDisposable {
     return until(
       `server ${this.id} of ZooKeeper ${this.version} serves`,
       async () => {
+        if (this.log.includes("java.net.BindException")) throw new PortTakenError(this.#logEnd());
         if (!this.isAlive) throw new Error(`ZooKeeper ${this.version} ended: ${this.#logEnd()}`);
         return this.mode();
       },
@@ -148,6 +152,12 @@ export class ZooKeeperServer implements AsyncDisposable {
     socket.write(word);
     await new Promise((resolve) => socket.once("close", resolve));
     return answer;
+  }
+
+  /** What it is now, and the end of its log. */
+  async describe(): Promise<string> {
+    const state = this.isAlive ? ((await this.mode()) ?? "serves nobody") : "does not run";
+    return `server ${this.id} of ZooKeeper ${this.version} at ${this.address}: ${state}\n${this.#logEnd()}`;
   }
 
   /** It stands still, with its connections open, until it is told to go on. */
