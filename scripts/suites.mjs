@@ -16,6 +16,7 @@ const figuresFile = join(test, "interop", ".cache", "figures.jsonl");
  * @param project the folder of `test` in which it lies. Default `interop`
  * @param command what the files' names end with, before `.ts`, and what messages begin with
  * @param showsProgress whether each test is told of when it is over, and what the suites write, when they do
+ * @param byHand suites that run where they are named alone, for as long as they need, and show what they write
  * @param summarize gives lines that say what the figures come to
  */
 export async function runSuites({
@@ -24,6 +25,7 @@ export async function runSuites({
   folder,
   fileTimeoutMs,
   showsProgress = false,
+  byHand = [],
   summarize = () => [],
 }) {
   const ending = `.${command}.ts`;
@@ -48,7 +50,9 @@ export async function runSuites({
 
   mkdirSync(dirname(figuresFile), { recursive: true });
   rmSync(figuresFile, { force: true });
-  const chosen = wanted.length === 0 ? suites : [...new Set(wanted.flatMap(suitesOf))];
+  const usual = suites.filter((suite) => !byHand.includes(suite));
+  const chosen = wanted.length === 0 ? usual : [...new Set(wanted.flatMap(suitesOf))];
+  const isByHand = chosen.some((suite) => byHand.includes(suite));
   const files = chosen.map((name) => ({
     file: join(test, project, "dist", folder, `${name}.${command}.js`),
     name: `${command} ${name}`,
@@ -56,7 +60,12 @@ export async function runSuites({
   }));
   process.on("exit", () => printFigures(summarize));
   const ifNone = "No suites were found";
-  await runTestFiles(files, { processCountMax: 1, fileTimeoutMs, ifNone, showsProgress });
+  await runTestFiles(files, {
+    processCountMax: 1,
+    fileTimeoutMs: isByHand ? Infinity : fileTimeoutMs,
+    ifNone,
+    showsProgress: showsProgress || isByHand,
+  });
 }
 
 /** A sentence for each tool that is not here or too old. */

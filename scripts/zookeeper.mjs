@@ -3,7 +3,7 @@
  * stopped here and harmed in between. Needs Java 17 and Maven, which fetches the servers from Maven Central. What is
  * missing is an error, never a skip.
  *
- *   npm run zookeeper               every suite, one after the other
+ *   npm run zookeeper               every suite but "soak", one after the other
  *   npm run zookeeper -- outages    these
  *   npm run zookeeper -- --list     their names
  */
@@ -14,4 +14,5 @@ await runSuites({
   command: "zookeeper",
   folder: "suites",
   fileTimeoutMs: 1_200_000,
+  byHand: ["soak"],
 });
