@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
 import type { ZooKeeper } from "../../api/zookeeper.ts";
+import { zooKeeperErrors } from "../../protocol/error-codes.ts";
+import { operations } from "../../protocol/operations.ts";
 import { TreeServers } from "../../testing/tree-servers.test-support.ts";
 import { Barrier } from "./barrier.ts";
 import { DoubleBarrier } from "./double-barrier.ts";
@@ -132,6 +134,85 @@ test("who gives up has not come, and may come again", async () => {
   await world.now(other.close());
   await world.now(barrier.leave());
   assert.deepEqual(tree.childrenOf(path), []);
+});
+
+test("who has entered and loses its session does not count in the next round", async () => {
+  const servers = new TreeServers();
+  const { world, tree } = servers;
+  const clients = await connectMany(servers, 2);
+  const [client, other] = clients;
+  assert.ok(client !== undefined && other !== undefined);
+  const lost = new DoubleBarrier(client, path, { memberCount: 2 });
+  const next = new DoubleBarrier(other, path, { memberCount: 2 });
+  await world.now(Promise.all([lost.enter(), next.enter()]));
+  await servers.expire(client.sessionId);
+  await world.advance(3000);
+  assert.equal(client.epoch, 2);
+  // The round is over without it, and another one needs two that come.
+  await world.now(next.leave());
+  const entering = next.enter();
+  await world.advance(3000);
+  assert.equal(await world.isPending(entering), true);
+  assert.equal(tree.childrenOf(path).length, 1);
+  await world.now(lost.leave());
+  await world.now(Promise.all([lost.enter(), entering]));
+  await world.now(Promise.all(clients.map((one) => one.close())));
+  assertNothingRuns(world);
+});
+
+test("who has entered and whose node somebody deletes has left", async () => {
+  const servers = new TreeServers();
+  const { world, tree } = servers;
+  const client = await servers.connect();
+  const barrier = new DoubleBarrier(client, path, { memberCount: 1 });
+  await world.now(barrier.enter());
+  await servers.change(() => {
+    for (const name of tree.childrenOf(path)) {
+      if (name !== "ready") tree.delete(`${path}/${name}`);
+    }
+  });
+  await world.advance(3000);
+  assert.deepEqual(tree.childrenOf(path), ["ready"]);
+  await world.now(barrier.leave());
+});
+
+test("who gives up and comes again before its node is gone counts once", async () => {
+  const servers = new TreeServers();
+  const { world, tree } = servers;
+  const client = await servers.connect();
+  const barrier = new DoubleBarrier(client, path, { memberCount: 2 });
+  const entering = barrier.enter({ timeout: 1000 });
+  entering.catch(() => undefined);
+  await world.settle();
+  // As if somebody wrote the node each time before it is deleted.
+  const refused = zooKeeperErrors.BADVERSION.number;
+  servers.interfere = ({ code }) => (code === operations.delete.code ? refused : undefined);
+  await world.advance(1000);
+  assertError(await rejection(world, entering), "EVH_TIMEOUT");
+  const again = barrier.enter();
+  await world.settle();
+  assert.equal(await world.isPending(again), true);
+  assert.equal(tree.childrenOf(path).length, 1);
+  servers.interfere = () => undefined;
+  await world.advance(3000);
+  assert.equal(await world.isPending(again), true);
+  assert.equal(tree.childrenOf(path).length, 1);
+  await world.now(client.close());
+  assertError(await rejection(world, again), "EVH_CLOSED");
+  assertNothingRuns(world);
+});
+
+test("who gives up while it makes the round gets its answer in its time", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const client = await servers.connect();
+  const barrier = new DoubleBarrier(client, path, { memberCount: 1 });
+  servers.interfere = ({ code }) => (code === operations.multi.code ? "drop" : undefined);
+  const entering = barrier.enter({ timeout: 1000 });
+  entering.catch(() => undefined);
+  await world.advance(1000);
+  assertError(await rejection(world, entering), "EVH_TIMEOUT");
+  await world.now(client.close());
 });
 
 test("a round that all have left without clearing it is cleared by who comes next", async () => {

@@ -41,8 +41,8 @@ const memberPrefix = "member-";
  *
  * Whether all have come, or left, is read from the servers each time: an event, or a connection that is back, is only a
  * reason to look again, so nobody gets by early. Whoever comes again while others are still leaving waits for them. One
- * whose session is over counts as having left, and comes again by itself while it waits to enter. More than
- * `memberCount` get in together only where they come while the last of those do.
+ * whose session is over, or whose node somebody deletes, counts as having left; while it waits to enter it comes again by
+ * itself. More than `memberCount` get in together only where they come while the last of those do.
  *
  * It keeps nobody from doing anything, so there is nothing to fence; for that there are locks.
  *
@@ -60,6 +60,8 @@ export class DoubleBarrier {
   readonly #readyPath: string;
   #state: "out" | "entering" | "in" | "leaving" = "out";
   #held: HeldNode | undefined;
+  /** Of its node: the same one each time, so that who comes again before it is gone waits for that, and counts once. */
+  #memberPath: string | undefined;
   /** The `czxid` of the node that let this one in. */
   #enteredBy = 0n;
   #changed = deferred<void>();
@@ -94,11 +96,11 @@ export class DoubleBarrier {
         await this.#until(signal, () => this.#lookEntering(signal));
       });
       this.#state = "in";
+      // Its session may be over since it was looked: it has left, and is not to count in the next round.
+      if (this.#held?.stat === undefined) this.#letGo();
     } catch (error) {
       this.#state = "out";
-      // Goes on by itself for as long as the session lives.
-      this.#held?.release().catch(ZooKeeper.reporterOf(this.#client));
-      this.#held = undefined;
+      this.#letGo();
       throw error;
     }
   }
@@ -141,15 +143,26 @@ export class DoubleBarrier {
 
   async #come(signal: AbortSignal): Promise<void> {
     const { id = "", acl } = this.#options;
-    const bytes = new Uint8Array(8);
-    this.#context.ports.random.fill(bytes);
-    const unique = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
     const options = { parents: true, signal, timeout: Infinity, ...(acl ? { acl } : {}) };
-    const path = childOf(this.path, `${memberPrefix}${unique}`);
-    const held = await this.#client.hold(path, id, options);
+    this.#memberPath ??= childOf(this.path, memberPrefix + this.#unique());
+    const held = await this.#client.hold(this.#memberPath, id, options);
     this.#held = held;
     // In another session it comes again, and may be the last.
     held.on("held", () => this.#changed.resolve());
+    // Who is in, and whose node is gone, has left.
+    held.on("missing", () => void (this.#state === "in" && this.#letGo()));
+  }
+
+  /** Goes on by itself for as long as the session lives. */
+  #letGo(): void {
+    this.#held?.release().catch(ZooKeeper.reporterOf(this.#client));
+    this.#held = undefined;
+  }
+
+  #unique(): string {
+    const bytes = new Uint8Array(8);
+    this.#context.ports.random.fill(bytes);
+    return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   }
 
   async #lookEntering(signal: AbortSignal): Promise<Verdict> {
@@ -161,10 +174,11 @@ export class DoubleBarrier {
     if (version === undefined || members.length < this.#options.memberCount) return "wait";
     const { acl } = this.#options;
     // The count of rounds is raised, so that nobody clears this one who has looked at the one before.
-    return this.#change([
+    const steps = [
       ops.setData(this.path, "", { version }),
       ops.create(this.#readyPath, "", acl === undefined ? {} : { acl }),
-    ]);
+    ];
+    return this.#change(steps, signal);
   }
 
   async #lookLeaving(signal: AbortSignal): Promise<Verdict> {
@@ -179,7 +193,8 @@ export class DoubleBarrier {
     const [first] = members.toSorted();
     if (version === undefined) return "again";
     if (first === undefined) {
-      return this.#change([ops.check(this.path, { version }), ops.delete(this.#readyPath)]);
+      const steps = [ops.check(this.path, { version }), ops.delete(this.#readyPath)];
+      return this.#change(steps, signal);
     }
     try {
       const watch = this.#onChange;
@@ -193,9 +208,9 @@ export class DoubleBarrier {
   }
 
   /** Whatever becomes of it, what there is afterwards says. */
-  async #change(steps: readonly MultiOperation<unknown>[]): Promise<Verdict> {
+  async #change(steps: readonly MultiOperation<unknown>[], signal: AbortSignal): Promise<Verdict> {
     try {
-      await this.#client.multi(steps);
+      await this.#client.multi(steps, { signal, timeout: Infinity });
     } catch (error) {
       const isPassing =
         (EverholdError.is(error) && error.outcome === "unknown") ||
