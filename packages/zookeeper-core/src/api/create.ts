@@ -33,7 +33,8 @@ export interface NodeOptions {
 export interface CreateOptions extends NodeOptions, RequestOptions {
   /**
    * Whether to create the nodes above where they are missing, with the same access list: `true` for nodes that stay,
-   * `"container"` for containers, which the server deletes some time after their last child has gone. Default false.
+   * `"container"` for containers, which the server deletes some time after their last child has gone, or for nodes that
+   * stay where it knows no containers. Default false.
    */
   readonly parents?: boolean | "container";
   /**
@@ -151,10 +152,18 @@ async function createParents(
   options: BoundedOptions,
   mode: "persistent" | "container",
 ): Promise<void> {
-  const create = (path: string): Promise<"there" | "orphan"> => {
-    const { flags } = createModes[mode];
+  const createAs = (path: string, as: "persistent" | "container"): Promise<"there" | "orphan"> => {
+    const { flags } = createModes[as];
     const body = { path, data: new Uint8Array(0), acl: below.acl, flags };
-    return createIfMissing(caller, createSpec(body, { mode }), options);
+    return createIfMissing(caller, createSpec(body, { mode: as }), options);
+  };
+  const create = async (path: string): Promise<"there" | "orphan"> => {
+    try {
+      return await createAs(path, mode);
+    } catch (error) {
+      if (mode === "persistent" || !isReason(error, "UNIMPLEMENTED")) throw error;
+      return createAs(path, "persistent");
+    }
   };
   const orphans: string[] = [];
   for (let path = parentOf(below.path); path !== undefined; path = parentOf(path)) {

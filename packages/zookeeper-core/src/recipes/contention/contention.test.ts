@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
 import type { ZooKeeper } from "../../api/zookeeper.ts";
+import { createModes } from "../../protocol/create-mode.ts";
+import { zooKeeperErrors } from "../../protocol/error-codes.ts";
 import { operations } from "../../protocol/operations.ts";
 import { TreeServers } from "../../testing/tree-servers.test-support.ts";
 import { Contention, type ContentionOptions } from "./contention.ts";
@@ -142,6 +144,62 @@ test("who waits when the session is over waits in the next one, or is told", asy
   assert.equal(second.epoch, 2);
   await world.now(Promise.all([client.close(), holder.close()]));
   assertNothingRuns(world);
+});
+
+test("the client of one session waits in no other one", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const client = await servers.connect();
+  let late: Promise<Grant> | undefined;
+  const work = client.inSession(async ({ client: bound }) => {
+    await contentionOf(bound).enter(contender);
+    await servers.expire(client.sessionId);
+    late = contentionOf(bound).enter(contender);
+    late.catch(() => undefined);
+  });
+  work.catch(() => undefined);
+  await world.advance(10_000);
+  assertError(await rejection(world, work), "EVH_SESSION_EXPIRED", "unknown");
+  assert.ok(late !== undefined);
+  assertError(await rejection(world, late), "EVH_SESSION_EXPIRED");
+  assert.equal(client.epoch, 2);
+  await world.now(client.close());
+  assertNothingRuns(world);
+});
+
+test("who deletes every node that stands in line keeps nobody busy", async () => {
+  const servers = new TreeServers();
+  const { world, tree } = servers;
+  const client = await servers.connect();
+  let createCount = 0;
+  servers.interfere = ({ code }) => {
+    if (code === operations.create2.code) createCount += 1;
+    if (code === operations.getChildren2.code) {
+      for (const name of lineIn(servers)) tree.delete(`/line/${name}`);
+    }
+    return undefined;
+  };
+  const entering = contentionOf(client).enter(contender, { timeout: 60_000 });
+  entering.catch(() => undefined);
+  await world.advance(60_000);
+  assertError(await rejection(world, entering), "EVH_TIMEOUT");
+  assert.ok(createCount > 10 && createCount < 1000, `${createCount} creates`);
+  await world.now(client.close());
+});
+
+test("the way to a line is made of nodes that stay where the server knows no containers", async () => {
+  const servers = new TreeServers();
+  const { world, tree } = servers;
+  const client = await servers.connect();
+  const flagsOfLine = (): number | undefined => tree.nodes.get("/line")?.flags;
+  await granted(servers, contentionOf(client).enter(contender));
+  assert.equal(flagsOfLine(), createModes.container.flags);
+  await world.now(client.delete("/line", { children: true }));
+  servers.interfere = ({ code }) =>
+    code === operations.createContainer.code ? zooKeeperErrors.UNIMPLEMENTED.number : undefined;
+  await granted(servers, contentionOf(client).enter(contender));
+  assert.equal(flagsOfLine(), createModes.persistent.flags);
+  await world.now(client.close());
 });
 
 test("a line that somebody deletes is made again, and nobody waits for ever", async () => {

@@ -1,10 +1,18 @@
-import { deferred, EverholdError, listenForAbort } from "@everhold/base";
-import { checkTimeout, deadlineIn, onWaitEnd, type WaitOptions } from "@everhold/env";
+import { ClosedError, deferred, EverholdError, listenForAbort } from "@everhold/base";
+import {
+  Backoff,
+  checkTimeout,
+  deadlineIn,
+  onWaitEnd,
+  pause,
+  type WaitOptions,
+} from "@everhold/env";
 import { bytesOfData, checkAcl, checkPath, optionError } from "../../api/request-options.ts";
 import type { NodeData } from "../../api/request-options.ts";
 import { type BoundSession, type ReadOptions, ZooKeeper } from "../../api/zookeeper.ts";
 import type { LeaseTiming } from "../../lease/lease.ts";
 import type { Acl } from "../../protocol/acl.ts";
+import { contentionLimits } from "./contention-limits.ts";
 import { Grant } from "./grant.ts";
 import { readParticipants, type Participant } from "./participants.ts";
 import { type Contender, leaveLine, type LineParts, standInLine } from "./standing.ts";
@@ -18,7 +26,8 @@ export interface ContentionOptions extends LeaseTiming {
   readonly acl?: readonly Acl[];
   /**
    * What becomes of a wait when the session is over: `again` waits at the end of the line, in the next session, `reject`
-   * rejects with EVH_SESSION_EXPIRED. Default `again`.
+   * rejects with EVH_SESSION_EXPIRED, which the client of one session, as `inSession` gives it, does in either case.
+   * Default `again`.
    */
   readonly onSessionLost?: "again" | "reject";
 }
@@ -79,26 +88,36 @@ export class Contention {
    * where the session timeout leaves no time for a lease; ZooKeeperError with reason NOAUTH, …
    */
   async enter(contender: Contender, wait: WaitOptions = {}): Promise<Grant> {
-    const { ports } = ZooKeeper.callerOf(this.#client).context;
+    const { ports, epoch, closed } = ZooKeeper.callerOf(this.#client).context;
+    // A client of one session has no next one.
+    const isOnce = this.#onSessionLost === "reject" || epoch !== undefined;
+    const { pauseMsMin: minMs, pauseMsMax: maxMs } = contentionLimits;
+    const backoff = new Backoff({ minMs, maxMs }, ports.random);
     const deadlineMs = deadlineIn(ports, checkTimeout(wait.timeout, Infinity));
     const subject = { attempt: this.#attempt, outcome: () => "none" as const };
     const ending = new AbortController();
     const limits = { deadlineMs, signal: wait.signal };
-    const forget = onWaitEnd(ports, limits, subject, (error) => ending.abort(error));
+    const end = (error: EverholdError): void => ending.abort(error);
+    const forgets = [
+      onWaitEnd(ports, limits, subject, end),
+      listenForAbort(closed, () =>
+        end(new ClosedError("EVH_CLOSED", `Cannot ${this.#attempt}: the client is closed`)),
+      ),
+    ];
     try {
       for (;;) {
         if (ending.signal.aborted) throw ending.signal.reason;
         try {
           return await this.#enterInSession(contender, ending.signal);
         } catch (error) {
-          const isOver = EverholdError.is(error, "EVH_SESSION_EXPIRED");
-          if (!isOver || this.#onSessionLost === "reject") throw error;
+          if (isOnce || !EverholdError.is(error, "EVH_SESSION_EXPIRED")) throw error;
         }
+        await pause(ports, backoff.nextMs(), ending.signal);
       }
     } catch (error) {
       throw ending.signal.aborted ? ending.signal.reason : error;
     } finally {
-      forget();
+      for (const forget of forgets) forget();
     }
   }
 

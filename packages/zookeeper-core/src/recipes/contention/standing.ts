@@ -1,9 +1,9 @@
 import { deferred, EverholdError, listenForAbort } from "@everhold/base";
-import type { WaitOptions } from "@everhold/env";
+import { Backoff, pause, type WaitOptions } from "@everhold/env";
 import type { Created } from "../../api/create.ts";
 import type { RequestOptions } from "../../api/request-options.ts";
 import { retries } from "../../api/retry-policy.ts";
-import type { BoundSession, ZooKeeper } from "../../api/zookeeper.ts";
+import { type BoundSession, ZooKeeper } from "../../api/zookeeper.ts";
 import { isReason } from "../../errors.ts";
 import type { Lease, LeaseTiming } from "../../lease/lease.ts";
 import type { Acl } from "../../protocol/acl.ts";
@@ -63,11 +63,16 @@ export async function standInLine(
   const ending = new AbortController();
   const forgets = [ended, bound.signal].map((signal) => follow(signal, ending));
   const { signal } = ending;
+  const { ports } = ZooKeeper.callerOf(bound.client).context;
+  const { pauseMsMin: minMs, pauseMsMax: maxMs } = contentionLimits;
+  const backoff = new Backoff({ minMs, maxMs }, ports.random);
   try {
     for (;;) {
       const visit = new Visit(line, contender, bound, signal);
       const standing = await visit.takeTurn();
       if (standing !== undefined) return standing;
+      // Whoever deletes every node that appears would otherwise be kept busy.
+      await pause(ports, backoff.nextMs(), signal);
     }
   } catch (error) {
     throw signal.aborted ? signal.reason : error;
