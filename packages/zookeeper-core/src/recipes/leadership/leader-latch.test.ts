@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { deferred } from "@everhold/base";
 import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
 import type { ZooKeeper } from "../../api/zookeeper.ts";
 import { operations } from "../../protocol/operations.ts";
@@ -251,6 +252,61 @@ test("a wait for leadership ends in its time, and with what makes it impossible"
   await world.advance(3000);
   assertError(await rejection(world, waiting), "EVH_SECURITY");
   assert.ok(refused.told.length > 0 && refused.told.length < 30, refused.told.join());
+});
+
+test("a wait for leadership ends with the client, also before the latch is started", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const client = await servers.connect();
+  const latch = new LeaderLatch(client, path, timing);
+  const waiting = latch.awaitLeadership();
+  waiting.catch(() => undefined);
+  await world.now(client.close());
+  assertError(await rejection(world, waiting), "EVH_CLOSED");
+  assertError(await rejection(world, latch.awaitLeadership()), "EVH_CLOSED");
+  assertNothingRuns(world);
+});
+
+test("the client of one session stands for an election in that one, and says when it is over", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const other = await stand(servers);
+  const client = await servers.connect();
+  const finish = deferred<void>();
+  const begun = deferred<Standing>();
+  const work = client.inSession(async ({ client: bound }) => {
+    begun.resolve(await stand(servers, {}, bound));
+    await finish.promise;
+  });
+  work.catch(() => undefined);
+  const { latch, told } = await world.now(begun.promise);
+  const waiting = latch.awaitLeadership();
+  waiting.catch(() => undefined);
+  await world.advance(3000);
+  await servers.expire(client.sessionId);
+  await world.advance(10_000);
+  assertError(await rejection(world, waiting), "EVH_SESSION_EXPIRED");
+  assert.deepEqual(told, ["EVH_SESSION_EXPIRED", "closed"]);
+  finish.resolve();
+  assertError(await rejection(world, work), "EVH_SESSION_EXPIRED", "unknown");
+  await world.now(Promise.all([client.close(), other.client.close()]));
+  assertNothingRuns(world);
+});
+
+test("that no lease can be had is told, and tried again", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  // MARSHALLINGERROR: what is refused so is no more the session's end than the node's.
+  servers.interfere = ({ code }) => (code === operations.multi.code ? -5 : undefined);
+  const { latch, told, client } = await stand(servers);
+  const waiting = latch.awaitLeadership();
+  await world.advance(6000);
+  assert.ok(told.length > 0, "nothing was told");
+  assert.ok(told.every((one) => one === "EVH_LEASE_LOST") && told.length < 30, told.join());
+  servers.interfere = () => undefined;
+  await world.advance(6000);
+  assert.equal((await world.now(waiting)).isHeld(), true);
+  await world.now(client.close());
 });
 
 test("what can't be is refused at once", async () => {

@@ -40,9 +40,9 @@ export type LeaderLatchEvent =
   | { readonly type: "leader"; readonly grant: Grant }
   /** It leads no more, or may not: `grant.signal.reason` says why. It stands in line, or will. */
   | { readonly type: "notLeader"; readonly grant: Grant }
-  /** Standing for the election failed; that is tried again. */
+  /** Standing for the election failed; that is tried again, except where a client of one session has outlived it. */
   | { readonly type: "error"; readonly error: EverholdError }
-  /** It is closed, by itself or with its client; the last event. */
+  /** It is closed, by itself or with its client, or with the session of a client of one session; the last event. */
   | { readonly type: "closed" };
 
 /** As Curator names them: its `LeaderLatch` stands in the same line. */
@@ -131,21 +131,26 @@ export class LeaderLatch {
 
   /**
    * Waits until it leads; no time limit by default.
-   * @throws EverholdError EVH_TIMEOUT, EVH_ABORTED, EVH_CLOSED; why it can't stand for the election, which it goes on to
-   * try
+   * @throws EverholdError EVH_TIMEOUT, EVH_ABORTED; EVH_CLOSED when it, or its client, is closed; why it can't stand for
+   * the election, which it goes on to try
    */
   async awaitLeadership(wait: WaitOptions = {}): Promise<Grant> {
     this.#checkOpen();
-    const { ports } = this.#context;
+    const { ports, closed } = this.#context;
     const deadlineMs = deadlineIn(ports, checkTimeout(wait.timeout, Infinity));
     const { grant } = this;
     if (grant !== undefined) return grant;
     const waiter = deferred<Grant>();
+    // Before it is started it notices nothing else of its client.
+    const onClosed = (): void => waiter.reject(this.#closedError());
+    if (closed.aborted) throw this.#closedError();
+    const forget = listenForAbort(closed, onClosed);
     this.#waiters.add(waiter);
     const subject = { attempt: `lead at ${this.path}`, outcome: () => "none" as const };
     try {
       return await waitFor(ports, { deadlineMs, signal: wait.signal }, subject, waiter.promise);
     } finally {
+      forget();
       this.#waiters.delete(waiter);
     }
   }
@@ -190,7 +195,7 @@ export class LeaderLatch {
   }
 
   async #close(wait: WaitOptions): Promise<void> {
-    const error = new ClosedError("EVH_CLOSED", `The latch at ${this.path} is closed`);
+    const error = this.#closedError();
     this.#ending.abort(error);
     this.#rejectWaiters(error);
     const released = this.#grant?.release(wait);
@@ -213,12 +218,12 @@ export class LeaderLatch {
       try {
         await this.#client.inSession((bound) => this.#stand(bound), wait);
       } catch (error) {
-        if (!signal.aborted && !closed.aborted && !isOfConnection(error)) this.#failed(error);
+        if (!signal.aborted && !closed.aborted) this.#onStandFailed(error);
       }
       await pause(ports, this.#backoff.nextMs(), signal);
     }
     forget();
-    this.#rejectWaiters(new ClosedError("EVH_CLOSED", `The latch at ${this.path} is closed`));
+    this.#rejectWaiters(this.#closedError());
     this.#emit({ type: "closed" });
   }
 
@@ -300,10 +305,16 @@ export class LeaderLatch {
     await ended.promise;
   }
 
-  #failed(error: unknown): void {
+  /** It stands again after a pause, except where the client is that of one session, which is over. */
+  #onStandFailed(error: unknown): void {
+    const isOver = EverholdError.is(error, "EVH_SESSION_EXPIRED");
+    const isEnd = isOver && this.#context.epoch !== undefined;
+    // That there will be another session the client tells.
+    if (isOver && !isEnd) return;
     const told = asEverholdError(error);
-    this.#rejectWaiters(told);
+    if (isEnd || !isOfConnection(error)) this.#rejectWaiters(told);
     this.#emit({ type: "error", error: told });
+    if (isEnd) this.#ending.abort();
   }
 
   #rejectWaiters(error: EverholdError): void {
@@ -311,8 +322,11 @@ export class LeaderLatch {
   }
 
   #checkOpen(): void {
-    if (!this.#ending.signal.aborted) return;
-    throw new ClosedError("EVH_CLOSED", `The latch at ${this.path} is closed`);
+    if (this.#ending.signal.aborted) throw this.#closedError();
+  }
+
+  #closedError(): ClosedError {
+    return new ClosedError("EVH_CLOSED", `The latch at ${this.path} is closed`);
   }
 
   #emit(event: LeaderLatchEvent): void {
