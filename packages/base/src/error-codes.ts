@@ -230,7 +230,7 @@ export const errorCodes = {
   },
   EVH_DATA_LOCKED: {
     retryable: true,
-    meaning: "Another broker uses this data folder; stop it, or choose another folder",
+    meaning: "Another process uses this data folder; stop it, or choose another folder",
   },
   EVH_DATA_FOLDER: {
     retryable: false,

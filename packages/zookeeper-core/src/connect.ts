@@ -14,6 +14,7 @@ import {
   type ZooKeeperOptions,
 } from "./options.ts";
 import { type ConnectStringSource, ServerSource } from "./session/server-source.ts";
+import { SessionKeeper } from "./session/session-keeper.ts";
 import type { SessionPorts } from "./session/session-settings.ts";
 import { Session } from "./session/session.ts";
 import { Watches } from "./watches/watches.ts";
@@ -42,6 +43,10 @@ export async function connect(
   const { servers, chroot } = readConnectString(
     await source.ask({ deadlineMs, signal: options.signal }),
   );
+  const keeper =
+    resolved.sessionStore &&
+    new SessionKeeper(resolved.sessionStore, ports, (error) => session.reportError(error));
+  const former = await keeper?.load({ deadlineMs, signal: options.signal });
   const watches: Watches = new Watches({
     requests: { request: (spec, wait) => session.request(spec, wait) },
     onError: (error) => session.reportError(error),
@@ -53,7 +58,7 @@ export async function connect(
     servers: servers.map((server) => ({ ...server, ...resolved.wrapping })),
   };
   const onRoundFailed = (): void => source.onRoundFailed();
-  const session = new Session({ ports, settings, watches: host, onRoundFailed });
+  const session = new Session({ ports, settings, watches: host, onRoundFailed, keeper, former });
   const nodes: HeldNodes = new HeldNodes(session);
   const closing = new AbortController();
   session.listen(({ type }) => {

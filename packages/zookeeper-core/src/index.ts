@@ -115,6 +115,7 @@ export {
   type WatchHost,
 } from "./session/session-hooks.ts";
 export { sessionLimits } from "./session/session-limits.ts";
+export type { SessionStore, StoredSession } from "./session/session-store.ts";
 export type { SessionPorts, SessionSettings } from "./session/session-settings.ts";
 export { Session, type SessionParts } from "./session/session.ts";
 export type { SessionEvent, SessionEvents, SessionState } from "./session/states.ts";

@@ -8,6 +8,7 @@ import type { AuthInfo } from "./connection/server-connection.ts";
 import { limits } from "./limits.ts";
 import { parseConnectString, type ServerAddress } from "./protocol/connect-string.ts";
 import { sessionLimits } from "./session/session-limits.ts";
+import type { SessionStore } from "./session/session-store.ts";
 import type { SessionSettings } from "./session/session-settings.ts";
 
 /** An identity for `auth`. */
@@ -55,6 +56,12 @@ export interface ZooKeeperOptions {
    * a warning. Not with `tls`, because its ports are not written there. Default false.
    */
   readonly trackEnsemble?: boolean;
+  /**
+   * Keeps the session beyond the process: what a process before left, as one that was killed, is ended before the first
+   * session begins, and its ephemeral nodes and locks with it. Where no server can end it, it expires by itself. Default:
+   * nowhere.
+   */
+  readonly sessionStore?: SessionStore;
   /** Ends the connecting with EVH_ABORTED; after that it does nothing. */
   readonly signal?: AbortSignal;
 }
@@ -68,6 +75,7 @@ export interface ResolvedOptions {
   readonly requestTimeout: number;
   readonly retry: RetryPolicy | false;
   readonly trackEnsemble: boolean;
+  readonly sessionStore: SessionStore | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -101,6 +109,7 @@ export function resolveOptions(options: ZooKeeperOptions): ResolvedOptions {
     requestTimeout: duration("requestTimeout", options.requestTimeout ?? sessionTimeoutMs),
     retry,
     trackEnsemble: trackEnsemble(options),
+    sessionStore: checkedStore(options.sessionStore),
     signal: options.signal,
   };
 }
@@ -117,6 +126,7 @@ const optionNames: Readonly<Record<keyof ZooKeeperOptions, true>> = {
   maxReplyBytes: true,
   onRolledBack: true,
   trackEnsemble: true,
+  sessionStore: true,
   signal: true,
 };
 
@@ -143,6 +153,16 @@ function trackEnsemble({ trackEnsemble: tracks = false, tls = false }: ZooKeeper
     );
   }
   return tracks;
+}
+
+function checkedStore(store: Partial<SessionStore> | undefined): SessionStore | undefined {
+  if (store === undefined || isStore(store)) return store;
+  throw invalid("sessionStore", store, "an object with load, save and close");
+}
+
+function isStore(store: Partial<SessionStore> | null): store is SessionStore {
+  const functions: readonly unknown[] = [store?.load, store?.save, store?.close];
+  return functions.every((one) => typeof one === "function");
 }
 
 /** Checks and reads a connect string, whose path is to be `chroot`. @throws TypeError, EverholdError EVH_URL, EVH_CONFIG */

@@ -112,12 +112,14 @@ export {
   type SessionEvent,
   type SessionEvents,
   type SessionState,
+  type SessionStore,
   type SetDataOptions,
   type SharedCountEvent,
   type SharedCountOptions,
   type SharedValueEvent,
   type SharedValueOptions,
   type Stat,
+  type StoredSession,
   type TrySetOptions,
   type UriPart,
   type VersionCondition,
@@ -137,3 +139,4 @@ export {
   type ZooKeeperReason,
 } from "@everhold/zookeeper-core";
 export { connect, digestId, type ConnectOptions } from "./connect.ts";
+export { sessionFolder } from "./session-folder.ts";

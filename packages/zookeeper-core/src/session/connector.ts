@@ -5,6 +5,7 @@ import { makeReady } from "./make-ready.ts";
 import { asEverholdError, givenUpError } from "./session-errors.ts";
 import type { Restored, Restoring, WatchHost } from "./session-hooks.ts";
 import { isGranted, type SessionIdentity } from "./session-identity.ts";
+import type { SessionKeeper } from "./session-keeper.ts";
 import type { SessionLife } from "./session-life.ts";
 import type { SessionPorts, SessionSettings } from "./session-settings.ts";
 import type { DialAttempt } from "./visit.ts";
@@ -36,6 +37,8 @@ export interface ConnectorParts {
   readonly watches: WatchHost;
   /** Who the client says it is, now. */
   readonly auths: () => readonly AuthInfo[];
+  /** Where the session is kept beyond the process, if anywhere. */
+  readonly keeper: Pick<SessionKeeper, "keep"> | undefined;
   readonly host: ConnectorHost;
 }
 
@@ -49,7 +52,7 @@ export class Connector {
 
   /** One attempt with one server. @throws EverholdError */
   async connect(attempt: DialAttempt): Promise<void> {
-    const { ports, settings, life, dialer, host } = this.#parts;
+    const { ports, settings, life, dialer, keeper, host } = this.#parts;
     await dialer.endFormer(attempt);
     await this.#lookForRollback(attempt);
     const connection = (await this.#resume(attempt)) ?? (await this.#begin(attempt));
@@ -60,6 +63,7 @@ export class Connector {
       ports,
       settings,
       auths,
+      keep: keeper && (() => keeper.keep(identity)),
       restoring: {
         requests: connection,
         epoch: identity.epoch,

@@ -10,6 +10,8 @@ export interface Preparation {
   readonly ports: SessionPorts;
   readonly settings: Pick<SessionSettings, "sasl">;
   readonly auths: readonly AuthInfo[];
+  /** Puts the session where the next process finds it, before anything is done in it; `undefined` for nowhere. */
+  readonly keep: (() => Promise<void>) | undefined;
   /** Brings the watches back; what it sends goes out behind the identities. */
   readonly restore: (restoring: Restoring) => Promise<Restored | undefined>;
   readonly restoring: Restoring;
@@ -37,8 +39,9 @@ export function makeReady(
 
 async function prepare(
   connection: ServerConnection,
-  { ports, settings, auths, restore, restoring }: Preparation,
+  { ports, settings, auths, keep, restore, restoring }: Preparation,
 ): Promise<Restored | undefined> {
+  if (keep !== undefined) await keep();
   if (settings.sasl !== undefined) {
     const { digests, random } = ports;
     await saslLogin(connection, settings.sasl, { digests, random });

@@ -35,6 +35,8 @@ export const sessionLimits = {
   sourceMsMax: 30_000,
   /** Milliseconds between two questions to it. */
   sourcePauseMsMin: 1000,
+  /** Milliseconds that a store of the session may take for each call. Then the client goes on without, and tells of it. */
+  storeMsMax: 5000,
   /** Milliseconds that `close()` waits for the server to end the session, where the caller does not say. */
   closeMsMax: 5000,
   /** Events that a reader of `events()` may leave unread; the oldest is dropped. */

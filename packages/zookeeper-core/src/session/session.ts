@@ -30,6 +30,7 @@ import {
 } from "./session-errors.ts";
 import type { Restored, WatchHost } from "./session-hooks.ts";
 import type { SessionIdentity } from "./session-identity.ts";
+import type { SessionKeeper } from "./session-keeper.ts";
 import { SessionLife } from "./session-life.ts";
 import { sessionLimits as limits } from "./session-limits.ts";
 import { ServerMoves } from "./server-moves.ts";
@@ -43,6 +44,10 @@ export interface SessionParts {
   readonly watches: WatchHost;
   /** Called when each of the servers was tried in vain. Default: nobody cares. */
   readonly onRoundFailed?: () => void;
+  /** Where the session is kept beyond the process. Default: nowhere. */
+  readonly keeper?: SessionKeeper | undefined;
+  /** What a process before has left, to be ended first. */
+  readonly former?: SessionIdentity | undefined;
 }
 
 /**
@@ -65,6 +70,7 @@ export class Session implements Requests, ConnectionListener {
   readonly #attempts: Attempts;
   readonly #identities: Identities;
   readonly #readyWaiters: ReadyWaiters;
+  readonly #keeper: SessionKeeper | undefined;
   #state: SessionState = "connecting";
   #hasStarted = false;
   #connection: ServerConnection | undefined;
@@ -73,7 +79,7 @@ export class Session implements Requests, ConnectionListener {
   #closing: Promise<void> | undefined;
   readonly #ending = new AbortController();
 
-  constructor({ ports, settings, watches, onRoundFailed }: SessionParts) {
+  constructor({ ports, settings, watches, onRoundFailed, keeper, former }: SessionParts) {
     this.#ports = ports;
     this.#settings = settings;
     this.#watches = guardedWatches(watches, (error) => this.reportError(error));
@@ -85,7 +91,9 @@ export class Session implements Requests, ConnectionListener {
     });
     this.#hosts = new Hosts(settings.servers, ports, onRoundFailed);
     this.#life = new SessionLife(ports, settings.sessionTimeoutMs);
+    this.#keeper = keeper;
     this.#dialer = new Dialer(ports, settings, this);
+    if (former !== undefined) this.#dialer.former.add(former);
     this.#readyWaiters = new ReadyWaiters(ports);
     this.#announcer = new Announcer(ports.log);
     this.#queue = new RequestQueue({
@@ -278,6 +286,7 @@ export class Session implements Requests, ConnectionListener {
       dialer: this.#dialer,
       watches: this.#watches,
       auths: () => this.#identities.all,
+      keeper: this.#keeper,
       host: {
         onGranted: (connection, signal) => this.#adopt(connection, signal),
         onOver: () => this.#lose("server"),
@@ -370,11 +379,12 @@ export class Session implements Requests, ConnectionListener {
     this.#stop(error);
     this.#connection?.fail(error);
     this.#watches.onClosed();
+    this.#keeper?.close().catch((thrown: unknown) => this.reportError(thrown));
     this.#announcer.closed(error, state === "authFailed");
   }
 
   async #close({ timeout, signal }: WaitOptions): Promise<void> {
-    if (this.#endError !== undefined) return;
+    if (this.#endError !== undefined) return this.#keeper?.close();
     const closeMs = timeout ?? Math.min(this.sessionTimeoutMs, limits.closeMsMax);
     const deadlineMs = deadlineIn(this.#ports, closeMs);
     const wasConnected = this.#state === "connected";
@@ -382,15 +392,20 @@ export class Session implements Requests, ConnectionListener {
     this.#stop(new ClosedError("EVH_CLOSED", "The ZooKeeper client is closed"));
     const { identity } = this.#life;
     const connection = this.#connection;
+    let isEnded: boolean;
     if (connection !== undefined && wasConnected) {
-      await closeSessionOn(connection, { deadlineMs, signal });
+      isEnded = await closeSessionOn(connection, { deadlineMs, signal });
     } else {
       connection?.fail(givenUpError());
       if (identity !== undefined) this.#dialer.former.add(identity);
       const { nextRound } = this.#hosts;
       const wait = { deadlineMs, signal };
       await this.#dialer.endFormerAnywhere(nextRound, () => this.#attemptMs, wait);
+      isEnded = this.#dialer.former.count === 0;
     }
+    // What no server has ended the next process is to end.
+    if (isEnded) await this.#keeper?.keep(undefined);
+    await this.#keeper?.close();
     this.#watches.onClosed();
     this.#announcer.closed();
   }
