@@ -17,3 +17,21 @@ test("nobody is told of what comes behind the last event", () => {
   hub.emit({ type: "over" }, fail);
   assert.deepEqual(told, ["first over"]);
 });
+
+test("a listener of one type hears of no other, and what its promise rejects with is told", async () => {
+  const hub = new EventHub<Event>({ last: "over", unreadCountMax: 10 });
+  const told: string[] = [];
+  const failed: unknown[] = [];
+  const error = new Error("a listener that rejects");
+  hub.on("said", ({ type }): unknown => {
+    told.push(type);
+    return Promise.reject(error);
+  });
+  const forget = hub.on("over", ({ type }) => void told.push(type));
+  hub.emit({ type: "said" }, (thrown) => void failed.push(thrown));
+  await new Promise(setImmediate);
+  forget();
+  hub.emit({ type: "over" }, (thrown) => void failed.push(thrown));
+  assert.deepEqual(failed, [error]);
+  assert.deepEqual(told, ["said"]);
+});

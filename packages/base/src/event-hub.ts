@@ -28,6 +28,15 @@ export class EventHub<E extends { readonly type: string }> {
     return () => void this.#listeners.delete(listener);
   }
 
+  /** Calls `listener` at each event of one type, until the returned function is called. */
+  on<K extends E["type"]>(
+    type: K,
+    listener: (event: Extract<E, { readonly type: K }>) => void,
+  ): () => void {
+    // What it returns goes on to who tells: it may be a promise that rejects.
+    return this.listen((event) => (isOfType(event, type) ? listener(event) : undefined));
+  }
+
   /** The events from now on; ends after the last one. */
   read(): AsyncIterableIterator<E> {
     const reader = new EventReader<E>(
@@ -74,6 +83,13 @@ export class EventHub<E extends { readonly type: string }> {
     }
     if (event.type === this.#options.last) this.#listeners.clear();
   }
+}
+
+function isOfType<E extends { readonly type: string }, K extends E["type"]>(
+  event: E,
+  type: K,
+): event is Extract<E, { readonly type: K }> {
+  return event.type === type;
 }
 
 type Resolve<E> = (result: IteratorResult<E>) => void;

@@ -240,9 +240,7 @@ export class Connection implements AsyncDisposable {
     type: K,
     listener: (event: ConnectionEventOf<K>) => void,
   ): () => void {
-    return this.#core.events.listen((event) => {
-      if (isOfType(event, type)) listener(event);
-    });
+    return this.#core.events.on(type, listener);
   }
 
   /**
@@ -364,11 +362,4 @@ async function drainConsumer(consumer: Consumer): Promise<void> {
     return;
   }
   await consumer.drain();
-}
-
-function isOfType<K extends keyof ConnectionEvents>(
-  event: ConnectionEvent,
-  type: K,
-): event is ConnectionEventOf<K> {
-  return event.type === type;
 }

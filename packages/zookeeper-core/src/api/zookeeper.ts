@@ -214,9 +214,7 @@ export class ZooKeeper {
     type: K,
     listener: (event: Extract<SessionEvent, { readonly type: K }>) => void,
   ): () => void {
-    return this.#parts.session.listen((event) => {
-      if (isOfType(event, type)) listener(event);
-    });
+    return this.#parts.session.on(type, listener);
   }
 
   /**
@@ -616,11 +614,4 @@ function kindOf(attempt: string, { kind }: WatchKindOptions): OneShotKind | unde
 /** What a callback gave may be a promise, though nobody awaits it. */
 function reportRejection(returned: unknown, report: (error: unknown) => void): void {
   if (returned instanceof Promise) returned.catch(report);
-}
-
-function isOfType<K extends SessionEvent["type"]>(
-  event: SessionEvent,
-  type: K,
-): event is Extract<SessionEvent, { readonly type: K }> {
-  return event.type === type;
 }

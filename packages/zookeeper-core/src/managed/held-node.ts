@@ -122,9 +122,7 @@ export class HeldNode {
     type: K,
     listener: (event: Extract<HeldNodeEvent, { readonly type: K }>) => void,
   ): () => void {
-    return this.#events.listen((event) => {
-      if (isOfType(event, type)) listener(event);
-    });
+    return this.#events.on(type, listener);
   }
 
   /**
@@ -355,13 +353,6 @@ function isPassing(error: unknown): boolean {
     isReason(error, "BADVERSION") ||
     EverholdError.is(error, "EVH_OVERLOADED")
   );
-}
-
-function isOfType<K extends HeldNodeEvent["type"]>(
-  event: HeldNodeEvent,
-  type: K,
-): event is Extract<HeldNodeEvent, { readonly type: K }> {
-  return event.type === type;
 }
 
 function releasedError(path: string): ClosedError {

@@ -22,6 +22,14 @@ export class Announcer {
     return this.#events.listen(listener);
   }
 
+  /** As {@link listen}, of one type. */
+  on<K extends SessionEvent["type"]>(
+    type: K,
+    listener: (event: Extract<SessionEvent, { readonly type: K }>) => void,
+  ): () => void {
+    return this.#events.on(type, listener);
+  }
+
   /** The events from now on; ends after `closed`. */
   read(): AsyncIterableIterator<SessionEvent> {
     return this.#events.read();

@@ -172,6 +172,14 @@ export class Session implements Requests, ConnectionListener {
     return this.#announcer.listen(listener);
   }
 
+  /** As {@link listen}, of one type. */
+  on<K extends SessionEvent["type"]>(
+    type: K,
+    listener: (event: Extract<SessionEvent, { readonly type: K }>) => void,
+  ): () => void {
+    return this.#announcer.on(type, listener);
+  }
+
   /** The events from now on; ends after `closed`. */
   events(): AsyncIterableIterator<SessionEvent> {
     return this.#announcer.read();

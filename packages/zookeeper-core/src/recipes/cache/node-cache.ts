@@ -179,9 +179,7 @@ export class NodeCache {
     type: K,
     listener: (event: Extract<NodeCacheEvent, { readonly type: K }>) => void,
   ): () => void {
-    return this.#events.listen((event) => {
-      if (isOfType(event, type)) listener(event);
-    });
+    return this.#events.on(type, listener);
   }
 
   /** Stops, and forgets all; a server is told in the background that nothing is watched any more. Idempotent. */
@@ -302,11 +300,4 @@ export class NodeCache {
   #emit(event: NodeCacheEvent): void {
     this.#events.emit(event, this.#access.onError);
   }
-}
-
-function isOfType<K extends NodeCacheEvent["type"]>(
-  event: NodeCacheEvent,
-  type: K,
-): event is Extract<NodeCacheEvent, { readonly type: K }> {
-  return event.type === type;
 }

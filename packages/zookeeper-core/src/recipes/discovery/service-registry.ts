@@ -143,9 +143,7 @@ export class ServiceRegistry {
     type: K,
     listener: (event: Extract<ServiceRegistryEvent, { readonly type: K }>) => void,
   ): () => void {
-    return this.#events.listen((event) => {
-      if (isOfType(event, type)) listener(event);
-    });
+    return this.#events.on(type, listener);
   }
 
   /** Takes back all that was registered with it, and closes its providers. Idempotent. No time limit by default. */
@@ -194,11 +192,4 @@ export class ServiceRegistry {
     ZooKeeper.callerOf(this.#client).context.ports.random.fill(bytes);
     return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   }
-}
-
-function isOfType<K extends ServiceRegistryEvent["type"]>(
-  event: ServiceRegistryEvent,
-  type: K,
-): event is Extract<ServiceRegistryEvent, { readonly type: K }> {
-  return event.type === type;
 }

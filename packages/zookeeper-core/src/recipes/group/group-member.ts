@@ -173,9 +173,7 @@ export class GroupMember {
     type: K,
     listener: (event: Extract<GroupMemberEvent, { readonly type: K }>) => void,
   ): () => void {
-    return this.#events.listen((event) => {
-      if (isOfType(event, type)) listener(event);
-    });
+    return this.#events.on(type, listener);
   }
 
   /**
@@ -281,11 +279,4 @@ export class GroupMember {
 
 function memberOf({ path, data, stat }: CachedNode): Member {
   return { id: nameOf(path), data, stat };
-}
-
-function isOfType<K extends GroupMemberEvent["type"]>(
-  event: GroupMemberEvent,
-  type: K,
-): event is Extract<GroupMemberEvent, { readonly type: K }> {
-  return event.type === type;
 }

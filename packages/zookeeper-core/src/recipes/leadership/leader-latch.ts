@@ -175,9 +175,7 @@ export class LeaderLatch {
     type: K,
     listener: (event: Extract<LeaderLatchEvent, { readonly type: K }>) => void,
   ): () => void {
-    return this.#events.listen((event) => {
-      if (isOfType(event, type)) listener(event);
-    });
+    return this.#events.on(type, listener);
   }
 
   /**
@@ -332,11 +330,4 @@ export class LeaderLatch {
   #emit(event: LeaderLatchEvent): void {
     this.#events.emit(event, this.#report);
   }
-}
-
-function isOfType<K extends LeaderLatchEvent["type"]>(
-  event: LeaderLatchEvent,
-  type: K,
-): event is Extract<LeaderLatchEvent, { readonly type: K }> {
-  return event.type === type;
 }

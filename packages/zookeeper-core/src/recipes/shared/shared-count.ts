@@ -103,9 +103,7 @@ export class SharedCount {
     type: K,
     listener: (event: Extract<SharedCountEvent, { readonly type: K }>) => void,
   ): () => void {
-    return this.#events.listen((event) => {
-      if (isOfType(event, type)) listener(event);
-    });
+    return this.#events.on(type, listener);
   }
 
   /** Nothing is read any more; the node stays. Idempotent. */
@@ -158,11 +156,4 @@ function changeTo(path: string, content: NodeContent): SharedCountEvent {
     if (EverholdError.is(error)) return { type: "error", error };
     throw error;
   }
-}
-
-function isOfType<K extends SharedCountEvent["type"]>(
-  event: SharedCountEvent,
-  type: K,
-): event is Extract<SharedCountEvent, { readonly type: K }> {
-  return event.type === type;
 }

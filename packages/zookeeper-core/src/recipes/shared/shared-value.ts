@@ -191,9 +191,7 @@ export class SharedValue {
     type: K,
     listener: (event: Extract<SharedValueEvent, { readonly type: K }>) => void,
   ): () => void {
-    return this.#events.listen((event) => {
-      if (isOfType(event, type)) listener(event);
-    });
+    return this.#events.on(type, listener);
   }
 
   /** Nothing is read any more; the node stays. Idempotent. */
@@ -302,11 +300,4 @@ export class SharedValue {
   #emit(event: SharedValueEvent): void {
     this.#events.emit(event, ZooKeeper.reporterOf(this.#client));
   }
-}
-
-function isOfType<K extends SharedValueEvent["type"]>(
-  event: SharedValueEvent,
-  type: K,
-): event is Extract<SharedValueEvent, { readonly type: K }> {
-  return event.type === type;
 }
