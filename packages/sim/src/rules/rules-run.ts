@@ -1,6 +1,7 @@
 import type { Broker } from "@everhold/broker";
 import type { Message } from "@everhold/client";
-import { SimDisk } from "../disk/sim-disk.ts";
+import type { SimDisk } from "../disk/sim-disk.ts";
+import { worldDisk } from "../disk/world-disk.ts";
 import { mutateRules, mutateSetup, type RuleMutation } from "../mutations/rule-mutations.ts";
 import { SimNetwork } from "../network/sim-network.ts";
 import { resultOf, type RunResult } from "../run-result.ts";
@@ -108,7 +109,7 @@ class RulesRun implements ClientListener {
     this.#plan = plan ?? randomPlan(this.#world.randomFor("rules plan"));
     const { setup } = this.#plan;
     this.#network = new SimNetwork(this.#world);
-    this.#disk = this.#newDisk(brokerHost);
+    this.#disk = worldDisk(this.#world, brokerHost);
     this.#disk.faults.delayMsMax = setup.diskDelayMsMax;
     this.#machine = this.#newMachine(brokerHost, this.#disk);
     this.#book = new Book(setup);
@@ -152,7 +153,7 @@ class RulesRun implements ClientListener {
     });
     this.#clients = Array.from({ length: setup.clientCount }, (_, index) => {
       const name = `client-${index + 1}`;
-      const machine = this.#newMachine(name, this.#newDisk(name));
+      const machine = this.#newMachine(name, worldDisk(this.#world, name));
       machine.jumpWallClock(-setup.clientsBehindMs);
       const target = { url: brokerUrl, minLargeBytes: setup.minLargeBytes, returns: this.#returns };
       return new RuleClient(this.#world, machine, target, this);
@@ -572,12 +573,5 @@ class RulesRun implements ClientListener {
 
   #newMachine(name: string, disk: SimDisk): Machine {
     return new Machine({ world: this.#world, network: this.#network, name, disk });
-  }
-
-  #newDisk(name: string): SimDisk {
-    const world = this.#world;
-    const after = (delayMs: number, task: () => void): unknown =>
-      world.after(delayMs, `${name} disk`, "done", task);
-    return new SimDisk({ seed: world.randomFor(`${name} disk`).uint32(), scheduler: { after } });
   }
 }

@@ -1,5 +1,6 @@
 import type { Prng } from "@everhold/base";
-import { SimDisk } from "../disk/sim-disk.ts";
+import type { SimDisk } from "../disk/sim-disk.ts";
+import { worldDisk } from "../disk/world-disk.ts";
 import { mutate, mutateClient, type Mutation } from "../mutations/mutations.ts";
 import { SimNetwork } from "../network/sim-network.ts";
 import { resultOf, type RunResult } from "../run-result.ts";
@@ -70,7 +71,7 @@ class Scenario {
     this.#mutation = mutation;
     this.#prng = this.#world.randomFor("scenario");
     this.#network = new SimNetwork(this.#world);
-    this.#disk = this.#newDisk(brokerHost);
+    this.#disk = worldDisk(this.#world, brokerHost);
     this.#brokerMachine = this.#newMachine(brokerHost, this.#disk);
     this.#oracle = new Oracle((text) => this.#world.fail("oracle", new Error(text)), {
       moment: () => this.#world.nowMs,
@@ -82,7 +83,7 @@ class Scenario {
     });
     if (this.#world.randomFor("login").chance(0.25)) {
       const accounts = new Accounts(this.#world);
-      const machine = this.#newMachine("intruder", this.#newDisk("intruder"));
+      const machine = this.#newMachine("intruder", worldDisk(this.#world, "intruder"));
       this.#accounts = accounts;
       this.#intruder = new Intruder({ world: this.#world, machine, accounts });
     }
@@ -392,7 +393,7 @@ class Scenario {
   }
 
   #newProcess(role: Role): ClientProcess {
-    const machine = this.#newMachine(role.name, this.#newDisk(role.name));
+    const machine = this.#newMachine(role.name, worldDisk(this.#world, role.name));
     return new ClientProcess({
       world: this.#world,
       machine,
@@ -407,15 +408,6 @@ class Scenario {
 
   #newMachine(name: string, disk: SimDisk): Machine {
     return new Machine({ world: this.#world, network: this.#network, name, disk });
-  }
-
-  #newDisk(name: string): SimDisk {
-    const world = this.#world;
-    const scheduler = {
-      after: (delayMs: number, task: () => void): unknown =>
-        world.after(delayMs, `${name} disk`, "done", task),
-    };
-    return new SimDisk({ seed: world.randomFor(`${name} disk`).uint32(), scheduler });
   }
 
   #result(): ScenarioResult {

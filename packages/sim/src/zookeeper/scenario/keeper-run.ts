@@ -1,6 +1,6 @@
 import type { Prng } from "@everhold/base";
 import type { GroupMember } from "@everhold/zookeeper-core";
-import { SimDisk } from "../../disk/sim-disk.ts";
+import { worldDisk } from "../../disk/world-disk.ts";
 import { SimNetwork } from "../../network/sim-network.ts";
 import { resultOf, type RunResult } from "../../run-result.ts";
 import { FaultSchedule } from "../../world/faults.ts";
@@ -260,13 +260,8 @@ class KeeperRun {
   }
 
   #newMachine(name: string): Machine {
-    const world = this.#world;
-    const scheduler = {
-      after: (delayMs: number, task: () => void): unknown =>
-        world.after(delayMs, `${name} disk`, "done", task),
-    };
-    const disk = new SimDisk({ seed: world.randomFor(`${name} disk`).uint32(), scheduler });
-    return new Machine({ world, network: this.#network, name, disk });
+    const [world, network] = [this.#world, this.#network];
+    return new Machine({ world, network, name, disk: worldDisk(world, name) });
   }
 }
 
