@@ -78,23 +78,36 @@ class Run {
 
   async toTheEnd(): Promise<Ending> {
     const { plan, onProgress } = this.#options;
-    let failure: string | undefined;
+    const failures: string[] = [];
+    const fail = (error: unknown): void => {
+      failures.push(error instanceof Error ? error.message : String(error));
+    };
     this.#endMs = performance.now() + plan.seconds * 1_000;
-    try {
-      await Promise.all([this.#disturb(), this.#look()]);
-    } catch (error) {
-      failure = error instanceof Error ? error.message : String(error);
-      // Whoever still harms something stops.
-      this.#endMs = 0;
-    }
+    const lines = [this.#disturb(), this.#look()].map(async (line) => {
+      try {
+        await line;
+      } catch (error) {
+        fail(error);
+        // Whoever still harms something stops.
+        this.#endMs = 0;
+      }
+    });
+    await Promise.all(lines);
     this.#contenders.note({ kind: "stopping", at: nowMicroseconds() });
     onProgress("all end");
-    const late = await this.#contenders.end();
-    for (const { number } of late) onProgress(`process ${number} did not end`);
-    const wakeups = await this.#watches.look();
-    const leakedSockets = await this.#waitFor(() => this.#contenders.openCount, 10_000);
-    const nodesLeft = await this.#nodesLeft();
-    return { failure, wakeups, leakedSockets, nodesLeft, killed: late.length };
+    const late: number[] = [];
+    const counts = { wakeups: 0, leakedSockets: 0, nodesLeft: 0 };
+    // What was told until then is judged all the same.
+    try {
+      for (const { number } of await this.#contenders.end()) late.push(number);
+      for (const number of late) onProgress(`process ${number} did not end`);
+      counts.wakeups = await this.#watches.look();
+      counts.leakedSockets = await this.#waitFor(() => this.#contenders.openCount, 10_000);
+      counts.nodesLeft = await this.#nodesLeft();
+    } catch (error) {
+      fail(error);
+    }
+    return { ...counts, late, failure: failures.length === 0 ? undefined : failures.join("; ") };
   }
 
   /** Harms a server and two contenders at a time, until the time is over. */

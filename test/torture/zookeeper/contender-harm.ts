@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
-import { killSession } from "#zookeeper/session-killer.js";
+import { killSession, SessionEndedAlready } from "#zookeeper/session-killer.js";
 
 import type { Contender, Contenders } from "./contenders.ts";
 import type { ContenderFault, Fault } from "./faults.ts";
@@ -11,6 +11,9 @@ import type { ServerHarm } from "./server-harm.ts";
 
 /** How many session timeouts one who is to be overtaken waits for that. */
 const overtakingTimeouts = 6;
+
+/** A wall clock is set by this at most, in ms, to and fro: an hour. */
+const clockJumpMsMax = 3_600_000;
 
 /** Harms contenders, one at a time. */
 export class ContenderHarm {
@@ -37,11 +40,11 @@ export class ContenderHarm {
     const contender = this.#chosen(fault);
     if (contender === undefined) return false;
     switch (fault.kind) {
-      case "processStopped":
-        contender.process.signal("SIGSTOP");
-        await pause(fault.durationMs);
-        contender.process.signal("SIGCONT");
+      case "processKilled":
+        await this.#contenders.killAndRestart(contender, fault.durationMs);
         return true;
+      case "processStopped":
+        return this.#stop(contender, fault);
       case "linksCut":
         for (const proxy of contender.proxies.all) proxy.cut();
         return true;
@@ -53,12 +56,27 @@ export class ContenderHarm {
         return this.#stall(contender, fault, "");
       case "overtaken":
         return this.#overtake(contender);
+      case "clockJumped": {
+        const byMs = Math.round((2 * fault.choice - 1) * clockJumpMsMax);
+        this.#contenders.tell(contender, { command: "jumpClock", byMs });
+        return true;
+      }
     }
   }
 
   #chosen({ isAboutHolder, choice }: Fault): Contender | undefined {
     const { all, holder } = this.#contenders;
-    return (isAboutHolder ? holder : undefined) ?? all[Math.floor(choice * all.length)];
+    const chosen = (isAboutHolder ? holder : undefined) ?? all[Math.floor(choice * all.length)];
+    // The other line may have killed it, and it is not back yet.
+    return chosen?.process.isAlive === true ? chosen : undefined;
+  }
+
+  /** Another process may have its number when it would go on. */
+  async #stop({ process }: Contender, { durationMs }: Fault): Promise<boolean> {
+    process.signal("SIGSTOP");
+    await pause(durationMs);
+    process.signal("SIGCONT");
+    return true;
   }
 
   async #freeze({ proxies }: Contender, fault: Fault): Promise<boolean> {
@@ -73,16 +91,20 @@ export class ContenderHarm {
 
   async #endSession({ sessionId }: Contender): Promise<boolean> {
     const server = await this.#servers.healthy();
-    if (server === undefined) return false;
-    // Before: its owner may be overtaken before this is told.
-    this.#contenders.note({ kind: "sessionEnded", sessionId, at: nowMicroseconds() });
+    if (server === undefined || sessionId === "") return false;
+    const at = nowMicroseconds();
+    let isSure = true;
     try {
       await killSession(server.clientPort, BigInt(`0x${sessionId}`));
-      return true;
-    } catch {
-      // It had ended already, or the server did.
-      return false;
+    } catch (error) {
+      if (error instanceof SessionEndedAlready) return false;
+      // The server ended meanwhile: it may have ended the session before.
+      isSure = false;
     }
+    // Whoever hears nothing of it has no lease any more then.
+    const until = nowMicroseconds() + this.#sessionTimeout * 1_000;
+    this.#contenders.note({ kind: "sessionEnded", sessionId, at, until });
+    return isSure;
   }
 
   async #stall(contender: Contender, fault: Fault, untilFile: string): Promise<boolean> {

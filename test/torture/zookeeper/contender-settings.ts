@@ -29,6 +29,8 @@ export type Command =
       /** A path; blocks for `durationMs` at most, too. */
       readonly untilFile: string;
     }
+  /** Add this to what `Date.now()` says. */
+  | { readonly command: "jumpClock"; readonly byMs: number }
   | { readonly command: "measure" }
   | { readonly command: "stop" };
 

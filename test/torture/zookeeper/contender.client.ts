@@ -30,6 +30,7 @@ control.onValue((value) => {
   if (!isCommand(value)) throw new Error(`found ${JSON.stringify(value)}`);
   if (value.command === "stop") stopping.abort();
   else if (value.command === "stall") stalls.take(value);
+  else if (value.command === "jumpClock") jumpClock(value.byMs);
   else measure();
 });
 process.on("uncaughtException", (error) => {
@@ -101,6 +102,12 @@ function tellSession(): void {
 
 function sessionOf({ sessionId }: ZooKeeper): string {
   return BigInt.asUintN(64, sessionId).toString(16);
+}
+
+/** The wall clock alone, as when somebody sets it: the monotonic one goes on. */
+function jumpClock(byMs: number): void {
+  const before = Date.now;
+  Date.now = () => before() + byMs;
 }
 
 function measure(): void {

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 import type { Ensemble } from "#zookeeper/ensemble.js";
@@ -10,13 +11,14 @@ import { proxiesOf, type Proxies } from "#zookeeper/proxies.js";
 import { until } from "#zookeeper/until.js";
 
 import { formatSettings, type Command, type ContenderSettings } from "./contender-settings.ts";
-import type { TortureEvent } from "./history.ts";
+import { nowMicroseconds, type TortureEvent } from "./history.ts";
 import { LineLink } from "./line-link.ts";
 
 /** One process that wants the lock, and the network between it and the servers. */
 export interface Contender {
   readonly number: number;
-  readonly process: LeashedProcess;
+  /** Another one after it was killed. */
+  process: LeashedProcess;
   readonly proxies: Proxies;
   /** Its session as it told last. */
   sessionId: string;
@@ -28,7 +30,7 @@ export type SharedSettings = Pick<ContenderSettings, "sessionTimeout" | "contest
   readonly processCount: number;
 };
 
-/** Longer than any timeout of a client's; a promise that has not settled then never will. */
+/** How long one may take to end: longer than any timeout of a client's, so what has not settled then never will. */
 const patienceMs = 60_000;
 
 /** The processes of a run: contenders and the store. They tell all that happens over connections to this one. */
@@ -43,6 +45,11 @@ export class Contenders implements AsyncDisposable {
   readonly #links = new Map<number, LineLink>();
   readonly #server: Server;
   readonly #controlPort: number;
+  /** What those wrote that were killed. */
+  #outputBefore = "";
+  #startCount = 0;
+  #settings: Omit<ContenderSettings, "number" | "servers" | "seed"> | undefined;
+  #seed = 0;
   #store: LeashedProcess | undefined;
   #storePort: number | undefined;
 
@@ -96,7 +103,29 @@ export class Contenders implements AsyncDisposable {
     this.#links.get(contender.number)?.send(command);
   }
 
-  /** Asks all what they take, and waits a moment for the answers. */
+  /** Kills one in whatever it does, and starts it again after `afterMs`; returns when it can be told something. */
+  async killAndRestart(contender: Contender, afterMs: number): Promise<void> {
+    const { number, process } = contender;
+    const link = this.#links.get(number);
+    const told = link?.closed();
+    process.signal("SIGKILL");
+    await process.ended(patienceMs);
+    // What it had told is on the way to here.
+    await told;
+    this.#outputBefore += process.output;
+    this.#turns.delete(number);
+    contender.sessionId = "";
+    this.note({ kind: "killed", process: number, at: nowMicroseconds() });
+    await pause(afterMs);
+    contender.process = this.#startContender(number, contender.proxies);
+    await until(
+      `contender ${number} is back`,
+      () => this.#links.get(number) !== link || undefined,
+      () => this.output,
+    );
+  }
+
+  /** Asks all what they take. The answers are told later. */
   measure(): void {
     for (const contender of this.all) this.tell(contender, { command: "measure" });
   }
@@ -122,9 +151,11 @@ export class Contenders implements AsyncDisposable {
 
   /** What a process wrote to its outputs, which is nothing where all is well. */
   get output(): string {
-    return [...this.all.map(({ process }) => process), ...(this.#store ? [this.#store] : [])]
-      .map(({ output }) => output)
-      .join("");
+    const processes = this.all.map(({ process }) => process);
+    const outputs = [...processes, ...(this.#store ? [this.#store] : [])].map(
+      ({ output }) => output,
+    );
+    return this.#outputBefore + outputs.join("");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -146,18 +177,11 @@ export class Contenders implements AsyncDisposable {
       () => this.#storePort,
       () => this.output,
     );
+    this.#settings = { ...alike, controlPort: this.#controlPort, storePort };
+    this.#seed = seed * 1_000;
     for (let number = 0; number < processCount; number += 1) {
       const proxies = await proxiesOf(ensemble);
-      const settings: ContenderSettings = {
-        ...alike,
-        number,
-        servers: proxies.connectString,
-        controlPort: this.#controlPort,
-        storePort,
-        seed: seed * 1_000 + number,
-      };
-      const name = `contender-${number}`;
-      const process = this.#startProgram("contender.client.js", name, formatSettings(settings));
+      const process = this.#startContender(number, proxies);
       this.all.push({ number, process, proxies, sessionId: "" });
     }
     await until(
@@ -165,6 +189,17 @@ export class Contenders implements AsyncDisposable {
       () => this.all.every(({ sessionId }) => sessionId !== "") || undefined,
       () => this.output,
     );
+  }
+
+  #startContender(number: number, proxies: Proxies): LeashedProcess {
+    if (this.#settings === undefined) throw new Error("nothing was started");
+    this.#startCount += 1;
+    const settings: ContenderSettings = {
+      ...{ ...this.#settings, number, servers: proxies.connectString },
+      seed: this.#seed + this.#startCount,
+    };
+    const name = `contender-${number}-${this.#startCount}`;
+    return this.#startProgram("contender.client.js", name, formatSettings(settings));
   }
 
   #startProgram(program: string, name: string, argument: string): LeashedProcess {

@@ -11,12 +11,14 @@ export const serverFaults = [
 
 /** What is done to contenders and to what they are connected by, meanwhile. */
 export const contenderFaults = [
+  "processKilled",
   "processStopped",
   "linksCut",
   "linksFrozen",
   "sessionEnded",
   "stalled",
   "overtaken",
+  "clockJumped",
 ] as const;
 
 export type ServerFault = (typeof serverFaults)[number];

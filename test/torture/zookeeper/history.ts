@@ -79,8 +79,15 @@ export interface StoreEvent {
 /** What the run itself did. */
 export type ConductorEvent =
   | { readonly kind: "fault"; readonly fault: string; readonly at: number }
-  /** A session that was ended from elsewhere, of which its owner can't have known. */
-  | { readonly kind: "sessionEnded"; readonly sessionId: string; readonly at: number }
+  /** A session was ended from elsewhere, or may have been: `at` the earliest; `until` then its owner has to know. */
+  | {
+      readonly kind: "sessionEnded";
+      readonly sessionId: string;
+      readonly at: number;
+      readonly until: number;
+    }
+  /** It was killed, and all that it had told has come: it settles nothing any more. Another one takes its number. */
+  | { readonly kind: "killed"; readonly process: number; readonly at: number }
   /** From now on nobody begins anything, and nothing is harmed. */
   | { readonly kind: "stopping"; readonly at: number };
 

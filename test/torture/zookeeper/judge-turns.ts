@@ -24,11 +24,14 @@ export function judgeTurns(events: readonly TortureEvent[]): TurnJudgement {
   const together = events
     .filter((event) => event.kind === "held")
     .filter(({ token, at }) => at > (overtakenAt.get(token) ?? Infinity));
-  const ended = new Set(
-    events.filter((event) => event.kind === "sessionEnded").map(({ sessionId }) => sessionId),
-  );
+  const ended = events.filter((event) => event.kind === "sessionEnded");
   const sessions = new Map(grants.map(({ token, sessionId }) => [token, sessionId]));
-  const excused = together.filter(({ token }) => ended.has(sessions.get(token) ?? ""));
+  const excused = together.filter((held) =>
+    ended.some(
+      ({ sessionId, at, until }) =>
+        sessionId === sessions.get(held.token) && at <= held.at && held.at <= until,
+    ),
+  );
   const handovers = grants.filter(
     ({ process }, index) => index > 0 && grants[index - 1]?.process !== process,
   );

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { RegisterName, TortureEvent } from "./history.ts";
 import { judge, type Judgement, type Violations } from "./judge.ts";
 
-const nothingRemains = { nodesLeft: 0, leakedSockets: 0, killed: 0 };
+const nothingRemains = { nodesLeft: 0, leakedSockets: 0, late: [] };
 
 test("two turns, one after the other, are as they should be", () => {
   const judgement = judged([
@@ -117,15 +117,42 @@ test("a turn that was told twice is overtaken by newer ones alone", () => {
   });
 });
 
-test("nobody can know of a session that was ended from elsewhere", () => {
-  const judgement = judged([
-    granted({ process: 0, token: 5, at: 10 }),
-    { kind: "sessionEnded", sessionId: "a0", at: 15 },
-    granted({ process: 1, token: 7, at: 20_000 }),
-    held({ process: 0, token: 5, at: 21_000 }),
-  ]);
-  assert.deepEqual(violated(judgement), {});
-  assert.equal(judgement.heldThoughEndedElsewhere, 1);
+test("nobody can know of a session that was just ended from elsewhere; before and long after it is no excuse", () => {
+  const heldAt = (at: number, sessionId = "a0"): Judgement =>
+    judged([
+      granted({ process: 0, token: 5, at: 10 }),
+      granted({ process: 1, token: 7, at: 20 }),
+      held({ process: 0, token: 5, at }),
+      { kind: "sessionEnded", sessionId, at: 30_000, until: 40_000 },
+    ]);
+  for (const at of [30, 40]) {
+    assert.deepEqual(violated(heldAt(at)), {});
+    assert.equal(heldAt(at).heldThoughEndedElsewhere, 1);
+  }
+  for (const judgement of [heldAt(29), heldAt(41), heldAt(35, "a1")]) {
+    assert.deepEqual(violated(judgement), { heldTogether: 1 });
+    assert.equal(judgement.heldThoughEndedElsewhere, 0);
+  }
+});
+
+test("a process that was killed settles nothing, and the one in its place has to end and settle all", () => {
+  const began = (promise: string): TortureEvent => ({ kind: "began", process: 0, promise });
+  const killed: TortureEvent = { kind: "killed", process: 0, at: 0 };
+  const ended: TortureEvent = { kind: "ended", process: 0, leakedSockets: 0 };
+  assert.deepEqual(violated(judged([began("take 1"), killed, ended])), {});
+  assert.deepEqual(violated(judged([began("take 1"), killed])), { unsettled: 1 });
+  assert.deepEqual(violated(judged([began("take 1"), killed, began("take 1"), ended])), {
+    unsettled: 1,
+  });
+});
+
+test("a process that dies by itself has not ended in order", () => {
+  const session: TortureEvent = { kind: "session", process: 3, sessionId: "a3" };
+  const ended: TortureEvent = { kind: "ended", process: 3, leakedSockets: 0 };
+  assert.deepEqual(violated(judged([session])), { unsettled: 1 });
+  assert.deepEqual(violated(judged([session, ended])), {});
+  const late = judge([session, ended], { ...nothingRemains, late: [3] });
+  assert.deepEqual(violated(late), { unsettled: 1 });
 });
 
 test("users without tokens suffer what they write under an older turn", () => {
@@ -151,7 +178,7 @@ test("promises that do not settle, errors and what is left behind count", () => 
     { kind: "failed", process: 0, error: "TypeError" },
     { kind: "ended", process: 0, leakedSockets: 1 },
   ];
-  const { violations } = judge(events, { nodesLeft: 2, leakedSockets: 3, killed: 4 });
+  const { violations } = judge(events, { nodesLeft: 2, leakedSockets: 3, late: [1, 2, 3, 4] });
   const { unsettled, failed, nodesLeft, leakedSockets } = violations;
   assert.deepEqual([unsettled, failed, nodesLeft, leakedSockets], [5, 1, 2, 4]);
 });

@@ -11,9 +11,12 @@ export interface Violations {
   readonly twoWritersUnderOneToken: number;
   /** Counted, confirmed and written over, in the fenced store or in ZooKeeper. */
   readonly lostUpdates: number;
-  /** A holder was told that it held the lock when another one knew that it had it, though nobody had ended its session. */
+  /**
+   * A holder was told that it held the lock when another one knew that it had it, though nobody had ended its session
+   * shortly before.
+   */
   readonly heldTogether: number;
-  /** Promises that never settled, and processes that did not end in order. */
+  /** Promises that never settled where nobody killed their process, and processes that did not end in order. */
   readonly unsettled: number;
   /** Errors that no application expects. */
   readonly failed: number;
@@ -42,7 +45,7 @@ export interface Judgement {
   readonly handovers: number;
   /** Turns that were lost before their work had ended. */
   readonly lostTurns: number;
-  /** A holder was told that it held the lock, whose session had been ended from elsewhere, and another one had it. */
+  /** A holder was told that it held the lock, whose session had just been ended from elsewhere, and another one had it. */
   readonly heldThoughEndedElsewhere: number;
   readonly longestWithoutHolderMs: number;
   readonly waitsGivenUp: number;
@@ -52,8 +55,8 @@ export interface Judgement {
 export interface Remains {
   readonly nodesLeft: number;
   readonly leakedSockets: number;
-  /** Processes that were killed because they did not end. */
-  readonly killed: number;
+  /** Processes that were killed because they did not end, by number. */
+  readonly late: readonly number[];
 }
 
 /** Judges what was told. @param events as they were told, each process's in its order */
@@ -62,8 +65,6 @@ export function judge(events: readonly TortureEvent[], remains: Remains): Judgem
   const fenced = judgeAccesses(accesses, "fenced");
   const changes = judgeChanges(events.filter((event) => event.kind === "changed"));
   const turns = judgeTurns(events);
-  const promises = events.filter(({ kind }) => kind === "began").length;
-  const settled = events.filter(({ kind }) => kind === "settled").length;
   const leaked = events.reduce(
     (sum, event) => sum + (event.kind === "ended" ? event.leakedSockets : 0),
     0,
@@ -74,7 +75,7 @@ export function judge(events: readonly TortureEvent[], remains: Remains): Judgem
       twoWritersUnderOneToken: fenced.sharedTokens,
       lostUpdates: fenced.lostUpdates + changes.lostUpdates,
       heldTogether: turns.heldTogether,
-      unsettled: promises - settled + remains.killed,
+      unsettled: unsettledPromises(events) + new Set([...remains.late, ...deadIn(events)]).size,
       failed: events.filter(({ kind }) => kind === "failed").length,
       nodesLeft: remains.nodesLeft,
       leakedSockets: leaked + remains.leakedSockets,
@@ -92,6 +93,28 @@ export function judge(events: readonly TortureEvent[], remains: Remains): Judgem
     longestWithoutHolderMs: turns.longestWithoutHolderMs,
     waitsGivenUp: events.filter(({ kind }) => kind === "gaveUp").length,
   };
+}
+
+/** Of those that nobody killed. */
+function unsettledPromises(events: readonly TortureEvent[]): number {
+  const open = new Map<number, number>();
+  for (const event of events) {
+    if (event.kind === "killed") open.delete(event.process);
+    const change = event.kind === "began" ? 1 : event.kind === "settled" ? -1 : 0;
+    if (!("process" in event) || change === 0) continue;
+    open.set(event.process, (open.get(event.process) ?? 0) + change);
+  }
+  return [...open.values()].reduce((sum, count) => sum + count, 0);
+}
+
+/** Processes that never told that they ended, since they were started last. */
+function deadIn(events: readonly TortureEvent[]): number[] {
+  const dead = new Set<number>();
+  for (const event of events) {
+    if (event.kind === "session" || event.kind === "killed") dead.add(event.process);
+    if (event.kind === "ended") dead.delete(event.process);
+  }
+  return [...dead];
 }
 
 function sufferingIn(...parts: Parameters<typeof judgeAccesses>): Suffering {

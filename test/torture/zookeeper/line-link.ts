@@ -1,6 +1,5 @@
 import { connect, type Socket } from "node:net";
 import { once } from "node:events";
-import { createInterface } from "node:readline";
 
 /** Sends and takes values as lines of JSON. Both ends are programs of this folder and trust each other. */
 export class LineLink {
@@ -19,13 +18,24 @@ export class LineLink {
     return new LineLink(socket);
   }
 
-  /** Calls `listener` with all that comes, from now on. */
+  /** Calls `listener` with all that comes, from now on. Half a line of one that was killed counts for nothing. */
   onValue(listener: (value: object) => void): void {
-    createInterface({ input: this.#socket }).on("line", (line) => {
-      const value: unknown = JSON.parse(line);
-      if (typeof value !== "object" || value === null) throw new Error(`found ${line}`);
-      listener(value);
+    let rest = "";
+    this.#socket.setEncoding("utf8").on("data", (text: string) => {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        const value: unknown = JSON.parse(line);
+        if (typeof value !== "object" || value === null) throw new Error(`found ${line}`);
+        listener(value);
+      }
     });
+  }
+
+  /** When all has come; that the connection broke is no error here. */
+  closed(): Promise<void> {
+    if (this.#socket.closed) return Promise.resolve();
+    return new Promise((resolve) => this.#socket.once("close", () => resolve()));
   }
 
   onClose(listener: () => void): void {
@@ -39,7 +49,7 @@ export class LineLink {
   /** Ends it when all has been sent. */
   async close(): Promise<void> {
     if (this.#socket.destroyed) return;
-    const closed = once(this.#socket, "close");
+    const closed = this.closed();
     this.#socket.end(() => this.#socket.destroy());
     await closed;
   }

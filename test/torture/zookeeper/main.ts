@@ -21,7 +21,7 @@ const usage = `npm run torture -- --zookeeper [--seconds 120] [--seed N]
   --seconds N         how long (120)
   --processes N       how many want the lock (10)
   --lock NAME         by what they agree: ${contests.join(", ")} (${contests[0]})
-  --version V         of ZooKeeper: ${zooKeeperVersions.join(", ")} (the newest)
+  --version V         of ZooKeeper: ${zooKeeperVersions.join(", ")} (the newest; of ZOOKEEPER_VERSION where it is set)
   --servers N         (3)
   --session-timeout N  in ms (4000)
   --faults LIST       only these: ${faultKinds.join(",\n                      ")}; none: nothing is harmed
@@ -38,7 +38,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "120" },
     processes: { type: "string", default: "10" },
     lock: { type: "string", default: contests[0] },
-    version: { type: "string", default: "3.9.5" },
+    version: { type: "string", default: zooKeeperVersions.at(-1) ?? "" },
     servers: { type: "string", default: "3" },
     "session-timeout": { type: "string", default: "4000" },
     faults: { type: "string" },

@@ -2,11 +2,19 @@ import { int, RawZooKeeper, sessionOf } from "./raw-zookeeper.ts";
 
 const closeSession = -11;
 
+/** What {@link killSession} is too late for. */
+export class SessionEndedAlready extends Error {
+  constructor(sessionId: bigint) {
+    super(`session ${sessionId.toString(16)} could not be taken: it has ended already`);
+  }
+}
+
 /**
  * Ends a session from elsewhere: another connection takes it and closes it, as an administrator's tool would. When
  * this returns its ephemeral nodes are gone, and its owner has not been told yet.
  *
  * @param clientPort of any server of the ensemble
+ * @throws SessionEndedAlready
  */
 export async function killSession(clientPort: number, sessionId: bigint): Promise<void> {
   for (let isFirst = true; ; isFirst = false) {
@@ -18,7 +26,7 @@ export async function killSession(clientPort: number, sessionId: bigint): Promis
     const answer = await taken;
     if (sessionOf(answer).sessionId !== BigInt.asIntN(64, sessionId)) {
       if (!isFirst) return;
-      throw new Error(`session ${sessionId.toString(16)} could not be taken: it has ended already`);
+      throw new SessionEndedAlready(sessionId);
     }
     try {
       await connection.nextFrame();
