@@ -35,6 +35,8 @@ export interface LoadClient {
 /** Connects, does what the task in the argument says with so many at a time, and sends what it measured. */
 export async function runLoad(connect: (servers: string) => Promise<LoadClient>): Promise<void> {
   const task = parseTask(process.argv[2]);
+  // Without the one that started it there is nobody to work for.
+  process.once("disconnect", () => process.exit());
   const client = await connect(task.servers);
   process.send?.(await measure(client, task));
   await client.close();
