@@ -79,7 +79,7 @@ export class Contestant {
     return until(
       `${this.kind} told "${type}"`,
       () => {
-        if (!this.#process.isAlive) throw new Error(`${this.kind} ended: ${this.#process.output}`);
+        this.refuseDead();
         return this.events.find(isOf);
       },
       () => this.#process.output.slice(-2000),
@@ -97,6 +97,11 @@ export class Contestant {
     }
     const found = this.events.find(isAnswer);
     return found?.type === "call" ? found.answer : "no answer";
+  }
+
+  /** @throws Error when its process has ended */
+  refuseDead(): void {
+    if (!this.#process.isAlive) throw new Error(`${this.kind} ended: ${this.#process.output}`);
   }
 
   standStill(): void {

@@ -171,7 +171,7 @@ export const featureGroups: readonly FeatureGroup[] = [
       },
       {
         curator: "`ServiceDiscovery`",
-        here: "`ServiceRegistry`, in the same layout",
+        here: "`ServiceRegistry`, in the same layout, and tried beside `curator-x-discovery`",
         exports: ["ServiceRegistry"],
       },
       {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { curatorVersion } from "../support/curator-programs.ts";
+import { zooKeeperVersions, type ZooKeeperVersion } from "../support/class-path.ts";
 import { zooKeeperFolder } from "../support/folders.ts";
 import type { Results, Run } from "./results.ts";
 import { runScenario } from "./run-scenario.ts";
@@ -14,6 +15,7 @@ const help = `npm run curator [-- options]    Curator and our client under the s
 
   --runs N       times that each scenario is played; default 3
   --only ID,ID   only these; the results of the others stay as they are
+  --version V    of ZooKeeper: ${zooKeeperVersions.join(", ")}; default the newest
   --list         the ids
   --out FILE     default test/zookeeper/curator/results.json, which docs/CURATOR.md is made from (npm run docs)
 
@@ -24,6 +26,7 @@ const { values } = parseArgs({
   options: {
     runs: { type: "string", default: "3" },
     only: { type: "string" },
+    version: { type: "string", default: zooKeeperVersions.at(-1) ?? "" },
     list: { type: "boolean", default: false },
     out: { type: "string", default: join(zooKeeperFolder, "curator", "results.json") },
     help: { type: "boolean", default: false },
@@ -33,20 +36,25 @@ const ids = [...scenarios.map(({ id }) => id), "wrong-chroot"];
 const wanted = values.only?.split(",") ?? ids;
 const unknown = wanted.filter((id) => !ids.includes(id));
 const runCount = Number(values.runs);
+const version = zooKeeperVersions.find((each) => each === values.version);
 if (values.help) process.stdout.write(help);
 else if (values.list) process.stdout.write(`${ids.join("\n")}\n`);
 else if (unknown.length > 0)
   refuse(`there is no ${unknown.join(", ")}; there are ${ids.join(", ")}`);
 else if (!Number.isInteger(runCount) || runCount < 1)
   refuse(`--runs is ${values.runs}, expected 1 or more`);
-else await play();
+else if (version === undefined)
+  refuse(`--version is ${values.version}, expected one of ${zooKeeperVersions.join(", ")}`);
+else await play(version);
 
-async function play(): Promise<void> {
+async function play(zookeeper: ZooKeeperVersion): Promise<void> {
   const before = resultsBefore(values.out);
+  if (before !== undefined && before.versions.zookeeper !== zookeeper)
+    throw new Error(`${values.out} is of ${before.versions.zookeeper}: name another --out`);
   const results: { -readonly [K in keyof Results]: Results[K] } = {
     versions: {
       curator: curatorVersion,
-      zookeeper: "3.9.5",
+      zookeeper,
       node: process.versions.node,
       java: javaVersion(),
     },
@@ -55,7 +63,7 @@ async function play(): Promise<void> {
   };
   for (const scenario of scenarios) {
     if (!wanted.includes(scenario.id)) continue;
-    const runs = await runScenario(scenario, runCount);
+    const runs = await runScenario(scenario, runCount, zookeeper);
     results.scenarios = { ...results.scenarios, [scenario.id]: runs };
     for (const run of runs) print(scenario.id, run);
     save(results);

@@ -1,18 +1,23 @@
 import { setTimeout as delay } from "node:timers/promises";
 
+import type { ZooKeeperVersion } from "../support/class-path.ts";
 import { Ensemble } from "../support/ensemble.ts";
-import type { Contestant, ContestantEvent } from "./contestant.ts";
+import { bothLed } from "./both-led.ts";
+import type { Contestant } from "./contestant.ts";
 import type { ClientResult, Run } from "./results.ts";
 import { sessionTimeoutMs, type Scenario } from "./scenarios.ts";
 import { Stage } from "./stage.ts";
 
-const version = "3.9.5";
 /** Enough for a new session, and for an old one to end, where servers gave it its time again. */
 const settleMs = 1.5 * sessionTimeoutMs;
 const watchMs = 1_500;
 
-/** Plays a scenario so many times on one ensemble. */
-export async function runScenario(scenario: Scenario, runCount: number): Promise<Run[]> {
+/** Plays a scenario so many times on one ensemble. @throws Error when one of the clients dies */
+export async function runScenario(
+  scenario: Scenario,
+  runCount: number,
+  version: ZooKeeperVersion,
+): Promise<Run[]> {
   await using ensemble = await Ensemble.start({ version, ...scenario.ensemble });
   const runs: Run[] = [];
   for (let run = 1; run <= runCount; run += 1) {
@@ -31,6 +36,7 @@ async function playOnce(ensemble: Ensemble, scenario: Scenario, base: string): P
   const touchMs = Date.now();
   await stage.touch();
   await delay(watchMs);
+  for (const contestant of [...stage.mains, ...stage.rivals]) contestant.refuseDead();
   const result = (index: number): ClientResult => {
     const [main, rival] = [stage.mains[index], stage.rivals[index]];
     if (main === undefined || rival === undefined) throw new Error("the stage is empty");
@@ -57,7 +63,6 @@ function resultOf({ stage, scenario, main, rival, faultMs, touchMs }: Played): C
   const rivalLedMs = since(
     rival.events.find((event) => event.type === "leads" && event.leads && event.at >= faultMs),
   );
-  const woke = scenario.stopsClients === true ? after.find(isWoke) : undefined;
   const told = (name: string): boolean =>
     after.some(
       (event) =>
@@ -76,17 +81,14 @@ function resultOf({ stage, scenario, main, rival, faultMs, touchMs }: Played): C
     ledUntilMs,
     ledAgainMs,
     rivalLedMs,
-    bothLedMs: bothLed({ ledUntilMs, rivalLedMs, woke, faultMs, endMs: touchMs - faultMs }),
+    bothLedMs: bothLed({
+      ...{ main: main.events, rival: rival.events, faultMs, endMs: touchMs },
+      stoodStill: scenario.stopsClients === true,
+    }),
     onceTold: told("once"),
     keptTold: told("kept"),
     answers: stage.answers[main.kind],
   };
-}
-
-type Woke = Extract<ContestantEvent, { type: "woke" }>;
-
-function isWoke(event: ContestantEvent): event is Woke {
-  return event.type === "woke";
 }
 
 /** When a node had become what is expected, after the fault. */
@@ -101,19 +103,4 @@ function sighted(
     ({ atMs, czxid }) => atMs >= faultMs && czxid !== first?.czxid && isExpected(czxid),
   );
   return found === undefined ? null : found.atMs - faultMs;
-}
-
-interface Claims {
-  readonly ledUntilMs: number | null;
-  readonly rivalLedMs: number | null;
-  readonly woke: Woke | undefined;
-  readonly faultMs: number;
-  readonly endMs: number;
-}
-
-/** The time in which both said so; who stands still says nothing. */
-function bothLed({ ledUntilMs, rivalLedMs, woke, faultMs, endMs }: Claims): number {
-  if (rivalLedMs === null || woke?.leads === false) return 0;
-  const beginMs = woke === undefined ? rivalLedMs : Math.max(rivalLedMs, woke.at - faultMs);
-  return Math.max(0, (ledUntilMs ?? endMs) - beginMs);
 }

@@ -42,6 +42,18 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
+    id: "leader-killed",
+    title: "The leader of the ensemble is killed",
+    text: "`kill -9` of the leader; the two followers elect one of them, and end their connections until they have.",
+    fault: async ({ ensemble }) => {
+      const leader = await ensemble.leader();
+      if (leader === undefined) throw new Error("the ensemble has no leader");
+      await leader.kill();
+      await delay(sessionTimeoutMs / 2);
+      await leader.start();
+    },
+  },
+  {
     id: "stands-still",
     title: "The connected server stands still",
     text: `SIGSTOP of that follower for ${longMs / 1_000} s: its connections stay open and silent.`,
