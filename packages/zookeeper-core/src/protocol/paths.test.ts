@@ -3,7 +3,16 @@ import { test } from "node:test";
 import { childOf, joinPath, nameOf, parentOf, pathProblem, withoutPrefix } from "./paths.ts";
 
 test("good paths have no problem", () => {
-  for (const path of ["/", "/a", "/a/b", "/a.b/..c/.d", "/ä/中", "/a b", "/zookeeper/config"]) {
+  for (const path of [
+    "/",
+    "/a",
+    "/a/b",
+    "/a.b/..c/.d",
+    "/ä/中",
+    "/a b",
+    "/zookeeper/config",
+    "/a-01/b_c.d",
+  ]) {
     assert.equal(pathProblem(path), undefined, path);
   }
 });

@@ -4,11 +4,15 @@ export interface PathUse {
   readonly isSequential?: boolean;
 }
 
+/** Most good paths, found without taking them apart: each request asks. */
+const ordinaryPath = /^(?:\/[\w-][\w.-]*)+$/;
+
 /**
  * Why ZooKeeper would refuse `path`, as the end of a sentence that begins with it; `undefined` for a good one.
  * Source: ZooKeeper, `PathUtils.validatePath`.
  */
 export function pathProblem(path: string, use: PathUse = {}): string | undefined {
+  if (ordinaryPath.test(path)) return undefined;
   const whole = use.isSequential === true ? `${path}0` : path;
   if (!whole.startsWith("/")) return "does not begin with a slash";
   if (whole === "/") return undefined;
