@@ -11,6 +11,7 @@ import {
   ReadWriteLock,
   Semaphore,
   type ZooKeeper,
+  ZooKeeperError,
 } from "@everhold/zookeeper";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
@@ -232,6 +233,24 @@ for (const version of zooKeeperVersions) {
       const writer = await writing;
       assert.ok(writer.token > readNode.stat.czxid);
       await writer.release();
+    });
+
+    it("a line that goes when nobody stands in it, at any moment, is in nobody's way", async () => {
+      await using reaper = await connectTo(ensemble.connectString);
+      const mutex = new Mutex(other, path);
+      let goneCount = 0;
+      // As servers reap a container, only sooner.
+      const reap = (): Promise<unknown> =>
+        reaper.delete(path, { retry: false }).then(
+          () => (goneCount += 1),
+          (error: unknown) => assert.ok(error instanceof ZooKeeperError),
+        );
+      await until("the line has gone three hundred times", async () => {
+        for (let count = 0; count < 50; count += 1) {
+          await Promise.all([mutex.run((grant) => grant.check()), reap()]);
+        }
+        return goneCount >= 300 || undefined;
+      });
     });
 
     it("who writes is alone, reads on besides, and who waits to write comes after", async () => {
