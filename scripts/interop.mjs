@@ -8,5 +8,5 @@
  */
 import { runSuites } from "./suites.mjs";
 
-// A first run also waits for Maven's downloads, and a slow machine takes many times as long.
-await runSuites({ command: "interop", folder: "suites", fileTimeoutMs: 1_800_000 });
+// A first run also waits for Maven's downloads, and a slow machine takes a few times as long.
+await runSuites({ command: "interop", folder: "suites", fileTimeoutMs: 900_000 });

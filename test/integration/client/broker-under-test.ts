@@ -17,6 +17,8 @@ import type { Exclusion } from "./exclusions.ts";
 export interface RunningBroker extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
+  /** What it wrote last and what its threads do, for a program of others that may hang by itself. */
+  diagnosis?(): Promise<string>;
 }
 
 /** One that dies at once when told to, and comes back on the same data and port. */
@@ -47,6 +49,9 @@ const patienceMs = 60_000;
 
 /** How long a test may take, in ms: one that hangs is named, instead of holding up all that come after it. */
 const testTimeoutMs = 180_000;
+
+/** How long a broker may take to answer a new connection, in ms, before it is taken for one that hangs. */
+const answerTimeoutMs = 20_000;
 
 /** What the tests of one broker share: the broker and a connection. Queues are named after their test. */
 export class SuiteContext {
@@ -84,14 +89,64 @@ export class SuiteContext {
     return connect(ports, url, options);
   }
 
-  /** A test of what every broker can. */
+  /**
+   * A test of what every broker can. Where it fails and a broker of others answers nobody any more, that one is
+   * shown, another takes its place, and the test has one more try: the same again is a failure.
+   */
   it(name: string, test: () => Promise<void>): void {
-    it(name, { timeout: testTimeoutMs }, test);
+    it(name, { timeout: 3 * testTimeoutMs }, async () => {
+      try {
+        await inTime(test());
+      } catch (error) {
+        const diagnosis = await this.#broker?.diagnosis?.();
+        if (diagnosis === undefined) throw error;
+        process.stderr.write(`${name}: ${String(error)}\n${diagnosis}\n`);
+        if (await this.#answers()) throw error;
+        process.stderr.write(`${name}: the broker answers nobody; once more, on another one\n`);
+        await this.#replaceBroker();
+        await inTime(test());
+      }
+    });
+  }
+
+  /** Whether the broker talks to a new connection. */
+  async #answers(): Promise<boolean> {
+    try {
+      const connection = await this.connect({
+        connectTimeout: answerTimeoutMs,
+        callTimeout: answerTimeoutMs,
+      });
+      await connection.queueInfo("unknown", { timeout: answerTimeoutMs });
+      await connection.close();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async #replaceBroker(): Promise<void> {
+    await this.#broker?.[Symbol.asyncDispose]();
+    this.#connection?.close().catch(() => {});
+    await this.start();
   }
 
   /** A test of what brokers without `exclusion` can; the others are not asked. */
   itUnless(exclusion: Exclusion, name: string, test: () => Promise<void>): void {
     if (!this.target.lacks.includes(exclusion)) this.it(name, test);
+  }
+}
+
+/** Fails when it takes too long; what hangs is left behind. */
+async function inTime(work: Promise<void>): Promise<void> {
+  const patience = new AbortController();
+  const late = pause(testTimeoutMs, undefined, { signal: patience.signal }).then(() => {
+    throw new Error(`it took more than ${testTimeoutMs} ms`);
+  });
+  late.catch(() => {});
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    patience.abort();
   }
 }
 
@@ -134,6 +189,22 @@ export async function holdsCount(
     count = await countOf(connection, queue);
   }
   assert.equal(count, expected, `the messages in ${queue}`);
+}
+
+/** Waits until so many messages can be browsed in a queue: back in their places, and with no consumer. */
+export async function showsCount(
+  connection: Connection,
+  queue: string,
+  expected: number,
+): Promise<void> {
+  const deadlineMs = performance.now() + patienceMs;
+  for (;;) {
+    let count = 0;
+    for await (const _ of connection.browse(queue)) count += 1;
+    if (count === expected) return;
+    assert.ok(performance.now() < deadlineMs, `${queue} shows ${count} messages, not ${expected}`);
+    await pause(10);
+  }
 }
 
 /** `text` with a number, so many times. */

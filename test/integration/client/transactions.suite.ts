@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 
-import { holdsCount, next, numbered, takeTexts, type SuiteContext } from "./broker-under-test.ts";
+import {
+  holdsCount,
+  next,
+  numbered,
+  showsCount,
+  takeTexts,
+  type SuiteContext,
+} from "./broker-under-test.ts";
 
 /** Work that takes effect as a whole, or not at all. */
 export function transactionTests(context: SuiteContext): void {
@@ -92,7 +99,8 @@ export function transactionTests(context: SuiteContext): void {
     await next(consumer);
     await session.producer("tx-closed-out").send("never");
     await session.close();
-    await holdsCount(connection, "tx-closed", 3);
+    // Artemis answers before it has put back what the consumer had.
+    await showsCount(connection, "tx-closed", 3);
     await holdsCount(connection, "tx-closed-out", 0);
     await assert.rejects(session.commit(), { code: "EVH_CLOSED" });
     const other = connection.consumer("tx-closed");

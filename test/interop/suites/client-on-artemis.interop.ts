@@ -4,7 +4,14 @@ import { artemisLacks, clientSuite, type MortalBroker } from "#client-suite";
 import { ArtemisBroker } from "../support/artemis-broker.ts";
 import type { ArtemisVersion } from "../support/artifacts.ts";
 
-for (const version of ["2.44.0", "2.21.0"] as const satisfies readonly ArtemisVersion[]) {
+const versions = ["2.44.0", "2.21.0"] as const satisfies readonly ArtemisVersion[];
+const only = process.env["ARTEMIS_VERSION"];
+const chosen = versions.filter((version) => only === undefined || version === only);
+if (chosen.length === 0) {
+  throw new Error(`ARTEMIS_VERSION is ${only}; there are ${versions.join(" and ")}`);
+}
+
+for (const version of chosen) {
   let broker: ArtemisBroker | undefined;
   clientSuite({
     name: `Artemis ${version}`,

@@ -123,6 +123,16 @@ export class ArtemisBroker implements AsyncDisposable {
     process.kill(-this.pid, "SIGCONT");
   }
 
+  /** The end of what it wrote, with what its threads do now when it runs. */
+  async diagnosis(): Promise<string> {
+    if (this.isAlive) {
+      process.kill(-this.pid, "SIGQUIT");
+      await delay(2000);
+    }
+    const state = this.isAlive ? "runs" : "has ended";
+    return `Artemis ${this.version} ${state} and wrote:\n${this.log.slice(-40_000)}`;
+  }
+
   /** Starts it again on the same data and the same port. @throws Error when it ends, or is not there in time */
   async start(limitMs = 180_000): Promise<void> {
     const { heap = "512M", javaArguments = "" } = this.#options;
