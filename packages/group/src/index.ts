@@ -2,6 +2,16 @@
 export { agreedPosition } from "./epoch-table.ts";
 export { readFrame, writeFrame, type Frame } from "./frames.ts";
 export {
+  acceptsWrites,
+  startMember,
+  type Effect,
+  type Input,
+  type KnownState,
+  type Member,
+  type MemberLog,
+} from "./member.ts";
+export { step } from "./step.ts";
+export {
   decodeGroupState,
   encodeGroupState,
   includesReplica,
