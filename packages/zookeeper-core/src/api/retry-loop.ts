@@ -112,7 +112,7 @@ export function mayRepeat(
 }
 
 /** A pause that ends early when one of the signals is aborted. */
-async function pauseUnless(
+export async function pauseUnless(
   ports: WaitPorts,
   pauseMs: number,
   signals: readonly (AbortSignal | undefined)[],

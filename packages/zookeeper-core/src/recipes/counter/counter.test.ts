@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { EverholdError } from "@everhold/base";
-import { errorOf } from "@everhold/test-world";
+import { assertNothingRuns, errorOf } from "@everhold/test-world";
 import type { RetryPolicy } from "../../api/retry-policy.ts";
+import { operations } from "../../protocol/operations.ts";
 import { clientOver } from "../../testing/client-over.test-support.ts";
 import { type TestCaller, testCaller } from "../../testing/test-caller.test-support.ts";
+import { TreeServers } from "../../testing/tree-servers.test-support.ts";
 import type { Fate } from "../../testing/tree-requests.test-support.ts";
 import { counterBytes, judgeCounter, nextCounter, readCounter } from "./counter-data.ts";
 import { counterLimits } from "./counter-limits.ts";
@@ -56,6 +58,27 @@ test("the time limit of a change is that of all that it asks for", async () => {
   const error = await errorOf(counter.increment({ timeout: 1000 }));
   assert.equal(error.code, "EVH_UNSENT");
   assert.ok(clock.nowMs > 900 && clock.nowMs <= 1000, `it took ${clock.nowMs} ms`);
+});
+
+test("who is never the first is told at its time limit, or when it gives up, and not later", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const client = await servers.connect();
+  servers.interfere = ({ code }) => (code === operations.setData.code ? -103 : undefined);
+  const counter = new Counter(client, "/counters/a");
+  const abort = new AbortController();
+  for (const [call, code, end] of [
+    [{ timeout: 1000 }, "EVH_TIMEOUT", () => world.advance(500)],
+    [{ signal: abort.signal }, "EVH_ABORTED", () => Promise.resolve(abort.abort())],
+  ] as const) {
+    const error = errorOf(counter.increment(call));
+    await world.advance(500);
+    assert.equal(await world.isPending(error), true);
+    await end();
+    assert.equal((await world.now(error)).code, code);
+  }
+  await world.now(client.close());
+  assertNothingRuns(world);
 });
 
 test("who counts at once is counted", async () => {

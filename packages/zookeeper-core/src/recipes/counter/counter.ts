@@ -1,11 +1,11 @@
 import { deferred, EverholdError } from "@everhold/base";
-import { Backoff, pause, waitFor } from "@everhold/env";
+import { Backoff, waitFor } from "@everhold/env";
 import type { Caller } from "../../api/caller.ts";
 import { createNode } from "../../api/create.ts";
 import { changeExpected, findNode, type FoundNode } from "../../api/expected-change.ts";
 import { checkPath, optionError, type RequestOptions } from "../../api/request-options.ts";
 import { readSpec, requestSpec } from "../../api/request-spec.ts";
-import { bounded, type BoundedOptions } from "../../api/retry-loop.ts";
+import { bounded, type BoundedOptions, pauseUnless } from "../../api/retry-loop.ts";
 import { type ReadOptions, ZooKeeper } from "../../api/zookeeper.ts";
 import { isReason } from "../../errors.ts";
 import type { Acl } from "../../protocol/acl.ts";
@@ -149,7 +149,7 @@ export class Counter {
     call: BoundedOptions,
     next: (value: bigint) => T,
   ): Promise<T> {
-    const { ports, closed } = this.#caller.context;
+    const { ports } = this.#caller.context;
     const { pauseMsMin: minMs, pauseMsMax: maxMs } = counterLimits;
     const backoff = new Backoff({ minMs, maxMs }, ports.random);
     for (let fresh = false; ;) {
@@ -175,7 +175,21 @@ export class Counter {
       } catch (error) {
         if (!isReason(error, "BADVERSION") && !isReason(error, "NONODE")) throw error;
       }
-      await pause(ports, backoff.nextMs(), closed);
+      await this.#pause(attempt, call, backoff.nextMs());
+    }
+  }
+
+  /** @throws EverholdError EVH_TIMEOUT, EVH_ABORTED where the call's wait ends first */
+  async #pause(attempt: string, call: BoundedOptions, pauseMs: number): Promise<void> {
+    const { ports, closed } = this.#caller.context;
+    const { deadlineMs = Infinity, signal } = call;
+    const ending = new AbortController();
+    const subject = { attempt, outcome: () => "none" as const };
+    const pausing = pauseUnless(ports, pauseMs, [closed, ending.signal]);
+    try {
+      await waitFor(ports, { deadlineMs, signal }, subject, pausing);
+    } finally {
+      ending.abort();
     }
   }
 

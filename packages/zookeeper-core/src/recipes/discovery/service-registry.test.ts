@@ -147,3 +147,24 @@ test("an instance that is too large, or can't be written, is refused before it i
   await world.now(Promise.all([registry.close(), client.close()]));
   assertNothingRuns(world);
 });
+
+test("what is being registered when the registry is closed is not there afterwards", async () => {
+  const outcomes = new Set<string>();
+  for (let stepCount = 0; stepCount < 30; stepCount += 1) {
+    const { servers, client, registry } = await setUp();
+    const { world, tree } = servers;
+    const registering = registry.register({ name: "orders", id: "a" }).then(
+      () => "registered",
+      (error: unknown) => (EverholdError.is(error) ? error.code : "another"),
+    );
+    for (let step = 0; step < stepCount; step += 1) await world.step();
+    let isThere: boolean | undefined;
+    const path = "/services/orders/a";
+    await world.now(registry.close().then(() => (isThere = tree.nodes.has(path))));
+    assert.equal(isThere, false, `closed after ${stepCount} steps`);
+    outcomes.add(await world.now(registering));
+    await world.now(client.close());
+    assertNothingRuns(world);
+  }
+  assert.deepEqual([...outcomes], ["EVH_CLOSED", "registered"]);
+});

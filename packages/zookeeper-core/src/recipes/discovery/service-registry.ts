@@ -1,5 +1,5 @@
 import { ClosedError, EventHub, type EverholdError } from "@everhold/base";
-import type { WaitOptions } from "@everhold/env";
+import { callWithin, onWaitEnd, type WaitOptions } from "@everhold/env";
 import { checkPath, optionError } from "../../api/request-options.ts";
 import { bounded } from "../../api/retry-loop.ts";
 import { type ReadOptions, ZooKeeper } from "../../api/zookeeper.ts";
@@ -58,6 +58,8 @@ export class ServiceRegistry {
     unreadCountMax: discoveryLimits.unreadEventCountMax,
   });
   readonly #held = new Set<HeldNode>();
+  /** What goes on, and what resolves when that has left nothing behind but what is held. */
+  readonly #registering = new Map<AbortController, Promise<void>>();
   readonly #providers = new Set<ServiceProvider>();
   #isClosed = false;
 
@@ -81,12 +83,19 @@ export class ServiceRegistry {
     let instance = instanceOf(service, () => this.#randomId());
     const { name, id } = instance;
     const path = childOf(childOf(this.path, name), id);
-    const options = { parents: "container", ...wait } as const;
-    const node = await this.#client.hold(path, instanceBytes(instance), options);
-    this.#held.add(node);
-    node.on("released", () => void this.#held.delete(node));
-    if (this.#isClosed) await node.release();
-    this.#checkOpen();
+    const call = new AbortController();
+    const holding = this.#hold(path, instanceBytes(instance), wait, call);
+    const left = holding.then(
+      () => undefined,
+      () => ZooKeeper.whenLetGo(this.#client, path),
+    );
+    this.#registering.set(call, left);
+    let node: HeldNode;
+    try {
+      node = await holding;
+    } finally {
+      this.#registering.delete(call);
+    }
     return {
       node,
       get instance(): ServiceInstance {
@@ -146,19 +155,55 @@ export class ServiceRegistry {
     return this.#events.on(type, listener);
   }
 
-  /** Takes back all that was registered with it, and closes its providers. Idempotent. No time limit by default. */
+  /**
+   * Takes back all that was registered with it, or is about to be, and closes its providers. Idempotent. No time limit
+   * by default.
+   */
   async close(wait: WaitOptions = {}): Promise<void> {
+    const left = [...this.#registering.values()];
     if (!this.#isClosed) {
       this.#isClosed = true;
+      for (const call of this.#registering.keys()) call.abort(this.#closedError());
       for (const provider of [...this.#providers]) provider.close();
       this.#events.emit({ type: "closed" }, ZooKeeper.reporterOf(this.#client));
     }
-    await Promise.all([...this.#held].map((node) => node.release(wait)));
+    const { ports } = ZooKeeper.callerOf(this.#client).context;
+    const releasing = [...this.#held].map((node) => node.release());
+    await callWithin(ports, wait, `close the registry ${this.path}`, async () => {
+      await Promise.all([...left, ...releasing]);
+    });
   }
 
   /** As {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #hold(
+    path: string,
+    data: Uint8Array,
+    wait: WaitOptions,
+    call: AbortController,
+  ): Promise<HeldNode> {
+    const { ports } = ZooKeeper.callerOf(this.#client).context;
+    const limits = { deadlineMs: Infinity, signal: wait.signal };
+    const subject = { attempt: `register ${path}`, outcome: () => "unknown" as const };
+    const forget = onWaitEnd(ports, limits, subject, (error) => call.abort(error));
+    const { signal } = call;
+    try {
+      const node = await this.#client.hold(path, data, { parents: "container", ...wait, signal });
+      if (signal.aborted) {
+        node.release().catch(() => undefined);
+        throw signal.reason;
+      }
+      this.#held.add(node);
+      node.on("released", () => void this.#held.delete(node));
+      return node;
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error;
+    } finally {
+      forget();
+    }
   }
 
   #instanceIn({ path, data }: ReadChild): ServiceInstance | undefined {
@@ -183,8 +228,11 @@ export class ServiceRegistry {
   }
 
   #checkOpen(): void {
-    if (!this.#isClosed) return;
-    throw new ClosedError("EVH_CLOSED", `The registry of services below ${this.path} is closed`);
+    if (this.#isClosed) throw this.#closedError();
+  }
+
+  #closedError(): ClosedError {
+    return new ClosedError("EVH_CLOSED", `The registry of services below ${this.path} is closed`);
   }
 
   #randomId(): string {
