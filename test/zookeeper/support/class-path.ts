@@ -14,8 +14,17 @@ export const zooKeeperVersions = versionsFor(process.env["ZOOKEEPER_VERSION"]);
 
 const classpathGoal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath";
 
+/** Servers of an ensemble ask at once. */
+const asked = new Map<string, Promise<string>>();
+
 /** The class path of a server, or of Curator, fetched by Maven when it is not there yet. */
-export async function classPathOf(profile: ZooKeeperVersion | "curator"): Promise<string> {
+export function classPathOf(profile: ZooKeeperVersion | "curator"): Promise<string> {
+  const classPath = asked.get(profile) ?? resolved(profile);
+  asked.set(profile, classPath);
+  return classPath;
+}
+
+async function resolved(profile: ZooKeeperVersion | "curator"): Promise<string> {
   const pom = join(zooKeeperFolder, "pom.xml");
   const hash = createHash("sha256").update(readFileSync(pom)).digest("hex").slice(0, 16);
   const file = join(cacheFolder, `class-path-${profile}-${hash}`);
