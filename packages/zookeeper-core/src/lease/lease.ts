@@ -107,9 +107,9 @@ export class Lease {
     if (!this.isHeld()) throw this.#ending.signal.reason;
   }
 
-  /** Ends it. */
-  close(): void {
-    this.#finish(new EverholdError("EVH_CLOSED", "The lease was closed"));
+  /** Ends it. `reason` is what its signal tells; default: EVH_CLOSED. */
+  close(reason: EverholdError = new EverholdError("EVH_CLOSED", "The lease was closed")): void {
+    this.#finish(reason);
   }
 
   get #endMs(): number {

@@ -202,6 +202,22 @@ test("the way to a line is made of nodes that stay where the server knows no con
   await world.now(client.close());
 });
 
+test("a grant whose node somebody deletes ends when the server tells, before the lease is renewed", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const client = await servers.connect();
+  const grant = await granted(servers, contentionOf(client).enter(contender));
+  // What others write to it changes nothing, and it is watched on.
+  await servers.change((tree) => tree.write(grant.path, null));
+  assert.equal(grant.isHeld(), true);
+  await servers.change((tree) => tree.delete(grant.path));
+  assert.equal(grant.isHeld(), false);
+  assert.throws(() => grant.check(), { code: "EVH_LEASE_LOST" });
+  await world.now(grant.release());
+  await world.now(client.close());
+  assertNothingRuns(world);
+});
+
 test("a line that somebody deletes is made again, and nobody waits for ever", async () => {
   const servers = new TreeServers();
   const { world } = servers;

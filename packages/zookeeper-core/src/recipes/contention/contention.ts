@@ -14,6 +14,7 @@ import type { LeaseTiming } from "../../lease/lease.ts";
 import type { Acl } from "../../protocol/acl.ts";
 import { contentionLimits } from "./contention-limits.ts";
 import { Grant } from "./grant.ts";
+import { watchOwnNode } from "./own-node.ts";
 import { readParticipants, type Participant } from "./participants.ts";
 import { type Contender, leaveLine, type LineParts, standInLine } from "./standing.ts";
 import { Wakers } from "./wakers.ts";
@@ -147,11 +148,14 @@ export class Contention {
       };
       const { path, stat } = node;
       const token = contender.beside?.token ?? stat.czxid;
-      granted.resolve(new Grant({ path, token, epoch, lease, release }));
+      const grant = new Grant({ path, token, epoch, lease, release });
+      granted.resolve(grant);
+      const watching = watchOwnNode(client, path, grant.signal, lease);
       // The session's signal, and so the lease, live as long as this.
       const forget = signal.aborted ? undefined : listenForAbort(signal, () => released.resolve());
       if (forget !== undefined) await released.promise;
       forget?.();
+      await watching;
     };
     // What it rejects with when something was granted, that the session is over, the grant's own signal tells.
     this.#client

@@ -14,6 +14,7 @@ import { isReason } from "../../errors.ts";
 import type { Lease } from "../../lease/lease.ts";
 import { Grant } from "../contention/grant.ts";
 import { oneAtATime } from "../contention/line.ts";
+import { watchOwnNode } from "../contention/own-node.ts";
 import { readParticipants } from "../contention/participants.ts";
 import { leaveLine, type LineParts, type Standing, standInLine } from "../contention/standing.ts";
 import { Wakers } from "../contention/wakers.ts";
@@ -26,7 +27,6 @@ import {
   isOfConnection,
 } from "./candidate.ts";
 import { leadershipLimits } from "./leadership-limits.ts";
-import { watchOwnNode } from "./own-node.ts";
 
 /** How a latch stands for an election. */
 export interface LeaderLatchOptions extends CandidateOptions {
@@ -257,7 +257,7 @@ export class LeaderLatch {
       const grant = new Grant({ path, token: stat.czxid, epoch, lease: held, release });
       // Before the client asks a server to end its session, which lets others lead at once.
       const forget = listenForAbort(this.#ending.signal, () => held.close());
-      const watching = watchOwnNode(client, path, grant.signal, () => held.close());
+      const watching = watchOwnNode(client, path, grant.signal, held);
       await this.#leadBy(grant);
       forget();
       await watching;
