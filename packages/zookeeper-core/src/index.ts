@@ -192,5 +192,12 @@ export {
 } from "./recipes/leadership/leader-latch.ts";
 export { LeaderSelector, type RunOptions } from "./recipes/leadership/leader-selector.ts";
 export { leadershipLimits } from "./recipes/leadership/leadership-limits.ts";
+export { persistentLimits } from "./recipes/persistent/persistent-limits.ts";
+export {
+  PersistentNode,
+  type PersistentNodeClose,
+  type PersistentNodeEvent,
+  type PersistentNodeOptions,
+} from "./recipes/persistent/persistent-node.ts";
 export { Barrier, type BarrierOptions } from "./recipes/barriers/barrier.ts";
 export { DoubleBarrier, type DoubleBarrierOptions } from "./recipes/barriers/double-barrier.ts";

@@ -20,6 +20,7 @@ const outputs: Readonly<Record<string, string>> = {
   "cache.mjs": "ten\n/config/limits ten -> twenty\ntrue 2\n/config/limits is gone\n0\n",
   "counter.mjs": "10n\nticket 11n\ntrue\n",
   "group.mjs": "anna 10.0.0.7:5672\nberta 10.0.0.8:5672\nberta has left\n",
+  "kept.mjs": "somebody has deleted it\nv1\nnull\n",
   "leader.mjs": "anna leads: true\nbills\nleads no more\npage 1\npage 2\n",
   "lease.mjs": "first step\nsecond step\n",
   "locks.mjs":
