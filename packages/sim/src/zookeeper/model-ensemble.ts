@@ -211,7 +211,10 @@ export class ModelEnsemble implements ZooKeeperEnsemble, ServerHost, LeadershipH
     }
   }
 
-  /** Servers without a leader find one, after a while. */
+  /**
+   * Servers without a leader find one, after a while: who has had the newest leader, as others may have more that was
+   * never decided. Source: ZooKeeper, `FastLeaderElection.totalOrderPredicate`.
+   */
   #elect(): void {
     if (this.#isElecting || this.#isClosed || this.options.serverCount === 1) return;
     this.#isElecting = true;
@@ -224,7 +227,10 @@ export class ModelEnsemble implements ZooKeeperEnsemble, ServerHost, LeadershipH
         for (const server of looking) server.follow(leadership);
       } else if (looking.length > this.options.serverCount / 2) {
         const [best = this.#server(0)] = looking.toSorted(
-          (one, other) => lastZxidOf(other) - lastZxidOf(one) || other.index - one.index,
+          (one, other) =>
+            other.epoch - one.epoch ||
+            lastZxidOf(other) - lastZxidOf(one) ||
+            other.index - one.index,
         );
         this.#found(best, looking);
       }

@@ -44,6 +44,8 @@ export class Server implements ConnectionServer {
   replica: Replica;
   /** Whether nothing passes between it and the other servers. */
   isCut = false;
+  /** Of the last leader that it has had, itself included; durable. */
+  epoch = 0;
   readonly #host: ServerHost;
   #role: Role = { kind: "down" };
   #appliedCount = 0;
@@ -102,6 +104,7 @@ export class Server implements ConnectionServer {
   wipe(): void {
     this.die();
     this.log = [];
+    this.epoch = 0;
     this.#appliedCount = 0;
     this.replica = new Replica(this.options.version);
   }
@@ -208,6 +211,7 @@ export class Server implements ConnectionServer {
   }
 
   #begin({ epoch, decidedCount }: Leadership): void {
+    this.epoch = epoch;
     this.replica.forgetWatches();
     this.applyUpTo(decidedCount);
     const zxid = BigInt(epoch) << 32n;
