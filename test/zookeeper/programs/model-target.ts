@@ -1,5 +1,5 @@
 import type { Link, LinkHandler } from "@everhold/env";
-import { ModelEnsemble } from "@everhold/sim";
+import { ModelEnsemble, type ServerVersion } from "@everhold/sim";
 import { TestWorld } from "@everhold/test-world";
 
 import type { ZooKeeperVersion } from "../support/class-path.ts";
@@ -9,13 +9,16 @@ import type { Target, Wire } from "./wire.ts";
 export class ModelTarget implements Target {
   readonly name: string;
   readonly serverCount: number;
-  readonly #version: ZooKeeperVersion;
+  readonly #version: ServerVersion;
   #world = new TestWorld();
   #ensemble: ModelEnsemble;
 
   constructor(version: ZooKeeperVersion, serverCount: number) {
     this.serverCount = serverCount;
     this.name = `the model of ${version}`;
+    if (version !== "3.8.0" && version !== "3.9.5") {
+      throw new Error(`there is no model of ZooKeeper ${version}, only of 3.8.0 and 3.9.5`);
+    }
     this.#version = version;
     this.#ensemble = this.#newEnsemble();
   }

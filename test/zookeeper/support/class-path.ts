@@ -6,10 +6,15 @@ import { runTool, succeed } from "#run-tool";
 
 import { cacheFolder, zooKeeperFolder } from "./folders.ts";
 
-/** The published servers that are used: the one that Debian 12 has, and the newest that Maven Central has whole. */
-export type ZooKeeperVersion = "3.8.0" | "3.9.5";
+/** Servers that are tried where they are named: the last of their lines. */
+const olderVersions = ["3.5.10", "3.6.4", "3.7.2"] as const;
 
-/** All of them, the older first; where the environment's `ZOOKEEPER_VERSION` names one, that one. */
+/** The servers that are used: the one that Debian 12 has, and the newest that Maven Central has whole. */
+const usualVersions = ["3.8.0", "3.9.5"] as const;
+
+export type ZooKeeperVersion = (typeof olderVersions | typeof usualVersions)[number];
+
+/** The usual ones, the older first; where the environment's `ZOOKEEPER_VERSION` names one, that one. */
 export const zooKeeperVersions = versionsFor(process.env["ZOOKEEPER_VERSION"]);
 
 const classpathGoal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath";
@@ -42,8 +47,8 @@ async function resolved(profile: ZooKeeperVersion | "curator"): Promise<string> 
 }
 
 function versionsFor(named: string | undefined): readonly ZooKeeperVersion[] {
-  const all: readonly ZooKeeperVersion[] = ["3.8.0", "3.9.5"];
-  if (named === undefined) return all;
+  if (named === undefined) return usualVersions;
+  const all: readonly ZooKeeperVersion[] = [...olderVersions, ...usualVersions];
   const found = all.filter((version) => version === named);
   if (found.length > 0) return found;
   throw new Error(`ZOOKEEPER_VERSION: found ${named}, expected one of ${all.join(", ")}`);
