@@ -48,7 +48,7 @@ export class WatchUpkeep {
   readonly #unarmed = new Map<string, bigint>();
   /** Those that left with requests that the server has not answered: each request's. */
   readonly #arming = new Set<ReadonlyMap<string, bigint>>();
-  /** Paths whose removal has left and is not answered, each with how many removals had left by then. */
+  /** Paths whose last removal has left and is not answered, each with how many removals had left by then. */
   readonly #removals = new Map<string, number>();
   #removalCount = 0;
   #requestCount = 0;
@@ -148,9 +148,11 @@ export class WatchUpkeep {
     const { oneShots, standing, zxid } = this.#options;
     const { path } = place;
     place.isLeaving = true;
+    let removalCount = 0;
     const onSend = (): void => {
       this.#removalCount += 1;
-      this.#removals.set(path, this.#removalCount);
+      removalCount = this.#removalCount;
+      this.#removals.set(path, removalCount);
       place.asked = "none";
       place.confirmed = "none";
       place.isLeaving = false;
@@ -158,7 +160,10 @@ export class WatchUpkeep {
       if (oneShots.has(path)) this.#markUnarmed(path, zxid());
       standing.forgetIfGone(place);
     };
-    const onDone = (): void => void this.#removals.delete(path);
+    const onDone = (): void => {
+      // Another removal of the path may have left behind this one.
+      if (this.#removals.get(path) === removalCount) this.#removals.delete(path);
+    };
     const onFailure = (): void => {
       onDone();
       place.isLeaving = false;

@@ -474,6 +474,35 @@ test("a read that is under way when another's watch is taken back is watched for
   assert.deepEqual(told, ["dataChanged /a"]);
 });
 
+test("a read that is under way behind two removals is watched for, though the first is answered", async () => {
+  const world = new WatchWorld("oneMode");
+  world.tree.change("created", "/a");
+  const told: Told = [];
+  const [one, two] = [watchInto([], "data"), watchInto([], "data")];
+  const first = world.read("/a", one);
+  await world.settle();
+  await first;
+  const second = world.read("/a", two);
+  world.send();
+  world.watches.removeOnce("/a", one.onEvent);
+  world.send();
+  // The answers come in the order of the requests: the one of the first removal behind that of the second read.
+  const third = world.read("/a", watchInto(told, "data"));
+  world.send();
+  world.serve();
+  world.receive();
+  world.watches.removeOnce("/a", two.onEvent);
+  while (world.pending[0] > 0) world.send();
+  world.serve();
+  world.receive();
+  await turn();
+  await world.settle();
+  await Promise.all([second, third]);
+  world.tree.change("dataChanged", "/a");
+  await world.settle();
+  assert.deepEqual(told, ["dataChanged /a"]);
+});
+
 test("a thousand watches closed at once are removed a few at a time, all of them", async () => {
   const world = new WatchWorld("oneMode");
   const staying: StandingWatch[] = [];
