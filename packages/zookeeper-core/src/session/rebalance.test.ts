@@ -57,6 +57,14 @@ test("who is connected to nobody takes the servers in any order", () => {
   assert.equal(firsts.size, 3);
 });
 
+test("a server that is being left and is listed again keeps its client", () => {
+  const random = new Prng(7);
+  const [before, after] = [endpoints("bc"), endpoints("abcdef")];
+  const change = { before, after, current: "a:2181", random };
+  const answers = new Set(Array.from({ length: 50 }, () => rebalanced(change).stays));
+  assert.deepEqual([...answers], [true]);
+});
+
 test("lists are the same where they name the same servers as often", () => {
   const same = (one: string, other: string): boolean =>
     isSameList(endpoints(one), endpoints(other));

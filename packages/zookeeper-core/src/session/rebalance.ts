@@ -35,8 +35,10 @@ export function rebalanced({ before, after, current, random }: ServerChange): Re
   );
   if (current === undefined) return { stays: false, order: shuffled(after, random) };
   const isListed = after.some((one) => formatServer(one) === current);
+  // One that is being left and is listed again stays: it is new, and so has too few clients rather than too many.
+  const isOld = known.has(current);
   const hasGrown = after.length > before.length;
-  if (isListed && !(hasGrown && fraction(random) < 1 - before.length / after.length)) {
+  if (isListed && !(isOld && hasGrown && fraction(random) < 1 - before.length / after.length)) {
     return { stays: true, order: shuffled(after, random) };
   }
   if (hasGrown) return { stays: false, order: [...fresh, ...old] };
