@@ -31,10 +31,7 @@ export class Dialer {
   /** Ends the sessions that were given up, with the help of one server. @throws EverholdError of the server */
   async endFormer(attempt: DialAttempt): Promise<void> {
     const context = { ports: this.#ports, settings: this.#settings };
-    const durationMs = Math.min(attempt.durationMs, limits.revocationMsMax);
-    await this.former.endAll((identity) =>
-      endFormerSession(context, identity, { ...attempt, durationMs }),
-    );
+    await this.former.endAll((identity) => endFormerSession(context, identity, attempt));
   }
 
   /** The same with whichever of these servers can be reached in the time; what is left then expires by itself. */
@@ -50,7 +47,8 @@ export class Dialer {
     for (const endpoint of endpoints) {
       if (this.former.count === 0 || signal.aborted) break;
       try {
-        await this.endFormer({ endpoint, signal, durationMs: attemptMs() });
+        const durationMs = Math.min(attemptMs(), limits.revocationMsMax);
+        await this.endFormer({ endpoint, signal, durationMs });
       } catch {
         // Another server may do it, and without one the session expires by itself.
       }

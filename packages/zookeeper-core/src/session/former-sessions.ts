@@ -17,9 +17,9 @@ export class FormerSessions {
     return this.#former.length;
   }
 
-  /** One more is to be ended. */
-  add(identity: SessionIdentity): void {
-    this.#former.push({ identity, triesLeft: limits.revocationTriesMax });
+  /** One more is to be ended, in so many attempts with servers that are there. Default 300. */
+  add(identity: SessionIdentity, triesLeft: number = limits.revocationTriesMax): void {
+    this.#former.push({ identity, triesLeft });
     if (this.#former.length > limits.formerCountMax) this.#forget();
   }
 

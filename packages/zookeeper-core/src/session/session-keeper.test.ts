@@ -90,6 +90,46 @@ describe("a session that is kept beyond its process", () => {
     await world.now(client.close());
   });
 
+  it("ends on servers that are slow, too", async () => {
+    const { world, ensemble, store } = setUp();
+    const [id, password] = [0x99n, new Uint8Array(16).fill(9)];
+    ensemble.sessions.set(id, { id, password, timeoutMs: 6000 });
+    store.stored = { sessionId: id, password, sessionTimeout: 6000 };
+    ensemble.rule = ({ code, server, xid }) => {
+      if (code !== operations.closeSession.code) return "usual";
+      const [connection] = ensemble.server(server).connections;
+      world.ports.timers.after(1500, () => {
+        ensemble.sessions.delete(id);
+        connection?.reply(xid);
+      });
+      return "drop";
+    };
+    const connecting = connect(world.ports, "a", { sessionTimeout: 6000, sessionStore: store });
+    await world.advance(1500);
+    const client = await world.now(connecting);
+    assert.deepEqual([...ensemble.sessions.keys()], [client.sessionId]);
+    ensemble.rule = () => "usual";
+    await world.now(client.close());
+    assertNothingRuns(world);
+  });
+
+  it("is left to expire when each of the servers has refused to end it", async () => {
+    const { world, ensemble, store } = setUp();
+    const [id, password] = [0x99n, new Uint8Array(16).fill(9)];
+    ensemble.sessions.set(id, { id, password, timeoutMs: 6000 });
+    store.stored = { sessionId: id, password, sessionTimeout: 6000 };
+    ensemble.rule = ({ sessionId }) => (sessionId === id ? "close" : "usual");
+    const connecting = connect(world.ports, "a,b,c", { sessionStore: store });
+    await world.advance(2000);
+    const client = await world.now(connecting);
+    assert.deepEqual(
+      ensemble.hellos.map(({ sessionId }) => sessionId),
+      [id, id, id, 0n],
+    );
+    await world.now(client.close());
+    assertNothingRuns(world);
+  });
+
   it("that is over already, or unknown to the servers, keeps nobody from the next one", async () => {
     const { world, ensemble, store, connected } = setUp();
     store.stored = { sessionId: 7n, password: new Uint8Array(16), sessionTimeout: 6000 };

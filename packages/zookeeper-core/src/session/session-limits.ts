@@ -21,7 +21,7 @@ export const sessionLimits = {
   reconnectPauseMsMax: 100,
   /** Milliseconds that a connection must last for the next round to begin without a pause. */
   stableConnectionMs: 1000,
-  /** Milliseconds that a server has to end a session that the client has given up. Then it expires by itself. */
+  /** Milliseconds that a server has in `close()` to end a session that was given up. Then it expires by itself. */
   revocationMsMax: 1000,
   /** Sessions that were given up and are still to be ended; the oldest are left to expire. */
   formerCountMax: 8,

@@ -93,7 +93,8 @@ export class Session implements Requests, ConnectionListener {
     this.#life = new SessionLife(ports, settings.sessionTimeoutMs);
     this.#keeper = keeper;
     this.#dialer = new Dialer(ports, settings, this);
-    if (former !== undefined) this.#dialer.former.add(former);
+    // Nobody was told that it is lost, so one round of the servers must do: what asks for it keeps it from expiring.
+    if (former !== undefined) this.#dialer.former.add(former, this.#hosts.count);
     this.#readyWaiters = new ReadyWaiters(ports);
     this.#announcer = new Announcer(ports.log);
     this.#queue = new RequestQueue({
