@@ -338,6 +338,27 @@ test("what is released while no server is connected is not made in the next sess
   assert.deepEqual(creating, []);
 });
 
+test("that the client is closed while a release waits for a server is no error", async () => {
+  const setup = await setUp();
+  const { world, ensemble, session, events, closing } = setup;
+  const node = await world.now(setup.hold("/me", "hello"));
+  world.network.silence({ host: "a" });
+  ensemble.connected.kill();
+  await world.advance(100);
+  assert.equal(session.state, "suspended");
+  const releasing = node.release();
+  await world.settle();
+  closing.abort();
+  const isClosed = session.close({ timeout: 1000 });
+  await world.advance(1000);
+  await world.now(isClosed);
+  await world.now(releasing);
+  assert.deepEqual(
+    events.filter(({ type }) => type === "error"),
+    [],
+  );
+});
+
 test("what to do in a conflict is one of two things", async () => {
   const setup = await setUp();
   const failing = setup.hold("/me", "", { conflict: "wiat" as never });

@@ -277,6 +277,8 @@ export class HeldNode {
         await this.#deleteOnce();
         break;
       } catch (error) {
+        // The end of the client is the end of its session, and of the node.
+        if (closed.aborted) break;
         if (!isPassing(error)) {
           this.#parts.onError(error);
           break;
