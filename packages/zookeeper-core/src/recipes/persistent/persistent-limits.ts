@@ -6,6 +6,8 @@ export const persistentLimits = {
   pauseMsMin: 100,
   /** Milliseconds between attempts that go on failing, at most. */
   pauseMsMax: 30_000,
+  /** Milliseconds a node stands before the next one is made without a pause; one that is deleted sooner is once. */
+  standMsMin: 1000,
   /** Events of one node that a reader may leave unread; of more the oldest is dropped. */
   unreadEventCountMax: 100,
 } as const;

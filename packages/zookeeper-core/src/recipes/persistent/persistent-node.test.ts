@@ -163,6 +163,97 @@ test("what can't be is refused at once", async () => {
     assert.throws(() => new PersistentNode(client, path, options), { code: "EVH_CONFIG" });
   }
   assert.throws(() => new PersistentNode(client, "queues"), { code: "EVH_PATH" });
+  assert.throws(() => new PersistentNode(client, "/"), { code: "EVH_PATH" });
   const work = client.inSession(({ client: bound }) => new PersistentNode(bound, path).start());
   assertError(await rejection(servers.world, work), "EVH_ILLEGAL_STATE");
+});
+
+test("a node is held only when it is touched, and each other one is touched at once", async () => {
+  const { servers, node, told } = await keep({ ttl: 60_000 });
+  const { world, tree } = servers;
+  const refused = zooKeeperErrors.NOAUTH.number;
+  servers.interfere = ({ code }) => (code === operations.createTtl.code ? refused : undefined);
+  assertError(await rejection(world, node.start()), "EVH_SECURITY");
+  assert.deepEqual([node.stat, told.includes("held")], [undefined, false]);
+  servers.interfere = () => undefined;
+  const again = node.start();
+  await world.advance(1000);
+  await world.now(again);
+  assert.ok(tree.nodes.has(`${path}/touch`));
+  await servers.change(() => {
+    tree.delete(`${path}/touch`);
+    tree.delete(path);
+  });
+  assert.ok(tree.nodes.has(`${path}/touch`));
+});
+
+test("a refused close may be asked again", async () => {
+  const { servers, node } = await keep();
+  const { world, tree } = servers;
+  await world.now(node.start());
+  tree.create(`${path}/child`);
+  assertError(await rejection(world, node.close()), "EVH_ZOOKEEPER");
+  tree.delete(`${path}/child`);
+  await world.now(node.close());
+  assert.equal(tree.nodes.has(path), false);
+});
+
+test("a node that is deleted again and again is made again with pauses", async () => {
+  const { servers, node, told } = await keep();
+  const { world, tree } = servers;
+  await world.now(node.start());
+  for (let round = 0; round < 1000; round += 1) {
+    if (tree.nodes.has(path)) await servers.change(() => tree.delete(path));
+    await world.advance(1);
+  }
+  assert.ok(told.filter((type) => type === "held").length < 15, told.join());
+});
+
+test("an ephemeral node is not taken for one that stays, nor deleted", async () => {
+  const { servers, client, node } = await keep();
+  const { world, tree } = servers;
+  tree.create("/queues");
+  await world.now(client.create(path, "theirs", { mode: "ephemeral" }));
+  assertError(await rejection(world, node.start()), "EVH_ILLEGAL_STATE");
+  await world.now(node.close());
+  assert.equal(tree.textAt(path), "theirs");
+});
+
+test("a listener whose promise rejects does not end the process", async () => {
+  const { servers, node } = await keep();
+  const rejects: () => unknown = () => Promise.reject(new Error("a listener's"));
+  node.on("held", rejects);
+  await servers.world.now(node.start());
+  await servers.world.now(node.close());
+});
+
+test("two keep the same node with a time to live, and no watch is left behind", async () => {
+  const { servers, client, node } = await keep({ ttl: 60_000 });
+  const { world, tree } = servers;
+  const other = new PersistentNode(client, path, { ttl: 60_000 });
+  await world.now(Promise.all([node.start(), other.start()]));
+  assert.ok(tree.nodes.has(`${path}/touch`));
+  let removedCount = 0;
+  servers.interfere = ({ code }) => {
+    if (code === operations.removeWatches.code) removedCount += 1;
+    return undefined;
+  };
+  await world.now(Promise.all([node.close(), other.close()]));
+  await world.settle();
+  assert.equal(removedCount, 1);
+});
+
+test("a node that is deleted after the look is looked at again", async () => {
+  const servers = new TreeServers();
+  const { world, tree } = servers;
+  tree.create("/queues");
+  tree.create(path, new TextEncoder().encode("before"));
+  const { node, told } = await keep({ data: "one" }, servers);
+  servers.interfere = ({ code }) => {
+    if (code === operations.setData.code && tree.nodes.has(path)) tree.delete(path);
+    return undefined;
+  };
+  await world.now(node.start());
+  assert.equal(tree.textAt(path), "one");
+  assert.deepEqual(told, ["held"]);
 });

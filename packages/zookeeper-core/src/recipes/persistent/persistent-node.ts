@@ -17,12 +17,13 @@ import {
   type RequestOptions,
 } from "../../api/request-options.ts";
 import { type NodeContent, ZooKeeper } from "../../api/zookeeper.ts";
-import { isReason } from "../../errors.ts";
+import { isReason, ZooKeeperError } from "../../errors.ts";
 import type { Acl } from "../../protocol/acl.ts";
 import { ttlMsMax } from "../../protocol/create-mode.ts";
 import { childOf } from "../../protocol/paths.ts";
 import type { Stat } from "../../protocol/stat.ts";
-import { asEverholdError, isOfConnection } from "../leadership/candidate.ts";
+import { asEverholdError } from "../../session/session-errors.ts";
+import { isOfConnection } from "../leadership/candidate.ts";
 import { persistentLimits } from "./persistent-limits.ts";
 
 const modes = ["persistent", "persistentSequential", "container"] as const;
@@ -41,7 +42,7 @@ export interface PersistentNodeOptions {
   /**
    * Milliseconds after which servers may delete it when nobody keeps it any more, up to about 34 years; only for a
    * container. Its child `touch` is a node of this time to live, as of Curator's `PersistentTtlNode`, and is written twice
-   * in it. Servers must have `extendedTypesEnabled`. Default: it stays until it is closed.
+   * in it. Servers must have `extendedTypesEnabled`. A node that is there already and is no container never lapses. Default: it stays until it is closed.
    */
   readonly ttl?: number;
 }
@@ -83,6 +84,7 @@ export class PersistentNode {
   readonly #mode: (typeof modes)[number];
   readonly #givenPath: string;
   readonly #backoff: Backoff;
+  readonly #remakes: Backoff;
   readonly #ending = new AbortController();
   readonly #waiters = new Set<{ readonly count: number; readonly placed: Deferred<void> }>();
   readonly #events = new EventHub<PersistentNodeEvent>({
@@ -97,6 +99,10 @@ export class PersistentNode {
   #path: string | undefined;
   #stat: Stat | undefined;
   #touchAtMs = 0;
+  /** When it was made last. */
+  #madeAtMs = -Infinity;
+  /** Whether the last one was deleted before it stood a while. */
+  #isRestless = false;
   #changed = deferred<void>();
   #running: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -107,6 +113,7 @@ export class PersistentNode {
     const { ttl, acl, data = "" } = options;
     const { mode = ttl === undefined ? "persistent" : "container" } = options;
     checkPath(attempt, path);
+    if (path === "/") throw rootError(attempt);
     if (!modes.includes(mode))
       throw optionError(attempt, "mode", mode, `one of ${modes.join(", ")}`);
     if (acl !== undefined) checkAcl(attempt, acl);
@@ -126,6 +133,7 @@ export class PersistentNode {
     this.#data = bytesOfData(attempt, data);
     const { pauseMsMin: minMs, pauseMsMax: maxMs } = persistentLimits;
     this.#backoff = new Backoff({ minMs, maxMs }, this.#context.ports.random);
+    this.#remakes = new Backoff({ minMs, maxMs }, this.#context.ports.random);
   }
 
   /** Where it is, with the number of a sequential one; `undefined` before that has one. */
@@ -142,7 +150,7 @@ export class PersistentNode {
    * Begins to keep it, and waits until it is there; no time limit by default. Where it rejects, that is tried again until
    * it is closed. Idempotent.
    * @throws EverholdError EVH_TIMEOUT, EVH_ABORTED, EVH_CLOSED; EVH_ILLEGAL_STATE for the client of one session;
-   * ZooKeeperError with reason NOAUTH, UNIMPLEMENTED for a `ttl` that servers do not know, …
+   * EVH_ILLEGAL_STATE too where an ephemeral node is there; ZooKeeperError with reason NOAUTH, UNIMPLEMENTED for a `ttl` that servers do not know, …
    */
   async start(wait: WaitOptions = {}): Promise<void> {
     this.#checkOpen();
@@ -178,18 +186,20 @@ export class PersistentNode {
     type: K,
     listener: (event: Extract<PersistentNodeEvent, { readonly type: K }>) => void,
   ): () => void {
-    return this.#events.listen((event) => {
-      if (isOfType(event, type)) listener(event);
-    });
+    return this.#events.on(type, listener);
   }
 
   /**
-   * Keeps it no more, and deletes it unless it is to be kept. Idempotent. Where that can't be known in time (default: the
+   * Keeps it no more, and deletes it unless it is to be kept. Idempotent; after a refusal it may be asked again. Where that can't be known in time (default: the
    * client's `requestTimeout`) it rejects, and deleting goes on by itself for as long as the client lives.
    * @throws ZooKeeperError with reason NOTEMPTY where it has children, NOAUTH, …
    */
   close(options: PersistentNodeClose = {}): Promise<void> {
-    this.#closing ??= this.#close(options);
+    this.#closing ??= this.#close(options).catch((error: unknown) => {
+      // What was refused may be asked again.
+      this.#closing = undefined;
+      throw error;
+    });
     return this.#closing;
   }
 
@@ -208,9 +218,11 @@ export class PersistentNode {
     await this.#running;
     const path = this.#path;
     if (!wasRunning || keep || path === undefined || this.#context.closed.aborted) return;
-    const { czxid } = this.#stat ?? {};
+    // Whether a create took effect whose answer was lost is known behind a sync.
+    const stat = this.#stat ?? (await this.#client.exists(path, { ...wait, fresh: true }));
+    if (stat === null || stat.ephemeralOwner !== 0n) return;
     // Which one it is matters, its version does not.
-    const which = czxid === undefined ? {} : { expected: { czxid, version: -1 }, guaranteed: true };
+    const which = { expected: { czxid: stat.czxid, version: -1 }, guaranteed: true };
     for (;;) {
       try {
         return await this.#client.delete(path, { ...wait, ...which, ifExists: true });
@@ -245,6 +257,9 @@ export class PersistentNode {
       }
     }
     for (const forget of forgets) forget();
+    if (this.#path !== undefined && !closed.aborted) {
+      this.#client.removeWatch(this.#path, this.#onChange);
+    }
     for (const { placed } of this.#waiters) placed.reject(signal.reason);
     this.#emit({ type: "closed" });
   }
@@ -254,17 +269,28 @@ export class PersistentNode {
     const count = this.#wantedCount;
     const found = await this.#look(request);
     if (found === undefined) return this.#make(request, count);
+    if (found.stat.ephemeralOwner !== 0n) throw ephemeralError(found.path, found.stat);
+    const isOther = found.stat.czxid !== this.#stat?.czxid;
+    if (isOther) {
+      this.#stat = undefined;
+      this.#writtenCount = -1;
+      this.#touchAtMs = 0;
+    }
     let { stat } = found;
-    if (stat.czxid !== this.#stat?.czxid) this.#writtenCount = -1;
-    if (this.#writtenCount !== count) {
-      if (!isSameData(found.data, this.#data)) {
+    try {
+      if (this.#writtenCount !== count && !isSameData(found.data, this.#data)) {
         stat = await this.#client.setData(found.path, this.#data, request);
       }
-      this.#writtenCount = count;
+      await this.#touch(found.path, request);
+    } catch (error) {
+      // Somebody has deleted it since it was looked at.
+      if (!isReason(error, "NONODE")) throw error;
+      this.#changed.resolve();
+      return;
     }
-    const isOther = stat.czxid !== this.#stat?.czxid;
+    this.#writtenCount = count;
+    // Not before it is touched: it is not held until then.
     this.#stat = stat;
-    await this.#touch(found.path, request);
     if (isOther) this.#emit({ type: "held", path: found.path, stat });
     for (const waiter of this.#waiters) if (waiter.count <= count) waiter.placed.resolve();
   }
@@ -290,6 +316,7 @@ export class PersistentNode {
 
   /** Makes it, and has it looked at again. */
   async #make(request: RequestOptions, count: number): Promise<void> {
+    await this.#untilMayMake();
     const { acl } = this.#options;
     const isFirst = this.#path === undefined;
     const mode = this.#mode === "persistentSequential" && !isFirst ? "persistent" : this.#mode;
@@ -308,9 +335,24 @@ export class PersistentNode {
       });
       this.#path = made.path;
       this.#writtenCount = count;
+      this.#madeAtMs = this.#context.ports.monotonicClock.nowMs();
     } catch (error) {
       // Somebody else's, or ours, when an answer was lost: it is looked at, too.
       if (!isReason(error, "NODEEXISTS")) throw error;
+    }
+  }
+
+  /** At once where the last one stood a while, and once where it did not. */
+  async #untilMayMake(): Promise<void> {
+    const { ports } = this.#context;
+    const stoodMs = ports.monotonicClock.nowMs() - this.#madeAtMs;
+    if (stoodMs >= persistentLimits.standMsMin) {
+      this.#isRestless = false;
+      this.#remakes.reset();
+    } else if (this.#isRestless) {
+      await pause(ports, this.#remakes.nextMs(), this.#ending.signal);
+    } else {
+      this.#isRestless = true;
     }
   }
 
@@ -325,7 +367,12 @@ export class PersistentNode {
     } catch (error) {
       if (!isReason(error, "NONODE")) throw error;
       const options = { ...request, ...(acl === undefined ? {} : { acl }), ttl };
-      await this.#client.create(touchPath, "", { ...options, mode: "persistentTtl" });
+      try {
+        await this.#client.create(touchPath, "", { ...options, mode: "persistentTtl" });
+      } catch (made) {
+        // Another one that keeps the node has just made it.
+        if (!isReason(made, "NODEEXISTS")) throw made;
+      }
     }
     this.#touchAtMs = nowMs + ttl / persistentLimits.touchesPerTtl;
   }
@@ -379,15 +426,20 @@ export class PersistentNode {
 /** What a timer can wait for at once; it is looked again after it. */
 const timerMsMax = 2 ** 31 - 1;
 
-function isOfType<K extends PersistentNodeEvent["type"]>(
-  event: PersistentNodeEvent,
-  type: K,
-): event is Extract<PersistentNodeEvent, { readonly type: K }> {
-  return event.type === type;
-}
-
 function closedError(path: string): ClosedError {
   return new ClosedError("EVH_CLOSED", `${path} is kept no more`);
+}
+
+function rootError(attempt: string): ZooKeeperError {
+  const problem = "is the root, which is always there";
+  const details = { reason: "BADARGUMENTS", path: "/" } as const;
+  return new ZooKeeperError("EVH_PATH", `Cannot ${attempt} "/": the path ${problem}`, details);
+}
+
+function ephemeralError(path: string, { ephemeralOwner }: Stat): EverholdError {
+  const found = `it is an ephemeral node of session 0x${ephemeralOwner.toString(16)}`;
+  const why = `${found}; only one that outlives its session can be kept`;
+  return new EverholdError("EVH_ILLEGAL_STATE", `Cannot keep ${path}: ${why}`);
 }
 
 function isSameData(found: Uint8Array | null, wanted: Uint8Array | null): boolean {
