@@ -34,3 +34,26 @@ test("who waits when a cache is closed is told that it is closed, at every momen
     assertNothingRuns(world);
   }
 });
+
+test("who asks for what is fresh while a cache begins has all of it, and before that nothing", async () => {
+  const servers = new TreeServers();
+  const { world, tree } = servers;
+  for (const path of ["/config", "/config/a", "/config/b"]) tree.create(path);
+  servers.interfere = ({ code }) =>
+    code === operations.addWatch.code
+      ? bytesOf(operations.addWatch.reply, { errorCode: 0 })
+      : undefined;
+  const client = await servers.connect();
+  const cache = new NodeCache(client, "/config");
+  for (const call of [() => cache.fresh(), () => cache.waitFor(1n)]) {
+    assertError(await rejection(world, call()), "EVH_ILLEGAL_STATE");
+  }
+  assert.equal(cache.isExact, false);
+  const starting = cache.start();
+  const sizes = [cache.fresh(), cache.waitFor(1n)].map((waiting) => waiting.then(() => cache.size));
+  assert.deepEqual(await world.now(Promise.all(sizes)), [3, 3]);
+  await world.now(starting);
+  cache.close();
+  await world.now(client.close());
+  assertNothingRuns(world);
+});

@@ -48,7 +48,8 @@ export class NodeCache {
   readonly #calls = new Set<AbortController>();
   #watch: StandingWatch | undefined;
   #forgetClient: (() => void) | undefined;
-  #isStarted = false;
+  /** Settles when everything was read; there is none before `start`. */
+  #beginning: Promise<void> | undefined;
 
   /** @throws TypeError; ZooKeeperError EVH_PATH; EverholdError EVH_CONFIG */
   constructor(client: ZooKeeper, path: string, options: NodeCacheOptions = {}) {
@@ -90,15 +91,16 @@ export class NodeCache {
    */
   async start(wait: WaitOptions = {}): Promise<void> {
     this.#checkOpen();
-    if (this.#isStarted) {
+    if (this.#beginning !== undefined) {
       const message = `Cannot start the cache of ${this.path}: it is started already`;
       throw new EverholdError("EVH_ILLEGAL_STATE", message);
     }
-    this.#isStarted = true;
     const { generation } = this.#upkeep;
     this.#forgetClient = this.#access.onRolledBack(() => generation.forget());
     try {
-      await this.#within(wait, "read all of", () => this.#begin());
+      const beginning = this.#begin();
+      this.#beginning = beginning;
+      await this.#within(wait, "read all of", () => beginning);
     } catch (error) {
       this.#finish();
       throw error;
@@ -151,7 +153,7 @@ export class NodeCache {
   /**
    * Resolves with the generation when everything that was finished anywhere before the call is shown. Where no server
    * answers it fails as `sync` does; else there is no time limit by default.
-   * @throws EverholdError as of `sync`; EVH_CLOSED, EVH_TIMEOUT, EVH_ABORTED
+   * @throws EverholdError as of `sync`; EVH_ILLEGAL_STATE before `start`; EVH_CLOSED, EVH_TIMEOUT, EVH_ABORTED
    */
   async fresh(wait: WaitOptions = {}): Promise<bigint> {
     await this.#within(wait, "refresh", (ended) => this.#refresh(ended));
@@ -161,7 +163,7 @@ export class NodeCache {
   /**
    * Resolves when every change up to a transaction is shown, as the `mzxid` of what was just written. For one that has
    * not happened anywhere it waits without end by default.
-   * @throws EverholdError as of `sync`; EVH_CLOSED, EVH_TIMEOUT, EVH_ABORTED
+   * @throws EverholdError as of `sync`; EVH_ILLEGAL_STATE before `start`; EVH_CLOSED, EVH_TIMEOUT, EVH_ABORTED
    */
   async waitFor(zxid: bigint, wait: WaitOptions = {}): Promise<void> {
     await this.#within(wait, `wait for transaction ${zxid} in`, (ended) =>
@@ -210,8 +212,13 @@ export class NodeCache {
     await this.#upkeep.generation.whenMet();
   }
 
-  /** Behind the answer to a `sync` come no notices of what was finished before it. */
+  /** Behind the answer to a `sync` come no notices of what was finished before it, once everything is watched. */
   async #refresh(ended: AbortSignal): Promise<void> {
+    if (this.#beginning === undefined) {
+      const message = `Cannot refresh the cache of ${this.path}: it is not started`;
+      throw new EverholdError("EVH_ILLEGAL_STATE", message);
+    }
+    await this.#beginning;
     const path = this.#access.serverPath(this.path);
     const spec = requestSpec(operations.sync, { path }, path);
     const zxid = await this.#access.send<bigint>(
