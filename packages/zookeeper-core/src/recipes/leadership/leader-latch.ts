@@ -179,8 +179,9 @@ export class LeaderLatch {
   }
 
   /**
-   * Leads no more, and leaves the line. Idempotent. Resolves when others may lead; where that can't be known in time
-   * (default: the client's `requestTimeout`) its node is deleted afterwards.
+   * Leads no more, and leaves the line. Idempotent. Resolves when others may lead, but for one that is closed while it
+   * takes its lease: its node goes a moment later. Where that can't be known in time (default, and at least: the
+   * client's `requestTimeout`) its node is deleted afterwards.
    */
   close(wait: WaitOptions = {}): Promise<void> {
     this.#closing ??= this.#close(wait);

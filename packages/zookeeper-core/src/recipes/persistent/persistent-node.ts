@@ -190,8 +190,10 @@ export class PersistentNode {
   }
 
   /**
-   * Keeps it no more, and deletes it unless it is to be kept. Idempotent; after a refusal it may be asked again. Where that can't be known in time (default: the
-   * client's `requestTimeout`) it rejects, and deleting goes on by itself for as long as the client lives.
+   * Keeps it no more, and deletes it unless it is to be kept. Idempotent; after a refusal it may be asked again. Where
+   * that can't be known in time (default: the client's `requestTimeout`) it rejects, and a deletion that was asked for
+   * goes on by itself for as long as the client lives. Where nobody knows yet whether the node was made, nothing is
+   * asked for: close it once more.
    * @throws ZooKeeperError with reason NOTEMPTY where it has children, NOAUTH, …
    */
   close(options: PersistentNodeClose = {}): Promise<void> {
