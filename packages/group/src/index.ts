@@ -1,4 +1,12 @@
 /** Layer 2: what decides in a replication group. No network, no ZooKeeper, no disk: they are told to it. */
+export type {
+  Coordinator,
+  CoordinatorListener,
+  MemberAddress,
+  RequestKind,
+  RequestResult,
+  StateRead,
+} from "./coordinator.ts";
 export { agreedPosition } from "./epoch-table.ts";
 export { readFrame, writeFrame, type Frame } from "./frames.ts";
 export {

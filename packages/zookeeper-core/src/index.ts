@@ -1,4 +1,4 @@
-/** Layer 3: the ZooKeeper client. Open `connect.ts` first. */
+/** Layer 2: the ZooKeeper client. Open `connect.ts` first. */
 export type { Created, CreateOptions, NodeOptions } from "./api/create.ts";
 export type { DeleteOptions } from "./api/delete.ts";
 export type { EnsembleConfig, EnsembleServer } from "./api/ensemble-config.ts";

@@ -1,0 +1,37 @@
+import type { Frame } from "@everhold/group";
+
+/**
+ * What connects a member to the others: each link is authenticated, keeps the order of frames, and loses none before it
+ * is gone. A backup calls its live; whoever runs accepts.
+ */
+export interface Links {
+  /** Keeps a link to this member up, calling it again and again; to no other. `null`: calls nobody. */
+  follow(id: string | null): void;
+  /**
+   * Sends after all that was sent before on this link; harmless on one that is gone. The bytes of an `append` are copied
+   * before this returns.
+   */
+  send(link: number, frame: Frame): void;
+  /** Bytes sent on this link that the system has not taken yet: who ships reads no further above a limit. */
+  queuedBytes(link: number): number;
+  /** Ends a link; `onDisconnected` follows. */
+  disconnect(link: number): void;
+  /** Stops accepting and ends every link. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Who is told of links. Calls never happen inside a call of {@link Links}; `link` numbers are never used again. */
+export interface LinksListener {
+  /** A link to or from a member that has proved that it knows the group's secret, and this to be its name. */
+  onConnected(link: number, id: string): void;
+  /** The frame's bytes are valid during the call only. */
+  onFrame(link: number, frame: Frame): void;
+  /** `queuedBytes` fell below the limit after it was above. */
+  onDrained(link: number): void;
+  onDisconnected(link: number): void;
+  /**
+   * Who is followed cannot be reached. `refused`: its machine answers and nobody listens there, so that its process is
+   * probably gone; `silent`: nothing is heard. A hint, told once for each attempt.
+   */
+  onUnreachable(id: string, why: "refused" | "silent"): void;
+}
