@@ -1,14 +1,10 @@
 import type { EverholdError } from "@everhold/base";
-import type { Endpoint, Listener, Ports, Timer } from "@everhold/env";
-import { createJournal, type Journal, type RecoverySummary } from "@everhold/journal";
+import type { Endpoint, Ports } from "@everhold/env";
+import type { RecoverySummary } from "@everhold/journal";
 
 import { brokerConfig, type BrokerConfig, type BrokerOptions } from "./config.ts";
-import { CoreServer } from "./core/core-server.ts";
-import { Engine } from "./engine/engine.ts";
-import { limits } from "./limits.ts";
-import { CoreRequests } from "./management/core-requests.ts";
-import { Management } from "./management/management.ts";
-import { BrokerState } from "./state/broker-state.ts";
+import type { Management } from "./management/management.ts";
+import { createStore, Serving, type Store } from "./serving.ts";
 
 /** What can be seen of one queue. */
 export interface QueueInfo {
@@ -43,47 +39,35 @@ export interface BrokerStartOptions {
 export class Broker {
   /** What recovery found. */
   readonly recovery: RecoverySummary;
-  /** Everything that can be asked of it, by resource and name. */
-  readonly management: Management;
   readonly #ports: Ports;
   readonly #config: BrokerConfig;
-  readonly #journal: Journal;
-  readonly #state: BrokerState;
-  readonly #engine: Engine;
-  readonly #server: CoreServer;
+  readonly #store: Store;
+  readonly #serving: Serving;
   readonly #onFailed: (error: EverholdError) => void;
-  readonly #listeners: Listener[] = [];
-  #scanTimer: Timer | undefined;
   #failure: EverholdError | undefined;
   #stopping: Promise<void> | undefined;
 
   private constructor(
     options: BrokerStartOptions,
-    parts: { config: BrokerConfig; engine: Engine; recovery: RecoverySummary },
+    config: BrokerConfig,
+    store: Store,
+    recovery: RecoverySummary,
   ) {
-    this.#ports = options.ports;
+    const { ports } = options;
+    this.#ports = ports;
     this.#onFailed = options.onFailed ?? (() => {});
-    this.#config = parts.config;
-    this.#engine = parts.engine;
-    this.#journal = parts.engine.journal;
-    this.#state = parts.engine.state;
-    this.recovery = parts.recovery;
-    this.#server = new CoreServer(parts.engine, options.ports);
-    this.management = new Management({
-      engine: parts.engine,
-      ports: options.ports,
-      clients: this.#server,
-      nodeId: this.nodeId,
-      startedMs: options.ports.monotonicClock.nowMs(),
-      endpoints: () => this.endpoints,
+    this.#config = config;
+    this.#store = store;
+    this.recovery = recovery;
+    this.#serving = new Serving({
+      ports,
+      config,
+      store,
+      recovery,
+      onFailed: (error) => {
+        this.#fail(error);
+      },
     });
-    const requests = new CoreRequests(parts.engine, this.management);
-    parts.engine.requests.onRequest = (session, message) => {
-      requests.receive(session, message);
-    };
-    parts.engine.onFailure = (error) => {
-      this.#fail(error);
-    };
   }
 
   /**
@@ -93,31 +77,19 @@ export class Broker {
    * EVH_DATA_FOLDER, EVH_IO from the journal; EVH_PORT_IN_USE
    */
   static async start(options: BrokerStartOptions): Promise<Broker> {
-    const { ports } = options;
     const config = brokerConfig(options.config);
-    const journal = createJournal({ ports, ...config.journal });
-    const state = new BrokerState(journal, {
-      duplicateIdsMaxOf: (name) => engine.settings.of(name).idCacheSize,
-    });
-    const engine = new Engine({ ports, config, journal, state });
-    let recovery: RecoverySummary;
+    const store = createStore(options.ports, config);
+    const { journal, state, engine } = store;
+    let broker: Broker;
     try {
-      recovery = await journal.open(state, engine);
-      state.afterRecovery(ports.wallClock.nowMs());
-      engine.runtimeSettings.load();
-      engine.diverts.load();
-      engine.catalog.load();
-      engine.branches.load();
-      engine.returns.load();
-      // Something may be scheduled, or have fallen due meanwhile.
-      engine.endStep();
+      const recovery = await journal.open(state, engine);
+      broker = new Broker(options, config, store, recovery);
     } catch (error) {
       await journal.close();
       throw error;
     }
-    const broker = new Broker(options, { config, engine, recovery });
     try {
-      await broker.#listen();
+      await broker.#serving.listen();
     } catch (error) {
       await broker.stop();
       throw error;
@@ -125,14 +97,19 @@ export class Broker {
     return broker;
   }
 
+  /** Everything that can be asked of it, by resource and name. */
+  get management(): Management {
+    return this.#serving.management;
+  }
+
   /** Where it listens, with the ports that were chosen. */
   get endpoints(): readonly Endpoint[] {
-    return this.#listeners.map((listener) => listener.endpoint);
+    return this.#serving.endpoints;
   }
 
   /** The broker's id: made once for its data, 32 hexadecimal digits. */
   get nodeId(): string {
-    return this.#server.nodeId;
+    return this.#serving.server.nodeId;
   }
 
   /** Set when the journal has failed. */
@@ -142,22 +119,22 @@ export class Broker {
 
   /** Open connections. */
   get connectionCount(): number {
-    return this.#server.connectionCount;
+    return this.#serving.server.connectionCount;
   }
 
   /** Sessions whose connection broke and that wait for their client to come back. */
   get parkedSessionCount(): number {
-    return this.#server.parking.sessionCount;
+    return this.#serving.server.parking.sessionCount;
   }
 
   /** Sessions of before the restart that may still come back: their queues hand out nothing until they have. */
   get awaitedSessionCount(): number {
-    return this.#engine.returns.awaitedCount;
+    return this.#store.engine.returns.awaitedCount;
   }
 
   /** Every queue, by name. */
   queues(): QueueInfo[] {
-    const infos = Array.from(this.#engine.catalog.queues(), (queue): QueueInfo => {
+    const infos = Array.from(this.#store.engine.catalog.queues(), (queue): QueueInfo => {
       const { definition, messageCount, inFlightCount, bytes } = queue.state;
       return {
         name: definition.name,
@@ -176,22 +153,22 @@ export class Broker {
 
   /** A short text that is equal for equal durable state; for tests and comparisons. */
   fingerprint(): string {
-    return this.#state.fingerprint();
+    return this.#store.state.fingerprint();
   }
 
   /** The durable state in a readable form, line by line; what {@link fingerprint} is made of. */
   dump(): string {
-    return this.#state.dump();
+    return this.#store.state.dump();
   }
 
   /** Checks what must hold between steps; the simulator calls it. @throws AssertionError */
   assertInvariants(): void {
-    this.#state.assertInvariants();
+    this.#store.state.assertInvariants();
   }
 
   /** Writes a snapshot now, so that the next start is quick. */
   snapshotNow(): Promise<void> {
-    return this.#journal.snapshotNow();
+    return this.#store.journal.snapshotNow();
   }
 
   /**
@@ -207,35 +184,9 @@ export class Broker {
     return this.stop();
   }
 
-  async #listen(): Promise<void> {
-    for (const endpoint of this.#config.endpoints) {
-      const listener = await this.#ports.network.listen(endpoint, (link) =>
-        this.#server.accept(link),
-      );
-      this.#listeners.push(listener);
-    }
-    this.#server.start();
-    this.#engine.returns.open();
-    this.#scanLater();
-    this.#ports.log.info("The broker serves", {
-      name: this.#config.name,
-      node: this.nodeId,
-      endpoints: this.endpoints.map((one) => `${one.host}:${one.port}`).join(" "),
-      records: this.recovery.recordCount,
-      queues: this.queues().length,
-      connectionsAllowed: this.#server.connectionCountMax,
-    });
-  }
-
   async #stop(): Promise<void> {
-    this.#scanTimer?.cancel();
-    await Promise.all(this.#listeners.map((listener) => listener.close()));
-    // What was asked before is answered, and only then everybody is sent away.
-    this.#server.stopReading();
-    await this.#engine.drained();
-    this.#engine.halt();
-    await this.#server.stop();
-    await this.#journal.close();
+    await this.#serving.stop();
+    await this.#store.journal.close();
     this.#ports.log.info("The broker has stopped", { name: this.#config.name });
   }
 
@@ -247,20 +198,6 @@ export class Broker {
       code: error.code,
       reason: error.message,
     });
-    this.#scanTimer?.cancel();
-    this.#server.destroy();
-    for (const listener of this.#listeners) {
-      listener.close().catch(() => {
-        // The process is about to end: a listener that does not close changes nothing any more.
-      });
-    }
     this.#onFailed(error);
-  }
-
-  #scanLater(): void {
-    this.#scanTimer = this.#ports.timers.after(limits.scanIntervalMs, () => {
-      this.#engine.scan();
-      this.#scanLater();
-    });
   }
 }
