@@ -2,10 +2,10 @@ import type { StatsFs } from "node:fs";
 import * as fs from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { EverholdError } from "@everhold/base";
-import type { Disk, DiskFile, DiskLock } from "@everhold/env";
+import type { Disk, DiskFile } from "@everhold/env";
 import { diskError } from "./disk-error.ts";
 import { NodeDiskFile, type SyncMode } from "./disk-file.ts";
-import { lockFilePrefix, lockFolder } from "./folder-lock.ts";
+import { type FolderLock, lockFilePrefix, lockFolder } from "./folder-lock.ts";
 import { systemCodeOf } from "./system-error.ts";
 
 /** Where a {@link NodeDisk} is and how it syncs. */
@@ -77,7 +77,7 @@ export class NodeDisk implements Disk {
     return (blocks - bfree + bavail) * bsize;
   }
 
-  async lock(): Promise<DiskLock> {
+  async lock(): Promise<FolderLock> {
     await this.#makeFolder();
     return lockFolder(this.location);
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { NodeDisk } from "./disk.ts";
@@ -82,6 +82,37 @@ describe("the lock of a folder", () => {
       const lock = await new NodeDisk({ folder }).lock();
       const holder = parseHolder(await readFile(join(folder, "everhold.lock.4"), "utf8"));
       assert.deepEqual(holder, ownHolder());
+      await lock.release();
+    }));
+
+  it("that somebody took over is known to be theirs, and is not given back", () =>
+    withFolder(async (folder) => {
+      const lock = await new NodeDisk({ folder }).lock();
+      await lock.check();
+      const successor: LockHolder = { ...ownHolder(), pid: 4711, host: "elsewhere" };
+      await writeFile(join(folder, "everhold.lock.2"), JSON.stringify(successor));
+      await rm(join(folder, "everhold.lock.1"));
+      await assert.rejects(lock.check(), {
+        code: "EVH_DATA_LOCKED",
+        message: /process 4711 on elsewhere uses it/,
+      });
+      await lock.release();
+      assert.deepEqual(await readdir(folder), ["everhold.lock.2", "everhold.lock.room"]);
+    }));
+
+  it("sweeps away the drafts of processes that were killed, and of no others", () =>
+    withFolder(async (folder) => {
+      const left = join(folder, "everhold.lock.left.draft");
+      const fresh = join(folder, "everhold.lock.fresh.draft");
+      await writeFile(left, "");
+      await utimes(left, 1, 1);
+      await writeFile(fresh, "");
+      const lock = await new NodeDisk({ folder }).lock();
+      assert.deepEqual(await readdir(folder), [
+        "everhold.lock.1",
+        "everhold.lock.fresh.draft",
+        "everhold.lock.room",
+      ]);
       await lock.release();
     }));
 });

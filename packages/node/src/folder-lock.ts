@@ -12,6 +12,9 @@ import { systemCodeOf } from "./system-error.ts";
 /** Files of the lock begin with this; they are not files of the disk. */
 export const lockFilePrefix = "everhold.lock";
 
+/** A lock file that is written and has no number yet ends with this. */
+const draftSuffix = ".draft";
+
 /** Bytes for the next lock's text, kept for a disk that is full then. */
 const roomName = `${lockFilePrefix}.room`;
 const roomBytes = 1024;
@@ -27,7 +30,7 @@ const roomBytes = 1024;
  *
  * @throws EverholdError EVH_DATA_LOCKED naming the holder; EVH_DATA_FOLDER
  */
-export async function lockFolder(folder: string): Promise<DiskLock> {
+export async function lockFolder(folder: string): Promise<FolderLock> {
   try {
     return await takeLock(folder);
   } catch (error) {
@@ -36,17 +39,14 @@ export async function lockFolder(folder: string): Promise<DiskLock> {
   }
 }
 
-async function takeLock(folder: string): Promise<DiskLock> {
+async function takeLock(folder: string): Promise<FolderLock> {
   const own = ownHolder();
-  let last = "another process that starts at this moment";
   for (let attempt = 0; attempt < limits.lockAttemptCountMax; attempt += 1) {
     const current = await highestLock(folder);
     if (current !== undefined) {
       const holder = await readHolder(current.path);
-      if (holder !== undefined) {
-        last = describe(holder);
-        const dead = await isDead(holder, own, current.path);
-        if (!dead) throw lockedError(folder, last);
+      if (holder !== undefined && !(await isDead(holder, own, current.path))) {
+        throw lockedError(folder, holder);
       }
     }
     const number = (current?.number ?? 0) + 1;
@@ -59,21 +59,27 @@ async function takeLock(folder: string): Promise<DiskLock> {
       continue;
     }
     await removeOlder(folder, number);
+    await removeOldDrafts(folder, path);
     await keepRoom(folder);
-    return new FolderLock(folder, path, own);
+    return new FolderLock(folder, number, own);
   }
-  throw lockedError(folder, last);
+  const quicker = await highestLock(folder);
+  throw lockedError(folder, quicker && (await readHolder(quicker.path)));
 }
 
-class FolderLock implements DiskLock {
+/** The right to use a folder of the file system alone, for as long as its holder gives signs of life. */
+export class FolderLock implements DiskLock {
   readonly #folder: string;
+  readonly #number: number;
   readonly #path: string;
   readonly #own: LockHolder;
   readonly #heartbeat: NodeJS.Timeout;
   #released: Promise<void> | undefined;
 
-  constructor(folder: string, path: string, own: LockHolder) {
+  constructor(folder: string, number: number, own: LockHolder) {
+    const path = lockPath(folder, number);
     this.#folder = folder;
+    this.#number = number;
     this.#path = path;
     this.#own = own;
     this.#heartbeat = setInterval(() => {
@@ -82,6 +88,24 @@ class FolderLock implements DiskLock {
       fs.utimes(path, now, now).catch(() => undefined);
     }, limits.lockHeartbeatMs);
     this.#heartbeat.unref();
+  }
+
+  /**
+   * Makes sure that nobody has taken the folder over, as another process may when this one stood still for so long that
+   * it counted as ended.
+   * @throws EverholdError EVH_DATA_LOCKED naming who has it now; EVH_DATA_FOLDER
+   */
+  async check(): Promise<void> {
+    let highest: Highest | undefined;
+    let holder: LockHolder | undefined;
+    try {
+      highest = await highestLock(this.#folder);
+      if (highest?.number === this.#number) return;
+      holder = highest && (await readHolder(highest.path));
+    } catch (error) {
+      throw diskError("EVH_DATA_FOLDER", "look after the lock of the folder", this.#folder, error);
+    }
+    throw lockedError(this.#folder, holder);
   }
 
   release(): Promise<void> {
@@ -93,6 +117,9 @@ class FolderLock implements DiskLock {
   async #giveBack(): Promise<void> {
     clearInterval(this.#heartbeat);
     try {
+      // One that was taken over is not this process's to give back: its file would be a relic.
+      const highest = await highestLock(this.#folder);
+      if (highest !== undefined && highest.number > this.#number) return;
       const draft = await writeDraft(this.#folder, { ...this.#own, released: true });
       await fs.rename(draft, this.#path);
       // It may have been used for the draft just now, and the file that this one replaces was as large.
@@ -123,7 +150,12 @@ async function lastSign(path: string): Promise<number> {
   }
 }
 
-async function highestLock(folder: string): Promise<{ number: number; path: string } | undefined> {
+interface Highest {
+  readonly number: number;
+  readonly path: string;
+}
+
+async function highestLock(folder: string): Promise<Highest | undefined> {
   const numbers = await lockNumbers(folder);
   const number = Math.max(0, ...numbers);
   return number === 0 ? undefined : { number, path: lockPath(folder, number) };
@@ -140,6 +172,16 @@ async function lockNumbers(folder: string): Promise<number[]> {
 async function removeOlder(folder: string, number: number): Promise<void> {
   for (const older of await lockNumbers(folder)) {
     if (older < number) await fs.rm(lockPath(folder, older), { force: true });
+  }
+}
+
+/** What processes left that were killed; of those that live, none takes so long for its draft. */
+async function removeOldDrafts(folder: string, ownPath: string): Promise<void> {
+  const now = await lastSign(ownPath);
+  for (const name of await fs.readdir(folder)) {
+    if (!name.startsWith(`${lockFilePrefix}.`) || !name.endsWith(draftSuffix)) continue;
+    const path = join(folder, name);
+    if (now - (await lastSign(path)) > limits.lockSilenceMs) await fs.rm(path, { force: true });
   }
 }
 
@@ -161,7 +203,8 @@ async function makeExclusively(folder: string, path: string, own: LockHolder): P
     await fs.link(draft, path);
     return true;
   } catch (error) {
-    if (systemCodeOf(error) === "EEXIST") return false;
+    // EEXIST: somebody was quicker. ENOENT: so much so that the draft was taken for one that a dead process left.
+    if (["EEXIST", "ENOENT"].includes(systemCodeOf(error) ?? "")) return false;
     throw error;
   } finally {
     await fs.rm(draft, { force: true });
@@ -169,7 +212,7 @@ async function makeExclusively(folder: string, path: string, own: LockHolder): P
 }
 
 async function writeDraft(folder: string, holder: LockHolder): Promise<string> {
-  const draft = join(folder, `${lockFilePrefix}.${randomUUID()}.draft`);
+  const draft = join(folder, `${lockFilePrefix}.${randomUUID()}${draftSuffix}`);
   const text = `${JSON.stringify(holder)}\n`;
   try {
     await fs.writeFile(draft, text, { flag: "wx", mode: 0o640 });
@@ -215,13 +258,13 @@ function lockPath(folder: string, number: number): string {
   return join(folder, `${lockFilePrefix}.${number}`);
 }
 
-function describe(holder: LockHolder): string {
-  return `process ${holder.pid} on ${holder.host}`;
-}
-
-function lockedError(folder: string, holder: string): EverholdError {
+function lockedError(folder: string, holder: LockHolder | undefined): EverholdError {
+  const who =
+    holder === undefined
+      ? "another process that starts at this moment"
+      : `process ${holder.pid} on ${holder.host}`;
   return new EverholdError(
     "EVH_DATA_LOCKED",
-    `cannot use the data folder ${folder}: ${holder} uses it; stop that broker, or choose another folder`,
+    `cannot use the folder ${folder}: ${who} uses it; stop that one, or choose another folder`,
   );
 }

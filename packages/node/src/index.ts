@@ -5,6 +5,7 @@ export { clientChannels, connectionChannel, NodeTracing } from "./diagnostics.ts
 export { NodeDisk, type DiskOptions } from "./disk.ts";
 export type { SyncMode } from "./disk-file.ts";
 export { watchFiles } from "./file-watch.ts";
+export type { FolderLock } from "./folder-lock.ts";
 export { NodeDigests, NodeHash } from "./hash.ts";
 export { limits } from "./limits.ts";
 export { logLevels, NodeLog, type LogLevel, type LogOptions } from "./log.ts";

@@ -24,7 +24,8 @@ import { Watches } from "./watches/watches.ts";
  * without end, until `close()`. `@everhold/zookeeper` binds the ports of Node, so that programs write
  * `connect(connectString, options)`.
  *
- * @throws EverholdError EVH_URL, EVH_CONFIG, EVH_NOT_CONNECTED, EVH_SECURITY, EVH_ABORTED; what a source throws
+ * @throws EverholdError EVH_URL, EVH_CONFIG, EVH_NOT_CONNECTED, EVH_SECURITY, EVH_ABORTED; EVH_TIMEOUT where a source of
+ *   connect strings or a store takes too long; what a source throws, and what a store's `load` does
  */
 export async function connect(
   ports: SessionPorts,
@@ -46,7 +47,9 @@ export async function connect(
   const keeper =
     resolved.sessionStore &&
     new SessionKeeper(resolved.sessionStore, ports, (error) => session.reportError(error));
-  const former = await keeper?.load({ deadlineMs, signal: options.signal });
+  const loadedFromMs = ports.monotonicClock.nowMs();
+  const former = await keeper?.load(options.signal);
+  const loadMs = ports.monotonicClock.nowMs() - loadedFromMs;
   const watches: Watches = new Watches({
     requests: { request: (spec, wait) => session.request(spec, wait) },
     onError: (error) => session.reportError(error),
@@ -78,7 +81,8 @@ export async function connect(
   if (resolved.trackEnsemble) trackEnsemble(session, new Caller(session, context, ""), ports.log);
   session.start();
   try {
-    await session.ready({ deadlineMs, signal });
+    // Whether a store's other user lives may take longer to see than a server takes to answer.
+    await session.ready({ deadlineMs: deadlineMs + loadMs, signal });
   } catch (error) {
     await client.close({ timeout: 0 });
     throw error;

@@ -27,7 +27,7 @@ export interface ZooKeeperOptions {
    * up before the session ends; one that is shorter than the servers allow is raised, with a warning. Default 18,000.
    */
   readonly sessionTimeout?: number;
-  /** How long the first connection may take. Later ones are looked for without end. Default 15,000. */
+  /** How long the first connection may take, without the loading of `sessionStore`. Later ones are looked for without end. Default 15,000. */
   readonly connectTimeout?: number;
   /** For each call that says no `timeout`, all its attempts together. Default: `sessionTimeout`. */
   readonly requestTimeout?: number;

@@ -25,7 +25,9 @@ let sharedPorts: SessionPorts | undefined;
  * brackets, and with a chroot all paths are below it. A function that gives one is asked again whenever none of the
  * servers it named last can be reached; what it throws then is told by the event `error`.
  *
- * @throws EverholdError EVH_URL, EVH_CONFIG, EVH_NOT_CONNECTED, EVH_SECURITY, EVH_ABORTED
+ * @throws EverholdError EVH_URL, EVH_CONFIG, EVH_NOT_CONNECTED, EVH_SECURITY, EVH_ABORTED; EVH_TIMEOUT where the function
+ *   or a store takes too long; with a `sessionFolder` EVH_DATA_LOCKED, EVH_DATA_FOLDER, EVH_DATA_FORMAT, EVH_IO,
+ *   EVH_DISK_FULL; what the function throws
  * @example
  * const client = await connect("127.0.0.1:2181");
  * const { path } = await client.create("/orders/order-", "two apples", { mode: "persistentSequential", parents: true });

@@ -2,23 +2,31 @@ import { randomUUID } from "node:crypto";
 import * as fs from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { EverholdError } from "@everhold/base";
-import type { DiskLock } from "@everhold/env";
-import { NodeDisk } from "@everhold/node";
+import { type FolderLock, NodeDisk } from "@everhold/node";
 import type { SessionStore, StoredSession } from "@everhold/zookeeper-core";
 
 /** The file with the session. */
 const fileName = "session.json";
+/** What is written and not yet that file ends with this. */
+const draftSuffix = ".draft";
+/** What the file says where there is no session to be ended. */
+const noSession = '{"format":1}\n';
+/** Milliseconds of a session's timeout: 32 bits on the wire. */
+const timeoutMsMax = 2 ** 31 - 1;
 
 /**
  * Keeps the session in a folder of its own, for the option `sessionStore`: a process that is started again after it was
  * killed ends the session from before at once, and with it ephemeral nodes and locks, instead of waiting for its timeout.
  *
- * The file can be read by this user alone (mode 0600) and is replaced as a whole. The folder is made where it does not
- * exist. It is locked until the client is closed or the process ends: a second client is refused with EVH_DATA_LOCKED,
- * and ends nobody's session. A process in another container or on another machine that used it counts as ended when it
- * has given no sign of life for 10 s.
+ * The file can be read by this user alone (mode 0600), is replaced as a whole, and outlasts a failure of power. The
+ * folder is made where it does not exist. It is locked until the client is closed or the process ends: a second client is
+ * refused with EVH_DATA_LOCKED, naming the process that has it, and ends nobody's session. A process in another
+ * container or on another machine that used it counts as ended when it has given no sign of life for 10 s, for which
+ * `connect` waits. Where it only stood still, it is refused in turn, writes nothing any more, and its client is told so
+ * by the event `error` with EVH_DATA_LOCKED.
  *
- * @throws TypeError; then of `connect`: EverholdError EVH_DATA_LOCKED, EVH_DATA_FOLDER, EVH_DATA_FORMAT
+ * @throws TypeError; then of `connect`: EverholdError EVH_DATA_LOCKED, EVH_DATA_FOLDER, EVH_DATA_FORMAT, EVH_IO,
+ *   EVH_DISK_FULL
  * @example
  * const client = await connect("127.0.0.1:2181", { sessionStore: sessionFolder("/var/lib/worker/zookeeper") });
  */
@@ -33,15 +41,18 @@ export function sessionFolder(folder: string): SessionStore {
 
 class SessionFolder implements SessionStore {
   readonly #folder: string;
-  #lock: DiskLock | undefined;
+  readonly #disk: NodeDisk;
+  #lock: FolderLock | undefined;
 
   constructor(folder: string) {
     this.#folder = folder;
+    this.#disk = new NodeDisk({ folder });
   }
 
   async load(): Promise<StoredSession | undefined> {
-    this.#lock = await this.#takeLock();
+    this.#lock = await this.#disk.lock();
     try {
+      await this.#removeDrafts();
       return await this.#read();
     } catch (error) {
       await this.close();
@@ -49,67 +60,58 @@ class SessionFolder implements SessionStore {
     }
   }
 
+  /** Nobody sees half of it, also after a failure of power. */
   async save(session: StoredSession | undefined): Promise<void> {
+    const draft = `${fileName}.${randomUUID()}${draftSuffix}`;
+    const path = join(this.#folder, draft);
     try {
-      if (session === undefined) await fs.rm(this.#path, { force: true });
-      else await this.#replace(textOf(session));
+      const text = session === undefined ? noSession : textOf(session);
+      await fs.writeFile(path, text, { flag: "wx", mode: 0o600, flush: true });
+      // Invariant: the lock is looked at between the draft and its renaming. Whoever takes the folder over removes the
+      // drafts behind the lock, so a process that stands still between the two has nothing left to rename.
+      await this.#lock?.check();
+      await this.#disk.rename(draft, fileName);
     } catch (error) {
-      throw folderError("write", this.#folder, error);
+      await fs.rm(path, { force: true });
+      // Of one whose draft was removed the reason is that.
+      await this.#lock?.check();
+      throw EverholdError.is(error) ? error : folderError("write", this.#folder, error);
     }
   }
 
   async close(): Promise<void> {
     const lock = this.#lock;
     this.#lock = undefined;
-    await lock?.release();
-  }
-
-  get #path(): string {
-    return join(this.#folder, fileName);
-  }
-
-  async #takeLock(): Promise<DiskLock> {
-    const inUse = this.#lock;
     try {
-      return await new NodeDisk({ folder: this.#folder }).lock();
-    } catch (error) {
-      if (!EverholdError.is(error, "EVH_DATA_LOCKED")) throw error;
-      const who =
-        inUse === undefined ? "somebody else uses it" : "a client of this process uses it";
-      throw new EverholdError(
-        "EVH_DATA_LOCKED",
-        `Cannot keep the session in ${this.#folder}: ${who}; each client needs a folder of its own`,
-        { cause: error },
-      );
+      await lock?.check();
+    } finally {
+      await lock?.release();
+    }
+  }
+
+  async #removeDrafts(): Promise<void> {
+    for (const name of await this.#disk.list()) {
+      const isDraft = name.startsWith(`${fileName}.`) && name.endsWith(draftSuffix);
+      if (isDraft) await fs.rm(join(this.#folder, name), { force: true });
     }
   }
 
   async #read(): Promise<StoredSession | undefined> {
+    const path = join(this.#folder, fileName);
     let text: string;
     try {
-      text = await fs.readFile(this.#path, "utf8");
+      text = await fs.readFile(path, "utf8");
     } catch (error) {
       if (codeOf(error) === "ENOENT") return undefined;
       throw folderError("read", this.#folder, error);
     }
+    if (text === noSession) return undefined;
     const session = sessionIn(text);
     if (session !== undefined) return session;
     throw new EverholdError(
       "EVH_DATA_FORMAT",
-      `Cannot read the session in ${this.#path}: it has another form than what is written there; remove it`,
+      `Cannot read the session in ${path}: it has another form than what is written there; remove it`,
     );
-  }
-
-  /** Nobody sees half of it, also after a failure of power. */
-  async #replace(text: string): Promise<void> {
-    const draft = join(this.#folder, `${fileName}.${randomUUID()}.draft`);
-    try {
-      await fs.writeFile(draft, text, { flag: "wx", mode: 0o600, flush: true });
-      await fs.rename(draft, this.#path);
-    } catch (error) {
-      await fs.rm(draft, { force: true });
-      throw error;
-    }
   }
 }
 
@@ -126,11 +128,10 @@ function sessionIn(text: string): StoredSession | undefined {
     );
   const [, id, secret, timeout] = match ?? [];
   if (id === undefined || secret === undefined || timeout === undefined) return undefined;
-  return {
-    sessionId: BigInt.asIntN(64, BigInt(`0x${id}`)),
-    password: new Uint8Array(Buffer.from(secret, "hex")),
-    sessionTimeout: Number(timeout),
-  };
+  const sessionId = BigInt.asIntN(64, BigInt(`0x${id}`));
+  const sessionTimeout = Number(timeout);
+  if (sessionId === 0n || sessionTimeout === 0 || sessionTimeout > timeoutMsMax) return undefined;
+  return { sessionId, password: new Uint8Array(Buffer.from(secret, "hex")), sessionTimeout };
 }
 
 function folderError(attempt: string, folder: string, cause: unknown): EverholdError {

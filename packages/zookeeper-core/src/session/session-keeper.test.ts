@@ -239,13 +239,30 @@ describe("a store that refuses, or gives what is no session", () => {
     assertNothingRuns(world);
   });
 
+  it("may take its time, which is not that of the servers", async () => {
+    const { world, store, ensemble } = setUp();
+    let answer: ((stored: undefined) => void) | undefined;
+    store.load = () => new Promise((resolve) => (answer = resolve));
+    for (const server of ensemble.servers) server.kill();
+    const connecting = connect(world.ports, "a", { sessionStore: store, connectTimeout: 500 });
+    connecting.catch(() => undefined);
+    await world.advance(10_000);
+    answer?.(undefined);
+    await world.advance(499);
+    assert.deepEqual(store.calls, []);
+    await world.advance(1);
+    assertError(await rejection(world, connecting), "EVH_NOT_CONNECTED");
+    assert.equal(store.calls.at(-1), "close");
+    assertNothingRuns(world);
+  });
+
   it("ends connect in time where it does not answer, and is closed when it does", async () => {
     const { world, store } = setUp();
     let answer: ((stored: undefined) => void) | undefined;
     store.load = () => new Promise((resolve) => (answer = resolve));
     const connecting = connect(world.ports, "a", { sessionStore: store, connectTimeout: 500 });
     connecting.catch(() => undefined);
-    await world.advance(500);
+    await world.advance(30_000);
     assertError(await rejection(world, connecting), "EVH_TIMEOUT");
     assert.deepEqual(store.calls, []);
     answer?.(undefined);

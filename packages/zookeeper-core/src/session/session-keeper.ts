@@ -1,5 +1,5 @@
 import { EverholdError } from "@everhold/base";
-import { deadlineIn, type DeadlineMs, waitFor, type WaitPorts } from "@everhold/env";
+import { deadlineIn, waitFor, type WaitPorts } from "@everhold/env";
 import { sessionPasswordBytes } from "../protocol/handshake.ts";
 import type { SessionIdentity } from "./session-identity.ts";
 import { sessionLimits as limits } from "./session-limits.ts";
@@ -23,13 +23,11 @@ export class SessionKeeper {
   }
 
   /**
-   * What the client before left, to be ended.
+   * What the client before left, to be ended. Takes at most 30 s.
    * @throws what the store throws; EverholdError EVH_TIMEOUT, EVH_ABORTED; EVH_CONFIG where it gives no session
    */
-  async load(wait: {
-    readonly deadlineMs: DeadlineMs;
-    readonly signal: AbortSignal | undefined;
-  }): Promise<SessionIdentity | undefined> {
+  async load(signal: AbortSignal | undefined): Promise<SessionIdentity | undefined> {
+    const wait = { deadlineMs: deadlineIn(this.#ports, limits.storeLoadMsMax), signal };
     const loading = Promise.resolve().then(() => this.#store.load());
     const subject = { attempt: "load the session from before", outcome: () => "none" as const };
     try {

@@ -35,6 +35,11 @@ export const sessionLimits = {
   sourceMsMax: 30_000,
   /** Milliseconds between two questions to it. */
   sourcePauseMsMin: 1000,
+  /**
+   * Milliseconds that a store of the session may take to load it, besides `connectTimeout`: three times the 10 s after
+   * which a folder's user that gives no sign of life counts as ended. Then `connect` fails with EVH_TIMEOUT.
+   */
+  storeLoadMsMax: 30_000,
   /** Milliseconds that a store of the session may take for each call. Then the client goes on without, and tells of it. */
   storeMsMax: 5000,
   /** Milliseconds that `close()` waits for the server to end the session, where the caller does not say. */

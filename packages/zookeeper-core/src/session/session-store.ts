@@ -18,7 +18,7 @@ export interface StoredSession {
 export interface SessionStore {
   /**
    * What the client before left; `undefined` for nothing. Asked before anything is connected to; what it throws ends
-   * `connect`, and nothing else is called then.
+   * `connect`, and nothing else is called then. It may take 30 s, which do not count as `connectTimeout`.
    */
   load(): Promise<StoredSession | undefined>;
   /**
