@@ -43,7 +43,7 @@ export interface Coordinator {
   read(): Promise<StateRead>;
   /** Makes the group's node, where there is none. `false`: there is one. @throws EverholdError EVH_CLOSED, or with an unknown outcome */
   create(state: GroupState): Promise<boolean>;
-  /** Writes `next.state` if the node is the one that was known and its version is `next.version`. Never rejects. */
+  /** Writes `next.state` if the node is `next.created` and its version is `next.version`. Never rejects. */
   request(kind: RequestKind, next: KnownState): Promise<RequestResult>;
   /** Says that this member runs, and where; kept up until `close`. */
   register(address: MemberAddress): Promise<void>;

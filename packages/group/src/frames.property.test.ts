@@ -8,47 +8,44 @@ import { readFrame, writeFrame, type Frame } from "./frames.ts";
 /** Objects with a prototype, as literals make them. */
 const plain = { noNullPrototype: true } as const;
 const number = fc.maxSafeNat();
+const epoch = fc.nat({ max: 0xffff_ffff });
 const name = fc.string({ maxLength: 64 });
 const chain = fc
   .bigInt({ min: 0n, max: 2n ** 64n - 1n })
   .map((value) => value.toString(16).padStart(16, "0"));
+
+/** Frames of a kind, each field of which is arbitrary. */
+function framesOf<const Kind extends Frame["kind"], Fields extends object>(
+  kind: Kind,
+  fields: { readonly [Name in keyof Fields]: fc.Arbitrary<Fields[Name]> },
+): fc.Arbitrary<{ readonly kind: Kind } & Fields> {
+  return fc.record(fields, plain).map((values) => ({ ...values, kind }));
+}
+
 const frames: fc.Arbitrary<Frame> = fc.oneof(
-  fc.record(
-    {
-      kind: fc.constant("hello" as const),
-      epoch: number,
-      groupId: name,
-      id: name,
-      incarnation: name,
-      epochs: fc.array(fc.record({ epoch: number, position: number }, plain), { maxLength: 5 }),
-      end: number,
-    },
-    plain,
-  ),
-  fc.record(
-    {
-      kind: fc.constant("align" as const),
-      epoch: number,
-      position: number,
-      chain,
-      commitPosition: number,
-    },
-    plain,
-  ),
-  fc.record(
-    {
-      kind: fc.constant("append" as const),
-      epoch: number,
-      position: number,
-      chain,
-      commitPosition: number,
-      batch: fc.uint8Array({ maxLength: 40 }),
-    },
-    plain,
-  ),
-  fc.record({ kind: fc.constant("acknowledge" as const), epoch: number, position: number }, plain),
-  fc.record({ kind: fc.constant("refuse" as const), epoch: number, reason: name }, plain),
-  fc.record({ kind: fc.constant("handOver" as const), epoch: number }, plain),
+  framesOf("hello", {
+    epoch,
+    features: epoch,
+    groupId: name,
+    id: name,
+    incarnation: name,
+    epochs: fc.array(fc.record({ epoch, position: number }, plain), { maxLength: 5 }),
+    end: number,
+  }),
+  framesOf("align", { epoch, features: epoch, position: number, chain, commitPosition: number }),
+  framesOf("append", {
+    epoch,
+    position: number,
+    end: number,
+    chain,
+    commitPosition: number,
+    piece: fc.uint8Array({ maxLength: 40 }),
+  }),
+  framesOf("acknowledge", { epoch, position: number }),
+  framesOf("refuse", { epoch, reason: name }),
+  framesOf("handOver", { epoch }),
+  framesOf("beat", { epoch, sentAtMs: number, commitPosition: number }),
+  framesOf("answer", { epoch, sentAtMs: number }),
 );
 
 describe("replication frames", () => {
@@ -75,8 +72,8 @@ describe("replication frames", () => {
 
   it("give a frame or a typed error for any bytes", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 8 }), fc.uint8Array(), (kind, rest) => {
-        const input = new Uint8Array([kind, ...rest]);
+      fc.property(fc.integer({ min: 0, max: 10 }), fc.uint8Array(), (kind, rest) => {
+        const input = new Uint8Array([1, kind, ...rest]);
         try {
           assert.deepEqual(bytesOf(readFrame(input)), input);
         } catch (error) {
@@ -87,25 +84,25 @@ describe("replication frames", () => {
     );
   });
 
-  it("name a kind that does not exist", () => {
-    assert.throws(
-      () => readFrame(new Uint8Array([9])),
-      /replication frame: found kind 9, expected 1 to 6/,
-    );
+  it("name a version and a kind that do not exist", () => {
+    const read = (bytes: readonly number[]) => () => readFrame(new Uint8Array(bytes));
+    assert.throws(read([2, 4]), /replication frame: found version 2, expected 1/);
+    assert.throws(read([1, 9]), /replication frame: found kind 9, expected 1 to 8/);
   });
 
   it("are exactly these bytes", () => {
-    const frame: Frame = {
+    const written: Frame = {
       kind: "append",
       epoch: 2,
       position: 4096,
+      end: 4099,
       chain: "0123456789abcdef",
       commitPosition: 512,
-      batch: new Uint8Array([7]),
+      piece: new Uint8Array([7]),
     };
     const hex =
-      "03 0000000000000002 0000000000001000 0123456789abcdef 0000000000000200 00000001 07";
-    assert.equal(Buffer.from(bytesOf(frame)).toString("hex"), hex.replaceAll(" ", ""));
+      "01 03 00000002 0000000000001000 0000000000001003 0123456789abcdef 0000000000000200 00000001 07";
+    assert.equal(Buffer.from(bytesOf(written)).toString("hex"), hex.replaceAll(" ", ""));
   });
 });
 

@@ -10,6 +10,7 @@ import {
   readValue,
   string,
   struct,
+  u32,
   u8,
   type ValueOf,
   writeValue,
@@ -34,31 +35,46 @@ const chain: Field<string> = {
 };
 
 const bodies = {
-  /** Backup to live, first: who I am and what my journal holds. */
+  /** Backup to live, once and first on its link: who I am, and what my journal holds. */
   hello: struct({
-    epoch: counter,
+    epoch: u32,
+    features: u32,
     groupId: name,
     id: name,
     incarnation: name,
-    epochs: list(struct({ epoch: counter, position: counter }), limits.epochCountMax),
+    epochs: list(struct({ epoch: u32, position: counter }), limits.epochCountMax),
     end: counter,
   }),
   /** Live to backup, the answer: what lies beyond `position` goes; before it, this is the chain. */
-  align: struct({ epoch: counter, position: counter, chain, commitPosition: counter }),
-  /** Live to backup: the batch that begins at `position`. Without bytes it is a heartbeat. */
-  append: struct({
-    epoch: counter,
+  align: struct({
+    epoch: u32,
+    features: u32,
     position: counter,
     chain,
     commitPosition: counter,
-    batch: blob(limits.batchBytesMax),
+  }),
+  /**
+   * Live to backup: a piece of the journal, from `position` up to `end`. A piece may hold the header of a segment besides
+   * a batch, so its bytes need not be as many as lie between. `chain` is that of everything before `position`.
+   */
+  append: struct({
+    epoch: u32,
+    position: counter,
+    end: counter,
+    chain,
+    commitPosition: counter,
+    piece: blob(limits.pieceBytesMax),
   }),
   /** Backup to live: everything before `position` is on stable storage. */
-  acknowledge: struct({ epoch: counter, position: counter }),
+  acknowledge: struct({ epoch: u32, position: counter }),
   /** Either way: I have promised `epoch`, or you are not who may speak to me. */
-  refuse: struct({ epoch: counter, reason: string(limits.nameCharactersMax) }),
+  refuse: struct({ epoch: u32, reason: string(limits.nameCharactersMax) }),
   /** Live to backup: I take nothing more and all is committed; promote yourself. */
-  handOver: struct({ epoch: counter }),
+  handOver: struct({ epoch: u32 }),
+  /** Live to backup, a sign of life: sent when the live's own clock said so. */
+  beat: struct({ epoch: u32, sentAtMs: counter, commitPosition: counter }),
+  /** Backup to live, which it follows: what the beat said. */
+  answer: struct({ epoch: u32, sentAtMs: counter }),
 } as const;
 
 type Bodies = { readonly [Kind in keyof typeof bodies]: ValueOf<(typeof bodies)[Kind]> };
@@ -68,11 +84,13 @@ export type Frame<Kind extends keyof Bodies = keyof Bodies> = {
   readonly [K in Kind]: { readonly kind: K } & Bodies[K];
 }[Kind];
 
-const kindNumber: Field<number> = u8;
+/** The newest version of all frames, and so far the only one. */
+const frameVersion = 1;
 
-/** Appends a frame: a byte that names the kind, then its fields. @throws RangeError for a value that does not fit */
+/** Appends a frame: its version, a byte that names the kind, its fields. @throws RangeError for a value that does not fit */
 export function writeFrame(writer: ByteWriter, frame: Frame): void {
-  writeValue(kindNumber, writer, kindNumbers[frame.kind]);
+  writeValue(u8, writer, frameVersion);
+  writeValue(u8, writer, kindNumbers[frame.kind]);
   switch (frame.kind) {
     case "hello":
       return writeValue(bodies.hello, writer, frame);
@@ -86,13 +104,19 @@ export function writeFrame(writer: ByteWriter, frame: Frame): void {
       return writeValue(bodies.refuse, writer, frame);
     case "handOver":
       return writeValue(bodies.handOver, writer, frame);
+    case "beat":
+      return writeValue(bodies.beat, writer, frame);
+    case "answer":
+      return writeValue(bodies.answer, writer, frame);
   }
 }
 
-/** Reads the frame that fills `input`; a batch shares its bytes. @throws ProtocolError EVH_PROTOCOL, EVH_FRAME_TOO_LARGE */
+/** Reads the frame that fills `input`; a piece shares its bytes. @throws ProtocolError EVH_PROTOCOL, EVH_FRAME_TOO_LARGE */
 export function readFrame(input: Uint8Array): Frame {
   const reader = new ByteReader(input, { strict: true });
-  const kind = kindNumber.read(reader, 0);
+  const version = u8.read(reader, 0);
+  if (version !== frameVersion) throw refused(`version ${version}`, String(frameVersion));
+  const kind = u8.read(reader, 0);
   switch (kind) {
     case kindNumbers.hello:
       return { kind: "hello", ...readValue(bodies.hello, reader, "frame") };
@@ -106,11 +130,12 @@ export function readFrame(input: Uint8Array): Frame {
       return { kind: "refuse", ...readValue(bodies.refuse, reader, "frame") };
     case kindNumbers.handOver:
       return { kind: "handOver", ...readValue(bodies.handOver, reader, "frame") };
+    case kindNumbers.beat:
+      return { kind: "beat", ...readValue(bodies.beat, reader, "frame") };
+    case kindNumbers.answer:
+      return { kind: "answer", ...readValue(bodies.answer, reader, "frame") };
     default:
-      throw new ProtocolError(
-        "EVH_PROTOCOL",
-        `cannot read a replication frame: found kind ${kind}, expected 1 to 6`,
-      );
+      throw refused(`kind ${kind}`, "1 to 8");
   }
 }
 
@@ -121,7 +146,16 @@ const kindNumbers = {
   acknowledge: 4,
   refuse: 5,
   handOver: 6,
+  beat: 7,
+  answer: 8,
 } as const;
+
+function refused(found: string, expected: string): ProtocolError {
+  return new ProtocolError(
+    "EVH_PROTOCOL",
+    `cannot read a replication frame: found ${found}, expected ${expected}`,
+  );
+}
 
 function hex(half: number): string {
   return half.toString(16).padStart(8, "0");

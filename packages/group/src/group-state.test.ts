@@ -6,16 +6,19 @@ import { decodeGroupState, encodeGroupState, type GroupState } from "./group-sta
 
 const text = fc.string({ minLength: 1, maxLength: 64 });
 const replica = fc.record({ id: text, incarnation: text }, { noNullPrototype: true });
-const states: fc.Arbitrary<GroupState> = fc
-  .record({
+const states: fc.Arbitrary<GroupState> = fc.record(
+  {
     groupId: text,
-    epoch: fc.maxSafeNat(),
-    live: replica,
+    epoch: fc.nat({ max: 0xffff_ffff }),
+    live: fc.option(replica),
     inSync: fc.uniqueArray(replica, { minLength: 1, maxLength: 16, selector: ({ id }) => id }),
     minInSync: fc.integer({ min: 1, max: 16 }),
     epochStart: fc.maxSafeNat(),
-  })
-  .map((state) => ({ ...state, live: state.epoch === 0 ? null : state.live }));
+    features: fc.nat({ max: 0xffff_ffff }),
+    unclean: fc.boolean(),
+  },
+  { noNullPrototype: true },
+);
 
 const sound = {
   format: 1,
@@ -25,6 +28,8 @@ const sound = {
   inSync: [{ id: "a", incarnation: "a1" }],
   minInSync: 1,
   epochStart: 4096,
+  features: 1,
+  unclean: false,
 };
 
 describe("the group's state in ZooKeeper", () => {
@@ -37,7 +42,7 @@ describe("the group's state in ZooKeeper", () => {
   });
 
   it("is exactly these bytes", () => {
-    const written = `{"format":1,"groupId":"g","epoch":3,"live":{"id":"a","incarnation":"a1"},"inSync":[{"id":"a","incarnation":"a1"}],"minInSync":1,"epochStart":4096}`;
+    const written = `{"format":1,"groupId":"g","epoch":3,"live":{"id":"a","incarnation":"a1"},"inSync":[{"id":"a","incarnation":"a1"}],"minInSync":1,"epochStart":4096,"features":1,"unclean":false}`;
     assert.equal(
       new TextDecoder().decode(encodeGroupState(decodeGroupState(bytesOf(sound)))),
       written,
@@ -50,7 +55,8 @@ describe("the group's state in ZooKeeper", () => {
     ["no in-sync member", { inSync: [] }, /inSync: found 0 members, expected 1 to 16/],
     ["one member twice", { inSync: [sound.live, sound.live] }, /inSync: found a twice/],
     ["no member as a live", { live: "a" }, /live: found a string, expected an object/],
-    ["an epoch that nobody led", { live: null }, /live: found null, expected a member/],
+    ["an epoch too high", { epoch: 2 ** 32 }, /epoch: found 4294967296, expected .* to 4294967295/],
+    ["a number as a flag", { unclean: 1 }, /unclean: found a number, expected true or false/],
     ["a fraction of an epoch", { epoch: 1.5 }, /epoch: found 1.5, expected an integer from 0/],
     ["a minimum of none", { minInSync: 0 }, /minInSync: found 0, expected an integer from 1/],
     ["no name", { groupId: "" }, /groupId: found 0 characters, expected a text of 1 to 64/],

@@ -13,9 +13,9 @@ export interface Replica {
 /** What a group's node in ZooKeeper holds, and the only truth about who may lead. Changed by compare-and-set alone. */
 export interface GroupState {
   readonly groupId: string;
-  /** Rises with every promotion. 0: nobody has led so far. */
+  /** Rises with every promotion; at most 2^32 - 1. */
   readonly epoch: number;
-  /** Who leads, or led last. */
+  /** Who leads, or led last; null: nobody has led this group so far. */
   readonly live: Replica | null;
   /** Who may be promoted: each of them holds everything that was ever committed. Never empty. */
   readonly inSync: readonly Replica[];
@@ -23,14 +23,48 @@ export interface GroupState {
   readonly minInSync: number;
   /** Where the journal of the live ended when it asked to be promoted: its epoch's first record begins there. */
   readonly epochStart: number;
+  /** The feature level that every member must know: what its journal and its frames may hold. */
+  readonly features: number;
+  /** Whether an operator began this epoch with a member that was not in sync, so that something may be lost. */
+  readonly unclean: boolean;
 }
 
-const stateFormat = 1;
-const fieldNames = ["format", "groupId", "epoch", "live", "inSync", "minInSync", "epochStart"];
+/** The feature level that this program knows. Members of a group at a higher one are refused. */
+export const featureLevel = 1;
 
-/** The state of a new group: its first member may be promoted, and nobody leads yet. */
-export function newGroupState(groupId: string, first: Replica, minInSync: number): GroupState {
-  return { groupId, epoch: 0, live: null, inSync: [first], minInSync, epochStart: 0 };
+const stateFormat = 1;
+const fieldNames = [
+  "format",
+  "groupId",
+  "epoch",
+  "live",
+  "inSync",
+  "minInSync",
+  "epochStart",
+  "features",
+  "unclean",
+];
+
+/**
+ * The state of a new group: its first member may be promoted, and nobody leads yet. `epoch` is the newest one of the
+ * first member's journal: 0 when that is empty.
+ */
+export function newGroupState(
+  groupId: string,
+  first: Replica,
+  minInSync: number,
+  epoch = 0,
+): GroupState {
+  return {
+    groupId,
+    epoch,
+    live: null,
+    inSync: [first],
+    minInSync,
+    epochStart: 0,
+    features: featureLevel,
+    unclean: false,
+  };
 }
 
 /** Whether `replicas` hold this member with this very disk. */
@@ -58,18 +92,16 @@ export function decodeGroupState(bytes: Uint8Array): GroupState {
   if (format !== stateFormat) throw refused("format", String(format), String(stateFormat));
   const unknown = Object.keys(fields).find((name) => !fieldNames.includes(name));
   if (unknown !== undefined) throw refused("fields", unknown, fieldNames.join(", "));
-  const state = {
+  return {
     groupId: text(fields, "groupId"),
-    epoch: integer(fields, "epoch", 0),
+    epoch: integer(fields, "epoch", 0, limits.epochMax),
     live: fields["live"] === null ? null : readReplica("live", fields["live"]),
     inSync: inSyncSet(fields["inSync"]),
     minInSync: integer(fields, "minInSync", 1),
     epochStart: integer(fields, "epochStart", 0),
+    features: integer(fields, "features", 0, limits.featureLevelMax),
+    unclean: flag(fields, "unclean"),
   };
-  if (state.live === null && state.epoch !== 0) {
-    throw refused("live", "null", `a member, since the epoch is ${state.epoch}`);
-  }
-  return state;
 }
 
 function objectIn(bytes: Uint8Array): Readonly<Record<string, unknown>> {
@@ -112,11 +144,23 @@ function text(fields: Readonly<Record<string, unknown>>, name: string): string {
   throw refused(name, found, `a text of 1 to ${limits.nameCharactersMax} characters`);
 }
 
-function integer(fields: Readonly<Record<string, unknown>>, name: string, min: number): number {
+function integer(
+  fields: Readonly<Record<string, unknown>>,
+  name: string,
+  min: number,
+  max = Number.MAX_SAFE_INTEGER,
+): number {
   const value = fields[name];
-  if (typeof value === "number" && Number.isSafeInteger(value) && value >= min) return value;
+  const isInteger = typeof value === "number" && Number.isSafeInteger(value);
+  if (isInteger && value >= min && value <= max) return value;
   const found = typeof value === "number" ? String(value) : kindOf(value);
-  throw refused(name, found, `an integer from ${min} to 2^53 - 1`);
+  throw refused(name, found, `an integer from ${min} to ${max}`);
+}
+
+function flag(fields: Readonly<Record<string, unknown>>, name: string): boolean {
+  const value = fields[name];
+  if (typeof value === "boolean") return value;
+  throw refused(name, kindOf(value), "true or false");
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -17,11 +17,13 @@ export {
   type KnownState,
   type Member,
   type MemberLog,
+  type NodeVersion,
 } from "./member.ts";
 export { step } from "./step.ts";
 export {
   decodeGroupState,
   encodeGroupState,
+  featureLevel,
   includesReplica,
   newGroupState,
   type GroupState,

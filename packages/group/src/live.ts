@@ -1,4 +1,4 @@
-import { becomeCandidate } from "./candidate.ts";
+import { becomeCandidate, mayRequest, request } from "./candidate.ts";
 import { agreedPosition } from "./epoch-table.ts";
 import type { Frame } from "./frames.ts";
 import { includesReplica, isSameReplica, type Replica } from "./group-state.ts";
@@ -9,95 +9,98 @@ import type { Turn } from "./turn.ts";
 type Live = Role & { readonly kind: "live" };
 
 /** The node names this member, in the epoch that it stood for. Its whole journal stands. */
-export function becomeLive(turn: Turn, candidate: Role & { readonly kind: "candidate" }): void {
-  const { epoch, unclean } = candidate;
-  const epochStart = turn.log.end;
+export function becomeLive(turn: Turn, epoch: number, unclean: boolean): void {
   turn.become({
     kind: "live",
     epoch,
-    epochStart,
+    epochStart: turn.log.end,
     peers: [],
     asked: [],
     dropping: [],
-    handingOverTo: null,
-    handedOver: false,
+    held: [],
+    handOver: null,
   });
   turn.want({ kind: "begin-epoch", epoch, unclean });
 }
 
 /** Commits what it can, asks for the in-sync set that should be, and gives way where it is to. */
 export function pumpLive(turn: Turn): void {
-  const { role, known, seenEpoch, reading, requesting } = turn.member;
+  const { role, known, seenEpoch } = turn.member;
   if (role.kind !== "live" || known === null) return;
   if (seenEpoch > role.epoch) {
     // The node was read since, and still names this member: somebody stood and lost, and can follow only a higher epoch.
-    if (reading || requesting !== null) return;
-    turn.want({ kind: "step-down" });
-    return becomeCandidate(turn, [], false);
+    if (mayRequest(turn.member)) becomeCandidate(turn, { without: [], unclean: null });
+    return;
   }
   commitWhatAllHave(turn, role, known);
-  if (!reading && requesting === null) reconfigure(turn, role, known);
-  handOver(turn, role);
+  if (mayRequest(turn.member)) reconfigure(turn, role, known);
+  invite(turn, role);
 }
 
 /** What others say to a live. */
-export function takeFrameAsLive(turn: Turn, from: string, frame: Frame): void {
-  const { role } = turn.member;
-  if (role.kind !== "live") return;
+export function takeFrameAsLive(turn: Turn, link: number, frame: Frame): void {
+  const { role, known } = turn.member;
+  if (role.kind !== "live" || known === null) return;
   switch (frame.kind) {
     case "hello":
-      return welcome(turn, role, from, frame);
+      return welcome(turn, role, known, link, frame);
     case "acknowledge":
-      return noteAcknowledged(turn, role, from, frame);
+      return noteAcknowledged(turn, role, link, frame);
     case "refuse":
+    case "answer":
       return;
     case "align":
     case "append":
+    case "beat":
     case "handOver":
-      // A deposed live that does not know it.
-      if (frame.epoch >= role.epoch) return;
-      return turn.send(from, { kind: "refuse", epoch: role.epoch, reason: "older-epoch" });
+      return turn.disconnect(link);
   }
 }
 
-function welcome(turn: Turn, role: Live, from: string, hello: Frame<"hello">): void {
+function welcome(
+  turn: Turn,
+  role: Live,
+  { state }: KnownState,
+  link: number,
+  hello: Frame<"hello">,
+): void {
   const { log, member } = turn;
   const { epoch } = role;
-  if (hello.groupId !== member.groupId) {
-    return turn.send(from, { kind: "refuse", epoch, reason: "foreign-group" });
-  }
-  if (hello.id === member.self.id) {
-    return turn.send(from, { kind: "refuse", epoch, reason: "id-taken" });
-  }
   if (hello.epoch < epoch) {
-    return turn.send(from, { kind: "refuse", epoch, reason: "older-epoch" });
+    return turn.send(link, { kind: "refuse", epoch, reason: "older-epoch" });
   }
-  const isKnown = role.peers.some(({ id }) => id === hello.id);
   const position = agreedPosition(log, hello);
   const chain = log.chainAt(position);
-  if (hello.epoch > epoch || isKnown || chain === null) {
-    return turn.want({ kind: "disconnect", id: from });
-  }
+  const isTwice = role.peers.some((peer) => peer.link === link);
+  if (hello.epoch > epoch || isTwice || chain === null) return turn.disconnect(link);
+  // It has called anew, and its older link is not known to be gone.
+  for (const peer of role.peers) if (peer.id === hello.id) turn.disconnect(peer.link);
+  const { role: current } = turn.member;
+  if (current.kind !== "live") return;
   const { id, incarnation } = hello;
-  const peer = { id, incarnation, alignedAt: position, acknowledged: null };
-  turn.become({ ...role, peers: [...role.peers, peer] });
+  const peer = { link, id, incarnation, alignedAt: position, acknowledged: null };
+  // It confirmed more than it has: it is no member in sync until it has everything again.
+  const isShort = position < member.commitPosition && has(state.inSync, id);
+  const dropping = isShort ? [...current.dropping, id].toSorted() : current.dropping;
+  turn.become({ ...current, peers: [...current.peers, peer], dropping });
   const { commitPosition } = member;
-  turn.send(from, { kind: "align", epoch, position, chain, commitPosition });
+  const { features } = state;
+  turn.send(link, { kind: "align", epoch, features, position, chain, commitPosition });
 }
 
 function noteAcknowledged(
   turn: Turn,
   role: Live,
-  from: string,
+  link: number,
   { epoch, position }: Frame<"acknowledge">,
 ): void {
-  const peer = role.peers.find(({ id }) => id === from);
+  const peer = role.peers.find((one) => one.link === link);
   if (peer === undefined || epoch !== role.epoch) return;
-  if (position > turn.log.end) return turn.want({ kind: "disconnect", id: from });
+  if (position > turn.log.end) return turn.disconnect(link);
   const acknowledged = Math.max(peer.acknowledged ?? 0, position);
   const peers = role.peers.map((one) => (one === peer ? { ...one, acknowledged } : one));
   turn.become({ ...role, peers });
-  if (peer.acknowledged === null) turn.want({ kind: "ship", to: from, from: peer.alignedAt });
+  if (peer.acknowledged === null) turn.want({ kind: "ship", link, from: peer.alignedAt });
 }
 
 /**
@@ -117,41 +120,44 @@ function durableAt(turn: Turn, role: Live, replica: Replica): number {
   return peer?.acknowledged ?? 0;
 }
 
-function reconfigure(turn: Turn, role: Live, known: KnownState): void {
-  const inSync = wantedSet(turn.member, role, known);
-  const { version, state } = known;
-  const next = { version, state: { ...state, inSync: inSync ?? state.inSync } };
+function reconfigure(turn: Turn, role: Live, { state }: KnownState): void {
+  const wanted = wantedSet(turn.member, role, state.inSync);
   // A set that may yet be put in force is settled by any write of this version.
-  if (inSync === null && role.asked.length === 0) return;
-  const asked = [...role.asked, next.state.inSync];
-  turn.become({ ...role, asked });
-  turn.change({ requesting: next });
-  turn.want({ kind: "request", next });
+  if (wanted === null && role.asked.length === 0) return;
+  const inSync = wanted ?? state.inSync;
+  turn.become({ ...role, asked: [...role.asked, inSync] });
+  request(turn, "reconfigure", { ...state, inSync });
 }
 
 /** The in-sync set that should be instead of the one that is; null where it is right. One member at a time. */
-function wantedSet(member: Member, role: Live, { state }: KnownState): readonly Replica[] | null {
-  const { inSync } = state;
+function wantedSet(
+  { commitPosition }: Member,
+  role: Live,
+  inSync: readonly Replica[],
+): readonly Replica[] | null {
   const reborn = role.peers.find((peer) => has(inSync, peer.id) && !includesReplica(inSync, peer));
   const gone = role.dropping.find((id) => has(inSync, id)) ?? reborn?.id;
   if (gone !== undefined) return inSync.filter(({ id }) => id !== gone);
-  const joiner = role.peers.find((peer) => {
-    if (has(inSync, peer.id) || role.dropping.includes(peer.id)) return false;
+  const joiner = role.peers.find(({ id, acknowledged }) => {
+    if (has(inSync, id) || role.dropping.includes(id) || role.held.includes(id)) return false;
     // The beginning of this epoch lies behind all that earlier ones committed: who has it lacks nothing of them. The
     // commit position alone would not do, for a new live may not have heard of all that is committed.
-    return (peer.acknowledged ?? 0) > Math.max(role.epochStart, member.commitPosition - 1);
+    return (acknowledged ?? 0) > Math.max(role.epochStart, commitPosition - 1);
   });
   if (joiner === undefined || inSync.length >= limits.inSyncCountMax) return null;
   return [...inSync, { id: joiner.id, incarnation: joiner.incarnation }];
 }
 
-function handOver(turn: Turn, role: Live): void {
-  const { handingOverTo: to, handedOver, epoch } = role;
-  if (to === null || handedOver || turn.member.commitPosition < turn.log.end) return;
-  if (!role.peers.some(({ id, acknowledged }) => id === to && acknowledged !== null)) return;
-  const { role: current } = turn.member;
-  if (current.kind === "live") turn.become({ ...current, handedOver: true });
-  turn.send(to, { kind: "handOver", epoch });
+/** Invites who is to lead, when it has everything. */
+function invite(turn: Turn, { handOver, peers, epoch }: Live): void {
+  if (handOver === null || handOver.invited !== null) return;
+  if (turn.member.commitPosition < turn.log.end) return;
+  const { to } = handOver;
+  const link = peers.find(({ id, acknowledged }) => id === to && acknowledged !== null)?.link;
+  const { role } = turn.member;
+  if (link === undefined || role.kind !== "live") return;
+  turn.become({ ...role, handOver: { to, invited: link } });
+  turn.send(link, { kind: "handOver", epoch });
 }
 
 function has(replicas: readonly Replica[], id: string): boolean {

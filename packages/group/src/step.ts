@@ -1,8 +1,23 @@
-import { takeFrameAsBackup, pumpBackup, reportDurable } from "./backup.ts";
-import { becomeCandidate, mayStand, pumpCandidate, takeFrameAsCandidate } from "./candidate.ts";
+import {
+  pumpBackup,
+  reportDurable,
+  settleTruncation,
+  takeFrameAsBackup,
+  unfollow,
+} from "./backup.ts";
+import { becomeCandidate, mayStand, pumpCandidate } from "./candidate.ts";
+import type { Frame } from "./frames.ts";
 import { includesReplica, isSameReplica } from "./group-state.ts";
+import { limits } from "./limits.ts";
 import { becomeLive, pumpLive, takeFrameAsLive } from "./live.ts";
-import type { Input, KnownState, Member, MemberLog, Step } from "./member.ts";
+import {
+  promisedEpoch,
+  type Input,
+  type KnownState,
+  type Member,
+  type MemberLog,
+  type Step,
+} from "./member.ts";
 import { Turn } from "./turn.ts";
 
 /**
@@ -11,12 +26,13 @@ import { Turn } from "./turn.ts";
  * disconnects or stops. A stopped member does nothing.
  *
  * ```
- *            promote                   the compare-and-set is done
- *   backup ----------> candidate ------------------------------------> live
- *     ^                    |                                             |
- *     |  another has led, or it is not in sync any more                  |  the node says otherwise
- *     +--------------------+<--------------------------------------------+
- *                              (candidate again: a higher epoch was heard of, the node still names it)
+ *            promote, and the node was read      the compare-and-set is done
+ *   backup -------------------------> candidate -----------------------> live
+ *     ^                                   |                               |
+ *     |  another has led, it is not in    |                               |  the node says otherwise
+ *     |  sync any more, or: withdraw      |                               |
+ *     +-----------------------------------+<------------------------------+
+ *                       (candidate again: a higher epoch was heard of, the node still names it)
  * ```
  */
 export function step(member: Member, input: Input, log: MemberLog): Step {
@@ -29,26 +45,46 @@ export function step(member: Member, input: Input, log: MemberLog): Step {
 function take(turn: Turn, input: Input): void {
   switch (input.kind) {
     case "state":
-      turn.change({ reading: false });
-      return adoptState(turn, input.known);
+      turn.settleRead();
+      adoptState(turn, input.known);
+      return standAsWished(turn);
+    case "absent":
+    case "unreadable":
+      turn.settleRead();
+      return adoptNothing(turn, input.kind);
+    case "changed":
+      return turn.read();
     case "outcome":
-      return settleRequest(turn, input.result);
+      return settleRequest(turn, input);
+    case "retry":
+      return retry(turn);
     case "fenced":
       return settleFence(turn, input.epoch);
     case "durable":
       return reportDurable(turn);
     case "truncated":
       return settleTruncation(turn);
-    case "connected":
-      return turn.change({ connected: [...turn.member.connected, input.id].toSorted() });
+    case "connected": {
+      const { link, id, outgoing } = input;
+      return turn.change({ links: [...turn.member.links, { link, id, outgoing }] });
+    }
     case "disconnected":
-      return loseConnection(turn, input.id);
+      return turn.forget(input.link);
     case "frame":
       return takeFrame(turn, input);
-    case "promote":
-      if (turn.member.role.kind === "backup") becomeCandidate(turn, input.without, input.unclean);
+    case "promote": {
+      if (turn.member.role.kind !== "backup") return undefined;
+      const { without, unclean } = input;
+      turn.change({ wish: { without, unclean } });
+      return turn.read();
+    }
+    case "withdraw":
+      turn.change({ wish: null });
+      if (turn.member.role.kind === "candidate") turn.follow({ kind: "nobody" });
       return undefined;
     case "drop":
+    case "hold":
+    case "admit":
     case "hand-over":
       return instructLive(turn, input);
     case "stop":
@@ -60,50 +96,91 @@ function pump(turn: Turn): void {
   if (turn.member.role.kind === "backup") pumpBackup(turn);
   if (turn.member.role.kind === "live") pumpLive(turn);
   if (turn.member.role.kind === "candidate") pumpCandidate(turn);
+  pumpCalls(turn);
+}
+
+/** A backup calls the live that the node names; nobody else calls anybody. */
+function pumpCalls(turn: Turn): void {
+  const { role, known, self, calling } = turn.member;
+  const live = role.kind === "backup" ? (known?.state.live?.id ?? null) : null;
+  const id = live === self.id ? null : live;
+  if (id === calling) return;
+  turn.change({ calling: id });
+  turn.want({ kind: "follow", id });
 }
 
 /** The node says this now. What it says of the epoch decides who this member is. */
 function adoptState(turn: Turn, known: KnownState): void {
   const { member, log } = turn;
-  const { state, version } = known;
+  const { state, version, created } = known;
   if (state.groupId !== member.groupId) return turn.stop("foreign-group");
-  // What comes late, as the outcome of an own write that others have written over, is no news.
+  if (state.features > member.features) return turn.stop("lacks-features");
   const before = member.known;
+  if (before !== null && created !== before.created) return turn.stop("state-gone");
+  // What comes late, as the outcome of an own write that others have written over, is no news.
   if (before !== null && version <= before.version) return;
   // A record that begins an epoch is written only after the node has said so: the node cannot be behind it.
   if (state.epoch < (log.epochs.at(-1)?.epoch ?? 0)) return turn.stop("older-state");
   if (before !== null && state.epoch < before.state.epoch) return turn.stop("older-state");
-  turn.change({ known, seenEpoch: Math.max(member.seenEpoch, state.epoch) });
+  const seenEpoch = Math.max(member.seenEpoch, state.epoch);
+  turn.change({ known, seenEpoch, failedVersion: null });
   const { role, self } = member;
-  const isMine = isSameReplica(state.live, self);
+  const isMine = isSameReplica(state.live, self) && includesReplica(state.inSync, self);
   switch (role.kind) {
-    case "live":
+    case "live": {
+      if (!isMine || state.epoch !== role.epoch) return turn.stepDown();
+      const isInSync = (id: string): boolean => state.inSync.some((one) => one.id === id);
       // A newer version settles all requests on the older one: none of them can be done any more.
-      if (isMine && state.epoch === role.epoch) {
-        const dropping = role.dropping.filter((id) => state.inSync.some((one) => one.id === id));
-        return turn.become({ ...role, asked: [], dropping });
-      }
-      turn.want({ kind: "step-down" });
-      return turn.become({ kind: "backup", following: { kind: "nobody" } });
+      const dropping = role.dropping.filter(isInSync);
+      const handOver = role.handOver !== null && isInSync(role.handOver.to) ? role.handOver : null;
+      return turn.become({ ...role, asked: [], dropping, handOver });
+    }
     case "candidate":
-      if (isMine && state.epoch === role.epoch) return becomeLive(turn, role);
+      if (isMine && state.epoch === role.epoch) return becomeLive(turn, role.epoch, state.unclean);
       if (mayStand(turn.member, role)) return;
-      return turn.become({ kind: "backup", following: { kind: "nobody" } });
+      return turn.follow({ kind: "nobody" });
     case "backup":
-      // Journals are aligned anew in every epoch. A cut under way comes first.
-      if (state.epoch === before?.state.epoch || role.following.kind === "truncating") return;
-      return turn.become({ kind: "backup", following: { kind: "nobody" } });
+      // Journals are aligned anew in every epoch.
+      if (state.epoch !== before?.state.epoch) unfollow(turn);
+      return;
     case "stopped":
       return;
   }
 }
 
-function settleRequest(turn: Turn, result: "done" | "refused" | "unknown"): void {
+/** The node was read for this, so it may be done: nothing was given up for a hint while ZooKeeper did not answer. */
+function standAsWished(turn: Turn): void {
+  const { wish, role, reading } = turn.member;
+  if (wish === null || reading !== "no") return;
+  turn.change({ wish: null });
+  if (role.kind === "backup") becomeCandidate(turn, wish);
+}
+
+/** The node tells nothing: nothing is decided by it. One that was there before is gone for good. */
+function adoptNothing(turn: Turn, found: "absent" | "unreadable"): void {
+  const { known } = turn.member;
+  turn.change({ wish: null, failedVersion: known?.version ?? null });
+  if (found === "absent" && known !== null) turn.stop("state-gone");
+}
+
+function settleRequest(
+  turn: Turn,
+  { request, result }: Extract<Input, { readonly kind: "outcome" }>,
+): void {
   const { requesting } = turn.member;
-  if (requesting === null) return;
+  if (requesting?.request !== request) return;
+  const { next } = requesting;
   turn.change({ requesting: null });
-  if (result !== "done") return turn.read();
-  adoptState(turn, { version: requesting.version + 1, state: requesting.state });
+  if (result === "done") return adoptState(turn, { ...next, version: next.version + 1 });
+  if (turn.member.known?.version === next.version) turn.change({ failedVersion: next.version });
+  turn.read();
+}
+
+function retry(turn: Turn): void {
+  turn.change({ failedVersion: null });
+  const { role } = turn.member;
+  if (role.kind !== "live" || role.handOver === null) return;
+  turn.become({ ...role, handOver: { ...role.handOver, invited: null } });
 }
 
 function settleFence(turn: Turn, epoch: number): void {
@@ -114,52 +191,59 @@ function settleFence(turn: Turn, epoch: number): void {
   });
 }
 
-function settleTruncation(turn: Turn): void {
-  const { role, connected, known, fencedEpoch } = turn.member;
-  if (role.kind !== "backup" || role.following.kind !== "truncating") return;
-  const { live } = role.following;
-  const isCurrent = known?.state.live?.id === live && known.state.epoch === fencedEpoch;
-  if (!isCurrent || !connected.includes(live)) {
-    return turn.become({ kind: "backup", following: { kind: "nobody" } });
+function takeFrame(turn: Turn, { link, frame }: Extract<Input, { readonly kind: "frame" }>): void {
+  const { member } = turn;
+  const { known, role, seenEpoch } = member;
+  const from = member.links.find((one) => one.link === link);
+  if (from === undefined) return;
+  if (known === null || (frame.kind === "hello" && frame.id !== from.id)) {
+    return turn.disconnect(link);
   }
-  turn.become({ kind: "backup", following: { kind: "aligned", live } });
-  reportDurable(turn);
-}
-
-function loseConnection(turn: Turn, id: string): void {
-  const { role, connected } = turn.member;
-  turn.change({ connected: connected.filter((one) => one !== id) });
-  if (role.kind === "live") {
-    turn.become({ ...role, peers: role.peers.filter((peer) => peer.id !== id) });
+  const reason = frame.kind === "hello" ? strangeness(member, known, frame) : null;
+  if (reason !== null) {
+    return turn.send(link, { kind: "refuse", epoch: promisedEpoch(member), reason });
   }
-  if (role.kind !== "backup") return;
-  const { following } = role;
-  // A cut goes on without its live: it ends the same way.
-  if (following.kind === "nobody" || following.kind === "truncating" || following.live !== id)
-    return;
-  turn.become({ kind: "backup", following: { kind: "nobody" } });
-}
-
-function takeFrame(turn: Turn, { from, frame }: Input & { kind: "frame" }): void {
-  const { role, seenEpoch } = turn.member;
+  const epoch = Math.max(promisedEpoch(member), known.state.epoch);
+  if (frame.epoch > epoch + limits.epochRiseMax) return turn.disconnect(link);
   turn.change({ seenEpoch: Math.max(seenEpoch, frame.epoch) });
   // Somebody may have been promoted. What the frame says is no proof: the node is read.
-  if (role.kind === "live" && frame.epoch > role.epoch) turn.read();
-  if (role.kind === "backup") takeFrameAsBackup(turn, from, frame);
-  if (role.kind === "live") takeFrameAsLive(turn, from, frame);
-  if (role.kind === "candidate") takeFrameAsCandidate(turn, from, frame);
+  if (frame.epoch > epoch) turn.read();
+  if (role.kind === "backup") takeFrameAsBackup(turn, link, frame);
+  if (role.kind === "live") takeFrameAsLive(turn, link, frame);
+  // A candidate follows nobody and leads nobody.
+  if (role.kind === "candidate") turn.disconnect(link);
 }
 
-function instructLive(turn: Turn, input: Input & { kind: "drop" | "hand-over" }): void {
+/** Why nothing of what a HELLO says is to be believed; null where it is one of this group. */
+function strangeness(member: Member, known: KnownState, hello: Frame<"hello">): string | null {
+  if (hello.groupId !== member.groupId) return "foreign-group";
+  if (hello.id === member.self.id) return "id-taken";
+  return hello.features < known.state.features ? "lacks-features" : null;
+}
+
+function instructLive(
+  turn: Turn,
+  input: Extract<Input, { readonly kind: "drop" | "hold" | "admit" | "hand-over" }>,
+): void {
   const { role, self, known } = turn.member;
   if (role.kind !== "live" || known === null) return;
-  if (input.kind === "drop") {
-    const isThere = known.state.inSync.some(({ id }) => id === input.id);
-    if (!isThere || input.id === self.id || role.dropping.includes(input.id)) return;
-    return turn.become({ ...role, dropping: [...role.dropping, input.id].toSorted() });
+  const isInSync = (id: string): boolean => known.state.inSync.some((one) => one.id === id);
+  switch (input.kind) {
+    case "drop": {
+      const { id } = input;
+      if (!isInSync(id) || id === self.id || role.dropping.includes(id)) return;
+      return turn.become({ ...role, dropping: [...role.dropping, id].toSorted() });
+    }
+    case "hold":
+      if (role.held.includes(input.id)) return;
+      return turn.become({ ...role, held: [...role.held, input.id].toSorted() });
+    case "admit":
+      return turn.become({ ...role, held: role.held.filter((id) => id !== input.id) });
+    case "hand-over": {
+      const { to } = input;
+      if (to === null) return turn.become({ ...role, handOver: null });
+      if (!isInSync(to) || to === self.id) return;
+      return turn.become({ ...role, handOver: { to, invited: null } });
+    }
   }
-  const to = known.state.inSync.find(({ id }) => id === input.to);
-  const mayTake = to !== undefined && !includesReplica([self], to);
-  if (input.to !== null && !mayTake) return;
-  turn.become({ ...role, handingOverTo: input.to, handedOver: false });
 }

@@ -1,5 +1,5 @@
 import type { Frame } from "./frames.ts";
-import type { Effect, Member, MemberLog, Role, StopReason } from "./member.ts";
+import type { Effect, Following, Member, MemberLog, Role, StopReason } from "./member.ts";
 
 /** One step under way: the member as it has become so far, and what it wants done. */
 export class Turn {
@@ -20,23 +20,71 @@ export class Turn {
     this.change({ role });
   }
 
+  follow(following: Following): void {
+    this.become({ kind: "backup", following });
+  }
+
   want(effect: Effect): void {
     this.effects.push(effect);
   }
 
-  send(to: string, frame: Frame): void {
-    this.want({ kind: "send", to, frame });
+  send(link: number, frame: Frame): void {
+    this.want({ kind: "send", link, frame });
   }
 
-  /** Reads the node, unless that is under way. */
+  /** Reads the node: what is known afterwards was true after this call, not before. */
   read(): void {
-    if (this.member.reading) return;
-    this.change({ reading: true });
+    if (this.member.reading !== "no") return this.change({ reading: "again" });
+    this.change({ reading: "once" });
     this.want({ kind: "read" });
   }
 
+  /** A read was answered. */
+  settleRead(): void {
+    const { reading } = this.member;
+    this.change({ reading: "no" });
+    if (reading === "again") this.read();
+  }
+
+  /** Ends a link: nothing that still comes from it is heard. */
+  disconnect(link: number): void {
+    if (!this.member.links.some((one) => one.link === link)) return;
+    this.forget(link);
+    this.want({ kind: "disconnect", link });
+  }
+
+  /** A link is gone, and with it what was known of who is at its end. */
+  forget(link: number): void {
+    const { links, role } = this.member;
+    this.change({ links: links.filter((one) => one.link !== link) });
+    if (role.kind === "live") {
+      const { handOver } = role;
+      const isInvited = handOver?.invited === link;
+      this.become({
+        ...role,
+        peers: role.peers.filter((peer) => peer.link !== link),
+        handOver: isInvited ? { to: handOver.to, invited: null } : handOver,
+      });
+    }
+    if (role.kind !== "backup") return;
+    const { following } = role;
+    // A cut goes on without its live: it ends the same way.
+    if (following.kind === "nobody" || following.kind === "truncating") return;
+    if (following.link === link) this.follow({ kind: "nobody" });
+  }
+
+  /** Leads no more, and follows nobody yet. Every link to a backup ends: a new reign begins with new greetings. */
+  stepDown(): void {
+    const { role } = this.member;
+    if (role.kind !== "live") return;
+    this.want({ kind: "step-down" });
+    for (const { link } of role.peers) this.disconnect(link);
+    this.follow({ kind: "nobody" });
+  }
+
   stop(reason: StopReason): void {
-    if (this.member.role.kind === "live") this.want({ kind: "step-down" });
+    this.stepDown();
+    this.change({ wish: null });
     this.become({ kind: "stopped", reason });
     this.want({ kind: "stop", reason });
   }

@@ -22,8 +22,11 @@ export interface Links {
 
 /** Who is told of links. Calls never happen inside a call of {@link Links}; `link` numbers are never used again. */
 export interface LinksListener {
-  /** A link to or from a member that has proved that it knows the group's secret, and this to be its name. */
-  onConnected(link: number, id: string): void;
+  /**
+   * A link to or from a member that has proved that it knows the group's secret, and this to be its name. `outgoing`: it
+   * is who is followed, and was called.
+   */
+  onConnected(link: number, id: string, outgoing: boolean): void;
   /** The frame's bytes are valid during the call only. */
   onFrame(link: number, frame: Frame): void;
   /** `queuedBytes` fell below the limit after it was above. */

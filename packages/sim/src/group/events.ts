@@ -1,7 +1,7 @@
-import { acceptsWrites, includesReplica } from "@everhold/group";
+import { acceptsWrites } from "@everhold/group";
 import type { Mistake } from "./mistakes.ts";
 import { Turns } from "./turns.ts";
-import { type Budget, type Host, type World } from "./world.ts";
+import type { Budget, Host, World } from "./world.ts";
 
 /** Something that can happen now, in words, and what the world is then. */
 export interface Event {
@@ -13,36 +13,37 @@ export interface Event {
 
 type Change = (turns: Turns) => void;
 
+type Add = (what: string, costs: keyof Budget | null, change: Change) => void;
+
 /** Everything that can happen next. */
 export function eventsOf(world: World, mistake?: Mistake): readonly Event[] {
   const events: Event[] = [];
-  const add = (what: string, costs: keyof Budget | null, change: Change): void => {
+  const add: Add = (what, costs, change) => {
     if (costs !== null && world.budget[costs] === 0) return;
     events.push({ what, costs, next: () => after(world, costs, change, mistake) });
   };
-  for (const [index, host] of world.hosts.entries()) addHostEvents(add, world, host, index);
-  for (const [one, host] of world.hosts.entries()) {
-    for (const [other, peer] of world.hosts.entries()) {
-      if (one !== other) addLinkEvents(add, world, [one, host], [other, peer]);
+  for (const [index, host] of world.hosts.entries()) {
+    addHostEvents(add, world, host, index);
+    addWishes(add, world, host, index);
+  }
+  for (const [caller, host] of world.hosts.entries()) {
+    for (const [called, peer] of world.hosts.entries()) {
+      if (caller !== called) addLinkEvents(add, world, [caller, host], [called, peer]);
     }
   }
   addRequestEvents(add, world);
   return events;
 }
 
-type Add = (what: string, costs: keyof Budget | null, change: Change) => void;
-
-function addHostEvents(add: Add, { node, budget }: World, host: Host, index: number): void {
-  const { id, member, log, durable, fencing, truncating } = host;
+function addHostEvents(add: Add, world: World, host: Host, index: number): void {
+  const { node } = world;
+  const { id, member, log, durable, fencing, truncating, answer } = host;
   if (member === null) {
     add(`${id} starts`, null, (turns) => turns.start(index));
     return add(`${id} gets an empty disk`, "wipe", (turns) => turns.wipe(index));
   }
-  add(
-    `${id} dies${durable < log.length ? ` and loses ${log.slice(durable)}` : ""}`,
-    "crash",
-    (turns) => turns.crash(index),
-  );
+  const loses = durable < log.length ? ` and loses ${log.slice(durable)}` : "";
+  add(`${id} dies${loses}`, "crash", (turns) => turns.crash(index));
   if (durable < log.length) {
     add(`${id} has synced ${log.slice(durable)}`, null, (turns) => {
       turns.change(index, { durable: log.length });
@@ -62,16 +63,42 @@ function addHostEvents(add: Add, { node, budget }: World, host: Host, index: num
       turns.feed(index, { kind: "truncated" });
     });
   }
-  const { role, known, self } = member;
-  if (member.reading || known === null || known.version < node.version) {
-    add(`${id} reads the node`, null, (turns) => turns.feed(index, { kind: "state", known: node }));
+  const { known, reading, failedVersion } = member;
+  if (answer !== null) {
+    add(`${id} hears what the node was`, null, (turns) => turns.read(index, answer));
+  } else if (reading !== "no") {
+    add(`${id} reads the node`, null, (turns) => turns.read(index, node));
+    add(`${id}'s read is answered, and not heard yet`, "stale", (turns) =>
+      turns.change(index, { answer: node }),
+    );
+  } else if (known !== null && known.version < node.version) {
+    add(`${id} hears of a change and reads the node`, null, (turns) => {
+      turns.feed(index, { kind: "changed" });
+      turns.read(index, node);
+    });
   }
-  if (known === null) return;
-  if (role.kind === "backup" && includesReplica(known.state.inSync, self)) {
-    const live = known.state.live;
-    const without = live === null || live.id === id ? [] : [live.id];
-    add(`${id} stands for promotion`, "promote", (turns) =>
-      turns.feed(index, { kind: "promote", without, unclean: false }),
+  if (failedVersion !== null && failedVersion === known?.version && reading === "no") {
+    add(`${id} tries again`, null, (turns) => turns.feed(index, { kind: "retry" }));
+  }
+}
+
+/** What operators and failure detectors may want, rightly or wrongly. */
+function addWishes(add: Add, { budget }: World, { id, member }: Host, index: number): void {
+  if (member === null || member.known === null) return;
+  const { role, wish, known } = member;
+  const live = known.state.live?.id;
+  if (role.kind === "backup") {
+    const hint = (without: readonly string[]): Change => {
+      return (turns) => turns.feed(index, { kind: "promote", without, unclean: null });
+    };
+    add(`${id} is to stand`, "promote", hint([]));
+    if (live !== undefined && live !== id) {
+      add(`${id} is to stand without ${live}`, "promote", hint([live]));
+    }
+  }
+  if (wish !== null || role.kind === "candidate") {
+    add(`${id} is to stand no more`, "withdraw", (turns) =>
+      turns.feed(index, { kind: "withdraw" }),
     );
   }
   if (role.kind !== "live") return;
@@ -84,7 +111,7 @@ function addHostEvents(add: Add, { node, budget }: World, host: Host, index: num
     add(`${id} gives ${other} up`, "drop", (turns) =>
       turns.feed(index, { kind: "drop", id: other }),
     );
-    if (role.handingOverTo !== null) continue;
+    if (role.handOver !== null) continue;
     add(`${id} is to hand over to ${other}`, "handOver", (turns) =>
       turns.feed(index, { kind: "hand-over", to: other }),
     );
@@ -93,23 +120,39 @@ function addHostEvents(add: Add, { node, budget }: World, host: Host, index: num
 
 function addLinkEvents(
   add: Add,
-  { links, hosts }: World,
-  [one, host]: readonly [number, Host],
-  [other, peer]: readonly [number, Host],
+  { wires, hosts }: World,
+  [caller, host]: readonly [number, Host],
+  [called, peer]: readonly [number, Host],
 ): void {
-  const queue = links[one * hosts.length + other] ?? null;
-  if (queue === null) {
-    if (one > other || host.member === null || peer.member === null) return;
-    return add(`${host.id} and ${peer.id} connect`, null, (turns) => turns.connect(one, other));
+  const wire = wires[caller * hosts.length + called] ?? null;
+  if (wire === null) {
+    if (host.member?.calling !== peer.id || peer.member === null) return;
+    return add(`${host.id} connects to ${peer.id}`, null, (turns) => turns.connect(caller, called));
   }
-  if (one < other) {
-    add(`${host.id} and ${peer.id} are cut off`, "break", (turns) => turns.disconnect(one, other));
+  add(`${host.id} and ${peer.id} are cut off`, "break", (turns) =>
+    turns.disconnect(caller, called),
+  );
+  for (const way of ["out", "back"] as const) {
+    const [frame] = wire[way];
+    if (frame === undefined) continue;
+    const [to, from] = way === "out" ? [peer.id, host.id] : [host.id, peer.id];
+    const what = `${to} gets ${frame.kind} of epoch ${frame.epoch} from ${from}`;
+    add(what, null, (turns) => turns.deliver(caller, called, way, false));
+    add(`${what}, which will come again`, "duplicate", (turns) =>
+      turns.deliver(caller, called, way, true),
+    );
   }
-  const frame = queue[0];
-  if (frame === undefined) return;
-  const what = `${peer.id} gets ${frame.kind} of epoch ${frame.epoch} from ${host.id}`;
-  add(what, null, (turns) => turns.deliver(one, other, false));
-  add(`${what}, which will come again`, "duplicate", (turns) => turns.deliver(one, other, true));
+  if (wire.back.length === 0) addInvitation(add, [called, peer], host);
+}
+
+/** An invitation that did nothing is sent again when the live tries again. */
+function addInvitation(add: Add, [live, { id, member }]: readonly [number, Host], to: Host): void {
+  const role = member?.role;
+  if (role?.kind !== "live" || role.handOver?.to !== to.id || role.handOver.invited === null)
+    return;
+  const isIdle = to.member?.role.kind === "backup" && to.member.reading === "no";
+  if (!isIdle || to.member?.role.following.kind !== "aligned") return;
+  add(`${id} invites ${to.id} again`, null, (turns) => turns.feed(live, { kind: "retry" }));
 }
 
 function addRequestEvents(add: Add, world: World): void {
@@ -124,21 +167,24 @@ function addRequestEvents(add: Add, world: World): void {
       requests.map((one, index) => (index === place ? { ...one, ...change } : one));
     if (result === null && next.version === node.version) {
       add(`ZooKeeper carries out ${wish}`, null, (turns) => {
-        const written = { version: node.version + 1, state: next.state };
+        const written = { ...node, version: node.version + 1, state: next.state };
         turns.world = { ...turns.world, node: written };
         turns.setRequests(put({ result: "done" }));
       });
+      add(`ZooKeeper refuses ${wish}`, "refuse", (turns) =>
+        turns.setRequests(put({ result: "conflict" })),
+      );
     }
     if (told) continue;
     if (result !== null) {
       add(`${id} hears that ${wish} is ${result}`, null, (turns) => {
         turns.setRequests(others);
-        turns.feed(from, { kind: "outcome", result });
+        turns.feed(from, { kind: "outcome", request: request.request, result });
       });
     }
     add(`${id} will never hear of ${wish}`, "lose", (turns) => {
       turns.setRequests(put({ told: true }));
-      turns.feed(from, { kind: "outcome", result: "unknown" });
+      turns.feed(from, { kind: "outcome", request: request.request, result: "unknown" });
     });
   }
 }

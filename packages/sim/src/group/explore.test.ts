@@ -2,19 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { explore, formGroup } from "./explore.ts";
 import type { Mistake } from "./mistakes.ts";
-import type { Budget } from "./world.ts";
-
-const nothing: Budget = {
-  write: 0,
-  promote: 0,
-  drop: 0,
-  crash: 0,
-  wipe: 0,
-  break: 0,
-  lose: 0,
-  duplicate: 0,
-  handOver: 0,
-};
+import { emptyBudget, type Budget } from "./world.ts";
 
 describe("the model of a group", () => {
   for (const memberCount of [2, 3]) {
@@ -39,7 +27,7 @@ describe("the model of a group", () => {
   ];
   for (const [what, memberCount, budget] of sound) {
     it(`all rules hold in all states with ${what}`, () => {
-      const result = explore({ ...shape(memberCount), budget: { ...nothing, ...budget } });
+      const result = explore({ ...shape(memberCount), budget: { ...emptyBudget, ...budget } });
       assert.deepEqual(result.failure, null);
       assert.ok(result.isComplete, `${result.stateCount} states`);
     });
@@ -54,7 +42,7 @@ describe("the model of a group", () => {
   ];
   for (const [mistake, budget, rule] of found) {
     it(`finds the mistake ${mistake}`, () => {
-      const whole = { ...nothing, ...budget };
+      const whole = { ...emptyBudget, ...budget };
       const { failure } = explore({ ...shape(2), budget: whole, mistake });
       assert.match(failure?.broken ?? "nothing", rule);
     });

@@ -1,7 +1,7 @@
 import { eventsOf, type Event } from "./events.ts";
 import { fingerprint } from "./fingerprint.ts";
 import type { Mistake } from "./mistakes.ts";
-import { emptyWorld, type Budget, type World } from "./world.ts";
+import { emptyBudget, emptyWorld, type Budget, type World } from "./world.ts";
 
 /** What is explored. */
 export interface ExploreOptions {
@@ -30,24 +30,12 @@ export interface Exploration {
   readonly failure: { readonly broken: string; readonly trace: readonly string[] } | null;
 }
 
-const nothing: Budget = {
-  write: 0,
-  promote: 1,
-  drop: 0,
-  crash: 0,
-  wipe: 0,
-  break: 0,
-  lose: 0,
-  duplicate: 0,
-  handOver: 0,
-};
-
 /** More events than a group needs to form. */
 const formEventsMax = 500;
 
 /** A group in which all members are in sync and nothing is under way, made from empty disks by its own rules. */
 export function formGroup(memberCount: number, minInSync: number): World {
-  let world = emptyWorld(memberCount, minInSync, nothing);
+  let world = emptyWorld(memberCount, minInSync, { ...emptyBudget, promote: 1 });
   for (let count = 0; count < formEventsMax; count += 1) {
     const [event] = eventsOf(world).toSorted((one, other) => rank(one) - rank(other));
     if (event === undefined) return world;

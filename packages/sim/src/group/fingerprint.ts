@@ -7,7 +7,7 @@ import type { World } from "./world.ts";
  * one run of two hundred.
  */
 export function fingerprint(world: World): number {
-  const { hosts, links } = world;
+  const { hosts, wires } = world;
   const order = hosts
     .map((host, index) => ({ index, look: lookOf(world, index) + host.incarnation }))
     .toSorted((one, other) => (one.look < other.look ? -1 : one.look > other.look ? 1 : 0))
@@ -16,35 +16,36 @@ export function fingerprint(world: World): number {
     order.map((index, place) => [hosts[index]?.id ?? "", String.fromCharCode(0x41 + place)]),
   );
   const places = new Map(order.map((index, place) => [index, place]));
-  const text: string[] = [];
-  for (const index of order) {
-    const host = hosts[index];
-    if (host === undefined) continue;
-    write(text, { ...host, shipped: order.map((to) => host.shipped[to] ?? null) }, names);
-    for (const to of order) write(text, links[index * hosts.length + to] ?? null, names);
-  }
-  write(text, world.node, names);
-  const requests = world.requests.map((one) => {
-    const parts: string[] = [];
-    write(parts, { ...one, from: places.get(one.from) }, names);
-    return parts.join("");
+  const wiresInOrder = order.flatMap((from) => order.map((to) => wires[from * hosts.length + to]));
+  // A link's number says only which one it is.
+  const links = new Map(wiresInOrder.map((wire, place) => [wire?.link ?? 0, place + 1]));
+  const writer = new Writer(names, links);
+  for (const index of order) writer.write(hosts[index]);
+  writer.write(wiresInOrder);
+  writer.write(world.node);
+  const requests = world.requests.map(({ from, request, ...one }) => {
+    const isAwaited = hosts[from]?.member?.requesting?.request === request;
+    const parts = new Writer(names, links);
+    parts.write({ ...one, from: places.get(from), isAwaited });
+    return parts.text;
   });
-  text.push(requests.toSorted().join(""), world.committed, world.begun.join());
-  write(text, world.budget, names);
-  return hashOf(text.join(""));
+  writer.write([world.committed, world.begun.join(), ...requests.toSorted()]);
+  writer.write(world.budget);
+  return hashOf(writer.text);
 }
 
-function lookOf({ hosts, links, node }: World, index: number): string {
+function lookOf({ hosts, wires, node }: World, index: number): string {
   const host = hosts[index];
   if (host === undefined) return "";
   const { log, durable, fencedEpoch, fencing, truncating, member, id } = host;
   const isLive = node.state.live?.id === id;
   const isInSync = node.state.inSync.some((one) => one.id === id);
-  const frames = hosts.map((_, to) => {
-    const out = links[index * hosts.length + to];
-    const back = links[to * hosts.length + index];
-    return `${out?.map(({ kind }) => kind).join("+") ?? "-"}/${back?.map(({ kind }) => kind).join("+") ?? "-"}`;
-  });
+  const shownWire = (caller: number, called: number): string => {
+    const wire = wires[caller * hosts.length + called];
+    const kinds = [...(wire?.out ?? []), ...(wire?.back ?? [])].map(({ kind }) => kind);
+    return wire === null ? "-" : kinds.join("+");
+  };
+  const frames = hosts.map((_, to) => `${shownWire(index, to)}/${shownWire(to, index)}`);
   const role = member === null ? "down" : member.role.kind;
   const following = member?.role.kind === "backup" ? member.role.following.kind : "";
   const parts = [role, following, log, durable, fencedEpoch, fencing, truncating, isLive, isInSync];
@@ -52,28 +53,44 @@ function lookOf({ hosts, links, node }: World, index: number): string {
   return [...parts, ...mind, ...frames.toSorted()].join();
 }
 
-/** Writes a value so that equal texts mean equal values, with the members' names changed. */
-function write(text: string[], value: unknown, names: ReadonlyMap<string, string>): void {
-  if (Array.isArray(value)) {
-    text.push("[");
-    // Lists of names are sets: their order means nothing.
-    if (value.every((one) => typeof one === "string")) {
-      text.push(
-        value
-          .map((one) => names.get(one) ?? one)
+/** Writes values so that equal texts mean equal values, with the members' names and the links' numbers changed. */
+class Writer {
+  text = "";
+  readonly #names: ReadonlyMap<string, string>;
+  readonly #links: ReadonlyMap<number, number>;
+
+  constructor(names: ReadonlyMap<string, string>, links: ReadonlyMap<number, number>) {
+    this.#names = names;
+    this.#links = links;
+  }
+
+  write(value: unknown): void {
+    if (Array.isArray(value)) {
+      this.text += "[";
+      // Lists of names are sets: their order means nothing.
+      if (value.every((one) => typeof one === "string")) {
+        this.text += value
+          .map((one) => this.#names.get(one) ?? one)
           .toSorted()
-          .join(),
-      );
-    } else for (const one of value) write(text, one, names);
-    text.push("]");
-  } else if (value instanceof Uint8Array) {
-    text.push(value.join());
-  } else if (typeof value === "object" && value !== null) {
-    text.push("{");
-    for (const one of Object.values(value)) write(text, one, names);
-    text.push("}");
-  } else {
-    text.push(typeof value === "string" ? (names.get(value) ?? value) : String(value), ",");
+          .join();
+      } else for (const one of value) this.write(one);
+      this.text += "]";
+    } else if (value instanceof Uint8Array) {
+      this.text += value.join();
+    } else if (typeof value === "object" && value !== null) {
+      this.text += "{";
+      for (const [name, one] of Object.entries(value)) this.#writeField(name, one);
+      this.text += "}";
+    } else {
+      this.text += `${typeof value === "string" ? (this.#names.get(value) ?? value) : String(value)},`;
+    }
+  }
+
+  #writeField(name: string, value: unknown): void {
+    // Numbers that only tell one thing from another.
+    if (name === "requestCount" || name === "request") return;
+    const isLink = (name === "link" || name === "invited") && typeof value === "number";
+    this.write(isLink ? (this.#links.get(value) ?? "gone") : value);
   }
 }
 

@@ -14,7 +14,8 @@ const usage = `Explores everything that can happen to a replication group, bread
 
 How often each thing may happen, 0 to 9:
   --writes, --drops, --crashes, --promotions   default 1
-  --wipes, --breaks, --lost (outcomes), --duplicates, --hand-overs   default 0
+  --wipes, --breaks, --lost (outcomes), --refusals (of the node's old version), --stale-reads,
+  --withdrawals (of hints), --duplicates, --hand-overs   default 0
 `;
 
 process.exitCode = main(process.argv.slice(2));
@@ -60,8 +61,11 @@ function readOptions(words: string[]) {
     ["crashes", "1"],
     ["promotions", "1"],
     ["wipes", "0"],
+    ["withdrawals", "0"],
     ["breaks", "0"],
     ["lost", "0"],
+    ["refusals", "0"],
+    ["stale-reads", "0"],
     ["duplicates", "0"],
     ["hand-overs", "0"],
   ] as const;
@@ -80,7 +84,10 @@ function readOptions(words: string[]) {
     promote: number("promotions", 0, 9),
     wipe: number("wipes", 0, 9),
     break: number("breaks", 0, 9),
+    withdraw: number("withdrawals", 0, 9),
     lose: number("lost", 0, 9),
+    refuse: number("refusals", 0, 9),
+    stale: number("stale-reads", 0, 9),
     duplicate: number("duplicates", 0, 9),
     handOver: number("hand-overs", 0, 9),
   };

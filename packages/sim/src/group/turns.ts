@@ -1,14 +1,16 @@
 import {
+  featureLevel,
   startMember,
   step,
   type Effect,
   type Frame,
   type Input,
-  type MemberLog,
+  type KnownState,
 } from "@everhold/group";
 import { brokenRule } from "./invariants.ts";
+import { logOf } from "./log-of.ts";
 import type { Mistake } from "./mistakes.ts";
-import { emptyHost, groupId, type Host, type Request, type World } from "./world.ts";
+import { emptyHost, groupId, type Host, type Request, type Wire, type World } from "./world.ts";
 
 /** A world that is being taken one event further. It carries out what members want, and lies where told to. */
 export class Turns {
@@ -32,10 +34,6 @@ export class Turns {
     this.world = { ...this.world, hosts: changed };
   }
 
-  isLinked(from: number, to: number): boolean {
-    return this.#link(from, to) !== null;
-  }
-
   /** Tells the process on a host what happened, and does what it wants done. */
   feed(index: number, input: Input): void {
     const { member } = this.host(index);
@@ -56,54 +54,65 @@ export class Turns {
   start(index: number): void {
     const { id, incarnation, fencedEpoch } = this.host(index);
     const self = { id, incarnation };
-    this.change(index, { member: startMember({ self, groupId, fencedEpoch, commitPosition: 0 }) });
+    const start = { self, groupId, features: featureLevel, fencedEpoch, commitPosition: 0 };
+    this.change(index, { member: startMember(start) });
+    this.feed(index, { kind: "changed" });
   }
 
   /** The process dies, and what was not synced with it. */
   crash(index: number): void {
     const { log, durable } = this.host(index);
-    this.world.hosts.forEach((_, other) => this.disconnect(index, other));
-    const lost = { log: log.slice(0, durable), fencing: null, truncating: null, member: null };
-    this.change(index, lost);
+    this.world.hosts.forEach((_, other) => {
+      this.disconnect(index, other);
+      this.disconnect(other, index);
+    });
+    const lost = { fencing: null, truncating: null, answer: null, member: null };
+    this.change(index, { ...lost, log: log.slice(0, durable) });
     this.setRequests(
       this.world.requests.map((one) => (one.from === index ? { ...one, told: true } : one)),
     );
   }
 
   wipe(index: number): void {
-    const { id, incarnation } = this.host(index);
+    const { id, incarnation, log } = this.host(index);
     const isSame = this.#mistake === "stale-incarnation";
     const next = isSame ? incarnation : String(Number(incarnation) + 1);
-    this.change(index, emptyHost(id, next, this.world.hosts.length));
+    this.change(index, emptyHost(id, next, log));
   }
 
-  connect(one: number, other: number): void {
-    this.#setLink(one, other, []);
-    this.#setLink(other, one, []);
-    this.feed(one, { kind: "connected", id: this.host(other).id });
-    this.feed(other, { kind: "connected", id: this.host(one).id });
+  /** The node is read: who asked hears of it. */
+  read(index: number, known: KnownState): void {
+    this.change(index, { answer: null });
+    this.feed(index, { kind: "state", known });
   }
 
-  disconnect(one: number, other: number): void {
-    if (!this.isLinked(one, other)) return;
-    this.#setLink(one, other, null);
-    this.#setLink(other, one, null);
-    for (const [index, peer] of [
-      [one, other],
-      [other, one],
-    ] as const) {
-      this.#setShipped(index, peer, null);
-      this.feed(index, { kind: "disconnected", id: this.host(peer).id });
-    }
+  connect(caller: number, called: number): void {
+    const link = this.world.linkCount + 1;
+    this.world = { ...this.world, linkCount: link };
+    this.#setWire(caller, called, { link, out: [], back: [], shipped: null });
+    const { id } = this.host(called);
+    this.feed(called, { kind: "connected", link, id: this.host(caller).id, outgoing: false });
+    this.feed(caller, { kind: "connected", link, id, outgoing: true });
+  }
+
+  disconnect(caller: number, called: number): void {
+    const wire = this.#wire(caller, called);
+    if (wire === null) return;
+    this.#setWire(caller, called, null);
+    this.feed(caller, { kind: "disconnected", link: wire.link });
+    this.feed(called, { kind: "disconnected", link: wire.link });
   }
 
   /** Takes the first frame off a link, or leaves it there to come again, and hands it over. */
-  deliver(from: number, to: number, again: boolean): void {
-    const [frame, ...rest] = this.#link(from, to) ?? [];
-    if (frame === undefined) return;
-    if (!again) this.#setLink(from, to, rest);
+  deliver(caller: number, called: number, way: "out" | "back", again: boolean): void {
+    const wire = this.#wire(caller, called);
+    const [frame, ...rest] = wire?.[way] ?? [];
+    if (wire === null || frame === undefined) return;
+    if (!again) this.#setWire(caller, called, { ...wire, [way]: rest });
+    const to = way === "out" ? called : caller;
+    const from = way === "out" ? caller : called;
     const received = this.#falsified(from, to, frame);
-    this.feed(to, { kind: "frame", from: this.host(from).id, frame: received });
+    this.feed(to, { kind: "frame", link: wire.link, frame: received });
   }
 
   /** Requests that can do nothing any more and that nobody waits for are forgotten. */
@@ -111,7 +120,7 @@ export class Turns {
     const { version } = this.world.node;
     const settled = requests.map((one) =>
       one.result === null && one.next.version !== version
-        ? { ...one, result: "refused" as const }
+        ? { ...one, result: "conflict" as const }
         : one,
     );
     this.world = {
@@ -142,111 +151,115 @@ export class Turns {
       case "request":
         return this.#request(index, effect);
       case "begin-epoch":
-        if (this.world.begun.includes(effect.epoch))
-          this.breaks(`I1: epoch ${effect.epoch} has two lives`);
-        if (
-          this.world.node.state.epochStart !== host.log.length &&
-          this.world.node.state.epoch === effect.epoch
-        )
-          this.breaks("I6: the journal of a promoted member grew before it knew of it");
-        this.world = { ...this.world, begun: [...this.world.begun, effect.epoch] };
-        return this.change(index, { log: host.log + String(effect.epoch) });
+        return this.#beginEpoch(index, effect.epoch);
       case "append":
-        return this.#append(index, effect.batch, input);
+        return this.#append(index, effect.piece, input);
       case "truncate":
         return this.change(index, { truncating: effect.position });
-      case "send": {
-        const to = this.world.hosts.findIndex(({ id }) => id === effect.to);
-        const queue = this.#link(index, to);
-        if (queue !== null) this.#setLink(index, to, [...queue, effect.frame]);
+      case "send":
+        return this.#send(index, effect.link, effect.frame);
+      case "ship": {
+        const [caller, wire] = this.#wireOf(effect.link, index);
+        if (wire !== null) this.#setWire(caller, index, { ...wire, shipped: effect.from });
         return undefined;
       }
-      case "ship":
-        return this.#setShipped(
-          index,
-          this.world.hosts.findIndex(({ id }) => id === effect.to),
-          effect.from,
-        );
       case "disconnect":
-        return this.disconnect(
-          index,
-          this.world.hosts.findIndex(({ id }) => id === effect.id),
-        );
+        return this.world.wires.forEach((wire, place) => {
+          const { length } = this.world.hosts;
+          if (wire?.link === effect.link)
+            this.disconnect(Math.floor(place / length), place % length);
+        });
+      case "follow":
+        return this.world.hosts.forEach(({ id }, called) => {
+          if (id !== effect.id) this.disconnect(index, called);
+        });
       case "commit":
         return this.#commit(index, effect.position);
-      case "step-down":
-        return this.change(index, { shipped: host.shipped.map(() => null) });
       case "stop":
         return this.breaks(`${host.id} stopped itself: ${effect.reason}`);
+      case "step-down":
       case "read":
         return undefined;
     }
   }
 
-  #request(index: number, { next }: Effect & { kind: "request" }): void {
+  #request(index: number, { request, next }: Effect & { kind: "request" }): void {
     const { member } = this.host(index);
     const before = member?.known?.state.inSync.length ?? 0;
     const isShrink = member?.role.kind === "live" && next.state.inSync.length < before;
     const told = isShrink && this.#mistake === "release-before-shrink";
-    this.setRequests([...this.world.requests, { from: index, next, result: null, told }]);
-    if (told) this.feed(index, { kind: "outcome", result: "done" });
+    this.setRequests([...this.world.requests, { from: index, request, next, result: null, told }]);
+    if (told) this.feed(index, { kind: "outcome", request, result: "done" });
   }
 
-  #append(index: number, batch: Uint8Array, input: Input): void {
+  #beginEpoch(index: number, epoch: number): void {
+    const { begun, node } = this.world;
+    const { log } = this.host(index);
+    if (begun.includes(epoch)) this.breaks(`I1: epoch ${epoch} has two lives`);
+    if (node.state.epochStart !== log.length && node.state.epoch === epoch) {
+      this.breaks("I6: the journal of a promoted member grew before it knew of it");
+    }
+    this.world = { ...this.world, begun: [...begun, epoch] };
+    this.change(index, { log: log + String(epoch) });
+  }
+
+  #append(index: number, piece: Uint8Array, input: Input): void {
     const { log, promised, id, durable } = this.host(index);
-    const epoch = input.kind === "frame" ? input.frame.epoch : 0;
-    if (epoch < promised)
+    if (input.kind !== "frame") return;
+    const { epoch } = input.frame;
+    if (epoch < promised) {
       this.breaks(`I6: ${id} promised epoch ${promised} and took from ${epoch}`);
-    const longer = log + String.fromCharCode(...batch);
+    }
+    const longer = log + String.fromCharCode(...piece);
     this.change(index, { log: longer });
-    if (this.#mistake !== "trust-heartbeat" || input.kind !== "frame") return;
-    const to = this.world.hosts.findIndex((one) => one.id === input.from);
-    const queue = this.#link(index, to);
-    const acknowledge = { kind: "acknowledge", epoch, position: longer.length } as const;
-    if (queue !== null && durable < longer.length)
-      this.#setLink(index, to, [...queue, acknowledge]);
+    if (this.#mistake !== "trust-heartbeat" || durable === longer.length) return;
+    this.#send(index, input.link, { kind: "acknowledge", epoch, position: longer.length });
   }
 
   #commit(index: number, position: number): void {
     const { log, member, id } = this.host(index);
-    const { committed } = this.world;
+    const { committed, node, hosts } = this.world;
     const prefix = log.slice(0, position);
     if (committed.startsWith(prefix)) return;
     if (member?.role.kind !== "live") return this.breaks(`I5: ${id} shows what is not committed`);
-    if (!prefix.startsWith(committed))
+    if (!prefix.startsWith(committed)) {
       return this.breaks(`I3: ${id} commits ${prefix} over ${committed}`);
+    }
     this.world = { ...this.world, committed: prefix };
-    const { state } = this.world.node;
-    const durableCount = this.world.hosts.filter((host) =>
-      host.log.slice(0, host.durable).startsWith(prefix),
-    ).length;
-    const isWhole = this.world.hosts.every(({ incarnation }) => incarnation === "1");
-    if (isWhole && durableCount < state.minInSync) this.breaks(`I4: ${id} commits with too few`);
+    const holders = hosts.filter(
+      (host) => host.log.slice(0, host.durable).startsWith(prefix) || host.wiped.startsWith(prefix),
+    );
+    if (holders.length < node.state.minInSync) this.breaks(`I4: ${id} commits with too few`);
   }
 
-  /** What the lives stream goes onto the links at once: links are as slow as can be anyway. */
+  /** What a live streams goes onto the links at once: links are as slow as can be anyway. */
   #ship(index: number): void {
-    const { log, shipped, member } = this.host(index);
+    const { log, member } = this.host(index);
     if (member?.role.kind !== "live") return;
-    const { epoch } = member.role;
-    shipped.forEach((from, to) => {
-      const queue = this.#link(index, to);
-      if (from === null || queue === null || from >= log.length) return;
+    const { role, commitPosition } = member;
+    for (let caller = 0; caller < this.world.hosts.length; caller += 1) {
+      const wire = this.#wire(caller, index);
+      const from = wire?.shipped ?? log.length;
+      if (wire === null || from >= log.length) continue;
       const frames = Array.from({ length: log.length - from }, (_, offset): Frame => {
         const position = from + offset;
-        const batch = new Uint8Array([log.charCodeAt(position)]);
-        const { commitPosition } = member;
-        return {
-          kind: "append",
-          epoch,
-          position,
-          chain: log.slice(0, position),
-          commitPosition,
-          batch,
-        };
+        const piece = new Uint8Array([log.charCodeAt(position)]);
+        const { epoch } = role;
+        const chain = log.slice(0, position);
+        return { kind: "append", epoch, position, end: position + 1, chain, commitPosition, piece };
       });
-      this.#setLink(index, to, [...queue, ...frames]);
-      this.#setShipped(index, to, log.length);
+      const back = [...wire.back, ...frames];
+      this.#setWire(caller, index, { ...wire, back, shipped: log.length });
+    }
+  }
+
+  #send(from: number, link: number, frame: Frame): void {
+    const [caller, wire] = this.#wireOf(link, from);
+    if (wire !== null) return this.#setWire(caller, from, { ...wire, back: [...wire.back, frame] });
+    this.world.hosts.forEach((_, called) => {
+      const own = this.#wire(from, called);
+      if (own?.link !== link) return;
+      this.#setWire(from, called, { ...own, out: [...own.out, frame] });
     });
   }
 
@@ -256,31 +269,19 @@ export class Turns {
     return { ...frame, position, chain: this.host(from).log.slice(0, position) };
   }
 
-  #link(from: number, to: number): readonly Frame[] | null {
-    return this.world.links[from * this.world.hosts.length + to] ?? null;
+  #wire(caller: number, called: number): Wire | null {
+    return this.world.wires[caller * this.world.hosts.length + called] ?? null;
   }
 
-  #setLink(from: number, to: number, queue: readonly Frame[] | null): void {
-    const place = from * this.world.hosts.length + to;
-    const links = this.world.links.map((one, index) => (index === place ? queue : one));
-    this.world = { ...this.world, links };
+  /** The link of this number to a host that was called, and who called. */
+  #wireOf(link: number, called: number): readonly [number, Wire | null] {
+    const caller = this.world.hosts.findIndex((_, one) => this.#wire(one, called)?.link === link);
+    return [caller, caller === -1 ? null : this.#wire(caller, called)];
   }
 
-  #setShipped(index: number, peer: number, position: number | null): void {
-    const { shipped } = this.host(index);
-    this.change(index, { shipped: shipped.map((one, to) => (to === peer ? position : one)) });
+  #setWire(caller: number, called: number, wire: Wire | null): void {
+    const place = caller * this.world.hosts.length + called;
+    const wires = this.world.wires.map((one, index) => (index === place ? wire : one));
+    this.world = { ...this.world, wires };
   }
-}
-
-function logOf({ log, durable }: Host): MemberLog {
-  const epochs = [...log].flatMap((letter, position) =>
-    /\d/.test(letter) ? [{ epoch: Number(letter), position }] : [],
-  );
-  return {
-    end: log.length,
-    durable,
-    epochs,
-    // The whole beginning is the best of chain values.
-    chainAt: (position) => (position <= log.length ? log.slice(0, position) : null),
-  };
 }
