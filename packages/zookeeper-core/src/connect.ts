@@ -85,6 +85,8 @@ export async function connect(
     await session.ready({ deadlineMs: deadlineMs + loadMs, signal });
   } catch (error) {
     await client.close({ timeout: 0 });
+    // Who tries again at once finds the store free.
+    await keeper?.close();
     throw error;
   }
   return client;

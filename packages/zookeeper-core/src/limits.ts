@@ -21,6 +21,10 @@ export const limits = {
   serverCountMax: 64,
   /** Characters of a connect string. A longer one is refused with EVH_URL. */
   connectStringCharactersMax: 16_384,
+  /** Characters of a path: the bytes of a request, as servers take them by default. A longer one is refused with EVH_PATH. */
+  pathCharactersMax: 1_048_575,
+  /** Characters of a path that is refused which are shown in the message. The rest is cut off. */
+  shownPathCharactersMax: 300,
   /** Events that a watch that stays keeps unread; of more, all give way to one `gap`. */
   unreadNoticeCountMax: 10_000,
 } as const;

@@ -1,6 +1,7 @@
 import { EverholdError } from "@everhold/base";
 import type { WaitOptions } from "@everhold/env";
 import { ZooKeeperError } from "../errors.ts";
+import { limits } from "../limits.ts";
 import type { Acl } from "../protocol/acl.ts";
 import { pathProblem, type PathUse } from "../protocol/paths.ts";
 import type { Stat } from "../protocol/stat.ts";
@@ -52,7 +53,9 @@ export function checkPath(attempt: string, path: string, use: PathUse = {}): voi
   }
   const problem = pathProblem(path, use);
   if (problem === undefined) return;
-  throw new ZooKeeperError("EVH_PATH", `Cannot ${attempt} "${path}": the path ${problem}`, {
+  const { shownPathCharactersMax: max } = limits;
+  const start = path.length > max ? `${path.slice(0, max)}…` : path;
+  throw new ZooKeeperError("EVH_PATH", `Cannot ${attempt} "${start}": the path ${problem}`, {
     reason: "BADARGUMENTS",
     path,
   });

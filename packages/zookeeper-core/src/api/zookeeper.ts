@@ -533,7 +533,8 @@ export class ZooKeeper {
 
   /**
    * Ends the session, and with it its ephemeral nodes, then the connection; for all namespaces. Waits at most
-   * `timeout` for a server; where none answers, the servers end the session when its time is over. Idempotent.
+   * `timeout` for a server and the `sessionStore`, by default a session timeout, no more than 5 s, for a server and 5 s
+   * for the store; where no server answers, they end the session when its time is over. Idempotent.
    */
   close(wait: WaitOptions = {}): Promise<void> {
     this.#parts.closing.abort();

@@ -86,7 +86,10 @@ describe("identities", () => {
     for (const call of [late, given, twice]) call.catch(() => undefined);
     ending.abort();
     await world.advance(100);
-    assertError(await rejection(world, late), "EVH_TIMEOUT", "unknown");
+    const error = await rejection(world, late);
+    assertError(error, "EVH_TIMEOUT", "unknown");
+    assert.equal(error.cause, session.lastError);
+    assert.ok(error.message.endsWith(session.lastError?.message ?? "no reason"));
     assertError(await rejection(world, given), "EVH_ABORTED", "unknown");
     assertError(await rejection(world, twice), "EVH_TIMEOUT", "unknown");
     for (const server of ensemble.servers) server.start();

@@ -24,6 +24,7 @@ import { existsSpec } from "../api/request-spec.ts";
 import { isReason, ZooKeeperError } from "../errors.ts";
 import { operations } from "../protocol/operations.ts";
 import type { Stat } from "../protocol/stat.ts";
+import { asEverholdError } from "../session/session-errors.ts";
 import type { WatchRequest } from "../watches/watch-request.ts";
 import { managedLimits } from "./managed-limits.ts";
 import { putInPlace, type NodeOwner, type Placed, type WantedNode } from "./put-in-place.ts";
@@ -359,11 +360,4 @@ function isPassing(error: unknown): boolean {
 
 function releasedError(path: string): ClosedError {
   return new ClosedError("EVH_CLOSED", `${path} is released`);
-}
-
-function asEverholdError(error: unknown): EverholdError {
-  if (EverholdError.is(error)) return error;
-  return new EverholdError("EVH_INTERNAL", "The client failed in a way that it did not expect", {
-    cause: error,
-  });
 }

@@ -38,6 +38,18 @@ test("a path is refused with what is wrong with it", () => {
   for (const [path, expected] of cases) assert.match(pathProblem(path) ?? "", expected);
 });
 
+test("a path that is too long is refused, whatever its length and form", () => {
+  for (const piece of ["/a", "/aaaaaaa", "//"]) {
+    for (const length of [1_048_576, 8_388_608]) {
+      const path = piece.repeat(length / piece.length);
+      const problem = `has ${length} characters, the limit is 1048575`;
+      assert.equal(pathProblem(path), problem);
+    }
+  }
+  assert.equal(pathProblem(`/${"a".repeat(1_048_574)}`), undefined);
+  assert.equal(pathProblem(`/a${"/a".repeat(524_286)}`), undefined);
+});
+
 test("a path that gets digits behind it may end with a slash", () => {
   assert.equal(pathProblem("/locks/", { isSequential: true }), undefined);
   assert.match(pathProblem("/locks//", { isSequential: true }) ?? "", /two slashes/);

@@ -1,3 +1,5 @@
+import { limits } from "../limits.ts";
+
 /** What may be said about a path besides its text. */
 export interface PathUse {
   /** Whether the server appends digits: then the path may end with a slash. Default false. */
@@ -12,6 +14,10 @@ const ordinaryPath = /^(?:\/[\w-][\w.-]*)+$/;
  * Source: ZooKeeper, `PathUtils.validatePath`.
  */
 export function pathProblem(path: string, use: PathUse = {}): string | undefined {
+  // First: an expression runs out of stack on some of several million characters.
+  if (path.length > limits.pathCharactersMax) {
+    return `has ${path.length} characters, the limit is ${limits.pathCharactersMax}`;
+  }
   if (ordinaryPath.test(path)) return undefined;
   const whole = use.isSequential === true ? `${path}0` : path;
   if (!whole.startsWith("/")) return "does not begin with a slash";

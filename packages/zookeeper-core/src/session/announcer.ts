@@ -12,6 +12,7 @@ export class Announcer {
     unreadCountMax: limits.eventCountMax,
   });
   #failedAttempts = 0;
+  #isClosed = false;
 
   constructor(log: Log) {
     this.#log = log;
@@ -87,17 +88,30 @@ export class Announcer {
     this.#emit({ type: "ensembleRolledBack", lastZxid });
   }
 
-  /** Something failed that no call waits for. */
-  error(error: unknown): void {
-    this.#emit({ type: "error", error: asEverholdError(error) });
+  /** Something failed that no call waits for. When nobody is told of events any more, the log is. */
+  error(thrown: unknown): void {
+    const error = asEverholdError(thrown);
+    if (!this.#isClosed) return this.#emit({ type: "error", error });
+    const { code, message, cause } = error;
+    const why = cause instanceof Error ? { cause: cause.message } : {};
+    this.#log.error("Something failed after a ZooKeeper client was closed", {
+      code,
+      error: message,
+      ...why,
+    });
   }
 
   /** The client is closed; `error` where it was not by the application. */
   closed(error?: EverholdError, isAuthFailure = false): void {
-    if (error === undefined) return this.#emit({ type: "closed" });
+    if (error === undefined) return this.#emitLast({ type: "closed" });
     this.#log.error("The ZooKeeper client ends", { code: error.code, error: error.message });
     if (isAuthFailure) this.#emit({ type: "authFailed", error });
-    this.#emit({ type: "closed", error });
+    this.#emitLast({ type: "closed", error });
+  }
+
+  #emitLast(event: SessionEvent): void {
+    this.#emit(event);
+    this.#isClosed = true;
   }
 
   #emit(event: SessionEvent): void {
@@ -106,7 +120,7 @@ export class Announcer {
     this.#events.emit(event, (thrown) => {
       const error = thrown instanceof Error ? thrown.message : "not an error";
       this.#log.error("A listener of a ZooKeeper client threw", { event: event.type, error });
-      if (isReported) return;
+      if (isReported || this.#isClosed) return;
       isReported = true;
       this.error(thrown);
     });

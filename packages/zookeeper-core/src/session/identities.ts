@@ -1,4 +1,4 @@
-import { EverholdError } from "@everhold/base";
+import { EverholdError, TimeoutError } from "@everhold/base";
 import { waitFor, type WaitPorts } from "@everhold/env";
 import type { AuthInfo, ServerConnection } from "../connection/server-connection.ts";
 import type { RequestWait } from "./request.ts";
@@ -11,6 +11,8 @@ export interface IdentitiesHost {
   readonly connection: () => ServerConnection | undefined;
   /** Why the client has ended; `undefined` while it has not. */
   readonly endError: () => EverholdError | undefined;
+  /** Why no requests leave; `undefined` where they do. */
+  readonly unsentCause: () => EverholdError | undefined;
   /** Waits until requests leave. */
   readonly ready: (wait: RequestWait) => Promise<void>;
 }
@@ -77,6 +79,11 @@ export class Identities {
     const given = ready({ deadlineMs: Infinity, signal: waiting.signal });
     try {
       await waitFor(ports, wait, subject, given);
+    } catch (error) {
+      const cause = this.#host.unsentCause();
+      if (cause === undefined || !EverholdError.is(error, "EVH_TIMEOUT")) throw error;
+      const { message, outcome } = error;
+      throw new TimeoutError("EVH_TIMEOUT", `${message}: ${cause.message}`, { outcome, cause });
     } finally {
       waiting.abort();
     }

@@ -191,17 +191,165 @@ describe("a session that is kept beyond its process", () => {
     assert.equal(store.calls.length, 3);
     assertNothingRuns(world);
   });
+});
 
-  it("holds nobody up whose store never answers", async () => {
-    const { world, store } = setUp();
+describe("a store that hangs", () => {
+  async function connectedTo({ world, store }: Setup): Promise<ZooKeeper> {
     store.saving = () => new Promise(() => undefined);
     const options = { sessionTimeout: 6000, sessionStore: store };
     const connecting = connect(world.ports, "a,b,c", options);
     await world.advance(5000);
-    const client = await world.now(connecting);
-    const closing = client.close();
-    await world.advance(10_000);
-    await world.now(closing);
+    return world.now(connecting);
+  }
+
+  it("is waited for once, and not with every connection", async () => {
+    const setup = setUp();
+    const { world, ensemble, store } = setup;
+    const client = await connectedTo(setup);
+    ensemble.sessions.clear();
+    ensemble.connected.kill();
+    await world.advance(1000);
+    assert.deepEqual([client.state, client.epoch], ["connected", 2]);
+    assert.deepEqual(store.calls, ["load", "save"]);
+    await world.now(client.close({ timeout: 0 }));
+    assertNothingRuns(world);
+  });
+
+  it("is given what there is by then when it answers after all", async () => {
+    const setup = setUp();
+    const { world, ensemble, store } = setup;
+    let answer: (() => void) | undefined;
+    const saving = new Promise<void>((resolve) => (answer = resolve));
+    const connecting = connectedTo(setup);
+    store.saving = () => saving;
+    const client = await connecting;
+    ensemble.sessions.clear();
+    ensemble.connected.kill();
+    await world.advance(1000);
+    answer?.();
+    await world.settle();
+    assert.equal(client.epoch, 2);
+    assert.equal(store.stored?.sessionId, client.sessionId);
+    assert.deepEqual(store.calls, ["load", "save", "save"]);
+    await world.now(client.close());
+    assert.deepEqual(store.calls.slice(3), ["forget", "close"]);
+    assertNothingRuns(world);
+  });
+
+  for (const [timeout, ms, told] of [
+    [0, 0, []],
+    [100, 100, ["EVH_TIMEOUT"]],
+    [undefined, 5000, ["EVH_TIMEOUT"]],
+  ] as const) {
+    it(`does not keep a client from closing, within ${timeout} ms`, async () => {
+      const setup = setUp();
+      const { world } = setup;
+      const client = await connectedTo(setup);
+      const codes: string[] = [];
+      client.on("error", ({ error }) => codes.push(error.code));
+      const closing = client.close(timeout === undefined ? {} : { timeout });
+      await world.advance(ms);
+      await world.now(closing);
+      assert.deepEqual(codes, told);
+      assertNothingRuns(world);
+    });
+  }
+
+  it("does so neither where its client was ended by the servers", async () => {
+    const setup = setUp();
+    const { world, ensemble, store } = setup;
+    const client = await setup.connected();
+    store.close = () => new Promise(() => undefined);
+    ensemble.authPassword = "u:p";
+    assertError(await rejection(world, client.addAuth("digest", "u:wrong")), "EVH_SECURITY");
+    await world.now(client.close({ timeout: 0 }));
+    assertNothingRuns(world);
+  });
+});
+
+describe("a store that fails", () => {
+  it("is asked again after pauses that grow, until the session is stored", async () => {
+    const { world, store, connected } = setUp();
+    store.saving = () => Promise.reject(new EverholdError("EVH_DATA_FOLDER", "no room"));
+    const client = await connected();
+    const savesAtMs: number[] = [];
+    const fromMs = world.nowMs;
+    const savesOf = store.save.bind(store);
+    store.save = (session) => {
+      savesAtMs.push(world.nowMs - fromMs);
+      return savesOf(session);
+    };
+    await world.advance(150_000);
+    assert.deepEqual(
+      savesAtMs,
+      [1, 3, 7, 15, 31, 63, 123].map((seconds) => seconds * 1000),
+    );
+    store.saving = () => Promise.resolve();
+    await world.advance(100_000);
+    assert.equal(savesAtMs.length, 8);
+    assert.equal(store.stored?.sessionId, client.sessionId);
+    await world.now(client.close());
+    assertNothingRuns(world);
+  });
+
+  it("is asked once more when the client is closed, and leaves nothing running", async () => {
+    const { world, ensemble, store, connected } = setUp();
+    store.saving = () => Promise.reject(new EverholdError("EVH_DATA_FOLDER", "no room"));
+    const client = await connected();
+    for (const server of ensemble.servers) server.kill();
+    await world.settle();
+    await world.now(client.close({ timeout: 0 }));
+    await world.settle();
+    assert.deepEqual(store.calls, ["load", "save", "save", "close"]);
+    assertNothingRuns(world);
+  });
+
+  it("because somebody else has it is told once, and left alone", async () => {
+    const { world, ensemble, store, connected } = setUp();
+    const client = await connected();
+    const codes: string[] = [];
+    client.on("error", ({ error }) => codes.push(error.code));
+    store.saving = () => Promise.reject(new EverholdError("EVH_DATA_LOCKED", "process 7 on b"));
+    store.close = () => Promise.reject(new EverholdError("EVH_DATA_LOCKED", "process 7 on b"));
+    for (let epoch = 2; epoch < 4; epoch += 1) {
+      ensemble.sessions.clear();
+      ensemble.connected.kill();
+      await world.advance(5000);
+      assert.equal(client.epoch, epoch);
+    }
+    await world.now(client.close());
+    assert.deepEqual(codes, ["EVH_DATA_LOCKED"]);
+    assert.deepEqual(store.calls, ["load", "save", "save"]);
+    const line = "The ZooKeeper session is not kept any more";
+    assert.equal(world.warnings.filter((warning) => warning === line).length, 1);
+    assertNothingRuns(world);
+  });
+
+  it("when its client has ended already is told in the log", async () => {
+    const { world, ensemble, store, connected } = setUp();
+    const client = await connected();
+    store.close = () => Promise.reject(new EverholdError("EVH_DATA_FOLDER", "gone"));
+    ensemble.authPassword = "u:p";
+    assertError(await rejection(world, client.addAuth("digest", "u:wrong")), "EVH_SECURITY");
+    await world.settle();
+    assert.equal(client.state, "authFailed");
+    assert.equal(world.warnings.at(-1), "Something failed after a ZooKeeper client was closed");
+    await world.now(client.close());
+    assertNothingRuns(world);
+  });
+
+  it("to be given back at once is free when connect has failed", async () => {
+    const { world, ensemble, store } = setUp();
+    for (const server of ensemble.servers) server.kill();
+    let give: (() => void) | undefined;
+    store.close = () => new Promise((resolve) => (give = resolve));
+    const connecting = connect(world.ports, "a", { sessionStore: store, connectTimeout: 100 });
+    let isSettled = false;
+    connecting.catch(() => (isSettled = true));
+    await world.advance(100);
+    assert.ok(!isSettled && give !== undefined);
+    give();
+    assertError(await rejection(world, connecting), "EVH_NOT_CONNECTED");
     assertNothingRuns(world);
   });
 });

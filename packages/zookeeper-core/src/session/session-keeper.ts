@@ -1,22 +1,62 @@
-import { EverholdError } from "@everhold/base";
-import { deadlineIn, waitFor, type WaitPorts } from "@everhold/env";
+import { deferred, type Deferred, EverholdError } from "@everhold/base";
+import {
+  deadlineIn,
+  type DeadlineMs,
+  onWaitEnd,
+  pause,
+  waitFor,
+  type WaitSubject,
+} from "@everhold/env";
 import { sessionPasswordBytes } from "../protocol/handshake.ts";
 import type { SessionIdentity } from "./session-identity.ts";
 import { sessionLimits as limits } from "./session-limits.ts";
+import type { SessionPorts } from "./session-settings.ts";
 import type { SessionStore, StoredSession } from "./session-store.ts";
 
-/** Keeps a client's session in a {@link SessionStore}. What the store does holds nobody up for long. */
+/** What is to be in the store. */
+interface Wanted {
+  /** 0n for no session. */
+  readonly id: bigint;
+  readonly session: StoredSession | undefined;
+  /** Resolved when it is there, could not be stored, or nobody is to wait for it any more. */
+  readonly tried: Deferred<void>;
+}
+
+/** How long closing may take. */
+interface KeeperCloseWait {
+  /** Default: 5 s from now. */
+  readonly deadlineMs?: DeadlineMs | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Keeps a client's session in a {@link SessionStore}. One call of the store at a time; what fails is tried again after
+ * pauses, until somebody else has the store. A store that hangs holds nobody up for more than 5 s, and only once.
+ */
 export class SessionKeeper {
   readonly #store: SessionStore;
-  readonly #ports: WaitPorts;
+  readonly #ports: Pick<SessionPorts, "timers" | "monotonicClock" | "log">;
   readonly #onError: (error: unknown) => void;
+  #wanted: Wanted | undefined;
   /** The session that is in the store; 0n for none, `undefined` where nobody knows. */
   #keptId: bigint | undefined;
-  /** The last call of the store, or the one before it that fails. */
-  #calling: Promise<unknown> = Promise.resolve();
-  #closed: Promise<void> | undefined;
+  /** Saves what is wanted, while that is not what is there. */
+  #saving: Promise<void> | undefined;
+  #isSaving = false;
+  #pausing: AbortController | undefined;
+  /** A call has taken so long that nobody waits for it any more. */
+  #isHanging = false;
+  /** Somebody else has the store. */
+  #isTaken = false;
+  #closing: Promise<void> | undefined;
+  /** Aborted when nobody waits for the end any more. */
+  readonly #left = new AbortController();
 
-  constructor(store: SessionStore, ports: WaitPorts, onError: (error: unknown) => void) {
+  constructor(
+    store: SessionStore,
+    ports: Pick<SessionPorts, "timers" | "monotonicClock" | "log">,
+    onError: (error: unknown) => void,
+  ) {
     this.#store = store;
     this.#ports = ports;
     this.#onError = onError;
@@ -40,44 +80,126 @@ export class SessionKeeper {
     }
   }
 
-  /** Stores the session; `undefined` where there is none any more. Never rejects, and takes at most 5 s. */
-  async keep(identity: SessionIdentity | undefined): Promise<void> {
-    const id = identity?.id ?? 0n;
-    if (id === this.#keptId || this.#closed !== undefined) return;
-    const session =
-      identity === undefined
-        ? undefined
-        : {
-            sessionId: identity.id,
-            password: new Uint8Array(identity.password),
-            sessionTimeout: identity.timeoutMs,
-          };
-    this.#keptId = undefined;
-    await this.#call("store the session", async () => {
-      await this.#store.save(session);
-      this.#keptId = id;
-    });
+  /**
+   * Stores the session. Settles when it is stored or that has failed; of a store that does not answer, after 5 s for each
+   * call; of one that hangs already, at once. Never rejects.
+   */
+  async keep({ id, password, timeoutMs }: SessionIdentity): Promise<void> {
+    const session = {
+      sessionId: id,
+      password: new Uint8Array(password),
+      sessionTimeout: timeoutMs,
+    };
+    const tried = deferred<void>();
+    this.#want({ id, session, tried });
+    if (!this.#isHanging) await tried.promise;
   }
 
-  /** Ends the use of the store. Never rejects, and takes at most 5 s; idempotent. */
-  close(): Promise<void> {
-    this.#closed ??= this.#call("give back the store of the session", () => this.#store.close());
-    return this.#closed;
+  /** There is no session any more that the next process had to end. */
+  forget(): void {
+    this.#want({ id: 0n, session: undefined, tried: deferred() });
   }
 
-  /** Behind the call before it, however that ends. */
-  async #call(attempt: string, call: () => Promise<void>): Promise<void> {
-    const before = this.#calling;
-    const called = before.then(call);
-    this.#calling = called.catch(() => undefined);
-    const deadlineMs = deadlineIn(this.#ports, limits.storeMsMax);
-    const subject = { attempt, outcome: () => "unknown" as const };
+  /**
+   * Ends the use of the store, behind what is to be stored: settles then, or when the wait is over, by default after
+   * 5 s. Never rejects; idempotent.
+   */
+  async close(wait: KeeperCloseWait = {}): Promise<void> {
+    this.#closing ??= this.#finish();
+    const { deadlineMs = deadlineIn(this.#ports, limits.storeMsMax), signal } = wait;
+    // Who gives it no time does not ask whether that was enough.
+    if (deadlineMs <= this.#ports.monotonicClock.nowMs()) return this.#left.abort();
     try {
-      await waitFor(this.#ports, { deadlineMs, signal: undefined }, subject, called);
+      const subject = subjectOf("give back the store of the session");
+      await waitFor(this.#ports, { deadlineMs, signal }, subject, this.#closing);
     } catch (error) {
-      this.#onError(error);
+      const isNews = !this.#left.signal.aborted && EverholdError.is(error, "EVH_TIMEOUT");
+      this.#left.abort();
+      if (isNews) this.#onError(error);
     }
   }
+
+  #want(wanted: Wanted): void {
+    this.#wanted?.tried.resolve();
+    this.#wanted = wanted;
+    if (this.#closing !== undefined) return wanted.tried.resolve();
+    this.#pausing?.abort();
+    if (!this.#isSaving) this.#saving = this.#save();
+  }
+
+  async #save(): Promise<void> {
+    this.#isSaving = true;
+    let pauseMs: number = limits.storePauseMsMin;
+    for (let wanted = this.#missing; wanted !== undefined; wanted = this.#missing) {
+      const { id, session } = wanted;
+      this.#keptId = undefined;
+      if (await this.#call("store the session", () => this.#store.save(session))) {
+        this.#keptId = id;
+        pauseMs = limits.storePauseMsMin;
+      } else if (this.#wanted?.id === id) {
+        this.#wanted.tried.resolve();
+        if (this.#closing !== undefined) break;
+        this.#pausing = new AbortController();
+        await pause(this.#ports, pauseMs, this.#pausing.signal);
+        pauseMs = Math.min(2 * pauseMs, limits.storePauseMsMax);
+      }
+    }
+    this.#wanted?.tried.resolve();
+    this.#isSaving = false;
+  }
+
+  /** What is to be stored and is not. */
+  get #missing(): Wanted | undefined {
+    return this.#isTaken || this.#wanted?.id === this.#keptId ? undefined : this.#wanted;
+  }
+
+  async #finish(): Promise<void> {
+    this.#pausing?.abort();
+    await this.#saving;
+    await this.#call("give back the store of the session", () => this.#store.close());
+  }
+
+  /** Calls the store; whether it did what it was to do. */
+  async #call(attempt: string, call: () => Promise<void>): Promise<boolean> {
+    const isLast = this.#closing !== undefined;
+    const deadlineMs = isLast ? Infinity : deadlineIn(this.#ports, limits.storeMsMax);
+    const wait = { deadlineMs, signal: this.#left.signal };
+    const forget = onWaitEnd(this.#ports, wait, subjectOf(attempt), (error) => {
+      this.#isHanging = true;
+      this.#wanted?.tried.resolve();
+      if (error.code === "EVH_TIMEOUT") this.#onError(error);
+    });
+    try {
+      await call();
+      return true;
+    } catch (error) {
+      this.#onFailed(error);
+      return false;
+    } finally {
+      forget();
+      this.#isHanging = false;
+    }
+  }
+
+  #onFailed(error: unknown): void {
+    if (EverholdError.is(error, "EVH_DATA_LOCKED")) {
+      // It stays so, and is told once.
+      if (this.#isTaken) return;
+      this.#isTaken = true;
+      const { code, message } = error;
+      const danger = "what it leaves when it is killed lasts until its timeout";
+      this.#ports.log.error("The ZooKeeper session is not kept any more", {
+        code,
+        error: message,
+        danger,
+      });
+    }
+    this.#onError(error);
+  }
+}
+
+function subjectOf(attempt: string): WaitSubject {
+  return { attempt, outcome: () => "unknown" };
 }
 
 /** A store may give anything; what it gives is never shown: it is a secret. */

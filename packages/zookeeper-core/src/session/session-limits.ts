@@ -42,6 +42,10 @@ export const sessionLimits = {
   storeLoadMsMax: 30_000,
   /** Milliseconds that a store of the session may take for each call. Then the client goes on without, and tells of it. */
   storeMsMax: 5000,
+  /** Milliseconds of the pause after a session could not be stored; it doubles each time. Then it is tried again. */
+  storePauseMsMin: 1000,
+  /** Milliseconds of the longest such pause. */
+  storePauseMsMax: 60_000,
   /** Milliseconds that `close()` waits for the server to end the session, where the caller does not say. */
   closeMsMax: 5000,
   /** Events that a reader of `events()` may leave unread; the oldest is dropped. */

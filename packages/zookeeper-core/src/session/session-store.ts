@@ -23,7 +23,8 @@ export interface SessionStore {
   load(): Promise<StoredSession | undefined>;
   /**
    * The session that there is now, before anything is done in it; `undefined` when it has ended and left none. One call
-   * at a time. What it throws is told by the event `error`, and tried again with the next connection.
+   * at a time. What it throws is told by the event `error`, and tried again after a pause, from 1 s to a minute, and with
+   * the next connection; but EVH_DATA_LOCKED says that somebody else has the store, and nothing is saved any more.
    */
   save(session: StoredSession | undefined): Promise<void>;
   /** The client has ended. Called once; nothing is called behind it. */

@@ -87,6 +87,7 @@ export class Session implements Requests, ConnectionListener {
       ports,
       connection: () => (this.#state === "connected" ? this.#connection : undefined),
       endError: () => this.#endError,
+      unsentCause: () => this.#unsentCause(),
       ready: (wait) => this.ready(wait),
     });
     this.#hosts = new Hosts(settings.servers, ports, onRoundFailed);
@@ -229,8 +230,9 @@ export class Session implements Requests, ConnectionListener {
   }
 
   /**
-   * Ends the session on the servers, then everything. Waits at most `timeout` for a server, by default a session
-   * timeout, but no more than 5 s. Idempotent; never throws for what the servers do.
+   * Ends the session on the servers, then everything. Waits at most `timeout` for a server and the session's store; by
+   * default for a server a session timeout, but no more than 5 s, and as long for the store. What takes the store longer
+   * goes on by itself. Idempotent; never throws for what the servers or the store do.
    */
   close(wait: WaitOptions = {}): Promise<void> {
     this.#closing ??= this.#close(wait);
@@ -388,14 +390,19 @@ export class Session implements Requests, ConnectionListener {
     this.#stop(error);
     this.#connection?.fail(error);
     this.#watches.onClosed();
-    this.#keeper?.close().catch((thrown: unknown) => this.reportError(thrown));
+    // Nobody waits for it yet: the client's close() does.
+    this.#keeper
+      ?.close({ deadlineMs: Infinity })
+      .catch((thrown: unknown) => this.reportError(thrown));
     this.#announcer.closed(error, state === "authFailed");
   }
 
   async #close({ timeout, signal }: WaitOptions): Promise<void> {
-    if (this.#endError !== undefined) return this.#keeper?.close();
-    const closeMs = timeout ?? Math.min(this.sessionTimeoutMs, limits.closeMsMax);
-    const deadlineMs = deadlineIn(this.#ports, closeMs);
+    const byDefaultMs = Math.min(this.sessionTimeoutMs, limits.closeMsMax);
+    const deadlineMs = deadlineIn(this.#ports, timeout ?? byDefaultMs);
+    // By default the store has time of its own: a server that used up all of it would leave it locked for who is next.
+    const storeWait = { deadlineMs: timeout === undefined ? undefined : deadlineMs, signal };
+    if (this.#endError !== undefined) return this.#keeper?.close(storeWait);
     const wasConnected = this.#state === "connected";
     this.#state = "closed";
     this.#stop(new ClosedError("EVH_CLOSED", "The ZooKeeper client is closed"));
@@ -413,8 +420,8 @@ export class Session implements Requests, ConnectionListener {
       isEnded = this.#dialer.former.count === 0;
     }
     // What no server has ended the next process is to end.
-    if (isEnded) await this.#keeper?.keep(undefined);
-    await this.#keeper?.close();
+    if (isEnded) this.#keeper?.forget();
+    await this.#keeper?.close(storeWait);
     this.#watches.onClosed();
     this.#announcer.closed();
   }
