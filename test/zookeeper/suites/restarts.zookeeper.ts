@@ -1,10 +1,12 @@
 /** Processes that are killed and started again: what the one before left is gone before the next one begins. */
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import type { ZooKeeper } from "@everhold/zookeeper";
+import { sessionFolder, type ZooKeeper } from "@everhold/zookeeper";
 
 import { zooKeeperVersions } from "../support/class-path.ts";
 import { connectTo } from "../support/clients.ts";
@@ -67,11 +69,44 @@ for (const version of zooKeeperVersions) {
       first.close();
       await first.ended();
       assert.equal(await witness.exists("/shared", { fresh: true }), null);
-      assert.equal(readdirSync(folder.path).includes("session.json"), false);
+      const left = readFileSync(join(folder.path, "session.json"), "utf8");
+      assert.equal(left, '{"format":1}\n', "no session to be ended");
       await using third = new Resident(ensemble.connectString, "/shared", folder.path);
       await third.said(/^holds/m);
     });
+
+    it("one that stood still until its folder was taken over is told so, and harms nothing there", async () => {
+      using folder = new TemporaryFolder();
+      const sessionStore = sessionFolder(folder.path);
+      await using former = await connectTo(ensemble.connectString, { sessionStore });
+      const errors: Error[] = [];
+      former.on("error", ({ error }) => errors.push(error));
+      await former.create("/taken", null, { mode: "ephemeral" });
+      seemEnded(folder.path);
+      await using next = new Resident(ensemble.connectString, "/taken", folder.path);
+      await next.said(/^holds/m);
+      const kept = readFileSync(join(folder.path, "session.json"), "utf8");
+      const [error] = await until(
+        "it is told",
+        () => (errors.length > 0 ? errors : undefined),
+        () => former.state,
+      );
+      assert.match(String(error), new RegExp(`process ${next.pid} on ${hostname()} uses it`));
+      await until(
+        "it goes on",
+        () => (former.state === "connected" && former.epoch === 2) || undefined,
+        () => former.state,
+      );
+      assert.equal(readFileSync(join(folder.path, "session.json"), "utf8"), kept);
+    });
   });
+}
+
+/** Makes who holds the folder look like one that has ended. */
+function seemEnded(folder: string): void {
+  const lock = join(folder, "everhold.lock.1");
+  const text = readFileSync(lock, "utf8");
+  writeFileSync(lock, text.replace(`"pid":${process.pid}`, `"pid":${2 ** 30}`));
 }
 
 /** One process of `support/resident.ts`. */
@@ -83,6 +118,10 @@ class Resident implements AsyncDisposable {
     const command = [process.execPath, program, ...programArguments];
     const onOutput = (): void => undefined;
     this.#process = new LeashedProcess(command, this.#folder.path, { onOutput });
+  }
+
+  get pid(): number {
+    return this.#process.pid;
   }
 
   /** Waits until it has said this. */
