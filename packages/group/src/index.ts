@@ -7,7 +7,7 @@ export type {
   RequestResult,
   StateRead,
 } from "./coordinator.ts";
-export { agreedPosition } from "./epoch-table.ts";
+export { agreedPosition, type EpochStart } from "./epoch-table.ts";
 export { readFrame, writeFrame, type Frame } from "./frames.ts";
 export {
   acceptsWrites,
@@ -17,7 +17,11 @@ export {
   type KnownState,
   type Member,
   type MemberLog,
+  type MemberStart,
   type NodeVersion,
+  type Peer,
+  type Standing,
+  type StopReason,
 } from "./member.ts";
 export { step } from "./step.ts";
 export {
@@ -25,6 +29,7 @@ export {
   encodeGroupState,
   featureLevel,
   includesReplica,
+  isSameReplica,
   newGroupState,
   type GroupState,
   type Replica,

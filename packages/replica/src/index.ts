@@ -1,2 +1,10 @@
 /** Layer 3: a member of a replication group at work. Open `links.ts` first. */
+export { MemberDriver, type MemberDriverParts, type MemberHost } from "./driver/member-driver.ts";
+export type {
+  JournalPin,
+  MemberJournal,
+  MemberJournalListener,
+  Piece,
+} from "./driver/member-journal.ts";
+export { groupTiming, type GroupTiming } from "./driver/timing.ts";
 export type { Links, LinksListener } from "./links.ts";

@@ -1,0 +1,54 @@
+import type { EverholdError } from "@everhold/base";
+import type { MemberLog } from "@everhold/group";
+
+/** A piece of a journal as it goes to a backup, byte for byte. */
+export interface Piece {
+  readonly position: number;
+  readonly end: number;
+  /** The chain value of everything before `position`. */
+  readonly chain: string;
+  readonly bytes: Uint8Array;
+}
+
+/** A journal as a member of a group drives it. It follows until an epoch is begun on it, then it leads; never back. */
+export interface MemberJournal {
+  /** What the member decides by. */
+  readonly log: MemberLog;
+  /** Sees to it that `log.chainAt(position)` knows its answer. */
+  findChain(position: number): Promise<void>;
+  /** Appends what the live has from the journal's end on. The bytes are copied before this returns. Reports `onDurable`. */
+  append(piece: Pick<Piece, "position" | "end" | "bytes">): void;
+  /** Cuts it, durably. Only while it follows. */
+  truncate(position: number): Promise<void>;
+  /** Makes durable that nothing of a lower epoch is appended any more. */
+  fence(epoch: number): Promise<void>;
+  /** Appends the record that begins an epoch; from now on the journal is written here. */
+  beginEpoch(epoch: number, unclean: boolean): void;
+  /** Everything before `position` is committed: it may be answered and shown. */
+  setCommitted(position: number): void;
+  /**
+   * The piece that begins at `position`, valid until the next call: `null` where nothing lies there yet, `"on disk"`
+   * where it has to be loaded first.
+   */
+  pieceAt(position: number): Piece | "on disk" | null;
+  /** Brings the piece at `position` into memory for {@link pieceAt}. @throws EverholdError what the disk says */
+  loadPiece(position: number): Promise<void>;
+  /** Keeps what lies behind `position` readable until it is moved on or given back. */
+  pin(position: number): JournalPin;
+}
+
+/** A place in the journal that somebody still reads. */
+export interface JournalPin {
+  move(position: number): void;
+  release(): void;
+}
+
+/** What a journal tells its driver. Calls never happen inside a call of the journal. */
+export interface MemberJournalListener {
+  /** The durable position has moved. */
+  onDurable(): void;
+  /** There is more to be shipped. */
+  onMore(): void;
+  /** A write or a sync failed: nothing is written any more. */
+  onFailed(error: EverholdError): void;
+}

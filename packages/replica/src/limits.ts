@@ -1,0 +1,27 @@
+/** Every limit of this package. `docs/LIMITS.md` is generated from it. Times are in milliseconds. */
+export const limits = {
+  timingDefault: {
+    /** How often a live says that it lives. */
+    beatMs: 100,
+    /** A live hands out nothing while a member in sync has not answered a beat that it sent less than this ago. */
+    leaseMs: 400,
+    /** A backup that hears nothing for this long tries to take over. At least twice the lease: `RangeError` below. */
+    graceMs: 1500,
+    /** A member in sync without a link is left out of the in-sync set after this time. */
+    missingMs: 200,
+    /** A member in sync that has not had everything for this long is left out. */
+    lagMs: 5000,
+    /** One that was left out for that comes back when it has had everything for this long. */
+    steadyMs: 30_000,
+    /** What ZooKeeper refused is asked for again after this time. */
+    retryMs: 100,
+    /** A planned hand-over that has not happened after this time is given up. */
+    handOverMs: 10_000,
+  },
+  /** The longest time that can be set for a group: a day. `RangeError` above. */
+  timeMsMax: 24 * 60 * 60 * 1000,
+  /** Between two members of a group that might take over, so that they do not try at once. */
+  rankMs: 50,
+  /** Bytes on the way to one backup above which nothing more is read for it. */
+  shipWindowBytes: 16 * 1024 * 1024,
+} as const;

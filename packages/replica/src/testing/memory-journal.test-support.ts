@@ -1,0 +1,189 @@
+import { createHash } from "node:crypto";
+import type { EpochStart, MemberLog } from "@everhold/group";
+import type {
+  JournalPin,
+  MemberJournal,
+  MemberJournalListener,
+  Piece,
+} from "../driver/member-journal.ts";
+
+/** One batch: of which epoch, and what. */
+export interface Entry {
+  readonly epoch: number;
+  readonly text: string;
+  /** Whether it begins its epoch. */
+  readonly begins: boolean;
+}
+
+const entryBytes = 8;
+
+/** What a machine keeps: entries, and how many of them and which promise are on stable storage. */
+export class MemoryDisk {
+  readonly entries: Entry[] = [];
+  durableCount = 0;
+  promisedEpoch = 0;
+  commitPosition = 0;
+
+  /** The machine loses what was not synced. */
+  crash(): void {
+    this.entries.length = this.durableCount;
+  }
+}
+
+/** A journal in memory: syncs end later, one after the other; each entry is eight bytes long. */
+export class MemoryJournal implements MemberJournal {
+  readonly log: MemberLog;
+  readonly committed: Entry[] = [];
+  readonly pins = new Set<JournalPin>();
+  listener: MemberJournalListener | undefined;
+  /** Chains that have to be looked up, as behind a restart. */
+  readonly #found = new Set<number>();
+  readonly #disk: MemoryDisk;
+  readonly #later: (step: () => void) => void;
+  #isSyncing = false;
+  #isClosed = false;
+  #epoch = 0;
+
+  constructor(disk: MemoryDisk, later: (step: () => void) => void) {
+    this.#disk = disk;
+    this.#later = later;
+    const entries = (): readonly Entry[] => disk.entries;
+    const found = this.#found;
+    this.log = {
+      get end() {
+        return entries().length * entryBytes;
+      },
+      get durable() {
+        return disk.durableCount * entryBytes;
+      },
+      get epochs(): EpochStart[] {
+        return entries().flatMap(({ epoch, begins }, index) =>
+          begins ? [{ epoch, position: index * entryBytes }] : [],
+        );
+      },
+      chainAt: (position) => {
+        const isNear = position >= (entries().length - 2) * entryBytes;
+        return isNear || found.has(position) ? chainOf(entries(), position) : null;
+      },
+    };
+  }
+
+  findChain(position: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#later(() => {
+        this.#found.add(position);
+        resolve();
+      });
+    });
+  }
+
+  /** The live's own write. */
+  write(text: string): void {
+    this.#push({ epoch: this.#epoch, text, begins: false });
+    this.#sync();
+  }
+
+  append({ position, end, bytes }: Pick<Piece, "position" | "end" | "bytes">): void {
+    if (position !== this.log.end || end !== position + entryBytes) {
+      throw new Error(`appended from ${position} to ${end} behind ${this.log.end}`);
+    }
+    const entry: Entry = JSON.parse(new TextDecoder().decode(bytes));
+    if (entry.epoch < (this.#disk.entries.at(-1)?.epoch ?? 0)) throw new Error("an older epoch");
+    this.#push(entry);
+    this.#sync();
+  }
+
+  truncate(position: number): Promise<void> {
+    if (position < this.#disk.commitPosition) throw new Error("cut below what is committed");
+    return this.#soon(() => {
+      this.#disk.entries.length = position / entryBytes;
+      this.#disk.durableCount = Math.min(this.#disk.durableCount, this.#disk.entries.length);
+      this.#found.clear();
+    });
+  }
+
+  fence(epoch: number): Promise<void> {
+    return this.#soon(() => {
+      this.#disk.promisedEpoch = Math.max(this.#disk.promisedEpoch, epoch);
+    });
+  }
+
+  beginEpoch(epoch: number): void {
+    this.#epoch = epoch;
+    this.#push({ epoch, text: "", begins: true });
+    this.#sync();
+  }
+
+  setCommitted(position: number): void {
+    if (position > this.log.end) throw new Error("committed beyond the end");
+    this.#disk.commitPosition = Math.max(position, this.#disk.commitPosition);
+    const { entries } = this.#disk;
+    while (this.committed.length * entryBytes < position) {
+      const entry = entries[this.committed.length];
+      if (entry === undefined) throw new Error("committed what is not there");
+      this.committed.push(entry);
+    }
+  }
+
+  pieceAt(position: number): Piece | "on disk" | null {
+    const entry = this.#disk.entries[position / entryBytes];
+    if (entry === undefined) return null;
+    const chain = this.log.chainAt(position);
+    if (chain === null) return "on disk";
+    const bytes = new TextEncoder().encode(JSON.stringify(entry));
+    return { position, end: position + entryBytes, chain, bytes };
+  }
+
+  loadPiece(position: number): Promise<void> {
+    return this.findChain(position);
+  }
+
+  pin(): JournalPin {
+    const pin: JournalPin = { move: () => undefined, release: () => void this.pins.delete(pin) };
+    this.pins.add(pin);
+    return pin;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  #push(entry: Entry): void {
+    if (this.#isClosed) throw new Error("written after it was closed");
+    this.#disk.entries.push(entry);
+    this.#later(() => {
+      if (!this.#isClosed) this.listener?.onMore();
+    });
+  }
+
+  #sync(): void {
+    if (this.#isSyncing) return;
+    this.#isSyncing = true;
+    const { length } = this.#disk.entries;
+    this.#later(() => {
+      this.#isSyncing = false;
+      if (this.#isClosed) return;
+      this.#disk.durableCount = Math.min(length, this.#disk.entries.length);
+      this.listener?.onDurable();
+      if (this.#disk.entries.length > this.#disk.durableCount) this.#sync();
+    });
+  }
+
+  #soon(work: () => void): Promise<void> {
+    return new Promise((resolve) => {
+      this.#later(() => {
+        if (this.#isClosed) return;
+        work();
+        resolve();
+      });
+    });
+  }
+}
+
+/** The chain value before `position`; null where no entry ends. */
+export function chainOf(entries: readonly Entry[], position: number): string | null {
+  const count = position / entryBytes;
+  if (!Number.isInteger(count) || count > entries.length) return null;
+  const hash = createHash("sha256").update(JSON.stringify(entries.slice(0, count)));
+  return hash.digest("hex").slice(0, 16);
+}
