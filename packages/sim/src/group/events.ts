@@ -1,4 +1,4 @@
-import { acceptsWrites } from "@everhold/group";
+import { acceptsWrites, includesReplica } from "@everhold/group";
 import type { Mistake } from "./mistakes.ts";
 import { Turns } from "./turns.ts";
 import type { Budget, Host, World } from "./world.ts";
@@ -24,7 +24,8 @@ export function eventsOf(world: World, mistake?: Mistake): readonly Event[] {
   };
   for (const [index, host] of world.hosts.entries()) {
     addHostEvents(add, world, host, index);
-    addWishes(add, world, host, index);
+    addTrueHint(add, world, host, index);
+    addWishes(add, world, host, index, mistake === "serve-early");
   }
   for (const [caller, host] of world.hosts.entries()) {
     for (const [called, peer] of world.hosts.entries()) {
@@ -52,7 +53,8 @@ function addHostEvents(add: Add, world: World, host: Host, index: number): void 
   }
   if (fencing !== null) {
     add(`${id} is fenced at epoch ${fencing}`, null, (turns) => {
-      turns.change(index, { fencedEpoch: fencing, promised: fencing, fencing: null });
+      const promised = Math.max(host.promised, fencing);
+      turns.change(index, { fencedEpoch: fencing, promised, fencing: null });
       turns.feed(index, { kind: "fenced", epoch: fencing });
     });
   }
@@ -68,13 +70,16 @@ function addHostEvents(add: Add, world: World, host: Host, index: number): void 
     add(`${id} hears what the node was`, null, (turns) => turns.read(index, answer));
   } else if (reading !== "no") {
     add(`${id} reads the node`, null, (turns) => turns.read(index, node));
-    add(`${id}'s read is answered, and not heard yet`, "stale", (turns) =>
-      turns.change(index, { answer: node }),
-    );
   } else if (known !== null && known.version < node.version) {
     add(`${id} hears of a change and reads the node`, null, (turns) => {
       turns.feed(index, { kind: "changed" });
       turns.read(index, node);
+    });
+  }
+  if (answer === null) {
+    add(`${id}'s read of the node is answered, and not heard yet`, "stale", (turns) => {
+      if (reading === "no") turns.feed(index, { kind: "changed" });
+      turns.change(index, { answer: node });
     });
   }
   if (failedVersion !== null && failedVersion === known?.version && reading === "no") {
@@ -82,8 +87,26 @@ function addHostEvents(add: Add, world: World, host: Host, index: number): void 
   }
 }
 
+/** Who is in sync and hears of no live stands: its own, right hint. Where the live's disk is there, it will lead again. */
+function addTrueHint(add: Add, { node, hosts }: World, host: Host, index: number): void {
+  const { member, id } = host;
+  const { live, inSync } = node.state;
+  if (live === null || hosts.some((one) => includesReplica([live], one))) return;
+  if (member?.role.kind !== "backup" || member.wish !== null || member.reading !== "no") return;
+  if (member.known?.version !== node.version || !includesReplica(inSync, host)) return;
+  add(`${id} hears of no live and is to stand`, null, (turns) =>
+    turns.feed(index, { kind: "promote", without: [], unclean: null }),
+  );
+}
+
 /** What operators and failure detectors may want, rightly or wrongly. */
-function addWishes(add: Add, { budget }: World, { id, member }: Host, index: number): void {
+function addWishes(
+  add: Add,
+  { budget }: World,
+  { id, member }: Host,
+  index: number,
+  servesEarly: boolean,
+): void {
   if (member === null || member.known === null) return;
   const { role, wish, known } = member;
   const live = known.state.live?.id;
@@ -102,7 +125,7 @@ function addWishes(add: Add, { budget }: World, { id, member }: Host, index: num
     );
   }
   if (role.kind !== "live") return;
-  if (acceptsWrites(member)) {
+  if (servesEarly || acceptsWrites(member)) {
     const letter = String.fromCharCode("z".charCodeAt(0) + 1 - budget.write);
     add(`${id} takes the write ${letter}`, "write", (turns) => turns.write(index, letter));
   }

@@ -1,6 +1,8 @@
 import { eventsOf, type Event } from "./events.ts";
 import { fingerprint } from "./fingerprint.ts";
 import type { Mistake } from "./mistakes.ts";
+import { brokenProgress, isDead } from "./progress.ts";
+import { SeenWorlds } from "./seen-worlds.ts";
 import { emptyBudget, emptyWorld, type Budget, type World } from "./world.ts";
 
 /** What is explored. */
@@ -48,55 +50,46 @@ export function formGroup(memberCount: number, minInSync: number): World {
 /** Breadth first over everything that can happen to a formed group within the budget. */
 export function explore(options: ExploreOptions): Exploration {
   const { memberCount, minInSync, budget, mistake, stateCountMax, onLevel } = options;
-  const seen = new Set<number>();
-  const parents: number[] = [];
-  const words: string[] = [];
-  const texts = new Map<string, string>();
+  const seen = new SeenWorlds();
   let eventCount = 0;
   let depth = 0;
-  let level: { readonly world: World; readonly place: number }[] = [];
-  const reach = (parent: number, what: string): number => {
-    parents.push(parent);
-    const word = texts.get(what) ?? what;
-    texts.set(what, word);
-    words.push(word);
-    return parents.length - 1;
+  const result = (isComplete: boolean, failure: Exploration["failure"]): Exploration => {
+    return { stateCount: seen.count, eventCount, depth, isComplete, failure };
+  };
+  const failed = (broken: string, place: number, last: readonly string[]): Exploration => {
+    return result(false, { broken, trace: [...seen.wayTo(place), ...last] });
   };
   const first = { ...formGroup(memberCount, minInSync), budget };
-  seen.add(fingerprint(first));
-  level.push({ world: first, place: reach(-1, "") });
+  seen.add(fingerprint(first), 0, "");
+  let level: { readonly world: World; readonly place: number }[] = [{ world: first, place: 0 }];
   while (level.length > 0) {
     const next: typeof level = [];
     for (const { world, place } of level) {
-      for (const event of eventsOf(world, mistake)) {
+      const events = eventsOf(world, mistake);
+      if (isDead(world) || events.every(({ costs }) => costs !== null)) {
+        seen.rests(place);
+        const broken = brokenProgress(world);
+        if (broken !== null) return failed(broken, place, []);
+      }
+      for (const { what, costs, next: happen } of events) {
         eventCount += 1;
-        const after = event.next();
-        if (after.broken !== null) {
-          const trace = [event.what];
-          for (let at = place; at > 0; at = parents[at] ?? 0) trace.unshift(words[at] ?? "");
-          const failure = { broken: after.broken, trace };
-          return {
-            stateCount: seen.size,
-            eventCount,
-            depth: depth + 1,
-            isComplete: false,
-            failure,
-          };
-        }
+        const after = happen();
+        if (after.broken !== null) return failed(after.broken, place, [what]);
         const key = fingerprint(after);
-        if (seen.has(key)) continue;
-        seen.add(key);
-        next.push({ world: after, place: reach(place, event.what) });
-        if (seen.size >= stateCountMax) {
-          return { stateCount: seen.size, eventCount, depth, isComplete: false, failure: null };
-        }
+        const added = seen.add(key, place, what);
+        if (costs === null) seen.leads(place, key);
+        if (added === null) continue;
+        next.push({ world: after, place: added });
+        if (seen.count >= stateCountMax) return result(false, null);
       }
     }
     if (next.length > 0) depth += 1;
-    onLevel?.(depth, seen.size);
+    onLevel?.(depth, seen.count);
     level = next;
   }
-  return { stateCount: seen.size, eventCount, depth, isComplete: true, failure: null };
+  const restless = seen.firstRestless();
+  if (restless !== null) return failed("L1: the group never comes to rest", restless, []);
+  return result(true, null);
 }
 
 /** While a group forms, its first member is promoted only when nothing else is left to happen. */

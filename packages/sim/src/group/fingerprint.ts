@@ -20,18 +20,15 @@ export function fingerprint(world: World): number {
   // A link's number says only which one it is.
   const links = new Map(wiresInOrder.map((wire, place) => [wire?.link ?? 0, place + 1]));
   const writer = new Writer(names, links);
-  for (const index of order) writer.write(hosts[index]);
-  writer.write(wiresInOrder);
-  writer.write(world.node);
-  const requests = world.requests.map(({ from, request, ...one }) => {
+  const requests = world.requests.map(({ from, request, next, result, told }) => {
     const isAwaited = hosts[from]?.member?.requesting?.request === request;
-    const parts = new Writer(names, links);
-    parts.write({ ...one, from: places.get(from), isAwaited });
-    return parts.text;
+    return [places.get(from), isAwaited, result, told, writer.hashOf(next)].join();
   });
-  writer.write([world.committed, world.begun.join(), ...requests.toSorted()]);
-  writer.write(world.budget);
-  return hashOf(writer.text);
+  const parts = [...order.map((index) => hosts[index]), ...wiresInOrder, world.node, world.budget];
+  const hashes = parts.map((part) => (part ? writer.hashOf(part) : 0));
+  return hashOf(
+    `${hashes.join()};${world.committed};${world.begun.join()};${requests.toSorted().join()}`,
+  );
 }
 
 function lookOf({ hosts, wires, node }: World, index: number): string {
@@ -53,36 +50,53 @@ function lookOf({ hosts, wires, node }: World, index: number): string {
   return [...parts, ...mind, ...frames.toSorted()].join();
 }
 
+/** The last number of each value, and the names that it was written with. */
+const written = new WeakMap<object, { readonly key: string; readonly hash: number }>();
+
 /** Writes values so that equal texts mean equal values, with the members' names and the links' numbers changed. */
 class Writer {
-  text = "";
+  #text = "";
+  readonly #key: string;
   readonly #names: ReadonlyMap<string, string>;
   readonly #links: ReadonlyMap<number, number>;
 
   constructor(names: ReadonlyMap<string, string>, links: ReadonlyMap<number, number>) {
     this.#names = names;
     this.#links = links;
+    this.#key = [...names.keys(), ...links].join();
   }
 
-  write(value: unknown): void {
+  /** A number for a value. What an event does not change is not written anew. */
+  hashOf(value: object): number {
+    const known = written.get(value);
+    if (known?.key === this.#key) return known.hash;
+    this.#text = "";
+    this.#write(value);
+    const hash = hashOf(this.#text);
+    written.set(value, { key: this.#key, hash });
+    return hash;
+  }
+
+  #write(value: unknown): void {
     if (Array.isArray(value)) {
-      this.text += "[";
+      this.#text += "[";
       // Lists of names are sets: their order means nothing.
       if (value.every((one) => typeof one === "string")) {
-        this.text += value
+        this.#text += value
           .map((one) => this.#names.get(one) ?? one)
           .toSorted()
           .join();
-      } else for (const one of value) this.write(one);
-      this.text += "]";
+      } else for (const one of value) this.#write(one);
+      this.#text += "]";
     } else if (value instanceof Uint8Array) {
-      this.text += value.join();
+      this.#text += value.join();
     } else if (typeof value === "object" && value !== null) {
-      this.text += "{";
-      for (const [name, one] of Object.entries(value)) this.#writeField(name, one);
-      this.text += "}";
+      this.#text += "{";
+      const fields: Readonly<Record<string, unknown>> = { ...value };
+      for (const name of Object.keys(fields)) this.#writeField(name, fields[name]);
+      this.#text += "}";
     } else {
-      this.text += `${typeof value === "string" ? (this.#names.get(value) ?? value) : String(value)},`;
+      this.#text += `${typeof value === "string" ? (this.#names.get(value) ?? value) : String(value)},`;
     }
   }
 
@@ -90,7 +104,7 @@ class Writer {
     // Numbers that only tell one thing from another.
     if (name === "requestCount" || name === "request") return;
     const isLink = (name === "link" || name === "invited") && typeof value === "number";
-    this.write(isLink ? (this.#links.get(value) ?? "gone") : value);
+    this.#write(isLink ? (this.#links.get(value) ?? "gone") : value);
   }
 }
 

@@ -8,6 +8,7 @@ import {
   type KnownState,
 } from "@everhold/group";
 import { brokenRule } from "./invariants.ts";
+import { rememberedWith, toldWith } from "./lies.ts";
 import { logOf } from "./log-of.ts";
 import type { Mistake } from "./mistakes.ts";
 import { emptyHost, groupId, type Host, type Request, type Wire, type World } from "./world.ts";
@@ -38,22 +39,33 @@ export class Turns {
   feed(index: number, input: Input): void {
     const { member } = this.host(index);
     if (member === null) return;
-    const next = step(member, input, logOf(this.host(index)));
+    const told = toldWith(this.#mistake, { member, input, log: logOf(this.host(index)) });
+    const next = step(told.member, told.input, told.log);
     if (next.member.commitPosition < member.commitPosition) this.breaks("I7: a commit came undone");
-    this.change(index, { member: next.member });
+    const kept = { ...told, member };
+    this.change(index, { member: rememberedWith(this.#mistake, kept, next.member) });
     for (const effect of next.effects) this.#carryOut(index, effect, input);
     this.#ship(index);
   }
 
   /** A client's write on a live. */
   write(index: number, letter: string): void {
+    const { member, log, id } = this.host(index);
+    const { committed, node } = this.world;
+    const role = member?.role;
+    const isCurrent = role?.kind === "live" && role.epoch === node.state.epoch;
+    const shown = log.slice(0, member?.commitPosition);
+    if (isCurrent && !shown.startsWith(committed)) {
+      this.breaks(`I7: ${id} serves with ${shown}, and ${committed} was committed`);
+    }
     this.change(index, { log: this.host(index).log + letter });
     this.#ship(index);
   }
 
   start(index: number): void {
-    const { id, incarnation, fencedEpoch } = this.host(index);
+    const { id, incarnation, ...disk } = this.host(index);
     const self = { id, incarnation };
+    const fencedEpoch = this.#mistake === "forget-promise" ? 0 : disk.fencedEpoch;
     const start = { self, groupId, features: featureLevel, fencedEpoch, commitPosition: 0 };
     this.change(index, { member: startMember(start) });
     this.feed(index, { kind: "changed" });
@@ -156,8 +168,12 @@ export class Turns {
         return this.#append(index, effect.piece, input);
       case "truncate":
         return this.change(index, { truncating: effect.position });
-      case "send":
-        return this.#send(index, effect.link, effect.frame);
+      case "send": {
+        const { frame } = effect;
+        const epoch = host.member?.known?.state.epoch ?? 0;
+        const isLow = frame.kind === "hello" && this.#mistake === "follow-lower";
+        return this.#send(index, effect.link, isLow ? { ...frame, epoch } : frame);
+      }
       case "ship": {
         const [caller, wire] = this.#wireOf(effect.link, index);
         if (wire !== null) this.#setWire(caller, index, { ...wire, shipped: effect.from });
@@ -183,8 +199,10 @@ export class Turns {
     }
   }
 
-  #request(index: number, { request, next }: Effect & { kind: "request" }): void {
+  #request(index: number, { request, next: asked }: Effect & { kind: "request" }): void {
     const { member } = this.host(index);
+    const { minInSync } = this.world.node.state;
+    const next = { ...asked, state: { ...asked.state, minInSync } };
     const before = member?.known?.state.inSync.length ?? 0;
     const isShrink = member?.role.kind === "live" && next.state.inSync.length < before;
     const told = isShrink && this.#mistake === "release-before-shrink";
