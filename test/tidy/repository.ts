@@ -14,6 +14,7 @@ export const layers: ReadonlyMap<string, number> = new Map([
   ["@everhold/zookeeper-core", 2],
   ["@everhold/broker", 3],
   ["@everhold/client", 3],
+  ["@everhold/coordinator", 3],
   ["@everhold/replica", 3],
   ["@everhold/node", 4],
   ["@everhold/sim", 4],

@@ -283,6 +283,12 @@ export const errorCodes = {
     retryable: false,
     meaning: "The ZooKeeper node holds something else than what is kept in nodes of its kind",
   },
+  EVH_MEMBER_EXISTS: {
+    retryable: false,
+    meaning:
+      "Another process is registered in the replication group by this member's id; give each member an id of its own, " +
+      "or end the other process",
+  },
   EVH_PATH: { retryable: false, meaning: "The path is not one that ZooKeeper allows" },
   EVH_MESSAGE_FORMAT: {
     retryable: false,
