@@ -19,7 +19,9 @@ export function encodeMemberAddress(address: MemberAddress): Uint8Array {
 export function decodeMemberAddress(bytes: Uint8Array | null): MemberAddress {
   const fields = objectIn(bytes ?? new Uint8Array(0));
   if (fields["format"] !== memberFormat) {
-    throw refused("format", JSON.stringify(fields["format"]), String(memberFormat));
+    const format = fields["format"];
+    const found = typeof format === "number" ? String(format) : kindOf(format);
+    throw refused("format", found, String(memberFormat));
   }
   const unknown = Object.keys(fields).find((name) => !fieldNames.includes(name));
   if (unknown !== undefined) throw refused("fields", unknown, fieldNames.join(", "));
@@ -42,7 +44,7 @@ function objectIn(bytes: Uint8Array): Readonly<Record<string, unknown>> {
     throw refused("data", "no JSON", "an object", cause);
   }
   if (isObject(value)) return value;
-  throw refused("data", Array.isArray(value) ? "a list" : typeof value, "an object");
+  throw refused("data", kindOf(value), "an object");
 }
 
 function textOf(fields: Readonly<Record<string, unknown>>, name: string): string {
@@ -51,12 +53,19 @@ function textOf(fields: Readonly<Record<string, unknown>>, name: string): string
   if (typeof value === "string" && value !== "" && value.length <= addressCharactersMax) {
     return value;
   }
-  const found = typeof value === "string" ? `${value.length} characters` : typeof value;
+  const found = typeof value === "string" ? `${value.length} characters` : kindOf(value);
   throw refused(name, found, `a text of 1 to ${addressCharactersMax} characters`);
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function kindOf(value: unknown): string {
+  if (value === undefined) return "nothing";
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "a list";
+  return `a ${typeof value}`;
 }
 
 function refused(name: string, found: string, expected: string, cause?: unknown): ProtocolError {

@@ -155,6 +155,34 @@ test("a live that asked for another epoch in vain does not take its node back fo
   await setup.end(one, other);
 });
 
+test("a live that is followed by another one while it looks does not take its node back", async () => {
+  const setup = new GroupWorld();
+  const [one, other] = [await setup.member(), await setup.member()];
+  await setup.within(one.coordinator.create(newGroup()));
+  const first = promotionOf(anna, await setup.known(one));
+  await setup.within(one.coordinator.request("promote", first));
+  const { client } = one;
+  const getChildren = client.getChildren.bind(client);
+  let isOvertaken = false;
+  let isOver = false;
+  client.getChildren = async (path, options) => {
+    const children = await getChildren(path, options);
+    if (path === paths.state && !isOvertaken) {
+      isOvertaken = true;
+      const second = promotionOf(bert, await setup.known(other));
+      await other.coordinator.request("promote", second);
+      await other.client.close();
+      isOver = true;
+    }
+    return children;
+  };
+  await setup.expire(one);
+  await setup.until("that has happened", () => isOver);
+  await setup.world.advance(1000);
+  assert.equal(setup.liveOwner, undefined);
+  await setup.end(one, other);
+});
+
 test("who is promoted looks again when the live node has gone meanwhile", async () => {
   const lag = { minMs: 100, maxMs: 100 };
   const setup = new GroupWorld({ lag, election: { minMs: 200, maxMs: 200 } });
