@@ -8,19 +8,29 @@ export interface Event {
   readonly what: string;
   /** Whether it is a fault or a wish from outside, of which there is a budget. */
   readonly costs: keyof Budget | null;
+  /** Whether it follows at once in the coarse model: what disks confirm, and what greets or acknowledges. */
+  readonly isPrompt: boolean;
   readonly next: () => World;
 }
 
 type Change = (turns: Turns) => void;
 
-type Add = (what: string, costs: keyof Budget | null, change: Change) => void;
+type Add = (
+  what: string,
+  costs: keyof Budget | null,
+  change: Change,
+  speed?: "prompt" | "slow",
+) => void;
+
+const promptFrames: ReadonlySet<string> = new Set(["hello", "align", "acknowledge"]);
 
 /** Everything that can happen next. */
 export function eventsOf(world: World, mistake?: Mistake): readonly Event[] {
   const events: Event[] = [];
-  const add: Add = (what, costs, change) => {
+  const add: Add = (what, costs, change, speed = "slow") => {
     if (costs !== null && world.budget[costs] === 0) return;
-    events.push({ what, costs, next: () => after(world, costs, change, mistake) });
+    const next = () => after(world, costs, change, mistake);
+    events.push({ what, costs, isPrompt: speed === "prompt", next });
   };
   for (const [index, host] of world.hosts.entries()) {
     addHostEvents(add, world, host, index);
@@ -46,24 +56,27 @@ function addHostEvents(add: Add, world: World, host: Host, index: number): void 
   const loses = durable < log.length ? ` and loses ${log.slice(durable)}` : "";
   add(`${id} dies${loses}`, "crash", (turns) => turns.crash(index));
   if (durable < log.length) {
-    add(`${id} has synced ${log.slice(durable)}`, null, (turns) => {
+    const sync: Change = (turns) => {
       turns.change(index, { durable: log.length });
       turns.feed(index, { kind: "durable" });
-    });
+    };
+    add(`${id} has synced ${log.slice(durable)}`, null, sync, "prompt");
   }
   if (fencing !== null) {
-    add(`${id} is fenced at epoch ${fencing}`, null, (turns) => {
+    const fence: Change = (turns) => {
       const promised = Math.max(host.promised, fencing);
       turns.change(index, { fencedEpoch: fencing, promised, fencing: null });
       turns.feed(index, { kind: "fenced", epoch: fencing });
-    });
+    };
+    add(`${id} is fenced at epoch ${fencing}`, null, fence, "prompt");
   }
   if (truncating !== null) {
-    add(`${id} has cut ${log.slice(truncating)}`, null, (turns) => {
+    const cut: Change = (turns) => {
       const kept = { log: log.slice(0, truncating), durable: Math.min(durable, truncating) };
       turns.change(index, { ...kept, truncating: null });
       turns.feed(index, { kind: "truncated" });
-    });
+    };
+    add(`${id} has cut ${log.slice(truncating)}`, null, cut, "prompt");
   }
   const { known, reading, failedVersion } = member;
   if (answer !== null) {
@@ -160,7 +173,8 @@ function addLinkEvents(
     if (frame === undefined) continue;
     const [to, from] = way === "out" ? [peer.id, host.id] : [host.id, peer.id];
     const what = `${to} gets ${frame.kind} of epoch ${frame.epoch} from ${from}`;
-    add(what, null, (turns) => turns.deliver(caller, called, way, false));
+    const deliver: Change = (turns) => turns.deliver(caller, called, way, false);
+    add(what, null, deliver, promptFrames.has(frame.kind) ? "prompt" : "slow");
     add(`${what}, which will come again`, "duplicate", (turns) =>
       turns.deliver(caller, called, way, true),
     );

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { explore, formGroup } from "./explore.ts";
 import { mistakes, type Mistake } from "./mistakes.ts";
+import { walk } from "./walk.ts";
 import { emptyBudget, type Budget } from "./world.ts";
 
 describe("the model of a group", () => {
@@ -36,6 +37,32 @@ describe("the model of a group", () => {
     });
   }
 
+  it("all rules hold where everything happens at random, and the group is whole in the end", () => {
+    const budget: Budget = {
+      write: 3,
+      promote: 3,
+      withdraw: 1,
+      drop: 2,
+      crash: 2,
+      wipe: 1,
+      break: 2,
+      lose: 2,
+      refuse: 1,
+      stale: 2,
+      duplicate: 1,
+      handOver: 1,
+    };
+    const { failure } = walk({ ...shape, memberCount: 3, minInSync: 2, budget }, 200, 1);
+    assert.deepEqual(failure, null);
+  });
+
+  it("finds a mistake on a walk at random, and says by which seed", () => {
+    const budget = { ...emptyBudget, write: 2, drop: 1, lose: 1, break: 1 };
+    const { failure } = walk({ ...shape, budget, mistake: "forget-asked" }, 1000, 1);
+    assert.match(failure?.broken ?? "nothing", /^I8/);
+    assert.match(failure?.trace[0] ?? "", /^seed \d+$/);
+  });
+
   const found: Readonly<Record<Mistake, readonly [Partial<Budget>, RegExp]>> = {
     "release-before-shrink": [{ write: 1, drop: 1 }, /^I8/],
     "promote-without-fence": [{ write: 1, promote: 1, crash: 1 }, /^I6/],
@@ -46,6 +73,7 @@ describe("the model of a group", () => {
     "forget-asked": [{ write: 1, drop: 1 }, /^I8/],
     "old-read-settles": [{ write: 1, drop: 1, lose: 1 }, /^I8/],
     "believe-old-read": [{ write: 1, drop: 1, stale: 1 }, /^I8/],
+    "join-by-commit": [{ write: 1, drop: 1, promote: 1 }, /^I8/],
     "stand-out-of-sync": [{ write: 1, drop: 1, promote: 1 }, /^I8/],
     "forget-promise": [{ write: 1, crash: 1, promote: 1 }, /^I6/],
     "reuse-epoch": [{ write: 1, crash: 1, promote: 2 }, /^I6/],
@@ -65,8 +93,11 @@ describe("the model of a group", () => {
     const [budget, rule] = found[mistake];
     it(`finds the mistake ${mistake}`, () => {
       const minInSync = mistake === "ignore-minimum" ? 2 : 1;
-      const whole = { ...emptyBudget, ...budget };
-      const { failure } = explore({ ...shape, minInSync, budget: whole, mistake });
+      // Who joins with too little has to be a third one, while two others go on.
+      const isCoarse = mistake === "join-by-commit";
+      const memberCount = isCoarse ? 3 : 2;
+      const options = { ...shape, memberCount, minInSync, isCoarse, mistake };
+      const { failure } = explore({ ...options, budget: { ...emptyBudget, ...budget } });
       assert.match(failure?.broken ?? "nothing", rule);
     });
   }

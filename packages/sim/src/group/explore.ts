@@ -12,6 +12,8 @@ export interface ExploreOptions {
   readonly minInSync: number;
   readonly budget: Budget;
   readonly mistake?: Mistake | undefined;
+  /** Disks confirm at once, and greetings and acknowledgements arrive at once: fewer worlds, of more members. */
+  readonly isCoarse?: boolean;
   /** Stops when so many different worlds were seen. */
   readonly stateCountMax: number;
   /** Told after every level: how deep it is, and how many worlds were seen. */
@@ -20,7 +22,7 @@ export interface ExploreOptions {
 
 /** What came of it. */
 export interface Exploration {
-  /** Different worlds seen, worlds with members' names exchanged counted once. */
+  /** Different worlds seen, worlds with members' names exchanged counted once; 0: nobody counted. */
   readonly stateCount: number;
   /** Events that were tried. */
   readonly eventCount: number;
@@ -49,7 +51,15 @@ export function formGroup(memberCount: number, minInSync: number): World {
 
 /** Breadth first over everything that can happen to a formed group within the budget. */
 export function explore(options: ExploreOptions): Exploration {
-  const { memberCount, minInSync, budget, mistake, stateCountMax, onLevel } = options;
+  const {
+    memberCount,
+    minInSync,
+    budget,
+    mistake,
+    stateCountMax,
+    isCoarse = false,
+    onLevel,
+  } = options;
   const seen = new SeenWorlds();
   let eventCount = 0;
   let depth = 0;
@@ -73,7 +83,7 @@ export function explore(options: ExploreOptions): Exploration {
       }
       for (const { what, costs, next: happen } of events) {
         eventCount += 1;
-        const after = happen();
+        const after = isCoarse ? withPrompt(happen(), mistake) : happen();
         if (after.broken !== null) return failed(after.broken, place, [what]);
         const key = fingerprint(after);
         const added = seen.add(key, place, what);
@@ -90,6 +100,17 @@ export function explore(options: ExploreOptions): Exploration {
   const restless = seen.firstRestless();
   if (restless !== null) return failed("L1: the group never comes to rest", restless, []);
   return result(true, null);
+}
+
+/** What follows at once in the coarse model has happened. */
+function withPrompt(world: World, mistake: Mistake | undefined): World {
+  let now = world;
+  for (;;) {
+    const event =
+      now.broken === null ? eventsOf(now, mistake).find((one) => one.isPrompt) : undefined;
+    if (event === undefined) return now;
+    now = event.next();
+  }
 }
 
 /** While a group forms, its first member is promoted only when nothing else is left to happen. */

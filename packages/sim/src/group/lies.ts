@@ -44,6 +44,14 @@ const lies: { readonly [Name in Mistake]?: Lie } = {
       return { member: { ...member, known: { ...known, version } }, input, log };
     },
   },
+  "join-by-commit": {
+    tell: (told) => withRole(told, "live", (role) => ({ ...role, epochStart: -1 })),
+    remember: (next, { member }) => {
+      const epochStart = member.role.kind === "live" ? member.role.epochStart : null;
+      if (next.role.kind !== "live" || epochStart === null) return next;
+      return { ...next, role: { ...next.role, epochStart } };
+    },
+  },
   "stand-out-of-sync": {
     tell({ member, input, log }) {
       if (input.kind !== "state" || member.wish === null) return { member, input, log };

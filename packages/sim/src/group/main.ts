@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { explore, type Exploration } from "./explore.ts";
 import { mistakes, type Mistake } from "./mistakes.ts";
+import { walk } from "./walk.ts";
 import type { Budget } from "./world.ts";
 
 const usage = `Explores everything that can happen to a replication group, breadth first.
@@ -10,6 +11,8 @@ const usage = `Explores everything that can happen to a replication group, bread
   --members N       2 to 5. Default 2
   --min-in-sync N   nothing is committed while fewer are in sync. Default 1
   --states N        stops after so many different worlds. Default 200000
+  --walks N         walks at random, so often, until the budget is spent; --seed S, default 1
+  --coarse          disks confirm at once, greetings and acknowledgements arrive at once
   --mistake NAME    with a mistake that has to be found: ${mistakes.join(", ")}
 
 How often each thing may happen, 0 to 9:
@@ -30,19 +33,17 @@ function main(words: string[]): number {
     return 2;
   }
   const startMs = performance.now();
-  const result = explore({
-    ...options,
-    onLevel(depth, stateCount) {
-      if (process.stderr.isTTY) process.stderr.write(`\rdepth ${depth}, ${stateCount} states `);
-    },
-  });
+  const { walkCount, seed } = options;
+  const result = walkCount > 0 ? walk(options, walkCount, seed) : explore(options);
   const seconds = (performance.now() - startMs) / 1000;
-  process.stdout.write(`${report(result)}, ${seconds.toFixed(1)} s\n`);
+  process.stdout.write(`${report(result, walkCount)}, ${seconds.toFixed(1)} s\n`);
   return result.failure === null ? 0 : 1;
 }
 
-function report({ stateCount, eventCount, depth, isComplete, failure }: Exploration): string {
-  const size = `${stateCount} states, ${eventCount} events, depth ${depth}`;
+function report(result: Exploration, walkCount: number): string {
+  const { stateCount, eventCount, depth, isComplete, failure } = result;
+  const seen = walkCount > 0 ? `${walkCount} walks` : `${stateCount} states`;
+  const size = `${seen}, ${eventCount} events, depth ${depth}`;
   if (failure === null) {
     return `${isComplete ? "all rules hold in all states" : "all rules hold so far"}: ${size}`;
   }
@@ -68,9 +69,12 @@ function readOptions(words: string[]) {
     ["stale-reads", "0"],
     ["duplicates", "0"],
     ["hand-overs", "0"],
+    ["walks", "0"],
+    ["seed", "1"],
   ] as const;
   const options = Object.fromEntries([...names, ["mistake", ""]].map(([name]) => [name, text]));
-  const { values } = parseArgs({ args: words, options });
+  const isCoarse = words.includes("--coarse");
+  const { values } = parseArgs({ args: words.filter((word) => word !== "--coarse"), options });
   const number = (name: (typeof names)[number][0], min: number, max: number): number => {
     const given = values[name] ?? names.find(([one]) => one === name)?.[1];
     const value = Number(given);
@@ -96,6 +100,13 @@ function readOptions(words: string[]) {
     memberCount,
     minInSync: number("min-in-sync", 1, memberCount),
     stateCountMax: number("states", 1, 10_000_000),
+    isCoarse,
+    walkCount: number("walks", 0, 1_000_000),
+    seed: number("seed", 0, 2 ** 31),
+    onLevel(depth: number, levelStateCount: number) {
+      if (process.stderr.isTTY)
+        process.stderr.write(`\rdepth ${depth}, ${levelStateCount} states `);
+    },
     budget,
     mistake: mistakeNamed(values["mistake"]),
   };

@@ -21,6 +21,8 @@ export const mistakes = [
   "old-read-settles",
   /** What a read tells late is news. */
   "believe-old-read",
+  /** A member joins with what is known to be committed, and without the beginning of the epoch. */
+  "join-by-commit",
   /** A member stands that is not in sync. */
   "stand-out-of-sync",
   /** A process that starts does not know what its disk has promised. */

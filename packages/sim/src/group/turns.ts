@@ -9,7 +9,7 @@ import {
 } from "@everhold/group";
 import { brokenRule } from "./invariants.ts";
 import { rememberedWith, toldWith } from "./lies.ts";
-import { logOf } from "./log-of.ts";
+import { epochBatch, logOf } from "./log-of.ts";
 import type { Mistake } from "./mistakes.ts";
 import { emptyHost, groupId, type Host, type Request, type Wire, type World } from "./world.ts";
 
@@ -218,7 +218,7 @@ export class Turns {
       this.breaks("I6: the journal of a promoted member grew before it knew of it");
     }
     this.world = { ...this.world, begun: [...begun, epoch] };
-    this.change(index, { log: log + String(epoch) });
+    this.change(index, { log: log + epochBatch(epoch) });
   }
 
   #append(index: number, piece: Uint8Array, input: Input): void {
