@@ -32,12 +32,11 @@ export class Registration {
 
   /**
    * Registers a member, and keeps it registered. Where a process of the same id is registered, this waits for two of
-   * this client's session timeouts, as for one that was killed and left its node behind; then it gives up.
+   * this client's session timeouts, as for one that was killed and left its node behind; then it gives up, and may be called again.
    * @throws EverholdError EVH_MEMBER_EXISTS, EVH_CLOSED, EVH_ILLEGAL_STATE, EVH_CONFIG, EVH_NODE_FORMAT
    * @throws ZooKeeperError what ZooKeeper refused
    */
   async register(address: MemberAddress): Promise<void> {
-    const { paths, client, ports, closing } = this.#access;
     const { id } = address.replica;
     const name = memberNameOf(address.replica);
     const data = encodeMemberAddress(address);
@@ -46,6 +45,16 @@ export class Registration {
       throw new EverholdError("EVH_ILLEGAL_STATE", `Cannot register ${id}: ${found}`);
     }
     this.#isBegun = true;
+    try {
+      await this.#register(name, data, id);
+    } catch (error) {
+      this.#isBegun = false;
+      throw error;
+    }
+  }
+
+  async #register(name: string, data: Uint8Array, id: string): Promise<void> {
+    const { paths, client, ports, closing } = this.#access;
     const { registrationPauseMs, registrationSessionCount } = limits;
     for (let waitedMs = 0; ; waitedMs += registrationPauseMs) {
       const other = await this.#take(name, data, memberPrefixOf(id));

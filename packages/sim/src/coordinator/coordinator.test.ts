@@ -257,6 +257,8 @@ for (const incarnation of ["a1", "a2"]) {
       new RegExp(`anna@${incarnation} .*anna@a1 .*0x${one.client.sessionId.toString(16)}`),
     );
     assert.equal(setup.ensemble.paths.filter((path) => path.includes("anna@")).length, 1);
+    await setup.within(one.coordinator.close());
+    await setup.within(other.coordinator.register(addressOf({ id: "anna", incarnation })));
     await setup.end(one, other);
   });
 }

@@ -1,4 +1,4 @@
-import type { Prng } from "@everhold/base";
+import { EverholdError, type Prng } from "@everhold/base";
 import { ZooKeeperCoordinator } from "@everhold/coordinator";
 import {
   decodeGroupState,
@@ -16,7 +16,11 @@ import { World } from "../world/world.ts";
 import { EnsembleMachines } from "../zookeeper/ensemble-machines.ts";
 
 const groupId = "orders";
-const paths = { state: "/everhold/groups/orders/state", live: "/everhold/groups/orders/live" };
+const paths = {
+  state: "/everhold/groups/orders/state",
+  live: "/everhold/groups/orders/live",
+  members: "/everhold/groups/orders/members",
+} as const;
 
 /** What one member has asked for. `next.state.epochStart` is its number: so what is written says whose it is. */
 interface Asked {
@@ -96,7 +100,7 @@ class Rivals {
       this.#servers.ensemble.reconnect(index);
     }
     await this.#until("all have ended what they did", () =>
-      this.#members.every(({ isAtRest }) => isAtRest),
+      this.#members.every(({ isAtRest, isRegistered }) => isAtRest && isRegistered),
     );
     // What is under way, and is unknown, arrives.
     await this.#pass(30_000);
@@ -109,6 +113,7 @@ class Rivals {
     await this.#until("all know the group's node", () => all !== undefined);
     this.#judge(all ?? []);
     await this.#until("who leads has the live node", () => this.#isLiveNodeRight(all ?? []));
+    await this.#until("all are registered, and known", () => this.#isRegistered());
     await this.#close();
     const results = this.#asked.map(({ result }) => result);
     const count = (wanted: RequestResult): number =>
@@ -143,7 +148,11 @@ class Rivals {
       },
     });
     this.#members.push(member);
-    member.run().catch((error: unknown) => world.fail(name, error));
+    this.#boot(member);
+  }
+
+  #boot(member: Rival): void {
+    member.run().catch((error: unknown) => this.#world.fail(member.self.id, error));
   }
 
   #faults(): ConstructorParameters<typeof FaultSchedule>[1] {
@@ -176,6 +185,17 @@ class Rivals {
           const sessionId = sessionIds[prng.integer(0, sessionIds.length)];
           if (sessionId !== undefined) ensemble.endSession(sessionId);
           return sessionId !== undefined;
+        },
+      },
+      {
+        name: "process killed",
+        meanMs: 15_000,
+        strike: (prng) => {
+          const member = this.#members[prng.integer(0, this.#members.length - 1)];
+          if (member?.crash({ power: prng.chance(0.5) }) !== true) return false;
+          const boot = (): void => this.#boot(member);
+          world.after(prng.integer(10, 10_000), "faults", "process starts", boot);
+          return true;
         },
       },
       {
@@ -220,6 +240,15 @@ class Rivals {
     const owner = this.#servers.ensemble.node(paths.live)?.stat.ephemeralOwner;
     const leader = this.#members.find(({ self }) => self.id === known?.state.live?.id);
     return leader?.claimedEpoch !== known?.state.epoch || owner === leader?.sessionId;
+  }
+
+  #isRegistered(): boolean {
+    const { ensemble } = this.#servers;
+    return this.#members.every(
+      ({ self, sessionId, knownCount }) =>
+        ensemble.node(`${paths.members}/${self.id}@1`)?.stat.ephemeralOwner === sessionId &&
+        knownCount === this.#members.length,
+    );
   }
 
   async #close(): Promise<void> {
@@ -272,6 +301,10 @@ class Rival {
   /** The epoch of the last promotion that it asked for. */
   claimedEpoch = 0;
   isAtRest = false;
+  isRegistered = false;
+  /** Members that it was told of. */
+  knownCount = 0;
+  #asked: Asked | undefined;
   #client: ZooKeeper | undefined;
   #coordinator: ZooKeeperCoordinator | undefined;
 
@@ -285,6 +318,19 @@ class Rival {
     return this.#client?.sessionId;
   }
 
+  /** Ends the process without a word; false where none runs. What it has asked for nobody knows then. */
+  crash(options: { readonly power: boolean }): boolean {
+    if (!this.#machine.running) return false;
+    this.#machine.crash(options);
+    if (this.#asked !== undefined) this.#asked.result ??= "unknown";
+    this.#client = undefined;
+    this.#coordinator = undefined;
+    this.claimedEpoch = 0;
+    this.isAtRest = false;
+    this.isRegistered = false;
+    return true;
+  }
+
   async run(): Promise<void> {
     const ports = this.#machine.start();
     const { connectString, prng, isWorking, ask } = this.#parts;
@@ -295,9 +341,10 @@ class Rival {
       listener: {
         onStateMayHaveChanged: () => undefined,
         onLiveGone: () => undefined,
-        onMembers: () => undefined,
+        onMembers: (members) => (this.knownCount = members.length),
       },
     }));
+    const registered = this.#register(coordinator);
     while (isWorking()) {
       const known = await this.settle();
       // Others do something meanwhile, now and then.
@@ -308,9 +355,24 @@ class Rival {
       const asked = ask({ ...known, state: { ...state, ...change } }, isPromotion);
       if (isPromotion) this.claimedEpoch = asked.next.state.epoch;
       const kind = isPromotion ? "promote" : "reconfigure";
+      this.#asked = asked;
       asked.result = await coordinator.request(kind, asked.next);
     }
     this.isAtRest = true;
+    await registered;
+  }
+
+  /** What a former process has left may be there for longer than one call waits. */
+  async #register(coordinator: ZooKeeperCoordinator): Promise<void> {
+    const address = { replica: this.self, replication: "host:1", clients: "host:2" };
+    while (!this.isRegistered) {
+      try {
+        await coordinator.register(address);
+        this.isRegistered = true;
+      } catch (error) {
+        if (!EverholdError.is(error, "EVH_MEMBER_EXISTS")) throw error;
+      }
+    }
   }
 
   /** What the group's node says, which is made where there is none. */
