@@ -13,6 +13,7 @@ import { connectTo } from "../support/clients.ts";
 import { Ensemble } from "../support/ensemble.ts";
 import { readGauges, showGauges, type Gauges } from "../support/gauges.ts";
 import { tellOfServers } from "../support/ground.ts";
+import { Owned } from "../support/owned.ts";
 import { proxiesOf, type Proxies } from "../support/proxies.ts";
 import { killSession } from "../support/session-killer.ts";
 import { SoakUser, touchAll } from "../support/soak-user.ts";
@@ -36,9 +37,10 @@ it("heap, handles, watches and nodes are no more at the end than at the start", 
   using proxies = await proxiesOf(ensemble);
   await using other = await connectTo(ensemble.connectString);
   await other.create("/soak/tree", null, { parents: true });
+  await using owned = new Owned();
   const users: SoakUser[] = [];
   for (let id = 0; id < userCount; id += 1) {
-    users.push(await SoakUser.start(proxies.connectString, id));
+    users.push(owned.own(await SoakUser.start(proxies.connectString, id)));
   }
   const random = new Prng(seed);
   const endMs = performance.now() + seconds * 1000;
@@ -61,7 +63,6 @@ it("heap, handles, watches and nodes are no more at the end than at the start", 
   const failed = users.reduce((sum, { calls }) => sum + calls.failed, 0);
   process.stdout.write(`${done} calls done, ${failed} failed, epochs ${epochs.join(", ")}\n`);
   assert.ok(epochs.some((epoch) => epoch > 1));
-  for (const user of users) await user.close();
 });
 
 /** All work until the faults are over. */
@@ -75,8 +76,8 @@ async function workUnderFaults(
     for (let count = 0; count < faultCount; count += 1) await harmOnce();
   } finally {
     isOver = true;
+    await Promise.all(working);
   }
-  await Promise.all(working);
 }
 
 interface Stage {

@@ -20,7 +20,7 @@ const brief: ConnectOptions = { sessionTimeout: 6000, requestTimeout: 15_000 };
 const nodeCount = 50;
 
 /** A client with one of each thing that lives long, which makes and gives back what does not. */
-export class SoakUser {
+export class SoakUser implements AsyncDisposable {
   readonly client: ZooKeeper;
   /** Calls that did what was asked, and those that faults ended or servers refused. */
   readonly calls = { done: 0, failed: 0 };
@@ -77,7 +77,7 @@ export class SoakUser {
     );
   }
 
-  async close(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#watch?.close();
     this.#cache.close();
     await this.#latch.close();
