@@ -22,6 +22,12 @@ export const featureGroups: readonly FeatureGroup[] = [
         here: "A new session in the next `epoch`; the one before is ended at the servers where they still have it",
       },
       {
+        curator:
+          "`ZookeeperFactory`, which can make a handle of a session that another process had",
+        here: "`sessionStore: sessionFolder(path)`: a process that is started again ends the session from before, so that nobody waits for what that one held",
+        exports: ["sessionFolder"],
+      },
+      {
         curator: "Retry loop and policies: exponential, bounded, n times, until elapsed, forever",
         here: "`retries`, within each call's `timeout`; only what can do no harm twice is tried again, all else says `unknown`",
         exports: ["retries"],
@@ -156,9 +162,14 @@ export const featureGroups: readonly FeatureGroup[] = [
       { curator: "`DistributedAtomicInteger`, `DistributedAtomicValue`, `CachedAtomicLong`" },
       {
         curator: "`PersistentNode`",
-        here: "`client.hold()` for ephemeral nodes; a node of somebody else at the path is never touched",
+        here: "`client.hold()` for ephemeral nodes, which never touches a node of somebody else; `PersistentNode` for the other modes",
+        exports: ["PersistentNode"],
       },
-      { curator: "`PersistentTtlNode`" },
+      {
+        curator: "`PersistentTtlNode`",
+        here: "`PersistentNode` with a `ttl`, in the same layout",
+        exports: ["PersistentNode"],
+      },
       {
         curator: "`GroupMember`, whose members with one id overwrite each other",
         here: "`GroupMember`; of two with one id the second is told of the conflict, and the first is not disturbed",
