@@ -51,6 +51,7 @@ export {
   onWaitEnd,
   orWaitEnd,
   pause,
+  waitBegun,
   waitFor,
   type DeadlineMs,
   type WaitOptions,

@@ -127,6 +127,22 @@ export async function callWithin<T>(
   return waitFor(ports, { deadlineMs, signal }, subject, begin());
 }
 
+/**
+ * What has begun and goes on in any case, or the error that ends the caller's wait for it: nobody knows its effect then.
+ * Default: no limit. @throws RangeError
+ */
+export function waitBegun<T>(
+  ports: WaitPorts,
+  wait: WaitOptions,
+  attempt: string,
+  begun: Promise<T>,
+): Promise<T> {
+  begun.catch(() => undefined);
+  const deadlineMs = deadlineIn(ports, checkTimeout(wait.timeout, Infinity));
+  const subject: WaitSubject = { attempt, outcome: () => "unknown" };
+  return waitFor(ports, { deadlineMs, signal: wait.signal }, subject, begun);
+}
+
 /** A pause that ends early, without an error, when the signal aborts. */
 export function pause(ports: WaitPorts, delayMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

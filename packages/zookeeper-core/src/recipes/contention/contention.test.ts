@@ -218,6 +218,25 @@ test("a grant whose node somebody deletes ends when the server tells, before the
   assertNothingRuns(world);
 });
 
+test("a grant goes on noticing that, where a client that retries nothing lost its connection", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const client = await servers.connect({ retry: false });
+  const grant = await granted(servers, contentionOf(client).enter(contender));
+  // Its watch has told, and the connection breaks while it reads again.
+  servers.losesAnswer = ({ code }) => code === operations.getData.code;
+  await servers.change((tree) => tree.write(grant.path, null));
+  servers.losesAnswer = () => false;
+  await world.advance(300);
+  assert.equal(grant.isHeld(), true);
+  await servers.change((tree) => tree.delete(grant.path));
+  assert.equal(grant.isHeld(), false);
+  assert.throws(() => grant.check(), { code: "EVH_LEASE_LOST", message: /was deleted/ });
+  await world.now(grant.release());
+  await world.now(client.close());
+  assertNothingRuns(world);
+});
+
 test("a line that somebody deletes is made again, and nobody waits for ever", async () => {
   const servers = new TreeServers();
   const { world } = servers;

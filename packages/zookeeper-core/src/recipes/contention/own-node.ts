@@ -1,7 +1,9 @@
 import { deferred, EverholdError, listenForAbort } from "@everhold/base";
+import { retries } from "../../api/retry-policy.ts";
 import type { ZooKeeper } from "../../api/zookeeper.ts";
 import { isReason } from "../../errors.ts";
 import type { Lease } from "../../lease/lease.ts";
+import { contentionLimits } from "./contention-limits.ts";
 
 /**
  * Watches a node that only its owner deletes as a rule, until `signal` is aborted, and ends `lease`, which stands on it,
@@ -14,20 +16,22 @@ export async function watchOwnNode(
   signal: AbortSignal,
   lease: Pick<Lease, "close">,
 ): Promise<void> {
-  while (!signal.aborted) {
-    const changed = deferred<void>();
-    const forget = listenForAbort(signal, () => changed.resolve());
-    try {
-      const watch = (): void => changed.resolve();
-      await client.getData(path, { watch, signal, timeout: Infinity });
-      await changed.promise;
-    } catch (error) {
-      if (isReason(error, "NONODE")) {
-        lease.close(new EverholdError("EVH_LEASE_LOST", `The lease is lost: ${path} was deleted`));
-      }
-      return;
-    } finally {
-      forget();
+  let changed = deferred<void>();
+  const watch = (): void => changed.resolve();
+  // However the client retries: a connection that is lost for a moment is no reason to look no more.
+  const retry = retries.exponential({ maxMs: contentionLimits.pauseMsMax });
+  const forget = listenForAbort(signal, watch);
+  try {
+    while (!signal.aborted) {
+      changed = deferred<void>();
+      await client.getData(path, { watch, signal, timeout: Infinity, retry });
+      if (!signal.aborted) await changed.promise;
     }
+  } catch (error) {
+    if (!isReason(error, "NONODE")) return;
+    lease.close(new EverholdError("EVH_LEASE_LOST", `The lease is lost: ${path} was deleted`));
+  } finally {
+    forget();
+    client.removeWatch(path, watch);
   }
 }

@@ -40,6 +40,11 @@ export interface LineParts {
   readonly acl: readonly Acl[] | undefined;
   readonly timing: LeaseTiming;
   readonly wakers: Wakers;
+  /**
+   * How long whoever is told to stand no more waits until its node is gone. Default: it does not wait, and the node goes
+   * a moment later.
+   */
+  readonly leaveWait?: () => WaitOptions;
 }
 
 /** One whose turn it is. */
@@ -129,8 +134,12 @@ class Visit {
       const lease = await this.#awaitTurn(node);
       return lease === undefined ? undefined : { node, lease };
     } catch (error) {
-      // Whoever waits has waited long enough; what fails here is done afterwards.
-      leaveLine(this.#bound.client, node, {}).catch(() => undefined);
+      const { leaveWait } = this.#line;
+      // What fails here is done afterwards.
+      const leaving = leaveLine(this.#bound.client, node, leaveWait?.() ?? {}).catch(
+        () => undefined,
+      );
+      if (leaveWait !== undefined) await leaving;
       throw error;
     }
   }

@@ -168,3 +168,44 @@ test("what is being registered when the registry is closed is not there afterwar
   }
   assert.deepEqual([...outcomes], ["EVH_CLOSED", "registered"]);
 });
+
+test("what timed out while it was being registered is not there when the registry is closed", async () => {
+  const { servers, client, registry } = await setUp();
+  const { world, tree } = servers;
+  const path = "/services/orders/a";
+  let createCount = 0;
+  servers.losesAnswer = ({ code }) => code === operations.create2.code && tree.nodes.has(path);
+  servers.interfere = ({ code }) => {
+    createCount += tree.nodes.has(path) ? 1 : 0;
+    return createCount > 0 && code !== operations.closeSession.code && code > 0
+      ? "drop"
+      : undefined;
+  };
+  const registering = registry.register({ name: "orders", id: "a" }, { timeout: 500 });
+  registering.catch(() => undefined);
+  await world.advance(500);
+  assertError(await rejection(world, registering), "EVH_TIMEOUT", "unknown");
+  assert.equal(tree.nodes.has(path), true);
+  const closing = registry.close();
+  assert.equal(await world.isPending(closing), true);
+  servers.interfere = () => undefined;
+  servers.losesAnswer = () => false;
+  await world.advance(30_000);
+  await world.now(closing);
+  assert.equal(tree.nodes.has(path), false);
+  await world.now(client.close());
+  assertNothingRuns(world);
+});
+
+test("what was given up before it began has had no effect; closing has, in any case", async () => {
+  const { servers, client, registry } = await setUp();
+  const { world } = servers;
+  const signal = AbortSignal.abort();
+  const registering = registry.register({ name: "orders", id: "a" }, { signal });
+  assertError(await rejection(world, registering), "EVH_ABORTED", "none");
+  await world.now(registry.register({ name: "orders", id: "b" }));
+  assertError(await rejection(world, registry.close({ signal })), "EVH_ABORTED", "unknown");
+  assert.equal(servers.tree.nodes.has("/services/orders/b"), false);
+  await world.now(client.close());
+  assertNothingRuns(world);
+});

@@ -1,5 +1,5 @@
-import { ClosedError, EventHub, type EverholdError } from "@everhold/base";
-import { callWithin, onWaitEnd, type WaitOptions } from "@everhold/env";
+import { ClosedError, EventHub, type EverholdError, type Outcome } from "@everhold/base";
+import { onWaitEnd, waitBegun, type WaitOptions } from "@everhold/env";
 import { checkPath, optionError } from "../../api/request-options.ts";
 import { bounded } from "../../api/retry-loop.ts";
 import { type ReadOptions, ZooKeeper } from "../../api/zookeeper.ts";
@@ -90,12 +90,9 @@ export class ServiceRegistry {
       () => ZooKeeper.whenLetGo(this.#client, path),
     );
     this.#registering.set(call, left);
-    let node: HeldNode;
-    try {
-      node = await holding;
-    } finally {
-      this.#registering.delete(call);
-    }
+    const forget = (): void => void this.#registering.delete(call);
+    left.then(forget, forget);
+    const node = await holding;
     return {
       node,
       get instance(): ServiceInstance {
@@ -169,9 +166,8 @@ export class ServiceRegistry {
     }
     const { ports } = ZooKeeper.callerOf(this.#client).context;
     const releasing = [...this.#held].map((node) => node.release());
-    await callWithin(ports, wait, `close the registry ${this.path}`, async () => {
-      await Promise.all([...left, ...releasing]);
-    });
+    const attempt = `close the registry ${this.path}`;
+    await waitBegun(ports, wait, attempt, Promise.all([...left, ...releasing]));
   }
 
   /** As {@link close}. */
@@ -187,10 +183,13 @@ export class ServiceRegistry {
   ): Promise<HeldNode> {
     const { ports } = ZooKeeper.callerOf(this.#client).context;
     const limits = { deadlineMs: Infinity, signal: wait.signal };
-    const subject = { attempt: `register ${path}`, outcome: () => "unknown" as const };
+    let outcome: Outcome = "none";
+    const subject = { attempt: `register ${path}`, outcome: () => outcome };
     const forget = onWaitEnd(ports, limits, subject, (error) => call.abort(error));
     const { signal } = call;
     try {
+      if (signal.aborted) throw signal.reason;
+      outcome = "unknown";
       const node = await this.#client.hold(path, data, { parents: "container", ...wait, signal });
       if (signal.aborted) {
         node.release().catch(() => undefined);

@@ -142,6 +142,18 @@ test("joining ends at its time limit, though a server says nothing about leaving
   assertNothingRuns(world);
 });
 
+test("closing begins also where nobody waits for it, so nobody knows its effect then", async () => {
+  const { servers, client } = await setUp();
+  const { world, tree } = servers;
+  const member = new GroupMember(client, "/group", "anna");
+  await world.now(member.start());
+  const closing = member.close({ signal: AbortSignal.abort() });
+  assertError(await rejection(world, closing), "EVH_ABORTED", "unknown");
+  assert.equal(tree.nodes.has("/group/anna"), false);
+  await world.now(client.close());
+  assertNothingRuns(world);
+});
+
 test("a member of what can't be is refused", async () => {
   const { servers, client } = await setUp();
   for (const id of ["", "a/b"]) {

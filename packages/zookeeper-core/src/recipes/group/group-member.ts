@@ -1,5 +1,12 @@
 import { ClosedError, EventHub, type EverholdError } from "@everhold/base";
-import { callWithin, checkTimeout, deadlineIn, onWaitEnd, type WaitOptions } from "@everhold/env";
+import {
+  callWithin,
+  checkTimeout,
+  deadlineIn,
+  onWaitEnd,
+  waitBegun,
+  type WaitOptions,
+} from "@everhold/env";
 import {
   bytesOfData,
   checkAcl,
@@ -185,7 +192,7 @@ export class GroupMember {
     // It begins in any case, also where nobody waits for it.
     const leaving = (this.#leaving ??= this.#leave());
     const { ports } = ZooKeeper.callerOf(this.#client).context;
-    await callWithin(ports, wait, `leave ${this.path}`, () => leaving);
+    await waitBegun(ports, wait, `leave ${this.path}`, leaving);
   }
 
   /** As {@link close}. */

@@ -195,6 +195,69 @@ test("a latch that closes silently tells no listener that it leads no more", asy
   assertNothingRuns(world);
 });
 
+test("closing ends at its time limit, though no server says that the node is gone; it goes afterwards", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const { latch, told, client } = await stand(servers);
+  await world.advance(3000);
+  servers.interfere = ({ code }) => (code === operations.delete.code ? "drop" : undefined);
+  const closing = latch.close({ timeout: 100 });
+  assert.equal(await world.isPending(closing), true);
+  await world.advance(100);
+  await world.now(closing);
+  assert.deepEqual(told, ["leader", "notLeader", "closed"]);
+  servers.interfere = () => undefined;
+  await world.advance(30_000);
+  assert.deepEqual(servers.tree.childrenOf(path), []);
+  await world.now(client.close());
+  assertNothingRuns(world);
+});
+
+test("closed at any moment after its node was made, nothing of it is in line when that resolves", async () => {
+  const ends = new Set<string>();
+  for (let stepCount = 0; stepCount < 60; stepCount += 1) {
+    const servers = new TreeServers();
+    const { world, tree } = servers;
+    const client = await servers.connect();
+    const latch = new LeaderLatch(client, path, timing);
+    latch.start();
+    for (let step = 0; step < stepCount; step += 1) await world.step();
+    // The lease is the last that it needs, and takes time.
+    if (stepCount >= 40) await world.advance((stepCount - 40) * 50);
+    let isThere = -1;
+    const count = (): number => (tree.nodes.has(path) ? tree.childrenOf(path).length : 0);
+    const wasThere = count();
+    const closing = latch.close().then(() => (isThere = count()));
+    await world.now(closing);
+    // Before, it may not know of its node yet: that goes a moment later.
+    if (stepCount >= 20) assert.equal(isThere, 0, `closed after ${stepCount} steps`);
+    await world.advance(1000);
+    if (wasThere > 0)
+      assert.deepEqual(tree.childrenOf(path), [], `closed after ${stepCount} steps`);
+    ends.add(`${wasThere} ${latch.isLeader()}`);
+    await world.now(client.close());
+    assertNothingRuns(world);
+  }
+  assert.deepEqual([...ends].toSorted(), ["0 false", "1 false"]);
+});
+
+test("who deletes the leader's node again and again makes no elections at that pace", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const { told, client } = await stand(servers);
+  for (let count = 0; count < 600; count += 1) {
+    await world.advance(100);
+    await servers.change((tree) => {
+      if (told.at(-1) !== "leader") return;
+      for (const name of tree.childrenOf(path)) tree.delete(`${path}/${name}`);
+    });
+  }
+  const leadCount = told.filter((type) => type === "leader").length;
+  assert.ok(leadCount > 10 && leadCount < 120, `led ${leadCount} times in a minute`);
+  await world.now(client.close());
+  assertNothingRuns(world);
+});
+
 test("it may be closed by whoever is told that it leads", async () => {
   const servers = new TreeServers();
   const { world } = servers;

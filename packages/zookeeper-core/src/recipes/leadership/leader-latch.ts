@@ -64,7 +64,8 @@ const kind = "latch-";
  * that of former ones.
  *
  * A session has to last a while before its candidate can lead (a `tickTime` and a renewal), and between sessions that
- * end before that there are pauses that grow: sessions that come and go make no elections at that pace.
+ * end before that there are pauses that grow: sessions that come and go make no elections at that pace. Nor does
+ * somebody who deletes the leader's node again and again.
  *
  * @example
  * const latch = new LeaderLatch(client, "/leaders/billing", { id: "host 7" });
@@ -82,6 +83,10 @@ export class LeaderLatch {
   readonly #ending = new AbortController();
   readonly #waiters = new Set<Deferred<Grant>>();
   readonly #backoff: Backoff;
+  /** Between nodes that somebody deletes. */
+  readonly #renewal: Backoff;
+  /** How long `close` waits until its node is gone. */
+  #leaveWait: WaitOptions = {};
   readonly #events = new EventHub<LeaderLatchEvent>({
     last: "closed",
     unreadCountMax: leadershipLimits.unreadEventCountMax,
@@ -108,9 +113,11 @@ export class LeaderLatch {
     this.#report = ZooKeeper.reporterOf(client);
     this.#isSilent = closeMode === "silent";
     const data = bytesOfData(attempt, id);
-    this.#line = { path, kinds: [kind], data, acl, timing, wakers: new Wakers() };
+    const leaveWait = (): WaitOptions => this.#leaveWait;
+    this.#line = { path, kinds: [kind], data, acl, timing, wakers: new Wakers(), leaveWait };
     const { pauseMsMin: minMs, pauseMsMax: maxMs } = leadershipLimits;
     this.#backoff = new Backoff({ minMs, maxMs }, this.#context.ports.random);
+    this.#renewal = new Backoff({ minMs, maxMs }, this.#context.ports.random);
   }
 
   /** Begins to stand for the election. Idempotent. @throws EverholdError EVH_CLOSED */
@@ -179,9 +186,9 @@ export class LeaderLatch {
   }
 
   /**
-   * Leads no more, and leaves the line. Idempotent. Resolves when others may lead, but for one that is closed while it
-   * takes its lease: its node goes a moment later. Where that can't be known in time (default, and at least: the
-   * client's `requestTimeout`) its node is deleted afterwards.
+   * Leads no more, and leaves the line. Idempotent. Resolves when others may lead, but for one that is closed while its
+   * node is being made: that goes a moment later. Where it can't be known in time (default: the client's
+   * `requestTimeout`) its node is deleted afterwards, for as long as the client lives.
    */
   close(wait: WaitOptions = {}): Promise<void> {
     this.#closing ??= this.#close(wait);
@@ -194,16 +201,12 @@ export class LeaderLatch {
   }
 
   async #close(wait: WaitOptions): Promise<void> {
+    checkTimeout(wait.timeout, Infinity);
+    this.#leaveWait = wait;
     const error = this.#closedError();
     this.#ending.abort(error);
     this.#rejectWaiters(error);
-    const released = this.#grant?.release(wait);
     if (this.#running === undefined) this.#emit({ type: "closed" });
-    try {
-      await released;
-    } catch {
-      // Nobody knows yet whether the node is gone; deleting it goes on by itself.
-    }
     await this.#running;
   }
 
@@ -229,20 +232,27 @@ export class LeaderLatch {
   /** Stands for the election in one session, until that is over. */
   async #stand(bound: BoundSession): Promise<void> {
     const contender = { nameStart: kind, rule: oneAtATime };
+    const { ports } = this.#context;
+    const { signal } = this.#ending;
     for (;;) {
-      const standing = await standInLine(this.#line, contender, bound, this.#ending.signal);
+      const standing = await standInLine(this.#line, contender, bound, signal);
+      const sinceMs = ports.monotonicClock.nowMs();
+      let end: "given up" | "lost" = "lost";
       try {
-        await this.#lead(standing, bound);
+        end = await this.#lead(standing, bound);
       } finally {
         standing.lease.close();
         // Where it can't be known, that goes on by itself.
-        await leaveLine(bound.client, standing.node, {}).catch(() => undefined);
+        await leaveLine(bound.client, standing.node, this.#leaveWait).catch(() => undefined);
       }
+      const ledMs = ports.monotonicClock.nowMs() - sinceMs;
+      if (ledMs >= leadershipLimits.steadyMsMin) this.#renewal.reset();
+      else if (end === "lost") await pause(ports, this.#renewal.nextMs(), signal);
     }
   }
 
   /** Leads while the node is there: again where only the lease has ended. */
-  async #lead({ node, lease: first }: Standing, bound: BoundSession): Promise<void> {
+  async #lead({ node, lease: first }: Standing, bound: BoundSession): Promise<"given up" | "lost"> {
     const { client, epoch, signal: sessionSignal } = bound;
     const { path, stat } = node;
     let lease: Lease | undefined = first;
@@ -262,11 +272,15 @@ export class LeaderLatch {
       await this.#leadBy(grant);
       forget();
       await watching;
-      if (isGivenUp || sessionSignal.aborted || this.#ending.signal.aborted) return;
+      if (isGivenUp) return "given up";
+      if (sessionSignal.aborted || this.#ending.signal.aborted) return "lost";
       lease = await this.#leaseAgain(path, bound);
-      // Given up while it was asked for.
-      if (isGivenUp) return lease?.close();
+      if (!isGivenUp) continue;
+      // While it was asked for.
+      lease?.close();
+      return "given up";
     }
+    return "lost";
   }
 
   /** `undefined` where the node, or the session, is gone. */

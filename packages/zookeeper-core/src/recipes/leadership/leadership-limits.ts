@@ -6,4 +6,9 @@ export const leadershipLimits = {
   pauseMsMin: 50,
   /** Milliseconds of that at most: sessions that end again and again do not make elections at that pace. */
   pauseMsMax: 2000,
+  /**
+   * Milliseconds for which a leader must have led that stands again at once when somebody has deleted its node; sooner,
+   * there are pauses as above.
+   */
+  steadyMsMin: 2000,
 } as const;
