@@ -7,6 +7,12 @@ export interface Hash {
   crc32(bytes: Uint8Array, seed: number): number;
 }
 
+/** Proofs that somebody knows a secret, by the platform's own code. */
+export interface Macs {
+  /** The HMAC-SHA-256 (RFC 2104, FIPS 180-4; 32 bytes) of `bytes` with `key`. */
+  hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array;
+}
+
 /** Digests that protocols ask for by name; none of them guards a secret of ours. */
 export interface Digests {
   /** The MD5 (16 bytes) or SHA-1 (20 bytes) of `bytes`. */

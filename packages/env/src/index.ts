@@ -9,7 +9,7 @@
 import type { MonotonicClock, WallClock } from "./clock.ts";
 import type { Compression } from "./compression.ts";
 import type { Disk } from "./disk.ts";
-import type { Digests, Hash } from "./hash.ts";
+import type { Digests, Hash, Macs } from "./hash.ts";
 import type { Log } from "./log.ts";
 import type { Logins } from "./logins.ts";
 import type { Network } from "./network.ts";
@@ -21,7 +21,7 @@ export { Backoff, type BackoffBounds } from "./backoff.ts";
 export type { MonotonicClock, WallClock } from "./clock.ts";
 export type { Compression } from "./compression.ts";
 export type { Disk, DiskDone, DiskFile, DiskLock } from "./disk.ts";
-export type { Digests, Hash } from "./hash.ts";
+export type { Digests, Hash, Macs } from "./hash.ts";
 export type { Log, LogFields } from "./log.ts";
 export type { Logins, LoginVerdict } from "./logins.ts";
 export type {
@@ -69,6 +69,8 @@ export interface Ports {
   readonly hash: Hash;
   /** Only ZooKeeper clients that log in ask for it; without it they say that they can't. */
   readonly digests?: Digests;
+  /** Only members of a group ask for it; without it they can't tell each other from strangers. */
+  readonly macs?: Macs;
   /** Only clients ask for it; without it they say that they can't read what is compressed. */
   readonly compression?: Compression;
   readonly disk: Disk;

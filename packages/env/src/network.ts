@@ -38,7 +38,8 @@ export interface Listener {
 /** Who is told how an attempt to connect ended. */
 export interface ConnectHandler {
   onConnected(link: Link): LinkHandler;
-  onFailed(error: Error): void;
+  /** `isRefused`: the machine answered, and nothing listens there. */
+  onFailed(error: Error, isRefused?: boolean): void;
 }
 
 /** An attempt under way. */

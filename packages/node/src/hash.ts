@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import { crc32 } from "node:zlib";
-import type { Digests, Hash } from "@everhold/env";
+import type { Digests, Hash, Macs } from "@everhold/env";
 
 /** Checksums by zlib's native code. */
 export class NodeHash implements Hash {
@@ -13,5 +13,12 @@ export class NodeHash implements Hash {
 export class NodeDigests implements Digests {
   digest(algorithm: "md5" | "sha1", bytes: Uint8Array): Uint8Array {
     return createHash(algorithm).update(bytes).digest();
+  }
+}
+
+/** Message authentication codes by OpenSSL. */
+export class NodeMacs implements Macs {
+  hmacSha256(key: Uint8Array, bytes: Uint8Array): Uint8Array {
+    return createHmac("sha256", key).update(bytes).digest();
   }
 }

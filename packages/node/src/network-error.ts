@@ -33,6 +33,12 @@ export function connectError(endpoint: Endpoint, cause: unknown): ConnectionErro
   );
 }
 
+/** Whether every address that was tried answered that nothing listens there. */
+export function isConnectionRefused(cause: unknown): boolean {
+  if (cause instanceof AggregateError) return cause.errors.every(isConnectionRefused);
+  return systemCodeOf(cause) === "ECONNREFUSED";
+}
+
 /** The error for a connection that broke. What was under way on it may have taken effect. */
 export function brokenError(peer: string, cause: unknown): ConnectionError {
   const tlsFailure = tlsFailureOf(cause);

@@ -67,6 +67,19 @@ async function connectPair(network: NodeNetwork): Promise<Pair> {
   return { listener, near: await near.promise, far: await far.promise };
 }
 
+/** Whether an attempt was told to be refused by a machine where nobody listens. */
+function isRefused(network: NodeNetwork, endpoint: Endpoint): Promise<boolean | undefined> {
+  return new Promise((resolve, reject) => {
+    network.connect(endpoint, {
+      onConnected: () => {
+        reject(new Error("connected"));
+        return new Recorder();
+      },
+      onFailed: (_error, refused) => resolve(refused),
+    });
+  });
+}
+
 function failure(network: NodeNetwork, endpoint: Endpoint): Promise<Error> {
   return new Promise((resolve, reject) => {
     const handler: ConnectHandler = {
@@ -157,6 +170,17 @@ describe("NodeNetwork", () => {
     assert.ok(EverholdError.is(error, "EVH_NOT_CONNECTED"));
     assert.match(error.message, /nothing listens there \(ECONNREFUSED\)/);
     assert.equal(error.outcome, "none");
+    assert.equal(await isRefused(network, listener.endpoint), true);
+  });
+
+  it("an attempt that fails for another reason is not told to be refused", async () => {
+    const network = new NodeNetwork();
+    const listener = await network.listen({ host, port: 0 }, (link) => {
+      link.destroy();
+      return new Recorder();
+    });
+    assert.equal(await isRefused(network, { ...listener.endpoint, tls: {} }), false);
+    await listener.close();
   });
 
   it("an impossible port fails later like any other attempt", async () => {

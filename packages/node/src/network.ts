@@ -13,7 +13,7 @@ import type {
 import { limits } from "./limits.ts";
 import { descriptorCountMax } from "./descriptor-count.ts";
 import { NodeLink } from "./link.ts";
-import { connectError, endpointText, listenError } from "./network-error.ts";
+import { connectError, endpointText, isConnectionRefused, listenError } from "./network-error.ts";
 import { TlsAcceptor } from "./tls/tls-acceptor.ts";
 import { secureContextOptions } from "./tls/tls-material.ts";
 import { HttpEntrance } from "./web-socket/http-entrance.ts";
@@ -81,7 +81,7 @@ export class NodeNetwork implements Network {
     const onError = (error: Error): void => {
       if (over) return;
       over = true;
-      attempt.onFailed(connectError(endpoint, error));
+      attempt.onFailed(connectError(endpoint, error), isConnectionRefused(error));
     };
     socket.on("error", onError);
     socket.once(endpoint.tls === undefined ? "connect" : "secureConnect", () => {

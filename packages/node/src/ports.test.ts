@@ -15,6 +15,18 @@ describe("digests", () => {
   });
 });
 
+describe("message authentication codes", () => {
+  it("are HMAC-SHA-256, as in RFC 4231", () => {
+    const { macs } = nodePorts();
+    const bytes = Buffer.from("what do ya want for nothing?");
+    const mac = macs?.hmacSha256(Buffer.from("Jefe"), bytes) ?? [];
+    assert.equal(
+      Buffer.from(mac).toString("hex"),
+      "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+    );
+  });
+});
+
 describe("timers", () => {
   it("a task runs after its delay and never inside the call that asked for it", async () => {
     const startMs = monotonicClock.nowMs();

@@ -3,7 +3,7 @@ import { NodeMonotonicClock, NodeWallClock } from "./clocks.ts";
 import { NodeCompression } from "./compression.ts";
 import { NodeTracing } from "./diagnostics.ts";
 import { NodeDisk, type DiskOptions } from "./disk.ts";
-import { NodeDigests, NodeHash } from "./hash.ts";
+import { NodeDigests, NodeHash, NodeMacs } from "./hash.ts";
 import { limits } from "./limits.ts";
 import { NodeLog, type LogOptions } from "./log.ts";
 import { NodeNetwork } from "./network.ts";
@@ -29,6 +29,7 @@ export function nodePorts(options: NodePortsOptions = {}): Ports {
     random: new NodeRandom(),
     hash: new NodeHash(),
     digests: new NodeDigests(),
+    macs: new NodeMacs(),
     compression: new NodeCompression(),
     disk: new NodeDisk(options.disk ?? { folder: "." }),
     network: new NodeNetwork(),

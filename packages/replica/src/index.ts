@@ -8,3 +8,9 @@ export type {
 } from "./driver/member-journal.ts";
 export { groupTiming, type GroupTiming } from "./driver/timing.ts";
 export type { Links, LinksListener } from "./links.ts";
+export {
+  openLinks,
+  type LinksOptions,
+  type LinksPorts,
+  type OpenLinks,
+} from "./network/open-links.ts";

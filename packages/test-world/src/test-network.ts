@@ -56,8 +56,9 @@ export class TestNetwork implements Network {
     this.#silent.push(place);
   }
 
-  listen(): Promise<Listener> {
-    throw new Error("a client does not listen");
+  async listen(endpoint: Endpoint, accept: Server["accept"]): Promise<Listener> {
+    const stop = this.serve(endpoint, accept);
+    return { endpoint, close: async () => stop() };
   }
 
   connect(endpoint: Endpoint, attempt: ConnectHandler): ConnectAttempt {
@@ -68,7 +69,7 @@ export class TestNetwork implements Network {
       if (cancelled || this.#silent.some((place) => isAt(endpoint, place))) return;
       this.attempts.delete(endpoint);
       const server = [...this.#servers].find(({ place }) => isAt(endpoint, place));
-      if (server === undefined) return attempt.onFailed(new Error("connection refused"));
+      if (server === undefined) return attempt.onFailed(new Error("connection refused"), true);
       const near = new TestLink(this.#steps, "server");
       const far = new TestLink(this.#steps, "client");
       near.other = far;

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import { Prng } from "@everhold/base";
 import type { LogFields, Ports, Timer } from "@everhold/env";
 import { TestNetwork } from "./test-network.ts";
@@ -25,6 +25,7 @@ export class TestWorld {
       random: { uint32: () => prng.uint32(), fill: (target) => prng.fill(target) },
       hash: { crc32: () => unused("hash") },
       digests: { digest: (algorithm, bytes) => createHash(algorithm).update(bytes).digest() },
+      macs: { hmacSha256: (key, bytes) => createHmac("sha256", key).update(bytes).digest() },
       disk: {
         location: "nowhere",
         list: () => unused("disk"),

@@ -139,7 +139,7 @@ export class SimNetwork {
     const isolatedUntilMs = this.#isolatedUntilMs.get(client.machine) ?? 0;
     const cutOffUntilMs = Math.max(this.#partitionUntilMs, isolatedUntilMs);
     if (!local && this.#world.nowMs < cutOffUntilMs) {
-      this.#failLater(state, limits.connectTimeoutMs, "there was no answer");
+      this.#failLater(state, limits.connectTimeoutMs, "there was no answer", false);
     } else {
       this.#world.after(this.#latencyMs(), client.machine, "SYN arrives", () =>
         this.#accept(state),
@@ -159,7 +159,7 @@ export class SimNetwork {
     const listener = this.#listeners.get(state.key);
     const refused = this.#world.nowMs < this.#refuseUntilMs;
     if (listener === undefined || refused || !listener.end.life.alive) {
-      this.#failLater(state, this.#latencyMs(), "nothing listens there");
+      this.#failLater(state, this.#latencyMs(), "nothing listens there", true);
       return;
     }
     if (state.over || !state.client.life.alive) return;
@@ -183,12 +183,12 @@ export class SimNetwork {
     });
   }
 
-  #failLater(state: Attempt, delayMs: number, reason: string): void {
+  #failLater(state: Attempt, delayMs: number, reason: string, isRefused: boolean): void {
     state.client.life.after(delayMs, "connect fails", () => {
       if (state.over) return;
       state.over = true;
       const message = `cannot connect to ${state.key}: ${reason}`;
-      state.handler.onFailed(new ConnectionError("EVH_NOT_CONNECTED", message));
+      state.handler.onFailed(new ConnectionError("EVH_NOT_CONNECTED", message), isRefused);
     });
   }
 

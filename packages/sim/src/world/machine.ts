@@ -1,6 +1,16 @@
-import { createHash } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import { crc32 } from "node:zlib";
-import type { Digests, Disk, Hash, Log, LogFields, Ports, Timer, Timers } from "@everhold/env";
+import type {
+  Digests,
+  Disk,
+  Hash,
+  Log,
+  LogFields,
+  Macs,
+  Ports,
+  Timer,
+  Timers,
+} from "@everhold/env";
 import type { SimNetwork } from "../network/sim-network.ts";
 import { Life } from "./life.ts";
 import type { World } from "./world.ts";
@@ -138,6 +148,7 @@ export class Machine {
       random: prng,
       hash: realHash,
       digests: realDigests,
+      macs: realMacs,
       disk: this.disk,
       network: this.#network.forProcess(this.name, life),
       log: new TraceLog(world, this.name, life),
@@ -150,6 +161,10 @@ const realHash: Hash = { crc32: (bytes, seed) => crc32(bytes, seed) };
 /** Digests, too. */
 export const realDigests: Digests = {
   digest: (algorithm, bytes) => createHash(algorithm).update(bytes).digest(),
+};
+/** And so are proofs. */
+const realMacs: Macs = {
+  hmacSha256: (key, bytes) => createHmac("sha256", key).update(bytes).digest(),
 };
 
 class SimTimers implements Timers {
