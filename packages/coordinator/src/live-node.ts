@@ -1,5 +1,6 @@
+import { EverholdError } from "@everhold/base";
 import { includesReplica, type KnownState, type Replica } from "@everhold/group";
-import { ops } from "@everhold/zookeeper-core";
+import { ops, type Stat } from "@everhold/zookeeper-core";
 import { type GroupAccess, isRefusal, messageOf, opIndexOf } from "./group-access.ts";
 import { limits } from "./limits.ts";
 import type { StateNode } from "./state-node.ts";
@@ -39,7 +40,7 @@ export class LiveNode {
     this.#claim = claim;
     const { client, paths, acl, closing: signal } = this.#access;
     for (let left = limits.promotionAttemptCountMax; left > 0; left -= 1) {
-      const found = await client.exists(paths.live, { timeout: timeLeftMs(), signal });
+      const found = await this.#look({ timeout: timeLeftMs(), signal });
       const { version } = found ?? {};
       const away = version === undefined ? [] : [ops.delete(paths.live, { version })];
       const mine = ops.create(paths.live, liveData(claim), { mode: "ephemeral", acl });
@@ -78,6 +79,20 @@ export class LiveNode {
       if (!isRefusal(error, "BADVERSION", ...raced)) throw error;
     }
     return true;
+  }
+
+  /** Who has the node now. What fails here has changed nothing, though nobody may know what the look has found. */
+  async #look(wait: {
+    readonly timeout: number;
+    readonly signal: AbortSignal;
+  }): Promise<Stat | null> {
+    const { client, paths } = this.#access;
+    try {
+      return await client.exists(paths.live, wait);
+    } catch (cause) {
+      const message = `Cannot look who is live: ${messageOf(cause)}`;
+      throw new EverholdError("EVH_UNSENT", message, { cause, outcome: "none" });
+    }
   }
 
   /** Deletes the node if it is this session's. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EverholdError } from "@everhold/base";
+import { EverholdError, TimeoutError } from "@everhold/base";
 import type { StateRead } from "@everhold/group";
 import { assertNothingRuns, errorOf } from "@everhold/test-world";
 import {
@@ -312,6 +312,19 @@ test("without ZooKeeper a read waits, and what can't be sent in time has not hap
   assert.deepEqual(read, { kind: "state", known });
   const result = one.coordinator.request("promote", promotionOf(anna, known));
   assert.equal(await setup.within(result), "done");
+  await setup.end(one);
+});
+
+test("a promotion that never came to ask for anything has not happened", async () => {
+  const setup = new GroupWorld();
+  const one = await setup.member();
+  await setup.within(one.coordinator.create(newGroup()));
+  const known = await setup.known(one);
+  one.client.exists = () =>
+    Promise.reject(new TimeoutError("EVH_TIMEOUT", "no answer", { outcome: "unknown" }));
+  const result = one.coordinator.request("promote", promotionOf(anna, known));
+  assert.equal(await setup.within(result), "conflict");
+  assert.deepEqual(await setup.known(one), known);
   await setup.end(one);
 });
 
