@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { Follower, followerSteps, runFollower } from "./follower.test-support.ts";
 import { StateAndModel, type Step } from "./state-model.test-support.ts";
 
 /** More runs than usual, for a longer search: `EVERHOLD_PROPERTY_FACTOR=50`. */
@@ -97,5 +98,33 @@ describe("BrokerState", () => {
       ),
       { numRuns: 60 * runFactor },
     );
+  });
+
+  it("is followed by another one, which writes snapshots and starts from them, and takes over as it is", () => {
+    let snapshotCount = 0;
+    const pair = fc.tuple(
+      fc.oneof({ arbitrary: step, weight: 30 }, { arbitrary: restart, weight: 1 }),
+      fc.constantFrom(...followerSteps),
+    );
+    fc.assert(
+      fc.property(
+        fc.array(pair, { minLength: 30, maxLength: 150, size: "max" }),
+        fc.boolean(),
+        (pairs, isWhole) => {
+          const both = new StateAndModel();
+          const follower = new Follower();
+          for (const [one, then] of pairs) {
+            both.run(one);
+            runFollower(follower, then, both.log);
+          }
+          snapshotCount += follower.check(false);
+          if (isWhole) follower.follow(both.log);
+          follower.check(true);
+          if (isWhole) assert.equal(follower.state.fingerprint(), both.state.fingerprint());
+        },
+      ),
+      { numRuns: 60 * runFactor },
+    );
+    assert.ok(snapshotCount > 0, `${snapshotCount} snapshots were written by followers`);
   });
 });

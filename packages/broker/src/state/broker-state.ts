@@ -127,7 +127,27 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     this.#recovering().applyRecord(type, reference, position, bytes, view, start, end);
   }
 
-  /** Ends recovery: what may have been handed out before is marked, and the state may be used. */
+  /**
+   * While it follows: who wrote the records so far writes no more, another one goes on. Transactions that
+   * were open and not prepared are gone.
+   */
+  endReign(): void {
+    this.#recovering().endReign();
+  }
+
+  /**
+   * While it follows: the one that writes the records keeps nothing in front of `position`, so no message
+   * that has no row here comes back from a queue that is in the memory of that one only.
+   */
+  forgetBefore(position: number): void {
+    this.#recovering();
+    this.#tables.large.forgetRowless(position);
+  }
+
+  /**
+   * Ends recovery, and following: what may have been handed out before is marked, what was open is gone, and
+   * the state may be used. Takes time in proportion to that and to the queues, not to the messages.
+   */
   recovered(_summary?: RecoverySummary): void {
     this.#recovering().finish();
     this.#recovery = undefined;
@@ -146,7 +166,9 @@ export class BrokerState implements RecoverySink, SnapshotSource {
     this.#tables.expiry.setBase(expiryBaseMs);
   }
 
+  /** Also while it follows, when all that the log has in front of its `endPosition` was applied. */
   beginSnapshot(): void {
+    this.#recovery?.passSnapshot();
     this.#snapshot.begin();
   }
 

@@ -12,6 +12,7 @@ export class CatalogRecovery {
   readonly #tables: StateTables;
   readonly #restored: SnapshotRestorer;
   readonly #missing: MissingIds;
+  #isLinked = false;
 
   constructor(tables: StateTables, restored: SnapshotRestorer, missing: MissingIds) {
     this.#tables = tables;
@@ -41,7 +42,11 @@ export class CatalogRecovery {
     readPayload(emptyRecord, payload);
     const address = this.#tables.addresses.get(id);
     this.#missing.resolve(id, address !== undefined, payload.position);
-    if (address !== undefined) this.#tables.removeAddress(address);
+    if (address === undefined) return;
+    if (address.queues.length > 0) {
+      throw corrupt(payload.position, `found ${address.queues.length} queues of the address ${id}`);
+    }
+    this.#tables.removeAddress(address);
   }
 
   /** QUEUE: a new one, or the new definition of one. @throws EverholdError EVH_DATA_CORRUPT */
@@ -60,8 +65,9 @@ export class CatalogRecovery {
       this.#missing.note(id, payload.position);
       return;
     }
-    this.#tables.putQueue(id, definition, true);
-    this.#restored.addressIds.set(id, addressId);
+    const added = this.#tables.putQueue(id, definition, true);
+    if (this.#isLinked) this.#attach(added, addressId);
+    else this.#restored.addressIds.set(id, addressId);
   }
 
   /** QUEUE_DELETE: the queue and all its messages. @throws EverholdError EVH_DATA_CORRUPT */
@@ -69,7 +75,10 @@ export class CatalogRecovery {
     readPayload(emptyRecord, payload);
     const queue = this.#tables.queues.get(id);
     this.#missing.resolve(id, queue !== undefined, payload.position);
-    if (queue !== undefined) this.#tables.removeQueue(queue);
+    if (queue === undefined) return;
+    this.#tables.removeQueue(queue);
+    if (this.#isLinked) queue.address.detach(queue);
+    else this.#restored.addressIds.delete(id);
   }
 
   /** SETTINGS of a match of addresses. @throws EverholdError EVH_DATA_CORRUPT */
@@ -83,27 +92,34 @@ export class CatalogRecovery {
   }
 
   /**
-   * Nothing follows: names must name one each, and queues join their addresses, the oldest first. Returns
-   * the queues in that order.
+   * The snapshot's end is passed: queues join their addresses, the oldest first; later ones do so at once.
    * @throws EverholdError EVH_DATA_CORRUPT
    */
-  finish(): readonly QueueState[] {
+  link(): void {
+    this.checkNames();
+    this.#isLinked = true;
+    const queues = [...this.#tables.queues.values()].toSorted((left, right) => left.id - right.id);
+    for (const queue of queues) {
+      this.#attach(queue, this.#restored.addressIds.get(queue.id) ?? 0);
+    }
+  }
+
+  /** Names must name one each. @throws EverholdError EVH_DATA_CORRUPT */
+  checkNames(): void {
     const name = this.#tables.rebuildNames();
     if (name !== undefined) {
       throw new EverholdError("EVH_DATA_CORRUPT", `cannot recover: two have the name ${name}`);
     }
-    const queues = [...this.#tables.queues.values()].toSorted((left, right) => left.id - right.id);
-    for (const queue of queues) {
-      const addressId = this.#restored.addressIds.get(queue.id) ?? 0;
-      const address = this.#tables.addresses.get(addressId);
-      if (address === undefined) {
-        throw new EverholdError(
-          "EVH_DATA_CORRUPT",
-          `cannot recover queue ${queue.definition.name}: found no address of id ${addressId}`,
-        );
-      }
-      address.attach(queue);
+  }
+
+  #attach(queue: QueueState, addressId: number): void {
+    const address = this.#tables.addresses.get(addressId);
+    if (address === undefined) {
+      throw new EverholdError(
+        "EVH_DATA_CORRUPT",
+        `cannot recover queue ${queue.definition.name}: found no address of id ${addressId}`,
+      );
     }
-    return queues;
+    address.attach(queue);
   }
 }

@@ -21,6 +21,8 @@ export class LargeBodies {
   #newestStored = -1;
   #newestVolatile = -1;
   #isRecovering = true;
+  /** Messages without a row, which there are during recovery only. */
+  readonly #rowless = new Set<number>();
 
   /** Messages that are large. */
   get count(): number {
@@ -33,6 +35,7 @@ export class LargeBodies {
     this.#see(position);
     if (known === undefined) {
       this.#messages.set(position, { body, bytes: body.bytes, rowCount: 0 });
+      if (this.#isRecovering) this.#rowless.add(position);
       return;
     }
     // A snapshot may know it better than its record does.
@@ -48,6 +51,7 @@ export class LargeBodies {
     this.#see(position);
     if (this.#messages.has(position)) return;
     this.#messages.set(position, { body: undefined, bytes, rowCount: 0 });
+    this.#rowless.add(position);
   }
 
   /** Bytes of the body of the message at `position`; 0 when it is not a large one. */
@@ -67,7 +71,9 @@ export class LargeBodies {
     const message = this.#find(position);
     if (message === undefined) return 0;
     message.rowCount += 1;
-    if (message.rowCount === 1) message.body?.hold();
+    if (message.rowCount > 1) return message.bytes;
+    message.body?.hold();
+    if (this.#isRecovering) this.#rowless.delete(position);
     return message.bytes;
   }
 
@@ -79,19 +85,34 @@ export class LargeBodies {
     message.rowCount -= 1;
     if (message.rowCount > 0) return message.bytes;
     message.body?.release();
-    // During recovery a row of it may come again that a snapshot knew in another queue.
-    if (!this.#isRecovering) this.#messages.delete(position);
+    // During recovery a row of it may come again: one that a snapshot knew in another queue, or that was in
+    // a queue in memory only, of which no record tells, and is moved to one that is stored.
+    if (this.#isRecovering) this.#rowless.add(position);
+    else this.#messages.delete(position);
     return message.bytes;
   }
 
-  /** Ends recovery. Returns the position of a message that has rows and no body, which cannot be, or −1. */
-  finishRecovery(): number {
-    this.#isRecovering = false;
+  /** The position of a message that has rows and no body, or −1. Takes time in proportion to the messages. */
+  findBodiless(): number {
     for (const [position, message] of this.#messages) {
-      if (message.rowCount === 0) this.#messages.delete(position);
-      else if (message.body === undefined) return position;
+      if (message.rowCount > 0 && message.body === undefined) return position;
     }
     return -1;
+  }
+
+  /** During recovery: rows of messages in front of `position` that have none do not come again. */
+  forgetRowless(position: number): void {
+    for (const one of this.#rowless) {
+      if (one >= position) continue;
+      this.#messages.delete(one);
+      this.#rowless.delete(one);
+    }
+  }
+
+  /** Ends recovery. */
+  finishRecovery(): void {
+    this.forgetRowless(Number.POSITIVE_INFINITY);
+    this.#isRecovering = false;
   }
 
   /** Positions of those that are in the journal, for a snapshot. */

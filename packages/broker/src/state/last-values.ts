@@ -13,6 +13,8 @@ interface Value {
 }
 
 const none = -1;
+/** So many rows that may have to go are not worth a look. */
+const candidatesMin = 64;
 
 /**
  * What a last-value queue knows of its values: which row has each of them last. An earlier row is
@@ -80,6 +82,7 @@ export class LastValues {
   supersede(key: number): void {
     this.#superseded.add(key);
     this.#candidates.push(key);
+    this.#trimCandidates();
   }
 
   isSuperseded(key: number): boolean {
@@ -123,6 +126,14 @@ export class LastValues {
   #supersedeAgain(number: number): void {
     if (this.#superseded.size === 0 || this.#valueOf(number).rowCount <= 1) return;
     for (const key of this.#superseded) this.#candidates.push(key);
+    this.#trimCandidates();
+  }
+
+  /** Nobody takes the candidates of a state that only follows: forgets those that are gone, or come twice. */
+  #trimCandidates(): void {
+    if (this.#candidates.length < this.#superseded.size * 2 + candidatesMin) return;
+    const latestFirst = new Set(this.#candidates.toReversed());
+    this.#candidates = [...latestFirst].filter((key) => this.#superseded.has(key)).toReversed();
   }
 
   #valueOf(number: number): Value {

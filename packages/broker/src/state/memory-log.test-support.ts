@@ -68,25 +68,26 @@ export class MemoryLog implements RecordLog {
 
   /** Has a state recover from this log and, if given, from a snapshot of it. */
   recover(state: BrokerState, snapshot?: MemorySnapshot): void {
+    this.replay(state, snapshot);
+    state.recovered();
+  }
+
+  /** As {@link recover}, but the state goes on following. */
+  replay(state: BrokerState, snapshot?: MemorySnapshot): void {
     const sections = snapshot?.sections ?? [];
     for (const { kind, asOf, bytes } of sections) {
       state.restoreSection(kind, asOf, bytes, new DataView(bytes.buffer), 0, bytes.length);
     }
     const start = snapshot?.replayStart ?? 0;
-    for (const { type, reference, position, bytes, view } of this.records) {
-      if (position < start) continue;
-      state.applyRecord(
-        type,
-        reference,
-        position,
-        bytes,
-        view,
-        recordHeaderBytes,
-        bytes.length,
-        bytes.length,
-      );
-    }
-    state.recovered();
+    for (const record of this.records) if (record.position >= start) applyTo(state, record);
+  }
+
+  /** Takes over a record of another log, which is durable at once, and applies it. */
+  follow(state: BrokerState, record: MemoryRecord): void {
+    this.records.push(record);
+    this.endPosition = record.position + record.bytes.length;
+    this.commitPosition = this.endPosition;
+    applyTo(state, record);
   }
 
   #check(position: number, length: number): void {
@@ -95,6 +96,12 @@ export class MemoryLog implements RecordLog {
       throw new Error(`a row says ${length} bytes of a record of ${record.bytes.length}`);
     }
   }
+}
+
+function applyTo(state: BrokerState, record: MemoryRecord): void {
+  const { type, reference, position, bytes, view } = record;
+  const { length } = bytes;
+  state.applyRecord(type, reference, position, bytes, view, recordHeaderBytes, length, length);
 }
 
 /** A snapshot in memory, which is written section by section while the state changes. */

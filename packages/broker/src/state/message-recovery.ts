@@ -22,7 +22,7 @@ import {
   redeliverLaterRecord,
   type relocateRecord,
 } from "./records.ts";
-import { isLane, laneOfKey, volatileLaneOffset } from "./row-key.ts";
+import { isLane, laneOfKey, sequenceOfKey, volatileLaneOffset } from "./row-key.ts";
 import type { RowRecovery } from "./row-recovery.ts";
 import type { SnapshotRestorer } from "./snapshot-restorer.ts";
 import type { StateTables } from "./state-tables.ts";
@@ -117,7 +117,10 @@ export class MessageRecovery {
     const { lane, limit } = readPayload(dispatchLimitRecord, payload);
     const queue = this.#rows.queue(queueId, payload.position);
     if (!isStoredLane(lane)) throw corrupt(payload.position, `found a limit for lane ${lane}`);
-    queue?.limits.of(lane).raise(limit, payload.position, payload.position + 1);
+    if (queue === undefined) return;
+    const before = queue.limits.recorded(lane);
+    queue.limits.of(lane).raise(limit, payload.position, payload.position + 1);
+    this.#rows.markHandedOut(queue, lane, before);
   }
 
   /** DELIVERY_COUNT. @throws EverholdError EVH_DATA_CORRUPT */
@@ -143,6 +146,7 @@ export class MessageRecovery {
       );
     }
     this.#tables.rows.setDeliveryCount(row, count);
+    this.#tables.rows.setRedelivered(row, false);
     queue.delay(key, dueMs, holdsOthers);
   }
 
@@ -167,6 +171,8 @@ export class MessageRecovery {
       }
       queue.fallDue(key, position);
       queue.showDue(key);
+      const isBelow = sequenceOfKey(key) < queue.limits.recorded(laneOfKey(key));
+      if (isBelow) this.#tables.rows.setRedelivered(row, true);
     });
   }
 

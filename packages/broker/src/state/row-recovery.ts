@@ -3,7 +3,7 @@ import type { NewRow } from "./new-row.ts";
 import type { QueueState } from "./queue-state.ts";
 import { corrupt } from "./records.ts";
 import { createRowView } from "./row-bodies.ts";
-import { laneOfKey } from "./row-key.ts";
+import { laneOfKey, sequenceOfKey } from "./row-key.ts";
 import type { SnapshotRestorer } from "./snapshot-restorer.ts";
 import type { StateTables } from "./state-tables.ts";
 
@@ -43,6 +43,27 @@ export class RowRecovery {
     const expected = queue.nextKey(laneOfKey(key));
     if (key !== expected) throw corrupt(position, `found row key ${key}, expected ${expected}`);
     queue.addRow(key, row);
+    const isBelow = sequenceOfKey(key) < queue.limits.recorded(laneOfKey(key));
+    if (isBelow && row.dueMs === 0) this.#tables.rows.setRedelivered(queue.findRow(key), true);
+  }
+
+  /**
+   * Marks the rows of a lane from the sequence `from` on and below its dispatch limit: they may have been
+   * handed out before the broker stopped. Not those that wait for their time.
+   */
+  markHandedOut(queue: QueueState, laneNumber: number, from: number): void {
+    const lane = queue.lanes.lane(laneNumber);
+    const limit = queue.limits.recorded(laneNumber);
+    if (lane === undefined || limit <= from) return;
+    const { rows } = this.#tables;
+    for (
+      let next = lane.liveFrom(from);
+      next >= 0 && next < limit;
+      next = lane.liveFrom(next + 1)
+    ) {
+      const row = lane.find(next);
+      if (!rows.isScheduled(row)) rows.setRedelivered(row, true);
+    }
   }
 
   /**

@@ -202,8 +202,9 @@ export class RowStore {
     return (this.#meta(row) & redeliveredFlag) !== 0;
   }
 
-  markRedelivered(row: number): void {
-    this.#setMeta(row, this.#meta(row) | redeliveredFlag);
+  setRedelivered(row: number, isRedelivered: boolean): void {
+    const meta = this.#meta(row);
+    this.#setMeta(row, isRedelivered ? meta | redeliveredFlag : meta & ~redeliveredFlag);
   }
 
   /** Whether the row waits for its time: it is neither ready nor in flight. */

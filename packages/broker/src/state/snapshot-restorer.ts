@@ -36,7 +36,10 @@ interface RestoredQueue {
   isWhole: boolean;
 }
 
-/** Reads the sections of a snapshot, and remembers as of which position each part of the state is true. */
+/**
+ * Reads the sections of a snapshot, and remembers as of which position each part of the state is true, until
+ * all records that this matters for were applied.
+ */
 export class SnapshotRestorer {
   readonly #tables: StateTables;
   readonly #addresses = new Map<number, number>();
@@ -52,16 +55,11 @@ export class SnapshotRestorer {
   /** As of which position the outcomes of transactions are true. */
   #outcomesAsOf = 0;
 
-  /** The address of each queue, by ids. */
+  /** The address of each queue that has not joined it yet, by ids. */
   readonly addressIds = new Map<number, number>();
 
   constructor(tables: StateTables) {
     this.#tables = tables;
-  }
-
-  /** Whether there was a snapshot. */
-  get hasSnapshot(): boolean {
-    return this.#asOfMax > 0;
   }
 
   /** @throws EverholdError EVH_DATA_CORRUPT, EVH_DATA_FORMAT */
@@ -97,6 +95,14 @@ export class SnapshotRestorer {
       if (queue !== undefined) this.#tables.removeQueue(queue);
       this.#queues.delete(id);
     }
+  }
+
+  /** All records that the snapshot may cover were applied: what it said of them is forgotten. */
+  forget(): void {
+    this.#addresses.clear();
+    this.#queues.clear();
+    this.#producers.clear();
+    this.addressIds.clear();
   }
 
   /** Whether the snapshot holds what the record at `position` did to an address. */

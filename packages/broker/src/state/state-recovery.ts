@@ -4,7 +4,6 @@ import { CatalogRecovery } from "./catalog-recovery.ts";
 import { MessageRecovery } from "./message-recovery.ts";
 import { MissingIds } from "./missing-ids.ts";
 import { ProducerRecovery } from "./producer-recovery.ts";
-import type { QueueState } from "./queue-state.ts";
 import { readPayload, type RecordPayload } from "./record-payload.ts";
 import {
   corrupt,
@@ -14,7 +13,7 @@ import {
   relocateRecord,
 } from "./records.ts";
 import { sessionRecord } from "./returning-sessions.ts";
-import { rowKey, volatileLaneOffset } from "./row-key.ts";
+import { volatileLaneOffset } from "./row-key.ts";
 import { RowRecovery } from "./row-recovery.ts";
 import { SnapshotRestorer } from "./snapshot-restorer.ts";
 import type { StateTables } from "./state-tables.ts";
@@ -24,12 +23,17 @@ import { TransactionRecovery } from "./transaction-recovery.ts";
  * Rebuilds the state from a snapshot and the records behind its beginning. A record is skipped for whatever
  * the snapshot describes as of a later position, and for what the snapshot does not know because it was
  * deleted while the snapshot was written: the record of that deletion must follow.
+ *
+ * From the first record behind the snapshot's end on, nothing is skipped any more and the state is whole, as
+ * the one that wrote the records has it: it may follow them without end, and write snapshots of its own.
  */
 export class StateRecovery {
   readonly #tables: StateTables;
   readonly #restored: SnapshotRestorer;
   readonly #transactions: TransactionRecovery;
   readonly #missing: MissingIds;
+  readonly #rows: RowRecovery;
+  #hasPassed = false;
   readonly #catalog: CatalogRecovery;
   readonly #messages: MessageRecovery;
   readonly #producers: ProducerRecovery;
@@ -50,6 +54,7 @@ export class StateRecovery {
     const producers = new ProducerRecovery(tables, restored);
     this.#restored = restored;
     this.#missing = missing;
+    this.#rows = rows;
     this.#catalog = new CatalogRecovery(tables, restored, missing);
     this.#producers = producers;
     this.#messages = new MessageRecovery(tables, { restored, missing, rows, producers });
@@ -78,7 +83,8 @@ export class StateRecovery {
     start: number,
     end: number,
   ): void {
-    this.#restored.endSections();
+    if (this.#restored.isBehind(position)) this.#restored.endSections();
+    else this.passSnapshot();
     const payload = this.#payload;
     payload.position = position;
     payload.bytes = bytes;
@@ -89,17 +95,42 @@ export class StateRecovery {
   }
 
   /**
-   * Ends recovery: queues join their addresses, and rows that may have been handed out are marked.
+   * All records that the snapshot may cover were applied: queues join their addresses, rows that may have
+   * been handed out are marked, and what recovery kept because of the snapshot is forgotten.
+   * @throws EverholdError EVH_DATA_CORRUPT
+   */
+  passSnapshot(): void {
+    if (this.#hasPassed) return;
+    this.#hasPassed = true;
+    this.#restored.endSections();
+    const bodiless = this.#tables.large.findBodiless();
+    if (bodiless >= 0) throw corrupt(bodiless, "found no list of the parts of its message");
+    this.#missing.finish();
+    this.#catalog.link();
+    for (const queue of this.#tables.queues.values()) {
+      for (let lane = 0; lane < volatileLaneOffset; lane += 1) {
+        this.#rows.markHandedOut(queue, lane, 0);
+      }
+    }
+    this.#restored.forget();
+  }
+
+  /**
+   * Ends recovery: what was in flight is let go. Takes time in proportion to that and to the queues, not to
+   * the messages, once the snapshot's end is passed.
    * @throws EverholdError EVH_DATA_CORRUPT
    */
   finish(): void {
-    this.#restored.endSections();
+    this.passSnapshot();
     this.#transactions.dropOpen();
-    const bodiless = this.#tables.large.finishRecovery();
-    if (bodiless >= 0) throw corrupt(bodiless, "found no list of the parts of its message");
-    this.#missing.finish();
-    for (const queue of this.#catalog.finish()) markHandedOut(this.#tables, queue);
+    this.#tables.large.finishRecovery();
+    this.#catalog.checkNames();
     this.#transactions.finish();
+  }
+
+  /** Who wrote the records so far writes no more: the transactions that it had open are gone. */
+  endReign(): void {
+    this.#transactions.dropOpen();
   }
 
   #apply(type: number, reference: number, payload: RecordPayload): void {
@@ -194,26 +225,6 @@ export class StateRecovery {
           "EVH_DATA_FORMAT",
           `cannot apply the record at position ${payload.position}: found type ${type}, which this version does not know; open the data folder with the version that wrote it`,
         );
-    }
-  }
-}
-
-/**
- * Marks the rows below the dispatch limits: they may have been handed out before the broker stopped. Not
- * those that wait for their time.
- */
-function markHandedOut(tables: StateTables, queue: QueueState): void {
-  for (let number = 0; number < volatileLaneOffset; number += 1) {
-    const lane = queue.lanes.lane(number);
-    const limit = queue.limits.recorded(number);
-    if (lane === undefined || limit === 0) continue;
-    for (
-      let sequence = lane.liveFrom(0);
-      sequence >= 0 && sequence < limit;
-      sequence = lane.liveFrom(sequence + 1)
-    ) {
-      const row = queue.findRow(rowKey(sequence, number));
-      if (!tables.rows.isScheduled(row)) tables.rows.markRedelivered(row);
     }
   }
 }

@@ -80,14 +80,15 @@ export class TransactionRecovery {
     else this.#applyRolledBack(payload);
   }
 
-  /** Nothing follows: what was not prepared is gone. */
+  /** What was not prepared is gone. */
   dropOpen(): void {
-    this.#tables.transactions.recovered();
+    this.#tables.transactions.dropOpen();
   }
 
   /** Ends recovery: what prepared transactions have acknowledged is in nobody's reach. */
   finish(): void {
     const { transactions, queues } = this.#tables;
+    transactions.recovered();
     for (const transaction of transactions.prepared()) {
       for (const [queueId, keys] of transaction.acknowledged) {
         const queue = queues.get(queueId);

@@ -123,11 +123,15 @@ export class TransactionTable {
     this.decide({ xid, isCommitted, position }, isHeuristic);
   }
 
-  /** Ends recovery: what was not prepared is gone, and what is pending is counted. */
-  recovered(): void {
+  /** During recovery: what was not prepared is gone. */
+  dropOpen(): void {
     for (const transaction of [...this.#byId.values()]) {
       if (!transaction.isPrepared) this.remove(transaction);
     }
+  }
+
+  /** Ends recovery: what is pending is counted. */
+  recovered(): void {
     this.#isCounting = true;
     for (const transaction of this.#byId.values()) {
       for (let index = 0; index < transaction.messageCount; index += 1) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { Follower, followerSteps, runFollower } from "./follower.test-support.ts";
 import { TransactionModel, type TransactionStep } from "./transaction-model.test-support.ts";
 
 /** More runs than usual, for a longer search: `EVERHOLD_PROPERTY_FACTOR=50`. */
@@ -75,5 +76,33 @@ describe("transactions in pieces", () => {
       { numRuns: 50 * runFactor },
     );
     assert.ok(snapshotCount > 0, `${snapshotCount} recoveries used a snapshot`);
+  });
+
+  it("stay open in a state that follows, over its snapshots and restarts, until it takes over", () => {
+    let snapshotCount = 0;
+    const pair = fc.tuple(
+      fc.oneof({ arbitrary: step, weight: 30 }, { arbitrary: restart, weight: 1 }),
+      fc.constantFrom(...followerSteps),
+    );
+    fc.assert(
+      fc.property(
+        fc.array(pair, { minLength: 30, maxLength: 150, size: "max" }),
+        fc.boolean(),
+        (pairs, isWhole) => {
+          const both = new TransactionModel();
+          const follower = new Follower();
+          for (const [one, then] of pairs) {
+            both.run(one);
+            runFollower(follower, then, both.log);
+          }
+          snapshotCount += follower.check(false);
+          if (isWhole) follower.follow(both.log);
+          follower.check(true);
+          if (isWhole) assert.equal(follower.state.fingerprint(), both.state.fingerprint());
+        },
+      ),
+      { numRuns: 60 * runFactor },
+    );
+    assert.ok(snapshotCount > 0, `${snapshotCount} snapshots were written by followers`);
   });
 });
