@@ -50,6 +50,32 @@ test("what was heard of before counts where it is a tick older, and the hello in
   assert.equal(end.endMs(times.sessionTimeoutMs), 700 + 9500);
 });
 
+test("renewals that are punctual every tick are counted from all the same", () => {
+  for (const [tickMs, intervalMs, ageMsMax] of [
+    [1000, 1000, 1010],
+    [2000, 1000, 2010],
+    [500, 1000, 1010],
+  ] as const) {
+    const end = new LeaseEnd(tickMs);
+    let sentAtMs = 0;
+    for (let count = 0; count < 20; count += 1) {
+      end.answered({ sentAtMs, answeredAtMs: sentAtMs + 5 });
+      const countedFromMs = end.endMs(times.sessionTimeoutMs) - 9500;
+      if (count > 5) assert.ok(sentAtMs - countedFromMs <= ageMsMax, `every ${intervalMs} ms`);
+      const dueMs = sentAtMs + intervalMs;
+      sentAtMs = end.sendAtMs(dueMs, dueMs + intervalMs / 2);
+      assert.ok(sentAtMs >= dueMs && sentAtMs <= dueMs + 10);
+    }
+  }
+});
+
+test("a renewal is not put off for one that it could be counted from much later only", () => {
+  const end = new LeaseEnd(times.tickMs);
+  end.answered({ sentAtMs: 0, answeredAtMs: 5 });
+  assert.equal(end.sendAtMs(500, 750), 500);
+  assert.equal(end.sendAtMs(1000, 1500), 1006);
+});
+
 /** A follower that passes on what it hears, until it is cut off. Milliseconds; the leader pings twice in a tick. */
 const outage = fc.record({
   /** When the leader's pings begin. */

@@ -54,6 +54,20 @@ export class LeaseEnd {
     if (this.#answered.length > leaseLimits.renewalCountMax) this.#answered.shift();
   }
 
+  /**
+   * When to send the next renewal: at `dueMs`, or a little later, until `latestMs`, where its answer then lets the lease be
+   * counted from a newer one. Renewals that are punctual every tick would miss each other by the time that one takes.
+   */
+  sendAtMs(dueMs: number, latestMs: number): number {
+    let atMs = dueMs;
+    for (let index = 0; index < this.#answered.length; index += 1) {
+      // Timers may be early by less than one.
+      const countsMs = (this.#answered.at(index)?.answeredAtMs ?? Infinity) + this.#tickMs + 1;
+      if (countsMs > dueMs && countsMs <= latestMs) atMs = countsMs;
+    }
+    return atMs;
+  }
+
   #count(fromMs: number): void {
     this.#countedFromMs = Math.max(this.#countedFromMs, fromMs);
   }

@@ -150,7 +150,8 @@ export class Lease {
       (refusal) => {
         if (refusal !== undefined) return this.#onFailed(refusal);
         this.#onRenewed(sentAtMs);
-        this.#renewIn(sentAtMs + this.#intervalMs - this.#nowMs);
+        const dueMs = sentAtMs + this.#intervalMs;
+        this.#renewIn(this.#end.sendAtMs(dueMs, dueMs + this.#intervalMs / 2) - this.#nowMs);
       },
       (error: unknown) => this.#onFailed(error),
     );

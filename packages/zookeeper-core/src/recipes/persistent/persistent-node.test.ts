@@ -257,3 +257,31 @@ test("a node that is deleted after the look is looked at again", async () => {
   assert.equal(tree.textAt(path), "one");
   assert.deepEqual(told, ["held"]);
 });
+
+test("closed at any moment of being made, also where the answer is lost, nothing of it stays", async () => {
+  for (const mode of ["persistent", "persistentSequential"] as const) {
+    for (const isLost of [false, true]) {
+      for (let stepCount = 0; stepCount < 40; stepCount += 1) {
+        const { servers, client, node } = await keep({ mode });
+        const { world, tree } = servers;
+        let lostCount = 0;
+        servers.losesAnswer = ({ code }) =>
+          isLost &&
+          code === operations.create2.code &&
+          tree.nodes.has("/queues") &&
+          lostCount++ < 2;
+        const starting = node.start();
+        starting.catch(() => undefined);
+        for (let step = 0; step < stepCount; step += 1) await world.step();
+        const closing = node.close();
+        closing.catch(() => undefined);
+        await world.advance(5000);
+        await world.now(closing);
+        const left = tree.nodes.has("/queues") ? tree.childrenOf("/queues") : [];
+        assert.deepEqual(left, [], `${mode}, closed after ${stepCount} steps`);
+        await world.now(client.close());
+        assertNothingRuns(world);
+      }
+    }
+  }
+});
