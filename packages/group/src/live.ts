@@ -139,7 +139,7 @@ function wantedSet(
   const gone = role.dropping.find((id) => has(inSync, id)) ?? reborn?.id;
   if (gone !== undefined) return inSync.filter(({ id }) => id !== gone);
   const joiner = role.peers.find(({ id, acknowledged }) => {
-    if (has(inSync, id) || role.dropping.includes(id) || role.held.includes(id)) return false;
+    if (has(inSync, id) || role.held.includes(id)) return false;
     // The beginning of this epoch lies behind all that earlier ones committed: who has it lacks nothing of them. The
     // commit position alone would not do, for a new live may not have heard of all that is committed.
     return (acknowledged ?? 0) > Math.max(role.epochStart, commitPosition - 1);

@@ -268,6 +268,27 @@ describe("a member of a group", () => {
     assert.deepEqual(commitsIn(bench.sync(20)), []);
   });
 
+  it("writes the node once more to settle what it asked for and does not want any more", () => {
+    const bench = liveBench();
+    bench.take({ kind: "drop", id: "b" });
+    bench.answer("done");
+    join(bench, b, 10);
+    bench.answer("unknown");
+    bench.read(2, { epoch: 1, live: a, inSync: [a] });
+    bench.take({ kind: "disconnected", link: 2 });
+    assert.deepEqual(requestsIn(bench.take({ kind: "retry" })), ["a"]);
+    bench.sync(20);
+    assert.deepEqual(commitsIn(bench.answer("done")), [20]);
+  });
+
+  it("counts no acknowledgement of another epoch", () => {
+    const bench = liveBench();
+    assert.deepEqual(commitsIn(join(bench, b, 10)), [10]);
+    bench.sync(20);
+    const late = { kind: "acknowledge", epoch: 0, position: 20 } as const;
+    assert.deepEqual(bench.frame("b", late), []);
+  });
+
   it("asks again for what failed only when told so, while the node has not changed", () => {
     const bench = liveBench();
     join(bench, b, 10);
@@ -318,6 +339,24 @@ describe("a member of a group", () => {
     bench.connect("b");
     const effects = bench.frame("b", { ...hello, ...b, epochs: [], end: 0 });
     assert.deepEqual(requestsIn(effects), ["a"]);
+  });
+
+  it("answers one HELLO on a link, and only in its own epoch", () => {
+    const kinds = (change: { readonly epoch: number }): readonly string[] => {
+      const bench = liveBench();
+      bench.connect("b");
+      return kindsOf(bench.frame("b", { ...hello, ...b, ...change }));
+    };
+    assert.deepEqual(kinds({ epoch: 0 }), ["refuse"]);
+    assert.deepEqual(kinds({ epoch: 2 }), ["read", "disconnect"]);
+    const bench = liveBench();
+    join(bench, b, 10);
+    assert.deepEqual(kindsOf(bench.frame("b", { ...hello, ...b })), ["disconnect"]);
+  });
+
+  it("ends the link of a backup that has more than there is", () => {
+    const bench = liveBench();
+    assert.equal(kindsOf(join(bench, b, 11)).at(-1), "disconnect");
   });
 
   it("takes a member's newer link for the older one, and hears nothing more of that", () => {
@@ -518,8 +557,27 @@ describe("a member of a group", () => {
     const wanted = { kind: "append", position: 10, end: 13, piece };
     assert.deepEqual(bench.frame("a", append), [wanted]);
     assert.deepEqual(kindsOf(bench.frame("a", { ...append, position: 12 })), ["disconnect"]);
-    const other = alignedBench();
-    assert.deepEqual(kindsOf(other.frame("a", { ...append, epoch: 0 })), ["disconnect"]);
+    for (const change of [{ epoch: 0 }, { chain: "1".repeat(16) }, { end: 10 }]) {
+      const other = alignedBench();
+      assert.deepEqual(kindsOf(other.frame("a", { ...append, ...change })), ["disconnect"]);
+    }
+  });
+
+  it("does not hear who speaks out of turn", () => {
+    const invitation = { kind: "handOver", epoch: 1 } as const;
+    const aligned = { ...align, position: 10 };
+    const repeated = alignedBench();
+    assert.deepEqual(kindsOf(repeated.frame("a", aligned)), ["disconnect"]);
+    const early = backupBench();
+    assert.deepEqual(kindsOf(early.frame("a", invitation)), ["disconnect"]);
+    const stranger = alignedBench();
+    stranger.connect("x");
+    assert.deepEqual(kindsOf(stranger.frame("x", aligned)), ["disconnect"]);
+    stranger.connect("x");
+    const beat = { kind: "beat", epoch: 1, sentAtMs: 5, commitPosition: 10 } as const;
+    assert.deepEqual(stranger.frame("x", beat), []);
+    assert.deepEqual(kindsOf(stranger.frame("x", invitation)), ["disconnect"]);
+    assert.equal(stranger.member.wish, null);
   });
 
   it("says what is durable, and not what it has merely got", () => {
