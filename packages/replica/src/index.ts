@@ -12,5 +12,6 @@ export {
   openLinks,
   type LinksOptions,
   type LinksPorts,
+  type MemberPlace,
   type OpenLinks,
 } from "./network/open-links.ts";

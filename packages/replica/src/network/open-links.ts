@@ -26,11 +26,17 @@ export interface LinksOptions {
   readonly id: string;
   /** What every member of the group knows and nobody else: 16 to 1024 bytes, which nobody can guess. */
   readonly secret: Uint8Array;
-  /** Where the others can reach this member. Port 0 lets the system choose. With `tls`, links are private. */
+  /**
+   * Where the others can reach this member. Port 0 lets the system choose. With `tls`, links are private: those that
+   * are accepted and, with the same certificate and the same `ca`, the one that is made.
+   */
   readonly endpoint: Endpoint;
   /** Where a member can be reached, as far as that is known; asked before each attempt. */
-  readonly addressOf: (id: string) => Endpoint | undefined;
+  readonly addressOf: (id: string) => MemberPlace | undefined;
 }
+
+/** Where a member can be reached. */
+export type MemberPlace = Pick<Endpoint, "host" | "port">;
 
 /** Links at work. */
 export interface OpenLinks extends Links {
@@ -88,7 +94,7 @@ class NetworkLinks implements OpenLinks, ConnectionOwner {
     this.endpoint = endpoint;
     this.#refusals = new RepeatedLine(ports.log, "A connection of members was refused", 10);
     this.#calling = new Calling(ports, {
-      addressOf,
+      addressOf: (wanted) => endpointAt(addressOf(wanted), endpoint),
       onAnswered: (link, wanted) => this.#called(link, wanted),
       onUnreachable: (wanted, why) => listener.onUnreachable(wanted, why),
     });
@@ -219,4 +225,11 @@ class NetworkLinks implements OpenLinks, ConnectionOwner {
     connection.greet(introduction.call);
     return connection;
   }
+}
+
+/** One rule for both directions: nobody is called without TLS by a member that has it. */
+function endpointAt(place: MemberPlace | undefined, own: Endpoint): Endpoint | undefined {
+  if (place === undefined) return undefined;
+  const { host, port } = place;
+  return own.tls === undefined ? { host, port } : { host, port, tls: own.tls };
 }
