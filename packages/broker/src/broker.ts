@@ -3,6 +3,7 @@ import type { Endpoint, Ports } from "@everhold/env";
 import type { RecoverySummary } from "@everhold/journal";
 
 import { brokerConfig, type BrokerConfig, type BrokerOptions } from "./config.ts";
+import type { Authority } from "./engine/authority.ts";
 import type { Management } from "./management/management.ts";
 import { createStore, Serving, type Store } from "./serving.ts";
 
@@ -28,6 +29,8 @@ export interface BrokerStartOptions {
   readonly config?: BrokerOptions;
   /** Called once when the journal fails: by then every connection is closed, and nothing was promised. */
   readonly onFailed?: (error: EverholdError) => void;
+  /** What it may do, where somebody else may take its place. Default: everything. */
+  readonly authority?: Authority;
 }
 
 /**
@@ -80,6 +83,7 @@ export class Broker {
     const config = brokerConfig(options.config);
     const store = createStore(options.ports, config);
     const { journal, state, engine } = store;
+    if (options.authority !== undefined) engine.authority = options.authority;
     let broker: Broker;
     try {
       const recovery = await journal.open(state, engine);
@@ -164,6 +168,12 @@ export class Broker {
   /** Checks what must hold between steps; the simulator calls it. @throws AssertionError */
   assertInvariants(): void {
     this.#store.state.assertInvariants();
+  }
+
+  /** What it may do has changed: requests are left unread, or let in again, and what was withheld is handed out. */
+  authorityChanged(): void {
+    this.#serving.server.holdRequests();
+    this.#store.engine.authorityChanged();
   }
 
   /** Writes a snapshot now, so that the next start is quick. */

@@ -1,4 +1,5 @@
 /** Layer 3: the broker. Open `broker.ts` first. */
+export type { Authority } from "./engine/authority.ts";
 export { Broker, type BrokerStartOptions, type QueueInfo } from "./broker.ts";
 export {
   brokerConfig,

@@ -124,6 +124,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     if (this.output.queuedBytes > limits.outputPauseBytes) this.#pause();
     else if (this.engine.journal.stagedBytes > this.#stagedHighBytes) this.#pause();
     else if (this.engine.waiters.count > limits.waitersHigh) this.#pause();
+    else if (!this.engine.authority.mayTake) this.#pause();
   }
 
   onFrame(bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
@@ -280,12 +281,18 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
     if (error !== undefined) this.fail(error);
   }
 
+  /** Reads nothing until it is relieved. */
+  hold(): void {
+    this.#pause();
+  }
+
   /** Reads on, if there is no more reason to wait. */
   relieve(): void {
     if (!this.#isPaused || this.isClosed) return;
     if (this.output.queuedBytes > limits.outputHighBytes) return;
     if (this.engine.journal.stagedBytes > this.#stagedHighBytes / 2) return;
     if (this.engine.waiters.count > limits.waitersHigh / 2) return;
+    if (!this.engine.authority.mayTake) return;
     this.#isPaused = false;
     this.server.paused.delete(this);
     this.#link.resume();

@@ -188,6 +188,12 @@ export class CoreServer implements ClientDirectory {
     if (this.lingering.size === 0) this.#onAllClosed?.();
   }
 
+  /** Reads no more requests for now, where none may be taken; {@link Engine.onRelief} reads on. */
+  holdRequests(): void {
+    if (this.engine.authority.mayTake) return;
+    for (const connection of this.#connections) connection.hold();
+  }
+
   /** Takes no more requests. */
   stopReading(): void {
     this.#timer?.cancel();

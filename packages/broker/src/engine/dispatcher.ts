@@ -59,6 +59,10 @@ export class Dispatcher {
 
   /** Hands out what can be handed out now, then answers forced deliveries. */
   pump(queue: LiveQueue): void {
+    if (!this.#engine.authority.mayDispatch) {
+      this.#engine.withhold(queue);
+      return;
+    }
     this.#engine.large.pump(queue);
     if (queue.isLoading || queue.isDeleted || queue.consumers.length === 0) return;
     if (queue.isBroken) {

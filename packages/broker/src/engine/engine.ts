@@ -8,6 +8,7 @@ import { SettingsTable } from "../settings/settings-by-match.ts";
 import type { BrokerState } from "../state/broker-state.ts";
 import { ScanCursor } from "../state/scan-cursor.ts";
 import { stateLimits } from "../state/state-limits.ts";
+import { soleAuthority, type Authority } from "./authority.ts";
 import { Catalog } from "./catalog.ts";
 import { CreditDesk } from "./credit-desk.ts";
 import { expired } from "./departures.ts";
@@ -75,6 +76,8 @@ export class Engine implements JournalListener {
   readonly uniqueMetadata = new Map<string, Session>();
   /** Called after each commit, when paused producers may go on. */
   onRelief: () => void = () => {};
+  /** What it may do now. */
+  authority: Authority = soleAuthority;
   /** Called when the journal has failed. */
   onFailure: (error: EverholdError) => void = () => {};
 
@@ -86,6 +89,7 @@ export class Engine implements JournalListener {
   #committed: LiveQueue[] = [];
   #grown: LiveQueue[] = [];
   #later: LiveQueue[] = [];
+  readonly #withheld = new Set<LiveQueue>();
   #isLaterAsked = false;
   #isHalted = false;
   #keys = new Float64Array(64);
@@ -149,6 +153,20 @@ export class Engine implements JournalListener {
     if (this.#isLaterAsked) return;
     this.#isLaterAsked = true;
     this.#ports.timers.atTurnEnd(this.#touchLaterOnes);
+  }
+
+  /** Nothing of the queue may be handed out for now: pump it when that has changed. */
+  withhold(queue: LiveQueue): void {
+    this.#withheld.add(queue);
+  }
+
+  /** Hands out what was withheld, and lets requests in again, as far as {@link authority} allows it now. */
+  authorityChanged(): void {
+    const withheld = [...this.#withheld];
+    this.#withheld.clear();
+    for (const queue of withheld) this.touch(queue);
+    this.endStep();
+    this.onRelief();
   }
 
   /** Does something in `delayMs`, in a step of its own. Whoever asks cancels it when the engine halts. */

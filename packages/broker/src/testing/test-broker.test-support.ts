@@ -1,5 +1,6 @@
 import { Broker } from "../broker.ts";
 import type { BrokerOptions } from "../config.ts";
+import type { Authority } from "../engine/authority.ts";
 import { ManualWorld } from "./manual-world.test-support.ts";
 
 /** Journal sizes that keep tests quick. */
@@ -9,10 +10,15 @@ const smallJournal = { segmentBytes: 1024 * 1024, prepareAheadBytes: 64 * 1024, 
 export async function startBroker(
   options: BrokerOptions = {},
   world: ManualWorld = new ManualWorld(),
+  authority?: Authority,
 ): Promise<{ world: ManualWorld; broker: Broker }> {
   const broker = await runUntil(
     world,
-    Broker.start({ ports: world.ports(), config: { journal: smallJournal, ...options } }),
+    Broker.start({
+      ports: world.ports(),
+      config: { journal: smallJournal, ...options },
+      ...(authority === undefined ? {} : { authority }),
+    }),
   );
   return { world, broker };
 }
