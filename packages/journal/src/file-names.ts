@@ -20,6 +20,12 @@ export function snapshotName(replayStart: number): string {
 /** A snapshot that is being written. Left-overs are removed when the folder is opened. */
 export const temporarySnapshotName = "snapshot.temporary";
 
+/** What a member of a group has promised; beside the segments of a journal that is in one. */
+export const fenceName = "member.fence";
+
+/** A fence that is being written. Left-overs are removed when it is opened. */
+export const temporaryFenceName = "member.fence.temporary";
+
 /** A file that waits to become a segment. Its content means nothing. */
 export function spareName(ordinal: number): string {
   return `spare-${ordinal}.segment`;

@@ -1,4 +1,5 @@
 /** Layer 2: the append-only log. Open `journal.ts` first. */
+export { openFence, type Fence } from "./fence-file.ts";
 export {
   firstCallerRecordType,
   recordBytes,

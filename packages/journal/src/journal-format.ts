@@ -22,6 +22,9 @@ export const segmentMagic = [0x4556_484a, 0x524e_4c0a] as const;
 /** First eight bytes of a snapshot file: `EVHSNAP\n`. */
 export const snapshotMagic = [0x4556_4853, 0x4e41_500a] as const;
 
+/** First eight bytes of a member's fence: `EVHFNCE\n`. */
+export const fenceMagic = [0x4556_4846, 0x4e43_450a] as const;
+
 /** First four bytes of a batch: `EVHB`. */
 export const batchMagic = 0x4556_4842;
 
@@ -152,6 +155,20 @@ export const snapshotFooter = {
 /** Size of {@link snapshotFooter}. */
 export const snapshotFooterBytes = 16;
 
+/** All of a member's fence (`fence-file.ts`), the file `member.fence`; what is not listed is zero. */
+export const fence = {
+  magic: { at: 0, bytes: 8, meaning: "`EVHFNCE\\n`" },
+  version: { at: 8, bytes: 4, meaning: "format version, 1" },
+  promisedEpoch: { at: 12, bytes: 4, meaning: "nothing of a lower reign is appended" },
+  groupId: { at: 16, bytes: 16, meaning: "the broker group" },
+  incarnation: { at: 32, bytes: 16, meaning: "random; names the contents of the folder" },
+  commitPosition: { at: 48, bytes: 8, meaning: "everything before it is committed; may be late" },
+  crc: { at: 508, bytes: 4, meaning: "CRC-32 of the 508 bytes before" },
+} as const satisfies Record<string, Field>;
+
+/** Size of {@link fence}: one sector. */
+export const fenceBytes = 512;
+
 /** Every layout with its title, in the order of the document. */
 export const layouts = [
   { title: "Segment header", totalBytes: 4096, fields: segmentHeader },
@@ -161,6 +178,7 @@ export const layouts = [
   { title: "Snapshot header", totalBytes: snapshotHeaderBytes, fields: snapshotHeader },
   { title: "Snapshot section header", totalBytes: sectionHeaderBytes, fields: sectionHeader },
   { title: "Snapshot footer, payload", totalBytes: snapshotFooterBytes, fields: snapshotFooter },
+  { title: "Fence of a group's member", totalBytes: fenceBytes, fields: fence },
 ] as const satisfies readonly Layout[];
 
 interface Layout {
