@@ -229,6 +229,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     } finally {
       this.#isStepping = false;
     }
+    if (asksAgain(this.#member)) this.#retryLater();
     this.#lease.update(this.#member);
     this.#tellAuthority();
   }
@@ -248,7 +249,6 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
         const { request, requestKind, next } = effect;
         coordinator.request(requestKind, next).then(
           (result) => {
-            if (result !== "done") this.#retryLater();
             this.#take({ kind: "outcome", request, result });
           },
           (error: unknown) => {
@@ -446,4 +446,9 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     this.#mayDispatch = mayDispatch;
     if (isNews) host.onAuthority();
   }
+}
+
+/** Whether something failed, or was asked of a member that may not have understood, and is to be asked for again. */
+function asksAgain({ failedVersion, role }: Member): boolean {
+  return failedVersion !== null || (role.kind === "live" && role.handOver !== null);
 }

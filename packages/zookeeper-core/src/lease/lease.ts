@@ -151,7 +151,8 @@ export class Lease {
         if (refusal !== undefined) return this.#onFailed(refusal);
         this.#onRenewed(sentAtMs);
         const dueMs = sentAtMs + this.#intervalMs;
-        this.#renewIn(this.#end.sendAtMs(dueMs, dueMs + this.#intervalMs / 2) - this.#nowMs);
+        const latestMs = dueMs + this.#intervalMs * leaseLimits.renewalDelayShare;
+        this.#renewIn(this.#end.sendAtMs(dueMs, latestMs) - this.#nowMs);
       },
       (error: unknown) => this.#onFailed(error),
     );
