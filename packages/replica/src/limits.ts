@@ -22,6 +22,6 @@ export const limits = {
   timeMsMax: 24 * 60 * 60 * 1000,
   /** Between two members of a group that might take over, so that they do not try at once. */
   rankMs: 50,
-  /** Bytes on the way to one backup above which nothing more is read for it. */
+  /** Bytes on the way to one backup's disk above which nothing more is read for it. */
   shipWindowBytes: 16 * 1024 * 1024,
 } as const;

@@ -22,7 +22,7 @@ import { tellStory } from "./member-story.ts";
 import type { MemberJournal, MemberJournalListener } from "./member-journal.ts";
 import { Patience } from "./patience.ts";
 import { PeerWatch } from "./peer-watch.ts";
-import { Shipper } from "./shipper.ts";
+import { Shipper, type ShipNews } from "./shipper.ts";
 import type { GroupTiming } from "./timing.ts";
 
 /** Who lives on the journal, and is told what it may do. Calls may happen inside a call of the driver. */
@@ -153,6 +153,8 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     const isKnown = position === null || this.#parts.journal.log.chainAt(position) !== null;
     this.#held.pass(link, frame, isKnown ? null : position, (ready) => {
       this.#take({ kind: "frame", link, frame: ready });
+      // What arrived makes room for more.
+      if (ready.kind === "acknowledge") this.#shippers.get(link)?.pump();
     });
   }
 
@@ -348,9 +350,11 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
 
   #ship(link: number, from: number): void {
     const { journal, links } = this.#parts;
-    const news = (): { epoch: number; commitPosition: number } => {
+    const news = (): ShipNews => {
       const { role, commitPosition } = this.#member;
-      return { epoch: role.kind === "live" ? role.epoch : 0, commitPosition };
+      if (role.kind !== "live") return { epoch: 0, commitPosition, acknowledged: 0 };
+      const peer = role.peers.find((one) => one.link === link);
+      return { epoch: role.epoch, commitPosition, acknowledged: peer?.acknowledged ?? 0 };
     };
     const onFailed = (error: unknown): void => {
       this.#fail(error);

@@ -2,15 +2,17 @@ import type { JournalPin, MemberJournal } from "./member-journal.ts";
 import type { Links } from "../links.ts";
 import { limits } from "../limits.ts";
 
-/** What goes with every piece. */
+/** What a live knows at the moment of shipping: what goes with a piece, and how far the backup has come. */
 export interface ShipNews {
   readonly epoch: number;
   readonly commitPosition: number;
+  /** Everything before it is durable at the backup. */
+  readonly acknowledged: number;
 }
 
 /**
- * Streams a live's journal to one backup, from memory as soon as a batch is sealed, from the disk where it is behind. A
- * backup that does not take it is read no further than a window.
+ * Streams a live's journal to one backup, from memory as soon as a batch is sealed, from the disk where it is behind. No
+ * more than a window is on its way to the backup's disk: a slow one would otherwise have it in memory.
  */
 export class Shipper {
   readonly #journal: MemberJournal;
@@ -41,22 +43,22 @@ export class Shipper {
   /** Sends what there is and what the window takes. */
   pump(): void {
     if (this.#isOver || this.#isLoading) return;
-    while (this.#links.queuedBytes(this.#link) < limits.shipWindowBytes) {
-      const piece = this.#journal.pieceAt(this.#position);
-      if (piece === null) return;
-      if (piece === "on disk") return this.#load();
-      const { position, end, chain, bytes } = piece;
+    const { epoch, commitPosition, acknowledged } = this.#news();
+    while (this.#position - acknowledged < limits.shipWindowBytes && this.#isTaken()) {
+      const next = this.#journal.pieceAt(this.#position);
+      if (next === null) break;
+      if (next === "on disk") return this.#load();
+      const { position, end, chain, bytes: piece } = next;
+      const frame = { kind: "append", epoch, commitPosition, position, end, chain, piece } as const;
+      this.#links.send(this.#link, frame);
       this.#position = end;
-      this.#links.send(this.#link, {
-        kind: "append",
-        ...this.#news(),
-        position,
-        end,
-        chain,
-        piece: bytes,
-      });
     }
     this.#pin.move(this.#position);
+  }
+
+  /** Whether the system takes what is sent. Where it does not, `onDrained` tells when it does again. */
+  #isTaken(): boolean {
+    return this.#links.queuedBytes(this.#link) < limits.shipWindowBytes;
   }
 
   /** The link is gone. */
