@@ -77,20 +77,39 @@ test("changes in ZooKeeper are judged in the order of their transactions", () =>
   ]);
   assert.deepEqual(violated(judgement), {});
   const wrong = judged([
-    changed({ process: 1, token: 7, count: 2, zxid: 20 }),
-    changed({ process: 0, token: 5, count: 2, zxid: 30 }),
+    changed({ process: 1, token: 7, count: 1, zxid: 20 }),
+    changed({ process: 0, token: 5, count: 1, zxid: 30 }),
   ]);
   assert.deepEqual(violated(wrong), { tokenOrder: 1, lostUpdates: 1 });
 });
 
 test("a change that was refused is none, and one of which nobody knows is not judged", () => {
   const judgement = judged([
-    changed({ process: 1, token: 7, count: 2, zxid: 20 }),
-    { ...changed({ process: 0, token: 5, count: 2, zxid: 0 }), outcome: "none" },
-    { ...changed({ process: 0, token: 5, count: 2, zxid: 0 }), outcome: "unknown" },
+    changed({ process: 1, token: 7, count: 1, zxid: 20 }),
+    { ...changed({ process: 0, token: 5, count: 1, zxid: 0 }), outcome: "none" },
+    { ...changed({ process: 0, token: 5, count: 1, zxid: 0 }), outcome: "unknown" },
   ]);
   assert.deepEqual(violated(judgement), {});
   assert.equal(judgement.refusedByZooKeeper, 1);
+});
+
+test("a count that nobody's applied change came to needs one in doubt, or a killed process, to explain it", () => {
+  const one = changed({ process: 0, token: 5, count: 1, zxid: 20 });
+  const three = changed({ process: 1, token: 7, count: 3, zxid: 30 });
+  const two = changed({ process: 0, token: 5, count: 2, zxid: 0 });
+  const multi = { kind: "began", process: 0, promise: "multi" } as const;
+  const killed = { kind: "killed", process: 0, at: 0 } as const;
+  const ended = { kind: "ended", process: 0, leakedSockets: 0 } as const;
+  assert.deepEqual(violated(judged([one, three])), { appliedThoughNone: 1 });
+  assert.deepEqual(violated(judged([one, { ...two, outcome: "none" }, three])), {
+    appliedThoughNone: 1,
+  });
+  assert.deepEqual(violated(judged([one, { ...two, outcome: "unknown" }, three])), {});
+  assert.deepEqual(violated(judged([one, multi, killed, three, ended])), {});
+  // It had told of its change before it was killed.
+  const told = { ...two, outcome: "none" } as const;
+  const lied = judged([one, multi, told, killed, three, ended]);
+  assert.deepEqual(violated(lied), { appliedThoughNone: 1 });
 });
 
 test("who is told that it holds the lock when another one has it already is found out", () => {

@@ -11,6 +11,8 @@ export interface Violations {
   readonly twoWritersUnderOneToken: number;
   /** Counted, confirmed and written over, in the fenced store or in ZooKeeper. */
   readonly lostUpdates: number;
+  /** Took effect in ZooKeeper though its caller was told that it had not, or was never made by anybody. */
+  readonly appliedThoughNone: number;
   /**
    * A holder was told that it held the lock when another one knew that it had it, though nobody had ended its session
    * shortly before.
@@ -63,7 +65,8 @@ export interface Remains {
 export function judge(events: readonly TortureEvent[], remains: Remains): Judgement {
   const accesses = events.filter((event) => event.kind === "access");
   const fenced = judgeAccesses(accesses, "fenced");
-  const changes = judgeChanges(events.filter((event) => event.kind === "changed"));
+  const changed = events.filter((event) => event.kind === "changed");
+  const changes = judgeChanges(changed, changesKilled(events));
   const turns = judgeTurns(events);
   const leaked = events.reduce(
     (sum, event) => sum + (event.kind === "ended" ? event.leakedSockets : 0),
@@ -74,6 +77,7 @@ export function judge(events: readonly TortureEvent[], remains: Remains): Judgem
       tokenOrder: fenced.interleavedWrites + changes.outOfOrder,
       twoWritersUnderOneToken: fenced.sharedTokens,
       lostUpdates: fenced.lostUpdates + changes.lostUpdates,
+      appliedThoughNone: changes.appliedThoughNone,
       heldTogether: turns.heldTogether,
       unsettled: unsettledPromises(events) + new Set([...remains.late, ...deadIn(events)]).size,
       failed: events.filter(({ kind }) => kind === "failed").length,
@@ -105,6 +109,20 @@ function unsettledPromises(events: readonly TortureEvent[]): number {
     open.set(event.process, (open.get(event.process) ?? 0) + change);
   }
   return [...open.values()].reduce((sum, count) => sum + count, 0);
+}
+
+/** Changes in ZooKeeper that had begun when their process was killed, or that it had no time to tell of. */
+function changesKilled(events: readonly TortureEvent[]): number {
+  const begun = new Map<number, boolean>();
+  let count = 0;
+  for (const event of events) {
+    if (event.kind === "began" && event.promise.startsWith("multi")) begun.set(event.process, true);
+    if (event.kind === "changed") begun.set(event.process, false);
+    if (event.kind !== "killed") continue;
+    if (begun.get(event.process) === true) count += 1;
+    begun.delete(event.process);
+  }
+  return count;
 }
 
 /** Processes that never told that they ended, since they were started last. */
