@@ -55,6 +55,31 @@ export function sealBatch(
   chain.advance(seal.epoch, seal.position, seal.lengthBytes, crc);
 }
 
+/** Moves `chain` past the sealed batch at `start`. */
+export function advanceChain(view: DataView, start: number, chain: Chain): void {
+  chain.advance(
+    view.getUint32(start + fields.epoch.at),
+    getU64(view, start + fields.position.at),
+    view.getUint32(start + fields.lengthBytes.at),
+    view.getUint32(start + fields.crc.at),
+  );
+}
+
+/** The length of the sealed batch at `start`, in bytes. */
+export function batchLengthAt(view: DataView, start: number): number {
+  return view.getUint32(start + fields.lengthBytes.at);
+}
+
+/** The chain value before the sealed batch at `start`. */
+export function readChainBefore(view: DataView, start: number, chain: Chain): void {
+  chain.readFrom(view, start + fields.chain.at);
+}
+
+/** How many bytes of the sealed batch at `start` its header and records take; zeros follow. */
+export function batchContentBytesAt(view: DataView, start: number): number {
+  return batchHeaderBytes + view.getUint32(start + fields.recordsBytes.at);
+}
+
 /**
  * Why bytes are not a valid batch. `incomplete`: more bytes are needed to tell, `lengthBytes` of them.
  * `content`: the checksum matches and yet the batch contradicts itself, so it was written that way.

@@ -1,5 +1,5 @@
 import { assert, type EverholdError } from "@everhold/base";
-import { sealBatch, type BatchSegment } from "./batch-format.ts";
+import { advanceChain, sealBatch, type BatchSegment } from "./batch-format.ts";
 import { Chain } from "./chain.ts";
 import { diskError, isDiskFull, noProgress } from "./disk-io.ts";
 import type { JournalPorts } from "./journal-api.ts";
@@ -10,9 +10,13 @@ import type { ClosedBatch, Staging } from "./staging.ts";
 export interface WriterSurroundings {
   readonly groupId: Uint8Array;
   readonly epoch: number;
+  /** What the headers say is committed. */
+  readonly commitPosition: number;
   /** Whether somebody waits for what lies beyond `position`. */
   isDueBeyond(position: number): boolean;
-  onCommitted(commitPosition: number): void;
+  /** A batch has its header, and its write has begun. */
+  onSealed(): void;
+  onDurable(durablePosition: number): void;
   onFailed(error: EverholdError): void;
 }
 
@@ -32,14 +36,17 @@ export class BatchWriter {
   readonly #staging: Staging;
   readonly #space: SegmentSpace;
   readonly #surroundings: WriterSurroundings;
-  /** Up to the batch sealed last, and up to the commit position. */
+  /** Up to the batch sealed last, and up to the durable position. */
   readonly #sealedChain = new Chain();
-  readonly #commitChain = new Chain();
+  readonly #durableChain = new Chain();
   #batch: ClosedBatch | undefined = undefined;
   #writtenBytes = 0;
-  #commitPosition = 0;
+  #durablePosition = 0;
+  #sealedEnd = 0;
   #isStopped = false;
   #isStalled = false;
+  /** Called when the disk has ended what it was asked for, once no more is asked. */
+  #onHeld: (() => void) | undefined = undefined;
 
   constructor(
     ports: JournalPorts,
@@ -54,13 +61,23 @@ export class BatchWriter {
   }
 
   /** The end of the last batch that is durable. */
-  get commitPosition(): number {
-    return this.#commitPosition;
+  get durablePosition(): number {
+    return this.#durablePosition;
   }
 
-  /** The chain value up to the commit position. */
-  get commitChain(): Chain {
-    return this.#commitChain;
+  /** The chain value up to the durable position. */
+  get durableChain(): Chain {
+    return this.#durableChain;
+  }
+
+  /** The end of the last batch that has its header: it is written, or is being written. */
+  get sealedEnd(): number {
+    return this.#sealedEnd;
+  }
+
+  /** The chain value up to {@link sealedEnd}. */
+  get sealedChain(): Chain {
+    return this.#sealedChain;
   }
 
   /** Whether a batch found no room on the disk and is to be written again. */
@@ -80,9 +97,21 @@ export class BatchWriter {
 
   /** Continues the log that ends at `position`. */
   start(position: number, chain: Chain): void {
-    this.#commitPosition = position;
+    this.#onHeld = undefined;
+    this.#batch = undefined;
+    this.#isStalled = false;
+    this.#durablePosition = position;
+    this.#sealedEnd = position;
     this.#sealedChain.copyFrom(chain);
-    this.#commitChain.copyFrom(chain);
+    this.#durableChain.copyFrom(chain);
+  }
+
+  /** Writes no more until {@link start}; settles when nothing is with the disk. */
+  hold(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onHeld = resolve;
+      if (this.#batch === undefined || this.#isStalled) resolve();
+    });
   }
 
   /** Writes no more. */
@@ -92,20 +121,20 @@ export class BatchWriter {
 
   /** Starts a write if none is under way and there is something to write that somebody waits for. */
   pump(): void {
-    if (this.#isStopped) return;
+    if (this.#isStopped || this.#onHeld !== undefined) return;
     if (this.#batch !== undefined) {
       if (this.#isStalled) this.#writeAgain(this.#batch);
       return;
     }
-    if (!this.#surroundings.isDueBeyond(this.#commitPosition)) return;
+    if (!this.#surroundings.isDueBeyond(this.#durablePosition)) return;
     const batch = this.#staging.peekBatch();
     if (batch === undefined) return;
-    const { active } = this.#space;
-    const activeEnd = active.base + active.sizeBytes;
+    const { activeEnd } = this.#space;
     if (batch.position >= activeEnd) {
-      this.#askRoll(activeEnd);
+      this.#askRoll(activeEnd, batch.segmentBlock);
       return;
     }
+    const { active } = this.#space;
     const offset = batch.position - active.base;
     if (!this.#space.beginWrite(offset, offset + batch.lengthBytes)) return;
     this.#staging.takeBatch();
@@ -113,6 +142,7 @@ export class BatchWriter {
     this.#writtenBytes = 0;
     this.#seal(batch, active);
     this.#write(batch);
+    this.#surroundings.onSealed();
   }
 
   /** All of it: what an interrupted write left on the disk is no evidence of anything. */
@@ -124,18 +154,24 @@ export class BatchWriter {
     this.#write(batch);
   }
 
-  #askRoll(base: number): void {
+  #askRoll(base: number, block: Uint8Array | undefined): void {
     this.#space.askRoll({
       groupId: this.#surroundings.groupId,
       base,
       epoch: this.#surroundings.epoch,
-      chain: this.#commitChain,
-      previousEnd: this.#commitPosition,
-      commitPosition: this.#commitPosition,
+      chain: this.#durableChain,
+      previousEnd: this.#durablePosition,
+      commitPosition: this.#surroundings.commitPosition,
+      block,
     });
   }
 
   #seal(batch: ClosedBatch, segment: BatchSegment): void {
+    this.#sealedEnd = batch.position + batch.lengthBytes;
+    if (batch.isSealed) {
+      advanceChain(batch.view, batch.start, this.#sealedChain);
+      return;
+    }
     const seal = {
       epoch: this.#surroundings.epoch,
       position: batch.position,
@@ -143,7 +179,7 @@ export class BatchWriter {
       recordCount: batch.recordCount,
       recordsBytes: batch.recordsBytes,
       wallClockMs: this.#ports.wallClock.nowMs(),
-      commitPosition: this.#commitPosition,
+      commitPosition: this.#surroundings.commitPosition,
     };
     const { bytes, view, start } = batch;
     sealBatch(bytes, view, start, seal, segment, this.#sealedChain, this.#ports.hash);
@@ -158,6 +194,11 @@ export class BatchWriter {
 
   /** One function for all writes. */
   readonly #onWritten = (error: Error | undefined, count: number): void => {
+    this.#endWrite(error, count);
+    if (this.#batch === undefined || this.#isStalled) this.#onHeld?.();
+  };
+
+  #endWrite(error: Error | undefined, count: number): void {
     const batch = this.#batch;
     assert(batch !== undefined, "a write ends once");
     if (this.#isStopped) {
@@ -187,11 +228,11 @@ export class BatchWriter {
       return;
     }
     this.#batch = undefined;
-    this.#commitPosition = batch.position + batch.lengthBytes;
-    this.#commitChain.copyFrom(this.#sealedChain);
-    this.#staging.trim(this.#commitPosition);
+    this.#durablePosition = batch.position + batch.lengthBytes;
+    this.#durableChain.copyFrom(this.#sealedChain);
+    this.#staging.trim(this.#surroundings.commitPosition);
     // The disk works on the next batch while the caller handles this one.
     this.pump();
-    this.#surroundings.onCommitted(this.#commitPosition);
-  };
+    this.#surroundings.onDurable(this.#durablePosition);
+  }
 }

@@ -6,6 +6,14 @@ export class Chain {
   high = 0;
   low = 0;
 
+  /** Reads what {@link toString} gave. */
+  static parse(digits: string): Chain {
+    const chain = new Chain();
+    chain.high = Number.parseInt(digits.slice(0, 8), 16);
+    chain.low = Number.parseInt(digits.slice(8), 16);
+    return chain;
+  }
+
   /** Takes in one batch. */
   advance(epoch: number, position: number, lengthBytes: number, crc: number): void {
     this.#mix(epoch);
@@ -36,7 +44,7 @@ export class Chain {
     return view.getUint32(offset) === this.high && view.getUint32(offset + 4) === this.low;
   }
 
-  /** 16 hex digits, for messages. */
+  /** 16 hex digits, for messages and comparison. */
   toString(): string {
     return this.high.toString(16).padStart(8, "0") + this.low.toString(16).padStart(8, "0");
   }

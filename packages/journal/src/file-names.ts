@@ -20,10 +20,10 @@ export function snapshotName(replayStart: number): string {
 /** A snapshot that is being written. Left-overs are removed when the folder is opened. */
 export const temporarySnapshotName = "snapshot.temporary";
 
-/** What a member of a group has promised; beside the segments of a journal that is in one. */
+/** What a member of a group keeps beside its log. */
 export const fenceName = "member.fence";
 
-/** A fence that is being written. Left-overs are removed when it is opened. */
+/** The next {@link fenceName} while it is being written. Left-overs are removed before it is written again. */
 export const temporaryFenceName = "member.fence.temporary";
 
 /** A file that waits to become a segment. Its content means nothing. */

@@ -1,5 +1,4 @@
 /** Layer 2: the append-only log. Open `journal.ts` first. */
-export { openFence, type Fence } from "./fence-file.ts";
 export {
   firstCallerRecordType,
   recordBytes,
@@ -15,7 +14,14 @@ export {
   type SnapshotSource,
   type SnapshotWriter,
 } from "./journal-api.ts";
-export { createJournal, openJournal } from "./journal.ts";
+export { createJournal, createReplicatedJournal, openJournal } from "./journal.ts";
 export { journalFormatDocument } from "./journal-format.ts";
 export { limits as journalLimits } from "./limits.ts";
+export type {
+  JournalMember,
+  JournalPiece,
+  JournalPin,
+  ReplicatedJournal,
+  ReplicatedJournalListener,
+} from "./replicated-api.ts";
 export { verifyJournal, type VerifyProblem, type VerifyReport } from "./verify.ts";

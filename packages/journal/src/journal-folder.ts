@@ -1,7 +1,7 @@
 import { EverholdError } from "@everhold/base";
 import type { Disk, Hash } from "@everhold/env";
 import { readFully } from "./disk-io.ts";
-import { fileRole, segmentName } from "./file-names.ts";
+import { fenceName, fileRole, segmentName } from "./file-names.ts";
 import { limits } from "./limits.ts";
 import { decodeSegmentHeader, type SegmentHeader } from "./segment-header.ts";
 
@@ -12,6 +12,8 @@ export interface JournalFolder {
   /** The newest first. */
   readonly snapshotNames: readonly string[];
   readonly spares: readonly { readonly name: string; readonly ordinal: number }[];
+  /** Whether it is a member's of a group. */
+  readonly isMembers: boolean;
 }
 
 /**
@@ -22,7 +24,8 @@ export async function readFolder(disk: Disk): Promise<JournalFolder> {
   const segments: { name: string; base: number }[] = [];
   const snapshots: { name: string; position: number }[] = [];
   const spares: { name: string; ordinal: number }[] = [];
-  for (const name of await disk.list()) {
+  const names = await disk.list();
+  for (const name of names) {
     const file = fileRole(name);
     if (file.role === "segment") segments.push({ name, base: file.position });
     if (file.role === "snapshot") snapshots.push({ name, position: file.position });
@@ -33,6 +36,7 @@ export async function readFolder(disk: Disk): Promise<JournalFolder> {
     segments: segments.toSorted((a, b) => a.base - b.base),
     snapshotNames: snapshots.toSorted((a, b) => b.position - a.position).map(({ name }) => name),
     spares: spares.toSorted((a, b) => a.ordinal - b.ordinal),
+    isMembers: names.includes(fenceName),
   };
 }
 

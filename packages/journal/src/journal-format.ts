@@ -92,7 +92,7 @@ export const epochRecord = {
   commitPosition: { at: 0, bytes: 8, meaning: "commit position known at this start" },
   wallClockMs: { at: 8, bytes: 8, meaning: "time of day at this start" },
   version: { at: 16, bytes: 4, meaning: "format version of the program" },
-  reserved: { at: 20, bytes: 4, meaning: "0" },
+  flags: { at: 20, bytes: 4, meaning: "1 = an operator took the loss of what others had; or 0" },
 } as const satisfies Record<string, Field>;
 
 /** Size of {@link epochRecord}. */
@@ -124,7 +124,7 @@ export const snapshotHeaderBytes = 512;
 export const sectionHeader = {
   magic: { at: 0, bytes: 4, meaning: "`EVHS`" },
   crc: { at: 4, bytes: 4, meaning: "CRC-32 of the rest of the section, seeded by the file" },
-  kind: { at: 8, bytes: 4, meaning: "0 the footer, others the broker's" },
+  kind: { at: 8, bytes: 4, meaning: "0 the footer, 65536 the epochs, others the broker's" },
   payloadBytes: { at: 12, bytes: 4, meaning: "payload without padding" },
   asOf: {
     at: 16,
@@ -137,6 +137,18 @@ export const sectionHeader = {
 
 /** Size of {@link sectionHeader}. */
 export const sectionHeaderBytes = 32;
+
+/** Kind of the section in which a member of a group keeps where each epoch before the replay start begins. */
+export const epochsKind = 0x1_0000;
+
+/** One epoch in that section. */
+export const snapshotEpoch = {
+  epoch: { at: 0, bytes: 4, meaning: "the epoch" },
+  position: { at: 4, bytes: 8, meaning: "where the log ended when it began" },
+} as const satisfies Record<string, Field>;
+
+/** Size of {@link snapshotEpoch}. */
+export const snapshotEpochBytes = 12;
 
 /** Kind of the last section of a snapshot. */
 export const footerKind = 0;
@@ -155,18 +167,25 @@ export const snapshotFooter = {
 /** Size of {@link snapshotFooter}. */
 export const snapshotFooterBytes = 16;
 
-/** All of a member's fence (`fence-file.ts`), the file `member.fence`; what is not listed is zero. */
+/** `member.fence`, what a member of a group keeps beside its log (`fence-file.ts`); what is not listed is zero. */
 export const fence = {
   magic: { at: 0, bytes: 8, meaning: "`EVHFNCE\\n`" },
   version: { at: 8, bytes: 4, meaning: "format version, 1" },
-  promisedEpoch: { at: 12, bytes: 4, meaning: "nothing of a lower reign is appended" },
+  checksum: { at: 12, bytes: 4, meaning: "checksum algorithm, 1 = CRC-32 (IEEE 802.3)" },
   groupId: { at: 16, bytes: 16, meaning: "the broker group" },
-  incarnation: { at: 32, bytes: 16, meaning: "random; names the contents of the folder" },
-  commitPosition: { at: 48, bytes: 8, meaning: "everything before it is committed; may be late" },
+  incarnation: { at: 32, bytes: 16, meaning: "random, made with the file" },
+  promisedEpoch: { at: 48, bytes: 4, meaning: "no live of a lower epoch is followed" },
+  isCutting: { at: 52, bytes: 4, meaning: "1 while the log is being cut, else 0" },
+  commitPosition: {
+    at: 56,
+    bytes: 8,
+    meaning: "everything before it is committed; it may be more",
+  },
+  cutPosition: { at: 64, bytes: 8, meaning: "where the log is being cut" },
   crc: { at: 508, bytes: 4, meaning: "CRC-32 of the 508 bytes before" },
 } as const satisfies Record<string, Field>;
 
-/** Size of {@link fence}: one sector. */
+/** Size of {@link fence}'s block. */
 export const fenceBytes = 512;
 
 /** Every layout with its title, in the order of the document. */
@@ -177,6 +196,7 @@ export const layouts = [
   { title: "Epoch record, payload", totalBytes: epochRecordBytes, fields: epochRecord },
   { title: "Snapshot header", totalBytes: snapshotHeaderBytes, fields: snapshotHeader },
   { title: "Snapshot section header", totalBytes: sectionHeaderBytes, fields: sectionHeader },
+  { title: "Epoch in a snapshot", totalBytes: snapshotEpochBytes, fields: snapshotEpoch },
   { title: "Snapshot footer, payload", totalBytes: snapshotFooterBytes, fields: snapshotFooter },
   { title: "Fence of a group's member", totalBytes: fenceBytes, fields: fence },
 ] as const satisfies readonly Layout[];

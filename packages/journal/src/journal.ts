@@ -3,6 +3,8 @@ import type { DiskLock, Timer } from "@everhold/env";
 import { BatchWriter, type WriterSurroundings } from "./batch-writer.ts";
 import { Chain } from "./chain.ts";
 import { diskError, isDiskFull } from "./disk-io.ts";
+import { EpochStarts, type EpochStart } from "./epoch-starts.ts";
+import { checkFenceGroup, readFence } from "./fence-file.ts";
 import type {
   Journal,
   JournalListener,
@@ -17,9 +19,12 @@ import type {
 import { firstCallerRecordType } from "./journal-api.ts";
 import { controlRecords, epochRecord, epochRecordBytes, formatVersion } from "./journal-format.ts";
 import { resolveSettings, type JournalSettings } from "./journal-settings.ts";
+import { DiskJournalMember, type MemberSurroundings } from "./journal-member.ts";
 import { limits } from "./limits.ts";
+import { cutLog } from "./log-cut.ts";
 import { RecordReader, type ReaderSurroundings } from "./record-reader.ts";
 import { recoverLog, type EmptyFolder, type RecoveredLog } from "./recovery.ts";
+import type { ReplicatedJournal, ReplicatedJournalListener } from "./replicated-api.ts";
 import { SegmentSpace, type SpaceSurroundings } from "./segment-space.ts";
 import { SegmentTable, type Segment } from "./segment-table.ts";
 import { SnapshotKeeper, type SnapshotSurroundings } from "./snapshot-keeper.ts";
@@ -31,7 +36,16 @@ import { setU64 } from "./u64.ts";
  * @throws RangeError for options outside their limits
  */
 export function createJournal(options: JournalOptions): Journal {
-  return new DiskJournal(options);
+  return new DiskJournal(options, false);
+}
+
+/**
+ * As {@link createJournal}, for a member of a group. The folder becomes the group's for good: a folder that was a single
+ * broker's may found a group.
+ * @throws RangeError for options outside their limits
+ */
+export function createReplicatedJournal(options: JournalOptions): ReplicatedJournal {
+  return new DiskJournal(options, true);
 }
 
 /** {@link createJournal} and `open` in one, for callers whose state does not need the journal first. */
@@ -68,11 +82,12 @@ const firstEpoch = 1;
  */
 class DiskJournal
   implements
-    Journal,
+    ReplicatedJournal,
     SpaceSurroundings,
     WriterSurroundings,
     SnapshotSurroundings,
-    ReaderSurroundings
+    ReaderSurroundings,
+    MemberSurroundings
 {
   groupId: Uint8Array;
   epoch = firstEpoch;
@@ -86,10 +101,12 @@ class DiskJournal
   readonly #writer: BatchWriter;
   readonly #reader: RecordReader;
   readonly #snapshots: SnapshotKeeper;
+  /** Present in a group. */
+  readonly #member: DiskJournalMember | undefined;
   #life: "new" | "opening" | "open" | "closing" | "closed" = "new";
   #isWritable = false;
   #lock: DiskLock | undefined = undefined;
-  #listener: JournalListener | undefined = undefined;
+  #listener: (JournalListener & Partial<ReplicatedJournalListener>) | undefined = undefined;
   #waiters: CommitWaiter[] = [];
   #isTurnEndAsked = false;
   /** Up to here somebody waits for the write. */
@@ -99,7 +116,7 @@ class DiskJournal
   #isRelieving = false;
   #closing: Promise<void> | undefined = undefined;
 
-  constructor(options: JournalOptions) {
+  constructor(options: JournalOptions, isReplicated: boolean) {
     this.#expectedGroupId = options.groupId?.slice();
     this.groupId = this.#expectedGroupId ?? new Uint8Array(16);
     this.#ports = options.ports;
@@ -109,6 +126,20 @@ class DiskJournal
     this.#writer = new BatchWriter(this.#ports, this.#staging, this.#space, this);
     this.#reader = new RecordReader(this.#ports, this.#settings, this.#table, this);
     this.#snapshots = new SnapshotKeeper(this.#ports, this.#settings, this);
+    const parts = {
+      ports: this.#ports,
+      settings: this.#settings,
+      table: this.#table,
+      staging: this.#staging,
+      writer: this.#writer,
+      space: this.#space,
+    };
+    this.#member = isReplicated ? new DiskJournalMember(parts, this) : undefined;
+  }
+
+  get member(): DiskJournalMember {
+    assert(this.#member !== undefined, "only a group's journal is a member's");
+    return this.#member;
   }
 
   get groupBytesMax(): number {
@@ -124,11 +155,12 @@ class DiskJournal
   }
 
   get commitPosition(): number {
-    return this.#writer.commitPosition;
+    return this.#member === undefined ? this.#writer.durablePosition : this.#member.commitPosition;
   }
 
   get stagedBytes(): number {
-    return this.#staging.waitingBytes + this.#writer.inFlightBytes;
+    if (this.#member !== undefined) return this.endPosition - this.#member.commitPosition;
+    return this.#unwrittenBytes;
   }
 
   get diskFull(): boolean {
@@ -136,7 +168,7 @@ class DiskJournal
   }
 
   get preparedBytes(): number {
-    return Math.max(0, this.#space.aheadBytes - this.stagedBytes);
+    return Math.max(0, this.#space.aheadBytes - this.#unwrittenBytes);
   }
 
   get isStuck(): boolean {
@@ -157,20 +189,21 @@ class DiskJournal
 
   async open(
     state: RecoverySink & SnapshotSource,
-    listener: JournalListener,
+    listener: JournalListener & Partial<ReplicatedJournalListener>,
   ): Promise<RecoverySummary> {
     assert(this.#life === "new", "a journal is opened once");
     this.#life = "opening";
     try {
       this.#lock = await this.#ports.disk.lock();
-      const recovered = await recoverLog(this.#ports, this.#expectedGroupId, this.#table, state);
-      const summary = await this.#takeOver(recovered, state);
-      state.recovered(summary);
-      this.#appendEpoch(summary.endPosition);
-      await this.committed(this.endPosition);
+      const summary = await this.#recover(state);
+      if (this.#member === undefined) {
+        state.recovered(summary);
+        this.#appendEpoch(summary.endPosition, false);
+        await this.committed(this.endPosition);
+        this.#isWritable = true;
+      }
       this.#life = "open";
       this.#listener = listener;
-      this.#isWritable = true;
       this.#space.wake();
       this.#snapshots.wake();
       return summary;
@@ -215,12 +248,12 @@ class DiskJournal
   }
 
   release(position: number, _length: number): void {
-    this.#table.release(position, this.endPosition);
+    this.#table.release(position, this.#stateEnd);
   }
 
   async snapshotNow(): Promise<void> {
-    if (!this.#isWritable) throw this.#notWritable();
-    await this.committed(this.endPosition);
+    if (this.#life !== "open" || this.failure !== undefined) throw this.#notWritable();
+    if (this.#isWritable) await this.committed(this.endPosition);
     await this.#snapshots.write();
   }
 
@@ -229,14 +262,32 @@ class DiskJournal
     return this.#closing;
   }
 
+  abandon(): Promise<void> {
+    this.#closing ??= this.#abandon();
+    return this.#closing;
+  }
+
   // What the parts ask for: see their `…Surroundings`.
 
-  get commitChain(): Chain {
-    return this.#writer.commitChain;
+  get replayStart(): number {
+    return this.#member === undefined ? this.#writer.durablePosition : this.#member.replayStart;
+  }
+
+  get replayChain(): Chain {
+    return this.#member === undefined ? this.#writer.durableChain : this.#member.replayChain;
+  }
+
+  get epochs(): readonly EpochStart[] {
+    return this.#member?.epochs.all ?? [];
+  }
+
+  get asOf(): number {
+    return this.#stateEnd;
   }
 
   get snapshotFloor(): number {
-    return this.#snapshots.floor(this.#space.isShort);
+    const floor = this.#snapshots.floor(this.#space.isShort);
+    return this.#member === undefined ? floor : this.#member.floor(floor);
   }
 
   get isWriting(): boolean {
@@ -244,7 +295,7 @@ class DiskJournal
   }
 
   get unavailable(): EverholdError | undefined {
-    return this.failure ?? (this.#life === "closed" ? this.#notWritable() : undefined);
+    return this.failure ?? (this.#life === "closed" ? this.#notOpen() : undefined);
   }
 
   isDueBeyond(position: number): boolean {
@@ -267,6 +318,7 @@ class DiskJournal
   }
 
   async onRemoved(segment: Segment): Promise<void> {
+    await this.#member?.onRemoved(segment);
     await this.#reader.forget(segment.base);
   }
 
@@ -275,11 +327,31 @@ class DiskJournal
     this.#space.wake();
   }
 
-  onCommitted(commitPosition: number): void {
-    this.#settleWaiters(commitPosition);
-    this.#listener?.onCommitted(commitPosition);
-    this.#snapshots.wake();
+  onSealed(): void {
+    if (this.#member === undefined) return;
+    this.#member.onSealed();
+    this.#listener?.onMore?.();
+  }
+
+  onDurable(durablePosition: number): void {
+    if (this.#member === undefined) return this.#onCommitted(durablePosition);
+    this.#member.onDurable();
+    this.#listener?.onDurable?.();
     this.#space.wake();
+  }
+
+  onProgress(): void {
+    this.#onCommitted(this.commitPosition);
+  }
+
+  beginEpoch(epoch: number, isUnclean: boolean): void {
+    this.epoch = epoch;
+    this.#appendEpoch(this.commitPosition, isUnclean);
+    this.hurry();
+  }
+
+  onLeading(): void {
+    this.#isWritable = true;
   }
 
   onFailed(error: EverholdError): void {
@@ -307,23 +379,81 @@ class DiskJournal
     });
   }
 
+  #onCommitted(commitPosition: number): void {
+    this.#settleWaiters(commitPosition);
+    this.#listener?.onCommitted(commitPosition);
+    this.#snapshots.wake();
+    this.#space.wake();
+  }
+
+  /** Appended and not written yet. */
+  get #unwrittenBytes(): number {
+    return this.#staging.waitingBytes + this.#writer.inFlightBytes;
+  }
+
+  /** The caller's state holds the effect of every record before it, and of no other. */
+  get #stateEnd(): number {
+    const isBehind = this.#member !== undefined && !this.#member.isLeading;
+    return isBehind ? this.member.appliedPosition : this.endPosition;
+  }
+
+  async #recover(state: RecoverySink & SnapshotSource): Promise<RecoverySummary> {
+    if (this.#member === undefined) {
+      const found = await recoverLog(this.#ports, this.#expectedGroupId, this.#table, state);
+      return this.#takeOver(found, state);
+    }
+    const fence = await readFence(this.#ports);
+    const groupId = this.#expectedGroupId ?? fence?.groupId;
+    if (fence !== undefined) checkFenceGroup(fence.groupId, this.#expectedGroupId);
+    const commitPosition = fence?.commitPosition;
+    const cutPosition = fence?.cutPosition ?? null;
+    if (fence !== undefined && cutPosition !== null) {
+      this.#ports.log.info("a cut of the journal that was interrupted is ended", { cutPosition });
+      await cutLog(this.#ports, fence.groupId, cutPosition);
+    }
+    const found = await recoverLog(this.#ports, groupId, this.#table, state, { commitPosition });
+    if (groupId !== undefined) this.groupId = groupId;
+    else if (found.kind === "empty") this.#ports.random.fill(this.groupId);
+    const summary = await this.#takeOver(found, state);
+    const log = found.kind === "empty" ? undefined : found;
+    const position = log?.end.position ?? 0;
+    await this.#member.start(
+      {
+        fence,
+        position,
+        chain: log?.end.chain ?? new Chain(),
+        epochs: log?.epochs ?? new EpochStarts(),
+        segment: log?.last,
+        // What was never in a group is committed as far as it goes.
+        knownCommit: fence === undefined ? position : (log?.end.knownCommit ?? 0),
+        appliedEnd: log?.end.appliedEnd ?? 0,
+        appliedChain: log?.end.appliedChain ?? new Chain(),
+      },
+      state,
+      summary,
+    );
+    return summary;
+  }
+
   /** Continues the log that was found, or begins one. */
   async #takeOver(
     recovered: RecoveredLog | EmptyFolder,
     source: SnapshotSource,
   ): Promise<RecoverySummary> {
     const isNew = recovered.kind === "empty";
-    if (!isNew) {
+    if (isNew) this.#table.finishRecovery(this.#ports.disk.location);
+    else {
       const { last, lastFile, end } = recovered;
       this.groupId = recovered.groupId;
       this.epoch = Math.max(firstEpoch, end.epoch);
       this.#space.start(last, lastFile, end.position - last.base);
     }
     for (const { name, ordinal } of recovered.spares) await this.#space.addSpare(name, ordinal);
-    if (isNew) await this.#beginLog();
-    const { active } = this.#space;
-    const position = isNew ? active.base + limits.segmentHeaderBytes : recovered.end.position;
-    this.#staging.start(position, active.base + active.sizeBytes);
+    const isBegun = isNew && this.#member === undefined;
+    if (isBegun) await this.#beginLog();
+    const newEnd = isBegun ? limits.segmentHeaderBytes : 0;
+    const position = isNew ? newEnd : recovered.end.position;
+    this.#staging.start(position, this.#space.activeEnd);
     this.#writer.start(position, isNew ? new Chain() : recovered.end.chain);
     const kept = isNew ? [] : recovered.keptSnapshots;
     this.#snapshots.start(source, kept, isNew ? [] : recovered.staleSnapshotNames);
@@ -350,18 +480,18 @@ class DiskJournal
       chain: new Chain(),
       previousEnd: 0,
       commitPosition: 0,
+      block: undefined,
     });
-    this.#table.finishRecovery(this.#ports.disk.location);
   }
 
-  #appendEpoch(commitPosition: number): void {
+  #appendEpoch(commitPosition: number, isUnclean: boolean): void {
     const staging = this.#staging;
     staging.append(controlRecords.epoch.type, this.epoch, epochRecordBytes);
     const at = staging.payloadOffset;
     setU64(staging.view, at + epochRecord.commitPosition.at, commitPosition);
     setU64(staging.view, at + epochRecord.wallClockMs.at, this.#ports.wallClock.nowMs());
     staging.view.setUint32(at + epochRecord.version.at, formatVersion);
-    staging.view.setUint32(at + epochRecord.reserved.at, 0);
+    staging.view.setUint32(at + epochRecord.flags.at, isUnclean ? 1 : 0);
   }
 
   #askTurnEnd(): void {
@@ -378,7 +508,7 @@ class DiskJournal
 
   readonly #onUnhurried = (): void => {
     this.#unhurried = undefined;
-    if (this.commitPosition < this.endPosition) this.hurry();
+    if (this.#writer.durablePosition < this.endPosition) this.hurry();
   };
 
   #settleWaiters(commitPosition: number): void {
@@ -403,7 +533,7 @@ class DiskJournal
   }
 
   async #relieve(): Promise<void> {
-    if (this.#isRelieving || !this.#isWritable) return;
+    if (this.#isRelieving || this.#life !== "open" || this.failure !== undefined) return;
     this.#isRelieving = true;
     try {
       await this.#snapshots.relieve();
@@ -433,10 +563,13 @@ class DiskJournal
     }
     assert(this.#life === "open", "a journal is closed after it was opened");
     this.#life = "closing";
+    const isWritten = this.#isWritable;
     this.#isWritable = false;
     try {
-      await this.committed(this.endPosition);
+      // What a member that follows was sent and has not confirmed is nobody's loss.
+      if (isWritten) await this.committed(this.endPosition);
       await this.#snapshots.write();
+      await this.#member?.noteCommitted();
     } catch (error) {
       // The listener knows of a failure; without room, the next start replays more of the log.
       if (this.failure === undefined && !isDiskFull(error)) throw error;
@@ -452,16 +585,23 @@ class DiskJournal
     this.#unhurried?.cancel();
     this.#writer.stop();
     this.#snapshots.stop();
+    await this.#member?.stop();
     await this.#space.stop();
     await this.#reader.close();
+    await this.#member?.close();
     await this.#lock?.release();
     this.#lock = undefined;
   }
 
   #notWritable(): EverholdError {
-    return (
-      this.failure ??
-      new EverholdError("EVH_CLOSED", `cannot use the journal: it is ${this.#life}, not open`)
+    if (this.failure !== undefined || this.#life !== "open") return this.failure ?? this.#notOpen();
+    return new EverholdError(
+      "EVH_CLOSED",
+      "cannot write the journal: this member of its group follows",
     );
+  }
+
+  #notOpen(): EverholdError {
+    return new EverholdError("EVH_CLOSED", `cannot use the journal: it is ${this.#life}, not open`);
   }
 }

@@ -5,6 +5,8 @@
 export const limits = {
   /** Unit of torn writes on every disk we know; batches begin and end on it. Fixed by the format. */
   sectorBytes: 512,
+  /** Epochs are u32 in every header. `EVH_PROTOCOL` above. Fixed by the format. */
+  epochMax: 0xffff_ffff,
   /** First block of each segment: its header. Fixed by the format. */
   segmentHeaderBytes: 4096,
   /** New segment files. Large enough that rolling is rare, small enough that space comes back in good time. */
@@ -59,6 +61,12 @@ export const limits = {
   diskFullRetryMs: 1000,
   /** Files of dead segments kept for reuse: saves zeroing. More are deleted. */
   spareCountMaxDefault: 2,
+  /** Runs of pieces kept that were read back, one for each backup that is behind. The one read first is dropped when it is hit. */
+  pieceRunsMax: 16,
+  /** Chain values kept that were looked up. The oldest is dropped when it is hit. */
+  foundChainsMax: 64,
+  /** What the sink of a member that follows is given in one turn, in bytes: some milliseconds' work. */
+  applyTurnBytes: 1024 * 1024,
   /** Read at a time when the log is replayed or verified. */
   scanChunkBytes: 4 * 1024 * 1024,
   /**

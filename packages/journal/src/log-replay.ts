@@ -1,15 +1,10 @@
 import { EverholdError } from "@everhold/base";
 import type { Disk, DiskFile, Hash } from "@everhold/env";
-import {
-  continuesChain,
-  recordLengthAt,
-  recordReferenceAt,
-  recordTypeAt,
-  type BatchProblem,
-} from "./batch-format.ts";
+import { applyBatch } from "./batch-records.ts";
+import { continuesChain, type BatchProblem } from "./batch-format.ts";
 import { Chain } from "./chain.ts";
-import { firstCallerRecordType, recordHeaderBytes, type RecoverySink } from "./journal-api.ts";
-import { batchHeaderBytes, controlRecords } from "./journal-format.ts";
+import { EpochStarts } from "./epoch-starts.ts";
+import type { RecoverySink } from "./journal-api.ts";
 import { segmentName } from "./file-names.ts";
 import { limits } from "./limits.ts";
 import type { SegmentHeader } from "./segment-header.ts";
@@ -22,6 +17,8 @@ export interface ReplayStart {
   readonly chain: Chain | undefined;
   /** Everything before it is known to have been committed once. */
   readonly knownCommit: number;
+  /** What lies behind it is checked and not handed over. */
+  readonly appliedMax: number;
 }
 
 /** Where the log ends. */
@@ -33,6 +30,9 @@ export interface LogEnd {
   readonly knownCommit: number;
   readonly batchCount: number;
   readonly recordCount: number;
+  /** The end of the last batch that was handed over, and the chain value there. */
+  readonly appliedEnd: number;
+  readonly appliedChain: Chain;
   /** Why there is no batch at the end, for the log. */
   readonly problem: BatchProblem | "end";
 }
@@ -54,9 +54,10 @@ export async function replayLog(
   start: ReplayStart,
   sink: Pick<RecoverySink, "applyRecord"> | undefined,
   onProgress?: (position: number) => void,
+  epochs = new EpochStarts(),
 ): Promise<LogEnd> {
   const first = firstSegment(disk, segments, start.position);
-  const replay = new LogReplay(hash, start, sink, onProgress);
+  const replay = new LogReplay(hash, start, sink, onProgress, epochs);
   for (const [index, segment] of segments.entries()) {
     if (index < first) continue;
     const file = await disk.open(segmentName(segment.base));
@@ -75,6 +76,12 @@ class LogReplay {
   readonly #sink: Pick<RecoverySink, "applyRecord"> | undefined;
   readonly #onProgress: ((position: number) => void) | undefined;
   readonly #chain = new Chain();
+  readonly #epochs: EpochStarts;
+  readonly #appliedMax: number;
+  readonly #appliedChain = new Chain();
+  #appliedEnd: number;
+  /** The end of the last batch. */
+  #dataEnd: number;
   #isChainKnown = false;
   #position: number;
   #knownCommit: number;
@@ -88,14 +95,20 @@ class LogReplay {
     start: ReplayStart,
     sink: Pick<RecoverySink, "applyRecord"> | undefined,
     onProgress: ((position: number) => void) | undefined,
+    epochs: EpochStarts,
   ) {
     this.#hash = hash;
     this.#sink = sink;
     this.#onProgress = onProgress;
+    this.#epochs = epochs;
     this.#position = start.position;
+    this.#dataEnd = start.position;
+    this.#appliedMax = start.appliedMax;
+    this.#appliedEnd = start.position;
     this.#knownCommit = start.knownCommit;
     if (start.chain === undefined) return;
     this.#chain.copyFrom(start.chain);
+    this.#appliedChain.copyFrom(start.chain);
     this.#isChainKnown = true;
   }
 
@@ -107,6 +120,8 @@ class LogReplay {
       knownCommit: this.#knownCommit,
       batchCount: this.#batchCount,
       recordCount: this.#recordCount,
+      appliedEnd: this.#appliedEnd,
+      appliedChain: this.#appliedChain,
       problem: this.#problem,
     };
   }
@@ -128,6 +143,7 @@ class LogReplay {
       this.#takeBatch(scanner, segment);
       scanner.advance();
       this.#position = scanner.position;
+      this.#dataEnd = scanner.position;
       this.#onProgress?.(this.#position);
       problem = await scanner.find();
     }
@@ -152,6 +168,7 @@ class LogReplay {
     this.#epoch = Math.max(this.#epoch, segment.epoch);
     this.#knownCommit = Math.max(this.#knownCommit, segment.commitPosition);
     if (isAtStart) this.#position = firstBatch;
+    if (isAtStart) this.#dataEnd = segment.previousEnd;
   }
 
   #takeBatch(scanner: SegmentScanner, segment: SegmentHeader): void {
@@ -159,33 +176,17 @@ class LogReplay {
     if (!continuesChain(view, offset, this.#chain)) {
       throw corrupt(segment, position, "a batch does not continue the log before it");
     }
+    this.#epochs.note(batch.epoch, this.#dataEnd);
     this.#chain.advance(batch.epoch, position, batch.lengthBytes, batch.crc);
     this.#epoch = Math.max(this.#epoch, batch.epoch);
     this.#knownCommit = Math.max(this.#knownCommit, batch.commitPosition);
     this.#batchCount += 1;
-    const end = offset + batchHeaderBytes + batch.recordsBytes;
-    let at = offset + batchHeaderBytes;
-    while (at < end) {
-      const length = recordLengthAt(view, at);
-      const type = recordTypeAt(view, at);
-      const recordPosition = position + at - offset;
-      if (type >= firstCallerRecordType) {
-        this.#recordCount += 1;
-        this.#sink?.applyRecord(
-          type,
-          recordReferenceAt(view, at),
-          recordPosition,
-          bytes,
-          view,
-          at + recordHeaderBytes,
-          at + length,
-          length,
-        );
-      } else if (type !== controlRecords.epoch.type) {
-        throw unknownRecord(segment, recordPosition, type);
-      }
-      at += length;
-    }
+    const isApplied = position + batch.lengthBytes <= this.#appliedMax;
+    const sink = isApplied ? this.#sink : undefined;
+    this.#recordCount += applyBatch(bytes, view, offset, position, segment.base, sink);
+    if (!isApplied) return;
+    this.#appliedEnd = position + batch.lengthBytes;
+    this.#appliedChain.copyFrom(this.#chain);
   }
 
   /** The log must go on in the next segment exactly where this one ends. */
@@ -255,13 +256,5 @@ function corrupt(segment: SegmentHeader, position: number, found: string): Everh
     "EVH_DATA_CORRUPT",
     `cannot replay ${segmentName(segment.base)} at byte ${position - segment.base} (position ` +
       `${position}): ${found}; durable bytes were damaged, so nothing is cut: restore the file from a backup`,
-  );
-}
-
-function unknownRecord(segment: SegmentHeader, position: number, type: number): EverholdError {
-  return new EverholdError(
-    "EVH_DATA_FORMAT",
-    `cannot replay ${segmentName(segment.base)} at position ${position}: found a record of type ${type}, ` +
-      "which this program does not know: start the version of Everhold that wrote it, or a newer one",
   );
 }

@@ -45,7 +45,7 @@ test("two reads under way when the journal fails are each told once", async () =
   const turnEnds: (() => void)[] = [];
   const timers = { after: unused, atTurnEnd: (task: () => void) => void turnEnds.push(task) };
   const segments = new SegmentTable();
-  segments.add({ base: 0, sizeBytes: 64 * mebibyte, seed: 1 });
+  segments.add({ base: 0, sizeBytes: 64 * mebibyte, seed: 1, previousEnd: 0 });
   const surroundings = {
     commitPosition: 64 * mebibyte,
     unavailable: none(),

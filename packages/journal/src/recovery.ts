@@ -1,14 +1,17 @@
 import { assert, EverholdError } from "@everhold/base";
-import type { DiskFile } from "@everhold/env";
+import type { Disk, DiskFile } from "@everhold/env";
 import { Chain } from "./chain.ts";
 import { readFully, writeFully } from "./disk-io.ts";
 import type { JournalPorts, RecoverySink } from "./journal-api.ts";
 import { readFolder, readSegmentHeaders, sameBytes, type JournalFolder } from "./journal-folder.ts";
 import { limits } from "./limits.ts";
-import { replayLog, type LogEnd } from "./log-replay.ts";
+import { EpochStarts } from "./epoch-starts.ts";
+import { epochsKind } from "./journal-format.ts";
+import { replayLog, type LogEnd, type ReplayStart } from "./log-replay.ts";
 import type { SegmentHeader } from "./segment-header.ts";
 import type { Segment, SegmentTable } from "./segment-table.ts";
 import type { KeptSnapshot } from "./snapshot-keeper.ts";
+import { readEpochs } from "./snapshot-format.ts";
 import { readSnapshot, type SnapshotInfo } from "./snapshot-reader.ts";
 
 /** What recovery leaves for the running journal. */
@@ -26,6 +29,13 @@ export interface RecoveredLog {
   readonly staleSnapshotNames: readonly string[];
   readonly wipedBytes: number;
   readonly spares: JournalFolder["spares"];
+  readonly epochs: EpochStarts;
+}
+
+/** What a member of a group knows before it reads its log. */
+export interface MemberHint {
+  /** Everything before it is committed, and what lies behind may be cut; undefined: all of it is committed. */
+  readonly commitPosition: number | undefined;
 }
 
 /** A folder in which no journal was begun. */
@@ -46,9 +56,11 @@ export async function recoverLog(
   groupId: Uint8Array | undefined,
   table: SegmentTable,
   sink: RecoverySink,
+  member?: MemberHint,
 ): Promise<RecoveredLog | EmptyFolder> {
   const { disk, hash } = ports;
   const folder = await readFolder(disk);
+  if (folder.isMembers && member === undefined) throw membersOnly(disk);
   const headers = await readSegmentHeaders(disk, folder, groupId, hash);
   const lastHeader = headers.at(-1);
   if (lastHeader === undefined) {
@@ -60,19 +72,32 @@ export async function recoverLog(
       `cannot open ${disk.location}: found snapshots but no segment files: restore them from a backup`,
     );
   }
-  const last = headers.map((header) => table.add(header)).at(-1);
+  let last = headers.map((header) => table.add(header)).at(-1);
   assert(last !== undefined, "a folder with headers has segments");
-  const lastFile = await disk.open(last.name);
+  let lastFile = await disk.open(last.name);
   try {
     await lastFile.sync();
     const chosen = await chooseSnapshot(ports, folder, lastHeader.groupId);
     const restored = chosen.valid[0];
-    if (restored !== undefined) await readSnapshot(disk, restored.name, hash, sink);
-    const start = replayStart(restored);
-    const end = await replayLog(disk, hash, headers, start, sink);
+    const epochs = new EpochStarts();
+    if (restored !== undefined) {
+      await readSnapshot(disk, restored.name, hash, sectionsInto(sink, epochs, restored));
+    }
+    const start = replayStart(restored, member);
+    const found = await replayLog(disk, hash, headers, start, sink, undefined, epochs);
     setDataEnds(table, headers);
     table.finishRecovery(disk.location);
-    const wipedBytes = await wipeTail(lastFile, last, end.position);
+    const wipedBytes = await wipeTail(lastFile, last, found.position);
+    let end = found;
+    if (member !== undefined && found.position === last.base + limits.segmentHeaderBytes) {
+      // A segment without a batch is no part of the log: whoever leads next may not begin one there.
+      await lastFile.close();
+      const before = await dropEmpty(disk, table, last);
+      if (before === undefined) return { kind: "empty", spares: folder.spares };
+      end = { ...found, position: last.previousEnd };
+      lastFile = await disk.open(before.name);
+      last = before;
+    }
     return {
       kind: "recovered",
       end,
@@ -85,6 +110,7 @@ export async function recoverLog(
       staleSnapshotNames: chosen.staleNames,
       wipedBytes,
       spares: folder.spares,
+      epochs,
     };
   } catch (error) {
     await lastFile.close();
@@ -127,16 +153,34 @@ async function chooseSnapshot(
   return { valid, staleNames };
 }
 
-function replayStart(restored: SnapshotInfo | undefined): {
-  readonly position: number;
-  readonly chain: Chain | undefined;
-  readonly knownCommit: number;
-} {
-  if (restored === undefined) return { position: 0, chain: undefined, knownCommit: 0 };
+/** Sections of the caller's kinds go to it; the others are the journal's. */
+function sectionsInto(
+  sink: RecoverySink,
+  epochs: EpochStarts,
+  snapshot: SnapshotInfo,
+): Pick<RecoverySink, "restoreSection"> {
+  // The log of a broker that was never in a group is one epoch, whatever is left of it.
+  epochs.restore([{ epoch: snapshot.epoch, position: 0 }]);
+  return {
+    restoreSection(kind, asOf, bytes, view, start, end) {
+      if (kind === epochsKind) epochs.restore(readEpochs(view, start, end));
+      else sink.restoreSection(kind, asOf, bytes, view, start, end);
+    },
+  };
+}
+
+function replayStart(
+  restored: SnapshotInfo | undefined,
+  member: MemberHint | undefined,
+): ReplayStart {
+  const knownCommit = Math.max(restored?.commitPosition ?? 0, member?.commitPosition ?? 0);
+  const isAllApplied = member?.commitPosition === undefined;
+  const appliedMax = isAllApplied ? Number.MAX_SAFE_INTEGER : knownCommit;
+  if (restored === undefined) return { position: 0, chain: undefined, knownCommit, appliedMax };
   const chain = new Chain();
   chain.high = restored.chainHigh;
   chain.low = restored.chainLow;
-  return { position: restored.replayStart, chain, knownCommit: restored.commitPosition };
+  return { position: restored.replayStart, chain, knownCommit, appliedMax };
 }
 
 /** Each segment says where the log in the one before it ended. */
@@ -146,6 +190,26 @@ function setDataEnds(table: SegmentTable, headers: readonly SegmentHeader[]): vo
     const isAdjacent = next !== undefined && next.base === segment.base + segment.sizeBytes;
     if (isAdjacent) segment.endPosition = next.previousEnd;
   }
+}
+
+/** Removes the last segment, in which there is no batch; returns the one before it. */
+async function dropEmpty(
+  disk: Disk,
+  table: SegmentTable,
+  empty: Segment,
+): Promise<Segment | undefined> {
+  const before = table.all().at(-2);
+  const isJoined = before !== undefined && before.base + before.sizeBytes === empty.base;
+  if (!isJoined && empty.base > 0) {
+    throw new EverholdError(
+      "EVH_DATA_CORRUPT",
+      `cannot open ${disk.location}: the log goes on at position ${empty.previousEnd}, and no segment ` +
+        "file is there: restore the missing files from a backup",
+    );
+  }
+  await disk.remove(empty.name);
+  table.cut(empty.previousEnd);
+  return before;
 }
 
 /** Zeroes what an unfinished write may have left behind the end; returns how many bytes were not zero. */
@@ -166,6 +230,14 @@ async function wipeTail(file: DiskFile, segment: Segment, position: number): Pro
   );
   await file.sync();
   return lastUsed + 1;
+}
+
+function membersOnly(disk: Disk): EverholdError {
+  return new EverholdError(
+    "EVH_DATA_FORMAT",
+    `cannot open ${disk.location}: it belongs to a member of a group, and this broker has no group: ` +
+      "configure the group, or choose another data folder",
+  );
 }
 
 function otherGroup(name: string): EverholdError {

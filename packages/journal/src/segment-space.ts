@@ -13,10 +13,13 @@ import {
 import type { Segment, SegmentTable } from "./segment-table.ts";
 
 /** What is known when a segment is begun. */
-export type RollValues = Pick<
+export interface RollValues extends Pick<
   SegmentHeaderValues,
   "groupId" | "base" | "epoch" | "chain" | "previousEnd" | "commitPosition"
->;
+> {
+  /** The whole header, where another journal made the segment. */
+  readonly block: Uint8Array | undefined;
+}
 
 /** The rest of the journal, as the housekeeper sees it. */
 export interface SpaceSurroundings {
@@ -56,6 +59,7 @@ export class SegmentSpace {
   readonly #surroundings: SpaceSurroundings;
   readonly #spares: Spare[] = [];
   readonly #zeros: Uint8Array;
+  #activeBlock: Uint8Array | undefined = undefined;
   #active: { readonly file: DiskFile; readonly segment: Segment } | undefined = undefined;
   /** Offsets in the active file. */
   #preparedEnd = 0;
@@ -75,7 +79,8 @@ export class SegmentSpace {
   #isFull = false;
   #retryAsked = false;
   #spareOrdinal = 0;
-  #idle: (() => void) | undefined = undefined;
+  #isHeld = false;
+  readonly #whenIdle: (() => void)[] = [];
 
   constructor(
     ports: JournalPorts,
@@ -112,7 +117,18 @@ export class SegmentSpace {
     return this.#isRollStuck || this.#neededEnd > this.#preparedEnd;
   }
 
-  /** The segment that is written; there is always one after `open`. */
+  /** Where the segment that is written ends; 0 before the first is made. */
+  get activeEnd(): number {
+    const segment = this.#active?.segment;
+    return segment === undefined ? 0 : segment.base + segment.sizeBytes;
+  }
+
+  /** The header of the segment that is written, where it was made by this process. */
+  get activeBlock(): Uint8Array | undefined {
+    return this.#activeBlock;
+  }
+
+  /** The segment that is written; there is always one after `open`, but in a group's new member. */
   get active(): Segment {
     assert(this.#active !== undefined, "the journal has an active segment");
     return this.#active.segment;
@@ -125,6 +141,7 @@ export class SegmentSpace {
 
   /** Takes over the segment in which the log ends, and the spare files of an earlier run. */
   start(segment: Segment, file: DiskFile, writtenEnd: number): void {
+    this.#isHeld = false;
     this.#active = { file, segment };
     this.#writtenEnd = writtenEnd;
     this.#preparedEnd = Math.max(writtenEnd, Math.min(file.sizeBytes, segment.sizeBytes));
@@ -146,17 +163,7 @@ export class SegmentSpace {
   /** Makes the first or the next segment at once. @throws EverholdError EVH_IO, EVH_DISK_FULL */
   async begin(values: RollValues): Promise<void> {
     const spare = this.#spares.shift() ?? (await this.#createSpare());
-    const nonce = new Uint8Array(8);
-    this.#ports.random.fill(nonce);
-    const block = encodeSegmentHeader(
-      {
-        ...values,
-        nonce,
-        sizeBytes: this.#settings.segmentBytes,
-        wallClockMs: this.#ports.wallClock.nowMs(),
-      },
-      this.#ports.hash,
-    );
+    const block = values.block ?? this.#newHeader(values);
     try {
       await writeFully(spare.file, block, 0);
     } catch (error) {
@@ -170,11 +177,23 @@ export class SegmentSpace {
     if (before !== undefined) before.segment.endPosition = values.previousEnd;
     const header = decodeSegmentHeader(block, name, values.base, this.#ports.hash);
     this.#active = { file: spare.file, segment: this.#table.add(header) };
+    this.#activeBlock = block;
     this.#writtenEnd = block.length;
     this.#neededEnd = 0;
-    this.#preparedEnd = Math.max(spare.preparedBytes, block.length);
+    this.#preparedEnd = Math.max(block.length, Math.min(spare.preparedBytes, header.sizeBytes));
     this.#table.mayHaveDead = true;
     await before?.file.close();
+  }
+
+  #newHeader(values: RollValues): Uint8Array {
+    const { random, wallClock, hash } = this.#ports;
+    const nonce = new Uint8Array(8);
+    random.fill(nonce);
+    const { segmentBytes: sizeBytes } = this.#settings;
+    return encodeSegmentHeader(
+      { ...values, nonce, sizeBytes, wallClockMs: wallClock.nowMs() },
+      hash,
+    );
   }
 
   /** Asks for the next segment; `onSpace` follows. */
@@ -226,7 +245,7 @@ export class SegmentSpace {
 
   /** Looks for work. Cheap when there is none. */
   wake(): void {
-    if (this.#isBusy || this.#isStopped || this.#active === undefined) return;
+    if (this.#isBusy || this.#isStopped || this.#isHeld) return;
     const step = this.#nextStep();
     if (step === undefined) return;
     this.#isBusy = true;
@@ -245,24 +264,45 @@ export class SegmentSpace {
     );
   }
 
+  /** Finishes the step under way and gives the segment up that is written: `start` or {@link restart} goes on. */
+  async leave(): Promise<void> {
+    this.#isHeld = true;
+    await this.#idle();
+    this.#roll = undefined;
+    this.#isRollStuck = false;
+    this.#neededEnd = 0;
+    this.#writtenEnd = 0;
+    this.#preparedEnd = 0;
+    const left = this.#active;
+    this.#active = undefined;
+    this.#activeBlock = undefined;
+    await left?.file.close();
+  }
+
+  /** Goes on after {@link leave} without a segment. */
+  restart(): void {
+    this.#isHeld = false;
+  }
+
   /** Finishes the step under way and closes files. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    if (this.#isBusy) {
-      await new Promise<void>((resolve) => {
-        this.#idle = resolve;
-      });
-    }
+    await this.#idle();
     for (const spare of this.#spares) await spare.file?.close();
     await this.#active?.file.close();
   }
 
+  async #idle(): Promise<void> {
+    if (!this.#isBusy) return;
+    await new Promise<void>((resolve) => {
+      this.#whenIdle.push(resolve);
+    });
+  }
+
   #endStep(): void {
     this.#isBusy = false;
-    if (this.#isStopped) {
-      this.#idle?.();
-      return;
-    }
+    for (const resolve of this.#whenIdle.splice(0)) resolve();
+    if (this.#isStopped || this.#isHeld) return;
     this.#surroundings.onSpace();
     this.wake();
   }
@@ -270,6 +310,7 @@ export class SegmentSpace {
   #nextStep(): Promise<void> | undefined {
     const roll = this.#roll;
     if (roll !== undefined && !this.#isRollStuck) return this.#runRoll(roll);
+    if (this.#active === undefined) return undefined;
     if (this.#table.mayHaveDead) {
       const { snapshotFloor, commitPosition } = this.#surroundings;
       const dead = this.#table.takeDead(snapshotFloor, commitPosition);
@@ -366,7 +407,12 @@ export class SegmentSpace {
 
   /** Turns a dead segment into a spare, or deletes it. */
   async #reclaim(segment: Segment): Promise<void> {
-    await this.#surroundings.onRemoved(segment);
+    try {
+      await this.#surroundings.onRemoved(segment);
+    } catch (error) {
+      this.#table.putBack(segment);
+      throw error;
+    }
     const { disk, log } = this.#ports;
     const { segmentBytes, spareCountMax } = this.#settings;
     // A full disk needs the blocks more than the file: the segment in use may have no room to grow.

@@ -9,8 +9,8 @@ const sizeBytes = 1_000;
 function tableWithRow(): SegmentTable {
   const table = new SegmentTable();
   table.finishRecovery("memory");
-  table.add({ base: 0, sizeBytes, seed: 1 });
-  table.add({ base: sizeBytes, sizeBytes, seed: 2 });
+  table.add({ base: 0, sizeBytes, seed: 1, previousEnd: 0 });
+  table.add({ base: sizeBytes, sizeBytes, seed: 2, previousEnd: sizeBytes });
   table.retain(100);
   return table;
 }

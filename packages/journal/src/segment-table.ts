@@ -8,6 +8,8 @@ export interface Segment {
   readonly base: number;
   readonly sizeBytes: number;
   readonly seed: number;
+  /** Where the log ended before it was begun. */
+  readonly previousEnd: number;
   /** Where its batches end; the end of the file while it is written. */
   endPosition: number;
   /** Rows whose record lies in it. */
@@ -43,8 +45,8 @@ export class SegmentTable {
   }
 
   /** Adds a segment behind all others. */
-  add(header: Pick<SegmentHeader, "base" | "sizeBytes" | "seed">): Segment {
-    const { base, sizeBytes, seed } = header;
+  add(header: Pick<SegmentHeader, "base" | "sizeBytes" | "seed" | "previousEnd">): Segment {
+    const { base, sizeBytes, seed, previousEnd } = header;
     const last = this.#segments.at(-1);
     if (last !== undefined) assert(last.base < base, "segments are added in order");
     const segment: Segment = {
@@ -52,6 +54,7 @@ export class SegmentTable {
       base,
       sizeBytes,
       seed,
+      previousEnd,
       endPosition: base + sizeBytes,
       rowCount: 0,
       rowlessSince: 0,
@@ -65,6 +68,12 @@ export class SegmentTable {
     return segment;
   }
 
+  /** The segment behind another, which ends where it begins. */
+  next(segment: Segment): Segment | undefined {
+    const next = this.#segments[this.#indexAtOrBefore(segment.base) + 1];
+    return next?.base === segment.base + segment.sizeBytes ? next : undefined;
+  }
+
   /** The segment that holds a position. */
   find(position: number): Segment | undefined {
     const latest = this.#latest;
@@ -73,6 +82,14 @@ export class SegmentTable {
     if (candidate === undefined || !contains(candidate, position)) return undefined;
     this.#latest = candidate;
     return candidate;
+  }
+
+  /** Forgets the segments that begin at `position` or behind it. */
+  cut(position: number): void {
+    while ((this.last?.previousEnd ?? -1) >= position) this.#segments.pop();
+    this.#latest = undefined;
+    const { last } = this;
+    if (last !== undefined) last.endPosition = last.base + last.sizeBytes;
   }
 
   /** See `Journal.retain`. */
@@ -155,6 +172,12 @@ export class SegmentTable {
     this.#segments.splice(index, 1);
     if (this.#latest === segment) this.#latest = undefined;
     return segment;
+  }
+
+  /** Takes back what {@link takeDead} gave: it is still there. */
+  putBack(segment: Segment): void {
+    this.#segments.splice(this.#indexAtOrBefore(segment.base) + 1, 0, segment);
+    this.mayHaveDead = true;
   }
 
   /** Whether a segment that is no longer written has no rows, whatever snapshots need. */

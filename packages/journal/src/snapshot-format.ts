@@ -1,13 +1,17 @@
 import type { Hash } from "@everhold/env";
 import type { Chain } from "./chain.ts";
+import type { EpochStart } from "./epoch-starts.ts";
 import type { SnapshotWriter } from "./journal-api.ts";
 import {
   checksumCrc32,
+  epochsKind,
   footerKind,
   formatVersion,
   sectionHeader,
   sectionHeaderBytes,
   sectionMagic,
+  snapshotEpoch,
+  snapshotEpochBytes,
   snapshotFooter,
   snapshotFooterBytes,
   snapshotHeader,
@@ -16,7 +20,7 @@ import {
 } from "./journal-format.ts";
 import { limits } from "./limits.ts";
 import { crcSeed } from "./segment-header.ts";
-import { roundUp, setU64, viewOf } from "./u64.ts";
+import { getU64, roundUp, setU64, viewOf } from "./u64.ts";
 
 /** What a snapshot's header says. */
 export interface SnapshotHeaderValues {
@@ -55,6 +59,16 @@ export function snapshotSeed(header: Uint8Array, hash: Hash): number {
   return crcSeed(header, nonce.at, viewOf(header), replayStart.at, hash);
 }
 
+/** Reads what {@link SectionBuilder.epochs} wrote, from a payload `start … end`. */
+export function readEpochs(view: DataView, start: number, end: number): EpochStart[] {
+  const epochs: EpochStart[] = [];
+  for (let at = start; at + snapshotEpochBytes <= end; at += snapshotEpochBytes) {
+    const position = getU64(view, at + snapshotEpoch.position.at);
+    epochs.push({ epoch: view.getUint32(at + snapshotEpoch.epoch.at), position });
+  }
+  return epochs;
+}
+
 /** Gathers sections in memory until they are written. */
 export class SectionBuilder implements SnapshotWriter {
   bytes: Uint8Array = new Uint8Array(limits.snapshotWriteBytes * 2);
@@ -63,20 +77,20 @@ export class SectionBuilder implements SnapshotWriter {
   lastAsOf = 0;
   readonly #hash: Hash;
   readonly #seed: number;
-  readonly #position: { readonly endPosition: number };
+  readonly #position: { readonly asOf: number };
   #size = 0;
   #sectionCount = 0;
   #kind = -1;
   #payloadBytesMax = 0;
 
-  constructor(hash: Hash, seed: number, position: { readonly endPosition: number }) {
+  constructor(hash: Hash, seed: number, position: { readonly asOf: number }) {
     this.#hash = hash;
     this.#seed = seed;
     this.#position = position;
   }
 
   get asOf(): number {
-    return this.#position.endPosition;
+    return this.#position.asOf;
   }
 
   get payloadOffset(): number {
@@ -119,6 +133,18 @@ export class SectionBuilder implements SnapshotWriter {
     this.#sectionCount += 1;
     this.#kind = -1;
     this.lastAsOf = Math.max(this.lastAsOf, asOf);
+  }
+
+  /** Adds the section of a group's epochs. */
+  epochs(epochs: readonly EpochStart[]): void {
+    this.#begin(epochsKind, epochs.length * snapshotEpochBytes);
+    let at = this.payloadOffset;
+    for (const { epoch, position } of epochs) {
+      this.view.setUint32(at + snapshotEpoch.epoch.at, epoch);
+      setU64(this.view, at + snapshotEpoch.position.at, position);
+      at += snapshotEpochBytes;
+    }
+    this.end(epochs.length * snapshotEpochBytes);
   }
 
   /** Ends the snapshot. `commitPosition` is not below {@link lastAsOf}. */

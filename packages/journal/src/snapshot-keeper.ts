@@ -2,6 +2,7 @@ import { assert, EverholdError } from "@everhold/base";
 import type { DiskFile } from "@everhold/env";
 import type { JournalPorts, SnapshotSource } from "./journal-api.ts";
 import type { Chain } from "./chain.ts";
+import type { EpochStart } from "./epoch-starts.ts";
 import { diskError, isDiskFull, writeFully } from "./disk-io.ts";
 import { snapshotName, temporarySnapshotName } from "./file-names.ts";
 import type { JournalSettings } from "./journal-settings.ts";
@@ -12,9 +13,14 @@ import { encodeSnapshotHeader, SectionBuilder, snapshotSeed } from "./snapshot-f
 export interface SnapshotSurroundings {
   readonly groupId: Uint8Array;
   readonly epoch: number;
-  readonly endPosition: number;
+  /** The caller's state holds the effect of every record before it, and of no other. */
+  readonly asOf: number;
   readonly commitPosition: number;
-  readonly commitChain: Chain;
+  /** Where a snapshot begun now is replayed from, and the chain value there: no section is older. */
+  readonly replayStart: number;
+  readonly replayChain: Chain;
+  /** What a member of a group keeps of its epochs; none without a group. */
+  readonly epochs: readonly EpochStart[];
   /** Settles when everything before `position` is durable. @throws EverholdError after a failure */
   committed(position: number): Promise<void>;
   /** Segments may have become free. */
@@ -76,7 +82,7 @@ export class SnapshotKeeper {
 
   /** Starts a snapshot when enough was written since the last one. Cheap otherwise. */
   wake(): void {
-    if (this.#surroundings.commitPosition < this.#nextAt) return;
+    if (this.#surroundings.replayStart < this.#nextAt) return;
     if (this.#underWay !== undefined || this.#isStopped) return;
     // Failures are told through `onFailed`.
     this.#run().catch(() => undefined);
@@ -90,7 +96,7 @@ export class SnapshotKeeper {
     // Its failure is its own caller's matter; this snapshot is tried all the same.
     while (this.#underWay !== undefined) await this.#underWay.catch(() => undefined);
     this.#checkRunning();
-    if (this.#kept.at(-1)?.replayStart === this.#surroundings.commitPosition) return;
+    if (this.#kept.at(-1)?.replayStart === this.#surroundings.replayStart) return;
     await this.#run();
   }
 
@@ -118,15 +124,16 @@ export class SnapshotKeeper {
 
   async #writeSnapshot(): Promise<void> {
     const { disk, hash, random, wallClock } = this.#ports;
-    const { groupId, epoch, commitPosition, commitChain } = this.#surroundings;
-    const replayStart = commitPosition;
+    const { groupId, epoch, replayStart, replayChain, epochs } = this.#surroundings;
     this.#nextAt = replayStart + this.#settings.snapshotBytes;
     const nonce = new Uint8Array(8);
     random.fill(nonce);
     const wallClockMs = wallClock.nowMs();
-    const values = { groupId, replayStart, chain: commitChain, nonce, epoch, wallClockMs };
+    const values = { groupId, replayStart, chain: replayChain, nonce, epoch, wallClockMs };
     const header = encodeSnapshotHeader(values, hash);
     const builder = new SectionBuilder(hash, snapshotSeed(header, hash), this.#surroundings);
+    const older = epochs.filter(({ position }) => position < replayStart);
+    if (older.length > 0) builder.epochs(older);
     await this.#removeTemporary();
     const file = await disk.create(temporarySnapshotName);
     try {

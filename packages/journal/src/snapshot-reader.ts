@@ -23,6 +23,7 @@ export interface SnapshotInfo {
   readonly name: string;
   readonly groupId: Uint8Array;
   readonly replayStart: number;
+  readonly epoch: number;
   readonly chainHigh: number;
   readonly chainLow: number;
   readonly commitPosition: number;
@@ -83,6 +84,7 @@ class SnapshotWalk {
       name: this.#name,
       groupId: header.slice(snapshotHeader.groupId.at, snapshotHeader.groupId.at + 16),
       replayStart: getU64(view, snapshotHeader.replayStart.at),
+      epoch: view.getUint32(snapshotHeader.epoch.at),
       chainHigh: view.getUint32(snapshotHeader.chain.at),
       chainLow: view.getUint32(snapshotHeader.chain.at + 4),
       commitPosition: getU64(this.#view, footer + snapshotFooter.commitPosition.at),

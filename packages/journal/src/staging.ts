@@ -21,6 +21,16 @@ export interface ClosedBatch {
   readonly position: number;
   readonly recordCount: number;
   readonly recordsBytes: number;
+  /** Another journal has sealed it: its header is in place. */
+  readonly isSealed: boolean;
+  /** The header block of the segment that it begins, where another journal made that. */
+  readonly segmentBlock: Uint8Array | undefined;
+}
+
+/** A segment that another journal made. */
+export interface ForeignSegment {
+  readonly block: Uint8Array;
+  readonly end: number;
 }
 
 /**
@@ -56,10 +66,15 @@ export class Staging {
     this.#payloadBytesMax = settings.recordBytesMax - 8;
   }
 
-  /** Starts at `position`, in a segment whose positions end at `segmentEnd`. */
+  /** Starts at `position`, in a segment whose positions end at `segmentEnd`; whatever was before is forgotten. */
   start(position: number, segmentEnd: number): void {
     assert(position % limits.sectorBytes === 0, "a log begins on a sector");
     assert(position <= segmentEnd, "a log begins inside its segment");
+    this.#slabs.length = 0;
+    this.#slabsBytes = 0;
+    this.#closed.length = 0;
+    this.#closedBytes = 0;
+    this.#recordCount = 0;
     this.#slabBase = position;
     this.#segmentEnd = segmentEnd;
     this.#batchStart = 0;
@@ -75,6 +90,36 @@ export class Staging {
   /** Bytes of closed batches that were not taken, and of the filling one. */
   get waitingBytes(): number {
     return this.#closedBytes + (this.#recordCount === 0 ? 0 : this.#offset - this.#batchStart);
+  }
+
+  /** Where the segment ends in which the filling batch lies. */
+  get segmentEnd(): number {
+    return this.#segmentEnd;
+  }
+
+  /** Takes a copy of a batch that another journal has sealed; `begins` is the segment that it begins, if it does. */
+  appendSealed(batch: Uint8Array, position: number, begins: ForeignSegment | undefined): void {
+    assert(this.#recordCount === 0, "what is sealed elsewhere goes behind whole batches");
+    if (begins !== undefined) this.#segmentEnd = begins.end;
+    const slabBytes = this.#slabs.at(-1)?.bytes.length ?? 0;
+    if (begins !== undefined || this.#batchStart + batch.length > slabBytes) {
+      this.#addSlab(position, batch.length);
+    }
+    assert(this.#slabBase + this.#batchStart === position, "a batch goes to the end of the log");
+    this.bytes.set(batch, this.#batchStart);
+    this.#closed.push({
+      bytes: this.bytes,
+      view: this.view,
+      start: this.#batchStart,
+      lengthBytes: batch.length,
+      position,
+      recordCount: 0,
+      recordsBytes: 0,
+      isSealed: true,
+      segmentBlock: begins?.block,
+    });
+    this.#closedBytes += batch.length;
+    this.#beginBatch(this.#batchStart + batch.length);
   }
 
   /** See `Journal.reserve`. */
@@ -199,13 +244,19 @@ export class Staging {
       position: this.#slabBase + this.#batchStart,
       recordCount: this.#recordCount,
       recordsBytes: this.#offset - this.#batchStart - batchHeaderBytes,
+      isSealed: false,
+      segmentBlock: undefined,
     });
     this.#closedBytes += lengthBytes;
     this.#recordCount = 0;
-    this.#batchStart = end;
-    this.#offset = end + batchHeaderBytes;
+    this.#beginBatch(end);
+  }
+
+  #beginBatch(start: number): void {
+    this.#batchStart = start;
+    this.#offset = start + batchHeaderBytes;
     const hardLimit = Math.min(this.bytes.length, this.#segmentEnd - this.#slabBase);
-    this.#softLimit = Math.min(hardLimit, end + this.#settings.batchBytesMax);
+    this.#softLimit = Math.min(hardLimit, start + this.#settings.batchBytesMax);
   }
 }
 

@@ -1,5 +1,6 @@
 import { EverholdError, type ErrorCode } from "@everhold/base";
 import type { Disk, Hash } from "@everhold/env";
+import { readFence } from "./fence-file.ts";
 import { groupName, readFolder, readSegmentHeaders, sameBytes } from "./journal-folder.ts";
 import { replayLog } from "./log-replay.ts";
 import type { SegmentHeader } from "./segment-header.ts";
@@ -74,6 +75,8 @@ class Verification {
   async run(): Promise<VerifyReport> {
     let headers: SegmentHeader[] = [];
     await this.#attempt(async () => {
+      const fence = await readFence({ disk: this.#disk, hash: this.#hash });
+      if (fence !== undefined && fence.cutPosition !== null) throw this.#halfCut(fence.cutPosition);
       const folder = await readFolder(this.#disk);
       headers = await readSegmentHeaders(this.#disk, folder, undefined, this.#hash);
       for (const name of folder.snapshotNames) await this.#checkSnapshot(name, headers[0]);
@@ -134,7 +137,12 @@ class Verification {
     // What snapshots say was durable belongs to the end of the log only.
     const known = isLast ? this.#sound.map((snapshot) => snapshot.commitPosition) : [];
     const knownCommit = Math.max(0, ...known);
-    const start = { position: run[0]?.base ?? 0, chain: undefined, knownCommit };
+    const start = {
+      position: run[0]?.base ?? 0,
+      chain: undefined,
+      knownCommit,
+      appliedMax: Number.MAX_SAFE_INTEGER,
+    };
     const end = await replayLog(this.#disk, this.#hash, run, start, undefined, onProgress);
     this.#batchCount += end.batchCount;
     this.#recordCount += end.recordCount;
@@ -172,6 +180,14 @@ class Verification {
       this.#problems.push(problem);
       return problem;
     }
+  }
+
+  #halfCut(position: number): EverholdError {
+    return new EverholdError(
+      "EVH_DATA_FORMAT",
+      `cannot verify ${this.#disk.location}: its log was being cut at position ${position}, and not to the end: ` +
+        "start this member of the group, which ends it, and verify then",
+    );
   }
 
   #noSegments(): EverholdError {

@@ -1,16 +1,25 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { EverholdError } from "@everhold/base";
-import { openFence, verifyJournal, type Fence } from "@everhold/journal";
+import { verifyJournal } from "@everhold/journal";
 import type { InFlightFate } from "../disk/disk-machine.ts";
 import { JournalWorld } from "./journal-world.test-support.ts";
+import { bootMember, MemberProcess } from "./member-world.test-support.ts";
 
-const group = Uint8Array.from({ length: 16 }, (_, index) => index);
+const groupId = Uint8Array.from({ length: 16 }, (_, index) => index);
 const fates: readonly InFlightFate[] = ["lost", "applied", "torn", "random"];
 const name = "member.fence";
 
-function open(world: JournalWorld, groupId: Uint8Array = group): Promise<Fence> {
-  return world.settle(openFence(world.ports(), groupId));
+function open(world: JournalWorld): Promise<MemberProcess> {
+  return bootMember(world, { groupId });
+}
+
+/** What a member finds that starts on the disk as it is. */
+async function look(world: JournalWorld): Promise<{ promisedEpoch: number; incarnation: string }> {
+  const { journal } = await open(world);
+  const { promisedEpoch, incarnation } = journal.member;
+  await world.settle(journal.abandon());
+  return { promisedEpoch, incarnation };
 }
 
 /** Does `work` with a crash at one of the disk's operations; whether there was one of that number. */
@@ -54,26 +63,24 @@ test("a promise that was confirmed is found after a crash at any disk operation"
       const found = new Set<number>();
       for (;;) {
         const world = new JournalWorld({ seed: operationNumber });
-        const fence = await open(world);
-        await world.settle(fence.promise(3, 4096));
+        const { member } = (await open(world)).journal;
+        await world.settle(member.fence(3));
         let confirmed = 3;
         const work = async (): Promise<void> => {
           for (const epoch of [5, 8]) {
-            await fence.promise(epoch, epoch * 4096);
+            await member.fence(epoch);
             confirmed = epoch;
           }
         };
         if (!(await crashAt(world, operationNumber, { fate, power }, work))) break;
-        const again = await open(world);
+        const again = await look(world);
         assert.ok([3, 5, 8].includes(again.promisedEpoch), "it is one that was made");
         assert.ok(again.promisedEpoch >= confirmed, "nothing that was confirmed is lost");
-        const committed = again.promisedEpoch === 3 ? 4096 : again.promisedEpoch * 4096;
-        assert.equal(again.commitPosition, committed);
-        assert.equal(again.incarnation, fence.incarnation);
+        assert.equal(again.incarnation, member.incarnation);
         found.add(again.promisedEpoch);
-        await world.settle(again.promise(9, 0));
+        await world.settle((await open(world)).journal.member.fence(9));
         world.crash({ fate: "lost", power: true });
-        assert.equal((await open(world)).promisedEpoch, 9);
+        assert.equal((await look(world)).promisedEpoch, 9);
         operationNumber += 1;
       }
       assert.ok(operationNumber > 8, `there are many operations, found ${operationNumber}`);
@@ -82,17 +89,18 @@ test("a promise that was confirmed is found after a crash at any disk operation"
   }
 });
 
-test("a fence whose first write was cut short at any moment opens, and keeps the name it told", async () => {
+test("a member whose first start was cut short at any moment opens, and keeps the name it told", async () => {
   for (const fate of fates) {
     let operationNumber = 1;
     for (;;) {
       const world = new JournalWorld({ seed: operationNumber });
       const options = { fate, power: true };
-      const work = (): Promise<unknown> => openFence(world.ports(), group);
+      const first = new MemberProcess(world, { groupId });
+      const work = (): Promise<unknown> => first.journal.open(first.state, first);
       if (!(await crashAt(world, operationNumber, options, work))) break;
-      const { incarnation } = await open(world);
+      const { incarnation } = await look(world);
       world.crash({ fate: "lost", power: true });
-      const again = await open(world);
+      const again = await look(world);
       assert.equal(again.incarnation, incarnation);
       assert.equal(again.promisedEpoch, 0);
       assert.deepEqual(world.disk.names(), [name]);
@@ -104,58 +112,61 @@ test("a fence whose first write was cut short at any moment opens, and keeps the
 
 test("a folder whose fence was lost has another incarnation", async () => {
   const world = new JournalWorld({ seed: 1 });
-  const { incarnation } = await open(world);
+  const { incarnation } = await look(world);
   assert.match(incarnation, /^[0-9a-f]{32}$/);
   world.disk.drop(name);
-  assert.notEqual((await open(world)).incarnation, incarnation);
+  assert.notEqual((await look(world)).incarnation, incarnation);
 });
 
 test("a promise never falls, in whatever order promises are asked for", async () => {
   const world = new JournalWorld({ seed: 1 });
-  const fence = await open(world);
-  const asked = [4, 9, 6].map((epoch) => fence.promise(epoch, epoch));
-  await world.settle(Promise.all(asked));
-  assert.equal(fence.promisedEpoch, 9);
-  await world.settle(fence.promise(12, 2));
-  assert.equal(fence.commitPosition, 9);
-  const again = await open(world);
-  assert.equal(again.promisedEpoch, 12);
-  assert.equal(again.commitPosition, 9);
+  const { member } = (await open(world)).journal;
+  await world.settle(Promise.all([4, 9, 6].map((epoch) => member.fence(epoch))));
+  assert.equal(member.promisedEpoch, 9);
+  world.crash({ fate: "lost", power: true });
+  assert.equal((await look(world)).promisedEpoch, 9);
 });
 
-test("a promise that the disk refused is not told, and the next one is kept", async () => {
+test("a promise is not told before it is stored, nor when the disk refused it, and the next one is kept", async () => {
   const world = new JournalWorld({ seed: 1 });
-  const fence = await open(world);
+  const { member } = (await open(world)).journal;
+  const promise = member.fence(1);
+  assert.equal(member.promisedEpoch, 0);
+  await world.settle(promise);
+  assert.equal(member.promisedEpoch, 1);
+  const { capacityBytes } = world.disk;
   world.disk.capacityBytes = 512;
-  const { code } = await world.settle(refusal(fence.promise(2, 0)));
+  const { code } = await world.settle(refusal(member.fence(2)));
   assert.equal(code, "EVH_DISK_FULL");
-  assert.equal(fence.promisedEpoch, 0);
-  world.disk.capacityBytes = 8192;
-  await world.settle(fence.promise(3, 0));
-  assert.equal((await open(world)).promisedEpoch, 3);
+  assert.equal(member.promisedEpoch, 1);
+  world.disk.capacityBytes = capacityBytes;
+  await world.settle(member.fence(3));
+  world.crash({ fate: "lost", power: true });
+  assert.equal((await look(world)).promisedEpoch, 3);
 });
 
 test("an epoch that the format has no room for is refused", async () => {
   const world = new JournalWorld({ seed: 1 });
-  const fence = await open(world);
+  const { member } = (await open(world)).journal;
   for (const epoch of [-1, 1.5, Number.NaN, 2 ** 32]) {
-    const error = await refusal(fence.promise(epoch, 0));
+    const error = await refusal(member.fence(epoch));
     assert.equal(error.code, "EVH_PROTOCOL");
     assert.match(error.message, /from 0 to 4294967295/);
   }
-  await world.settle(fence.promise(2 ** 32 - 1, 0));
-  assert.equal((await open(world)).promisedEpoch, 2 ** 32 - 1);
+  await world.settle(member.fence(2 ** 32 - 1));
+  world.crash();
+  assert.equal((await look(world)).promisedEpoch, 2 ** 32 - 1);
 });
 
 test("a fence with a damaged bit or of another length is refused", async () => {
   const world = new JournalWorld({ seed: 1 });
-  await open(world);
+  await look(world);
   const content = world.disk.content(name);
   const codes = new Set<string>();
   for (let at = 0; at < content.length; at += 1) {
     world.disk.put(name, content);
     world.disk.flipBit(name, at, at % 8);
-    const { code } = await world.settle(refusal(openFence(world.ports(), group)));
+    const { code } = await refusal(open(world));
     codes.add(code);
   }
   assert.deepEqual([...codes].toSorted(), ["EVH_DATA_CORRUPT", "EVH_DATA_FORMAT"]);
@@ -163,17 +174,17 @@ test("a fence with a damaged bit or of another length is refused", async () => {
   longer.set(content);
   for (const other of [content.subarray(0, 0), content.subarray(0, 511), longer]) {
     world.disk.put(name, other);
-    const error = await world.settle(refusal(openFence(world.ports(), group)));
+    const error = await refusal(open(world));
     assert.equal(error.code, "EVH_DATA_CORRUPT");
   }
   world.disk.put(name, content);
-  await open(world);
+  await look(world);
 });
 
 test("a fence of another group or of a newer program is refused", async () => {
   const world = new JournalWorld({ seed: 1 });
-  await open(world);
-  const other = await world.settle(refusal(openFence(world.ports(), new Uint8Array(16))));
+  await look(world);
+  const other = await refusal(bootMember(world, { groupId: new Uint8Array(16) }));
   assert.equal(other.code, "EVH_DATA_FORMAT");
   assert.match(other.message, /000102030405060708090a0b0c0d0e0f, expected 0{32}/);
   const content = world.disk.content(name);
@@ -181,23 +192,23 @@ test("a fence of another group or of a newer program is refused", async () => {
   view.setUint32(8, 2);
   view.setUint32(508, world.ports().hash.crc32(content.subarray(0, 508), 0));
   world.disk.put(name, content);
-  const newer = await world.settle(refusal(openFence(world.ports(), group)));
+  const newer = await refusal(open(world));
   assert.equal(newer.code, "EVH_DATA_FORMAT");
   assert.match(newer.message, /version 2, this program knows up to 1/);
 });
 
-test("a journal opens and verifies a folder with a fence, one half written too", async () => {
+test("a folder with a fence is verified as any other, one half written too", async () => {
   const world = new JournalWorld({ seed: 1 });
-  const first = await world.boot();
+  const first = await open(world);
+  await first.lead(7);
   first.state.add(1, 2, 100);
-  await first.commit();
-  const fence = await open(world, first.journal.groupId);
-  await world.settle(fence.promise(7, 4096));
+  await first.settle();
+  await first.commitAll();
   await first.close();
   world.disk.put("member.fence.temporary", new Uint8Array(3));
   const report = await world.settle(verifyJournal(world.ports()));
   assert.deepEqual(report.problems, []);
-  const second = await world.boot();
+  const second = await open(world);
   assert.equal(second.state.count, 1);
-  assert.equal((await open(world, second.journal.groupId)).promisedEpoch, 7);
+  assert.equal(second.journal.member.promisedEpoch, 7);
 });

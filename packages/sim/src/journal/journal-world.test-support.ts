@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { assert, Prng } from "@everhold/base";
-import type { Log, Timer } from "@everhold/env";
+import type { Disk, Log, Timer } from "@everhold/env";
 import {
   createJournal,
   type Journal,
@@ -60,7 +60,7 @@ export class JournalWorld {
       if (life === this.#life) task();
     };
     return {
-      disk: this.disk,
+      disk: this.#diskOf(life),
       hash: { crc32: (bytes, seed) => crc32(bytes, seed) },
       random: { uint32: () => this.#prng.uint32(), fill: (target) => this.#prng.fill(target) },
       wallClock: { nowMs: () => 1_800_000_000_000 + Math.floor(this.nowMs) },
@@ -114,6 +114,23 @@ export class JournalWorld {
     let index = this.#events.length;
     while (index > 0 && (this.#events[index - 1]?.timeMs ?? 0) > event.timeMs) index -= 1;
     this.#events.splice(index, 0, event);
+  }
+
+  /** A process that died asks for nothing more, whatever it was about to do. */
+  #diskOf(life: number): Disk {
+    const ifAlive = <T>(ask: () => Promise<T>): Promise<T> =>
+      life === this.#life ? ask() : new Promise<T>(() => undefined);
+    const { disk } = this;
+    return {
+      location: disk.location,
+      list: () => ifAlive(() => disk.list()),
+      create: (name) => ifAlive(() => disk.create(name)),
+      open: (name) => ifAlive(() => disk.open(name)),
+      rename: (from, to) => ifAlive(() => disk.rename(from, to)),
+      remove: (name) => ifAlive(() => disk.remove(name)),
+      freeBytes: () => ifAlive(() => disk.freeBytes()),
+      lock: () => ifAlive(() => disk.lock()),
+    };
   }
 
   #log(): Log {

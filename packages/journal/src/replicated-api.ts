@@ -1,0 +1,118 @@
+import type { EpochStart } from "./epoch-starts.ts";
+import type {
+  Journal,
+  JournalListener,
+  RecoverySink,
+  RecoverySummary,
+  SnapshotSource,
+} from "./journal-api.ts";
+
+/**
+ * A piece of a journal as it goes to another member, byte for byte: a sealed batch, or the header of the segment that it
+ * begins and the batch.
+ */
+export interface JournalPiece {
+  /** Where the log ends that it continues. */
+  readonly position: number;
+  readonly end: number;
+  /** The chain value of everything before `position`: 16 hex digits. */
+  readonly chain: string;
+  readonly bytes: Uint8Array;
+}
+
+/** A place in the journal that somebody still reads: segments behind it stay. */
+export interface JournalPin {
+  move(position: number): void;
+  release(): void;
+}
+
+/** What a journal knows of itself, to be compared with others. Positions are those where a batch ends. */
+export interface ReplicatedLog {
+  /** Behind the newest sealed batch, durable or not. */
+  readonly end: number;
+  /** Everything before it is on stable storage. */
+  readonly durable: number;
+  /** Oldest first. */
+  readonly epochs: readonly EpochStart[];
+  /** The chain value of everything before `position`; null where no batch ends, or where {@link JournalMember.findChain} must look first. */
+  chainAt(position: number): string | null;
+}
+
+/**
+ * A journal's part in a group. It follows from `open` on, and leads from `beginEpoch` on; who steps down closes the journal
+ * and opens it again.
+ */
+export interface JournalMember {
+  readonly log: ReplicatedLog;
+  /** 32 hex digits, made when the folder was new to groups. */
+  readonly incarnation: string;
+  /** The highest epoch that was promised: of a lower one nothing is followed. */
+  readonly promisedEpoch: number;
+  /** Everything before it is committed, as far as is known here. */
+  readonly commitPosition: number;
+  /** Where the oldest piece begins that can still be had. */
+  readonly oldestPosition: number;
+
+  /** Sees to it that `log.chainAt(position)` knows its answer. @throws EverholdError EVH_DATA_CORRUPT, EVH_IO */
+  findChain(position: number): Promise<void>;
+  /**
+   * Follows: appends a piece to the log. The bytes are copied before this returns; `onDurable` tells when they are stored.
+   * @throws EverholdError EVH_PROTOCOL, EVH_DATA_CORRUPT, EVH_DATA_FORMAT for a piece that does not continue the log
+   * or contradicts itself: nothing of it is taken; EVH_CLOSED, EVH_IO after a failure
+   */
+  append(piece: Pick<JournalPiece, "position" | "end" | "bytes">): void;
+  /** Makes durable that no live of an epoch below `epoch` is followed. @throws EverholdError EVH_PROTOCOL for an epoch that the format has no room
+   * for; EVH_DISK_FULL, EVH_IO: then the promise may be on the disk or not, and is not told */
+  fence(epoch: number): Promise<void>;
+  /**
+   * Cuts the log at `position`, durably, while it follows: nothing is appended before it has ended.
+   * @throws EverholdError EVH_PROTOCOL where no batch ends, or where it would cut what is committed: nothing is done;
+   * EVH_IO, EVH_DISK_FULL, EVH_DATA_CORRUPT: then the journal fails, and the next start ends what was begun
+   */
+  truncate(position: number): Promise<void>;
+  /**
+   * Leads from now on: appends the record that begins the epoch, which must have been promised. The rest of the log goes
+   * to the sink, then `recovered` is called, and from then on the journal can be written.
+   * @param unclean an operator took the loss of what other members had
+   */
+  beginEpoch(epoch: number, unclean: boolean): void;
+  /** Everything before `position` is committed as soon as it is durable here, too. It never moves back. */
+  setCommitted(position: number): void;
+  /**
+   * The piece that begins at `position`, valid until the next call: null where nothing lies there yet, `"on disk"` where
+   * {@link loadPiece} has to bring it first.
+   */
+  pieceAt(position: number): JournalPiece | "on disk" | null;
+  /** Brings pieces from `position` on into memory. @throws EverholdError EVH_DATA_CORRUPT, EVH_IO, EVH_CLOSED where its segment is no more */
+  loadPiece(position: number): Promise<void>;
+  /** Keeps what lies behind `position` until it is moved on or released. */
+  pin(position: number): JournalPin;
+}
+
+/** Who is told about the progress of a group's member. Calls never happen inside a call of the journal. */
+export interface ReplicatedJournalListener extends JournalListener {
+  /** The durable position has moved. */
+  onDurable(): void;
+  /** There is another piece. */
+  onMore(): void;
+}
+
+/**
+ * The journal of a member of a group: byte for byte the same on all of them. `commitPosition` is the group's, and what
+ * follows it (`onCommitted`, `read`, snapshots, `stagedBytes`) with it.
+ */
+export interface ReplicatedJournal extends Journal {
+  readonly member: JournalMember;
+
+  /**
+   * As {@link Journal.open}, and yet nothing is appended, and `state` gets only what is known to be committed: more as
+   * the commit position moves, the rest and `recovered` when this member leads.
+   */
+  open(
+    state: RecoverySink & SnapshotSource,
+    listener: ReplicatedJournalListener,
+  ): Promise<RecoverySummary>;
+
+  /** Closes at once: waits for no commit and writes no snapshot. */
+  abandon(): Promise<void>;
+}
