@@ -42,11 +42,16 @@ export class SoakUser implements AsyncDisposable {
 
   static async start(servers: string, id: number): Promise<SoakUser> {
     const user = new SoakUser(await connectTo(servers, brief), servers, id);
-    await user.client.hold(`/soak/held/${id}`, `${id}`, { parents: true });
-    await user.#cache.start();
-    await user.#member.start();
-    user.#latch.start();
-    user.#watch = await user.client.watch("/soak/tree", { recursive: true });
+    try {
+      await user.client.hold(`/soak/held/${id}`, `${id}`, { parents: true });
+      await user.#cache.start();
+      await user.#member.start();
+      user.#latch.start();
+      user.#watch = await user.client.watch("/soak/tree", { recursive: true });
+    } catch (error) {
+      await user[Symbol.asyncDispose]();
+      throw error;
+    }
     user.#readWatch(user.#watch).catch((error: unknown) => {
       throw error;
     });

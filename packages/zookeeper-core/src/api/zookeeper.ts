@@ -1,5 +1,5 @@
 import { EverholdError } from "@everhold/base";
-import type { WaitOptions } from "@everhold/env";
+import { checkTimeout, type WaitOptions } from "@everhold/env";
 import type { Lease, LeaseTiming } from "../lease/lease.ts";
 import { limits } from "../limits.ts";
 import type { HeldNode } from "../managed/held-node.ts";
@@ -536,9 +536,11 @@ export class ZooKeeper {
    * `timeout` for a server and the `sessionStore`, by default a session timeout, no more than 5 s, for a server and 5 s
    * for the store; where no server answers, they end the session when its time is over. Idempotent.
    */
-  close(wait: WaitOptions = {}): Promise<void> {
+  async close(wait: WaitOptions = {}): Promise<void> {
+    // Before anything ends: it is closed once, and with a wait that can't be it never would.
+    checkTimeout(wait.timeout, Infinity);
     this.#parts.closing.abort();
-    return this.#parts.session.close(wait);
+    await this.#parts.session.close(wait);
   }
 
   /** As {@link close}. */

@@ -3,6 +3,7 @@ import { ByteReader, readValue } from "@everhold/wire";
 import type { ZooKeeper } from "../api/zookeeper.ts";
 import { connect } from "../connect.ts";
 import type { ZooKeeperOptions } from "../options.ts";
+import { zooKeeperErrors } from "../protocol/error-codes.ts";
 import { operations } from "../protocol/operations.ts";
 import { watchEventTypes } from "../protocol/watch-events.ts";
 import { TestEnsemble, type ReceivedRequest, type Verdict } from "./test-ensemble.test-support.ts";
@@ -81,6 +82,7 @@ export class TreeServers {
     }
     if (code === operations.setWatches.code) this.#restore(request);
     if (code < 0 || code === operations.setWatches.code) return "usual";
+    if (code === operations.removeWatches.code) return this.#forget(request);
     this.tree.sessionId = sessionId;
     const answer = this.tree.answer(code, body);
     this.#tell();
@@ -103,6 +105,17 @@ export class TreeServers {
       one.sessionId === sessionId && one.path === path && one.kind === kind;
     // Of one session a server has one watch of a kind.
     if (!this.#watches.some(isSame)) this.#watches.push(watch);
+  }
+
+  /** Of all kinds. */
+  #forget({ body, sessionId }: ReceivedRequest): Verdict {
+    const reader = new ByteReader(body);
+    const { path } = readValue(operations.removeWatches.request, reader, "watches");
+    const isKept = (one: ServerWatch): boolean => one.sessionId !== sessionId || one.path !== path;
+    const kept = this.#watches.filter(isKept);
+    const wereThere = kept.length < this.#watches.length;
+    this.#watches = kept;
+    return wereThere ? "usual" : zooKeeperErrors.NOWATCHER.number;
   }
 
   /** What has changed since it was read is told, the rest is watched again. */

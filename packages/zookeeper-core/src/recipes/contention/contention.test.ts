@@ -77,6 +77,22 @@ test("who leaves wakes the next one, and nobody else", async () => {
   await world.now(client.close());
 });
 
+test("who gives it back is not woken by that, only the next one is", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const client = await servers.connect();
+  const other = await servers.connect();
+  const first = await granted(servers, contentionOf(client).enter(contender));
+  const entering = contentionOf(other).enter(contender);
+  await world.advance(1000);
+  servers.told.length = 0;
+  await world.now(first.release());
+  assert.deepEqual(servers.told, [`deleted ${first.path}`]);
+  assert.equal((await granted(servers, entering)).isHeld(), true);
+  await world.now(Promise.all([client.close(), other.close()]));
+  assertNothingRuns(world);
+});
+
 test("who gives up leaves nothing behind", async () => {
   const servers = new TreeServers();
   const { world } = servers;

@@ -1,5 +1,5 @@
 import { EverholdError, listenForAbort } from "@everhold/base";
-import type { WaitOptions } from "@everhold/env";
+import { checkTimeout, type WaitOptions } from "@everhold/env";
 import type { Lease } from "../../lease/lease.ts";
 
 /** What a {@link Grant} stands on. */
@@ -78,9 +78,11 @@ export class Grant {
    * the session is over. Where that can't be known in time (default: the client's `requestTimeout`) it rejects, and
    * giving it back goes on by itself for as long as the client lives.
    */
-  release(wait: WaitOptions = {}): Promise<void> {
+  async release(wait: WaitOptions = {}): Promise<void> {
+    // Before anything ends: what begins with a wait that can't be would be given back by nobody.
+    checkTimeout(wait.timeout, Infinity);
     this.#releasing ??= this.#release(wait);
-    return this.#releasing;
+    await this.#releasing;
   }
 
   /** As {@link release}. */

@@ -20,7 +20,11 @@ export async function watchOwnNode(
   const watch = (): void => changed.resolve();
   // However the client retries: a connection that is lost for a moment is no reason to look no more.
   const retry = retries.exponential({ maxMs: contentionLimits.pauseMsMax });
-  const forget = listenForAbort(signal, watch);
+  const forget = listenForAbort(signal, () => {
+    // At once, before the node is given back: its deletion would be told to its owner, too.
+    client.removeWatch(path, watch);
+    watch();
+  });
   try {
     while (!signal.aborted) {
       changed = deferred<void>();

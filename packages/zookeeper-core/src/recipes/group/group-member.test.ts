@@ -91,6 +91,17 @@ test("one that is closed while it joins leaves nothing, and joining ends", async
   }
 });
 
+test("one that was started with a wait that can't be may be started with another", async () => {
+  const { servers, client } = await setUp();
+  const { world } = servers;
+  const member = new GroupMember(client, "/group", "anna");
+  await assert.rejects(member.start({ timeout: -1 }), RangeError);
+  await world.now(member.start());
+  assert.equal(member.stat?.ephemeralOwner, client.sessionId);
+  await world.now(client.close());
+  assertNothingRuns(world);
+});
+
 test("one that waits for its id stops waiting when it is closed", async () => {
   const { servers, client } = await setUp();
   const { world, tree } = servers;

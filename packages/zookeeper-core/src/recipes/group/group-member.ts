@@ -131,9 +131,10 @@ export class GroupMember {
    * @throws ZooKeeperError with reason NODEEXISTS where another process has the id, and that is not to be waited for
    * @throws EverholdError EVH_CLOSED where it is closed meanwhile; as of `hold` and of a cache's `start`
    */
-  start(wait: WaitOptions = {}): Promise<void> {
+  async start(wait: WaitOptions = {}): Promise<void> {
+    checkTimeout(wait.timeout, Infinity);
     this.#starting ??= this.#start(wait);
-    return this.#starting;
+    await this.#starting;
   }
 
   /** Its node, while it is a member as far as the client knows; `undefined` otherwise. */

@@ -39,14 +39,6 @@ export function candidatesOf(participants: readonly Participant[]): readonly Can
   });
 }
 
-/** `error` as one of ours, for those whom it is told. */
-export function asEverholdError(error: unknown): EverholdError {
-  if (EverholdError.is(error)) return error;
-  return new EverholdError("EVH_INTERNAL", "The client failed in a way that it did not expect", {
-    cause: error,
-  });
-}
-
 /** Whether another session, or another connection, may do what failed. */
 export function isOfConnection(error: unknown): boolean {
   if (!EverholdError.is(error)) return false;

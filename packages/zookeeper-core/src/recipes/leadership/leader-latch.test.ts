@@ -241,6 +241,40 @@ test("closed at any moment after its node was made, nothing of it is in line whe
   assert.deepEqual([...ends].toSorted(), ["0 false", "1 false"]);
 });
 
+test("closed at any moment between its lease and leading, it does not lead, or leads no more", async () => {
+  const ends = new Set<string>();
+  for (let turnCount = 0; turnCount < 60; turnCount += 1) {
+    const servers = new TreeServers();
+    const { world, tree } = servers;
+    const client = await servers.connect();
+    let closing: Promise<void> | undefined;
+    const close = async (latch: LeaderLatch): Promise<void> => {
+      // Each of them is one step of what goes on in between.
+      for (let turn = 0; turn < turnCount; turn += 1) await Promise.resolve();
+      await latch.close();
+    };
+    const latch = new LeaderLatch(client, path, timing);
+    const told: string[] = [];
+    for (const type of ["leader", "notLeader", "closed"] as const) {
+      latch.on(type, () => void told.push(type));
+    }
+    servers.interfere = ({ code }) => {
+      // The answer to this one is its lease.
+      if (code === operations.multi.code) world.later(() => void (closing ??= close(latch)));
+      return undefined;
+    };
+    latch.start();
+    await world.settle();
+    await world.now(closing ?? Promise.reject(new Error("there was no lease")));
+    assert.equal(latch.isLeader(), false);
+    assert.deepEqual(tree.childrenOf(path), []);
+    ends.add(told.join());
+    await world.now(client.close());
+    assertNothingRuns(world);
+  }
+  assert.deepEqual([...ends], ["closed", "leader,notLeader,closed"]);
+});
+
 test("who deletes the leader's node again and again makes no elections at that pace", async () => {
   const servers = new TreeServers();
   const { world } = servers;
@@ -272,6 +306,42 @@ test("it may be closed by whoever is told that it leads", async () => {
   latch.start();
   await world.advance(3000);
   assert.deepEqual(told, ["leader", "notLeader", "closed"]);
+  assert.deepEqual(servers.tree.childrenOf(path), []);
+  await world.now(client.close());
+  assertNothingRuns(world);
+});
+
+test("closed by whoever is told that it leads, it takes no longer than it was given", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const client = await servers.connect();
+  const latch = new LeaderLatch(client, path, timing);
+  let closing: Promise<void> | undefined;
+  let tookMs: number | undefined;
+  latch.on("leader", () => {
+    servers.interfere = ({ code }) => (code === operations.delete.code ? "drop" : undefined);
+    const { nowMs } = world;
+    closing = latch.close({ timeout: 100 }).then(() => void (tookMs = world.nowMs - nowMs));
+  });
+  latch.start();
+  await world.advance(3000);
+  await world.now(closing ?? Promise.reject(new Error("it did not lead")));
+  assert.equal(tookMs, 100);
+  await world.now(client.close());
+});
+
+test("a wait that can't be is refused, and closes and gives back nothing", async () => {
+  const servers = new TreeServers();
+  const { world } = servers;
+  const { latch, client, grants } = await stand(servers);
+  await world.advance(3000);
+  for (const timeout of [-1, Number.NaN, "100" as never]) {
+    await assert.rejects(async () => grants[0]?.release({ timeout }), RangeError);
+    await assert.rejects(latch.close({ timeout }), RangeError);
+    await assert.rejects(client.close({ timeout }), RangeError);
+  }
+  assert.equal(latch.isLeader(), true);
+  await world.now(latch.close());
   assert.deepEqual(servers.tree.childrenOf(path), []);
   await world.now(client.close());
   assertNothingRuns(world);

@@ -12,6 +12,7 @@ import { bytesOfData, optionError } from "../../api/request-options.ts";
 import { type BoundSession, type ReadOptions, ZooKeeper } from "../../api/zookeeper.ts";
 import { isReason } from "../../errors.ts";
 import type { Lease } from "../../lease/lease.ts";
+import { asEverholdError } from "../../session/session-errors.ts";
 import { Grant } from "../contention/grant.ts";
 import { oneAtATime } from "../contention/line.ts";
 import { watchOwnNode } from "../contention/own-node.ts";
@@ -19,7 +20,6 @@ import { readParticipants } from "../contention/participants.ts";
 import { leaveLine, type LineParts, type Standing, standInLine } from "../contention/standing.ts";
 import { Wakers } from "../contention/wakers.ts";
 import {
-  asEverholdError,
   type Candidate,
   type CandidateOptions,
   candidatesOf,
@@ -190,9 +190,10 @@ export class LeaderLatch {
    * node is being made: that goes a moment later. Where it can't be known in time (default: the client's
    * `requestTimeout`) its node is deleted afterwards, for as long as the client lives.
    */
-  close(wait: WaitOptions = {}): Promise<void> {
+  async close(wait: WaitOptions = {}): Promise<void> {
+    checkTimeout(wait.timeout, Infinity);
     this.#closing ??= this.#close(wait);
-    return this.#closing;
+    await this.#closing;
   }
 
   /** As {@link close}. */
@@ -201,7 +202,6 @@ export class LeaderLatch {
   }
 
   async #close(wait: WaitOptions): Promise<void> {
-    checkTimeout(wait.timeout, Infinity);
     this.#leaveWait = wait;
     const error = this.#closedError();
     this.#ending.abort(error);
@@ -268,6 +268,7 @@ export class LeaderLatch {
       const grant = new Grant({ path, token: stat.czxid, epoch, lease: held, release });
       // Before the client asks a server to end its session, which lets others lead at once.
       const forget = listenForAbort(this.#ending.signal, () => held.close());
+      if (this.#ending.signal.aborted) held.close();
       const watching = watchOwnNode(client, path, grant.signal, held);
       await this.#leadBy(grant);
       forget();
@@ -313,8 +314,6 @@ export class LeaderLatch {
     this.#grant = grant;
     this.#emit({ type: "leader", grant });
     for (const waiter of this.#waiters) waiter.resolve(grant);
-    // Closed by whoever was told, or before anybody could be.
-    if (this.#ending.signal.aborted) await grant.release();
     await ended.promise;
   }
 
