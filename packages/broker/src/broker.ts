@@ -5,6 +5,7 @@ import type { RecoverySummary } from "@everhold/journal";
 import { brokerConfig, type BrokerConfig, type BrokerOptions } from "./config.ts";
 import type { Authority } from "./engine/authority.ts";
 import type { Management } from "./management/management.ts";
+import type { TopologySource } from "./core/node-topology.ts";
 import { createStore, Serving, type Store } from "./serving.ts";
 
 /** What can be seen of one queue. */
@@ -31,6 +32,8 @@ export interface BrokerStartOptions {
   readonly onFailed?: (error: EverholdError) => void;
   /** What it may do, where somebody else may take its place. Default: everything. */
   readonly authority?: Authority;
+  /** What clients are told of the group that it leads. Default: it is alone. */
+  readonly topology?: TopologySource;
 }
 
 /**
@@ -67,6 +70,7 @@ export class Broker {
       config,
       store,
       recovery,
+      ...(options.topology === undefined ? {} : { topology: options.topology }),
       onFailed: (error) => {
         this.#fail(error);
       },
@@ -174,6 +178,11 @@ export class Broker {
   authorityChanged(): void {
     this.#serving.server.holdRequests();
     this.#store.engine.authorityChanged();
+  }
+
+  /** The topology has changed: clients that have asked for it are told. */
+  topologyChanged(): void {
+    this.#serving.server.topologyChanged();
   }
 
   /** Writes a snapshot now, so that the next start is quick. */

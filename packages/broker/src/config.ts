@@ -2,6 +2,7 @@ import { EverholdError } from "@everhold/base";
 import type { Endpoint } from "@everhold/env";
 import type { JournalOptions } from "@everhold/journal";
 
+import { checkConnector, type Connector } from "./core/connector.ts";
 import { limits } from "./limits.ts";
 import { divertDefinitionOf, type DivertsByName } from "./settings/divert-options.ts";
 import { checkSettings, type SettingsByMatch } from "./settings/settings-by-match.ts";
@@ -15,6 +16,11 @@ export interface BrokerConfig {
   readonly name: string;
   /** Where it listens for CORE. Default loopback, port 61616. */
   readonly endpoints: readonly Endpoint[];
+  /**
+   * How clients reach this broker, as the topology tells them. Default none: they are told no address, and go by the one
+   * that they were given. A member of a group needs it.
+   */
+  readonly connector: Connector | undefined;
   /**
    * What holds for addresses and their queues, by match: `orders.#`. A more specific match goes before others,
    * setting by setting. Default none: what `settingTable` says holds for all.
@@ -65,6 +71,7 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
   const config: BrokerConfig = {
     name: options.name ?? "everhold",
     endpoints: options.endpoints ?? [{ host: "127.0.0.1", port: 61616 }],
+    connector: options.connector,
     addressSettings: options.addressSettings ?? {},
     diverts: options.diverts ?? {},
     frameBytesMax: options.frameBytesMax ?? limits.frameBytesMax,
@@ -80,6 +87,7 @@ export function brokerConfig(options: BrokerOptions = {}): BrokerConfig {
     parkedSessionsMax: options.parkedSessionsMax ?? limits.parkedSessionsMax,
     journal: options.journal ?? {},
   };
+  if (config.connector !== undefined) checkConnector(config.connector);
   checkRange("frameBytesMax", config.frameBytesMax, 1024, limits.frameBytesMax);
   checkRange("messageBytesMax", config.messageBytesMax, 1024, limits.messageBytesMax);
   checkRange(

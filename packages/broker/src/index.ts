@@ -1,5 +1,7 @@
 /** Layer 3: the broker. Open `broker.ts` first. */
 export type { Authority } from "./engine/authority.ts";
+export type { Connector } from "./core/connector.ts";
+export type { TopologySource } from "./core/node-topology.ts";
 export { Broker, type BrokerStartOptions, type QueueInfo } from "./broker.ts";
 export {
   brokerConfig,

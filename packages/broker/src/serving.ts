@@ -4,6 +4,7 @@ import { createJournal, type Journal, type RecoverySummary } from "@everhold/jou
 
 import type { BrokerConfig } from "./config.ts";
 import { CoreServer } from "./core/core-server.ts";
+import type { TopologySource } from "./core/node-topology.ts";
 import { Engine } from "./engine/engine.ts";
 import { limits } from "./limits.ts";
 import { CoreRequests } from "./management/core-requests.ts";
@@ -33,6 +34,8 @@ export interface ServingParts {
   readonly config: BrokerConfig;
   readonly store: Store;
   readonly recovery: RecoverySummary;
+  /** What clients are told of the group. Default: the broker is alone. */
+  readonly topology?: TopologySource;
   /** Called once when the journal fails: by then every connection is closed, and nothing was promised. */
   readonly onFailed: (error: EverholdError) => void;
 }
@@ -70,7 +73,7 @@ export class Serving {
     engine.returns.load();
     // Something may be scheduled, or have fallen due meanwhile.
     engine.endStep();
-    this.server = new CoreServer(engine, ports);
+    this.server = new CoreServer(engine, ports, parts.topology);
     this.management = new Management({
       engine,
       ports,
@@ -78,6 +81,7 @@ export class Serving {
       nodeId: this.server.nodeId,
       startedMs: ports.monotonicClock.nowMs(),
       endpoints: () => this.endpoints,
+      topology: this.server.topology,
     });
     const requests = new CoreRequests(engine, this.management);
     engine.requests.onRequest = (session, message) => {

@@ -80,12 +80,13 @@ async function startWith(
 
 /** What a configuration says, in the broker's own words. */
 function brokerOptions({ document, acceptors }: ResolvedConfig): BrokerOptions {
-  const { name, limits, journal } = document;
+  const { name, connector, limits, journal } = document;
   const { frameSize, messageSize, largeMessageSize, memory } = limits ?? {};
   const { connectionsAllowed, handshakesAllowed, parkedSessionsAllowed } = limits ?? {};
   const { handshakeTimeout, connectionTtl, connectionTtlOverride } = limits ?? {};
   return {
     ...(name === undefined ? {} : { name }),
+    ...(connector === undefined ? {} : { connector }),
     endpoints: acceptors.map((acceptor) => acceptor.endpoint),
     ...(frameSize === undefined ? {} : { frameBytesMax: frameSize }),
     ...(messageSize === undefined ? {} : { messageBytesMax: messageSize }),

@@ -2,8 +2,6 @@ import { packets } from "@everhold/wire";
 
 import type { CoreConnection } from "./core-connection.ts";
 import type { SignsOfLife } from "./signs-of-life.ts";
-import { writeTopology } from "./topology.ts";
-import { versionNewest } from "./versions.ts";
 
 /**
  * Channel 0 of a connection, which belongs to no session: pings and the topology. Handles the packet under way;
@@ -21,11 +19,11 @@ export function handleConnectionPacket(
       return true;
     case packets.subscribeTopology.id:
       link.read(packets.subscribeTopology);
-      sendTopology(link);
+      link.subscribeToTopology();
       return true;
     case packets.subscribeTopologyV2.id:
       link.fixVersion(link.read(packets.subscribeTopologyV2).clientVersion);
-      sendTopology(link);
+      link.subscribeToTopology();
       return true;
     default:
       return false;
@@ -37,9 +35,4 @@ function answerPing(link: CoreConnection, life: SignsOfLife): void {
   if (link.engine.config.connectionTtlOverrideMs === undefined) life.ttlMs = ping.connectionTtl;
   for (const session of link.table) session.flushConfirmations();
   link.write(packets.ping, 0, ping);
-}
-
-function sendTopology({ output, server, version }: CoreConnection): void {
-  const spoken = version === 0 ? versionNewest : version;
-  writeTopology(output.begin(1024), server.nodeId, server.eventId, spoken);
 }

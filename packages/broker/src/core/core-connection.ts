@@ -31,8 +31,8 @@ import type { CoreServer } from "./core-server.ts";
 import type { CoreSession } from "./core-session.ts";
 import { SessionTable } from "./session-table.ts";
 import { SignsOfLife } from "./signs-of-life.ts";
-import { writeDisconnect } from "./topology.ts";
-import { isSupportedVersion } from "./versions.ts";
+import { writeDisconnect, writeTopology } from "./topology.ts";
+import { isSupportedVersion, versionNewest } from "./versions.ts";
 
 /**
  * One connection that speaks CORE: frames, channels, pings, and what becomes of it.
@@ -71,6 +71,8 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   readonly #admission = new Admission(this);
   #phase: "silent" | "greeted" | "known" = "silent";
   #isPaused = false;
+  /** The event of the topology that the client was told last; `undefined` until it asks. */
+  #toldEventId: number | undefined;
   #temporaryQueues: Set<LiveQueue> | undefined;
 
   constructor(server: CoreServer, link: Link, nowMs: number, createdMs: number) {
@@ -159,6 +161,7 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
       this.#admission.drained();
       this.engine.endStep();
     }
+    this.tellTopology();
     this.relieve();
   }
 
@@ -301,6 +304,22 @@ export class CoreConnection implements LinkHandler, FrameSink, ClientLink {
   /** The session's channel is gone. */
   forgetSession(session: CoreSession): void {
     if (this.table.has(session)) this.table.remove(session);
+  }
+
+  /** Tells the topology, and from now on each change of it. */
+  subscribeToTopology(): void {
+    this.#toldEventId = 0;
+    this.tellTopology();
+  }
+
+  /** Tells the client what is new of the topology, if it has asked; one that does not read hears it when it does. */
+  tellTopology(): void {
+    const { topology } = this.server;
+    const told = this.#toldEventId;
+    if (told === undefined || told === topology.eventId || !this.isWritable) return;
+    this.#toldEventId = topology.eventId;
+    const spoken = this.version === 0 ? versionNewest : this.version;
+    writeTopology(this.output.begin(1024), topology, spoken);
   }
 
   /** It has a session. */

@@ -6,6 +6,7 @@ import type { Engine } from "../engine/engine.ts";
 import { limits } from "../limits.ts";
 import { CoreConnection } from "./core-connection.ts";
 import type { CoreSession } from "./core-session.ts";
+import { NodeTopology, type TopologySource } from "./node-topology.ts";
 import { Parking } from "./parking.ts";
 import { ResendRoom } from "./resend-room.ts";
 
@@ -18,10 +19,8 @@ import { ResendRoom } from "./resend-room.ts";
  */
 export class CoreServer implements ClientDirectory {
   readonly engine: Engine;
-  /** The node's id as clients see it: the journal's group id, the same for ever. */
-  readonly nodeId: string;
-  /** Orders what clients hear about the topology; grows from start to start. */
-  readonly eventId: number;
+  /** What clients are told of where the node is. */
+  readonly topology: NodeTopology;
   /** What was configured, or what the system allows where that is less. */
   readonly connectionCountMax: number;
   connectionCountTotal = 0;
@@ -49,7 +48,8 @@ export class CoreServer implements ClientDirectory {
   #timer: Timer | undefined;
   #onAllClosed: (() => void) | undefined;
 
-  constructor(engine: Engine, ports: Ports) {
+  /** Without `topology` the broker is alone. */
+  constructor(engine: Engine, ports: Ports, topology?: TopologySource) {
     this.engine = engine;
     this.#ports = ports;
     const { log, config } = engine;
@@ -75,8 +75,14 @@ export class CoreServer implements ClientDirectory {
       limits.strangerLinesBurst,
     );
     this.logins = ports.logins;
-    this.nodeId = engine.nodeId;
-    this.eventId = ports.wallClock.nowMs();
+    const { connector } = config;
+    const nowMs = ports.wallClock.nowMs();
+    this.topology = new NodeTopology(engine.nodeId, connector, topology, nowMs);
+  }
+
+  /** The node's id as clients see it: the journal's group id, the same for ever. */
+  get nodeId(): string {
+    return this.topology.nodeId;
   }
 
   get connectionCount(): number {
@@ -192,6 +198,12 @@ export class CoreServer implements ClientDirectory {
   holdRequests(): void {
     if (this.engine.authority.mayTake) return;
     for (const connection of this.#connections) connection.hold();
+  }
+
+  /** Tells all who have asked for the topology what is new of it, if anything. */
+  topologyChanged(): void {
+    if (!this.topology.refresh()) return;
+    for (const connection of this.#connections) connection.tellTopology();
   }
 
   /** Takes no more requests. */

@@ -18,7 +18,7 @@ interface Governed {
 /** A broker with a queue, and a client that may be told what it may not do. */
 async function governed(): Promise<Governed> {
   const authority = { mayDispatch: true, mayTake: true };
-  const { world, broker } = await startBroker({}, undefined, authority);
+  const { world, broker } = await startBroker({}, undefined, { authority });
   const client = await TestClient.open(world);
   await client.createQueue();
   return { world, broker, client, authority };

@@ -78,13 +78,16 @@ const listings: readonly Operation<ManagedBroker>[] = [
     },
   }),
   operation("listNetworkTopology", {
-    doc: "The brokers that belong together: this one",
+    doc: "The brokers that belong together: this one, and which takes its place when it fails",
     result: "json",
     run: (broker) => {
       const [endpoint] = broker.endpoints();
-      if (endpoint === undefined) return [];
-      const primary = `${endpoint.host}:${endpoint.port}`;
-      return [{ nodeID: broker.nodeId, live: primary, primary }];
+      const { backup, ...topology } = broker.topology;
+      const at = topology.primary ?? endpoint;
+      if (at === undefined) return [];
+      const primary = `${at.host}:${at.port}`;
+      const next = backup === null ? {} : { backup: `${backup.host}:${backup.port}` };
+      return [{ nodeID: broker.nodeId, live: primary, primary, ...next }];
     },
   }),
 ];

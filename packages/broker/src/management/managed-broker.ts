@@ -1,5 +1,6 @@
 import type { Endpoint, Ports } from "@everhold/env";
 
+import type { NodePair } from "../core/topology.ts";
 import type { ClientDirectory } from "../engine/client-link.ts";
 import type { Divert } from "../engine/diverts.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -15,6 +16,8 @@ export interface ManagedBroker {
   readonly startedMs: number;
   /** Where it listens, with the ports that were chosen. */
   readonly endpoints: () => readonly Endpoint[];
+  /** What clients are told of where it is. */
+  readonly topology: NodePair;
 }
 
 /** One queue of a broker. */

@@ -1,6 +1,5 @@
-import { Broker } from "../broker.ts";
+import { Broker, type BrokerStartOptions } from "../broker.ts";
 import type { BrokerOptions } from "../config.ts";
-import type { Authority } from "../engine/authority.ts";
 import { ManualWorld } from "./manual-world.test-support.ts";
 
 /** Journal sizes that keep tests quick. */
@@ -10,14 +9,14 @@ const smallJournal = { segmentBytes: 1024 * 1024, prepareAheadBytes: 64 * 1024, 
 export async function startBroker(
   options: BrokerOptions = {},
   world: ManualWorld = new ManualWorld(),
-  authority?: Authority,
+  group: Pick<BrokerStartOptions, "authority" | "topology"> = {},
 ): Promise<{ world: ManualWorld; broker: Broker }> {
   const broker = await runUntil(
     world,
     Broker.start({
       ports: world.ports(),
       config: { journal: smallJournal, ...options },
-      ...(authority === undefined ? {} : { authority }),
+      ...group,
     }),
   );
   return { world, broker };

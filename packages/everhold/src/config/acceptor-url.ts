@@ -1,3 +1,4 @@
+import type { Connector } from "@everhold/broker";
 import type { Endpoint } from "@everhold/env";
 
 /** The forms of an acceptor's URL, for messages to people. */
@@ -21,6 +22,20 @@ export function parseAcceptorUrl(text: string): AcceptorPlace | undefined {
   const port = Number(match?.[4]);
   if (host === undefined || !(port <= 65_535)) return undefined;
   return { host, port, asksForTls: match?.[1] !== "tcp" };
+}
+
+/** The forms of a connector's URL, for messages to people. */
+export const connectorUrlForms =
+  "a URL at which clients reach this broker, such as tcp://broker-1.example:61616 or tls://broker-1.example:61617";
+
+/** How clients are to reach a broker, by a URL as above; `undefined` when none could. */
+export function parseConnectorUrl(text: string): Connector | undefined {
+  const place = parseAcceptorUrl(text);
+  if (place === undefined || place.port === 0) return undefined;
+  const { host, port, asksForTls } = place;
+  // These say where to listen.
+  if (host === "0.0.0.0" || host === "::") return undefined;
+  return { host, port, tls: asksForTls };
 }
 
 /** The URL for an endpoint, with brackets around an IPv6 address. */

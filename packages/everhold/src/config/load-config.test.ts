@@ -97,6 +97,7 @@ acceptors:
   six: { url: "tcp://[::1]:0", webSocket: { enabled: false } }
   web: { url: "tcp://[::1]:80", webSocket: { origins: "https://shop.example" } }
   any: { url: "tcp://[::1]:81", webSocket: { origins: ["*", "null", "http://a.example:8080"] } }
+connector: tls://orders-a.example:61617
 journal: { fileSize: 64MiB, sync: datasync }
 limits: { frameSize: 4MiB, messageSize: 2 MiB, largeMessageSize: 10GiB, memory: 256MiB, handshakeTimeout: 5s }
 addressSettings:
@@ -116,6 +117,11 @@ log: { level: debug, format: json }
         { host: "::1", port: 81, webSocket: { origins: ["*", "null", "http://a.example:8080"] } },
       ],
     );
+    assert.deepEqual(document.connector, {
+      host: "orders-a.example",
+      port: 61_617,
+      tls: true,
+    });
     assert.deepEqual(document.journal, { fileSize: 64 * 1024 ** 2, sync: "datasync" });
     assert.deepEqual(document.limits, {
       frameSize: 4 * 1024 ** 2,
@@ -249,6 +255,12 @@ diverts:
       problem("acceptors: { core: { url: 'http://x:1' } }"),
       /found "http:\/\/x:1", expected a URL such as tcp:/,
     );
+    for (const url of ["tcp://0.0.0.0:61616", "tcp://[::]:61616", "tcp://a:0", "a:61616"]) {
+      assert.match(
+        problem(`connector: ${JSON.stringify(url)}`),
+        /^everhold\.yaml:1:12: connector: found ".*", expected a URL at which clients reach this broker/,
+      );
+    }
     assert.match(
       problem(
         "acceptors: { core: { url: 'tcp://localhost:1', webSocket: { origins: 'https://a.example/' } } }",

@@ -1,7 +1,12 @@
 import { limits } from "@everhold/broker";
 import { z } from "zod";
 
-import { acceptorUrlForms, parseAcceptorUrl } from "./acceptor-url.ts";
+import {
+  acceptorUrlForms,
+  connectorUrlForms,
+  parseAcceptorUrl,
+  parseConnectorUrl,
+} from "./acceptor-url.ts";
 import { addressSettings } from "./address-settings.ts";
 import { diverts } from "./diverts.ts";
 import { choice, duration, flag, integer, leaf, size, text } from "./leaves.ts";
@@ -80,6 +85,10 @@ export const configSchema = z.strictObject({
   name: text("the broker's name").optional(),
   data: text("the data folder").optional(),
   acceptors: z.record(z.string(), acceptor).optional(),
+  /** How clients reach this broker, as it tells them. Default: they go by the URLs that they were given. */
+  connector: leaf(connectorUrlForms, (value) =>
+    typeof value === "string" ? parseConnectorUrl(value) : undefined,
+  ).optional(),
   journal: z
     .strictObject({
       fileSize: size({ min: 1024 ** 2, max: 1024 ** 3 }, "from 1MiB to 1GiB").optional(),
