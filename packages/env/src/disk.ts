@@ -29,6 +29,18 @@ export interface Disk {
   lock(): Promise<DiskLock>;
 }
 
+/** A folder that several processes change at the same time. */
+export interface SharedDisk extends Disk {
+  /**
+   * Gives a file a second name, if that is free; of those who want it at the same time one gets it. Others may see it
+   * before it is on stable storage. `false`: something has the name.
+   * @throws EverholdError EVH_IO; the file may have the name then
+   */
+  link(from: string, to: string): Promise<boolean>;
+  /** Puts the names of all files on stable storage, also those that others have just given. @throws EverholdError EVH_DATA_FOLDER */
+  sync(): Promise<void>;
+}
+
 /** The right to use a folder alone. */
 export interface DiskLock {
   release(): Promise<void>;

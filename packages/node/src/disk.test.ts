@@ -73,6 +73,23 @@ describe("NodeDisk", () => {
       await lock.release();
     }));
 
+  it("a second name is given once, whoever wants it, and the file keeps it without the first", () =>
+    withFolder(async (folder) => {
+      const disk = new NodeDisk({ folder });
+      const names = ["a", "b", "c"];
+      for (const name of names) await writeFile(join(folder, name), name);
+      const given = await Promise.all(names.map((name) => disk.link(name, "newest")));
+      assert.equal(given.filter(Boolean).length, 1);
+      const winner = names[given.indexOf(true)] ?? "";
+      await disk.remove(winner);
+      assert.equal(await readFile(join(folder, "newest"), "utf8"), winner);
+      await assert.rejects(disk.link("none", "other"), {
+        code: "EVH_IO",
+        message: /link to other/,
+      });
+      await disk.sync();
+    }));
+
   it("rename replaces what had the name", () =>
     withFolder(async (folder) => {
       const disk = new NodeDisk({ folder });

@@ -2,7 +2,7 @@ import type { StatsFs } from "node:fs";
 import * as fs from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { EverholdError } from "@everhold/base";
-import type { Disk, DiskFile } from "@everhold/env";
+import type { DiskFile, SharedDisk } from "@everhold/env";
 import { diskError } from "./disk-error.ts";
 import { NodeDiskFile, type SyncMode } from "./disk-file.ts";
 import { type FolderLock, lockFilePrefix, lockFolder } from "./folder-lock.ts";
@@ -20,7 +20,7 @@ export interface DiskOptions {
  * A folder of the file system. The files of its lock are not listed. Making, renaming and removing a
  * file sync the folder too: a name that is lost in a power failure takes its bytes with it.
  */
-export class NodeDisk implements Disk {
+export class NodeDisk implements SharedDisk {
   readonly location: string;
   readonly #syncMode: SyncMode;
 
@@ -44,7 +44,7 @@ export class NodeDisk implements Disk {
     const file = await this.#openFile(name, true);
     try {
       await file.sync();
-      await this.#syncFolder();
+      await this.sync();
     } catch (error) {
       await file.close();
       throw error;
@@ -58,12 +58,26 @@ export class NodeDisk implements Disk {
 
   async rename(from: string, to: string): Promise<void> {
     await this.#onPath(`rename to ${to}`, from, (path) => fs.rename(path, this.#pathOf(to)));
-    await this.#syncFolder();
+    await this.sync();
   }
 
   async remove(name: string): Promise<void> {
     await this.#onPath("remove", name, (path) => fs.unlink(path));
-    await this.#syncFolder();
+    await this.sync();
+  }
+
+  async link(from: string, to: string): Promise<boolean> {
+    let isFree = true;
+    await this.#onPath(`link to ${to}`, from, async (path) => {
+      try {
+        await fs.link(path, this.#pathOf(to));
+      } catch (error) {
+        if (systemCodeOf(error) !== "EEXIST") throw error;
+        isFree = false;
+      }
+    });
+    await this.sync();
+    return isFree;
   }
 
   async freeBytes(): Promise<number> {
@@ -75,6 +89,19 @@ export class NodeDisk implements Disk {
   async sizeBytes(): Promise<number> {
     const { blocks, bfree, bavail, bsize } = await this.#statistics("size");
     return (blocks - bfree + bavail) * bsize;
+  }
+
+  async sync(): Promise<void> {
+    // Windows cannot open a folder; its file systems keep names in a journal of their own.
+    if (this.#syncMode === "none" || process.platform === "win32") return;
+    await this.#inFolder("sync", async () => {
+      const handle = await fs.open(this.location, "r");
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    });
   }
 
   async lock(): Promise<FolderLock> {
@@ -128,26 +155,13 @@ export class NodeDisk implements Disk {
     }
     return join(this.location, name);
   }
-
-  async #syncFolder(): Promise<void> {
-    // Windows cannot open a folder; its file systems keep names in a journal of their own.
-    if (this.#syncMode === "none" || process.platform === "win32") return;
-    await this.#inFolder("sync", async () => {
-      const handle = await fs.open(this.location, "r");
-      try {
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-    });
-  }
 }
 
 /**
  * Makes a folder and those above it that are missing. Node's own recursive way never returns where the
  * system answers ENOENT although the folder above exists, as below `/proc`.
  */
-async function makeFolders(path: string, isAboveSure = false): Promise<void> {
+export async function makeFolders(path: string, isAboveSure = false): Promise<void> {
   try {
     await fs.mkdir(path, { mode: 0o750 });
   } catch (error) {

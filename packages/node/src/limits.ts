@@ -15,6 +15,10 @@ export const limits = {
   lockSilenceMs: 10_000,
   /** Attempts to take a lock that others take at the same time; then it counts as taken. */
   lockAttemptCountMax: 8,
+  /** Bytes of the path of a claim's socket: what macOS allows, and Linux nearly. `EVH_CONFIG` above. */
+  claimPathBytesMax: 103,
+  /** Ms before a watched claim is tried again, when a connection to it has ended or could not be made. */
+  claimRetryMs: 20,
   /**
    * Milliseconds for one address of a host that has several; then the next one is tried. Node's own 250 ms are
    * less than a far or busy broker may take. The last one has what is left of the attempt.

@@ -11,7 +11,15 @@ export type InFlightFate = "random" | "lost" | "applied" | "torn";
 
 /** One step of an operation, for tests that crash at a chosen moment. */
 export interface DiskEvent {
-  readonly operation: "write" | "read" | "sync" | "create" | "rename" | "remove" | "truncate";
+  readonly operation:
+    | "write"
+    | "read"
+    | "sync"
+    | "create"
+    | "rename"
+    | "remove"
+    | "truncate"
+    | "link";
   readonly phase: "started" | "done";
   readonly name: string;
   readonly position: number;

@@ -1,5 +1,5 @@
 import { EverholdError, Prng } from "@everhold/base";
-import type { Disk, DiskFile, DiskLock } from "@everhold/env";
+import type { DiskFile, DiskLock, SharedDisk } from "@everhold/env";
 import {
   newDiskFaultCounts,
   noDiskFaults,
@@ -28,11 +28,18 @@ export interface SimDiskOptions {
   readonly location?: string;
 }
 
+/** What is in a folder. */
+interface SimFolder {
+  readonly files: Map<string, SimFile>;
+  /** Names that a loss of power may take. */
+  readonly unsynced: Set<string>;
+}
+
 /**
  * A folder on a simulated disk: the same seed and the same calls give the same faults. A write under
  * way when the process dies is lost, stored, or torn: any subset of its 512-byte sectors is there.
  */
-export class SimDisk implements Disk {
+export class SimDisk implements SharedDisk {
   readonly location: string;
   /** May be changed at any time. */
   readonly faults: DiskFaults;
@@ -42,10 +49,12 @@ export class SimDisk implements Disk {
   capacityBytes: number;
   readonly #machine: DiskMachine;
   readonly #scheduler: DiskScheduler;
-  readonly #files = new Map<string, SimFile>();
+  readonly #folder: SimFolder;
   #locked = false;
 
-  constructor(options: SimDiskOptions) {
+  /** `folder`: that of another process's view of the same disk. */
+  constructor(options: SimDiskOptions, folder: SimFolder = newFolder()) {
+    this.#folder = folder;
     this.location = options.location ?? "sim-disk";
     this.faults = { ...noDiskFaults, ...options.faults };
     this.capacityBytes = options.capacityBytes ?? Number.MAX_SAFE_INTEGER;
@@ -71,8 +80,9 @@ export class SimDisk implements Disk {
   async create(name: string): Promise<DiskFile> {
     const file = new SimFile();
     await this.#machine.run({ operation: "create", name, position: 0, bytes: 0 }, () => {
-      if (this.#files.has(name)) throw ioError(`cannot create ${name}: it exists`);
-      this.#files.set(name, file);
+      if (this.#folder.files.has(name)) throw ioError(`cannot create ${name}: it exists`);
+      this.#folder.files.set(name, file);
+      this.#folder.unsynced.clear();
     });
     return this.#handle(name, file);
   }
@@ -85,15 +95,37 @@ export class SimDisk implements Disk {
   async rename(from: string, to: string): Promise<void> {
     await this.#machine.run({ operation: "rename", name: from, position: 0, bytes: 0 }, () => {
       const file = this.#file(from);
-      this.#files.delete(from);
-      this.#files.set(to, file);
+      this.#folder.files.delete(from);
+      this.#folder.files.set(to, file);
+      this.#folder.unsynced.clear();
     });
   }
 
   async remove(name: string): Promise<void> {
     await this.#machine.run({ operation: "remove", name, position: 0, bytes: 0 }, () => {
       this.#file(name);
-      this.#files.delete(name);
+      this.#folder.files.delete(name);
+      this.#folder.unsynced.clear();
+    });
+  }
+
+  /** The name is seen by all at once, and can be lost with the power until this or another call has ended. */
+  async link(from: string, to: string): Promise<boolean> {
+    let isFree = false;
+    await this.#machine.run({ operation: "link", name: to, position: 0, bytes: 0 }, () => {
+      const file = this.#file(from);
+      isFree = !this.#folder.files.has(to);
+      if (!isFree) return;
+      this.#folder.files.set(to, file);
+      this.#folder.unsynced.add(to);
+    });
+    await this.sync();
+    return isFree;
+  }
+
+  async sync(): Promise<void> {
+    await this.#machine.run({ operation: "sync", name: "", position: 0, bytes: 0 }, () => {
+      this.#folder.unsynced.clear();
     });
   }
 
@@ -125,13 +157,13 @@ export class SimDisk implements Disk {
 
   /** All files, sorted. */
   names(): string[] {
-    return [...this.#files.keys()].toSorted();
+    return [...this.#folder.files.keys()].toSorted();
   }
 
   /** Bytes of all files together. */
   get usedBytes(): number {
     let total = 0;
-    for (const file of this.#files.values()) total += file.sizeBytes;
+    for (const file of this.#folder.files.values()) total += file.sizeBytes;
     return total;
   }
 
@@ -142,18 +174,25 @@ export class SimDisk implements Disk {
 
   /** Makes or replaces a file, at once and for good. */
   put(name: string, content: Uint8Array): void {
-    this.#files.set(name, new SimFile(content));
+    this.#folder.files.set(name, new SimFile(content));
   }
 
   /** Removes a file, at once and for good. */
   drop(name: string): void {
-    this.#files.delete(name);
+    this.#folder.files.delete(name);
   }
 
   /** Damages one bit (0 … 7) of one byte, at once and for good. */
   flipBit(name: string, position: number, bit: number): void {
     this.counts.bitFlips += 1;
     this.#file(name).flipBit(position, bit);
+  }
+
+  /** What another process sees of this disk: the same files, and operations of its own that end with it. */
+  sharedWith(seed: number): SimDisk {
+    const { location, faults, capacityBytes } = this;
+    const scheduler = this.#scheduler;
+    return new SimDisk({ seed, scheduler, faults, capacityBytes, location }, this.#folder);
   }
 
   /** Another disk with the same files, for a second look at what a crash left. */
@@ -165,7 +204,7 @@ export class SimDisk implements Disk {
       capacityBytes: this.capacityBytes,
       location: this.location,
     });
-    for (const [name, file] of this.#files) copy.put(name, file.content());
+    for (const [name, file] of this.#folder.files) copy.put(name, file.content());
     return copy;
   }
 
@@ -182,7 +221,11 @@ export class SimDisk implements Disk {
     this.#machine.crash(options.fate ?? "random", power);
     if (!power) return;
     this.counts.powerLosses += 1;
-    for (const file of this.#files.values()) {
+    for (const name of this.#folder.unsynced) {
+      if (this.#machine.prng.chance(0.5)) this.#folder.files.delete(name);
+    }
+    this.#folder.unsynced.clear();
+    for (const file of this.#folder.files.values()) {
       this.counts.lostCacheSectors += file.losePower(() => this.#machine.prng.chance(0.5));
     }
   }
@@ -196,7 +239,7 @@ export class SimDisk implements Disk {
   }
 
   #file(name: string): SimFile {
-    const file = this.#files.get(name);
+    const file = this.#folder.files.get(name);
     if (file === undefined) throw ioError(`cannot find ${name} in ${this.location}`);
     return file;
   }
@@ -204,4 +247,8 @@ export class SimDisk implements Disk {
   #handle(name: string, file: SimFile): SimDiskFile {
     return new SimDiskFile(name, file, this.#machine, { freeBytes: () => this.#freeBytesNow() });
   }
+}
+
+function newFolder(): SimFolder {
+  return { files: new Map(), unsynced: new Set() };
 }
