@@ -222,11 +222,12 @@ export const errorCodes = {
   EVH_CONFIG: { retryable: false, meaning: "The configuration is not valid" },
   EVH_DATA_CORRUPT: {
     retryable: false,
-    meaning: "The journal holds bytes that were damaged after they were written",
+    meaning:
+      "The journal, or a group's folder, holds bytes that were damaged after they were written",
   },
   EVH_DATA_FORMAT: {
     retryable: false,
-    meaning: "The data folder was written by a newer format, or is not Everhold's",
+    meaning: "The data folder, or a group's, was written by a newer format, or is not Everhold's",
   },
   EVH_DATA_LOCKED: {
     retryable: true,
@@ -281,7 +282,8 @@ export const errorCodes = {
   },
   EVH_NODE_FORMAT: {
     retryable: false,
-    meaning: "The ZooKeeper node holds something else than what is kept in nodes of its kind",
+    meaning:
+      "The ZooKeeper node, or the group's file, holds something else than what is kept in those of its kind",
   },
   EVH_MEMBER_EXISTS: {
     retryable: false,

@@ -20,4 +20,19 @@ export const limits = {
   addressCharactersMax: 255,
   /** Bytes of a member's node. `EVH_NODE_FORMAT` above. */
   memberBytesMax: 2048,
+  /** Members of a group on one machine. `EVH_CONFIG` above: its file is written as a whole. */
+  localMemberCountMax: 16,
+  /** Bytes of a file of a group on one machine. `EVH_DATA_FORMAT` above: 16 members and the state need less. */
+  localFileBytesMax: 128 * 1024,
+  /**
+   * Revisions of a group on one machine that stay on the disk. Who wants to be the next one, and is overtaken by so many
+   * within one step, is told that the outcome is unknown.
+   */
+  localRevisionCount: 8,
+  /** Ms between two looks at the folder of a group on one machine. */
+  localLookMs: 250,
+  /** Ms before a change of a group on one machine is tried again, at most, because another one came first. */
+  localPauseMsMax: 20,
+  /** How often the files of a group are looked for, where others remove them meanwhile. `EVH_IO` then. */
+  localReadAttemptCountMax: 8,
 } as const;

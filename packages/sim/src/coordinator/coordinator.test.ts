@@ -3,35 +3,28 @@ import { test } from "node:test";
 import { EverholdError, TimeoutError } from "@everhold/base";
 import type { StateRead } from "@everhold/group";
 import { assertNothingRuns, errorOf } from "@everhold/test-world";
+import { testCoordinator } from "./coordinator-cases.test-support.ts";
 import {
   addressOf,
   anna,
   bert,
-  GroupWorld,
   newGroup,
-  paths,
   promotionOf,
   reconfigurationOf,
-  type TestMember,
-} from "./group-world.test-support.ts";
+} from "./group-values.test-support.ts";
+import { GroupWorld, paths, type TestMember } from "./group-world.test-support.ts";
 
-test("a group is made once, and who reads it is told what there is", async () => {
+testCoordinator(() => new GroupWorld());
+
+test("the mark of a group is the transaction that made its node, and what is no state is unreadable", async () => {
   const setup = new GroupWorld();
-  const [one, other] = [await setup.member(), await setup.member()];
-  assert.deepEqual(await setup.within(one.coordinator.read()), { kind: "absent" });
-  const made = await setup.within(
-    Promise.all([one.coordinator.create(newGroup()), other.coordinator.create(newGroup())]),
-  );
-  assert.deepEqual(made.toSorted(), [false, true]);
-  const known = await setup.known(other);
-  assert.deepEqual(known.state, newGroup());
-  assert.equal(known.version, 0);
+  const one = await setup.member();
+  await setup.within(one.coordinator.create(newGroup()));
+  const known = await setup.known(one);
   assert.equal(known.created, setup.ensemble.node(paths.state)?.stat.czxid.toString(16));
   await setup.within(one.client.setData(paths.state, "{}"));
-  const unreadable = await setup.within(other.coordinator.read());
-  assert.equal(codeOf(unreadable), "EVH_PROTOCOL");
-  await setup.end(one, other);
-  assertNothingRuns(setup.world);
+  assert.equal(codeOf(await setup.within(one.coordinator.read())), "EVH_PROTOCOL");
+  await setup.end(one);
 });
 
 test("a node that somebody made by hand is not trusted", async () => {
@@ -43,67 +36,19 @@ test("a node that somebody made by hand is not trusted", async () => {
   await setup.end(one);
 });
 
-test("of two who change what they have read one is done, and the other has a conflict", async () => {
+test("the live node says who leads, and in which epoch", async () => {
   const setup = new GroupWorld();
-  const [one, other] = [await setup.member(), await setup.member()];
+  const one = await setup.member();
   await setup.within(one.coordinator.create(newGroup()));
-  const [known, knownToOther] = [await setup.known(one), await setup.known(other)];
-  const results = await setup.within(
-    Promise.all([
-      one.coordinator.request("reconfigure", reconfigurationOf(known, 1)),
-      other.coordinator.request("promote", promotionOf(bert, knownToOther)),
-    ]),
-  );
-  assert.deepEqual(results.toSorted(), ["conflict", "done"]);
-  assert.equal((await setup.known(one)).version, 1);
-  await setup.end(one, other);
-});
-
-test("a node that was deleted and made again is another one, though its version is the same", async () => {
-  const setup = new GroupWorld();
-  const [one, other] = [await setup.member(), await setup.member()];
-  await setup.within(one.coordinator.create(newGroup()));
-  const known = await setup.known(one);
-  await setup.within(makeAgain(other));
-  assert.equal((await setup.known(other)).version, known.version);
-  for (const [kind, next] of [
-    ["reconfigure", reconfigurationOf(known, 1)],
-    ["promote", promotionOf(anna, known)],
-  ] as const) {
-    assert.equal(await setup.within(one.coordinator.request(kind, next)), "conflict");
-  }
-  const again = await setup.known(one);
-  assert.notEqual(again.created, known.created);
-  assert.equal(
-    await setup.within(one.coordinator.request("reconfigure", reconfigurationOf(known, 1))),
-    "conflict",
-  );
-  assert.deepEqual(again.state, (await setup.known(other)).state);
-  await setup.end(one, other);
-});
-
-test("who is promoted takes the live node from who has it, and others hear when it goes", async () => {
-  const setup = new GroupWorld();
-  const [one, other] = [await setup.member(), await setup.member()];
-  await setup.within(one.coordinator.create(newGroup()));
-  const promote = async (member: typeof one, self: typeof anna): Promise<void> => {
-    const next = promotionOf(self, await setup.known(member));
-    assert.equal(await setup.within(member.coordinator.request("promote", next)), "done");
-    assert.equal(setup.liveOwner, member.client.sessionId);
-  };
-  await promote(one, anna);
-  await promote(other, bert);
+  const next = promotionOf(anna, await setup.known(one));
+  await setup.within(one.coordinator.request("promote", next));
   const { data } = await setup.within(one.client.getData(paths.live));
   assert.deepEqual(JSON.parse(Buffer.from(data ?? []).toString()), {
-    ...{ format: 1, ...bert, epoch: 2 },
+    ...{ format: 1, ...anna, epoch: 1 },
   });
-  const { told } = one;
-  const before = told.goneCount;
-  await setup.within(other.coordinator.close());
+  await setup.within(one.coordinator.close());
   assert.equal(setup.liveOwner, undefined);
-  await setup.until("it is told", () => told.goneCount > before);
-  await setup.end(one, other);
-  assertNothingRuns(setup.world);
+  await setup.end(one);
 });
 
 test("a live whose session is over has its node again, and who only has its name does not", async () => {
@@ -216,7 +161,7 @@ test("what is read of a node that is made again meanwhile is all of one of the t
   const getChildren = client.getChildren.bind(client);
   client.getChildren = async (path, options) => {
     if (path === paths.state && setup.ensemble.node(path)?.stat.czxid === before) {
-      await makeAgain(other);
+      await makeAgain(setup, other);
     }
     return getChildren(path, options);
   };
@@ -244,38 +189,15 @@ test("members know each other, over sessions that end", async () => {
   assertNothingRuns(setup.world);
 });
 
-for (const incarnation of ["a1", "a2"]) {
-  test(`a second process with an id is refused, by an error that names both, ${incarnation} beside a1`, async () => {
-    const setup = new GroupWorld();
-    const [one, other] = [await setup.member(), await setup.member()];
-    await setup.within(one.coordinator.register(addressOf(anna)));
-    const second = other.coordinator.register(addressOf({ id: "anna", incarnation }));
-    const { code, message } = await setup.within(errorOf(second));
-    assert.equal(code, "EVH_MEMBER_EXISTS");
-    assert.match(
-      message,
-      new RegExp(`anna@${incarnation} .*anna@a1 .*0x${one.client.sessionId.toString(16)}`),
-    );
-    assert.equal(setup.ensemble.paths.filter((path) => path.includes("anna@")).length, 1);
-    await setup.within(one.coordinator.close());
-    await setup.within(other.coordinator.register(addressOf({ id: "anna", incarnation })));
-    await setup.end(one, other);
-  });
-}
-
-test("of two processes with an id that begin at once one is registered", async () => {
+test("who is refused because its id is taken is told by which session", async () => {
   const setup = new GroupWorld();
-  const members = [await setup.member(), await setup.member()];
-  const results = await setup.within(
-    Promise.allSettled(
-      members.map(({ coordinator }, index) =>
-        coordinator.register(addressOf({ id: "anna", incarnation: `a${index}` })),
-      ),
-    ),
-  );
-  assert.deepEqual(results.map(({ status }) => status).toSorted(), ["fulfilled", "rejected"]);
+  const [one, other] = [await setup.member(), await setup.member()];
+  await setup.within(one.coordinator.register(addressOf(anna)));
+  const second = other.coordinator.register(addressOf({ ...anna, incarnation: "a2" }));
+  const { message } = await setup.within(errorOf(second));
+  assert.match(message, new RegExp(`0x${one.client.sessionId.toString(16)}`));
   assert.equal(setup.ensemble.paths.filter((path) => path.includes("anna@")).length, 1);
-  await setup.end(...members);
+  await setup.end(one, other);
 });
 
 test("what a process that died has left is waited for", async () => {
@@ -384,11 +306,9 @@ test("servers that are older than they were are told of in the log", async () =>
 });
 
 /** Deletes the group's node and makes it again. */
-async function makeAgain({ client, coordinator }: TestMember): Promise<void> {
-  const { children } = await client.getChildren(paths.state);
-  for (const name of children) await client.delete(`${paths.state}/${name}`);
-  await client.delete(paths.state);
-  await coordinator.create(newGroup());
+async function makeAgain(setup: GroupWorld, member: TestMember): Promise<void> {
+  await setup.remove(member);
+  await member.coordinator.create(newGroup());
 }
 
 /** Why the node can't be read. */
