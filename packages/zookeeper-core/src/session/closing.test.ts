@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { deferred } from "@everhold/base";
 import { assertError, assertNothingRuns, rejection } from "@everhold/test-world";
+import { zooKeeperErrors } from "../protocol/error-codes.ts";
 import type { TestEnsemble } from "../testing/test-ensemble.test-support.ts";
 import {
   begin,
@@ -127,6 +128,18 @@ describe("closing a session", () => {
     assert.deepEqual(await world.now(Promise.all(before)), [0, 0, 0]);
     await world.now(closing);
     assert.equal(ensemble.sessions.size, 0);
+  });
+
+  it("one whose session the server says is over meanwhile is closed all the same", async () => {
+    const { world, ensemble, session, events } = await setUp();
+    ensemble.rule = () => zooKeeperErrors.SESSIONEXPIRED.number;
+    const before = session.request(requestOf(), forever);
+    const closing = session.close();
+    assertError(await rejection(world, before), "EVH_SESSION_EXPIRED");
+    await world.now(closing);
+    assert.equal(session.state, "closed");
+    assert.deepEqual(typesOf(events).slice(-2), ["lost", "closed"]);
+    assertNothingRuns(world);
   });
 
   it("another list of servers meanwhile keeps nobody from ending the session", async () => {

@@ -5,6 +5,7 @@ import { assertError, assertNothingRuns, rejection, TestWorld } from "@everhold/
 import type { ZooKeeper } from "../api/zookeeper.ts";
 import { connect } from "../connect.ts";
 import type { ZooKeeperOptions } from "../options.ts";
+import { zooKeeperErrors } from "../protocol/error-codes.ts";
 import { operations } from "../protocol/operations.ts";
 import { TestEnsemble } from "../testing/test-ensemble.test-support.ts";
 import type { SessionStore, StoredSession } from "./session-store.ts";
@@ -67,6 +68,19 @@ describe("a session that is kept beyond its process", () => {
     await world.now(client.close());
     assert.deepEqual(store.calls, ["load", "save", "forget", "close"]);
     assert.equal(await store.load(), undefined);
+    assertNothingRuns(world);
+  });
+
+  it("is forgotten, too, where the server says while it is closed that it is over", async () => {
+    const { world, ensemble, store, connected } = setUp();
+    const client = await connected({ retry: false });
+    const { SESSIONEXPIRED } = zooKeeperErrors;
+    ensemble.rule = ({ code }) =>
+      code === operations.closeSession.code ? "drop" : SESSIONEXPIRED.number;
+    const before = rejection(world, client.delete("/a"));
+    await world.now(client.close());
+    assertError(await before, "EVH_SESSION_EXPIRED");
+    assert.deepEqual(store.calls, ["load", "save", "forget", "close"]);
     assertNothingRuns(world);
   });
 

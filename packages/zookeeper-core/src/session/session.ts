@@ -373,7 +373,8 @@ export class Session implements Requests, ConnectionListener {
     if (identity === undefined) return;
     const { epoch, id: sessionId, isAnnounced } = identity;
     if (by === "clock") this.#dialer.former.add(identity);
-    if (isAnnounced) this.#state = "lost";
+    // One that is being closed stays so.
+    if (isAnnounced && this.#endError === undefined) this.#state = "lost";
     this.#queue.dropEpoch(epoch);
     const error = sessionOverError();
     // An attempt that is under way was meant to go on with this session.
@@ -411,6 +412,8 @@ export class Session implements Requests, ConnectionListener {
     let isEnded: boolean;
     if (connection !== undefined && wasConnected) {
       isEnded = await closeSessionOn(connection, { deadlineMs, signal });
+      // The server may have said meanwhile that it is over.
+      isEnded ||= this.#life.identity === undefined;
     } else {
       connection?.fail(givenUpError());
       if (identity !== undefined) this.#dialer.former.add(identity);
