@@ -103,6 +103,8 @@ export const limits = {
   handlerFailureLinesBurst: 8,
   /** Nodes of a cluster that a client remembers. What is told of further ones is not heeded. */
   clusterMemberCountMax: 256,
+  /** Where a node was said to be before, or would have been: so many addresses are remembered, the latest. */
+  formerEndpointCountMax: 8,
   /** Sockets that connections which share may have between them. More are refused with EVH_CONFIG. */
   slotCountMax: 64,
   /** Redirects that one round of attempts follows. Further ones count as failed attempts. */

@@ -88,6 +88,34 @@ describe("what brokers say of their cluster", () => {
     assert.equal(view.standbyOf("m", teller), undefined);
   });
 
+  it("keeps where a node was said to be before, the latest first", () => {
+    const view = new ClusterView();
+    const tell = (eventId: number, primary: string, backup?: string): boolean =>
+      view.update(
+        told("n", {
+          eventId,
+          primary: connectorTo(primary),
+          ...(backup === undefined ? {} : { backup: connectorTo(backup) }),
+        }),
+        teller,
+      );
+    const former = (): string[] => view.formerOf("n").map((endpoint) => endpoint.host);
+    tell(1, "a:1", "b:1");
+    assert.deepEqual(former(), []);
+    tell(2, "a:1", "c:1");
+    assert.deepEqual(former(), ["b"]);
+    tell(3, "c:1", "d:1");
+    assert.deepEqual(former(), ["a", "b"]);
+    tell(4, "c:1", "b:1");
+    assert.deepEqual(former(), ["d", "a"]);
+    tell(3, "e:1", "f:1");
+    assert.deepEqual(former(), ["d", "a"]);
+    assert.deepEqual(view.formerOf("m"), []);
+    for (let eventId = 5; eventId < 100; eventId += 1) tell(eventId, `x${eventId}:1`);
+    assert.equal(former().length, limits.formerEndpointCountMax);
+    assert.equal(former()[0], "x98");
+  });
+
   it("is remembered within bounds", () => {
     const view = new ClusterView();
     for (let index = 0; index < 1000; index += 1) {

@@ -13,6 +13,8 @@ export interface ClusterMember {
 
 interface KnownMember extends ClusterMember {
   readonly eventId: number;
+  /** Where its halves were said to be before, the latest first. */
+  readonly former: readonly Endpoint[];
 }
 
 /** Hosts that say where a broker listens, and nothing of how to reach it. */
@@ -57,12 +59,14 @@ export class ClusterView {
     const knownPrimary = isNews ? (primary ?? known?.primary) : known.primary;
     // A node whose backup is away for a moment still has one, as far as anybody knows.
     const standby = isNews ? (backup ?? known?.backup) : (known.backup ?? backup);
+    // Unless that is what took over.
+    const knownBackup = isSameMaybe(standby, knownPrimary) ? undefined : standby;
     const next: KnownMember = {
       nodeId,
       eventId: Math.max(eventId, known?.eventId ?? 0),
       primary: knownPrimary,
-      // Unless that is what took over.
-      backup: isSameMaybe(standby, knownPrimary) ? undefined : standby,
+      backup: knownBackup,
+      former: formerOf(known, [knownPrimary, knownBackup]),
     };
     this.#gone.delete(nodeId);
     this.#members.set(nodeId, next);
@@ -97,6 +101,14 @@ export class ClusterView {
     return halves.find((half) => half !== undefined && !isSameEndpoint(half, current));
   }
 
+  /**
+   * Where the node was said to be before: a group of more than two tells of two at a time, and of one that has fallen
+   * behind not at all, and each may be the one that serves next.
+   */
+  formerOf(nodeId: string): readonly Endpoint[] {
+    return this.#members.get(nodeId)?.former ?? [];
+  }
+
   #remove(nodeId: string, eventId: number): boolean {
     this.#gone.delete(nodeId);
     this.#gone.set(nodeId, eventId);
@@ -123,6 +135,20 @@ export function connectorEndpoint(
   const isTls = String(connector.parameters.get("sslEnabled")?.value ?? false) === "true";
   // Who came by TLS is not sent on in plain text, whatever a broker says.
   return { ...(isTls ? { tls: {} } : {}), ...teller, host, port };
+}
+
+function formerOf(
+  known: KnownMember | undefined,
+  present: readonly (Endpoint | undefined)[],
+): readonly Endpoint[] {
+  if (known === undefined) return [];
+  const former: Endpoint[] = [];
+  for (const endpoint of [known.primary, known.backup, ...known.former]) {
+    if (endpoint === undefined) continue;
+    if ([...present, ...former].some((other) => isSameMaybe(other, endpoint))) continue;
+    former.push(endpoint);
+  }
+  return former.slice(0, limits.formerEndpointCountMax);
 }
 
 function isSameMaybe(a: Endpoint | undefined, b: Endpoint | undefined): boolean {

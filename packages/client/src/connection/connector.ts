@@ -185,6 +185,7 @@ export class Connector {
           : this.#view.standbyOf(this.#nodeId, current),
       previous: this.#previous,
       list: this.#list,
+      former: this.#nodeId === undefined ? [] : this.#view.formerOf(this.#nodeId),
       members: members.flatMap(({ primary, backup }) =>
         [primary, backup].filter((endpoint) => endpoint !== undefined),
       ),

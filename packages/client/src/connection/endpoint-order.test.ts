@@ -14,6 +14,7 @@ const nothing: KnownEndpoints = {
   backup: undefined,
   previous: undefined,
   list: [],
+  former: [],
   members: [],
   isCurrentDoubtful: false,
 };
@@ -28,16 +29,17 @@ describe("the order of endpoints", () => {
     assert.deepEqual(order({ list: [at(1), at(2)] }), ["list 1", "list 2"]);
   });
 
-  it("is current, backup, previous, the list, other nodes", () => {
+  it("is current, backup, previous, the list, where the node was before, other nodes", () => {
     assert.deepEqual(
       order({
         current: at(1),
         backup: at(2),
         previous: at(3),
         list: [at(1), at(4)],
+        former: [at(3), at(6)],
         members: [at(2), at(5)],
       }),
-      ["current 1", "backup 2", "previous 3", "list 4", "member 5"],
+      ["current 1", "backup 2", "previous 3", "list 4", "former 6", "member 5"],
     );
   });
 

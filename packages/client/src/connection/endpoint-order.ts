@@ -3,7 +3,8 @@ import type { Endpoint } from "@everhold/env";
 /**
  * Why an endpoint is tried: the broker sent us there (`redirect`), or its node gives what it has to that one
  * (`scaleDown`); it worked last (`current`), stands by for that one (`backup`), or worked before that
- * (`previous`); it is in the URL (`list`); or it is another node that the topology names (`member`).
+ * (`previous`); it is in the URL (`list`); the topology named it for this node before (`former`); or it is another
+ * node that the topology names (`member`).
  */
 export type EndpointSource =
   | "redirect"
@@ -12,6 +13,7 @@ export type EndpointSource =
   | "backup"
   | "previous"
   | "list"
+  | "former"
   | "member";
 
 /** An endpoint to try. */
@@ -29,6 +31,8 @@ export interface KnownEndpoints {
   readonly previous: Endpoint | undefined;
   /** As the URL says. */
   readonly list: readonly Endpoint[];
+  /** Of the current node: those that the topology does not name any more. */
+  readonly former: readonly Endpoint[];
   readonly members: readonly Endpoint[];
   /** The current broker has said that it stops, or does not answer: its backup is the better guess. */
   readonly isCurrentDoubtful: boolean;
@@ -56,6 +60,7 @@ export function endpointOrder(known: KnownEndpoints): readonly Candidate[] {
   const at =
     current === undefined ? -1 : list.findIndex((endpoint) => isSameEndpoint(endpoint, current));
   for (const endpoint of [...list.slice(at + 1), ...list.slice(0, at + 1)]) add(endpoint, "list");
+  for (const endpoint of known.former) add(endpoint, "former");
   for (const endpoint of known.members) add(endpoint, "member");
   return ordered;
 }

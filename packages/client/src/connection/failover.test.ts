@@ -364,6 +364,40 @@ describe("the endpoints of a failover", () => {
     await end(world, connection);
   });
 
+  it("are all that were ever told of the node, each again in every round", async () => {
+    const { world, brokers, connection, events } = await cluster(4, "h:1", {}, (all) => {
+      for (const [index, broker] of all.entries()) {
+        broker.topology = [{ nodeId: "n", eventId: 10 * index, primary: `h:${index + 1}` }];
+      }
+    });
+    const [first, second, third] = brokers;
+    for (const [change, backup] of ["h:2", "h:3", "h:4"].entries()) {
+      const eventId = change + 1;
+      first?.connections[0]?.tell({ nodeId: "n", eventId, primary: "h:1", backup });
+    }
+    await world.settle();
+    for (const broker of brokers) broker.kill();
+    await world.advance(30_000);
+    third?.start();
+    await world.advance(20_000);
+    assert.equal(connection.state, "connected");
+    const rounds = failovers(events).at(-1)?.timeline.attempts ?? [];
+    const order = ["current tcp://h:1", "backup tcp://h:4", "former tcp://h:3", "former tcp://h:2"];
+    const last = rounds.at(-1)?.round ?? 0;
+    assert.ok(last > 2, `${last} rounds`);
+    for (const round of [last - 1, last]) {
+      const tries = rounds.filter((attempt) => attempt.round === round);
+      const made = tries.map(({ source, url }) => `${source} ${url}`);
+      assert.deepEqual(made, round === last ? order.slice(0, 3) : order);
+    }
+    // And on from there, though the one that serves now names nobody else.
+    second?.start();
+    third?.kill();
+    await world.advance(20_000);
+    assert.equal(tried(events).at(-1), "former tcp://h:2");
+    await end(world, connection);
+  });
+
   it("include other nodes only with ha, and none that have gone", async () => {
     for (const ha of [false, true]) {
       const { world, brokers, connection, events } = await cluster(4, "h:1", { ha }, ([live]) => {
