@@ -16,12 +16,13 @@ export const layers: ReadonlyMap<string, number> = new Map([
   ["@everhold/client", 3],
   ["@everhold/coordinator", 3],
   ["@everhold/replica", 3],
-  ["@everhold/node", 4],
-  ["@everhold/sim", 4],
-  ["everhold", 5],
-  ["@everhold/browser", 5],
-  ["@everhold/zookeeper", 5],
-  ["@everhold/cli", 5],
+  ["@everhold/member", 4],
+  ["@everhold/node", 5],
+  ["@everhold/sim", 5],
+  ["everhold", 6],
+  ["@everhold/browser", 6],
+  ["@everhold/zookeeper", 6],
+  ["@everhold/cli", 6],
 ]);
 
 /** The one import inside a layer: the command line stands on what users install. */

@@ -1,6 +1,6 @@
 import type { EverholdError } from "@everhold/base";
 import type { Endpoint, Ports } from "@everhold/env";
-import type { RecoverySummary } from "@everhold/journal";
+import { createJournal, type RecoverySummary } from "@everhold/journal";
 
 import { brokerConfig, type BrokerConfig, type BrokerOptions } from "./config.ts";
 import type { Authority } from "./engine/authority.ts";
@@ -85,7 +85,8 @@ export class Broker {
    */
   static async start(options: BrokerStartOptions): Promise<Broker> {
     const config = brokerConfig(options.config);
-    const store = createStore(options.ports, config);
+    const { ports } = options;
+    const store = createStore(ports, config, createJournal({ ports, ...config.journal }));
     const { journal, state, engine } = store;
     if (options.authority !== undefined) engine.authority = options.authority;
     let broker: Broker;

@@ -1,6 +1,6 @@
 import type { EverholdError } from "@everhold/base";
 import type { Endpoint, Listener, Ports, Timer } from "@everhold/env";
-import { createJournal, type Journal, type RecoverySummary } from "@everhold/journal";
+import type { Journal, RecoverySummary } from "@everhold/journal";
 
 import type { BrokerConfig } from "./config.ts";
 import { CoreServer } from "./core/core-server.ts";
@@ -12,15 +12,18 @@ import { Management } from "./management/management.ts";
 import { BrokerState } from "./state/broker-state.ts";
 
 /** A journal and what is made of it. */
-export interface Store {
-  readonly journal: Journal;
+export interface Store<Kind extends Journal = Journal> {
+  readonly journal: Kind;
   readonly state: BrokerState;
   readonly engine: Engine;
 }
 
-/** Makes a journal, its state and the engine over them; nothing is touched before the journal is opened. */
-export function createStore(ports: Ports, config: BrokerConfig): Store {
-  const journal = createJournal({ ports, ...config.journal });
+/** Makes the state and the engine over a journal; nothing is touched before the journal is opened. */
+export function createStore<Kind extends Journal>(
+  ports: Ports,
+  config: BrokerConfig,
+  journal: Kind,
+): Store<Kind> {
   const state = new BrokerState(journal, {
     duplicateIdsMaxOf: (name) => engine.settings.of(name).idCacheSize,
   });

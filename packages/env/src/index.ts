@@ -1,5 +1,5 @@
 /**
- * Layer 1: the ports. Everything in layers 0 to 3 meets the world only through these interfaces.
+ * Layer 1: the ports. Everything in layers 0 to 4 meets the world only through these interfaces.
  * `node` implements them for real, `sim` with a seed, virtual time and faults.
  *
  * Three rules hold for all of them. A call never re-enters its caller: whatever follows from it comes

@@ -6,8 +6,9 @@ import {
   recordTypeAt,
 } from "./batch-format.ts";
 import { segmentName } from "./file-names.ts";
-import { firstCallerRecordType, recordHeaderBytes, type RecoverySink } from "./journal-api.ts";
+import { firstCallerRecordType, recordHeaderBytes } from "./journal-api.ts";
 import { batchHeaderBytes, controlRecords } from "./journal-format.ts";
+import type { FollowingSink } from "./replicated-api.ts";
 
 /**
  * Hands the caller's records of a valid batch to `sink`, if there is one, and says how many there are. The batch begins
@@ -20,7 +21,7 @@ export function applyBatch(
   offset: number,
   position: number,
   segmentBase: number,
-  sink: Pick<RecoverySink, "applyRecord"> | undefined,
+  sink: Pick<FollowingSink, "applyRecord" | "endReign"> | undefined,
 ): number {
   const end = offset + batchContentBytesAt(view, offset);
   let at = offset + batchHeaderBytes;
@@ -41,7 +42,9 @@ export function applyBatch(
         at + length,
         length,
       );
-    } else if (type !== controlRecords.epoch.type) {
+    } else if (type === controlRecords.epoch.type) {
+      sink?.endReign?.();
+    } else {
       throw unknownRecord(segmentBase, recordPosition, type);
     }
     at += length;

@@ -5,14 +5,20 @@ import { diskError, isDiskFull } from "./disk-io.ts";
 import { EpochStarts } from "./epoch-starts.ts";
 import { FenceFile, type FenceChange, type FenceValues } from "./fence-file.ts";
 import { cutLog } from "./log-cut.ts";
-import type { JournalPorts, RecordView, RecoverySink, RecoverySummary } from "./journal-api.ts";
+import type { JournalPorts, RecordView, RecoverySummary } from "./journal-api.ts";
 import { groupName } from "./journal-folder.ts";
 import type { JournalSettings } from "./journal-settings.ts";
 import { limits } from "./limits.ts";
 import { LogApplier, type ApplierSurroundings } from "./log-applier.ts";
 import { PieceIntake, type IntakeSurroundings } from "./piece-intake.ts";
 import { PieceSource, type SourceSurroundings } from "./piece-source.ts";
-import type { JournalMember, JournalPiece, JournalPin, ReplicatedLog } from "./replicated-api.ts";
+import type {
+  FollowingSink,
+  JournalMember,
+  JournalPiece,
+  JournalPin,
+  ReplicatedLog,
+} from "./replicated-api.ts";
 import type { SegmentSpace } from "./segment-space.ts";
 import type { Segment, SegmentTable } from "./segment-table.ts";
 import type { ForeignSegment, Staging } from "./staging.ts";
@@ -81,7 +87,7 @@ export class DiskJournalMember
   readonly #pins = new Set<{ position: number }>();
   #epochs = new EpochStarts();
   #fence: FenceFile | undefined = undefined;
-  #sink: RecoverySink | undefined = undefined;
+  #sink: FollowingSink | undefined = undefined;
   #summary: RecoverySummary | undefined = undefined;
   #phase: "following" | "promoted" | "leading" = "following";
   /** Where the epoch begins that this member leads. */
@@ -89,6 +95,8 @@ export class DiskJournalMember
   /** What is said to be committed, durable here or not, and what is. */
   #announced = 0;
   #committed = 0;
+  /** In front of it no live keeps anything. */
+  #keptFrom = 0;
   #isTellingAsked = false;
   #cutting: Promise<void> | undefined = undefined;
   #isStopped = false;
@@ -210,10 +218,16 @@ export class DiskJournalMember
     };
   }
 
+  keepFrom(position: number): void {
+    this.#keptFrom = Math.max(this.#keptFrom, position);
+    this.#parts.table.mayHaveDead = true;
+    this.#parts.space.wake();
+  }
+
   // What the journal asks.
 
   /** Goes on from what recovery found. */
-  async start(found: MemberStart, sink: RecoverySink, summary: RecoverySummary): Promise<void> {
+  async start(found: MemberStart, sink: FollowingSink, summary: RecoverySummary): Promise<void> {
     const { ports } = this.#parts;
     this.#sink = sink;
     this.#summary = summary;
@@ -236,6 +250,7 @@ export class DiskJournalMember
   floor(snapshotFloor: number): number {
     // A segment that ends where the log is cut may be written again.
     let floor = Math.min(snapshotFloor, this.#committed - 1);
+    if (this.#phase === "following") floor = Math.min(floor, this.#keptFrom);
     for (const { position } of this.#pins) floor = Math.min(floor, position);
     return floor;
   }
@@ -341,8 +356,8 @@ export class DiskJournalMember
   onApplied(): void {
     if (this.#phase === "promoted" && this.#applier.position === this.#epochStart) {
       this.#phase = "leading";
-      this.#surroundings.onLeading();
       if (this.#summary !== undefined) this.#sink?.recovered(this.#summary);
+      this.#surroundings.onLeading();
     }
     this.#surroundings.onProgress();
   }
@@ -432,7 +447,8 @@ export class DiskJournalMember
     const { groupId } = this.#surroundings;
     const incarnation = new Uint8Array(16);
     this.#parts.ports.random.fill(incarnation);
-    const promisedEpoch = this.#epochs.last;
+    // It has promised nothing to any group yet.
+    const promisedEpoch = 0;
     const commitPosition = this.#committed;
     return { groupId, incarnation, promisedEpoch, commitPosition, cutPosition: null };
   }

@@ -24,7 +24,11 @@ import { limits } from "./limits.ts";
 import { cutLog } from "./log-cut.ts";
 import { RecordReader, type ReaderSurroundings } from "./record-reader.ts";
 import { recoverLog, type EmptyFolder, type RecoveredLog } from "./recovery.ts";
-import type { ReplicatedJournal, ReplicatedJournalListener } from "./replicated-api.ts";
+import type {
+  FollowingSink,
+  ReplicatedJournal,
+  ReplicatedJournalListener,
+} from "./replicated-api.ts";
 import { SegmentSpace, type SpaceSurroundings } from "./segment-space.ts";
 import { SegmentTable, type Segment } from "./segment-table.ts";
 import { SnapshotKeeper, type SnapshotSurroundings } from "./snapshot-keeper.ts";
@@ -115,6 +119,7 @@ class DiskJournal
   #unhurried: Timer | undefined = undefined;
   #isRelieving = false;
   #closing: Promise<void> | undefined = undefined;
+  #abandoning: Promise<void> | undefined = undefined;
 
   constructor(options: JournalOptions, isReplicated: boolean) {
     this.#expectedGroupId = options.groupId?.slice();
@@ -188,7 +193,7 @@ class DiskJournal
   }
 
   async open(
-    state: RecoverySink & SnapshotSource,
+    state: FollowingSink & SnapshotSource,
     listener: JournalListener & Partial<ReplicatedJournalListener>,
   ): Promise<RecoverySummary> {
     assert(this.#life === "new", "a journal is opened once");
@@ -208,7 +213,7 @@ class DiskJournal
       this.#snapshots.wake();
       return summary;
     } catch (error) {
-      await this.#abandon();
+      await this.abandon();
       throw diskError(error, `open the journal in ${this.#ports.disk.location}`);
     }
   }
@@ -263,8 +268,9 @@ class DiskJournal
   }
 
   abandon(): Promise<void> {
-    this.#closing ??= this.#abandon();
-    return this.#closing;
+    this.#abandoning ??= this.#abandon();
+    this.#closing ??= this.#abandoning;
+    return this.#abandoning;
   }
 
   // What the parts ask for: see their `…Surroundings`.
@@ -352,6 +358,7 @@ class DiskJournal
 
   onLeading(): void {
     this.#isWritable = true;
+    this.#listener?.onLeading?.();
   }
 
   onFailed(error: EverholdError): void {
@@ -397,7 +404,7 @@ class DiskJournal
     return isBehind ? this.member.appliedPosition : this.endPosition;
   }
 
-  async #recover(state: RecoverySink & SnapshotSource): Promise<RecoverySummary> {
+  async #recover(state: FollowingSink & SnapshotSource): Promise<RecoverySummary> {
     if (this.#member === undefined) {
       const found = await recoverLog(this.#ports, this.#expectedGroupId, this.#table, state);
       return this.#takeOver(found, state);
@@ -572,9 +579,10 @@ class DiskJournal
       await this.#member?.noteCommitted();
     } catch (error) {
       // The listener knows of a failure; without room, the next start replays more of the log.
-      if (this.failure === undefined && !isDiskFull(error)) throw error;
+      const isTold = this.failure !== undefined || isDiskFull(error);
+      if (!isTold && this.#abandoning === undefined) throw error;
     } finally {
-      await this.#abandon();
+      await this.abandon();
     }
   }
 
@@ -585,6 +593,7 @@ class DiskJournal
     this.#unhurried?.cancel();
     this.#writer.stop();
     this.#snapshots.stop();
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#notOpen());
     await this.#member?.stop();
     await this.#space.stop();
     await this.#reader.close();

@@ -4,9 +4,9 @@ import { advanceChain } from "./batch-format.ts";
 import { applyBatch } from "./batch-records.ts";
 import { Chain } from "./chain.ts";
 import { diskError } from "./disk-io.ts";
-import type { RecoverySink } from "./journal-api.ts";
 import { limits } from "./limits.ts";
 import type { PieceSource } from "./piece-source.ts";
+import type { FollowingSink } from "./replicated-api.ts";
 
 /** Who is told how far the sink is. */
 export interface ApplierSurroundings {
@@ -20,7 +20,7 @@ export class LogApplier {
   readonly #source: PieceSource;
   readonly #surroundings: ApplierSurroundings;
   readonly #chain = new Chain();
-  #sink: Pick<RecoverySink, "applyRecord"> | undefined = undefined;
+  #sink: Pick<FollowingSink, "applyRecord" | "endReign"> | undefined = undefined;
   #position = 0;
   #target = 0;
   #isAsked = false;
@@ -43,7 +43,11 @@ export class LogApplier {
   }
 
   /** Goes on from `position`, which the sink has reached. */
-  start(sink: Pick<RecoverySink, "applyRecord">, position: number, chain: Chain): void {
+  start(
+    sink: Pick<FollowingSink, "applyRecord" | "endReign">,
+    position: number,
+    chain: Chain,
+  ): void {
     this.#sink = sink;
     this.#position = position;
     this.#target = position;

@@ -4,9 +4,9 @@ import { applyBatch } from "./batch-records.ts";
 import { continuesChain, type BatchProblem } from "./batch-format.ts";
 import { Chain } from "./chain.ts";
 import { EpochStarts } from "./epoch-starts.ts";
-import type { RecoverySink } from "./journal-api.ts";
 import { segmentName } from "./file-names.ts";
 import { limits } from "./limits.ts";
+import type { FollowingSink } from "./replicated-api.ts";
 import type { SegmentHeader } from "./segment-header.ts";
 import { SegmentScanner } from "./segment-scanner.ts";
 
@@ -52,7 +52,7 @@ export async function replayLog(
   hash: Hash,
   segments: readonly SegmentHeader[],
   start: ReplayStart,
-  sink: Pick<RecoverySink, "applyRecord"> | undefined,
+  sink: Pick<FollowingSink, "applyRecord" | "endReign"> | undefined,
   onProgress?: (position: number) => void,
   epochs = new EpochStarts(),
 ): Promise<LogEnd> {
@@ -73,7 +73,7 @@ export async function replayLog(
 /** One pass over the log. */
 class LogReplay {
   readonly #hash: Hash;
-  readonly #sink: Pick<RecoverySink, "applyRecord"> | undefined;
+  readonly #sink: Pick<FollowingSink, "applyRecord" | "endReign"> | undefined;
   readonly #onProgress: ((position: number) => void) | undefined;
   readonly #chain = new Chain();
   readonly #epochs: EpochStarts;
@@ -93,7 +93,7 @@ class LogReplay {
   constructor(
     hash: Hash,
     start: ReplayStart,
-    sink: Pick<RecoverySink, "applyRecord"> | undefined,
+    sink: Pick<FollowingSink, "applyRecord" | "endReign"> | undefined,
     onProgress: ((position: number) => void) | undefined,
     epochs: EpochStarts,
   ) {

@@ -46,7 +46,7 @@ export interface JournalMember {
   readonly log: ReplicatedLog;
   /** 32 hex digits, made when the folder was new to groups. */
   readonly incarnation: string;
-  /** The highest epoch that was promised: of a lower one nothing is followed. */
+  /** The highest epoch that was promised: of a lower one nothing is followed. 0: it was never in a group. */
   readonly promisedEpoch: number;
   /** Everything before it is committed, as far as is known here. */
   readonly commitPosition: number;
@@ -87,10 +87,23 @@ export interface JournalMember {
   loadPiece(position: number): Promise<void>;
   /** Keeps what lies behind `position` until it is moved on or released. */
   pin(position: number): JournalPin;
+  /**
+   * While it follows: the live keeps nothing in front of `position`, so that nobody else has to. Until this is called
+   * no segment goes: records that nothing here refers to may yet come back from what only the live has in memory.
+   */
+  keepFrom(position: number): void;
+}
+
+/** The caller's state as a member of a group brings it back and along. */
+export interface FollowingSink extends RecoverySink {
+  /** Whoever wrote the records so far writes no more: those that follow are another live's. */
+  endReign?(): void;
 }
 
 /** Who is told about the progress of a group's member. Calls never happen inside a call of the journal. */
 export interface ReplicatedJournalListener extends JournalListener {
+  /** `recovered` was called, and the journal can be written. */
+  onLeading(): void;
   /** The durable position has moved. */
   onDurable(): void;
   /** There is another piece. */
@@ -109,10 +122,10 @@ export interface ReplicatedJournal extends Journal {
    * the commit position moves, the rest and `recovered` when this member leads.
    */
   open(
-    state: RecoverySink & SnapshotSource,
+    state: FollowingSink & SnapshotSource,
     listener: ReplicatedJournalListener,
   ): Promise<RecoverySummary>;
 
-  /** Closes at once: waits for no commit and writes no snapshot. */
+  /** Closes at once, also what is being closed in order: waits for no commit and writes no snapshot. Idempotent. */
   abandon(): Promise<void>;
 }

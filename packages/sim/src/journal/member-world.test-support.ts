@@ -17,6 +17,7 @@ export class MemberProcess implements ReplicatedJournalListener {
   readonly commits: number[] = [];
   readonly failures: Error[] = [];
   durableCount = 0;
+  leadingCount = 0;
   moreCount = 0;
   summary: RecoverySummary | undefined = undefined;
 
@@ -65,6 +66,10 @@ export class MemberProcess implements ReplicatedJournalListener {
 
   onFailed(error: Error): void {
     this.failures.push(error);
+  }
+
+  onLeading(): void {
+    this.leadingCount += 1;
   }
 
   onDurable(): void {

@@ -1,0 +1,425 @@
+import { deferred, EverholdError } from "@everhold/base";
+import { brokerConfig, type BrokerConfig, type BrokerOptions } from "@everhold/broker";
+import { pause, type Endpoint, type Ports } from "@everhold/env";
+import {
+  newGroupState,
+  type Coordinator,
+  type CoordinatorListener,
+  type MemberAddress,
+  type StopReason,
+} from "@everhold/group";
+import { openLinks, type MemberDriver, type MemberPlace, type OpenLinks } from "@everhold/replica";
+import { groupConfig, type GroupConfig, type GroupOptions } from "./group-config.ts";
+import { Life, type LifeOwner } from "./life.ts";
+import { limits } from "./limits.ts";
+import { LinkRelay } from "./link-relay.ts";
+import type { MemberStatus } from "./member-status.ts";
+
+/** What {@link GroupBroker.start} needs. */
+export interface GroupBrokerOptions {
+  /** With `macs`. */
+  readonly ports: Ports;
+  readonly config?: BrokerOptions;
+  readonly group: GroupOptions;
+  /** Makes what settles who leads; it is closed with the broker. */
+  readonly openCoordinator: (listener: CoordinatorListener) => Coordinator | Promise<Coordinator>;
+  /** Called once when this member can go on no more: its storage failed, or somebody else has its name. */
+  readonly onFailed?: (error: EverholdError) => void;
+}
+
+/**
+ * A broker that is one member of a group. It holds what the live writes, byte for byte, and serves clients while it is
+ * the live itself; until then its acceptors are closed.
+ *
+ * Coordinator and links last as long as it does; the journal, the state and everything over them last for one
+ * {@link Life}: whoever is deposed begins anew with what the disk says.
+ */
+export class GroupBroker implements CoordinatorListener, LifeOwner {
+  readonly #options: GroupBrokerOptions;
+  readonly #config: BrokerConfig;
+  readonly #group: GroupConfig;
+  readonly #relay = new LinkRelay();
+  readonly #places = new Map<string, MemberPlace>();
+  readonly #closing = new AbortController();
+  #members: readonly MemberAddress[] = [];
+  #coordinator: Coordinator | undefined;
+  #links: OpenLinks | undefined;
+  #life: Life | undefined;
+  #driver: MemberDriver | undefined;
+  #groupId: Uint8Array | undefined;
+  #failure: EverholdError | undefined;
+  /** Called when the group's node may have changed. */
+  #onChanged: () => void = () => undefined;
+  /** Called when this life has ended by itself. */
+  #onLifeEnded: () => void = () => undefined;
+  #beginning: Promise<void> = Promise.resolve();
+  #closed: Promise<void> | undefined;
+
+  private constructor(options: GroupBrokerOptions) {
+    this.#options = options;
+    this.#config = brokerConfig(options.config);
+    this.#group = groupConfig(options.group);
+  }
+
+  /**
+   * Opens the journal and takes part in the group: it follows, or leads, when this resolves. Waits for the coordinator
+   * and, unless it founds the group, for the group to be founded.
+   *
+   * @throws EverholdError EVH_CONFIG; EVH_DATA_LOCKED, EVH_DATA_CORRUPT, EVH_DATA_FORMAT (another group's folder),
+   * EVH_DATA_FOLDER, EVH_IO from the journal; EVH_PORT_IN_USE from the links; EVH_ILLEGAL_STATE where the group's node
+   * is gone
+   */
+  static async start(options: GroupBrokerOptions): Promise<GroupBroker> {
+    const broker = new GroupBroker(options);
+    try {
+      await broker.#begin();
+      return broker;
+    } catch (error) {
+      await broker.close();
+      throw error;
+    }
+  }
+
+  /** What it is, and how far. */
+  get status(): MemberStatus {
+    return (
+      this.#life?.status ?? {
+        id: this.#group.id,
+        role: "starting",
+        isServing: false,
+        reason: undefined,
+        epoch: 0,
+        live: undefined,
+        inSync: [],
+        endPosition: 0,
+        durablePosition: 0,
+        commitPosition: 0,
+      }
+    );
+  }
+
+  /** Where it listens for clients; empty while it does not serve. */
+  get endpoints(): readonly Endpoint[] {
+    return this.#life?.endpoints ?? [];
+  }
+
+  /** Where it listens for other members. */
+  get linksEndpoint(): Endpoint | undefined {
+    return this.#links?.endpoint;
+  }
+
+  /** The members that are registered now. */
+  get members(): readonly MemberAddress[] {
+    return this.#members;
+  }
+
+  /** A short text that is equal for equal durable state; for tests and comparisons. Only while it serves. */
+  fingerprint(): string {
+    const life = this.#life;
+    if (life === undefined) throw new EverholdError("EVH_ILLEGAL_STATE", "no journal is open");
+    return life.store.state.fingerprint();
+  }
+
+  /** Gives way to another member, in sync, which then leads; given up after `timing.handOverMs`. To the live only. */
+  handOver(to: string): void {
+    this.#driver?.handOver(to);
+  }
+
+  /**
+   * Stands for promotion although it may lack what is committed: an operator takes the loss. Only while the group's node
+   * is still the one that the operator saw.
+   */
+  promoteUncleanly(created: string, version: number): void {
+    this.#driver?.promoteUncleanly(created, version);
+  }
+
+  /**
+   * Gives way to another member if there is one in sync, lets clients go, makes everything durable, and gives ports and
+   * folder back. Idempotent.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  // What the coordinator tells.
+
+  onStateMayHaveChanged(): void {
+    this.#onChanged();
+    this.#driver?.onStateMayHaveChanged();
+  }
+
+  onLiveGone(): void {
+    this.#driver?.onLiveGone();
+  }
+
+  onMembers(members: readonly MemberAddress[]): void {
+    this.#members = members;
+    this.#places.clear();
+    for (const { replica, replication } of members) {
+      const place = placeOf(replication);
+      if (place !== undefined) this.#places.set(replica.id, place);
+    }
+    this.#driver?.onMembers(members);
+  }
+
+  // What a life tells.
+
+  onSteppedDown(): void {
+    this.#driver = undefined;
+    this.#relay.leave();
+    this.#onLifeEnded();
+    if (this.#closing.signal.aborted) return;
+    this.#beginning = this.#beginAgain();
+  }
+
+  onStopped(_reason: StopReason): void {
+    this.#driver = undefined;
+    this.#relay.leave();
+    this.#onLifeEnded();
+    // What it says of itself stays, and its data is left as it is.
+    this.#life?.abandon().catch(() => undefined);
+  }
+
+  onFailed(error: EverholdError): void {
+    this.#driver = undefined;
+    this.#relay.leave();
+    this.#onLifeEnded();
+    this.#fail(error);
+  }
+
+  onServing(_isServing: boolean): void {
+    // Nobody else has to know.
+  }
+
+  async #begin(): Promise<void> {
+    const { ports, openCoordinator } = this.#options;
+    const { macs } = ports;
+    if (macs === undefined) throw new RangeError("ports: found no macs, which links need");
+    this.#coordinator = await openCoordinator(this);
+    const life = await this.#findGroup(this.#coordinator);
+    this.#links = await openLinks(
+      { ...ports, macs },
+      {
+        groupId: life.groupId,
+        id: this.#group.id,
+        secret: this.#group.secret,
+        endpoint: this.#group.links,
+        addressOf: (id) => this.#places.get(id),
+      },
+      this.#relay,
+    );
+    this.#relay.attach(this.#links);
+    this.#register(this.#coordinator, life).catch((error: unknown) => this.#fail(asError(error)));
+    this.#startLife(life);
+  }
+
+  /** Opens the journal as the group's member: of the group that there is, or of the one that this member founds. */
+  async #findGroup(coordinator: Coordinator): Promise<Life> {
+    const { log } = this.#options.ports;
+    let isTold = false;
+    for (;;) {
+      const changed = deferred<undefined>();
+      this.#onChanged = () => changed.resolve(undefined);
+      const read = await coordinator.read();
+      if (read.kind === "state") {
+        this.#groupId = groupIdOf(read.known.state.groupId);
+        return this.#openLife(this.#groupId);
+      }
+      if (read.kind === "absent" && this.#group.founds) {
+        const founded = await this.#found(coordinator);
+        if (founded !== undefined) return founded;
+        continue;
+      }
+      if (!isTold && read.kind === "absent") {
+        log.info("This member waits until its group is founded", { member: this.#group.id });
+      }
+      if (!isTold && read.kind === "unreadable") {
+        log.error(
+          "The group's node cannot be read: this member waits until somebody has mended it",
+          {
+            member: this.#group.id,
+            problem: read.error.message,
+          },
+        );
+      }
+      isTold = true;
+      const waiting = new AbortController();
+      const { signal } = this.#closing;
+      const pausing = pause(this.#options.ports, limits.retryMs, signal);
+      await Promise.race([changed.promise, pausing]).finally(() => waiting.abort());
+    }
+  }
+
+  /** Makes the group's node with what this folder holds; undefined: somebody else did. */
+  async #found(coordinator: Coordinator): Promise<Life | undefined> {
+    const life = await this.#openLife(undefined);
+    const { member, groupId } = life.store.journal;
+    try {
+      if (member.promisedEpoch > 0) {
+        throw new EverholdError(
+          "EVH_ILLEGAL_STATE",
+          `cannot found the group anew: this data folder was a member's of it up to epoch ${member.promisedEpoch}, and ` +
+            "the group's node is gone: restore ZooKeeper's data, or check that its address and the group's name are right",
+        );
+      }
+      const epoch = member.log.epochs.at(-1)?.epoch ?? 0;
+      const state = newGroupState(life.groupId, life.replica, this.#group.minInSync, epoch);
+      if (await coordinator.create(state)) {
+        this.#groupId = groupId.slice();
+        this.#options.ports.log.info("The group is founded", {
+          member: this.#group.id,
+          group: life.groupId,
+        });
+        return life;
+      }
+    } catch (error) {
+      await life.abandon();
+      throw error;
+    }
+    await life.abandon();
+    return undefined;
+  }
+
+  async #openLife(groupId: Uint8Array | undefined): Promise<Life> {
+    const { ports } = this.#options;
+    const life = new Life({
+      ports,
+      config: this.#config,
+      group: this.#group,
+      groupId,
+      owner: this,
+    });
+    await life.open();
+    return life;
+  }
+
+  #startLife(life: Life): void {
+    const { signal } = this.#closing;
+    if (signal.aborted || this.#links === undefined || this.#coordinator === undefined) {
+      this.#life = life;
+      return;
+    }
+    this.#life = life;
+    const driver = life.start(this.#links, this.#coordinator);
+    this.#driver = driver;
+    this.#relay.use(driver);
+    driver.start();
+  }
+
+  async #beginAgain(): Promise<void> {
+    try {
+      await this.#life?.abandon();
+      if (this.#closing.signal.aborted) return;
+      this.#startLife(await this.#openLife(this.#groupId));
+    } catch (error) {
+      this.#fail(asError(error));
+    }
+  }
+
+  /** Says where this member is, until it is known. */
+  async #register(coordinator: Coordinator, life: Life): Promise<void> {
+    const { ports } = this.#options;
+    const { signal } = this.#closing;
+    const [acceptor] = this.#config.endpoints;
+    const address: MemberAddress = {
+      replica: life.replica,
+      replication: this.#group.replication ?? placeText(this.#links?.endpoint),
+      clients: this.#group.clients ?? placeText(acceptor),
+    };
+    while (!signal.aborted) {
+      try {
+        await coordinator.register(address);
+        return;
+      } catch (error) {
+        if (signal.aborted || EverholdError.is(error, "EVH_CLOSED")) return;
+        if (EverholdError.is(error, "EVH_MEMBER_EXISTS")) throw error;
+        ports.log.warn("This member could not be registered: it tries again", {
+          member: this.#group.id,
+          problem: asError(error).message,
+        });
+        await pause(ports, limits.registerAgainMs, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  #fail(error: EverholdError): void {
+    if (this.#failure !== undefined || this.#closing.signal.aborted) return;
+    this.#failure = error;
+    this.#options.ports.log.error("This member can go on no more", {
+      member: this.#group.id,
+      code: error.code,
+      problem: error.message,
+    });
+    this.close().catch(() => undefined);
+    this.#options.onFailed?.(error);
+  }
+
+  async #close(): Promise<void> {
+    const { log } = this.#options.ports;
+    if (this.#failure === undefined) await this.#giveWay();
+    this.#closing.abort();
+    this.#onChanged();
+    await this.#beginning;
+    const life = this.#life;
+    if (this.#failure === undefined) await life?.close(limits.closeMs);
+    else await life?.abandon();
+    this.#driver = undefined;
+    this.#relay.leave();
+    await this.#links?.close();
+    await this.#coordinator?.close();
+    log.info("The member has stopped", { member: this.#group.id });
+  }
+
+  /** A live that is closed hands over first, where somebody can take over. */
+  async #giveWay(): Promise<void> {
+    const { status } = this;
+    const to = status.inSync.find((id) => id !== this.#group.id);
+    if (status.role !== "live" || to === undefined || this.#driver === undefined) return;
+    const { timers, log } = this.#options.ports;
+    const ended = deferred<undefined>();
+    this.#onLifeEnded = () => ended.resolve(undefined);
+    const waitMs = this.#group.timing.handOverMs + limits.handOverMarginMs;
+    const timer = timers.after(waitMs, () => ended.resolve(undefined));
+    log.info("This member gives way before it stops", { member: this.#group.id, to });
+    this.handOver(to);
+    await ended.promise;
+    timer.cancel();
+  }
+}
+
+function groupIdOf(text: string): Uint8Array {
+  if (!/^[0-9a-f]{32}$/.test(text)) {
+    throw new EverholdError(
+      "EVH_CONFIG",
+      `the group's node names the group ${JSON.stringify(text)}, expected 32 hexadecimal digits`,
+    );
+  }
+  return Uint8Array.from({ length: 16 }, (_, index) =>
+    Number.parseInt(text.slice(2 * index, 2 * index + 2), 16),
+  );
+}
+
+/** `host:port`, with brackets around an IPv6 address. */
+function placeText(endpoint: Endpoint | undefined): string {
+  if (endpoint === undefined) return "";
+  const { host, port } = endpoint;
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+function placeOf(text: string): MemberPlace | undefined {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  return host === undefined || !(port <= 65_535) ? undefined : { host, port };
+}
+
+function asError(error: unknown): EverholdError {
+  if (EverholdError.is(error)) return error;
+  const problem = error instanceof Error ? error.message : String(error);
+  return new EverholdError("EVH_INTERNAL", problem, { cause: error });
+}

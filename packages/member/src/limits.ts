@@ -1,0 +1,11 @@
+/** The limits of this package. Times are milliseconds. */
+export const limits = {
+  /** How long a live that is closed waits for another member to take over, besides the group's own time for it. */
+  handOverMarginMs: 1000,
+  /** How long a live that is closed waits until what was asked is answered and durable everywhere. */
+  closeMs: 5000,
+  /** Pause before what could not be done is tried again: opening the journal, listening, reading the group's node. */
+  retryMs: 500,
+  /** Registering again after it failed. */
+  registerAgainMs: 2000,
+} as const;

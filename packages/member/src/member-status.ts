@@ -1,0 +1,42 @@
+import type { Member } from "@everhold/group";
+
+/** What can be told of a member at one moment. Positions are bytes of the journal. */
+export interface MemberStatus {
+  readonly id: string;
+  /** `starting`: it has not opened its journal yet. `stopped`: it does nothing until an operator has looked. */
+  readonly role: "starting" | "backup" | "candidate" | "live" | "stopped";
+  /** Whether clients are let in. */
+  readonly isServing: boolean;
+  /** Why it is stopped. */
+  readonly reason: string | undefined;
+  /** The group's epoch, as far as this member knows. */
+  readonly epoch: number;
+  /** Who leads, as far as this member knows. */
+  readonly live: string | undefined;
+  /** Who may be promoted, as far as this member knows. */
+  readonly inSync: readonly string[];
+  readonly endPosition: number;
+  readonly durablePosition: number;
+  readonly commitPosition: number;
+}
+
+/** What a member tells of itself that has opened its journal. */
+export function statusOf(
+  member: Member,
+  log: { readonly end: number; readonly durable: number },
+  isServing: boolean,
+): MemberStatus {
+  const { self, role, known, commitPosition } = member;
+  return {
+    id: self.id,
+    role: role.kind,
+    isServing,
+    reason: role.kind === "stopped" ? role.reason : undefined,
+    epoch: known?.state.epoch ?? member.fencedEpoch,
+    live: known?.state.live?.id,
+    inSync: known?.state.inSync.map(({ id }) => id) ?? [],
+    endPosition: log.end,
+    durablePosition: log.durable,
+    commitPosition,
+  };
+}
