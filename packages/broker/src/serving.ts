@@ -101,13 +101,18 @@ export class Serving {
     return this.#listeners.map((listener) => listener.endpoint);
   }
 
-  /** Lets clients in. @throws EverholdError EVH_PORT_IN_USE */
+  /** Lets clients in; after an error at none of its endpoints, and it may be tried again. @throws EverholdError EVH_PORT_IN_USE */
   async listen(): Promise<void> {
-    for (const endpoint of this.#config.endpoints) {
-      const listener = await this.#ports.network.listen(endpoint, (link) =>
-        this.server.accept(link),
-      );
-      this.#listeners.push(listener);
+    try {
+      for (const endpoint of this.#config.endpoints) {
+        const listener = await this.#ports.network.listen(endpoint, (link) =>
+          this.server.accept(link),
+        );
+        this.#listeners.push(listener);
+      }
+    } catch (error) {
+      await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()));
+      throw error;
     }
     this.server.start();
     this.#engine.returns.open();

@@ -1,5 +1,10 @@
 import { deferred, EverholdError } from "@everhold/base";
-import { brokerConfig, type BrokerConfig, type BrokerOptions } from "@everhold/broker";
+import {
+  brokerConfig,
+  type BrokerConfig,
+  type BrokerOptions,
+  type Connector,
+} from "@everhold/broker";
 import { pause, type Endpoint, type Ports } from "@everhold/env";
 import {
   newGroupState,
@@ -40,6 +45,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   readonly #group: GroupConfig;
   readonly #relay = new LinkRelay();
   readonly #places = new Map<string, MemberPlace>();
+  readonly #connectors = new Map<string, Connector>();
   readonly #closing = new AbortController();
   #members: readonly MemberAddress[] = [];
   #coordinator: Coordinator | undefined;
@@ -160,11 +166,15 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   onMembers(members: readonly MemberAddress[]): void {
     this.#members = members;
     this.#places.clear();
-    for (const { replica, replication } of members) {
+    this.#connectors.clear();
+    for (const { replica, replication, clients } of members) {
       const place = placeOf(replication);
       if (place !== undefined) this.#places.set(replica.id, place);
+      const connector = placeOf(clients);
+      if (connector !== undefined) this.#connectors.set(replica.id, connector);
     }
     this.#driver?.onMembers(members);
+    this.#life?.topologyChanged();
   }
 
   // What a life tells.
@@ -293,6 +303,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
       group: this.#group,
       groupId,
       owner: this,
+      connectorOf: (id) => this.#connectors.get(id) ?? null,
     });
     await life.open();
     return life;

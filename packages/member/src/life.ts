@@ -3,6 +3,8 @@ import {
   createStore,
   Serving,
   type Authority,
+  type Connector,
+  type TopologySource,
   type BrokerConfig,
   type Store,
 } from "@everhold/broker";
@@ -28,6 +30,8 @@ export interface LifeParts {
   /** 16 bytes; undefined: whatever the folder has, or a new one. */
   readonly groupId: Uint8Array | undefined;
   readonly owner: LifeOwner;
+  /** Where clients reach a member, as far as that is known. */
+  readonly connectorOf: (id: string) => Connector | null;
 }
 
 /** Whose life it is. Calls may happen inside a call of the life's driver. */
@@ -48,7 +52,7 @@ export interface LifeOwner {
  *
  *     open() ──▶ start() ──▶ follows ──▶ leads ──▶ serves ──▶ ended
  */
-export class Life implements ReplicatedJournalListener, MemberHost, Authority {
+export class Life implements ReplicatedJournalListener, MemberHost, Authority, TopologySource {
   readonly store: Store<ReplicatedJournal>;
   readonly #parts: LifeParts;
   #recovery: RecoverySummary | undefined;
@@ -133,6 +137,26 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority {
     return this.#driver?.mayTake === true;
   }
 
+  // What clients are told of the group.
+
+  get epoch(): number {
+    return this.#driver?.member.known?.state.epoch ?? 0;
+  }
+
+  get backup(): Connector | null {
+    const { group, connectorOf } = this.#parts;
+    for (const { id } of this.#driver?.member.known?.state.inSync ?? []) {
+      const connector = id === group.id ? null : connectorOf(id);
+      if (connector !== null) return connector;
+    }
+    return null;
+  }
+
+  /** Who is in the group, or where, is news. */
+  topologyChanged(): void {
+    this.#serving?.server.topologyChanged();
+  }
+
   // What the journal tells.
 
   onLeading(): void {
@@ -173,6 +197,10 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority {
   onServe(): void {
     this.#isWanted = true;
     this.#considerServing();
+  }
+
+  onKnown(): void {
+    this.topologyChanged();
   }
 
   onAuthority(): void {
@@ -250,6 +278,7 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority {
       config,
       store: this.store,
       recovery: this.#recovery,
+      topology: this,
       // Of a journal that fails this is told itself.
       onFailed: () => undefined,
     });

@@ -31,6 +31,8 @@ export interface MemberHost {
   onPromoted(): void;
   /** Clients may be let in: everything that was ever committed is here and known to be, and nobody else leads. */
   onServe(): void;
+  /** What is known of the group's node is news: {@link MemberDriver.member}. */
+  onKnown(): void;
   /** {@link MemberDriver.mayDispatch} or {@link MemberDriver.mayTake} has changed to true, or the latter to false. */
   onAuthority(): void;
   /**
@@ -225,6 +227,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
         const { member, effects } = step(before, next, this.#parts.journal.log);
         this.#member = member;
         tellStory(this.#parts.ports.log, before, member);
+        if (member.known !== before.known) this.#parts.host.onKnown();
         for (const effect of effects) this.#carryOut(effect);
         if (this.#isOver) return;
       }

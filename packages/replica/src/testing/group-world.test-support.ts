@@ -51,6 +51,7 @@ class Process {
         onServe: () => {
           this.isServing = true;
         },
+        onKnown: () => undefined,
         onAuthority: () => undefined,
         onSteppedDown: () => {
           this.isServing = false;
