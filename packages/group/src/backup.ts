@@ -127,7 +127,13 @@ function takeRefusal(turn: Turn, link: number, { reason }: Frame<"refuse">): voi
   const { role } = turn.member;
   if (role.kind !== "backup" || role.following.kind !== "greeted") return;
   if (role.following.link !== link) return;
-  if (reason === "foreign-group" || reason === "id-taken" || reason === "lacks-features") {
-    turn.stop(reason);
+  switch (reason) {
+    case "foreign-group":
+    case "id-taken":
+    case "lacks-features":
+    case "too-far-behind":
+      return turn.stop(reason);
+    default:
+      return undefined;
   }
 }

@@ -44,7 +44,13 @@ const frames: fc.Arbitrary<Frame> = fc.oneof(
   framesOf("acknowledge", { epoch, position: number }),
   framesOf("refuse", { epoch, reason: name }),
   framesOf("handOver", { epoch }),
-  framesOf("beat", { epoch, sentAtMs: number, commitPosition: number }),
+  framesOf("beat", {
+    epoch,
+    sentAtMs: number,
+    leaseMs: epoch,
+    commitPosition: number,
+    oldestPosition: number,
+  }),
   framesOf("answer", { epoch, sentAtMs: number }),
 );
 

@@ -71,8 +71,17 @@ const bodies = {
   refuse: struct({ epoch: u32, reason: string(limits.nameCharactersMax) }),
   /** Live to backup: I take nothing more and all is committed; promote yourself. */
   handOver: struct({ epoch: u32 }),
-  /** Live to backup, a sign of life: sent when the live's own clock said so. */
-  beat: struct({ epoch: u32, sentAtMs: counter, commitPosition: counter }),
+  /**
+   * Live to backup, a sign of life: sent when the live's own clock said so. An answer lets the live hand out messages for
+   * `leaseMs` from then on. It keeps nothing in front of `oldestPosition`.
+   */
+  beat: struct({
+    epoch: u32,
+    sentAtMs: counter,
+    leaseMs: u32,
+    commitPosition: counter,
+    oldestPosition: counter,
+  }),
   /** Backup to live, which it follows: what the beat said. */
   answer: struct({ epoch: u32, sentAtMs: counter }),
 } as const;

@@ -70,9 +70,13 @@ function welcome(
     return turn.send(link, { kind: "refuse", epoch, reason: "older-epoch" });
   }
   const position = agreedPosition(log, hello);
-  const chain = log.chainAt(position);
   const isTwice = role.peers.some((peer) => peer.link === link);
-  if (hello.epoch > epoch || isTwice || chain === null) return turn.disconnect(link);
+  if (hello.epoch > epoch || isTwice) return turn.disconnect(link);
+  if (position < log.oldestPosition) {
+    return turn.send(link, { kind: "refuse", epoch, reason: "too-far-behind" });
+  }
+  const chain = log.chainAt(position);
+  if (chain === null) return turn.disconnect(link);
   // It has called anew, and its older link is not known to be gone.
   for (const peer of role.peers) if (peer.id === hello.id) turn.disconnect(peer.link);
   const { role: current } = turn.member;
@@ -125,7 +129,9 @@ function reconfigure(turn: Turn, role: Live, { state }: KnownState): void {
   // A set that may yet be put in force is settled by any write of this version.
   if (wanted === null && role.asked.length === 0) return;
   const inSync = wanted ?? state.inSync;
-  turn.become({ ...role, asked: [...role.asked, inSync] });
+  // What failed is asked for again and again: the same set counts once.
+  const isAsked = role.asked.some((set) => isSameSet(set, inSync));
+  if (!isAsked) turn.become({ ...role, asked: [...role.asked, inSync] });
   request(turn, "reconfigure", { ...state, inSync });
 }
 
@@ -158,6 +164,10 @@ function invite(turn: Turn, { handOver, peers, epoch }: Live): void {
   if (link === undefined || role.kind !== "live") return;
   turn.become({ ...role, handOver: { to, invited: link } });
   turn.send(link, { kind: "handOver", epoch });
+}
+
+function isSameSet(one: readonly Replica[], other: readonly Replica[]): boolean {
+  return one.length === other.length && one.every((replica) => includesReplica(other, replica));
 }
 
 function has(replicas: readonly Replica[], id: string): boolean {

@@ -10,6 +10,8 @@ export interface MemberLog {
   readonly durable: number;
   /** Oldest first. */
   readonly epochs: readonly EpochStart[];
+  /** What lies before it is not kept any more, and can be streamed to nobody. */
+  readonly oldestPosition: number;
   /**
    * The chain value of everything before `position`, where a batch ends; null where none ends. It is asked for where a
    * frame says that it is: `align` and `append` at their position, `hello` at {@link agreedPosition}.
@@ -74,6 +76,8 @@ export type StopReason =
   | "state-gone"
   /** The group is at a feature level that this program does not know. */
   | "lacks-features"
+  /** What it lacks is not kept by the live any more. */
+  | "too-far-behind"
   /** The live would have it cut what is known to be committed. */
   | "below-commit"
   /** The journals differ where they must be the same. */

@@ -23,7 +23,13 @@ const linkOf: Readonly<Record<string, number>> = { a: 1, b: 2, x: 9 };
 /** One member whose journal and neighbours are what a test says. */
 class Bench {
   member: Member;
-  readonly log = { end: 0, durable: 0, epochs: [] as EpochStart[], chainAt: () => chain };
+  readonly log = {
+    end: 0,
+    durable: 0,
+    epochs: [] as EpochStart[],
+    oldestPosition: 0,
+    chainAt: () => chain,
+  };
 
   constructor(self: Replica, log: { end: number; epochs: EpochStart[] } = { end: 0, epochs: [] }) {
     this.member = newMember(self, 0);
@@ -302,6 +308,19 @@ describe("a member of a group", () => {
     assert.deepEqual(requestsIn(bench.read(2, { epoch: 1, live: a })), ["a"]);
   });
 
+  it("counts a set once that it asks for again and again", () => {
+    const bench = liveBench();
+    join(bench, b, 10);
+    bench.take({ kind: "drop", id: "b" });
+    for (let index = 0; index < 5; index += 1) {
+      bench.answer("unknown");
+      bench.read(1, { epoch: 1, live: a });
+      assert.deepEqual(requestsIn(bench.take({ kind: "retry" })), ["a"]);
+    }
+    const { role } = bench.member;
+    assert.deepEqual(role.kind === "live" && role.asked, [[a]]);
+  });
+
   it("takes no outcome for that of another request", () => {
     const bench = liveBench();
     join(bench, b, 10);
@@ -352,6 +371,16 @@ describe("a member of a group", () => {
     const bench = liveBench();
     join(bench, b, 10);
     assert.deepEqual(kindsOf(bench.frame("b", { ...hello, ...b })), ["disconnect"]);
+  });
+
+  it("refuses a backup of which it does not keep any more what that lacks", () => {
+    const bench = liveBench();
+    bench.connect("b");
+    bench.log.oldestPosition = 10;
+    const effects = bench.frame("b", { ...hello, ...b, end: 9 });
+    const frame = { kind: "refuse", epoch: 1, reason: "too-far-behind" };
+    assert.deepEqual(effects, [{ kind: "send", link: 2, frame }]);
+    assert.deepEqual(kindsOf(bench.frame("b", { ...hello, ...b, end: 10 })), ["align"]);
   });
 
   it("ends the link of a backup that has more than there is", () => {
@@ -512,6 +541,9 @@ describe("a member of a group", () => {
     assert.equal(bench.role, "backup");
     bench.frame("a", refusal);
     assert.equal(bench.role, "foreign-group");
+    const behind = backupBench();
+    behind.frame("a", { ...refusal, reason: "too-far-behind" });
+    assert.equal(behind.role, "too-far-behind");
   });
 
   it("reads the node when its live is of a higher epoch", () => {
@@ -574,7 +606,6 @@ describe("a member of a group", () => {
     stranger.connect("x");
     assert.deepEqual(kindsOf(stranger.frame("x", aligned)), ["disconnect"]);
     stranger.connect("x");
-    const beat = { kind: "beat", epoch: 1, sentAtMs: 5, commitPosition: 10 } as const;
     assert.deepEqual(stranger.frame("x", beat), []);
     assert.deepEqual(kindsOf(stranger.frame("x", invitation)), ["disconnect"]);
     assert.equal(stranger.member.wish, null);
@@ -590,8 +621,9 @@ describe("a member of a group", () => {
 
   it("takes the commit position from a beat, as far as its journal goes", () => {
     const bench = alignedBench();
-    const beat = { kind: "beat", epoch: 1, sentAtMs: 5, commitPosition: 30 } as const;
-    assert.deepEqual(bench.frame("a", beat), [{ kind: "commit", position: 10 }]);
+    assert.deepEqual(bench.frame("a", { ...beat, commitPosition: 30 }), [
+      { kind: "commit", position: 10 },
+    ]);
   });
 
   it("greets anew when its link or the epoch has changed while it was cutting", () => {
@@ -620,6 +652,15 @@ const align = {
   position: 0,
   chain,
   commitPosition: 0,
+} as const;
+
+const beat = {
+  kind: "beat",
+  epoch: 1,
+  sentAtMs: 5,
+  leaseMs: 400,
+  commitPosition: 10,
+  oldestPosition: 0,
 } as const;
 
 /** The backup b with a journal of 10, which has greeted its live a in epoch 1. */

@@ -1,9 +1,9 @@
 import { isSameReplica, type Member } from "@everhold/group";
 
 /**
- * What lets a live hand out messages: every other member in sync has answered a beat that was *sent* less than a lease
- * ago, and none of them takes over sooner than a longer time after it *received* one. So no two hand out at once, by
- * clocks that run equally fast. No commit depends on it.
+ * What lets a live hand out messages: every other member that could be promoted has answered a beat that was *sent* less
+ * than a lease ago, and none of them hands out anything itself sooner than a lease after it *answered*. So no two hand out
+ * at once, by clocks that run equally fast. No commit depends on it.
  */
 export class Lease {
   readonly #leaseMs: number;
@@ -29,16 +29,12 @@ export class Lease {
     this.#answered.delete(link);
   }
 
-  /** When the newest beat that this member answered was sent; undefined: none was. */
-  answeredAt(link: number): number | undefined {
-    return this.#answered.get(link);
-  }
-
-  /** Reckons anew for the members that are in sync now. */
+  /** Reckons anew for the members that are in sync now, or would be if a set that was asked for is in force unheard of. */
   update({ role, known, self }: Member): void {
     this.#untilMs = -Infinity;
     if (role.kind !== "live" || known === null) return;
-    const others = known.state.inSync.filter((one) => !isSameReplica(one, self));
+    const promotable = [known.state.inSync, ...role.asked].flat();
+    const others = promotable.filter((one) => !isSameReplica(one, self));
     const untilMs = others.map((one) => {
       const peer = role.peers.find((other) => isSameReplica(other, one));
       const sentAtMs = peer === undefined ? undefined : this.#answered.get(peer.link);

@@ -28,6 +28,18 @@ const faults: readonly ((world: GroupWorld, machine: Machine, prng: Prng) => voi
   (_world, { process }) => {
     if (process !== undefined) process.coordinator.losesAnswer = true;
   },
+  (_world, machine) => machine.pause(),
+  (_world, machine) => machine.resume(),
+  // A wrong hint: the live is said to be gone.
+  (world, { process }) => {
+    const id = world.node.known?.state.live?.id;
+    if (id !== undefined) process?.driver.onUnreachable(id, "refused");
+  },
+  // A restart so short that nobody notices.
+  (_world, machine) => {
+    machine.kill();
+    machine.start();
+  },
   (world, machine) => {
     for (const { process } of world.serving) process?.driver.handOver(machine.id);
   },
@@ -50,10 +62,12 @@ async function live(
     const machine = world.machines[prng.uint32() % ids.length];
     const fault = faults[prng.uint32() % faults.length];
     if (machine !== undefined && prng.uint32() % 3 === 0) fault?.(world, machine, prng);
-    await world.pass(prng.uint32() % 4 === 0 ? prng.uint32() % 3000 : prng.uint32() % 60);
+    const passing = prng.uint32() % 4 === 0 ? prng.uint32() % 3000 : prng.uint32() % 60;
+    for (let left = passing; left > 0; left -= 20) await world.pass(Math.min(left, 20));
   }
   world.wires.heal();
   for (const machine of world.machines) {
+    machine.resume();
     machine.start();
     if (machine.process !== undefined) machine.process.coordinator.losesAnswer = false;
     machine.process?.coordinator.comeBack();

@@ -12,14 +12,16 @@ import {
   type Input,
   type Member,
   type MemberAddress,
+  type MemberLog,
   type MemberStart,
   type StopReason,
 } from "@everhold/group";
 import type { Links, LinksListener } from "../links.ts";
+import { AwakeClock } from "./awake-clock.ts";
 import { HeldFrames } from "./held-frames.ts";
 import { Lease } from "./lease.ts";
 import { tellStory } from "./member-story.ts";
-import type { MemberJournal, MemberJournalListener } from "./member-journal.ts";
+import { memberLogOf, type MemberJournal, type MemberJournalListener } from "./member-journal.ts";
 import { Patience } from "./patience.ts";
 import { PeerWatch } from "./peer-watch.ts";
 import { Shipper, type ShipNews } from "./shipper.ts";
@@ -40,7 +42,10 @@ export interface MemberHost {
    * a new one begins with what the disk says.
    */
   onSteppedDown(): void;
-  /** It may do nothing more until an operator has looked. The driver does nothing more. */
+  /**
+   * It may do nothing more until an operator has looked: the driver does nothing more. If it led, it leads no more, as with
+   * `onSteppedDown`, which is not called.
+   */
   onStopped(reason: StopReason): void;
 }
 
@@ -66,15 +71,20 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
   readonly #peers: PeerWatch;
   readonly #held: HeldFrames;
   readonly #shippers = new Map<number, Shipper>();
-  /** When each link was last known to be alive: made, or answered on. */
-  readonly #aliveAtMs = new Map<number, number>();
+  /** The links that this driver was told of. */
+  readonly #open = new Map<number, OpenLink>();
   readonly #inputs: Input[] = [];
+  readonly #log: MemberLog;
+  readonly #awake: AwakeClock;
   #member: Member;
   #isStepping = false;
   #isOver = false;
   #isServing = false;
   #mayTake = false;
   #mayDispatch = false;
+  #liveOldestPosition = 0;
+  /** Why the group's node could not be read the last time; undefined where it could. */
+  #unreadable: string | undefined;
   #ticking: Timer | undefined;
   #retrying: Timer | undefined;
   #givingUp: Timer | undefined;
@@ -82,9 +92,12 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
   constructor(parts: MemberDriverParts) {
     this.#parts = parts;
     const { timing, ports, journal } = parts;
+    const nowMs = ports.monotonicClock.nowMs();
     this.#member = startMember(parts.start);
+    this.#log = memberLogOf(journal);
+    this.#awake = new AwakeClock(timing.beatMs, nowMs);
     this.#lease = new Lease(timing.leaseMs);
-    this.#patience = new Patience(timing, ports.monotonicClock.nowMs());
+    this.#patience = new Patience(timing, this.#awake.at(nowMs), nowMs);
     this.#peers = new PeerWatch(timing);
     this.#held = new HeldFrames((position) => journal.findChain(position));
   }
@@ -101,9 +114,14 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     return this.#lease.holds(nowMs) && nowMs >= this.#patience.quietFromMs;
   }
 
-  /** Whether requests are taken. */
+  /** Whether requests are taken: not while it hands over, nor below the minimum in sync. */
   get mayTake(): boolean {
     return this.#mayTake;
+  }
+
+  /** What lies before it was not kept any more by the live that this member followed last, as that said; 0 at first. */
+  get liveOldestPosition(): number {
+    return this.#liveOldestPosition;
   }
 
   /** Begins: reads the group's node, and acts by it. */
@@ -127,8 +145,9 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     this.#take({ kind: "promote", without: [], unclean: { created, version } });
   }
 
-  /** Does nothing more. */
+  /** Does nothing more, and follows nobody. Its links end: whoever is at the other end begins anew with what comes after it. */
   close(): void {
+    if (this.#isOver) return;
     this.#isOver = true;
     this.#mayTake = false;
     this.#ticking?.cancel();
@@ -137,22 +156,28 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     for (const shipper of this.#shippers.values()) shipper.stop();
     this.#shippers.clear();
     this.#held.clear();
+    const { links } = this.#parts;
+    links.follow(null);
+    for (const link of this.#open.keys()) links.disconnect(link);
+    this.#open.clear();
   }
 
   // What the links tell.
 
   onConnected(link: number, id: string, outgoing: boolean): void {
-    this.#aliveAtMs.set(link, this.#nowMs);
+    if (this.#isOver) return this.#parts.links.disconnect(link);
+    this.#open.set(link, { aliveAtMs: this.#awakeMs, answeredAtMs: undefined });
     this.#take({ kind: "connected", link, id, outgoing });
   }
 
   onFrame(link: number, frame: Frame): void {
-    if (this.#isOver) return;
-    if (this.#followedLink === link) this.#patience.heard(this.#nowMs);
+    // A link that was made before this driver began, or after it ended.
+    if (!this.#open.has(link)) return this.#parts.links.disconnect(link);
+    if (this.#followedLink === link) this.#patience.heard(this.#awakeMs);
     if (frame.kind === "beat") this.#answer(link, frame);
     if (frame.kind === "answer") return this.#noteAnswer(link, frame);
     const position = this.#chainWanted(frame);
-    const isKnown = position === null || this.#parts.journal.log.chainAt(position) !== null;
+    const isKnown = position === null || this.#log.chainAt(position) !== null;
     this.#held.pass(link, frame, isKnown ? null : position, (ready) => {
       this.#take({ kind: "frame", link, frame: ready });
       // What arrived makes room for more.
@@ -208,6 +233,10 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     return this.#parts.ports.monotonicClock.nowMs();
   }
 
+  get #awakeMs(): number {
+    return this.#awake.at(this.#nowMs);
+  }
+
   /** The link to the live that this member follows, from its greeting on. */
   get #followedLink(): number | undefined {
     const { role } = this.#member;
@@ -224,8 +253,10 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     try {
       for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
         const before = this.#member;
-        const { member, effects } = step(before, next, this.#parts.journal.log);
+        const { member, effects } = step(before, next, this.#log);
+        if (next.kind === "frame" && !this.#append(next.link, effects)) continue;
         this.#member = member;
+        this.#noteEpoch(before, member);
         tellStory(this.#parts.ports.log, before, member);
         if (member.known !== before.known) this.#parts.host.onKnown();
         for (const effect of effects) this.#carryOut(effect);
@@ -265,10 +296,9 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
       case "begin-epoch":
         journal.beginEpoch(effect.epoch, effect.unclean);
         return host.onPromoted();
-      case "append": {
-        const { position, end, piece } = effect;
-        return journal.append({ position, end, bytes: piece });
-      }
+      case "append":
+        // Done before anything else.
+        return undefined;
       case "truncate":
         return this.#afterwards(journal.truncate(effect.position), { kind: "truncated" });
       case "follow":
@@ -283,6 +313,8 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
       case "commit":
         return journal.setCommitted(effect.position);
       case "step-down":
+        // Who stops is told that alone.
+        if (this.#member.role.kind === "stopped") return undefined;
         this.close();
         return host.onSteppedDown();
       case "stop":
@@ -294,19 +326,53 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
   #read(): void {
     this.#parts.coordinator.read().then(
       (found) => {
+        if (this.#isOver) return;
+        this.#noteUnreadable(found.kind === "unreadable" ? found.error.message : undefined);
         if (found.kind === "state") return this.#take(found);
-        if (found.kind === "unreadable") {
-          this.#parts.ports.log.error("The group's state cannot be read", {
-            reason: found.error.message,
-          });
-        }
         this.#retryLater();
-        return this.#take({ kind: found.kind });
+        this.#take({ kind: found.kind });
       },
       (error: unknown) => {
         this.#fail(error);
       },
     );
+  }
+
+  /** Says once for each reason why the node cannot be read. */
+  #noteUnreadable(reason: string | undefined): void {
+    if (reason !== undefined && reason !== this.#unreadable) {
+      this.#parts.ports.log.error("The group's state cannot be read", { reason });
+    }
+    this.#unreadable = reason;
+  }
+
+  /** Somebody else leads since: how long its predecessor may hand out messages is not known here. */
+  #noteEpoch({ known: before }: Member, { known, self }: Member): void {
+    const { live, epoch } = known?.state ?? {};
+    if (epoch === before?.state.epoch || live?.id === self.id) return;
+    this.#patience.otherPromoted(this.#nowMs);
+  }
+
+  /**
+   * Appends what a frame brings. What the journal refuses has not come: nothing of the frame is done, and its link ends.
+   */
+  #append(link: number, effects: readonly Effect[]): boolean {
+    const effect = effects.find(({ kind }) => kind === "append");
+    if (effect?.kind !== "append") return true;
+    const { journal, links, ports } = this.#parts;
+    const { position, end, piece } = effect;
+    try {
+      journal.append({ position, end, bytes: piece });
+      return true;
+    } catch (error) {
+      if (!EverholdError.is(error)) throw error;
+      const { code, message } = error;
+      ports.log.error("The journal refuses what the live sent", { link, position, code, message });
+    }
+    this.#endLink(link);
+    links.disconnect(link);
+    this.#take({ kind: "disconnected", link });
+    return false;
   }
 
   /** Reads the node anew and asks again, after a pause. */
@@ -341,8 +407,11 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
   /** Where the core will ask for the chain because of this frame; null: nowhere. */
   #chainWanted(frame: Frame): number | null {
     switch (frame.kind) {
-      case "hello":
-        return agreedPosition(this.#parts.journal.log, frame);
+      case "hello": {
+        const position = agreedPosition(this.#log, frame);
+        // What is not kept is not looked for.
+        return position < this.#log.oldestPosition ? null : position;
+      }
       case "align":
       case "append":
         return frame.position;
@@ -360,10 +429,17 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
       return { epoch: role.epoch, commitPosition, acknowledged: peer?.acknowledged ?? 0 };
     };
     const onFailed = (error: unknown): void => {
-      this.#fail(error);
+      // It calls anew, and what it needs may be told to be gone. The group goes on with the others.
+      this.#parts.ports.log.error("A backup cannot be sent what it needs: its link is ended", {
+        link,
+        reason: error instanceof Error ? error.message : String(error),
+      });
+      links.disconnect(link);
     };
     const shipper = new Shipper({ journal, links, onFailed }, link, from, news);
     this.#shippers.set(link, shipper);
+    // Who is in sync soon has to answer first.
+    this.#sendBeat(link);
     shipper.pump();
   }
 
@@ -371,23 +447,28 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     this.#shippers.get(link)?.stop();
     this.#shippers.delete(link);
     this.#lease.forget(link);
-    this.#aliveAtMs.delete(link);
+    this.#open.delete(link);
     this.#held.forget(link);
   }
 
   /** A beat of the live that this member follows is answered at once: so it keeps its lease. */
-  #answer(link: number, { epoch, sentAtMs }: Frame<"beat">): void {
+  #answer(link: number, { epoch, sentAtMs, leaseMs, oldestPosition }: Frame<"beat">): void {
     const { role, fencing, fencedEpoch } = this.#member;
     if (role.kind !== "backup" || role.following.kind !== "aligned") return;
     if (role.following.link !== link || fencing !== null || fencedEpoch !== epoch) return;
-    this.#patience.answered(this.#nowMs);
+    this.#patience.answered(this.#nowMs, leaseMs);
     this.#parts.links.send(link, { kind: "answer", epoch, sentAtMs });
+    this.#liveOldestPosition = oldestPosition;
   }
 
   #noteAnswer(link: number, { epoch, sentAtMs }: Frame<"answer">): void {
     const { role } = this.#member;
-    if (role.kind !== "live" || role.epoch !== epoch || sentAtMs > this.#nowMs) return;
-    this.#aliveAtMs.set(link, this.#nowMs);
+    const nowMs = this.#nowMs;
+    if (role.kind !== "live" || role.epoch !== epoch || sentAtMs > nowMs) return;
+    const awakeMs = this.#awake.at(nowMs);
+    const before = this.#open.get(link)?.answeredAtMs ?? -Infinity;
+    const answeredAtMs = Math.max(before, awakeMs - (nowMs - sentAtMs));
+    this.#open.set(link, { aliveAtMs: awakeMs, answeredAtMs });
     this.#lease.noteAnswer(link, sentAtMs);
     this.#lease.update(this.#member);
     this.#tellAuthority();
@@ -397,6 +478,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
   #tick(): void {
     this.#ticking = this.#parts.ports.timers.after(this.#parts.timing.beatMs, () => {
       this.#tick();
+      this.#awake.tick(this.#nowMs);
       this.#beat();
       this.#leaveSilentLink();
       this.#considerPromotion();
@@ -405,54 +487,76 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
   }
 
   #beat(): void {
-    const { role, commitPosition } = this.#member;
+    const { role } = this.#member;
     if (role.kind !== "live") return;
-    const sentAtMs = Math.floor(this.#nowMs);
-    const { epoch } = role;
     for (const { link, acknowledged } of role.peers) {
-      const aliveAtMs = this.#aliveAtMs.get(link) ?? -Infinity;
       // It seems to be up, and nothing comes back on it: whoever is there has to call anew.
-      if (acknowledged !== null && sentAtMs - aliveAtMs >= this.#parts.timing.graceMs) {
-        this.#parts.links.disconnect(link);
-      }
-      this.#parts.links.send(link, { kind: "beat", epoch, sentAtMs, commitPosition });
+      if (acknowledged !== null && this.#isStale(link)) this.#parts.links.disconnect(link);
+      this.#sendBeat(link);
     }
-    const { log } = this.#parts.journal;
-    const verdicts = this.#peers.look(this.#member, log.end, this.#nowMs, (link) =>
-      this.#lease.answeredAt(link),
+    const verdicts = this.#peers.look(
+      this.#member,
+      this.#log.end,
+      this.#awakeMs,
+      (link) => this.#open.get(link)?.answeredAtMs,
     );
     for (const verdict of verdicts) this.#take(verdict);
+  }
+
+  #sendBeat(link: number): void {
+    const { role, commitPosition } = this.#member;
+    if (role.kind !== "live") return;
+    const { epoch } = role;
+    const { oldestPosition } = this.#log;
+    const { leaseMs } = this.#parts.timing;
+    const sentAtMs = Math.floor(this.#nowMs);
+    const said = { epoch, sentAtMs, leaseMs, commitPosition, oldestPosition };
+    this.#parts.links.send(link, { kind: "beat", ...said });
+  }
+
+  /** Whether nothing was heard on this link for as long as nothing may be, and it is not a new one. */
+  #isStale(link: number): boolean {
+    const aliveAtMs = this.#open.get(link)?.aliveAtMs ?? -Infinity;
+    return this.#awakeMs - aliveAtMs >= this.#parts.timing.graceMs;
   }
 
   /** A live that says nothing on a link that seems to be up is called anew. */
   #leaveSilentLink(): void {
     const link = this.#followedLink;
-    if (link !== undefined && this.#patience.isSilent(this.#nowMs))
-      this.#parts.links.disconnect(link);
+    if (link === undefined || !this.#patience.isSilent(this.#awakeMs)) return;
+    if (this.#isStale(link)) this.#parts.links.disconnect(link);
   }
 
   #considerPromotion(): void {
-    const standing = this.#patience.verdict(this.#member, this.#nowMs);
+    const standing = this.#patience.verdict(this.#member, this.#awakeMs);
     if (standing !== null) this.#take({ kind: "promote", ...standing });
   }
 
   #tellAuthority(): void {
-    const { role } = this.#member;
-    if (this.#isOver || role.kind !== "live") return;
+    if (this.#isOver) return;
     const { host } = this.#parts;
-    if (!this.#isServing && acceptsWrites(this.#member)) {
+    if (!this.#isServing) {
+      if (!acceptsWrites(this.#member)) return;
       this.#isServing = true;
       this.#mayTake = true;
       host.onServe();
     }
-    if (!this.#isServing) return;
-    const mayTake = role.handOver === null;
+    if (this.#isOver) return;
+    const mayTake = acceptsWrites(this.#member);
     const { mayDispatch } = this;
     const isNews = mayTake !== this.#mayTake || (mayDispatch && !this.#mayDispatch);
     this.#mayTake = mayTake;
     this.#mayDispatch = mayDispatch;
     if (isNews) host.onAuthority();
   }
+}
+
+/** What is known of a link, in time that this process was awake. */
+interface OpenLink {
+  /** When it was last known to be alive: made, or answered on. */
+  readonly aliveAtMs: number;
+  /** When the newest beat was sent that was answered on it. */
+  readonly answeredAtMs: number | undefined;
 }
 
 /** Whether something failed, or was asked of a member that may not have understood, and is to be asked for again. */

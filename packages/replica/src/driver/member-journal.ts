@@ -12,11 +12,16 @@ export interface Piece {
 
 /** A journal as a member of a group drives it. It follows until an epoch is begun on it, then it leads; never back. */
 export interface MemberJournal {
-  /** What the member decides by. */
-  readonly log: MemberLog;
+  /** What the member decides by, together with {@link oldestPosition}. */
+  readonly log: Omit<MemberLog, "oldestPosition">;
+  /** Where the oldest piece begins that can still be had. It moves on between two reads of it. */
+  readonly oldestPosition: number;
   /** Sees to it that `log.chainAt(position)` knows its answer. */
   findChain(position: number): Promise<void>;
-  /** Appends what the live has from the journal's end on. The bytes are copied before this returns. Reports `onDurable`. */
+  /**
+   * Appends what the live has from the journal's end on. The bytes are copied before this returns. Reports `onDurable`.
+   * @throws EverholdError for a piece that does not continue the journal or contradicts itself: nothing of it is taken
+   */
   append(piece: Pick<Piece, "position" | "end" | "bytes">): void;
   /** Cuts it, durably. Only while it follows. */
   truncate(position: number): Promise<void>;
@@ -35,6 +40,26 @@ export interface MemberJournal {
   loadPiece(position: number): Promise<void>;
   /** Keeps what lies behind `position` readable until it is moved on or given back. */
   pin(position: number): JournalPin;
+}
+
+/** A member's journal as its core sees it. */
+export function memberLogOf(journal: MemberJournal): MemberLog {
+  const { log } = journal;
+  return {
+    get end() {
+      return log.end;
+    },
+    get durable() {
+      return log.durable;
+    },
+    get epochs() {
+      return log.epochs;
+    },
+    get oldestPosition() {
+      return journal.oldestPosition;
+    },
+    chainAt: (position) => log.chainAt(position),
+  };
 }
 
 /** A place in the journal that somebody still reads. */

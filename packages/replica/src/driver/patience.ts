@@ -3,38 +3,48 @@ import { limits } from "../limits.ts";
 import type { GroupTiming } from "./timing.ts";
 
 /**
- * When a backup stops waiting for its live. All of it is a hint: who is wrong loses nothing but a moment, for only the
- * group's node settles who leads.
+ * When a backup stops waiting for its live, in time that it was awake. All of that is a hint: who is wrong loses nothing but
+ * a moment, for only the group's node settles who leads. And from when on it may hand out messages itself.
  */
 export class Patience {
   readonly #timing: GroupTiming;
   #heardAtMs: number;
-  /** The last beat that was answered: until a lease after it the live may be handing out messages. */
-  #answeredAtMs = -Infinity;
+  /** The longest lease that a live has named. */
+  #leaseMs: number;
+  #quietFromMs: number;
   #isGone = false;
   #isClaimGone = false;
   #epoch = -1;
 
-  constructor(timing: GroupTiming, nowMs: number) {
+  constructor(timing: GroupTiming, awakeMs: number, nowMs: number) {
     this.#timing = timing;
-    this.#heardAtMs = nowMs;
+    this.#heardAtMs = awakeMs;
+    this.#leaseMs = timing.leaseMs;
+    // What this member said before it was started, another process of it, is not known: it may have answered just now.
+    this.#quietFromMs = nowMs + timing.leaseMs;
   }
 
   /** The live said something. */
-  heard(nowMs: number): void {
-    this.#heardAtMs = nowMs;
+  heard(awakeMs: number): void {
+    this.#heardAtMs = awakeMs;
     this.#isGone = false;
     this.#isClaimGone = false;
   }
 
-  /** One of its beats was answered: it may go on handing out messages for a lease. */
-  answered(nowMs: number): void {
-    this.#answeredAtMs = nowMs;
+  /** One of its beats is being answered: it may go on handing out messages for its lease. */
+  answered(nowMs: number, leaseMs: number): void {
+    this.#leaseMs = Math.max(this.#leaseMs, leaseMs);
+    this.#waitUntil(nowMs + leaseMs);
+  }
+
+  /** Another member was promoted: whom it deposed may have had its answer a moment ago, and a lease by that. */
+  otherPromoted(nowMs: number): void {
+    this.#waitUntil(nowMs + this.#leaseMs);
   }
 
   /** Whether the live has said nothing for as long as it may. */
-  isSilent(nowMs: number): boolean {
-    return nowMs - this.#heardAtMs >= this.#timing.graceMs;
+  isSilent(awakeMs: number): boolean {
+    return awakeMs - this.#heardAtMs >= this.#timing.graceMs;
   }
 
   /** Its link broke and its machine says that nobody listens there: its process has surely ended, if nobody lies. */
@@ -47,19 +57,19 @@ export class Patience {
     this.#isClaimGone = true;
   }
 
-  /** From when on this member, once promoted, may hand out messages: the old live's lease has ended by then. */
+  /** From when on this member, once promoted, may hand out messages: the leases of all before it have ended by then. */
   get quietFromMs(): number {
-    return this.#answeredAtMs + this.#timing.leaseMs;
+    return this.#quietFromMs;
   }
 
   /** How to stand for promotion, if it is time; null otherwise. Asked again and again. */
-  verdict(member: Member, nowMs: number): Standing | null {
+  verdict(member: Member, awakeMs: number): Standing | null {
     const { role, known, self } = member;
     if (role.kind !== "backup" || known === null) return null;
     const { state } = known;
     if (state.epoch !== this.#epoch) {
       this.#epoch = state.epoch;
-      this.#heardAtMs = Math.max(this.#heardAtMs, nowMs);
+      this.#heardAtMs = awakeMs;
       this.#isGone = false;
       this.#isClaimGone = false;
     }
@@ -67,11 +77,15 @@ export class Patience {
     const live = state.live?.id;
     const others = state.inSync.filter(({ id }) => id !== live).map(({ id }) => id);
     const rankMs = others.toSorted().indexOf(self.id) * limits.rankMs;
-    if (nowMs < this.#heardAtMs + this.#silenceMs(live) + rankMs) return null;
-    this.#heardAtMs = nowMs;
+    if (awakeMs < this.#heardAtMs + this.#silenceMs(live) + rankMs) return null;
+    this.#heardAtMs = awakeMs;
     // Below the minimum nothing could be committed without it either: then it keeps its right to lead.
     const isSpare = state.inSync.length > state.minInSync && live !== undefined;
     return { without: isSpare ? [live] : [], unclean: null };
+  }
+
+  #waitUntil(untilMs: number): void {
+    this.#quietFromMs = Math.max(this.#quietFromMs, untilMs);
   }
 
   #silenceMs(live: string | undefined): number {

@@ -14,8 +14,9 @@ interface Watched {
 
 /**
  * Looks after the backups of a live: who is gone, silent or too slow is left out of the in-sync set, so that the others
- * can go on. Who was silent comes back when it answers again, who was too slow when it has kept up for a while. Where the set would fall below its minimum
- * nobody is left out: nothing would be gained by it.
+ * can go on. Who was silent comes back when it answers again, who was too slow when it has kept up for a while. Where the
+ * set would fall below its minimum nobody is left out: nothing would be gained by it. All times are those of a live that
+ * is awake: its own pause is nobody else's silence.
  */
 export class PeerWatch {
   readonly #timing: GroupTiming;
@@ -26,11 +27,14 @@ export class PeerWatch {
     this.#timing = timing;
   }
 
-  /** What is to be done about whom, now that the journal ends at `end`. */
+  /**
+   * What is to be done about whom, now that the journal ends at `end`.
+   * @param answeredAt when the newest beat was sent that was answered on a link
+   */
   look(
     member: Member,
     end: number,
-    nowMs: number,
+    awakeMs: number,
     answeredAt: (link: number) => number | undefined,
   ): Input[] {
     const { role, known, self } = member;
@@ -41,7 +45,7 @@ export class PeerWatch {
     for (const one of inSync) {
       if (isSameReplica(one, self)) continue;
       const peer = role.peers.find((other) => isSameReplica(other, one));
-      const why = this.#complaint(one, peer, end, nowMs, answeredAt);
+      const why = this.#complaint(one, peer, end, awakeMs, answeredAt);
       if (why === null || spare <= 0) continue;
       spare -= 1;
       if (why !== "missing") {
@@ -55,8 +59,8 @@ export class PeerWatch {
       const peer = role.peers.find((other) => other.id === id);
       if (peer === undefined) continue;
       const answered = answeredAt(peer.link) ?? -Infinity;
-      const isSteady = this.#isSteady(peer, end, nowMs);
-      if (why === "silent" ? nowMs - answered >= this.#timing.leaseMs : !isSteady) continue;
+      const isSteady = this.#isSteady(peer, end, awakeMs);
+      if (why === "silent" ? awakeMs - answered >= this.#timing.leaseMs : !isSteady) continue;
       this.#held.delete(id);
       verdicts.push({ kind: "admit", id });
     }
@@ -67,38 +71,38 @@ export class PeerWatch {
     { id }: Replica,
     peer: Peer | undefined,
     end: number,
-    nowMs: number,
+    awakeMs: number,
     answeredAt: (link: number) => number | undefined,
   ): "missing" | "silent" | "slow" | null {
-    const watched = this.#note(id, peer, end, nowMs);
+    const watched = this.#note(id, peer, end, awakeMs);
     const { missingMs, leaseMs, lagMs } = this.#timing;
     if (peer === undefined || peer.acknowledged === null) {
-      watched.missingSinceMs ??= nowMs;
-      return nowMs - watched.missingSinceMs >= missingMs ? "missing" : null;
+      watched.missingSinceMs ??= awakeMs;
+      return awakeMs - watched.missingSinceMs >= missingMs ? "missing" : null;
     }
     const wasMissing = watched.missingSinceMs !== null;
     watched.missingSinceMs = null;
-    if (wasMissing) watched.caughtUpAtMs = nowMs;
+    if (wasMissing) watched.caughtUpAtMs = awakeMs;
     const answered = answeredAt(peer.link) ?? watched.caughtUpAtMs;
-    if (nowMs - answered >= leaseMs) return "silent";
-    return nowMs - watched.caughtUpAtMs >= lagMs ? "slow" : null;
+    if (awakeMs - answered >= leaseMs) return "silent";
+    return awakeMs - watched.caughtUpAtMs >= lagMs ? "slow" : null;
   }
 
-  #isSteady(peer: Peer, end: number, nowMs: number): boolean {
-    const watched = this.#note(peer.id, peer, end, nowMs);
-    return nowMs - watched.steadySinceMs >= this.#timing.steadyMs;
+  #isSteady(peer: Peer, end: number, awakeMs: number): boolean {
+    const watched = this.#note(peer.id, peer, end, awakeMs);
+    return awakeMs - watched.steadySinceMs >= this.#timing.steadyMs;
   }
 
-  #note(id: string, peer: Peer | undefined, end: number, nowMs: number): Watched {
+  #note(id: string, peer: Peer | undefined, end: number, awakeMs: number): Watched {
     const watched = this.#watched.get(id) ?? {
       missingSinceMs: null,
-      caughtUpAtMs: nowMs,
-      steadySinceMs: nowMs,
+      caughtUpAtMs: awakeMs,
+      steadySinceMs: awakeMs,
       endThen: 0,
     };
     this.#watched.set(id, watched);
-    if ((peer?.acknowledged ?? -1) >= watched.endThen) watched.caughtUpAtMs = nowMs;
-    else watched.steadySinceMs = nowMs;
+    if ((peer?.acknowledged ?? -1) >= watched.endThen) watched.caughtUpAtMs = awakeMs;
+    else watched.steadySinceMs = awakeMs;
     watched.endThen = end;
     return watched;
   }

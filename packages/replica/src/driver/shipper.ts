@@ -26,7 +26,12 @@ export class Shipper {
   #isOver = false;
 
   constructor(
-    parts: { journal: MemberJournal; links: Links; onFailed: (error: unknown) => void },
+    parts: {
+      readonly journal: MemberJournal;
+      readonly links: Links;
+      /** What it is to send can't be had; it sends nothing more. */
+      readonly onFailed: (error: unknown) => void;
+    },
     link: number,
     from: number,
     news: () => ShipNews,

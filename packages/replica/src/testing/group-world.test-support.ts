@@ -1,5 +1,6 @@
 import { featureLevel, newGroupState, type StopReason } from "@everhold/group";
 import { TestWorld } from "@everhold/test-world";
+import type { LinksListener } from "../links.ts";
 import { MemberDriver } from "../driver/member-driver.ts";
 import { groupTiming, type GroupTiming } from "../driver/timing.ts";
 import { MemoryCoordinator, MemoryNode } from "./memory-coordinator.test-support.ts";
@@ -20,7 +21,7 @@ class Process {
   constructor(machine: Machine) {
     this.#machine = machine;
     const { world } = machine;
-    const later = (step: () => void): void => world.time.later(step);
+    const later = machine.later;
     this.links = new MemoryLinks(world.wires, machine.id);
     this.coordinator = new MemoryCoordinator(world.node, later);
     const { journal, driver } = this.#begin();
@@ -32,9 +33,9 @@ class Process {
   /** Opens the journal and begins; done anew after each reign. */
   #begin(): { journal: MemoryJournal; driver: MemberDriver } {
     const { world, disk, id, incarnation } = this.#machine;
-    const journal = new MemoryJournal(disk, (step) => world.time.later(step));
+    const journal = new MemoryJournal(disk, this.#machine.later);
     const driver: MemberDriver = new MemberDriver({
-      ports: world.ports(id),
+      ports: world.ports(this.#machine),
       start: {
         self: { id, incarnation },
         groupId,
@@ -66,7 +67,7 @@ class Process {
         },
       },
     });
-    this.links.listener = driver;
+    this.links.listener = this.#machine.heard(driver);
     this.coordinator.listener = driver;
     journal.listener = driver;
     return { journal, driver };
@@ -92,6 +93,11 @@ export class Machine {
   disk = new MemoryDisk();
   incarnation: string;
   process: Process | undefined;
+  #isPaused = false;
+  /** Timers that have ended while it was stopped. */
+  readonly #due: (() => void)[] = [];
+  /** What else has come while it was stopped. */
+  readonly #come: (() => void)[] = [];
 
   constructor(world: GroupWorld, id: string) {
     this.world = world;
@@ -111,7 +117,49 @@ export class Machine {
   kill(losing = false): void {
     this.process?.kill();
     this.process = undefined;
+    this.#isPaused = false;
+    this.#due.length = 0;
+    this.#come.length = 0;
     if (losing) this.disk.crash();
+  }
+
+  /** The process is stopped where it is: time goes on, and nothing happens in it. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  /** It goes on: with the timers that are due first, as Node does, and then with what has come. */
+  resume(): void {
+    this.#isPaused = false;
+    for (const step of [...this.#due.splice(0), ...this.#come.splice(0)])
+      this.world.time.later(step);
+  }
+
+  /** Has something happen in the process, in a moment. */
+  readonly later = (step: () => void): void => {
+    this.world.time.later(() => this.#run(this.#come, step));
+  };
+
+  /** Has a timer of the process end. */
+  end(task: () => void): void {
+    this.#run(this.#due, task);
+  }
+
+  /** Hears of links as far as the process runs. */
+  heard(listener: LinksListener): LinksListener {
+    const run = (step: () => void): void => this.#run(this.#come, step);
+    return {
+      onConnected: (...told) => run(() => listener.onConnected(...told)),
+      onFrame: (...told) => run(() => listener.onFrame(...told)),
+      onDrained: (link) => run(() => listener.onDrained(link)),
+      onDisconnected: (link) => run(() => listener.onDisconnected(link)),
+      onUnreachable: (...told) => run(() => listener.onUnreachable(...told)),
+    };
+  }
+
+  #run(waiting: (() => void)[], step: () => void): void {
+    if (this.#isPaused) waiting.push(step);
+    else step();
   }
 
   /** A new disk. */
@@ -153,11 +201,16 @@ export class GroupWorld {
     this.node.known = { created: "1", version: 0, state };
   }
 
-  ports(id: string): TestWorld["ports"] {
+  ports(machine: Machine): TestWorld["ports"] {
+    const { id } = machine;
+    const { timers } = this.time.ports;
+    const after: typeof timers.after = (delayMs, task) =>
+      timers.after(delayMs, () => machine.end(task));
     const tell = (message: string, fields: object = {}): void => {
       this.story.push(`${Math.round(this.time.nowMs)} ${id}: ${message} ${JSON.stringify(fields)}`);
     };
-    return { ...this.time.ports, log: { debug: tell, info: tell, warn: tell, error: tell } };
+    const log = { debug: tell, info: tell, warn: tell, error: tell };
+    return { ...this.time.ports, timers: { ...timers, after }, log };
   }
 
   machine(id: string): Machine {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { EpochStart, MemberLog } from "@everhold/group";
+import type { EpochStart } from "@everhold/group";
 import type {
   JournalPin,
   MemberJournal,
@@ -32,10 +32,12 @@ export class MemoryDisk {
 
 /** A journal in memory: syncs end later, one after the other; each entry is eight bytes long. */
 export class MemoryJournal implements MemberJournal {
-  readonly log: MemberLog;
+  readonly log: MemberJournal["log"];
   readonly committed: Entry[] = [];
   readonly pins = new Set<JournalPin>();
   listener: MemberJournalListener | undefined;
+  /** What lies before it can't be had any more. */
+  oldestPosition = 0;
   /** Chains that have to be looked up, as behind a restart. */
   readonly #found = new Set<number>();
   readonly #disk: MemoryDisk;

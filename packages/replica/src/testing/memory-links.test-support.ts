@@ -14,6 +14,8 @@ export class MemoryWires {
   readonly members = new Map<string, MemoryLinks>();
   readonly later: (step: () => void) => void;
   readonly after: (delayMs: number, step: () => void) => void;
+  /** How long a frame is on its way. */
+  delayMs = 0;
   /** Pairs between which nothing gets through: `a b`, from a to b. */
   readonly #cut = new Set<string>();
   /** What would have arrived. */
@@ -50,7 +52,7 @@ export class MemoryWires {
 
   /** Lets something arrive, now or when it gets through. */
   carry(from: string, to: string, arrive: () => void): void {
-    if (this.passes(from, to)) this.later(arrive);
+    if (this.passes(from, to)) this.after(this.delayMs, arrive);
     else this.#waiting.push({ from, to, arrive });
   }
 }
@@ -88,6 +90,11 @@ export class MemoryLinks implements Links {
       if (other === undefined || !other.owner.#ends.has(other.link)) return;
       other.owner.listener?.onFrame(other.link, copy);
     });
+  }
+
+  /** Links that have not ended. */
+  get openCount(): number {
+    return this.#ends.size;
   }
 
   queuedBytes(): number {

@@ -15,6 +15,7 @@ export function logOf({ log, durable }: Pick<Host, "log" | "durable">): MemberLo
     end: log.length,
     durable,
     epochs,
+    oldestPosition: 0,
     // The whole beginning is the best of chain values.
     chainAt: (position) => (position <= log.length ? log.slice(0, position) : null),
   };
