@@ -1,4 +1,4 @@
-/** Layer 5: the client in a browser, over WebSocket. Open `connect.ts` first. */
+/** Layer 6: the client in a browser, over WebSocket. Open `connect.ts` first. */
 export {
   errorCodes,
   ClosedError,

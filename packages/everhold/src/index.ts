@@ -1,4 +1,4 @@
-/** Layer 5: what users install. Broker and client bound to Node, and the configuration file. */
+/** Layer 6: what users install. Broker and client bound to Node, and the configuration file. */
 export {
   coreCodeOf,
   errorCodes,
@@ -15,7 +15,12 @@ export {
 export { parseDurationMs, parseSizeBytes } from "./config/units.ts";
 export type { Environment } from "./config/expand-references.ts";
 export type { ConfigFlag } from "./config/load-config.ts";
-export { startBroker, type RunningBroker, type StartOptions } from "./start-broker.ts";
+export {
+  startBroker,
+  type RunningBroker,
+  type RunningMember,
+  type StartOptions,
+} from "./start-broker.ts";
 export { usersFile, type UsersFile, type UsersFileOptions } from "./users/find-users.ts";
 export { verifyData } from "./verify-data.ts";
 export type { VerifyProblem, VerifyReport } from "@everhold/journal";

@@ -1,13 +1,17 @@
-import { deferred } from "@everhold/base";
+import { deferred, type EverholdError } from "@everhold/base";
 import { Broker, type BrokerOptions } from "@everhold/broker";
+import type { Endpoint } from "@everhold/env";
+import { GroupBroker, type GroupBrokerOptions } from "@everhold/member";
 import { NodeLog, NodeNetwork, nodePorts } from "@everhold/node";
 
 import { formatAcceptorUrl, isLoopbackHost } from "./config/acceptor-url.ts";
 import { settingsByMatch } from "./config/address-settings.ts";
 import { divertsByName } from "./config/diverts.ts";
+import type { ResolvedGroup } from "./config/group.ts";
 import { loadConfig, type ResolvedConfig } from "./config/load-config.ts";
 import { HeldLog } from "./held-log.ts";
-import type { RunningBroker, StartOptions } from "./start-broker.ts";
+import { openCoordinator } from "./open-coordinator.ts";
+import type { RunningBroker, RunningMember, StartOptions } from "./start-broker.ts";
 import { openLogins } from "./users/broker-logins.ts";
 
 /** Does what `startBroker` promises; in a file of its own because it loads the whole broker. */
@@ -39,43 +43,76 @@ export async function launchBroker(
   failure.promise.catch(() => undefined);
   const watchedLogins = openLogins(resolved, log);
   const { logins } = watchedLogins;
-  const broker = await startWith(log, {
+  const started = {
     ports: { ...ports, log, logins, network: new NodeNetwork(log) },
     config: brokerOptions(resolved),
-    onFailed: (error) => failure.reject(error),
-  }).catch((error: unknown) => {
+    onFailed: (error: EverholdError) => failure.reject(error),
+  };
+  const { group } = resolved;
+  let server: Server;
+  try {
+    server = await (group === undefined ? startAlone(started) : startMember(started, group));
+    log.release();
+  } catch (error) {
     watchedLogins.close();
+    log.releaseWarnings();
     throw error;
-  });
+  }
   const stop = (): Promise<void> => {
     watchedLogins.close();
-    return broker.stop();
+    return server.stop();
   };
   return {
-    urls: broker.endpoints.map((endpoint) => formatAcceptorUrl(endpoint)),
+    get urls() {
+      return server.endpoints.map((endpoint) => formatAcceptorUrl(endpoint));
+    },
     dataFolder: resolved.dataFolder,
     loopbackOnly: resolved.acceptors.every(({ endpoint }) => isLoopbackHost(endpoint.host)),
     get loginRequired() {
       return logins.isRequired && resolved.document.security?.allowAnonymous !== true;
     },
+    member: server.member,
     failed: failure.promise,
     stop,
     [Symbol.asyncDispose]: stop,
   };
 }
 
-async function startWith(
-  log: HeldLog,
-  options: Parameters<typeof Broker.start>[0],
-): Promise<Broker> {
-  try {
-    const broker = await Broker.start(options);
-    log.release();
-    return broker;
-  } catch (error) {
-    log.releaseWarnings();
-    throw error;
-  }
+/** A broker at work, alone or in a group. */
+interface Server {
+  readonly endpoints: readonly Endpoint[];
+  readonly member: RunningMember | undefined;
+  stop(): Promise<void>;
+}
+
+type Started = Pick<GroupBrokerOptions, "ports" | "onFailed"> & { readonly config: BrokerOptions };
+
+async function startAlone(started: Started): Promise<Server> {
+  const broker = await Broker.start(started);
+  return { endpoints: broker.endpoints, member: undefined, stop: () => broker.stop() };
+}
+
+async function startMember(started: Started, group: ResolvedGroup): Promise<Server> {
+  const { ports } = started;
+  const starting = new AbortController();
+  const member = await GroupBroker.start({
+    ...started,
+    group: group.options,
+    openCoordinator: (listener) => openCoordinator(ports, group, listener, starting.signal),
+  });
+  return {
+    get endpoints() {
+      return member.endpoints;
+    },
+    member: {
+      group: group.name,
+      get status() {
+        return member.status;
+      },
+      handOver: (to) => member.handOver(to),
+    },
+    stop: () => member.close(),
+  };
 }
 
 /** What a configuration says, in the broker's own words. */

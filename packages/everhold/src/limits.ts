@@ -16,4 +16,8 @@ export const limits = {
   configDepthMax: 32,
   /** Files that a configuration names by `file:`, each naming the next. More: EVH_CONFIG. Ends circles. */
   configFileDepthMax: 4,
+  /** ZooKeeper session of a member of a group, in ms: how long the node of a live that is gone may stay, where nobody hears otherwise. */
+  groupSessionTimeoutMs: 6_000,
+  /** Pause before ZooKeeper is tried again that could not be reached at the start, in ms. */
+  zooKeeperAgainMs: 1_000,
 } as const;

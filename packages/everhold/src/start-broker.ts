@@ -1,4 +1,5 @@
 import type { Endpoint, Log } from "@everhold/env";
+import type { MemberStatus } from "@everhold/member";
 
 import type { Environment } from "./config/expand-references.ts";
 import type { ConfigFlag } from "./config/load-config.ts";
@@ -17,9 +18,22 @@ export interface StartOptions {
   readonly folder?: string;
 }
 
+/** What makes a broker one member of a group. */
+export interface RunningMember {
+  /** The group's name. */
+  readonly group: string;
+  /** What it is at this moment, and how far. */
+  readonly status: MemberStatus;
+  /** Gives way to another member in sync, which then leads; given up when it takes too long. To the live only. */
+  handOver(to: string): void;
+}
+
 /** A broker at work in this process. */
 export interface RunningBroker extends AsyncDisposable {
-  /** One URL for each acceptor, with the ports that were chosen where 0 was asked for. */
+  /**
+   * One URL for each acceptor, with the ports that were chosen where 0 was asked for. None while a member of a group does
+   * not lead.
+   */
   readonly urls: readonly string[];
   /** Its data folder, absolute. */
   readonly dataFolder: string;
@@ -27,6 +41,8 @@ export interface RunningBroker extends AsyncDisposable {
   readonly loopbackOnly: boolean;
   /** Whether nobody comes in without a name and a password: there are users, and anonymous is not allowed. */
   readonly loginRequired: boolean;
+  /** Present where the configuration has a `group`. */
+  readonly member: RunningMember | undefined;
   /** Rejects when the storage fails; the broker has stopped by then. Never settles otherwise. */
   readonly failed: Promise<never>;
   /** Lets clients go, makes everything durable, and frees ports and folder. Idempotent. */

@@ -523,6 +523,18 @@ describe("a member of a group", () => {
     assert.equal(hinted.role, "backup");
   });
 
+  it("does not depose who was quicker to take the same live's place", () => {
+    const late = alignedBench();
+    late.take({ kind: "promote", without: ["a"], unclean: null });
+    const quicker: Replica = { id: "x", incarnation: "x1" };
+    late.read(2, { epoch: 2, live: quicker, inSync: [quicker, b] });
+    assert.equal(late.role, "backup");
+    assert.equal(late.member.wish, null);
+    const asked = alignedBench();
+    asked.promote();
+    assert.equal(asked.role, "candidate");
+  });
+
   it("stops when it would have to cut what is committed, or differs from its live", () => {
     const behind = backupBench();
     behind.member = { ...behind.member, commitPosition: 5 };

@@ -142,6 +142,10 @@ function adoptState(turn: Turn, known: KnownState): void {
     case "backup":
       // Journals are aligned anew in every epoch.
       if (state.epoch !== before?.state.epoch) unfollow(turn);
+      // Somebody else was quicker: what was held against the live of before says nothing about this one.
+      if (before !== null && state.epoch > before.state.epoch && member.wish?.unclean === null) {
+        turn.change({ wish: null });
+      }
       return;
     case "stopped":
       return;

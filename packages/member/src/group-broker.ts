@@ -44,6 +44,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   readonly #config: BrokerConfig;
   readonly #group: GroupConfig;
   readonly #relay = new LinkRelay();
+  /** Where members are or were: that nobody listens there any more is worth knowing, too. */
   readonly #places = new Map<string, MemberPlace>();
   readonly #connectors = new Map<string, Connector>();
   readonly #closing = new AbortController();
@@ -165,7 +166,6 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
 
   onMembers(members: readonly MemberAddress[]): void {
     this.#members = members;
-    this.#places.clear();
     this.#connectors.clear();
     for (const { replica, replication, clients } of members) {
       const place = placeOf(replication);

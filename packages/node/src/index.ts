@@ -1,4 +1,4 @@
-/** Layer 4: the real world. Files, TCP, clocks, timers, randomness, checksums and log lines. */
+/** Layer 5: the real world. Files, TCP, clocks, timers, randomness, checksums and log lines. */
 export { NodeClaims } from "./claims.ts";
 export { NodeMonotonicClock, NodeWallClock } from "./clocks.ts";
 export { NodeCompression } from "./compression.ts";

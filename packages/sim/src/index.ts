@@ -1,4 +1,4 @@
-/** Layer 4: the simulated world. Virtual time, faulty networks and disks, all from one seed. */
+/** Layer 5: the simulated world. Virtual time, faulty networks and disks, all from one seed. */
 export type { DiskFaultCounts, DiskFaults } from "./disk/disk-faults.ts";
 export type { DiskEvent, DiskScheduler, InFlightFate } from "./disk/disk-machine.ts";
 export { SimDisk, type SimDiskOptions } from "./disk/sim-disk.ts";

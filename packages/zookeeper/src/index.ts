@@ -1,4 +1,4 @@
-/** Layer 5: a ZooKeeper client for Node. */
+/** Layer 6: a ZooKeeper client for Node. */
 export { EverholdError, type ErrorCode, type ErrorDetails, type Outcome } from "@everhold/base";
 export type {
   Log,

@@ -58,9 +58,10 @@ function configFlags(flags: RunFlags): readonly ConfigFlag[] {
 }
 
 async function announce(terminal: Terminal, broker: RunningBroker): Promise<void> {
-  const { urls, dataFolder, loopbackOnly, loginRequired } = broker;
+  const { urls, dataFolder, loopbackOnly, loginRequired, member } = broker;
   if (terminal.json) {
     const { pid } = process;
+    const inGroup = member === undefined ? {} : { group: member.group, member: member.status.id };
     await writeJson(terminal, {
       event: "started",
       url: urls[0],
@@ -68,8 +69,22 @@ async function announce(terminal: Terminal, broker: RunningBroker): Promise<void
       dataFolder,
       loopbackOnly,
       loginRequired,
+      ...inGroup,
       pid,
     });
+    return;
+  }
+  if (member !== undefined) {
+    await terminal.write(
+      [
+        `Everhold runs as ${member.status.id} of the group ${member.group}`,
+        `  data     ${dataFolder}`,
+        "  clients  are let in while it leads",
+        "  group    npx everhold ha status",
+        "Ctrl-C lets another member take over, and stops this one in order.",
+        "",
+      ].join("\n"),
+    );
     return;
   }
   const isDefault = urls[0] === "tcp://127.0.0.1:61616";

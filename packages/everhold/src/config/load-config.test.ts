@@ -47,7 +47,9 @@ describe("configuration", () => {
   test("the file that the README shows is accepted, by the broker as well", () => {
     const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
     const yaml = /```yaml\n([\s\S]*?)```/.exec(readme)?.[1] ?? "";
-    const { document } = load(yaml, { environment: { ANN_PASSWORD: "secret" } });
+    const { document } = load(yaml, {
+      environment: { ANN_PASSWORD: "secret", GROUP_SECRET: "0123456789abcdef" },
+    });
     assert.ok(document.limits?.frameSize !== undefined);
     const { frameSize, messageSize } = document.limits;
     brokerConfig({

@@ -9,6 +9,7 @@ import { acceptorTls } from "./acceptor-tls.ts";
 import { configError, describeFound } from "./config-error.ts";
 import { environmentTree } from "./environment-tree.ts";
 import { expandReferences, readConfigText, type Environment } from "./expand-references.ts";
+import { groupOf, type ResolvedGroup } from "./group.ts";
 import { isConfigMap, originOf, overlay, treeOf, type LocatedTree } from "./located-tree.ts";
 import { parseConfigDocument } from "./parse-document.ts";
 import { allowedKeysAt, type ConfigDocument } from "./schema.ts";
@@ -43,6 +44,8 @@ export interface ResolvedConfig {
   readonly dataFolder: string;
   readonly acceptors: readonly NamedAcceptor[];
   readonly usersFile: UsersFilePlace;
+  /** What makes it one member of a group; undefined: it is alone. */
+  readonly group: ResolvedGroup | undefined;
   /** The file that was read, absolute. */
   readonly file: string | undefined;
 }
@@ -108,6 +111,7 @@ function load(sources: ConfigSources, isToStart: boolean): ResolvedConfig {
     dataFolder: dataFolderOf(tree, document, sources.folder),
     acceptors,
     usersFile,
+    group: groupOf(tree, document, (acceptors[0] ?? defaultAcceptor).endpoint),
     file,
   };
   if (isToStart) refuseOpenDoor(tree, resolved, sources.listen?.host !== undefined);

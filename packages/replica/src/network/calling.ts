@@ -73,8 +73,10 @@ export class Calling {
     const { linkedMs } = state;
     if (linkedMs === undefined) return this.#fail("silent");
     const nowMs = this.#ports.monotonicClock.nowMs();
-    if (nowMs - linkedMs >= limits.lastingMs) this.#backoff.reset();
-    this.#callIn(this.#backoff.nextMs());
+    if (nowMs - linkedMs < limits.lastingMs) return this.#callIn(this.#backoff.nextMs());
+    // It stood: whether its process is gone is to be known at once.
+    this.#backoff.reset();
+    this.#callIn(0);
   }
 
   #stop(): void {

@@ -276,6 +276,18 @@ describe("who follows", () => {
     assert.equal(b.connected.length, 2);
   });
 
+  it("calls again at once when a link has broken that stood for a while", async () => {
+    const { world, a } = await linked();
+    await world.advance(limits.lastingMs);
+    lastLink(world).cut(new Error("the cable"));
+    await world.settle();
+    await world.advance(limits.pauseMsMin / 10);
+    assert.deepEqual(
+      a.connected.map(({ link }) => link),
+      [1, 2],
+    );
+  });
+
   it("goes from one member to another, and ends the former link", async () => {
     const { world, a, b } = await linked();
     const c = await new TestMember("c").open(world);

@@ -1,0 +1,120 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+import { freePort } from "../free-port.ts";
+
+const command = fileURLToPath(
+  new URL("../../../../packages/cli/bin/everhold.mjs", import.meta.url),
+);
+
+/** One member of the group: a process of the `everhold` command, and its data folder. */
+export class MemberProcess {
+  readonly id: string;
+  readonly port: number;
+  readonly dataFolder: string;
+  readonly lines: string[] = [];
+  /** Whether clients are let in, as its log says. */
+  isServing = false;
+  readonly #configFile: string;
+  #process: ChildProcess | undefined;
+
+  constructor(id: string, port: number, folder: string) {
+    this.id = id;
+    this.port = port;
+    this.dataFolder = join(folder, "data");
+    this.#configFile = join(folder, "everhold.json");
+  }
+
+  configure(config: object): void {
+    writeFileSync(this.#configFile, JSON.stringify(config));
+  }
+
+  start(): void {
+    const process = spawn(
+      globalThis.process.execPath,
+      [command, "run", "--config", this.#configFile, "--log-format", "json"],
+      { stdio: ["ignore", "ignore", "pipe"] },
+    );
+    this.#process = process;
+    createInterface({ input: process.stderr }).on("line", (line) => {
+      this.lines.push(line);
+      if (line.includes("The broker serves")) this.isServing = true;
+      if (line.includes("This member is a backup again")) this.isServing = false;
+    });
+  }
+
+  /** `SIGKILL`: nothing is told to anybody. `SIGTERM`: in order. */
+  async end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+    const process = this.#process;
+    this.#process = undefined;
+    this.isServing = false;
+    if (process === undefined || process.exitCode !== null) return;
+    const exited = once(process, "exit");
+    process.kill(signal);
+    await exited;
+  }
+}
+
+/** A group of members on this machine, each in a process of its own. */
+export class GroupProcesses {
+  readonly members: readonly MemberProcess[];
+  readonly #folder: string;
+
+  private constructor(folder: string, members: readonly MemberProcess[]) {
+    this.#folder = folder;
+    this.members = members;
+  }
+
+  static async make(ids: readonly string[], minInSync: number): Promise<GroupProcesses> {
+    const folder = mkdtempSync(join(tmpdir(), "everhold-group-"));
+    const members: MemberProcess[] = [];
+    for (const [index, id] of ids.entries()) {
+      const own = join(folder, id);
+      mkdirSync(own);
+      const member = new MemberProcess(id, await freePort(), own);
+      const linksPort = await freePort();
+      member.configure({
+        name: id,
+        data: "data",
+        acceptors: { core: { url: `tcp://127.0.0.1:${member.port}` } },
+        journal: { fileSize: "1MiB", snapshotSize: "1MiB" },
+        group: {
+          name: "orders",
+          member: id,
+          founds: index === 0,
+          secret: "a secret of this test",
+          links: { url: `tcp://127.0.0.1:${linksPort}` },
+          folder: join(folder, "group"),
+          minInSync,
+          timing: { steady: "500ms" },
+        },
+      });
+      members.push(member);
+    }
+    return new GroupProcesses(folder, members);
+  }
+
+  get urls(): readonly string[] {
+    return this.members.map(({ port }) => `tcp://127.0.0.1:${port}`);
+  }
+
+  /** Who serves clients; the only one. */
+  get live(): MemberProcess | undefined {
+    return this.members.find(({ isServing }) => isServing);
+  }
+
+  /** Everything that the members have logged, for a failed test. */
+  get story(): string {
+    return this.members.map(({ id, lines }) => `${id}:\n${lines.slice(-60).join("\n")}`).join("\n");
+  }
+
+  async end(): Promise<void> {
+    for (const member of this.members) await member.end("SIGKILL");
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
