@@ -70,7 +70,12 @@ export class GroupProcesses {
     this.members = members;
   }
 
-  static async make(ids: readonly string[], minInSync: number): Promise<GroupProcesses> {
+  /** `settling`: what the configuration says of what settles who leads. Default: a folder. */
+  static async make(
+    ids: readonly string[],
+    minInSync: number,
+    settling?: object,
+  ): Promise<GroupProcesses> {
     const folder = mkdtempSync(join(tmpdir(), "everhold-group-"));
     const members: MemberProcess[] = [];
     for (const [index, id] of ids.entries()) {
@@ -89,7 +94,7 @@ export class GroupProcesses {
           founds: index === 0,
           secret: "a secret of this test",
           links: { url: `tcp://127.0.0.1:${linksPort}` },
-          folder: join(folder, "group"),
+          ...(settling ?? { folder: join(folder, "group") }),
           minInSync,
           timing: { steady: "500ms" },
         },
@@ -106,6 +111,12 @@ export class GroupProcesses {
   /** Who serves clients; the only one. */
   get live(): MemberProcess | undefined {
     return this.members.find(({ isServing }) => isServing);
+  }
+
+  /** The in-sync set as the live tells it. */
+  get inSync(): readonly string[] {
+    const told = this.live?.lines.findLast((line) => line.includes("The in-sync set is"));
+    return (/"inSync":"([^"]*)"/.exec(told ?? "")?.[1] ?? "").split(" ");
   }
 
   /** Everything that the members have logged, for a failed test. */

@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+
+import { connect, type Connection, type Log, type Producer } from "everhold";
+
+import type { GroupProcesses } from "./group-processes.ts";
+import { until } from "./until.ts";
+
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Numbered messages through one queue of a group, each sent when the one before was answered; and who takes them. */
+export class Traffic {
+  readonly #group: GroupProcesses;
+  readonly #connections: readonly Connection[];
+  readonly #producer: Producer;
+  readonly #got: number[] = [];
+  readonly #taking: Promise<void>;
+  readonly #stop: () => Promise<void>;
+  #sentCount = 0;
+
+  private constructor(group: GroupProcesses, producing: Connection, consuming: Connection) {
+    this.#group = group;
+    this.#connections = [producing, consuming];
+    this.#producer = producing.producer("orders");
+    const consumer = consuming.consumer("orders");
+    this.#stop = () => consumer.close();
+    this.#taking = (async () => {
+      for await (const message of consumer) {
+        this.#got.push(Number(message.text()));
+        await message.ack();
+      }
+    })();
+  }
+
+  static async start(group: GroupProcesses): Promise<Traffic> {
+    const options = { log: silent };
+    const producing = await connect(group.urls, options);
+    return new Traffic(group, producing, await connect(group.urls, options));
+  }
+
+  /** Sends one after the other; settles when the last one was answered. */
+  async send(count: number): Promise<void> {
+    for (let index = 0; index < count; index += 1) {
+      const text = String(this.#sentCount);
+      this.#sentCount += 1;
+      await this.#producer.send(text);
+    }
+  }
+
+  /** Waits for the last message. @throws AssertionError where one was lost, doubled or overtaken */
+  async end(): Promise<void> {
+    const story = (): string => this.#group.story;
+    await until("the last message", () => this.#got.length >= this.#sentCount, story);
+    await this.#stop();
+    await this.#taking;
+    const sent = Array.from({ length: this.#sentCount }, (_, index) => index);
+    assert.deepEqual(this.#got, sent, story());
+    for (const connection of this.#connections) await connection.close();
+  }
+}
