@@ -24,4 +24,9 @@ export const limits = {
   rankMs: 50,
   /** Bytes on the way to one backup's disk above which nothing more is read for it. */
   shipWindowBytes: 16 * 1024 * 1024,
+  /**
+   * Bytes of the frames of one link that wait for a chain value from the disk: more than a window and the largest piece, which
+   * is what a live sends unasked. The link is ended above.
+   */
+  heldBytesMax: 288 * 1024 * 1024,
 } as const;

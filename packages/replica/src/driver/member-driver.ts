@@ -83,6 +83,8 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
   #mayTake = false;
   #mayDispatch = false;
   #liveOldestPosition = 0;
+  /** When this member was last told to stand because its live seemed gone; undefined where that was taken back. */
+  #hintedAtMs: number | undefined;
   /** Why the group's node could not be read the last time; undefined where it could. */
   #unreadable: string | undefined;
   #ticking: Timer | undefined;
@@ -142,6 +144,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
 
   /** Stands for promotion although it may lack what is committed, if the node is still the one that was seen. */
   promoteUncleanly(created: string, version: number): void {
+    this.#hintedAtMs = undefined;
     this.#take({ kind: "promote", without: [], unclean: { created, version } });
   }
 
@@ -173,16 +176,23 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
   onFrame(link: number, frame: Frame): void {
     // A link that was made before this driver began, or after it ended.
     if (!this.#open.has(link)) return this.#parts.links.disconnect(link);
-    if (this.#followedLink === link) this.#patience.heard(this.#awakeMs);
+    if (this.#followedLink === link) {
+      this.#patience.heard(this.#awakeMs);
+      this.#takeBackHint();
+    }
     if (frame.kind === "beat") this.#answer(link, frame);
     if (frame.kind === "answer") return this.#noteAnswer(link, frame);
     const position = this.#chainWanted(frame);
     const isKnown = position === null || this.#log.chainAt(position) !== null;
-    this.#held.pass(link, frame, isKnown ? null : position, (ready) => {
+    const isTaken = this.#held.pass(link, frame, isKnown ? null : position, (ready) => {
       this.#take({ kind: "frame", link, frame: ready });
       // What arrived makes room for more.
       if (ready.kind === "acknowledge") this.#shippers.get(link)?.pump();
     });
+    if (isTaken) return;
+    const { links, ports } = this.#parts;
+    ports.log.warn("A member sends more than may wait: its link is ended", { link });
+    links.disconnect(link);
   }
 
   onDrained(link: number): void {
@@ -328,7 +338,10 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
       (found) => {
         if (this.#isOver) return;
         this.#noteUnreadable(found.kind === "unreadable" ? found.error.message : undefined);
-        if (found.kind === "state") return this.#take(found);
+        if (found.kind === "state") {
+          this.#forgetOldHint();
+          return this.#take(found);
+        }
         this.#retryLater();
         this.#take({ kind: found.kind });
       },
@@ -529,7 +542,24 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
 
   #considerPromotion(): void {
     const standing = this.#patience.verdict(this.#member, this.#awakeMs);
-    if (standing !== null) this.#take({ kind: "promote", ...standing });
+    if (standing === null) return;
+    this.#hintedAtMs = this.#awakeMs;
+    this.#take({ kind: "promote", ...standing });
+  }
+
+  /** The live is not gone after all: what was wished for because of that is not, where it still waits for the node. */
+  #takeBackHint(): void {
+    if (this.#hintedAtMs === undefined) return;
+    this.#hintedAtMs = undefined;
+    if (this.#member.role.kind === "backup") this.#take({ kind: "withdraw" });
+  }
+
+  /** Who could not read the node for so long was perhaps cut off itself, and its live from nobody else. */
+  #forgetOldHint(): void {
+    if (this.#hintedAtMs === undefined) return;
+    if (this.#awakeMs - this.#hintedAtMs < this.#parts.timing.graceMs) return;
+    this.#takeBackHint();
+    this.#patience.beginAgain(this.#awakeMs);
   }
 
   #tellAuthority(): void {

@@ -69,6 +69,51 @@ describe("a process that was stopped for a while", () => {
   });
 });
 
+describe("a member that took its live for gone", () => {
+  /** The backup b is cut off from everything for a while; it stays in sync, as the two are the least there must be. */
+  async function cutOff(durationMs: number): Promise<GroupWorld> {
+    const world = await runningGroup(2, ["a", "b"]);
+    processOf(world.machine("b")).coordinator.isAway = true;
+    world.wires.cut("a", "b");
+    world.wires.cut("b", "a");
+    await world.pass(durationMs);
+    assert.notEqual(processOf(world.machine("b")).driver.member.wish, null);
+    return world;
+  }
+
+  it("lets it lead on when it hears it again before it could read the node", async () => {
+    const world = await cutOff(1700);
+    world.wires.heal();
+    await world.pass(300);
+    processOf(world.machine("b")).coordinator.comeBack();
+    await world.pass(3000);
+    assert.equal(serving(world), "a");
+    assert.equal(world.node.known?.state.epoch, 1);
+    assert.equal(world.inSync, "a b");
+  });
+
+  it("hears for a while whether it is when it can read the node at last, for it was perhaps cut off itself", async () => {
+    const world = await cutOff(5000);
+    processOf(world.machine("b")).coordinator.comeBack();
+    await world.pass(1000);
+    world.wires.heal();
+    await world.pass(3000);
+    assert.equal(serving(world), "a");
+    assert.equal(world.node.known?.state.epoch, 1);
+    assert.equal(world.inSync, "a b");
+  });
+
+  it("takes over in the end when it is gone indeed", async () => {
+    const world = await runningGroup(1, ["a", "b"]);
+    processOf(world.machine("b")).coordinator.isAway = true;
+    world.machine("a").pause();
+    await world.pass(5000);
+    processOf(world.machine("b")).coordinator.comeBack();
+    await world.pass(3000);
+    assert.ok(world.machine("b").isServing);
+  });
+});
+
 describe("who may hand out messages", () => {
   it("is not a member that was started anew and promoted while its last answer still counts", async () => {
     const world = await runningGroup(1, ["a", "b"]);

@@ -31,6 +31,11 @@ export class Patience {
     this.#isClaimGone = false;
   }
 
+  /** Too much time has passed to go by its silence: it has as long again to say something, unless it is known to be gone. */
+  beginAgain(awakeMs: number): void {
+    this.#heardAtMs = awakeMs;
+  }
+
   /** One of its beats is being answered: it may go on handing out messages for its lease. */
   answered(nowMs: number, leaseMs: number): void {
     this.#leaseMs = Math.max(this.#leaseMs, leaseMs);
