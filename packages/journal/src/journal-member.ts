@@ -136,6 +136,10 @@ export class DiskJournalMember
     return this.#committed;
   }
 
+  get keptFrom(): number {
+    return this.#parts.table.all()[0]?.base ?? 0;
+  }
+
   get oldestPosition(): number {
     return this.#source.oldestPosition;
   }

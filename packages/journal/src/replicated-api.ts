@@ -52,6 +52,8 @@ export interface JournalMember {
   readonly commitPosition: number;
   /** Where the oldest piece begins that can still be had. */
   readonly oldestPosition: number;
+  /** Where the first segment begins that is still there: behind it others may be missing. */
+  readonly keptFrom: number;
 
   /** Sees to it that `log.chainAt(position)` knows its answer. @throws EverholdError EVH_DATA_CORRUPT, EVH_IO */
   findChain(position: number): Promise<void>;

@@ -62,6 +62,8 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority, T
   /** The journal can be written, and the group wants clients to be let in. */
   #isLeading = false;
   #isWanted = false;
+  /** In front of it the live keeps nothing. */
+  #keptFrom = 0;
   #isOver = false;
 
   constructor(parts: LifeParts) {
@@ -165,7 +167,13 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority, T
   }
 
   onCommitted(commitPosition: number): void {
-    if (this.#isLeading) this.store.engine.onCommitted(commitPosition);
+    const { engine, journal, state } = this.store;
+    if (this.#isLeading) return engine.onCommitted(commitPosition);
+    const keptFrom = this.#driver?.liveOldestPosition ?? 0;
+    if (keptFrom <= this.#keptFrom) return;
+    this.#keptFrom = keptFrom;
+    state.forgetBefore(keptFrom);
+    journal.member.keepFrom(keptFrom);
   }
 
   onStuck(): void {

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { NodeDisk, NodeHash } from "@everhold/node";
 import { verifyJournal } from "@everhold/journal";
@@ -42,6 +44,33 @@ describe("a group of three processes", () => {
         ends.push(endPosition);
       }
       assert.equal(new Set(ends).size, 1, `they end at ${ends.join(", ")}\n${story()}`);
+    } finally {
+      await group.end();
+    }
+  });
+
+  it("holds on its backups no more of the journal than on its live", async () => {
+    const group = await GroupProcesses.make(["anna", "bert"], 2);
+    const story = (): string => group.story;
+    const segmentsOf = (folder: string): string =>
+      readdirSync(folder)
+        .filter((name) => name.endsWith(".journal"))
+        .join();
+    try {
+      for (const member of group.members) member.start();
+      await until("both in sync", () => group.inSync.length === 2, story);
+      const traffic = await Traffic.start(group, 20_000);
+      for (let round = 0; round < 20; round += 1) await traffic.send(20);
+      // Each beat says what the live has given up, and each commit has it done.
+      let isSame = false;
+      for (let count = 0; count < 50 && !isSame; count += 1) {
+        await traffic.send(1);
+        const folders = group.members.map(({ dataFolder }) => segmentsOf(dataFolder));
+        isSame = folders[0] === folders[1] && !folders[0]?.startsWith("0000000000000000");
+        await sleep(100);
+      }
+      assert.ok(isSame, story());
+      await traffic.end();
     } finally {
       await group.end();
     }

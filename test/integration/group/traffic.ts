@@ -15,10 +15,17 @@ export class Traffic {
   readonly #got: number[] = [];
   readonly #taking: Promise<void>;
   readonly #stop: () => Promise<void>;
+  readonly #bytes: number;
   #sentCount = 0;
 
-  private constructor(group: GroupProcesses, producing: Connection, consuming: Connection) {
+  private constructor(
+    group: GroupProcesses,
+    producing: Connection,
+    consuming: Connection,
+    bytes: number,
+  ) {
     this.#group = group;
+    this.#bytes = bytes;
     this.#connections = [producing, consuming];
     this.#producer = producing.producer("orders");
     const consumer = consuming.consumer("orders");
@@ -31,16 +38,17 @@ export class Traffic {
     })();
   }
 
-  static async start(group: GroupProcesses): Promise<Traffic> {
+  /** Each message has `bytes` at least. */
+  static async start(group: GroupProcesses, bytes = 0): Promise<Traffic> {
     const options = { log: silent };
     const producing = await connect(group.urls, options);
-    return new Traffic(group, producing, await connect(group.urls, options));
+    return new Traffic(group, producing, await connect(group.urls, options), bytes);
   }
 
   /** Sends one after the other; settles when the last one was answered. */
   async send(count: number): Promise<void> {
     for (let index = 0; index < count; index += 1) {
-      const text = String(this.#sentCount);
+      const text = String(this.#sentCount).padStart(this.#bytes, "0");
       this.#sentCount += 1;
       await this.#producer.send(text);
     }

@@ -520,7 +520,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     const { role, commitPosition } = this.#member;
     if (role.kind !== "live") return;
     const { epoch } = role;
-    const { oldestPosition } = this.#log;
+    const { keptFrom: oldestPosition } = this.#parts.journal;
     const { leaseMs } = this.#parts.timing;
     const sentAtMs = Math.floor(this.#nowMs);
     const said = { epoch, sentAtMs, leaseMs, commitPosition, oldestPosition };

@@ -16,6 +16,8 @@ export interface MemberJournal {
   readonly log: Omit<MemberLog, "oldestPosition">;
   /** Where the oldest piece begins that can still be had. It moves on between two reads of it. */
   readonly oldestPosition: number;
+  /** In front of it nothing is kept, for whatever reason. */
+  readonly keptFrom: number;
   /** Sees to it that `log.chainAt(position)` knows its answer. */
   findChain(position: number): Promise<void>;
   /**

@@ -38,6 +38,11 @@ export class MemoryJournal implements MemberJournal {
   listener: MemberJournalListener | undefined;
   /** What lies before it can't be had any more. */
   oldestPosition = 0;
+
+  get keptFrom(): number {
+    return this.oldestPosition;
+  }
+
   /** Chains that have to be looked up, as behind a restart. */
   readonly #found = new Set<number>();
   readonly #disk: MemoryDisk;
