@@ -258,10 +258,8 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
         );
       }
       isTold = true;
-      const waiting = new AbortController();
-      const { signal } = this.#closing;
-      const pausing = pause(this.#options.ports, limits.retryMs, signal);
-      await Promise.race([changed.promise, pausing]).finally(() => waiting.abort());
+      const pausing = pause(this.#options.ports, limits.retryMs, this.#closing.signal);
+      await Promise.race([changed.promise, pausing]);
     }
   }
 

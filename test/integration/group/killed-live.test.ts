@@ -17,7 +17,7 @@ describe("a group of three processes", () => {
     try {
       for (const member of group.members) member.start();
       await until("a live", () => group.live !== undefined, story);
-      const traffic = await Traffic.start(group);
+      await using traffic = await Traffic.start(group);
       const lives = new Set<string>();
       for (let round = 0; round < 4; round += 1) {
         await traffic.send(40);
@@ -59,7 +59,7 @@ describe("a group of three processes", () => {
     try {
       for (const member of group.members) member.start();
       await until("both in sync", () => group.inSync.length === 2, story);
-      const traffic = await Traffic.start(group, 20_000);
+      await using traffic = await Traffic.start(group, 20_000);
       for (let round = 0; round < 20; round += 1) await traffic.send(20);
       // Each beat says what the live has given up, and each commit has it done.
       let isSame = false;

@@ -8,11 +8,12 @@ import { until } from "./until.ts";
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Numbered messages through one queue of a group, each sent when the one before was answered; and who takes them. */
-export class Traffic {
+export class Traffic implements AsyncDisposable {
   readonly #group: GroupProcesses;
   readonly #connections: readonly Connection[];
   readonly #producer: Producer;
   readonly #got: number[] = [];
+  #settledCount = 0;
   readonly #taking: Promise<void>;
   readonly #stop: () => Promise<void>;
   readonly #bytes: number;
@@ -34,8 +35,11 @@ export class Traffic {
       for await (const message of consumer) {
         this.#got.push(Number(message.text()));
         await message.ack();
+        this.#settledCount += 1;
       }
     })();
+    // Told by `end`; until then nobody waits for it.
+    this.#taking.catch(() => undefined);
   }
 
   /** Each message has `bytes` at least. */
@@ -54,14 +58,23 @@ export class Traffic {
     }
   }
 
-  /** Waits for the last message. @throws AssertionError where one was lost, doubled or overtaken */
+  /**
+   * Waits until the last message is acknowledged.
+   * @throws AssertionError where one was lost, doubled or overtaken; EverholdError where one could not be acknowledged
+   */
   async end(): Promise<void> {
     const story = (): string => this.#group.story;
-    await until("the last message", () => this.#got.length >= this.#sentCount, story);
+    const settled = until("the last one", () => this.#settledCount >= this.#sentCount, story);
+    // Where the other one ended first, its own end is no news.
+    settled.catch(() => undefined);
+    await Promise.race([settled, this.#taking]);
     await this.#stop();
     await this.#taking;
     const sent = Array.from({ length: this.#sentCount }, (_, index) => index);
     assert.deepEqual(this.#got, sent, story());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
     for (const connection of this.#connections) await connection.close();
   }
 }

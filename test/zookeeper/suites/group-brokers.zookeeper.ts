@@ -37,7 +37,7 @@ for (const version of zooKeeperVersions) {
     it("goes on with another member when the live is killed, and loses, doubles and swaps nothing", async () => {
       const group = await started("killed");
       try {
-        const traffic = await Traffic.start(group);
+        await using traffic = await Traffic.start(group);
         for (let round = 0; round < 3; round += 1) {
           await traffic.send(20);
           const sending = traffic.send(1);
@@ -61,7 +61,7 @@ for (const version of zooKeeperVersions) {
     it("serves while ZooKeeper is away, and has another live when both are back", async () => {
       const group = await started("away");
       try {
-        const traffic = await Traffic.start(group);
+        await using traffic = await Traffic.start(group);
         await traffic.send(20);
         for (const server of ensemble.servers) await server.kill();
         await traffic.send(20);
