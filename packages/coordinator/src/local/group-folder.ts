@@ -153,9 +153,9 @@ export class GroupFolder {
     const draft = await this.#draft(next, encodeDocument(document, this.#ports.hash));
     try {
       if (!(await this.#disk.link(draft, name))) return "conflict";
-      if ((await this.#readGroup()) !== created) return "conflict";
+      // The number may have been free because the folder was removed, or only this file, being old.
+      if ((await this.#readGroup()) !== created) return "unknown";
       const newest = newestOf(await this.#disk.list(), created);
-      // Else it may have been free because it had been removed, being old.
       if (newest >= next + limits.localRevisionCount) return "unknown";
       this.#syncedName = name;
       return "done";
