@@ -1,6 +1,6 @@
 import type { EverholdError } from "@everhold/base";
 import { Broker, type BrokerOptions } from "@everhold/broker";
-import type { Ports } from "@everhold/env";
+import type { Endpoint, Ports } from "@everhold/env";
 
 /** Where the scenario's broker is. */
 export const brokerHost = "broker";
@@ -40,28 +40,33 @@ export type SomeSettings = NonNullable<BrokerOptions["addressSettings"]>[string]
 /** Where messages go that were attempted too often. */
 export const deadLetterQueue = "DLQ";
 
+/** What a broker of this setup is told that listens there. */
+export function brokerOptions(
+  { journal, more, moreByMatch, ...settings }: BrokerSetup,
+  endpoints: readonly Endpoint[],
+): BrokerOptions {
+  return {
+    endpoints,
+    messageBytesMax: 20_000,
+    journal,
+    addressSettings: {
+      "#": {
+        ...settings,
+        ...more,
+        deadLetterAddress: deadLetterQueue,
+        autoDeleteQueues: false,
+      },
+      ...moreByMatch,
+    },
+  };
+}
+
 /** Starts the real broker. */
 export async function startBroker(
   ports: Ports,
-  { journal, more, moreByMatch, ...settings }: BrokerSetup,
+  setup: BrokerSetup,
   onFailed: (error: EverholdError) => void,
 ): Promise<Broker> {
-  return Broker.start({
-    ports,
-    onFailed,
-    config: {
-      endpoints: brokerPorts.map((port) => ({ host: brokerHost, port })),
-      messageBytesMax: 20_000,
-      journal,
-      addressSettings: {
-        "#": {
-          ...settings,
-          ...more,
-          deadLetterAddress: deadLetterQueue,
-          autoDeleteQueues: false,
-        },
-        ...moreByMatch,
-      },
-    },
-  });
+  const endpoints = brokerPorts.map((port) => ({ host: brokerHost, port }));
+  return Broker.start({ ports, onFailed, config: brokerOptions(setup, endpoints) });
 }

@@ -1,7 +1,7 @@
 import type { Prng } from "@everhold/base";
 import type { SimDisk } from "../disk/sim-disk.ts";
 import { worldDisk } from "../disk/world-disk.ts";
-import { mutate, mutateClient, type Mutation } from "../mutations/mutations.ts";
+import { mutate, type Mutation } from "../mutations/mutations.ts";
 import { SimNetwork } from "../network/sim-network.ts";
 import { resultOf, type RunResult } from "../run-result.ts";
 import { FaultSchedule, type FaultKind } from "../world/faults.ts";
@@ -9,8 +9,8 @@ import { Machine } from "../world/machine.ts";
 import { World } from "../world/world.ts";
 import { Accounts } from "./accounts.ts";
 import { BrokerProcess } from "./broker-process.ts";
-import { newCast, type Role } from "./cast.ts";
-import { ClientProcess } from "./client-process.ts";
+import { newCast } from "./cast.ts";
+import { Company } from "./company.ts";
 import { ConfirmationWatch } from "./confirmation-watch.ts";
 import { brokerHost, brokerUrls } from "./everhold.ts";
 import { Intruder } from "./intruder.ts";
@@ -46,7 +46,6 @@ export async function runScenario(options: ScenarioOptions): Promise<ScenarioRes
 
 class Scenario {
   readonly #world: World;
-  readonly #mutation: Mutation | undefined;
   readonly #prng: Prng;
   readonly #network: SimNetwork;
   readonly #oracle: Oracle;
@@ -56,8 +55,7 @@ class Scenario {
   readonly #confirmations: ConfirmationWatch;
   readonly #timelyFaults: Record<string, number> = {};
   readonly #brokerMachine: Machine;
-  readonly #consumers: readonly ClientProcess[];
-  readonly #producers: readonly ClientProcess[];
+  readonly #company: Company;
   /** In every other seed somebody manages the broker meanwhile. */
   readonly #manager: Manager | undefined;
   /** In every fourth seed the broker asks who comes. */
@@ -68,7 +66,6 @@ class Scenario {
   constructor(options: ScenarioOptions) {
     const { seed, writeTrace, mutation } = options;
     this.#world = new World(writeTrace === undefined ? { seed } : { seed, writeTrace });
-    this.#mutation = mutation;
     this.#prng = this.#world.randomFor("scenario");
     this.#network = new SimNetwork(this.#world);
     this.#disk = worldDisk(this.#world, brokerHost);
@@ -118,11 +115,11 @@ class Scenario {
       this.#oracle.queueManaged(managedQueue);
     }
     const cast = newCast(this.#prng, maxDeliveryAttempts !== -1);
-    for (const { queue, address, shared } of cast.queues) {
-      this.#oracle.queueBound(queue, address, shared);
-    }
-    this.#consumers = cast.consumers.map((role) => this.#newProcess(role));
-    this.#producers = cast.producers.map((role) => this.#newProcess(role));
+    this.#company = new Company({
+      ...{ world: this.#world, network: this.#network, oracle: this.#oracle },
+      ...{ returns: this.#returns, accounts: this.#accounts, mutation },
+      ...{ urls: brokerUrls, cast },
+    });
   }
 
   async run(): Promise<ScenarioResult> {
@@ -141,13 +138,14 @@ class Scenario {
     this.#broker.start();
     if (!(await this.#reach("the broker starts", () => this.#broker.broker !== undefined)))
       return false;
-    for (const process of this.#consumers) process.start();
-    return this.#reach("the consumers listen", () => this.#consumers.every(({ ready }) => ready));
+    const { consumers } = this.#company;
+    for (const process of consumers) process.start();
+    return this.#reach("the consumers listen", () => consumers.every(({ ready }) => ready));
   }
 
   /** Everything works, and everything goes wrong. */
   async #work(): Promise<boolean> {
-    for (const process of this.#producers) process.start();
+    for (const process of this.#company.producers) process.start();
     this.#intruder?.start();
     this.#disk.faults.delayMsMax = this.#prng.pick([1, 5, 30]);
     this.#disk.faults.shortWriteProbability = this.#prng.pick([0, 0.05]);
@@ -179,17 +177,9 @@ class Scenario {
   }
 
   async #end(): Promise<boolean> {
-    const processes = [...this.#producers, ...this.#consumers];
-    let endedCount = 0;
-    const ending = processes.map(async (process) => {
-      await process.end();
-      endedCount += 1;
-    });
-    for (const end of ending) end.catch((error: unknown) => this.#world.fail("scenario", error));
-    const ended = await this.#reach("the clients end", () => endedCount === processes.length);
-    const open = processes.flatMap(({ name, open: left }) =>
-      left.map((what) => `${name}: ${what}`),
-    );
+    const haveEnded = this.#company.end();
+    const ended = await this.#reach("the clients end", haveEnded);
+    const { open } = this.#company;
     if (open.length > 0) this.#fail(`these never settled: ${open.slice(0, 10).join(", ")}`);
     return ended && open.length === 0;
   }
@@ -210,8 +200,7 @@ class Scenario {
   #isAtRest(): boolean {
     const { broker } = this.#broker;
     if (broker === undefined || this.#broker.checking) return false;
-    if (!this.#producers.every(({ finished }) => finished)) return false;
-    if (this.#consumers.some(({ open }) => open.length > 0)) return false;
+    if (!this.#company.isAtRest) return false;
     return broker.queues().every(({ messageCount }) => messageCount === 0);
   }
 
@@ -236,10 +225,7 @@ class Scenario {
   #situation(): string {
     const filled = this.#broker.broker?.queues().filter(({ messageCount }) => messageCount > 0);
     const queues = filled?.map(({ name, messageCount }) => `${name} ${messageCount}`).join(", ");
-    const processes = [...this.#producers, ...this.#consumers]
-      .filter(({ open }) => open.length > 0)
-      .map(({ name, open }) => `${name}: ${open.slice(0, 3).join(", ")}`);
-    return `queues hold [${queues}], open are [${processes.join("; ")}]`;
+    return `queues hold [${queues}], open are [${this.#company.open.slice(0, 12).join("; ")}]`;
   }
 
   #fail(text: string): void {
@@ -247,8 +233,6 @@ class Scenario {
   }
 
   #faultKinds(): FaultKind[] {
-    const network = this.#network;
-    const clients = [...this.#producers, ...this.#consumers];
     // Where the broker dies all the time, sessions are seldom kept.
     const rarer = this.#world.randomFor("deaths").pick([1, 1, 20]);
     return [
@@ -272,36 +256,7 @@ class Scenario {
         meanMs: 6_000 * rarer,
         strike: () => this.#broker.crashWhileWriting({ power: true }),
       },
-      {
-        name: "client crashed",
-        meanMs: 6_000,
-        strike: (prng) => {
-          const process = clients[prng.integer(0, clients.length - 1)];
-          return process?.crash({ power: prng.chance(0.5) }) ?? false;
-        },
-      },
-      { name: "connection cut", meanMs: 1_500, strike: () => network.cutOne() },
-      {
-        name: "direction stalled",
-        meanMs: 2_000,
-        strike: (prng) => network.stallOne(prng.integer(10, 3_000)),
-      },
-      {
-        name: "partition",
-        meanMs: 30_000,
-        strike: (prng) => {
-          network.partition(prng.integer(100, 15_000));
-          return true;
-        },
-      },
-      {
-        name: "connections refused",
-        meanMs: 20_000,
-        strike: (prng) => {
-          network.refuse(prng.integer(100, 2_000));
-          return true;
-        },
-      },
+      ...this.#company.faults,
       {
         name: "disk full",
         meanMs: 40_000,
@@ -318,31 +273,10 @@ class Scenario {
           return true;
         },
       },
-      ...this.#lostWays(clients),
+      ...(this.#world.randomFor("lost ways").chance(0.25) ? this.#company.lostWays : []),
       ...this.#timelyKinds(rarer),
       ...(this.#manager?.kinds ?? []),
       ...(this.#accounts?.kinds ?? []),
-    ];
-  }
-
-  /**
-   * In every fourth seed a connection lives in one direction only, until somebody misses the other one, and single
-   * clients are away for longer than a broker waits for them after its restart.
-   */
-  #lostWays(clients: readonly ClientProcess[]): FaultKind[] {
-    if (!this.#world.randomFor("lost ways").chance(0.25)) return [];
-    const network = this.#network;
-    return [
-      { name: "direction dropped", meanMs: 4_000, strike: () => network.dropOne() },
-      {
-        name: "client cut off",
-        meanMs: 2_000,
-        strike: (prng) => {
-          const client = clients[prng.integer(0, clients.length - 1)];
-          if (client !== undefined) network.isolate(client.name, prng.integer(500, 6_000));
-          return client !== undefined;
-        },
-      },
     ];
   }
 
@@ -389,20 +323,6 @@ class Scenario {
     this.#disk.capacityBytes = this.#disk.usedBytes + freeBytes;
     this.#world.after(durationMs, brokerHost, "disk has room again", () => {
       this.#disk.capacityBytes = Number.MAX_SAFE_INTEGER;
-    });
-  }
-
-  #newProcess(role: Role): ClientProcess {
-    const machine = this.#newMachine(role.name, worldDisk(this.#world, role.name));
-    return new ClientProcess({
-      world: this.#world,
-      machine,
-      oracle: this.#oracle,
-      mutate: (ports) => mutateClient(ports, this.#mutation),
-      returns: this.#returns,
-      accounts: this.#accounts,
-      urls: brokerUrls,
-      ...role,
     });
   }
 
