@@ -6,23 +6,8 @@ import { brokerConfig, type BrokerConfig, type BrokerOptions } from "./config.ts
 import type { Authority } from "./engine/authority.ts";
 import type { Management } from "./management/management.ts";
 import type { TopologySource } from "./core/node-topology.ts";
+import { queueInfos, type QueueInfo } from "./queue-info.ts";
 import { createStore, Serving, type Store } from "./serving.ts";
-
-/** What can be seen of one queue. */
-export interface QueueInfo {
-  readonly name: string;
-  readonly address: string;
-  readonly routingType: "anycast" | "multicast";
-  readonly durable: boolean;
-  readonly temporary: boolean;
-  /** Messages in the queue, in flight ones included. */
-  readonly messageCount: number;
-  /** Messages that a consumer holds and has not settled. */
-  readonly inFlightCount: number;
-  readonly consumerCount: number;
-  /** Bytes of its messages. */
-  readonly bytes: number;
-}
 
 /** What {@link Broker.start} needs. */
 export interface BrokerStartOptions {
@@ -143,21 +128,7 @@ export class Broker {
 
   /** Every queue, by name. */
   queues(): QueueInfo[] {
-    const infos = Array.from(this.#store.engine.catalog.queues(), (queue): QueueInfo => {
-      const { definition, messageCount, inFlightCount, bytes } = queue.state;
-      return {
-        name: definition.name,
-        address: definition.addressName,
-        routingType: definition.routingType,
-        durable: definition.durable,
-        temporary: definition.temporary,
-        messageCount,
-        inFlightCount,
-        consumerCount: queue.consumers.length,
-        bytes,
-      };
-    });
-    return infos.sort((left, right) => (left.name < right.name ? -1 : 1));
+    return queueInfos(this.#store.engine);
   }
 
   /** A short text that is equal for equal durable state; for tests and comparisons. */

@@ -3,7 +3,8 @@ export type { Authority } from "./engine/authority.ts";
 export type { Connector } from "./core/connector.ts";
 export type { TopologySource } from "./core/node-topology.ts";
 export { createStore, Serving, type ServingParts, type Store } from "./serving.ts";
-export { Broker, type BrokerStartOptions, type QueueInfo } from "./broker.ts";
+export { Broker, type BrokerStartOptions } from "./broker.ts";
+export { queueInfos, type QueueInfo } from "./queue-info.ts";
 export {
   brokerConfig,
   type BrokerConfig,

@@ -1,9 +1,11 @@
 import { deferred, EverholdError } from "@everhold/base";
 import {
   brokerConfig,
+  queueInfos,
   type BrokerConfig,
   type BrokerOptions,
   type Connector,
+  type QueueInfo,
 } from "@everhold/broker";
 import { pause, type Endpoint, type Ports } from "@everhold/env";
 import {
@@ -118,6 +120,17 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   /** The members that are registered now. */
   get members(): readonly MemberAddress[] {
     return this.#members;
+  }
+
+  /** Every queue, by name; none while it does not serve. */
+  queues(): QueueInfo[] {
+    const life = this.#life;
+    return life?.isServing === true ? queueInfos(life.store.engine) : [];
+  }
+
+  /** Checks what must hold between steps; the simulator calls it. @throws AssertionError */
+  assertInvariants(): void {
+    this.#life?.store.state.assertInvariants();
   }
 
   /** A short text that is equal for equal durable state; for tests and comparisons. Only while it serves. */
