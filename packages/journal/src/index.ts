@@ -23,5 +23,6 @@ export type {
   JournalPin,
   ReplicatedJournal,
   ReplicatedJournalListener,
+  ReplicatedLog,
 } from "./replicated-api.ts";
 export { verifyJournal, type VerifyProblem, type VerifyReport } from "./verify.ts";

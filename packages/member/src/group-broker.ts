@@ -15,6 +15,7 @@ import {
   type MemberAddress,
   type StopReason,
 } from "@everhold/group";
+import type { ReplicatedLog } from "@everhold/journal";
 import { openLinks, type MemberDriver, type MemberPlace, type OpenLinks } from "@everhold/replica";
 import { groupConfig, type GroupConfig, type GroupOptions } from "./group-config.ts";
 import { Life, type LifeOwner } from "./life.ts";
@@ -122,6 +123,16 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     return this.#members;
   }
 
+  /** Whether it may hand out messages at this moment: never two members of a group at once. */
+  get mayDispatch(): boolean {
+    return this.#life?.mayDispatch === true;
+  }
+
+  /** What its journal knows of itself; undefined before it was opened. */
+  get log(): ReplicatedLog | undefined {
+    return this.#life?.store.journal.member.log;
+  }
+
   /** Every queue, by name; none while it does not serve. */
   queues(): QueueInfo[] {
     const life = this.#life;
@@ -133,11 +144,11 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     this.#life?.store.state.assertInvariants();
   }
 
-  /** A short text that is equal for equal durable state; for tests and comparisons. Only while it serves. */
-  fingerprint(): string {
+  /** The durable state in a readable form, line by line; for tests and comparisons. Only while it serves. */
+  dump(): string {
     const life = this.#life;
-    if (life === undefined) throw new EverholdError("EVH_ILLEGAL_STATE", "no journal is open");
-    return life.store.state.fingerprint();
+    if (life?.isServing !== true) throw new EverholdError("EVH_ILLEGAL_STATE", "it does not serve");
+    return life.store.state.dump();
   }
 
   /** Gives way to another member, in sync, which then leads; given up after `timing.handOverMs`. To the live only. */

@@ -168,7 +168,11 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority, T
 
   onCommitted(commitPosition: number): void {
     const { engine, journal, state } = this.store;
-    if (this.#isLeading) return engine.onCommitted(commitPosition);
+    if (this.#isLeading) {
+      // Before it serves the engine knows of no queue: whatever fell due would be nobody's.
+      if (this.#serving !== undefined) engine.onCommitted(commitPosition);
+      return;
+    }
     const keptFrom = this.#driver?.liveOldestPosition ?? 0;
     if (keptFrom <= this.#keptFrom) return;
     this.#keptFrom = keptFrom;

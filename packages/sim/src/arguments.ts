@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { mutations } from "./mutations/mutations.ts";
 import { ruleMutations } from "./mutations/rule-mutations.ts";
+import { groupMistakes } from "./scenario/group/group-mistakes.ts";
 import { keeperMistakes } from "./zookeeper/scenario/keeper-run.ts";
 import { kinds, parseSeeds, type Kind, type SeedPlan, type SeedRow } from "./runner.ts";
 
@@ -18,6 +19,7 @@ export const usage = `Usage: npm run sim -- [options]
                   promises: ${mutations.join(", ")}
                   rules: ${ruleMutations.join(", ")}
                   zookeeper: ${keeperMistakes.join(", ")}
+                  group: ${groupMistakes.join(", ")}
   --json          one line of JSON at the end`;
 
 /** What the command line asks for. */
@@ -60,8 +62,10 @@ export function readArguments(
   const mutation = mutations.find((name) => name === values.mutate);
   const ruleMutation = ruleMutations.find((name) => name === values.mutate);
   const mistake = keeperMistakes.find((name) => name === values.mutate);
-  if (values.mutate !== undefined && (mutation ?? ruleMutation ?? mistake) === undefined) {
-    const known = [...mutations, ...ruleMutations, ...keeperMistakes].join(", ");
+  const groupMistake = groupMistakes.find((name) => name === values.mutate);
+  const mutated = mutation ?? ruleMutation ?? mistake ?? groupMistake;
+  if (values.mutate !== undefined && mutated === undefined) {
+    const known = [...mutations, ...ruleMutations, ...keeperMistakes, ...groupMistakes].join(", ");
     throw new Error(`cannot use --mutate ${values.mutate}: expected one of ${known}`);
   }
   const kind = kinds.find((one) => one === values.kind);
@@ -69,7 +73,11 @@ export function readArguments(
     throw new Error(`cannot use --kind ${values.kind}: expected one of ${kinds.join(", ")}`);
   }
   const asked =
-    kind ?? (ruleMutation && "rules") ?? (mistake && "zookeeper") ?? (mutation && "promises");
+    kind ??
+    (ruleMutation && "rules") ??
+    (mistake && "zookeeper") ??
+    (groupMistake && "group") ??
+    (mutation && "promises");
   const [part, parts] = readPart(values.part);
   const minutes = values.minutes === undefined ? Infinity : numberOf("minutes", values.minutes);
   const count = values.minutes === undefined ? 100 : Infinity;
@@ -92,6 +100,7 @@ export function readArguments(
       mutation,
       ruleMutation,
       mistake,
+      groupMistake,
     },
     replay: values.seed === undefined ? undefined : integerOf("seed", values.seed),
     replayKind: asked ?? "promises",
@@ -107,6 +116,7 @@ const seedsFiles: Readonly<Record<Kind, URL>> = {
   promises: new URL("../seeds.txt", import.meta.url),
   rules: new URL("../rules-seeds.txt", import.meta.url),
   zookeeper: new URL("../zookeeper-seeds.txt", import.meta.url),
+  group: new URL("../group-seeds.txt", import.meta.url),
 };
 
 /** Which part of how many: `0/2`. */

@@ -23,7 +23,7 @@ async function main(words: readonly string[]): Promise<number> {
     print(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`);
     return 2;
   }
-  const { mutation, ruleMutation, mistake } = given.plan;
+  const { mutation, ruleMutation, mistake, groupMistake } = given.plan;
   if (given.replay !== undefined) return replay(given.replay, given);
   const startMs = performance.now();
   const report = await (given.processes > 1 ? runInProcesses(given) : runHere(given));
@@ -32,7 +32,12 @@ async function main(words: readonly string[]): Promise<number> {
   if (given.from !== undefined) writeFileSync(given.from, nextSeeds(report));
   // Who started this process looks at failures itself.
   if (given.isPart) return 0;
-  const mutated = { promises: mutation, rules: ruleMutation, zookeeper: mistake };
+  const mutated = {
+    promises: mutation,
+    rules: ruleMutation,
+    zookeeper: mistake,
+    group: groupMistake,
+  };
   let shrunk = 0;
   for (const kind of kinds) {
     for (const { seed } of report[kind]?.failures ?? []) {

@@ -23,6 +23,7 @@ export async function runInProcesses({
     ...(plan.mutation === undefined ? [] : ["--mutate", plan.mutation]),
     ...(plan.ruleMutation === undefined ? [] : ["--mutate", plan.ruleMutation]),
     ...(plan.mistake === undefined ? [] : ["--mutate", plan.mistake]),
+    ...(plan.groupMistake === undefined ? [] : ["--mutate", plan.groupMistake]),
     "--starts",
     starts.join(","),
     "--json",

@@ -2,15 +2,17 @@ import type { Mutation } from "./mutations/mutations.ts";
 import type { RuleMutation } from "./mutations/rule-mutations.ts";
 import { runRules } from "./rules/rules-run.ts";
 import type { RunResult } from "./run-result.ts";
+import type { GroupMistake } from "./scenario/group/group-mistakes.ts";
+import { runGroup } from "./scenario/group/group-scenario.ts";
 import { runScenario } from "./scenario/scenario.ts";
 import { type KeeperMistake, runKeeper } from "./zookeeper/scenario/keeper-run.ts";
 
 /**
  * Kinds of runs: `promises` has everybody at work at the same time and adds up at the end; `rules` goes round by
  * round and knows after each where every message may be; `zookeeper` has ZooKeeper clients at work on a model of its
- * servers.
+ * servers; `group` has a group of brokers at work for clients, with ZooKeeper as the model has it.
  */
-export const kinds = ["promises", "rules", "zookeeper"] as const;
+export const kinds = ["promises", "rules", "zookeeper", "group"] as const;
 
 /** One of {@link kinds}. */
 export type Kind = (typeof kinds)[number];
@@ -36,6 +38,7 @@ export interface SeedPlan {
   readonly mutation: Mutation | undefined;
   readonly ruleMutation: RuleMutation | undefined;
   readonly mistake: KeeperMistake | undefined;
+  readonly groupMistake: GroupMistake | undefined;
 }
 
 /** What came out of all seeds of one kind together. */
@@ -62,7 +65,7 @@ export type RunReport = Partial<Record<Kind, KindReport>>;
 /** Which seed to run. */
 export interface SeedRun {
   readonly seed: number;
-  readonly plan: Pick<SeedPlan, "mutation" | "ruleMutation" | "mistake">;
+  readonly plan: Pick<SeedPlan, "mutation" | "ruleMutation" | "mistake" | "groupMistake">;
   /** Takes the trace, line by line. */
   readonly writeTrace?: (line: string) => void;
 }
@@ -163,6 +166,10 @@ export async function runSeed(kind: Kind, { seed, plan, writeTrace }: SeedRun): 
   const watched = { seed, ...(writeTrace === undefined ? {} : { writeTrace }) };
   if (kind === "rules") {
     const result = await runRules({ ...watched, mutation: plan.ruleMutation });
+    return { ...result, counts: { ...result.counts } };
+  }
+  if (kind === "group") {
+    const result = await runGroup({ ...watched, mistake: plan.groupMistake });
     return { ...result, counts: { ...result.counts } };
   }
   if (kind === "zookeeper") return runKeeper({ ...watched, mistake: plan.mistake });

@@ -37,6 +37,8 @@ export class SimNetwork {
   #partitionUntilMs = 0;
   /** Until when a machine reaches nobody. */
   readonly #isolatedUntilMs = new Map<string, number>();
+  /** Until when two machines do not reach each other. */
+  readonly #separatedUntilMs = new Map<string, number>();
   #refuseUntilMs = 0;
 
   constructor(world: World) {
@@ -96,6 +98,15 @@ export class SimNetwork {
     }
   }
 
+  /** Nothing passes between these two for a while, whoever begins. */
+  separate(one: string, other: string, durationMs: number): void {
+    const untilMs = this.#world.nowMs + durationMs;
+    this.#separatedUntilMs.set(pairOf(one, other), untilMs);
+    for (const connection of this.#openConnections()) {
+      if (connection.touches(one) && connection.touches(other)) connection.stallBoth(durationMs);
+    }
+  }
+
   /** All attempts to connect are refused for a while. */
   refuse(durationMs: number): void {
     this.#refuseUntilMs = Math.max(this.#refuseUntilMs, this.#world.nowMs + durationMs);
@@ -137,7 +148,8 @@ export class SimNetwork {
     const key = `${local ? client.machine : endpoint.host}:${endpoint.port}`;
     const state: Attempt = { client, key, handler: attempt, over: false, connection: undefined };
     const isolatedUntilMs = this.#isolatedUntilMs.get(client.machine) ?? 0;
-    const cutOffUntilMs = Math.max(this.#partitionUntilMs, isolatedUntilMs);
+    const separatedUntilMs = this.#separatedUntilMs.get(pairOf(client.machine, endpoint.host)) ?? 0;
+    const cutOffUntilMs = Math.max(this.#partitionUntilMs, isolatedUntilMs, separatedUntilMs);
     if (!local && this.#world.nowMs < cutOffUntilMs) {
       this.#failLater(state, limits.connectTimeoutMs, "there was no answer", false);
     } else {
@@ -224,4 +236,8 @@ interface Attempt {
   readonly handler: ConnectHandler;
   over: boolean;
   connection: Connection | undefined;
+}
+
+function pairOf(one: string, other: string): string {
+  return one < other ? `${one} ${other}` : `${other} ${one}`;
 }

@@ -1,0 +1,210 @@
+import type { Prng } from "@everhold/base";
+import type { SimNetwork } from "../../network/sim-network.ts";
+import type { FaultKind } from "../../world/faults.ts";
+import type { World } from "../../world/world.ts";
+import type { EnsembleMachines } from "../../zookeeper/ensemble-machines.ts";
+import type { MemberProcess } from "./member-process.ts";
+
+/** What faults happen to. */
+export interface Struck {
+  readonly world: World;
+  readonly network: SimNetwork;
+  readonly members: readonly MemberProcess[];
+  readonly servers: EnsembleMachines;
+}
+
+/** What goes wrong with the members of a group and with its ZooKeeper, and how often. */
+export function groupFaults(struck: Struck): FaultKind[] {
+  return [...deaths(struck), ...cuts(struck), ...machines(struck), ...zooKeeper(struck)];
+}
+
+function deaths({ members }: Struck): FaultKind[] {
+  const isLive = (member: MemberProcess): boolean => member.broker?.status.role === "live";
+  const live = (): MemberProcess | undefined => members.find(isLive);
+  const backup = (prng: Prng): MemberProcess | undefined =>
+    anyOf(
+      members.filter((member) => !isLive(member)),
+      prng,
+    );
+  return [
+    {
+      name: "live killed",
+      meanMs: 15_000,
+      strike: (prng) => live()?.crash({ power: prng.chance(0.5) }) ?? false,
+    },
+    {
+      name: "live killed while writing",
+      meanMs: 12_000,
+      strike: (prng) => live()?.crashWhileWriting({ power: prng.chance(0.5) }) ?? false,
+    },
+    {
+      name: "backup killed",
+      meanMs: 15_000,
+      strike: (prng) => backup(prng)?.crash({ power: prng.chance(0.5) }) ?? false,
+    },
+    {
+      name: "backup killed while writing",
+      meanMs: 12_000,
+      strike: (prng) => backup(prng)?.crashWhileWriting({ power: prng.chance(0.5) }) ?? false,
+    },
+    {
+      name: "member away for long",
+      meanMs: 40_000,
+      strike: (prng) =>
+        anyOf(members, prng)?.crash({
+          power: prng.chance(0.5),
+          awayMs: prng.integer(5_000, 25_000),
+        }) ?? false,
+    },
+    {
+      name: "all members lost power",
+      meanMs: 60_000,
+      strike: () => members.filter((member) => member.crash({ power: true })).length > 0,
+    },
+    {
+      name: "member restarted in order",
+      meanMs: 20_000,
+      strike: (prng) => anyOf(members, prng)?.restart() ?? false,
+    },
+    {
+      name: "handed over",
+      meanMs: 15_000,
+      strike: (prng) => {
+        const { broker } = live() ?? {};
+        const to = anyOf(broker?.status.inSync.filter((id) => id !== broker.status.id) ?? [], prng);
+        if (to !== undefined) broker?.handOver(to);
+        return to !== undefined;
+      },
+    },
+  ];
+}
+
+function cuts({ network, members, servers }: Struck): FaultKind[] {
+  const isolate = (name: string | undefined, prng: Prng): boolean => {
+    if (name !== undefined) network.isolate(name, prng.integer(100, 8_000));
+    return name !== undefined;
+  };
+  return [
+    {
+      name: "live cut off",
+      meanMs: 15_000,
+      strike: (prng) =>
+        isolate(members.find(({ broker }) => broker?.status.role === "live")?.name, prng),
+    },
+    {
+      name: "member cut off",
+      meanMs: 15_000,
+      strike: (prng) => isolate(anyOf(members, prng)?.name, prng),
+    },
+    {
+      name: "two members cut apart",
+      meanMs: 8_000,
+      strike: (prng) => {
+        const first = prng.integer(0, members.length - 1);
+        const second = (first + prng.integer(1, members.length - 1)) % members.length;
+        const [one, other] = [members[first], members[second]];
+        if (one === undefined || other === undefined) return false;
+        network.separate(one.name, other.name, prng.integer(100, 10_000));
+        return true;
+      },
+    },
+    {
+      name: "member cut from ZooKeeper",
+      meanMs: 12_000,
+      strike: (prng) => {
+        const member = anyOf(members, prng);
+        const durationMs = prng.integer(100, 15_000);
+        for (const address of servers.addresses) {
+          const host = address.split(":")[0] ?? "";
+          if (member !== undefined) network.separate(member.name, host, durationMs);
+        }
+        return member !== undefined;
+      },
+    },
+  ];
+}
+
+function machines({ world, members }: Struck): FaultKind[] {
+  return [
+    {
+      name: "member stood still",
+      meanMs: 10_000,
+      strike: (prng) => anyOf(members, prng)?.machine.standStill(prng.integer(50, 6_000)) ?? false,
+    },
+    {
+      name: "clock jumped",
+      meanMs: 20_000,
+      strike: (prng) => {
+        anyOf(members, prng)?.machine.jumpWallClock(prng.integer(-3_600_000, 3_600_000));
+        return true;
+      },
+    },
+    {
+      name: "disk full",
+      meanMs: 40_000,
+      strike: (prng) => {
+        const disk = anyOf(members, prng)?.disk;
+        if (disk === undefined) return false;
+        disk.capacityBytes = disk.usedBytes + prng.integer(0, 500_000);
+        world.after(prng.integer(100, 5_000), "faults", "disk has room again", () => {
+          disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+        });
+        return true;
+      },
+    },
+    {
+      name: "disk slow",
+      meanMs: 25_000,
+      strike: (prng) => {
+        const faults = anyOf(members, prng)?.disk.faults;
+        if (faults === undefined) return false;
+        const { delayMsMax } = faults;
+        faults.delayMsMax = prng.pick([100, 1_000]);
+        world.after(prng.integer(100, 8_000), "faults", "disk is quick again", () => {
+          faults.delayMsMax = Math.min(delayMsMax, 30);
+        });
+        return true;
+      },
+    },
+  ];
+}
+
+function zooKeeper({ world, servers }: Struck): FaultKind[] {
+  const { ensemble, addresses } = servers;
+  const killForAWhile = (index: number | undefined, prng: Prng): boolean => {
+    if (index === undefined || !ensemble.isRunning(index)) return false;
+    servers.kill(index, { power: prng.chance(0.5) });
+    world.after(prng.integer(100, 10_000), "faults", "server boots", () => servers.restart(index));
+    return true;
+  };
+  return [
+    {
+      name: "ZooKeeper server died",
+      meanMs: 15_000,
+      strike: (prng) => killForAWhile(prng.integer(0, addresses.length - 1), prng),
+    },
+    {
+      name: "ZooKeeper's leader died",
+      meanMs: 25_000,
+      strike: (prng) => killForAWhile(ensemble.leaderIndex, prng),
+    },
+    {
+      name: "all of ZooKeeper died",
+      meanMs: 50_000,
+      strike: (prng) => addresses.map((_, index) => killForAWhile(index, prng)).includes(true),
+    },
+    {
+      name: "session ended by somebody else",
+      meanMs: 20_000,
+      strike: (prng) => {
+        const sessionId = anyOf(ensemble.sessionIds, prng);
+        if (sessionId !== undefined) ensemble.endSession(sessionId);
+        return sessionId !== undefined;
+      },
+    },
+  ];
+}
+
+function anyOf<T>(all: readonly T[], prng: Prng): T | undefined {
+  return all[prng.integer(0, Math.max(0, all.length - 1))];
+}

@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { GroupMistake } from "./group-mistakes.ts";
+import { runGroup } from "./group-scenario.ts";
+
+/** Seeds that show the mistake soon. */
+const seedsOfMistakes: readonly (readonly [GroupMistake, readonly number[]])[] = [
+  ["early-disks", [15, 16, 20]],
+  ["overwrite-state", [11]],
+  ["slow-clock", [21, 28]],
+];
+
+describe("a group of brokers", () => {
+  it("keeps every promise, whatever dies meanwhile", async () => {
+    let [applied, reigns] = [0, 0];
+    for (const seed of [1, 2, 4]) {
+      const { problems, counts } = await runGroup({ seed });
+      assert.deepEqual(problems, [], `npm run sim -- --kind group --seed ${seed}`);
+      applied += counts.applied;
+      reigns += counts.reigns;
+    }
+    assert.ok(applied > 200, `${applied} sends were applied`);
+    assert.ok(reigns > 3, `${reigns} times another member led`);
+  });
+
+  it("goes the same way each time", async () => {
+    const first = await runGroup({ seed: 5 });
+    const again = await runGroup({ seed: 5 });
+    assert.equal(again.fingerprint, first.fingerprint);
+  });
+
+  for (const [mistake, seeds] of seedsOfMistakes) {
+    it(`shows a mistake made on purpose: ${mistake}`, async () => {
+      for (const seed of seeds) {
+        const { problems } = await runGroup({ seed, mistake });
+        if (problems.length > 0) return;
+      }
+      assert.fail(`nothing was noticed in the seeds ${seeds.join(", ")}`);
+    });
+  }
+});

@@ -1,0 +1,118 @@
+import type { ReplicatedLog } from "@everhold/journal";
+import type { World } from "../../world/world.ts";
+import type { MemberProcess } from "./member-process.ts";
+
+/** How much was looked at. */
+export interface GroupCounts {
+  /** Commit positions whose chain value was compared. */
+  readonly commitsSeen: number;
+  /** How often another member led than before. */
+  readonly reigns: number;
+  /** The group's last epoch. */
+  readonly epoch: number;
+}
+
+/**
+ * Looks on at the members of a group, and asks what must hold of all of them together:
+ *
+ * - At no moment may two of them hand out messages.
+ * - What one of them knows to be committed is the same, byte for byte, wherever another knows it to be.
+ * - Who begins to serve has it.
+ * - Nobody stops and waits for an operator.
+ */
+export class GroupWatch {
+  readonly #world: World;
+  readonly #members: readonly MemberProcess[];
+  /** What was committed: the chain value at each position that a member told of. */
+  readonly #chains = new Map<number, string>();
+  #highest = 0;
+  #reigns = 0;
+  #epoch = 0;
+  #live: string | undefined;
+
+  constructor(world: World, members: readonly MemberProcess[]) {
+    this.#world = world;
+    this.#members = members;
+  }
+
+  get counts(): GroupCounts {
+    return { commitsSeen: this.#chains.size, reigns: this.#reigns, epoch: this.#epoch };
+  }
+
+  /** After each event. */
+  lookAtOnce(): void {
+    let holder: string | undefined;
+    for (const { broker, name } of this.#members) {
+      if (broker?.mayDispatch !== true) continue;
+      if (holder !== undefined) this.#fail(`${holder} and ${name} may hand out messages`);
+      holder = name;
+    }
+  }
+
+  /** Now and then. */
+  look(): void {
+    for (const { broker, name } of this.#members) {
+      if (broker === undefined) continue;
+      const { status, log } = broker;
+      if (status.role === "stopped") this.#fail(`${name} has stopped: ${status.reason}`);
+      if (log === undefined) continue;
+      if (status.isServing && status.epoch > this.#epoch) this.#onReign(name, log);
+      const position = status.commitPosition;
+      this.#compare(name, position, log.chainAt(position));
+      this.#highest = Math.max(this.#highest, position);
+      this.#epoch = Math.max(this.#epoch, status.epoch);
+      // The state of one that follows is whole only once it leads.
+      if (status.isServing) broker.assertInvariants();
+    }
+  }
+
+  /** Whether all members have the same, and all of it is committed. */
+  get isEqual(): boolean {
+    const seen = this.#members.map(({ broker }) => {
+      if (broker === undefined) return undefined;
+      const { status, log } = broker;
+      const { commitPosition, endPosition, inSync } = status;
+      if (commitPosition !== endPosition || inSync.length !== this.#members.length)
+        return undefined;
+      return `${commitPosition} ${log?.chainAt(commitPosition)}`;
+    });
+    return seen[0] !== undefined && seen.every((text) => text === seen[0]);
+  }
+
+  /** What each member says of itself. */
+  get situation(): string {
+    const texts = this.#members.map(({ name, broker }) => {
+      if (broker === undefined) return `${name} is down`;
+      const { role, isServing, epoch, inSync, endPosition, durablePosition, commitPosition } =
+        broker.status;
+      return (
+        `${name} ${role}${isServing ? " serves" : ""} epoch ${epoch} in sync ${inSync.join("+")} ` +
+        `end ${endPosition} durable ${durablePosition} committed ${commitPosition}`
+      );
+    });
+    return texts.join("; ");
+  }
+
+  /** Who begins to serve must have all that was committed. */
+  #onReign(name: string, log: ReplicatedLog): void {
+    if (this.#live !== name) this.#reigns += 1;
+    this.#live = name;
+    if (log.end < this.#highest) {
+      this.#fail(`${name} serves with ${log.end} bytes, and ${this.#highest} were committed`);
+    }
+    this.#compare(name, this.#highest, log.chainAt(this.#highest));
+  }
+
+  #compare(name: string, position: number, chain: string | null): void {
+    if (chain === null) return;
+    const known = this.#chains.get(position);
+    if (known === undefined) this.#chains.set(position, chain);
+    else if (known !== chain) {
+      this.#fail(`${name} has ${chain} at ${position}, where ${known} was committed`);
+    }
+  }
+
+  #fail(text: string): void {
+    this.#world.fail("group", new Error(text));
+  }
+}

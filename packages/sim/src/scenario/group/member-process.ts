@@ -1,0 +1,174 @@
+import { EverholdError, type Prng } from "@everhold/base";
+import type { BrokerOptions } from "@everhold/broker";
+import { ZooKeeperCoordinator } from "@everhold/coordinator";
+import type { Network, Ports } from "@everhold/env";
+import type { Coordinator, CoordinatorListener } from "@everhold/group";
+import { GroupBroker, type GroupOptions } from "@everhold/member";
+import { connect, type ZooKeeper } from "@everhold/zookeeper-core";
+import type { SimDisk } from "../../disk/sim-disk.ts";
+import type { Machine } from "../../world/machine.ts";
+import type { World } from "../../world/world.ts";
+import { type GroupMistake, mistakenCoordinator, mistakenPorts } from "./group-mistakes.ts";
+
+/** How a {@link MemberProcess} is made. */
+export interface MemberProcessOptions {
+  readonly world: World;
+  readonly machine: Machine;
+  readonly disk: SimDisk;
+  /** What it gets instead of its network: one that is watched. */
+  readonly networkOf: (network: Network) => Network;
+  /** Which it makes. */
+  readonly mistake: GroupMistake | undefined;
+  readonly config: BrokerOptions;
+  readonly group: GroupOptions;
+  readonly groupName: string;
+  /** As a connection string of ZooKeeper names them. */
+  readonly servers: string;
+  readonly sessionTimeoutMs: number;
+}
+
+/** The machine of a group's member: starts it, and starts it again after a crash. */
+export class MemberProcess {
+  readonly disk: SimDisk;
+  readonly machine: Machine;
+  readonly #options: MemberProcessOptions;
+  readonly #prng: Prng;
+  #broker: GroupBroker | undefined;
+  #crashAtWrite: { readonly power: boolean } | undefined;
+  #isStopping = false;
+
+  constructor(options: MemberProcessOptions) {
+    this.#options = options;
+    this.disk = options.disk;
+    this.machine = options.machine;
+    this.#prng = options.world.randomFor(`process ${options.machine.name}`);
+    options.disk.observe(({ operation, phase }) => {
+      if (operation === "write" && phase === "started") this.#onWriteStarted();
+    });
+  }
+
+  get name(): string {
+    return this.machine.name;
+  }
+
+  /** The member, while its process runs and it has started. */
+  get broker(): GroupBroker | undefined {
+    return this.#broker;
+  }
+
+  start(): void {
+    const { world, machine, networkOf, mistake } = this.#options;
+    if (machine.running) return;
+    this.#isStopping = false;
+    const ports = machine.start();
+    const watched = { ...ports, network: networkOf(ports.network) };
+    this.#start(mistakenPorts(watched, mistake, this.#options.group.founds === true)).catch(
+      (error: unknown) => {
+        // A disk that fails while a member starts ends that start; any other error is one of ours.
+        if (EverholdError.is(error, "EVH_IO")) this.crash({ power: false });
+        else world.fail(machine.name, error);
+      },
+    );
+  }
+
+  /** Ends it without a word and starts it again after a while; false when it was not running. */
+  crash(options: { readonly power: boolean; readonly awayMs?: number }): boolean {
+    const { world, machine } = this.#options;
+    if (!machine.running) return false;
+    this.#broker = undefined;
+    this.#crashAtWrite = undefined;
+    machine.crash(options);
+    const awayMs = options.awayMs ?? this.#prng.fraction() * 3000;
+    world.after(awayMs, machine.name, "boots", () => this.start());
+    return true;
+  }
+
+  /** As {@link crash}, but while the disk writes, or just after. */
+  crashWhileWriting(options: { readonly power: boolean }): boolean {
+    if (this.#broker === undefined) return false;
+    this.#crashAtWrite = options;
+    return true;
+  }
+
+  /** A crash that still waits for a write does not come any more. */
+  disarm(): void {
+    this.#crashAtWrite = undefined;
+  }
+
+  /** Stops it in order: a live gives way first. */
+  async stop(): Promise<void> {
+    const { machine } = this.#options;
+    const { bootCount } = machine;
+    this.#isStopping = true;
+    await this.#broker?.close();
+    if (!machine.running || machine.bootCount !== bootCount) return;
+    this.#broker = undefined;
+    machine.stop();
+  }
+
+  /** Stops it in order and starts it again; false when it was not running. */
+  restart(): boolean {
+    const { world, machine } = this.#options;
+    if (this.#broker === undefined || this.#isStopping) return false;
+    const restart = async (): Promise<void> => {
+      await this.stop();
+      this.start();
+    };
+    restart().catch((error: unknown) => world.fail(machine.name, error));
+    return true;
+  }
+
+  #onWriteStarted(): void {
+    const options = this.#crashAtWrite;
+    if (options === undefined) return;
+    this.#crashAtWrite = undefined;
+    const { world, machine, disk } = this.#options;
+    const delayMs = this.#prng.fraction() * disk.faults.delayMsMax;
+    world.after(delayMs, machine.name, "dies while writing", () => void this.crash(options));
+  }
+
+  async #start(ports: Ports): Promise<void> {
+    const { world, machine, config, group } = this.#options;
+    const { bootCount } = machine;
+    const broker = await GroupBroker.start({
+      ports,
+      config,
+      group,
+      openCoordinator: (listener) => this.#openCoordinator(ports, listener),
+      onFailed: (error) => {
+        world.note(machine.name, "member failed", error.message);
+        this.crash({ power: false });
+      },
+    });
+    if (machine.running && machine.bootCount === bootCount) this.#broker = broker;
+  }
+
+  async #openCoordinator(ports: Ports, listener: CoordinatorListener): Promise<Coordinator> {
+    const { servers, sessionTimeoutMs, groupName } = this.#options;
+    const client = await this.#connect(ports, servers, sessionTimeoutMs);
+    const coordinator = mistakenCoordinator(
+      new ZooKeeperCoordinator({ ports, client, groupId: groupName, listener }),
+      this.#options.mistake,
+    );
+    return {
+      read: () => coordinator.read(),
+      create: (state) => coordinator.create(state),
+      request: (kind, next) => coordinator.request(kind, next),
+      register: (address) => coordinator.register(address),
+      async close() {
+        await coordinator.close();
+        await client.close();
+      },
+    };
+  }
+
+  async #connect(ports: Ports, servers: string, sessionTimeout: number): Promise<ZooKeeper> {
+    for (;;) {
+      try {
+        return await connect(ports, servers, { sessionTimeout });
+      } catch (error) {
+        if (!EverholdError.is(error, "EVH_NOT_CONNECTED")) throw error;
+      }
+    }
+  }
+}
