@@ -51,7 +51,12 @@ export async function launchBroker(
   const { group } = resolved;
   let server: Server;
   try {
-    server = await (group === undefined ? startAlone(started) : startMember(started, group));
+    if (group === undefined) server = await startAlone(started);
+    else {
+      // A member may wait for its group: what it waits for is to be seen.
+      log.release();
+      server = await startMember(started, group, options.signal);
+    }
     log.release();
   } catch (error) {
     watchedLogins.close();
@@ -92,13 +97,17 @@ async function startAlone(started: Started): Promise<Server> {
   return { endpoints: broker.endpoints, member: undefined, stop: () => broker.stop() };
 }
 
-async function startMember(started: Started, group: ResolvedGroup): Promise<Server> {
+async function startMember(
+  started: Started,
+  group: ResolvedGroup,
+  signal: AbortSignal | undefined,
+): Promise<Server> {
   const { ports } = started;
-  const starting = new AbortController();
   const member = await GroupBroker.start({
     ...started,
     group: group.options,
-    openCoordinator: (listener) => openCoordinator(ports, group, listener, starting.signal),
+    openCoordinator: (listener, ending) => openCoordinator(ports, group, listener, ending),
+    ...(signal === undefined ? {} : { signal }),
   });
   return {
     get endpoints() {

@@ -16,6 +16,8 @@ export interface StartOptions {
   readonly log?: Log;
   /** What relative paths are relative to. Default the current folder. */
   readonly folder?: string;
+  /** Gives up the start of a member that waits for its group or for ZooKeeper; no effect once it has started. */
+  readonly signal?: AbortSignal;
 }
 
 /** What makes a broker one member of a group. */
@@ -56,7 +58,7 @@ export interface RunningBroker extends AsyncDisposable {
  * one) or an object of the same shape. Without any: data in `./everhold-data`, port 61616 of 127.0.0.1.
  *
  * @throws EverholdError EVH_CONFIG, EVH_PORT_IN_USE, EVH_DATA_LOCKED, EVH_DATA_FOLDER,
- *   EVH_DATA_CORRUPT, EVH_DATA_FORMAT, EVH_IO
+ *   EVH_DATA_CORRUPT, EVH_DATA_FORMAT, EVH_IO; EVH_ABORTED by `signal`
  * @example
  * const broker = await startBroker({ data: "./orders-data" });
  * console.log(broker.urls); // ["tcp://127.0.0.1:61616"]

@@ -575,7 +575,8 @@ class DiskJournal
     try {
       // What a member that follows was sent and has not confirmed is nobody's loss.
       if (isWritten) await this.committed(this.endPosition);
-      await this.#snapshots.write();
+      // Where nothing was ever written there is nothing that a snapshot could stand for.
+      if (this.endPosition > 0) await this.#snapshots.write();
       await this.#member?.noteCommitted();
     } catch (error) {
       // The listener knows of a failure; without room, the next start replays more of the log.

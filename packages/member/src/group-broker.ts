@@ -22,6 +22,7 @@ import { Life, type LifeOwner } from "./life.ts";
 import { limits } from "./limits.ts";
 import { LinkRelay } from "./link-relay.ts";
 import type { MemberStatus } from "./member-status.ts";
+import { Waiting } from "./waiting.ts";
 
 /** What {@link GroupBroker.start} needs. */
 export interface GroupBrokerOptions {
@@ -29,8 +30,13 @@ export interface GroupBrokerOptions {
   readonly ports: Ports;
   readonly config?: BrokerOptions;
   readonly group: GroupOptions;
-  /** Makes what settles who leads; it is closed with the broker. */
-  readonly openCoordinator: (listener: CoordinatorListener) => Coordinator | Promise<Coordinator>;
+  /** Makes what settles who leads; it is closed with the broker. `signal` ends its waiting. */
+  readonly openCoordinator: (
+    listener: CoordinatorListener,
+    signal: AbortSignal,
+  ) => Coordinator | Promise<Coordinator>;
+  /** Gives up a start that waits; afterwards it has no effect. */
+  readonly signal?: AbortSignal;
   /** Called once when this member can go on no more: its storage failed, or somebody else has its name. */
   readonly onFailed?: (error: EverholdError) => void;
 }
@@ -77,16 +83,27 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
    *
    * @throws EverholdError EVH_CONFIG; EVH_DATA_LOCKED, EVH_DATA_CORRUPT, EVH_DATA_FORMAT (another group's folder),
    * EVH_DATA_FOLDER, EVH_IO from the journal; EVH_PORT_IN_USE from the links; EVH_ILLEGAL_STATE where the group's node
-   * is gone
+   * is gone; EVH_ABORTED
    */
   static async start(options: GroupBrokerOptions): Promise<GroupBroker> {
     const broker = new GroupBroker(options);
+    const { signal } = options;
+    const giveUp = (): void => {
+      broker.close().catch(() => undefined);
+    };
+    if (signal?.aborted === true) giveUp();
+    signal?.addEventListener("abort", giveUp, { once: true });
     try {
       await broker.#begin();
       return broker;
     } catch (error) {
       await broker.close();
+      // What was opened while it was being closed.
+      await broker.#life?.abandon();
+      if (signal?.aborted === true) throw gaveUp(options.group.id, error);
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", giveUp);
     }
   }
 
@@ -234,8 +251,15 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     const { ports, openCoordinator } = this.#options;
     const { macs } = ports;
     if (macs === undefined) throw new RangeError("ports: found no macs, which links need");
-    this.#coordinator = await openCoordinator(this);
-    const life = await this.#findGroup(this.#coordinator);
+    const { signal } = this.#closing;
+    const coordinator = await openCoordinator(this, signal);
+    this.#coordinator = coordinator;
+    // Whoever closes meanwhile has closed what there was then.
+    if (signal.aborted) await coordinator.close();
+    this.#throwIfClosing();
+    const life = await this.#findGroup(coordinator);
+    this.#life = life;
+    this.#throwIfClosing();
     this.#links = await openLinks(
       { ...ports, macs },
       {
@@ -247,15 +271,21 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
       },
       this.#relay,
     );
+    if (signal.aborted) await this.#links.close();
+    this.#throwIfClosing();
     this.#relay.attach(this.#links);
-    this.#register(this.#coordinator, life).catch((error: unknown) => this.#fail(asError(error)));
+    this.#register(coordinator, life).catch((error: unknown) => this.#fail(asError(error)));
     this.#startLife(life);
+  }
+
+  #throwIfClosing(): void {
+    if (!this.#closing.signal.aborted) return;
+    throw new EverholdError("EVH_CLOSED", `${this.#group.id} was closed while it started`);
   }
 
   /** Opens the journal as the group's member: of the group that there is, or of the one that this member founds. */
   async #findGroup(coordinator: Coordinator): Promise<Life> {
-    const { log } = this.#options.ports;
-    let isTold = false;
+    const waiting = new Waiting(this.#options.ports, this.#group.id);
     for (;;) {
       const changed = deferred<undefined>();
       this.#onChanged = () => changed.resolve(undefined);
@@ -269,19 +299,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
         if (founded !== undefined) return founded;
         continue;
       }
-      if (!isTold && read.kind === "absent") {
-        log.info("This member waits until its group is founded", { member: this.#group.id });
-      }
-      if (!isTold && read.kind === "unreadable") {
-        log.error(
-          "The group's node cannot be read: this member waits until somebody has mended it",
-          {
-            member: this.#group.id,
-            problem: read.error.message,
-          },
-        );
-      }
-      isTold = true;
+      waiting.tell(read);
       const pausing = pause(this.#options.ports, limits.retryMs, this.#closing.signal);
       await Promise.race([changed.promise, pausing]);
     }
@@ -393,19 +411,19 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   }
 
   async #close(): Promise<void> {
-    const { log } = this.#options.ports;
-    if (this.#failure === undefined) await this.#giveWay();
-    this.#closing.abort();
-    this.#onChanged();
-    await this.#beginning;
-    const life = this.#life;
-    if (this.#failure === undefined) await life?.close(limits.closeMs);
-    else await life?.abandon();
-    this.#driver = undefined;
-    this.#relay.leave();
-    await this.#links?.close();
-    await this.#coordinator?.close();
-    log.info("The member has stopped", { member: this.#group.id });
+    try {
+      if (this.#failure === undefined) await this.#giveWay();
+      this.#closing.abort();
+      this.#onChanged();
+      await this.#beginning;
+      if (this.#failure === undefined) await this.#life?.close(limits.closeMs);
+      else await this.#life?.abandon();
+    } finally {
+      this.#driver = undefined;
+      this.#relay.leave();
+      await Promise.all([this.#links?.close(), this.#coordinator?.close()]);
+    }
+    this.#options.ports.log.info("The member has stopped", { member: this.#group.id });
   }
 
   /** A live that is closed hands over first, where somebody can take over. */
@@ -423,6 +441,10 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     await ended.promise;
     timer.cancel();
   }
+}
+
+function gaveUp(member: string, cause: unknown): EverholdError {
+  return new EverholdError("EVH_ABORTED", `the start of ${member} was given up`, { cause });
 }
 
 function groupIdOf(text: string): Uint8Array {

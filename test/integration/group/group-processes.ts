@@ -48,15 +48,16 @@ export class MemberProcess {
     });
   }
 
-  /** `SIGKILL`: nothing is told to anybody. `SIGTERM`: in order. */
-  async end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+  /** `SIGKILL`: nothing is told to anybody. `SIGTERM`: in order. @returns the exit code; null after SIGKILL */
+  async end(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
     const process = this.#process;
     this.#process = undefined;
     this.isServing = false;
-    if (process === undefined || process.exitCode !== null) return;
+    if (process === undefined || process.exitCode !== null) return process?.exitCode ?? null;
     const exited = once(process, "exit");
     process.kill(signal);
     await exited;
+    return process.exitCode;
   }
 }
 

@@ -1,5 +1,11 @@
 import { InvalidArgumentError, type Command } from "commander";
-import { startBroker, type ConfigFlag, type RunningBroker } from "everhold";
+import {
+  EverholdError,
+  startBroker,
+  type ConfigFlag,
+  type RunningBroker,
+  type StartOptions,
+} from "everhold";
 
 import { countArgument, type CommandContext } from "../command-context.ts";
 import { writeJson, type Terminal } from "../terminal/terminal.ts";
@@ -29,7 +35,7 @@ export function addRunCommand(program: Command, { terminal, environment }: Comma
     .action(async (flags: RunFlags) => {
       const { config, host, port } = flags;
       const logFormatFlag = flags.logFormat ?? (terminal.json ? "json" : undefined);
-      const broker = await startBroker(config, {
+      const broker = await startUnlessStopped(terminal.stop, config, {
         environment,
         flags: configFlags({ ...flags, ...(logFormatFlag && { logFormat: logFormatFlag }) }),
         listen: {
@@ -38,13 +44,29 @@ export function addRunCommand(program: Command, { terminal, environment }: Comma
         },
       });
       try {
-        await announce(terminal, broker);
-        await Promise.race([broker.failed, aborted(terminal.stop)]);
+        if (broker !== undefined) {
+          await announce(terminal, broker);
+          await Promise.race([broker.failed, aborted(terminal.stop)]);
+        }
       } finally {
-        await broker.stop();
+        await broker?.stop();
       }
       if (terminal.json) await writeJson(terminal, { event: "stopped" });
     });
+}
+
+/** A member may wait for its group for long. @returns undefined where it was told to stop meanwhile */
+async function startUnlessStopped(
+  signal: AbortSignal,
+  config: string | undefined,
+  options: StartOptions,
+): Promise<RunningBroker | undefined> {
+  try {
+    return await startBroker(config, { ...options, signal });
+  } catch (error) {
+    if (signal.aborted && EverholdError.is(error, "EVH_ABORTED")) return undefined;
+    throw error;
+  }
 }
 
 function configFlags(flags: RunFlags): readonly ConfigFlag[] {

@@ -89,6 +89,16 @@ test("opening and abandoning a member's journal leaves every segment as it was",
   assert.equal(again.journal.member.incarnation, live.journal.member.incarnation);
 });
 
+test("a member that is closed before anything was written starts again", async () => {
+  const world = new JournalWorld({ seed: 1 });
+  const first = await bootMember(world);
+  await first.close();
+  const again = await bootMember(world);
+  assert.equal(again.journal.member.log.end, 0);
+  assert.equal(again.journal.member.incarnation, first.journal.member.incarnation);
+  await again.close();
+});
+
 test("a member that follows shows what is committed and no more, and all of it when it leads", async () => {
   const { live, backup } = await pair(1);
   await write(live, 6, 40);
