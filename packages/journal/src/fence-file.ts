@@ -138,7 +138,8 @@ async function writeFence({ disk, hash }: FencePorts, values: FenceValues): Prom
   await disk.rename(temporaryFenceName, fenceName);
 }
 
-function encodeFence(values: FenceValues, hash: JournalPorts["hash"]): Uint8Array {
+/** The file's bytes. */
+export function encodeFence(values: FenceValues, hash: JournalPorts["hash"]): Uint8Array {
   const bytes = new Uint8Array(fenceBytes);
   const view = viewOf(bytes);
   view.setUint32(fields.magic.at, fenceMagic[0]);

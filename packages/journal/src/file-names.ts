@@ -26,6 +26,27 @@ export const fenceName = "member.fence";
 /** The next {@link fenceName} while it is being written. Left-overs are removed before it is written again. */
 export const temporaryFenceName = "member.fence.temporary";
 
+const fillSuffix = ".fill";
+
+/** A file of another member's journal, before the folder is made of these. */
+export function fillPartName(name: string): string {
+  return name + fillSuffix;
+}
+
+/** The name that a part of a fill gets; undefined for what is none. */
+export function finalName(name: string): string | undefined {
+  return name.endsWith(fillSuffix) ? name.slice(0, -fillSuffix.length) : undefined;
+}
+
+/** What {@link fillRemovesName} is made of. */
+export const fillingName = "filling";
+
+/** All parts of a fill are there: what the folder held before goes. */
+export const fillRemovesName = "filling.removes";
+
+/** What the folder held before is gone: the parts get their names. */
+export const fillInstallsName = "filling.installs";
+
 /** A file that waits to become a segment. Its content means nothing. */
 export function spareName(ordinal: number): string {
   return `spare-${ordinal}.segment`;

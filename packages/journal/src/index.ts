@@ -14,6 +14,8 @@ export {
   type SnapshotSource,
   type SnapshotWriter,
 } from "./journal-api.ts";
+export { FolderFill, type FillContent, type FillFile } from "./folder-fill.ts";
+export type { JournalFill } from "./fill-source.ts";
 export { createJournal, createReplicatedJournal, openJournal } from "./journal.ts";
 export { journalFormatDocument } from "./journal-format.ts";
 export { limits as journalLimits } from "./limits.ts";

@@ -3,6 +3,7 @@ import { Chain } from "./chain.ts";
 import type { BatchWriter } from "./batch-writer.ts";
 import { diskError, isDiskFull } from "./disk-io.ts";
 import { EpochStarts } from "./epoch-starts.ts";
+import { openFill, type JournalFill } from "./fill-source.ts";
 import { FenceFile, type FenceChange, type FenceValues } from "./fence-file.ts";
 import { cutLog } from "./log-cut.ts";
 import type { JournalPorts, RecordView, RecoverySummary } from "./journal-api.ts";
@@ -38,6 +39,8 @@ export interface MemberSurroundings {
   readonly groupId: Uint8Array;
   /** Why nothing can be done any more, or yet. */
   readonly unavailable: EverholdError | undefined;
+  /** Of the snapshots that are kept; undefined before the first. */
+  readonly newestSnapshotName: string | undefined;
   /** Asks for everything appended to be written. */
   hurry(): void;
   /** Appends the record that begins an epoch, in which everything is written from now on. */
@@ -226,6 +229,25 @@ export class DiskJournalMember
     this.#keptFrom = Math.max(this.#keptFrom, position);
     this.#parts.table.mayHaveDead = true;
     this.#parts.space.wake();
+  }
+
+  async openFill(): Promise<JournalFill> {
+    this.#checkAvailable();
+    const { ports, table } = this.#parts;
+    const snapshotName = this.#surroundings.newestSnapshotName;
+    if (snapshotName === undefined) {
+      throw new EverholdError(
+        "EVH_ILLEGAL_STATE",
+        "cannot fill another folder: no snapshot is kept",
+      );
+    }
+    const { durable } = this.log;
+    const commitPosition = Math.min(this.#committed, durable);
+    const pin = this.pin(this.keptFrom);
+    return openFill({
+      ...{ disk: ports.disk, snapshotName, segments: table.all().slice() },
+      ...{ durable, commitPosition, pin },
+    });
   }
 
   // What the journal asks.

@@ -4,6 +4,7 @@ import { BatchWriter, type WriterSurroundings } from "./batch-writer.ts";
 import { Chain } from "./chain.ts";
 import { diskError, isDiskFull } from "./disk-io.ts";
 import { EpochStarts, type EpochStart } from "./epoch-starts.ts";
+import { endFill } from "./folder-fill.ts";
 import { checkFenceGroup, readFence } from "./fence-file.ts";
 import type {
   Journal,
@@ -200,6 +201,11 @@ class DiskJournal
     this.#life = "opening";
     try {
       this.#lock = await this.#ports.disk.lock();
+      if (await endFill(this.#ports.disk)) {
+        this.#ports.log.info(
+          "the folder has been filled from another member's: that was interrupted, and is ended",
+        );
+      }
       const summary = await this.#recover(state);
       if (this.#member === undefined) {
         state.recovered(summary);
@@ -294,6 +300,10 @@ class DiskJournal
   get snapshotFloor(): number {
     const floor = this.#snapshots.floor(this.#space.isShort);
     return this.#member === undefined ? floor : this.#member.floor(floor);
+  }
+
+  get newestSnapshotName(): string | undefined {
+    return this.#snapshots.newestName;
   }
 
   get isWriting(): boolean {

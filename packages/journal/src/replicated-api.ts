@@ -1,4 +1,5 @@
 import type { EpochStart } from "./epoch-starts.ts";
+import type { JournalFill } from "./fill-source.ts";
 import type {
   Journal,
   JournalListener,
@@ -94,6 +95,11 @@ export interface JournalMember {
    * no segment goes: records that nothing here refers to may yet come back from what only the live has in memory.
    */
   keepFrom(position: number): void;
+  /**
+   * Everything that another member needs to begin where this log is durable, kept until it is closed.
+   * @throws EverholdError EVH_ILLEGAL_STATE without a snapshot: then all of the log can be had in pieces; EVH_IO
+   */
+  openFill(): Promise<JournalFill>;
 }
 
 /** The caller's state as a member of a group brings it back and along. */

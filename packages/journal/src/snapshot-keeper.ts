@@ -58,6 +58,11 @@ export class SnapshotKeeper {
     this.#surroundings = surroundings;
   }
 
+  /** The newest that is kept. */
+  get newestName(): string | undefined {
+    return this.#kept.at(-1)?.name;
+  }
+
   /** Begins to work. `kept` are valid, the oldest first; `stale` are removed with the next snapshot. */
   start(source: SnapshotSource, kept: readonly KeptSnapshot[], stale: readonly string[]): void {
     this.#source = source;

@@ -1,0 +1,190 @@
+import { assert, EverholdError } from "@everhold/base";
+import type { Disk, DiskFile, DiskLock } from "@everhold/env";
+import { writeFully } from "./disk-io.ts";
+import { encodeFence, readFence, type FenceValues } from "./fence-file.ts";
+import {
+  fenceName,
+  fileRole,
+  fillingName,
+  fillInstallsName,
+  fillPartName,
+  fillRemovesName,
+  finalName,
+} from "./file-names.ts";
+import type { JournalPorts } from "./journal-api.ts";
+
+/** One file of another member's journal: a snapshot, or a segment up to where its log was durable. */
+export interface FillFile {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** What a folder is to be filled with. */
+export interface FillContent {
+  /** 16 bytes. */
+  readonly groupId: Uint8Array;
+  /** Of the live that sends it: nothing of a lower one is followed afterwards. */
+  readonly epoch: number;
+  readonly files: readonly FillFile[];
+  /** Everything before it is committed. */
+  readonly commitPosition: number;
+}
+
+/**
+ * Replaces the journal in a folder by another member's, file by file. What the folder held stays what it holds until all
+ * of the new is on stable storage; from then on a start ends what a crash interrupted:
+ *
+ * ```
+ *   *.fill are written     a start removes them
+ *   fill.removes is made   a start removes what was there before, and renames it to fill.installs
+ *   fill.installs          a start gives the files their names, and removes it
+ * ```
+ *
+ * The member has another incarnation afterwards: nobody counts on what it had before. What it promised stays promised.
+ */
+export class FolderFill {
+  readonly #ports: Pick<JournalPorts, "disk" | "hash" | "random">;
+  readonly #content: FillContent;
+  readonly #lock: DiskLock;
+  readonly #promisedEpoch: number;
+  #file: DiskFile | undefined;
+  #index = 0;
+  #position = 0;
+  #isOver = false;
+
+  private constructor(
+    ports: Pick<JournalPorts, "disk" | "hash" | "random">,
+    content: FillContent,
+    lock: DiskLock,
+    promisedEpoch: number,
+  ) {
+    this.#ports = ports;
+    this.#content = content;
+    this.#lock = lock;
+    this.#promisedEpoch = promisedEpoch;
+  }
+
+  /**
+   * Takes the folder, whose journal is closed.
+   * @throws EverholdError EVH_DATA_LOCKED, EVH_DATA_CORRUPT, EVH_DATA_FORMAT, EVH_IO; EVH_PROTOCOL for names that no
+   * journal gives
+   */
+  static async begin(
+    ports: Pick<JournalPorts, "disk" | "hash" | "random">,
+    content: FillContent,
+  ): Promise<FolderFill> {
+    for (const { name, bytes } of content.files) {
+      const { role } = fileRole(name);
+      if ((role === "segment" || role === "snapshot") && bytes > 0) continue;
+      throw new EverholdError(
+        "EVH_PROTOCOL",
+        `cannot fill the folder: found a file ${JSON.stringify(name)} of ${bytes} bytes, expected segments and snapshots`,
+      );
+    }
+    const lock = await ports.disk.lock();
+    try {
+      await endFill(ports.disk);
+      const fence = await readFence(ports);
+      return new FolderFill(ports, content, lock, fence?.promisedEpoch ?? 0);
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  /** The next file that bytes are missing of, and from where on; undefined: none are. */
+  get wanted(): { readonly file: number; readonly position: number } | undefined {
+    const isAll = this.#index === this.#content.files.length;
+    return isAll ? undefined : { file: this.#index, position: this.#position };
+  }
+
+  /** Stores what comes next. @throws EverholdError EVH_IO, EVH_DISK_FULL, EVH_PROTOCOL for more than the file has */
+  async write(bytes: Uint8Array): Promise<void> {
+    const file = this.#content.files[this.#index];
+    if (file === undefined || bytes.length === 0 || this.#position + bytes.length > file.bytes) {
+      const expected = file === undefined ? 0 : file.bytes - this.#position;
+      throw new EverholdError(
+        "EVH_PROTOCOL",
+        `cannot fill the folder: found ${bytes.length} bytes, expected 1 to ${expected}`,
+      );
+    }
+    this.#file ??= await this.#ports.disk.create(fillPartName(file.name));
+    await writeFully(this.#file, bytes, this.#position);
+    this.#position += bytes.length;
+    if (this.#position < file.bytes) return;
+    await this.#closeFile();
+    this.#index += 1;
+    this.#position = 0;
+  }
+
+  /** Everything is there: it becomes what the folder holds, and the folder is given back. @throws EverholdError EVH_IO, EVH_DISK_FULL */
+  async complete(): Promise<void> {
+    assert(this.wanted === undefined, "a fill is complete when it has everything");
+    const { disk, hash, random } = this.#ports;
+    const incarnation = new Uint8Array(16);
+    random.fill(incarnation);
+    const { groupId, commitPosition, epoch } = this.#content;
+    const promisedEpoch = Math.max(this.#promisedEpoch, epoch);
+    const values: FenceValues = {
+      ...{ groupId, incarnation, promisedEpoch, commitPosition },
+      cutPosition: null,
+    };
+    const fence = await disk.create(fillPartName(fenceName));
+    try {
+      await writeFully(fence, encodeFence(values, hash), 0);
+    } finally {
+      await fence.close();
+    }
+    // Its name alone says something, and comes at once.
+    await (await disk.create(fillingName)).close();
+    await disk.rename(fillingName, fillRemovesName);
+    await endFill(disk);
+    this.#isOver = true;
+    await this.#lock.release();
+  }
+
+  /** Gives up: the folder holds what it held, or, where {@link complete} has failed, perhaps all of the new. Idempotent. */
+  async abandon(): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    await this.#closeFile();
+    try {
+      await endFill(this.#ports.disk);
+    } finally {
+      await this.#lock.release();
+    }
+  }
+
+  async #closeFile(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+  }
+}
+
+/**
+ * Ends what a crash left of a fill: it is done (`true`), or never was. The caller holds the folder's lock.
+ * @throws EverholdError EVH_IO
+ */
+export async function endFill(disk: Disk): Promise<boolean> {
+  const names = await disk.list();
+  const parts = names.filter((name) => finalName(name) !== undefined);
+  if (names.includes(fillRemovesName)) {
+    for (const name of names) if (isReplaced(name)) await disk.remove(name);
+    await disk.rename(fillRemovesName, fillInstallsName);
+  }
+  const isInstalled = names.includes(fillRemovesName) || names.includes(fillInstallsName);
+  for (const name of parts) {
+    if (isInstalled) await disk.rename(name, finalName(name) ?? name);
+    else await disk.remove(name);
+  }
+  if (isInstalled) await disk.remove(fillInstallsName);
+  if (names.includes(fillingName)) await disk.remove(fillingName);
+  return isInstalled;
+}
+
+/** The fence is written over and never removed: without it nobody knows what was promised. */
+function isReplaced(name: string): boolean {
+  const { role } = fileRole(name);
+  return role === "segment" || role === "snapshot" || role === "spare" || role === "temporary";
+}
