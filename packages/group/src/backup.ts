@@ -83,6 +83,10 @@ export function takeFrameAsBackup(turn: Turn, link: number, frame: Frame): void 
     case "refuse":
       return takeRefusal(turn, link, frame);
     case "hello":
+    case "fillAsk":
+    case "fillOffer":
+    case "fillRead":
+    case "fillData":
       return turn.disconnect(link);
     case "acknowledge":
     case "answer":

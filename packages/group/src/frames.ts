@@ -84,6 +84,24 @@ const bodies = {
   }),
   /** Backup to live, which it follows: what the beat said. */
   answer: struct({ epoch: u32, sentAtMs: counter }),
+  /** Backup to live, which has refused it as too far behind: what is your journal made of? */
+  fillAsk: struct({ epoch: u32 }),
+  /** Live to backup: of these files, which stay as they are while this link lasts. */
+  fillOffer: struct({
+    epoch: u32,
+    commitPosition: counter,
+    files: list(struct({ name, bytes: counter }), limits.fillFileCountMax),
+  }),
+  /** Backup to live: what comes next of this file, by its place in the offer. */
+  fillRead: struct({ epoch: u32, file: u32, position: counter }),
+  /** Live to backup: that, with its CRC-32. */
+  fillData: struct({
+    epoch: u32,
+    file: u32,
+    position: counter,
+    checksum: u32,
+    bytes: blob(limits.fillBytesMax),
+  }),
 } as const;
 
 type Bodies = { readonly [Kind in keyof typeof bodies]: ValueOf<(typeof bodies)[Kind]> };
@@ -117,6 +135,14 @@ export function writeFrame(writer: ByteWriter, frame: Frame): void {
       return writeValue(bodies.beat, writer, frame);
     case "answer":
       return writeValue(bodies.answer, writer, frame);
+    case "fillAsk":
+      return writeValue(bodies.fillAsk, writer, frame);
+    case "fillOffer":
+      return writeValue(bodies.fillOffer, writer, frame);
+    case "fillRead":
+      return writeValue(bodies.fillRead, writer, frame);
+    case "fillData":
+      return writeValue(bodies.fillData, writer, frame);
   }
 }
 
@@ -143,8 +169,16 @@ export function readFrame(input: Uint8Array): Frame {
       return { kind: "beat", ...readValue(bodies.beat, reader, "frame") };
     case kindNumbers.answer:
       return { kind: "answer", ...readValue(bodies.answer, reader, "frame") };
+    case kindNumbers.fillAsk:
+      return { kind: "fillAsk", ...readValue(bodies.fillAsk, reader, "frame") };
+    case kindNumbers.fillOffer:
+      return { kind: "fillOffer", ...readValue(bodies.fillOffer, reader, "frame") };
+    case kindNumbers.fillRead:
+      return { kind: "fillRead", ...readValue(bodies.fillRead, reader, "frame") };
+    case kindNumbers.fillData:
+      return { kind: "fillData", ...readValue(bodies.fillData, reader, "frame") };
     default:
-      throw refused(`kind ${kind}`, "1 to 8");
+      throw refused(`kind ${kind}`, "1 to 12");
   }
 }
 
@@ -157,6 +191,10 @@ const kindNumbers = {
   handOver: 6,
   beat: 7,
   answer: 8,
+  fillAsk: 9,
+  fillOffer: 10,
+  fillRead: 11,
+  fillData: 12,
 } as const;
 
 function refused(found: string, expected: string): ProtocolError {

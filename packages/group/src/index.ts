@@ -34,3 +34,4 @@ export {
   type GroupState,
   type Replica,
 } from "./group-state.ts";
+export { limits as groupLimits } from "./limits.ts";

@@ -16,4 +16,8 @@ export const limits = {
   stateBytesMax: 16 * 1024,
   /** Bytes of the piece in one frame: the journal's largest group, and the header of a segment. `EVH_FRAME_TOO_LARGE` above. */
   pieceBytesMax: 257 * 1024 * 1024,
+  /** Files that a member is filled up with. `EVH_PROTOCOL` above. */
+  fillFileCountMax: 1024 * 1024,
+  /** Bytes of a file in one frame. `EVH_FRAME_TOO_LARGE` above. */
+  fillBytesMax: 1024 * 1024,
 } as const;

@@ -53,6 +53,10 @@ export function takeFrameAsLive(turn: Turn, link: number, frame: Frame): void {
     case "append":
     case "beat":
     case "handOver":
+    case "fillAsk":
+    case "fillOffer":
+    case "fillRead":
+    case "fillData":
       return turn.disconnect(link);
   }
 }

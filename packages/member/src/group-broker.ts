@@ -12,11 +12,18 @@ import {
   newGroupState,
   type Coordinator,
   type CoordinatorListener,
+  type Frame,
   type MemberAddress,
   type StopReason,
 } from "@everhold/group";
-import type { ReplicatedLog } from "@everhold/journal";
-import { openLinks, type MemberDriver, type MemberPlace, type OpenLinks } from "@everhold/replica";
+import { FolderFill, type ReplicatedLog } from "@everhold/journal";
+import {
+  FillClient,
+  openLinks,
+  type MemberDriver,
+  type MemberPlace,
+  type OpenLinks,
+} from "@everhold/replica";
 import { groupConfig, type GroupConfig, type GroupOptions } from "./group-config.ts";
 import { Life, type LifeOwner } from "./life.ts";
 import { limits } from "./limits.ts";
@@ -62,6 +69,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   #links: OpenLinks | undefined;
   #life: Life | undefined;
   #driver: MemberDriver | undefined;
+  #filling: FillClient | undefined;
   #groupId: Uint8Array | undefined;
   #failure: EverholdError | undefined;
   /** Called when the group's node may have changed. */
@@ -109,10 +117,12 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
 
   /** What it is, and how far. */
   get status(): MemberStatus {
+    const fill = this.#filling?.progress;
     return (
       this.#life?.status ?? {
         id: this.#group.id,
-        role: "starting",
+        role: fill === undefined ? "starting" : "filling",
+        fill,
         isServing: false,
         reason: undefined,
         epoch: 0,
@@ -234,6 +244,14 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     this.#onLifeEnded();
     // What it says of itself stays, and its data is left as it is.
     this.#life?.abandon().catch(() => undefined);
+  }
+
+  onTooFarBehind(live: string, epoch: number): void {
+    this.#driver = undefined;
+    this.#relay.leave();
+    this.#onLifeEnded();
+    if (this.#closing.signal.aborted) return;
+    this.#beginning = this.#fillUp(live, epoch);
   }
 
   onFailed(error: EverholdError): void {
@@ -372,6 +390,37 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     }
   }
 
+  /** Makes the folder of what the live has; what comes of it, the next life begins with what the disk says. */
+  async #fillUp(live: string, epoch: number): Promise<void> {
+    const { ports } = this.#options;
+    const { log } = ports;
+    const member = this.#group.id;
+    const [links, groupId] = [this.#links, this.#groupId];
+    if (links === undefined || groupId === undefined) return;
+    try {
+      await this.#life?.abandon();
+      this.#life = undefined;
+      if (this.#closing.signal.aborted) return;
+      log.warn("This member lacks what its live has given up: it is filled up", { member, live });
+      const open = ({ epoch: of, commitPosition, files }: Frame<"fillOffer">) =>
+        FolderFill.begin(ports, { groupId, epoch: of, commitPosition, files });
+      this.#filling = new FillClient({ ports, links, live, epoch, open });
+      this.#relay.use(this.#filling);
+      await this.#filling.run();
+      log.info("This member was filled up", { member, live });
+    } catch (error) {
+      log.warn("This member could not be filled up: it tries again", {
+        ...{ member, live, problem: asError(error).message },
+      });
+      const { signal } = this.#closing;
+      await pause(ports, limits.fillAgainMs, signal).catch(() => undefined);
+    } finally {
+      this.#filling = undefined;
+      this.#relay.leave();
+    }
+    await this.#beginAgain();
+  }
+
   /** Says where this member is, until it is known. */
   async #register(coordinator: Coordinator, life: Life): Promise<void> {
     const { ports } = this.#options;
@@ -415,6 +464,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
       if (this.#failure === undefined) await this.#giveWay();
       this.#closing.abort();
       this.#onChanged();
+      this.#filling?.close();
       await this.#beginning;
       if (this.#failure === undefined) await this.#life?.close(limits.closeMs);
       else await this.#life?.abandon();

@@ -9,7 +9,13 @@ import {
   type Store,
 } from "@everhold/broker";
 import type { Endpoint, Ports, Timer } from "@everhold/env";
-import { featureLevel, type Coordinator, type Replica, type StopReason } from "@everhold/group";
+import {
+  featureLevel,
+  isSameReplica,
+  type Coordinator,
+  type Replica,
+  type StopReason,
+} from "@everhold/group";
 import {
   createReplicatedJournal,
   type RecoverySummary,
@@ -40,6 +46,8 @@ export interface LifeOwner {
   onSteppedDown(): void;
   /** It does nothing more until an operator has looked. */
   onStopped(reason: StopReason): void;
+  /** It lacks what its live has given up: its folder has to be filled from that, which has led in this epoch at least. */
+  onTooFarBehind(live: string, epoch: number): void;
   /** The storage failed. */
   onFailed(error: EverholdError): void;
   /** Whether clients are let in has changed. */
@@ -230,6 +238,14 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority, T
   onStopped(reason: StopReason): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    const { known, self, fencedEpoch } = this.#driver?.member ?? {};
+    const live = known?.state.live?.id;
+    // What a member in sync has may be all that there is of something: it is never given up for another's.
+    const isNeeded =
+      self === undefined || known?.state.inSync.some((one) => isSameReplica(one, self));
+    if (reason === "too-far-behind" && live !== undefined && isNeeded === false) {
+      return this.#parts.owner.onTooFarBehind(live, fencedEpoch ?? 0);
+    }
     this.#parts.ports.log.error("This member has stopped, and waits for somebody to look", {
       reason,
       meaning: stopCures[reason],

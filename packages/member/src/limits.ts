@@ -6,6 +6,8 @@ export const limits = {
   closeMs: 5000,
   /** Pause before what could not be done is tried again: opening the journal, listening, reading the group's node. */
   retryMs: 500,
+  /** Pause before a folder that could not be filled is filled again. */
+  fillAgainMs: 5000,
   /** How often a member that waits to start says for what. */
   tellWaitingMs: 30_000,
   /** Registering again after it failed. */

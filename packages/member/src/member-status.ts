@@ -3,8 +3,11 @@ import type { Member } from "@everhold/group";
 /** What can be told of a member at one moment. Positions are bytes of the journal. */
 export interface MemberStatus {
   readonly id: string;
-  /** `starting`: it has not opened its journal yet. `stopped`: it does nothing until an operator has looked. */
-  readonly role: "starting" | "backup" | "candidate" | "live" | "stopped";
+  /**
+   * `starting`: it has not opened its journal yet. `filling`: it is being made of what its live has. `stopped`: it does
+   * nothing until an operator has looked.
+   */
+  readonly role: "starting" | "filling" | "backup" | "candidate" | "live" | "stopped";
   /** Whether clients are let in. */
   readonly isServing: boolean;
   /** Why it is stopped. */
@@ -18,6 +21,8 @@ export interface MemberStatus {
   readonly endPosition: number;
   readonly durablePosition: number;
   readonly commitPosition: number;
+  /** How far it is while its role is `filling`; undefined otherwise. */
+  readonly fill: { readonly doneBytes: number; readonly totalBytes: number } | undefined;
 }
 
 /** What a member tells of itself that has opened its journal. */
@@ -38,5 +43,6 @@ export function statusOf(
     endPosition: log.end,
     durablePosition: log.durable,
     commitPosition,
+    fill: undefined,
   };
 }

@@ -11,7 +11,7 @@ export const stopCures: Readonly<Record<StopReason, string>> = {
   "lacks-features":
     "the group is at a feature level that this program does not know: install a newer version",
   "too-far-behind":
-    "the live does not keep any more what this member lacks: stop the live, copy its data folder without the file `member.fence`, and start both",
+    "the live does not keep any more what this member lacks, which is in sync and should lack nothing: do not wipe this data folder; compare the members' journals",
   "below-commit":
     "the live lacks what is known here to be committed: do not wipe this data folder; compare the members' journals",
   diverged:

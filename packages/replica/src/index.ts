@@ -6,6 +6,7 @@ export type {
   MemberJournalListener,
   Piece,
 } from "./driver/member-journal.ts";
+export { FillClient, type FillClientParts, type FillTarget } from "./fill/fill-client.ts";
 export { groupTiming, type GroupTiming } from "./driver/timing.ts";
 export type { Links, LinksListener } from "./links.ts";
 export {

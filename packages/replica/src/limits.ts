@@ -29,4 +29,12 @@ export const limits = {
    * is what a live sends unasked. The link is ended above.
    */
   heldBytesMax: 288 * 1024 * 1024,
+  /** Reads of a fill that are asked for before the first is answered. */
+  fillReadsMax: 4,
+  /** A fill of which nothing comes for this long is begun anew. */
+  fillSilentMs: 30_000,
+  /** How often a fill says how far it is. */
+  fillTellMs: 5_000,
+  /** The live keeps what it has sent for so long after the link has ended, so that it can be followed from there. */
+  fillHoldMs: 30_000,
 } as const;

@@ -16,6 +16,7 @@ import {
   type MemberStart,
   type StopReason,
 } from "@everhold/group";
+import { FillServer } from "../fill/fill-server.ts";
 import type { Links, LinksListener } from "../links.ts";
 import { AwakeClock } from "./awake-clock.ts";
 import { HeldFrames } from "./held-frames.ts";
@@ -51,7 +52,7 @@ export interface MemberHost {
 
 /** What a {@link MemberDriver} is made of. */
 export interface MemberDriverParts {
-  readonly ports: Pick<Ports, "timers" | "monotonicClock" | "log">;
+  readonly ports: Pick<Ports, "timers" | "monotonicClock" | "log" | "hash">;
   readonly start: MemberStart;
   readonly journal: MemberJournal;
   readonly links: Links;
@@ -70,6 +71,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
   readonly #patience: Patience;
   readonly #peers: PeerWatch;
   readonly #held: HeldFrames;
+  readonly #fills: FillServer;
   readonly #shippers = new Map<number, Shipper>();
   /** The links that this driver was told of. */
   readonly #open = new Map<number, OpenLink>();
@@ -102,6 +104,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     this.#patience = new Patience(timing, this.#awake.at(nowMs), nowMs);
     this.#peers = new PeerWatch(timing);
     this.#held = new HeldFrames((position) => journal.findChain(position));
+    this.#fills = new FillServer({ ports, journal, links: parts.links });
   }
 
   /** What it knows and is. */
@@ -159,6 +162,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     for (const shipper of this.#shippers.values()) shipper.stop();
     this.#shippers.clear();
     this.#held.clear();
+    this.#fills.close();
     const { links } = this.#parts;
     links.follow(null);
     for (const link of this.#open.keys()) links.disconnect(link);
@@ -180,6 +184,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
       this.#patience.heard(this.#awakeMs);
       this.#takeBackHint();
     }
+    if (frame.kind === "fillAsk" || frame.kind === "fillRead") return this.#fill(link, frame);
     if (frame.kind === "beat") this.#answer(link, frame);
     if (frame.kind === "answer") return this.#noteAnswer(link, frame);
     const position = this.#chainWanted(frame);
@@ -456,7 +461,15 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     shipper.pump();
   }
 
+  /** A backup that is too far behind wants the files themselves. What it gets decides nothing: it greets anew. */
+  #fill(link: number, frame: Frame<"fillAsk" | "fillRead">): void {
+    const { role } = this.#member;
+    if (role.kind === "live") this.#fills.onFrame(link, frame, role.epoch);
+    else this.#parts.links.disconnect(link);
+  }
+
   #endLink(link: number): void {
+    this.#fills.forget(link);
     this.#shippers.get(link)?.stop();
     this.#shippers.delete(link);
     this.#lease.forget(link);

@@ -42,6 +42,18 @@ export interface MemberJournal {
   loadPiece(position: number): Promise<void>;
   /** Keeps what lies behind `position` readable until it is moved on or given back. */
   pin(position: number): JournalPin;
+  /** What another member's folder can be filled with, kept until it is closed. */
+  openFill(): Promise<FillSource>;
+}
+
+/** Files of a journal that stay as they are. */
+export interface FillSource {
+  readonly files: readonly { readonly name: string; readonly bytes: number }[];
+  readonly commitPosition: number;
+  /** Reads from `position` of a file on, as far as `into` and the file go. @throws EverholdError what the disk says */
+  read(file: number, position: number, into: Uint8Array): Promise<number>;
+  /** Gives the files back. Idempotent. */
+  close(): Promise<void>;
 }
 
 /** A member's journal as its core sees it. */

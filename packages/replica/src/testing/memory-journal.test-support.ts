@@ -75,6 +75,10 @@ export class MemoryJournal implements MemberJournal {
     };
   }
 
+  openFill(): Promise<never> {
+    throw new Error("a journal in memory has no files");
+  }
+
   findChain(position: number): Promise<void> {
     return new Promise((resolve) => {
       this.#later(() => {

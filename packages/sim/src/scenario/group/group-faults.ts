@@ -1,4 +1,5 @@
 import type { Prng } from "@everhold/base";
+import { decodeGroupState } from "@everhold/group";
 import type { SimNetwork } from "../../network/sim-network.ts";
 import type { FaultKind } from "../../world/faults.ts";
 import type { World } from "../../world/world.ts";
@@ -13,9 +14,49 @@ export interface Struck {
   readonly servers: EnsembleMachines;
 }
 
+const statePath = "/everhold/groups/orders/state";
+
+/** Which disks were lost, by member: the incarnation of what was on them, as the group's node names it. */
+type LostDisks = Map<string, string>;
+
+/**
+ * A backup loses its disk where another member still has what is committed, so that it need not be in sync, too, or
+ * nobody could go on. The live is another one, which knows that it leads.
+ */
+function lossOfDisk({ members, servers }: Struck): FaultKind {
+  const lost: LostDisks = new Map();
+  return {
+    name: "backup lost its disk",
+    meanMs: 15_000,
+    strike: (prng) => {
+      const data = servers.ensemble.node(statePath)?.data;
+      const state = data == null ? undefined : decodeGroupState(data);
+      const live = members.find(({ broker }) => broker?.mayDispatch);
+      if (state === undefined || live === undefined || state.live?.id !== live.name) return false;
+      const has = (name: string): boolean =>
+        state.inSync.some(({ id, incarnation }) => id === name && lost.get(id) !== incarnation);
+      const backup = anyOf(
+        members.filter(({ broker }) => broker?.status.role === "backup"),
+        prng,
+      );
+      if (backup === undefined || backup === live || !has(live.name) || !backup.loseDisk())
+        return false;
+      const entry = state.inSync.find(({ id }) => id === backup.name);
+      if (entry !== undefined) lost.set(entry.id, entry.incarnation);
+      return true;
+    },
+  };
+}
+
 /** What goes wrong with the members of a group and with its ZooKeeper, and how often. */
 export function groupFaults(struck: Struck): FaultKind[] {
-  return [...deaths(struck), ...cuts(struck), ...machines(struck), ...zooKeeper(struck)];
+  return [
+    ...deaths(struck),
+    lossOfDisk(struck),
+    ...cuts(struck),
+    ...machines(struck),
+    ...zooKeeper(struck),
+  ];
 }
 
 function deaths({ members }: Struck): FaultKind[] {

@@ -257,8 +257,8 @@ class GroupScenario {
     const prng = this.#prng;
     const setup: BrokerSetup = {
       journal: {
-        segmentBytes: 2048 * 1024,
-        snapshotBytes: prng.pick([32 * 1024, 128 * 1024, 1024 * 1024]),
+        segmentBytes: prng.pick([64 * 1024, 128 * 1024, 2048 * 1024]),
+        snapshotBytes: prng.pick([16 * 1024, 32 * 1024, 1024 * 1024]),
         tailCacheBytes: prng.pick([64 * 1024, 1024 * 1024]),
       },
       maxSizeBytes: prng.pick([-1, -1, 30_000]),

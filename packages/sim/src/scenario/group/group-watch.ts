@@ -8,6 +8,8 @@ export interface GroupCounts {
   readonly commitsSeen: number;
   /** How often another member led than before. */
   readonly reigns: number;
+  /** How often a member was seen while it was filled up. */
+  readonly fills: number;
   /** The group's last epoch. */
   readonly epoch: number;
 }
@@ -27,6 +29,8 @@ export class GroupWatch {
   readonly #chains = new Map<number, string>();
   #highest = 0;
   #reigns = 0;
+  #fills = 0;
+  readonly #filling = new Set<string>();
   #epoch = 0;
   #live: string | undefined;
 
@@ -36,7 +40,12 @@ export class GroupWatch {
   }
 
   get counts(): GroupCounts {
-    return { commitsSeen: this.#chains.size, reigns: this.#reigns, epoch: this.#epoch };
+    return {
+      commitsSeen: this.#chains.size,
+      reigns: this.#reigns,
+      fills: this.#fills,
+      epoch: this.#epoch,
+    };
   }
 
   /** After each event. */
@@ -55,6 +64,11 @@ export class GroupWatch {
       if (broker === undefined) continue;
       const { status, log } = broker;
       if (status.role === "stopped") this.#fail(`${name} has stopped: ${status.reason}`);
+      if (status.role !== "filling") this.#filling.delete(name);
+      else if (!this.#filling.has(name)) {
+        this.#filling.add(name);
+        this.#fills += 1;
+      }
       if (log === undefined) continue;
       if (status.isServing && status.epoch > this.#epoch) this.#onReign(name, log);
       const position = status.commitPosition;

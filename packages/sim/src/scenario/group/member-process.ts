@@ -83,6 +83,13 @@ export class MemberProcess {
     return true;
   }
 
+  /** Its machine is replaced by one of the same name with an empty disk; false when it was not running. */
+  loseDisk(): boolean {
+    if (!this.crash({ power: true })) return false;
+    for (const name of this.disk.names()) this.disk.drop(name);
+    return true;
+  }
+
   /** As {@link crash}, but while the disk writes, or just after. */
   crashWhileWriting(options: { readonly power: boolean }): boolean {
     if (this.#broker === undefined) return false;
