@@ -52,6 +52,20 @@ const frames: fc.Arbitrary<Frame> = fc.oneof(
     oldestPosition: number,
   }),
   framesOf("answer", { epoch, sentAtMs: number }),
+  framesOf("fillAsk", { epoch }),
+  framesOf("fillOffer", {
+    epoch,
+    commitPosition: number,
+    files: fc.array(fc.record({ name, bytes: number }, plain), { maxLength: 5 }),
+  }),
+  framesOf("fillRead", { epoch, file: epoch, position: number }),
+  framesOf("fillData", {
+    epoch,
+    file: epoch,
+    position: number,
+    checksum: epoch,
+    bytes: fc.uint8Array({ maxLength: 40 }),
+  }),
 );
 
 describe("replication frames", () => {
@@ -78,7 +92,7 @@ describe("replication frames", () => {
 
   it("give a frame or a typed error for any bytes", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 10 }), fc.uint8Array(), (kind, rest) => {
+      fc.property(fc.integer({ min: 0, max: 14 }), fc.uint8Array(), (kind, rest) => {
         const input = new Uint8Array([1, kind, ...rest]);
         try {
           assert.deepEqual(bytesOf(readFrame(input)), input);
@@ -93,7 +107,7 @@ describe("replication frames", () => {
   it("name a version and a kind that do not exist", () => {
     const read = (bytes: readonly number[]) => () => readFrame(new Uint8Array(bytes));
     assert.throws(read([2, 4]), /replication frame: found version 2, expected 1/);
-    assert.throws(read([1, 9]), /replication frame: found kind 9, expected 1 to 8/);
+    assert.throws(read([1, 13]), /replication frame: found kind 13, expected 1 to 12/);
   });
 
   it("are exactly these bytes", () => {
