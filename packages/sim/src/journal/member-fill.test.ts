@@ -45,14 +45,15 @@ async function fill(world: JournalWorld, from: MemberProcess, pieceBytes = 5000)
 async function fillFrom(
   world: JournalWorld,
   sourceWorld: JournalWorld,
-  { files, commitPosition, read }: JournalFill,
+  source: JournalFill,
   pieceBytes: number,
 ): Promise<void> {
+  const { files, commitPosition } = source;
   const content = { groupId, epoch: 1, files, commitPosition };
   const folder = await world.settle(FolderFill.begin(world.ports(), content));
   const bytes = new Uint8Array(pieceBytes);
   for (let { wanted } = folder; wanted !== undefined; { wanted } = folder) {
-    const count = await sourceWorld.settle(read(wanted.file, wanted.position, bytes));
+    const count = await sourceWorld.settle(source.read(wanted.file, wanted.position, bytes));
     await world.settle(folder.write(bytes.slice(0, count)));
   }
   await world.settle(folder.complete());

@@ -30,7 +30,7 @@ function lossOfDisk({ members, servers }: Struck): FaultKind {
     meanMs: 15_000,
     strike: (prng) => {
       const data = servers.ensemble.node(statePath)?.data;
-      const state = data == null ? undefined : decodeGroupState(data);
+      const state = data instanceof Uint8Array ? decodeGroupState(data) : undefined;
       const live = members.find(({ broker }) => broker?.mayDispatch);
       if (state === undefined || live === undefined || state.live?.id !== live.name) return false;
       const has = (name: string): boolean =>
