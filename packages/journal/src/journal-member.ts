@@ -102,6 +102,10 @@ export class DiskJournalMember
   #keptFrom = 0;
   #isTellingAsked = false;
   #cutting: Promise<void> | undefined = undefined;
+  /** What a cut waits for before it begins. */
+  #awaited:
+    | { readonly position: number; resolve(): void; reject(error: EverholdError): void }
+    | undefined = undefined;
   #isStopped = false;
 
   constructor(parts: MemberParts, surroundings: MemberSurroundings) {
@@ -314,6 +318,11 @@ export class DiskJournalMember
   }
 
   onDurable(): void {
+    const awaited = this.#awaited;
+    if (awaited !== undefined && this.log.durable >= awaited.position) {
+      this.#awaited = undefined;
+      awaited.resolve();
+    }
     this.#moveCommit();
   }
 
@@ -332,6 +341,7 @@ export class DiskJournalMember
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#applier.stop();
+    this.#awaited?.reject(new EverholdError("EVH_CLOSED", "the journal was closed before the cut"));
     // Whoever asked for it was told.
     await this.#cutting?.catch(() => undefined);
     await this.#fence?.settled();
@@ -396,7 +406,7 @@ export class DiskJournalMember
     const { writer } = this.#parts;
     if (position === writer.sealedEnd) return writer.sealedChain.toString();
     if (position === this.#intake.end) return this.#intake.chain.toString();
-    return this.#source.chainAt(position);
+    return this.#intake.chainAt(position) ?? this.#source.chainAt(position);
   }
 
   async #truncate(position: number): Promise<void> {
@@ -409,12 +419,23 @@ export class DiskJournalMember
       throw wrongCut(position, `everything before ${this.#announced} is committed`);
     }
     try {
+      // What stays may not have come to the disk yet.
+      await this.#stored(position);
       await this.#cut(position, Chain.parse(chain));
     } catch (error) {
       const explained = diskError(error, `cut the log at position ${position}`);
       this.#surroundings.onFailed(explained);
       throw explained;
     }
+  }
+
+  /** Settles when everything before `position` is durable here. */
+  #stored(position: number): Promise<void> {
+    if (this.log.durable >= position) return Promise.resolve();
+    this.#surroundings.hurry();
+    return new Promise((resolve, reject) => {
+      this.#awaited = { position, resolve, reject };
+    });
   }
 
   async #cut(position: number, chain: Chain): Promise<void> {

@@ -119,6 +119,8 @@ class DiskJournal
   /** Runs while there may be records that can wait. */
   #unhurried: Timer | undefined = undefined;
   #isRelieving = false;
+  /** A member's commit position as the listener knows it: nobody sees what is committed before it is told of. */
+  #toldCommit = 0;
   #closing: Promise<void> | undefined = undefined;
   #abandoning: Promise<void> | undefined = undefined;
 
@@ -161,7 +163,7 @@ class DiskJournal
   }
 
   get commitPosition(): number {
-    return this.#member === undefined ? this.#writer.durablePosition : this.#member.commitPosition;
+    return this.#member === undefined ? this.#writer.durablePosition : this.#toldCommit;
   }
 
   get stagedBytes(): number {
@@ -201,7 +203,7 @@ class DiskJournal
     this.#life = "opening";
     try {
       this.#lock = await this.#ports.disk.lock();
-      if (await endFill(this.#ports.disk)) {
+      if (this.#member !== undefined && (await endFill(this.#ports.disk))) {
         this.#ports.log.info(
           "the folder has been filled from another member's: that was interrupted, and is ended",
         );
@@ -357,7 +359,8 @@ class DiskJournal
   }
 
   onProgress(): void {
-    this.#onCommitted(this.commitPosition);
+    this.#toldCommit = this.member.commitPosition;
+    this.#onCommitted(this.#toldCommit);
   }
 
   beginEpoch(epoch: number, isUnclean: boolean): void {
@@ -449,6 +452,7 @@ class DiskJournal
       state,
       summary,
     );
+    this.#toldCommit = this.#member.commitPosition;
     return summary;
   }
 

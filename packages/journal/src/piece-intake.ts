@@ -18,6 +18,8 @@ export interface IntakeSurroundings {
   /** The epoch of the newest batch. */
   readonly lastEpoch: number;
   readonly promisedEpoch: number;
+  /** The chain values up to here are the writer's to know. */
+  readonly sealedEnd: number;
   /** Where the segment ends in which the log ends; 0 before the first. */
   readonly segmentEnd: number;
   /** Takes a batch that was found good. */
@@ -33,6 +35,8 @@ export class PieceIntake {
   readonly #checker: BatchChecker;
   readonly #surroundings: IntakeSurroundings;
   readonly #chain = new Chain();
+  /** The chain value at each end of a batch that the writer has not come to yet, the oldest first. */
+  readonly #chains = new Map<number, string>();
   #end = 0;
   #segment: Seeded | undefined = undefined;
 
@@ -52,10 +56,16 @@ export class PieceIntake {
     return this.#chain;
   }
 
+  /** The chain value before `position`, where a batch ends that still waits for the disk. */
+  chainAt(position: number): string | undefined {
+    return this.#chains.get(position);
+  }
+
   /** The log ends at `end`, in this segment, if there is one yet. */
   start(end: number, chain: Chain, segment: Seeded | undefined): void {
     this.#end = end;
     this.#chain.copyFrom(chain);
+    this.#chains.clear();
     this.#segment = segment;
   }
 
@@ -83,11 +93,21 @@ export class PieceIntake {
     this.#chain.advance(epoch, start, lengthBytes, crc);
     this.#segment = segment;
     this.#end = end;
+    this.#noteChain();
   }
 
   /** The epoch of the batch taken last. */
   get epoch(): number {
     return this.#checker.epoch;
+  }
+
+  #noteChain(): void {
+    const { sealedEnd } = this.#surroundings;
+    for (const known of this.#chains.keys()) {
+      if (known > sealedEnd) break;
+      this.#chains.delete(known);
+    }
+    this.#chains.set(this.#end, this.#chain.toString());
   }
 
   #header(position: number, bytes: Uint8Array): SegmentHeader {

@@ -273,6 +273,9 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority, T
       this.#isOver = true;
       this.#driver?.close();
       await journal.close();
+    } catch (error) {
+      // It was given up meanwhile, and whoever waits is told so below.
+      if (!isLate || !EverholdError.is(error, "EVH_CLOSED")) throw error;
     } finally {
       timer.cancel();
       this.#isOver = true;

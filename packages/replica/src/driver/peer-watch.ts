@@ -45,7 +45,9 @@ export class PeerWatch {
     for (const one of inSync) {
       if (isSameReplica(one, self)) continue;
       const peer = role.peers.find((other) => isSameReplica(other, one));
-      const why = this.#complaint(one, peer, end, awakeMs, answeredAt);
+      // Who is to lead leaves this live for a moment, and need not be in time meanwhile.
+      const isInvited = role.handOver?.to === one.id;
+      const why = this.#complaint(one, peer, end, awakeMs, answeredAt, isInvited);
       if (why === null || spare <= 0) continue;
       spare -= 1;
       if (why !== "missing") {
@@ -73,9 +75,12 @@ export class PeerWatch {
     end: number,
     awakeMs: number,
     answeredAt: (link: number) => number | undefined,
+    isInvited: boolean,
   ): "missing" | "silent" | "slow" | null {
     const watched = this.#note(id, peer, end, awakeMs);
-    const { missingMs, leaseMs, lagMs } = this.#timing;
+    const { graceMs, lagMs } = this.#timing;
+    const missingMs = isInvited ? graceMs : this.#timing.missingMs;
+    const leaseMs = isInvited ? graceMs : this.#timing.leaseMs;
     if (peer === undefined || peer.acknowledged === null) {
       watched.missingSinceMs ??= awakeMs;
       return awakeMs - watched.missingSinceMs >= missingMs ? "missing" : null;

@@ -87,6 +87,38 @@ test("a tail that nobody else has is cut away, whatever it spans, and the log go
   }
 });
 
+test("a cut where the disk has not come to yet waits for what stays, and a crash loses nothing of that", async () => {
+  const live = await bootMember(new JournalWorld({ seed: 1 }));
+  await live.lead(1);
+  await write(live, 1, 60);
+  const ends: number[] = [];
+  const backup = await bootMember(new JournalWorld({ seed: 2, faults: { delayMsMax: 50 } }));
+  const { member } = backup.journal;
+  await backup.world.settle(member.fence(1));
+  // Everything comes in one turn of the backup, whose disk stores one batch after the other.
+  for (let position = 0; ; position = member.log.end) {
+    let piece = live.journal.member.pieceAt(position);
+    if (piece === "on disk") {
+      await live.world.settle(live.journal.member.loadPiece(position));
+      piece = live.journal.member.pieceAt(position);
+    }
+    if (piece === null || piece === "on disk") break;
+    member.append({ ...piece, bytes: piece.bytes.slice() });
+    ends.push(piece.end);
+    assert.notEqual(member.log.chainAt(piece.position), null, "each end of a batch is known");
+  }
+  const cutAt = ends.at(-3) ?? 0;
+  assert.ok(member.log.durable < cutAt, "the disk is far behind");
+  await backup.world.settle(member.truncate(cutAt));
+  assert.equal(member.log.end, cutAt);
+  backup.world.crash({ power: true, fate: "lost" });
+  const again = await bootMember(backup.world);
+  assert.equal(again.journal.member.log.end, cutAt, "what was said to be durable is");
+  await shipAll(live, again);
+  assert.equal(again.journal.member.log.end, live.journal.member.log.end);
+  assert.equal(firstDifference(live.world, again.world, again.journal.member.log.end), undefined);
+});
+
 test("a log of which nothing counts is cut to nothing, and grows anew", async () => {
   const forked = await bootMember(new JournalWorld({ seed: 1 }));
   await forked.lead(1);

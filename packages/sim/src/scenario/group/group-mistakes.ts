@@ -4,7 +4,7 @@ import { earlyDisk } from "../../mutations/early-disk.ts";
 
 /**
  * Mistakes that members can be told to make, to show that they are found: disks that are said to be done before they
- * are; the group's node written whatever it says by then; the first member's clock so slow that its leases outlast their time.
+ * are; the group's node written whatever it says by then; clocks of all members but the last so slow that their leases outlast their time.
  */
 export const groupMistakes = ["early-disks", "overwrite-state", "slow-clock"] as const;
 
@@ -15,10 +15,10 @@ export type GroupMistake = (typeof groupMistakes)[number];
 export function mistakenPorts(
   ports: Ports,
   mistake: GroupMistake | undefined,
-  isFirst: boolean,
+  isLast: boolean,
 ): Ports {
   if (mistake === "early-disks") return { ...ports, disk: earlyDisk(ports.disk, ports.timers) };
-  if (mistake === "slow-clock" && isFirst) {
+  if (mistake === "slow-clock" && !isLast) {
     return { ...ports, monotonicClock: slowClock(ports.monotonicClock) };
   }
   return ports;

@@ -5,15 +5,15 @@ import { runGroup } from "./group-scenario.ts";
 
 /** Seeds that show the mistake soon. */
 const seedsOfMistakes: readonly (readonly [GroupMistake, readonly number[]])[] = [
-  ["early-disks", [15, 16, 20]],
-  ["overwrite-state", [11]],
-  ["slow-clock", [21, 28]],
+  ["early-disks", [19, 41, 49]],
+  ["overwrite-state", [26, 32, 48]],
+  ["slow-clock", [43, 44, 56]],
 ];
 
 describe("a group of brokers", () => {
   it("keeps every promise, whatever dies meanwhile", async () => {
     let [applied, reigns] = [0, 0];
-    for (const seed of [1, 2, 4]) {
+    for (const seed of [6, 10, 12]) {
       const { problems, counts } = await runGroup({ seed });
       assert.deepEqual(problems, [], `npm run sim -- --kind group --seed ${seed}`);
       applied += counts.applied;

@@ -22,6 +22,8 @@ export interface MemberProcessOptions {
   readonly config: BrokerOptions;
   readonly group: GroupOptions;
   readonly groupName: string;
+  /** Of the group's members. */
+  readonly isLast: boolean;
   /** As a connection string of ZooKeeper names them. */
   readonly servers: string;
   readonly sessionTimeoutMs: number;
@@ -62,13 +64,11 @@ export class MemberProcess {
     this.#isStopping = false;
     const ports = machine.start();
     const watched = { ...ports, network: networkOf(ports.network) };
-    this.#start(mistakenPorts(watched, mistake, this.#options.group.founds === true)).catch(
-      (error: unknown) => {
-        // A disk that fails while a member starts ends that start; any other error is one of ours.
-        if (EverholdError.is(error, "EVH_IO")) this.crash({ power: false });
-        else world.fail(machine.name, error);
-      },
-    );
+    this.#start(mistakenPorts(watched, mistake, this.#options.isLast)).catch((error: unknown) => {
+      // A disk that fails while a member starts ends that start; any other error is one of ours.
+      if (EverholdError.is(error, "EVH_IO")) this.crash({ power: false });
+      else world.fail(machine.name, error);
+    });
   }
 
   /** Ends it without a word and starts it again after a while; false when it was not running. */
