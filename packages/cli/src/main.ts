@@ -5,6 +5,7 @@ import { addBrowseCommand } from "./commands/browse.ts";
 import { addConsumeCommand } from "./commands/consume.ts";
 import { addDataCommand } from "./commands/data.ts";
 import { addDlqCommand } from "./commands/dlq.ts";
+import { addHaCommand } from "./commands/ha.ts";
 import { addQueueCommand } from "./commands/queue.ts";
 import { addRunCommand } from "./commands/run.ts";
 import { addSendCommand } from "./commands/send.ts";
@@ -47,6 +48,7 @@ function createProgram(terminal: Terminal): Command {
   addDlqCommand(program, context);
   addSettingsCommand(program, context);
   addDataCommand(program, context);
+  addHaCommand(program, context);
   addUserCommand(program, context);
   addVersionCommand(program, context);
   return program;
@@ -92,6 +94,7 @@ Examples:
   everhold consume orders --json > kept.ndjson  and back: everhold send orders --file kept.ndjson
   everhold queue stat --watch
   everhold user add ann                         then every client needs a name and a password
+  everhold ha status --monitors http://anna:8161,http://bert:8161,http://cleo:8161
   everhold dlq retry DLQ --filter "_AMQ_ORIG_QUEUE = 'orders'"
 
 Exit codes:

@@ -1,6 +1,6 @@
 import { deferred, type EverholdError } from "@everhold/base";
-import { Broker, type BrokerOptions } from "@everhold/broker";
-import type { Endpoint } from "@everhold/env";
+import { Broker, type BrokerOptions, type QueueInfo } from "@everhold/broker";
+import type { Endpoint, Log } from "@everhold/env";
 import { GroupBroker, type GroupBrokerOptions } from "@everhold/member";
 import { NodeLog, NodeNetwork, nodePorts } from "@everhold/node";
 
@@ -10,8 +10,11 @@ import { divertsByName } from "./config/diverts.ts";
 import type { ResolvedGroup } from "./config/group.ts";
 import { loadConfig, type ResolvedConfig } from "./config/load-config.ts";
 import { HeldLog } from "./held-log.ts";
+import { Monitor } from "./monitor/monitor.ts";
+import type { MonitorSource } from "./monitor/monitor-source.ts";
 import { openCoordinator } from "./open-coordinator.ts";
 import type { RunningBroker, RunningMember, StartOptions } from "./start-broker.ts";
+import { packageVersion } from "./package-version.ts";
 import { openLogins } from "./users/broker-logins.ts";
 
 /** Does what `startBroker` promises; in a file of its own because it loads the whole broker. */
@@ -50,7 +53,9 @@ export async function launchBroker(
   };
   const { group } = resolved;
   let server: Server;
+  let monitor: Monitor | undefined;
   try {
+    monitor = await startMonitor(resolved, log);
     if (group === undefined) server = await startAlone(started);
     else {
       // A member may wait for its group: what it waits for is to be seen.
@@ -59,13 +64,19 @@ export async function launchBroker(
     }
     log.release();
   } catch (error) {
+    await monitor?.stop();
     watchedLogins.close();
     log.releaseWarnings();
     throw error;
   }
-  const stop = (): Promise<void> => {
+  monitor?.use(monitorSource(server));
+  const stop = async (): Promise<void> => {
     watchedLogins.close();
-    return server.stop();
+    try {
+      await server.stop();
+    } finally {
+      await monitor?.stop();
+    }
   };
   return {
     get urls() {
@@ -77,6 +88,7 @@ export async function launchBroker(
       return logins.isRequired && resolved.document.security?.allowAnonymous !== true;
     },
     member: server.member,
+    monitorUrl: monitor?.url,
     failed: failure.promise,
     stop,
     [Symbol.asyncDispose]: stop,
@@ -86,7 +98,9 @@ export async function launchBroker(
 /** A broker at work, alone or in a group. */
 interface Server {
   readonly endpoints: readonly Endpoint[];
+  readonly connectionCount: number;
   readonly member: RunningMember | undefined;
+  queues(): readonly QueueInfo[];
   stop(): Promise<void>;
 }
 
@@ -94,7 +108,15 @@ type Started = Pick<GroupBrokerOptions, "ports" | "onFailed"> & { readonly confi
 
 async function startAlone(started: Started): Promise<Server> {
   const broker = await Broker.start(started);
-  return { endpoints: broker.endpoints, member: undefined, stop: () => broker.stop() };
+  return {
+    endpoints: broker.endpoints,
+    get connectionCount() {
+      return broker.connectionCount;
+    },
+    member: undefined,
+    queues: () => broker.queues(),
+    stop: () => broker.stop(),
+  };
 }
 
 async function startMember(
@@ -113,14 +135,40 @@ async function startMember(
     get endpoints() {
       return member.endpoints;
     },
+    get connectionCount() {
+      return member.connectionCount;
+    },
+    queues: () => member.queues(),
     member: {
       group: group.name,
       get status() {
         return member.status;
       },
       handOver: (to) => member.handOver(to),
+      promoteUncleanly: (created, version) => member.promoteUncleanly(created, version),
     },
     stop: () => member.close(),
+  };
+}
+
+/** Listens before the broker starts: a member may wait for long, and is alive meanwhile. */
+async function startMonitor({ document }: ResolvedConfig, log: Log): Promise<Monitor | undefined> {
+  const { monitor } = document;
+  if (monitor === undefined) return undefined;
+  const { url: endpoint, token } = monitor;
+  return Monitor.start({ endpoint, token, version: packageVersion(), log });
+}
+
+function monitorSource(server: Server): MonitorSource {
+  return {
+    get isServing() {
+      return server.endpoints.length > 0;
+    },
+    get connectionCount() {
+      return server.connectionCount;
+    },
+    queues: () => server.queues(),
+    member: server.member,
   };
 }
 

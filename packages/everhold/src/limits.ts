@@ -20,4 +20,12 @@ export const limits = {
   groupSessionTimeoutMs: 6_000,
   /** Pause before ZooKeeper is tried again that could not be reached at the start, in ms. */
   zooKeeperAgainMs: 1_000,
+  /** Connections of the monitor. More are refused by the system. */
+  monitorConnectionsMax: 64,
+  /** Time in which a request to the monitor has to come, in ms. Then it is ended. */
+  monitorRequestMsMax: 5_000,
+  /** Time that a connection to the monitor may stay without a request, in ms. */
+  monitorIdleMsMax: 5_000,
+  /** Bytes of the headers of a request to the monitor. More: it is refused. */
+  monitorHeaderBytesMax: 8 * 1024,
 } as const;

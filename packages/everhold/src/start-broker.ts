@@ -28,6 +28,11 @@ export interface RunningMember {
   readonly status: MemberStatus;
   /** Gives way to another member in sync, which then leads; given up when it takes too long. To the live only. */
   handOver(to: string): void;
+  /**
+   * Has this member lead although it may lack what is committed: an operator takes the loss. Only while the group's node
+   * is the one that `status.node` named; it has no effect on one that leads.
+   */
+  promoteUncleanly(created: string, version: number): void;
 }
 
 /** A broker at work in this process. */
@@ -45,6 +50,8 @@ export interface RunningBroker extends AsyncDisposable {
   readonly loginRequired: boolean;
   /** Present where the configuration has a `group`. */
   readonly member: RunningMember | undefined;
+  /** Where its monitor listens; undefined where the configuration has no `monitor`. */
+  readonly monitorUrl: string | undefined;
   /** Rejects when the storage fails; the broker has stopped by then. Never settles otherwise. */
   readonly failed: Promise<never>;
   /** Lets clients go, makes everything durable, and frees ports and folder. Idempotent. */

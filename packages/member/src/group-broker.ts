@@ -131,6 +131,8 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
         endPosition: 0,
         durablePosition: 0,
         commitPosition: 0,
+        node: undefined,
+        peers: [],
       }
     );
   }
@@ -158,6 +160,11 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   /** What its journal knows of itself; undefined before it was opened. */
   get log(): ReplicatedLog | undefined {
     return this.#life?.store.journal.member.log;
+  }
+
+  /** Open connections of clients. */
+  get connectionCount(): number {
+    return this.#life?.connectionCount ?? 0;
   }
 
   /** Every queue, by name; none while it does not serve. */

@@ -132,6 +132,11 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority, T
     return this.#serving !== undefined && this.#serving.endpoints.length > 0;
   }
 
+  /** Open connections of clients. */
+  get connectionCount(): number {
+    return this.#serving?.server.connectionCount ?? 0;
+  }
+
   /** Where it listens for clients. */
   get endpoints(): readonly Endpoint[] {
     return this.#serving?.endpoints ?? [];

@@ -1,4 +1,4 @@
-import type { Member } from "@everhold/group";
+import type { Member, NodeVersion, Peer } from "@everhold/group";
 
 /** What can be told of a member at one moment. Positions are bytes of the journal. */
 export interface MemberStatus {
@@ -21,6 +21,10 @@ export interface MemberStatus {
   readonly endPosition: number;
   readonly durablePosition: number;
   readonly commitPosition: number;
+  /** The content of the group's node by which all this is so; undefined before it was read. */
+  readonly node: NodeVersion | undefined;
+  /** The members that are linked to this one, which leads, and what each has not confirmed. */
+  readonly peers: readonly { readonly id: string; readonly lagBytes: number }[];
   /** How far it is while its role is `filling`; undefined otherwise. */
   readonly fill: { readonly doneBytes: number; readonly totalBytes: number } | undefined;
 }
@@ -43,6 +47,12 @@ export function statusOf(
     endPosition: log.end,
     durablePosition: log.durable,
     commitPosition,
+    node: known === null ? undefined : { created: known.created, version: known.version },
+    peers: role.kind === "live" ? role.peers.map((peer) => lagOf(peer, log.end)) : [],
     fill: undefined,
   };
+}
+
+function lagOf({ id, acknowledged }: Peer, end: number): MemberStatus["peers"][number] {
+  return { id, lagBytes: Math.max(0, end - (acknowledged ?? 0)) };
 }

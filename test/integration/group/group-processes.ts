@@ -18,6 +18,8 @@ export class MemberProcess {
   readonly port: number;
   readonly dataFolder: string;
   readonly lines: string[] = [];
+  /** Where its monitor listens, if it has one. */
+  monitorUrl = "";
   /** Whether clients are let in, as its log says. */
   isServing = false;
   readonly #configFile: string;
@@ -71,11 +73,15 @@ export class GroupProcesses {
     this.members = members;
   }
 
-  /** `settling`: what the configuration says of what settles who leads. Default: a folder. */
+  /**
+   * `settling`: what the configuration says of what settles who leads. Default: a folder. With `monitorToken` each has a
+   * monitor.
+   */
   static async make(
     ids: readonly string[],
     minInSync: number,
     settling?: object,
+    monitorToken?: string,
   ): Promise<GroupProcesses> {
     const folder = mkdtempSync(join(tmpdir(), "everhold-group-"));
     const members: MemberProcess[] = [];
@@ -83,12 +89,16 @@ export class GroupProcesses {
       const own = join(folder, id);
       mkdirSync(own);
       const member = new MemberProcess(id, await freePort(), own);
+      if (monitorToken !== undefined) member.monitorUrl = `http://127.0.0.1:${await freePort()}`;
       const linksPort = await freePort();
       member.configure({
         name: id,
         data: "data",
         acceptors: { core: { url: `tcp://127.0.0.1:${member.port}` } },
         journal: { fileSize: "1MiB", snapshotSize: "1MiB" },
+        ...(monitorToken === undefined
+          ? {}
+          : { monitor: { url: member.monitorUrl, token: monitorToken } }),
         group: {
           name: "orders",
           member: id,

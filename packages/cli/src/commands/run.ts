@@ -102,7 +102,9 @@ async function announce(terminal: Terminal, broker: RunningBroker): Promise<void
         `Everhold runs as ${member.status.id} of the group ${member.group}`,
         `  data     ${dataFolder}`,
         "  clients  are let in while it leads",
-        "  group    npx everhold ha status",
+        ...(broker.monitorUrl === undefined
+          ? []
+          : [`  group    npx everhold ha status --monitors ${broker.monitorUrl}`]),
         "Ctrl-C lets another member take over, and stops this one in order.",
         "",
       ].join("\n"),

@@ -38,6 +38,17 @@ export function parseConnectorUrl(text: string): Connector | undefined {
   return { host, port, tls: asksForTls };
 }
 
+/** The forms of the monitor's URL, for messages to people. */
+export const monitorUrlForms = "a URL such as http://127.0.0.1:8161 (port 0: the system chooses)";
+
+/** Where `http://host:port` says to listen; `undefined` when it is no such URL. */
+export function parseMonitorUrl(text: string): Endpoint | undefined {
+  const place = text.startsWith("http://")
+    ? parseAcceptorUrl(text.replace("http", "tcp"))
+    : undefined;
+  return place === undefined ? undefined : { host: place.host, port: place.port };
+}
+
 /** The URL for an endpoint, with brackets around an IPv6 address. */
 export function formatAcceptorUrl(endpoint: Endpoint): string {
   const host = endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host;

@@ -4,8 +4,10 @@ import { z } from "zod";
 import {
   acceptorUrlForms,
   connectorUrlForms,
+  monitorUrlForms,
   parseAcceptorUrl,
   parseConnectorUrl,
+  parseMonitorUrl,
 } from "./acceptor-url.ts";
 import { addressSettings } from "./address-settings.ts";
 import { diverts } from "./diverts.ts";
@@ -104,6 +106,17 @@ export const configSchema = z.strictObject({
   diverts: diverts.optional(),
   /** What makes it one member of a replication group. Default: it is alone. */
   group: group.optional(),
+  /** What operators and their programs may ask over HTTP. Default: nothing. */
+  monitor: z
+    .strictObject({
+      /** Where it listens. Everybody who gets there may read. */
+      url: leaf(monitorUrlForms, (value) =>
+        typeof value === "string" ? parseMonitorUrl(value) : undefined,
+      ),
+      /** Who gives it may have a live hand over. Default: nobody may. */
+      token: text("the monitor's token, which nobody can guess").optional(),
+    })
+    .optional(),
   security: z
     .strictObject({
       users: z.record(z.string(), user).optional(),

@@ -1,0 +1,22 @@
+import type { QueueInfo } from "@everhold/broker";
+import type { MemberStatus } from "@everhold/member";
+
+/** What a {@link Monitor} tells of. */
+export interface MonitorSource {
+  /** Whether clients are let in at this moment. */
+  readonly isServing: boolean;
+  readonly connectionCount: number;
+  /** Every queue, by name; none while nobody is let in. */
+  queues(): readonly QueueInfo[];
+  /** Where the broker is one member of a group. */
+  readonly member:
+    | {
+        readonly group: string;
+        readonly status: MemberStatus;
+        /** See `RunningMember.handOver`. */
+        handOver(to: string): void;
+        /** See `RunningMember.promoteUncleanly`. */
+        promoteUncleanly(created: string, version: number): void;
+      }
+    | undefined;
+}
