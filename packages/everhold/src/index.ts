@@ -23,6 +23,7 @@ export {
 } from "./start-broker.ts";
 export { usersFile, type UsersFile, type UsersFileOptions } from "./users/find-users.ts";
 export { verifyData } from "./verify-data.ts";
+export { compareData, type ComparedData, type DataComparison } from "./compare-data.ts";
 export type { VerifyProblem, VerifyReport } from "@everhold/journal";
 export { connect, type NodeConnectOptions } from "./connect.ts";
 export {

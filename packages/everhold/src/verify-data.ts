@@ -9,13 +9,15 @@ import { NodeDisk, NodeHash } from "@everhold/node";
  * Reads a whole data folder and checks every byte that a broker wrote; changes nothing. No broker may
  * run on it meanwhile.
  *
- * `onProgress` is told now and then how many bytes of how many were checked.
+ * `onProgress` is told now and then how many bytes of how many were checked. `chainAt`: a position whose chain value is
+ * told.
  *
  * @throws EverholdError EVH_DATA_LOCKED, EVH_DATA_FOLDER
  */
 export async function verifyData(
   folder: string,
   onProgress?: (checkedBytes: number, totalBytes: number) => void,
+  chainAt?: number,
 ): Promise<VerifyReport> {
   const location = resolve(folder);
   // The disk would make the folder; who asks whether data is sound wants to know that there is none.
@@ -25,5 +27,5 @@ export async function verifyData(
   // Only who verifies pays for loading it.
   const { verifyJournal } = await import("@everhold/journal");
   const ports = { disk: new NodeDisk({ folder: location }), hash: new NodeHash() };
-  return verifyJournal(ports, onProgress);
+  return verifyJournal(ports, onProgress, chainAt);
 }

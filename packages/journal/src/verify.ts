@@ -1,5 +1,7 @@
 import { EverholdError, type ErrorCode } from "@everhold/base";
 import type { Disk, Hash } from "@everhold/env";
+import { Chain } from "./chain.ts";
+import { EpochStarts, type EpochStart } from "./epoch-starts.ts";
 import { readFence } from "./fence-file.ts";
 import { groupName, readFolder, readSegmentHeaders, sameBytes } from "./journal-folder.ts";
 import { replayLog } from "./log-replay.ts";
@@ -24,6 +26,12 @@ export interface VerifyReport {
   readonly recordCount: number;
   /** Where the log ends; 0 when there is none. */
   readonly endPosition: number;
+  /** The chain value of everything before that: 16 hex digits, of the bytes of the log alone. */
+  readonly endChain: string;
+  /** Where epochs begin, as far as the newest segments without a gap tell, oldest first. */
+  readonly epochs: readonly EpochStart[];
+  /** The chain value at `chainAt`; undefined where no batch ends there, or nobody asked. */
+  readonly askedChain: string | undefined;
   readonly snapshots: readonly {
     readonly name: string;
     readonly sectionCount: number;
@@ -37,15 +45,17 @@ export interface VerifyReport {
  * Reads a whole data folder and checks every byte that the journal wrote: headers, checksums, chain,
  * records, snapshots. Writes nothing. Takes the folder meanwhile, so no broker may run on it.
  * @param onProgress told now and then how many bytes of how many were checked
+ * @param chainAt a position to tell the chain value of
  * @throws EverholdError EVH_DATA_LOCKED, EVH_DATA_FOLDER
  */
 export async function verifyJournal(
   ports: { readonly disk: Disk; readonly hash: Hash },
   onProgress: (checkedBytes: number, totalBytes: number) => void = () => undefined,
+  chainAt?: number,
 ): Promise<VerifyReport> {
   const lock = await ports.disk.lock();
   try {
-    return await new Verification(ports.disk, ports.hash, onProgress).run();
+    return await new Verification(ports.disk, ports.hash, onProgress, chainAt).run();
   } finally {
     await lock.release();
   }
@@ -61,12 +71,18 @@ class Verification {
   #batchCount = 0;
   #recordCount = 0;
   #endPosition = 0;
+  #endChain = new Chain();
+  #epochs: readonly EpochStart[] = [];
+  readonly #chainAt: number | undefined;
+  #askedChain: string | undefined = undefined;
 
   constructor(
     disk: Disk,
     hash: Hash,
     onProgress: (checkedBytes: number, totalBytes: number) => void,
+    chainAt: number | undefined,
   ) {
+    this.#chainAt = chainAt;
     this.#disk = disk;
     this.#hash = hash;
     this.#onProgress = onProgress;
@@ -90,6 +106,9 @@ class Verification {
       batchCount: this.#batchCount,
       recordCount: this.#recordCount,
       endPosition: this.#endPosition,
+      endChain: this.#endChain.toString(),
+      epochs: this.#epochs,
+      askedChain: this.#askedChain,
       snapshots: this.#snapshots,
       problems: this.#problems,
     };
@@ -141,9 +160,13 @@ class Verification {
       position: run[0]?.base ?? 0,
       chain: undefined,
       knownCommit,
-      appliedMax: Number.MAX_SAFE_INTEGER,
+      appliedMax: this.#chainAt ?? Number.MAX_SAFE_INTEGER,
     };
-    const end = await replayLog(this.#disk, this.#hash, run, start, undefined, onProgress);
+    const epochs = new EpochStarts();
+    const end = await replayLog(this.#disk, this.#hash, run, start, undefined, onProgress, epochs);
+    this.#epochs = epochs.all;
+    this.#endChain = end.chain;
+    if (end.appliedEnd === this.#chainAt) this.#askedChain = end.appliedChain.toString();
     this.#batchCount += end.batchCount;
     this.#recordCount += end.recordCount;
     this.#endPosition = end.position;

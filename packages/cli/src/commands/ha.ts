@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { EverholdError } from "@everhold/base";
 import type { Command } from "commander";
+import { compareData, type DataComparison } from "everhold";
 
 import type { CommandContext } from "../command-context.ts";
 import { exitCodes } from "../exit-codes.ts";
@@ -62,6 +63,16 @@ export function addHaCommand(program: Command, { terminal, environment }: Comman
         }
       }
       if (reports.some(({ status }) => status === undefined)) process.exitCode = exitCodes.failure;
+    });
+  ha.command("compare <folders...>")
+    .description(
+      "whether the journals in data folders of members are the same; the members stopped",
+    )
+    .action(async (folders: readonly string[]) => {
+      const comparison = await compareData(folders);
+      if (terminal.json) await writeJson(terminal, comparison);
+      else await terminal.write(`${comparisonText(comparison)}\n`);
+      if (comparison.verdict === "different") process.exitCode = exitCodes.failure;
     });
   ha.command("promote-uncleanly <monitor>")
     .description("have a backup lead that is not in sync: what it lacks is lost for good")
@@ -235,6 +246,27 @@ function table(reports: readonly MemberReport[]): string {
         .trimEnd(),
     )
     .join("\n");
+}
+
+function comparisonText({ verdict, commonPosition, folders }: DataComparison): string {
+  const lines = folders.map(({ folder, endPosition, endChain, epochs, recordCount, problems }) => {
+    const table = epochs.map(({ epoch, position }) => `${epoch}@${position}`).join(" ");
+    const state = problems.length === 0 ? "" : `; DAMAGED: ${problems[0]?.message ?? ""}`;
+    return (
+      `${folder}: ends at ${endPosition}, chain ${endChain}, ${recordCount} records, ` +
+      `epochs ${table || "none"}${state}`
+    );
+  });
+  const meanings = {
+    equal: `equal: all end at ${commonPosition}, with the same chain value`,
+    beginnings: `the shorter ones are beginnings of the longer ones: the same up to ${commonPosition}`,
+    different: `DIFFERENT before position ${commonPosition}: ${folders
+      .map(
+        ({ folder, commonChain }) => `${folder} has ${commonChain ?? "no batch that ends there"}`,
+      )
+      .join(", ")}`,
+  };
+  return [...lines, meanings[verdict]].join("\n");
 }
 
 function readUrls(text: string): readonly string[] {
