@@ -127,6 +127,8 @@ async function startMember(
   const { ports } = started;
   const member = await GroupBroker.start({
     ...started,
+    // Clients that ask who leads are told a place, also where the configuration names none for them.
+    config: { ...started.config, connector: group.connector },
     group: group.options,
     openCoordinator: (listener, ending) => openCoordinator(ports, group, listener, ending),
     ...(signal === undefined ? {} : { signal }),

@@ -250,11 +250,11 @@ function table(reports: readonly MemberReport[]): string {
 
 function comparisonText({ verdict, commonPosition, folders }: DataComparison): string {
   const lines = folders.map(({ folder, endPosition, endChain, epochs, recordCount, problems }) => {
-    const table = epochs.map(({ epoch, position }) => `${epoch}@${position}`).join(" ");
+    const starts = epochs.map(({ epoch, position }) => `${epoch}@${position}`).join(" ");
     const state = problems.length === 0 ? "" : `; DAMAGED: ${problems[0]?.message ?? ""}`;
     return (
       `${folder}: ends at ${endPosition}, chain ${endChain}, ${recordCount} records, ` +
-      `epochs ${table || "none"}${state}`
+      `epochs ${starts || "none"}${state}`
     );
   });
   const meanings = {

@@ -75,6 +75,12 @@ describe("group", () => {
     );
     assert.equal(group?.options.replication, "anna.example:61700");
     assert.equal(group?.options.clients, "anna.example:61616");
+    assert.deepEqual(group.connector, { host: "anna.example", port: 61_616, tls: false });
+  });
+
+  it("tells clients of the first acceptor, where there is no connector", () => {
+    const { group } = load(least, { acceptors: { core: { url: "tcp://127.0.0.1:61999" } } });
+    assert.deepEqual(group?.connector, { host: "127.0.0.1", port: 61_999, tls: false });
   });
 
   it("is refused where it says what cannot be", () => {
@@ -92,6 +98,11 @@ describe("group", () => {
       [{ ...least, links: { url: "tls://127.0.0.1:1" } }, /found TLS without a certificate/],
       [{ ...least, links: { ...least.links, announce: "nowhere" } }, /host:port/],
       [least, /connector: found nothing, expected the URL at which clients reach/, open],
+      [
+        least,
+        /since the system chooses the port/,
+        { acceptors: { core: { url: "tcp://127.0.0.1:0" } } },
+      ],
       [{ ...least, minInSync: 0 }, /a whole number from 1 to 16/],
       [{ ...least, timing: { beat: "1ms" } }, /from 10ms to 10m/],
       [{ ...least, leader: true }, /leader/],

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 
+import type { Connector } from "@everhold/broker";
 import type { Endpoint } from "@everhold/env";
 import type { GroupOptions } from "@everhold/member";
 import { z } from "zod";
@@ -78,6 +79,8 @@ export type Settling =
 export interface ResolvedGroup {
   readonly name: string;
   readonly settling: Settling;
+  /** Where clients reach it while it leads. */
+  readonly connector: Connector;
   readonly options: GroupOptions;
 }
 
@@ -120,11 +123,19 @@ export function groupOf(
         `at ${formatAcceptorUrl(first)}`,
     );
   }
+  if (connector === undefined && first.port === 0) {
+    throw configError(
+      where(),
+      `connector: found nothing, expected the URL at which clients reach this member while it leads, since the system ` +
+        `chooses the port of ${formatAcceptorUrl(first)}`,
+    );
+  }
   const clients = connector ?? first;
   const host = clients.host.includes(":") ? `[${clients.host}]` : clients.host;
   return {
     name: said.name,
     settling: settlingOf(tree, said),
+    connector: connector ?? { host: first.host, port: first.port, tls: first.tls !== undefined },
     options: {
       id: said.member,
       founds: said.founds ?? false,
