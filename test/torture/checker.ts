@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { readHistory } from "./history-file.ts";
 import { isFaultless, judge } from "./judge.ts";
 import { readFailure } from "./failure.ts";
+import { readGroupEnd } from "./group-end.ts";
 import { readPlan } from "./plan.ts";
 
 /**
@@ -30,9 +31,11 @@ const isEnough =
   found.applied >= plan.appliedPerMinuteMin * minutes &&
   faultCount >= plan.faultsPerMinuteMin * minutes;
 const failure = readFailure(folder);
-const ok = isFaultless({ ...found, examples }) && isEnough && failure === undefined;
+const group = readGroupEnd(folder);
+const isOneGroup = group === undefined || group.diverged === 0;
+const ok = isFaultless({ ...found, examples }) && isEnough && isOneGroup && failure === undefined;
 for (const example of examples) process.stderr.write(`${example}\n`);
 process.stdout.write(
-  `${JSON.stringify({ ok, tooLittle: !isEnough, failure, seed: plan.seed, ...found })}\n`,
+  `${JSON.stringify({ ok, tooLittle: !isEnough, failure, seed: plan.seed, ...found, ...group })}\n`,
 );
 if (!ok) process.exitCode = 1;

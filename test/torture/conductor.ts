@@ -8,6 +8,7 @@ import { ArtemisTarget } from "./artemis-target.ts";
 import { connectPatiently } from "./connect-patiently.ts";
 import { EverholdTarget } from "./everhold-target.ts";
 import { writeFailure } from "./failure.ts";
+import { GroupTarget } from "./group-target.ts";
 import { scheduleFaults, type Fault } from "./faults.ts";
 import { HistoryFile, nowMicroseconds } from "./history-file.ts";
 import type { FaultKind } from "./history-line.ts";
@@ -41,6 +42,8 @@ export interface TortureOptions {
   readonly client: "everhold" | "java";
   /** Our broker, or a pair of Artemis. */
   readonly against: "everhold" | "artemis";
+  /** Members of a group in place of the one broker; 0: it is alone. */
+  readonly groupSize: number;
   readonly onProgress: (words: string) => void;
 }
 
@@ -64,12 +67,14 @@ export async function runTorture(
 }
 
 async function conduct(options: TortureOptions): Promise<void> {
-  const { folder, against, onProgress } = options;
+  const { folder, against, groupSize, plan, onProgress } = options;
   const file = new HistoryFile(join(folder, "conductor.history"));
   const target =
-    against === "everhold"
-      ? await EverholdTarget.make(folder)
-      : await ArtemisTarget.make(folder, onProgress);
+    against === "artemis"
+      ? await ArtemisTarget.make(folder, onProgress)
+      : groupSize > 0
+        ? await GroupTarget.make(folder, groupSize, plan.seed, onProgress)
+        : await EverholdTarget.make(folder);
   const conductor = new Conductor(options, target, file);
   try {
     await conductor.run();

@@ -9,7 +9,7 @@ import { makePlan } from "./plan.ts";
 import { sabotages } from "./sabotage.ts";
 
 /** `npm run torture`: see `usage`. */
-const usage = `npm run torture -- [--clients 50] [--seconds 60] [--kill broker|none] [--seed N]
+const usage = `npm run torture -- [--clients 50] [--seconds 60] [--kill broker|none] [--group 3] [--seed N]
 
   Producers and consumers on queues and topics, while the broker is killed, stopped, and its connections cut. A
   separate checker judges what they wrote down; the last line is its verdict as JSON.
@@ -24,6 +24,8 @@ const usage = `npm run torture -- [--clients 50] [--seconds 60] [--kill broker|n
   --seed N          of the faults; the same seed gives the same ones (the time)
   --minimum N       applied sends a minute, below which a run means nothing (100000)
   --minimum-faults N  faults a minute, the same (20)
+  --group N         against a group of N members on this machine, settled by a folder: the live and backups are killed,
+                    stopped, restarted in order, and lose their data; at the end all must have the same (\`diverged\`)
   --client java     the same load from unmodified Java clients with duplicate ids, in one process
   --against artemis  the same load on a real pair of Artemis with replication, instead of our broker
   --sabotage KIND ${sabotages.join(", ")}: a lie in what is written down, which the checker must find
@@ -42,6 +44,7 @@ const { values } = parseArgs({
     "minimum-faults": { type: "string", default: "20" },
     client: { type: "string", default: "everhold" },
     against: { type: "string", default: "everhold" },
+    group: { type: "string", default: "0" },
     sabotage: { type: "string" },
     keep: { type: "boolean", default: false },
     folder: { type: "string" },
@@ -99,6 +102,7 @@ async function main(): Promise<void> {
     sabotage,
     client,
     against,
+    groupSize: wholeNumber("group"),
     onProgress,
   });
   process.stdout.write(output);
@@ -109,7 +113,15 @@ async function main(): Promise<void> {
 }
 
 function wholeNumber(
-  name: "seed" | "seconds" | "clients" | "processes" | "rate" | "minimum" | "minimum-faults",
+  name:
+    | "group"
+    | "seed"
+    | "seconds"
+    | "clients"
+    | "processes"
+    | "rate"
+    | "minimum"
+    | "minimum-faults",
 ): number {
   const value = Number(values[name]);
   if (Number.isSafeInteger(value) && value >= 0) return value;

@@ -52,6 +52,7 @@ async function shortRun(options: {
       sabotage,
       client: "everhold",
       against: "everhold",
+      groupSize: 0,
       onProgress,
     });
     const verdict: Record<string, unknown> = JSON.parse(run.output);

@@ -50,6 +50,15 @@ export class MemberProcess {
     });
   }
 
+  get isRunning(): boolean {
+    return this.#process !== undefined && this.#process.exitCode === null;
+  }
+
+  /** It stands still, with its connections open, or goes on. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#process?.kill(signal);
+  }
+
   /** `SIGKILL`: nothing is told to anybody. `SIGTERM`: in order. @returns the exit code; null after SIGKILL */
   async end(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
     const process = this.#process;
@@ -75,13 +84,14 @@ export class GroupProcesses {
 
   /**
    * `settling`: what the configuration says of what settles who leads. Default: a folder. With `monitorToken` each has a
-   * monitor.
+   * monitor. `more`: what else the configuration of each says.
    */
   static async make(
     ids: readonly string[],
     minInSync: number,
     settling?: object,
     monitorToken?: string,
+    more: (index: number) => object = () => ({}),
   ): Promise<GroupProcesses> {
     const folder = mkdtempSync(join(tmpdir(), "everhold-group-"));
     const members: MemberProcess[] = [];
@@ -109,6 +119,7 @@ export class GroupProcesses {
           minInSync,
           timing: { steady: "500ms" },
         },
+        ...more(index),
       });
       members.push(member);
     }
