@@ -44,6 +44,8 @@ export interface TortureOptions {
   readonly against: "everhold" | "artemis";
   /** Members of a group in place of the one broker; 0: it is alone. */
   readonly groupSize: number;
+  /** Servers of ZooKeeper that settle who leads the group; 0: a folder does. */
+  readonly serverCount: number;
   readonly onProgress: (words: string) => void;
 }
 
@@ -67,13 +69,13 @@ export async function runTorture(
 }
 
 async function conduct(options: TortureOptions): Promise<void> {
-  const { folder, against, groupSize, plan, onProgress } = options;
+  const { folder, against, groupSize, serverCount, plan, onProgress } = options;
   const file = new HistoryFile(join(folder, "conductor.history"));
   const target =
     against === "artemis"
       ? await ArtemisTarget.make(folder, onProgress)
       : groupSize > 0
-        ? await GroupTarget.make(folder, groupSize, plan.seed, onProgress)
+        ? await GroupTarget.make({ folder, groupSize, serverCount, seed: plan.seed, onProgress })
         : await EverholdTarget.make(folder);
   const conductor = new Conductor(options, target, file);
   try {

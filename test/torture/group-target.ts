@@ -5,6 +5,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Prng } from "@everhold/base";
 import { compareData } from "everhold";
 import { GroupProcesses, type MemberProcess } from "#group/group-processes.js";
+import { zooKeeperVersions } from "#zookeeper/class-path.js";
+import { Ensemble } from "#zookeeper/ensemble.js";
 
 import { CuttingProxy, type Way } from "./cutting-proxy.ts";
 import { writeGroupEnd } from "./group-end.ts";
@@ -21,6 +23,22 @@ const harms = [
   ...["backup restarted", "backup lost its data", "two killed"],
 ] as const;
 
+/** What happens to the servers of ZooKeeper beside that. */
+const serverHarms = [
+  ...["ZooKeeper server killed", "ZooKeeper's leader killed", "all of ZooKeeper killed"],
+] as const;
+
+/** How a group is made that is tortured. */
+export interface GroupTargetOptions {
+  readonly folder: string;
+  /** From two to five. */
+  readonly groupSize: number;
+  /** Of ZooKeeper; 0: a folder settles who leads. */
+  readonly serverCount: number;
+  readonly seed: number;
+  readonly onProgress: (words: string) => void;
+}
+
 /** A group of our brokers on one machine, with a proxy before each. */
 export class GroupTarget implements TortureTarget {
   readonly peace = { minMs: 500, maxMs: 2_500 };
@@ -30,45 +48,52 @@ export class GroupTarget implements TortureTarget {
   readonly #prng: Prng;
   readonly #onProgress: (words: string) => void;
   readonly #harm: Record<string, number> = {};
+  readonly #ensemble: Ensemble | undefined;
+  /** Servers of ZooKeeper that are on their way back. */
+  #returns: Promise<void> = Promise.resolve();
+  #areServersAway = false;
   #stopped: MemberProcess | undefined;
 
   private constructor(
     group: GroupProcesses,
     proxies: readonly CuttingProxy[],
-    {
-      folder,
-      seed,
-      onProgress,
-    }: { folder: string; seed: number; onProgress: (words: string) => void },
+    ensemble: Ensemble | undefined,
+    { folder, seed, onProgress }: GroupTargetOptions,
   ) {
     this.#group = group;
     this.#proxies = proxies;
+    this.#ensemble = ensemble;
     this.#folder = folder;
     this.#prng = new Prng(seed);
     this.#onProgress = onProgress;
   }
 
-  /** `size` members, from two to five. What they say is left in `folder` at the end. */
-  static async make(
-    folder: string,
-    size: number,
-    seed: number,
-    onProgress: (words: string) => void,
-  ): Promise<GroupTarget> {
-    if (size < 2 || size > names.length) {
-      throw new Error(`expected a group of 2 to ${names.length} members, found ${size}`);
+  /** What members say is left in the folder at the end. */
+  static async make(options: GroupTargetOptions): Promise<GroupTarget> {
+    const { groupSize, serverCount } = options;
+    if (groupSize < 2 || groupSize > names.length) {
+      throw new Error(`expected a group of 2 to ${names.length} members, found ${groupSize}`);
     }
+    const version = zooKeeperVersions[0];
+    const ensemble =
+      serverCount === 0 || version === undefined
+        ? undefined
+        : await Ensemble.start({ version, size: serverCount });
+    const servers = ensemble?.servers.map(({ clientPort }) => `127.0.0.1:${clientPort}`).join();
+    const settling =
+      servers === undefined ? undefined : { zookeeper: { servers, sessionTimeout: "4s" } };
     const proxies: CuttingProxy[] = [];
-    for (let index = 0; index < size; index += 1) proxies.push(await CuttingProxy.start());
+    for (let index = 0; index < groupSize; index += 1) proxies.push(await CuttingProxy.start());
     const more = (index: number): object => ({
       // Clients that ask who leads are told of the proxies.
       connector: `tcp://127.0.0.1:${proxies[index]?.port ?? 0}`,
       addressSettings: { "#": { maxDeliveryAttempts: -1 } },
       journal: { fileSize: "4MiB", snapshotSize: "4MiB" },
     });
-    const ids = names.slice(0, size);
-    const group = await GroupProcesses.make(ids, Math.min(2, size - 1), undefined, undefined, more);
-    return new GroupTarget(group, proxies, { folder, seed, onProgress });
+    const ids = names.slice(0, groupSize);
+    const minInSync = Math.min(2, groupSize - 1);
+    const group = await GroupProcesses.make(ids, minInSync, settling, undefined, more);
+    return new GroupTarget(group, proxies, ensemble, options);
   }
 
   get loadUrls(): readonly string[] {
@@ -102,6 +127,10 @@ export class GroupTarget implements TortureTarget {
   }
 
   async kill(durationMs: number): Promise<void> {
+    // Nearly every other time it is ZooKeeper, which comes back while other things happen.
+    if (this.#ensemble !== undefined && !this.#areServersAway && this.#prng.chance(0.45)) {
+      return this.#killServers(this.#ensemble, durationMs);
+    }
     const { live, members } = this.#group;
     const backup = this.#anyOf(members.filter((member) => member !== live));
     const harm = this.#prng.pick(harms);
@@ -118,6 +147,25 @@ export class GroupTarget implements TortureTarget {
     await pause(durationMs);
     for (const victim of victims) victim.start();
     await this.#until("somebody serves", () => this.#group.live !== undefined);
+  }
+
+  async #killServers(ensemble: Ensemble, durationMs: number): Promise<void> {
+    const harm = this.#prng.pick(serverHarms);
+    this.#harm[harm] = (this.#harm[harm] ?? 0) + 1;
+    this.#onProgress(`  ${harm}`);
+    this.#areServersAway = true;
+    const leader = await ensemble.leader();
+    const any = ensemble.servers[this.#prng.integer(0, ensemble.servers.length - 1)];
+    if (harm === "all of ZooKeeper killed") await ensemble.killAll();
+    else if (harm === "ZooKeeper's leader killed") await leader.kill();
+    else await any?.kill();
+    this.#returns = (async () => {
+      await pause(1_000 + 4 * durationMs);
+      await ensemble.startAll();
+      this.#areServersAway = false;
+    })();
+    // Told by `rest`.
+    this.#returns.catch(() => undefined);
   }
 
   /** Mostly the live. */
@@ -146,6 +194,7 @@ export class GroupTarget implements TortureTarget {
   }
 
   async rest(): Promise<void> {
+    await this.#returns;
     await this.#until("all members are in sync again", () => this.isWhole);
   }
 
@@ -168,6 +217,8 @@ export class GroupTarget implements TortureTarget {
       epoch: Math.max(0, ...epochs),
     });
     await this.#group.end();
+    await this.#returns.catch(() => undefined);
+    await this.#ensemble?.[Symbol.asyncDispose]();
   }
 
   #anyOf(members: readonly MemberProcess[]): MemberProcess {

@@ -26,6 +26,7 @@ const usage = `npm run torture -- [--clients 50] [--seconds 60] [--kill broker|n
   --minimum-faults N  faults a minute, the same (20)
   --group N         against a group of N members on this machine, settled by a folder: the live and backups are killed,
                     stopped, restarted in order, and lose their data; at the end all must have the same (\`diverged\`)
+  --zookeeper N     with --group: settled by a real ensemble of N servers, which are killed, too. Needs Java
   --client java     the same load from unmodified Java clients with duplicate ids, in one process
   --against artemis  the same load on a real pair of Artemis with replication, instead of our broker
   --sabotage KIND ${sabotages.join(", ")}: a lie in what is written down, which the checker must find
@@ -45,6 +46,7 @@ const { values } = parseArgs({
     client: { type: "string", default: "everhold" },
     against: { type: "string", default: "everhold" },
     group: { type: "string", default: "0" },
+    zookeeper: { type: "string", default: "0" },
     sabotage: { type: "string" },
     keep: { type: "boolean", default: false },
     folder: { type: "string" },
@@ -103,6 +105,7 @@ async function main(): Promise<void> {
     client,
     against,
     groupSize: wholeNumber("group"),
+    serverCount: wholeNumber("zookeeper"),
     onProgress,
   });
   process.stdout.write(output);
@@ -115,6 +118,7 @@ async function main(): Promise<void> {
 function wholeNumber(
   name:
     | "group"
+    | "zookeeper"
     | "seed"
     | "seconds"
     | "clients"

@@ -53,6 +53,7 @@ async function shortRun(options: {
       client: "everhold",
       against: "everhold",
       groupSize: 0,
+      serverCount: 0,
       onProgress,
     });
     const verdict: Record<string, unknown> = JSON.parse(run.output);
