@@ -72,6 +72,11 @@ export function includesReplica(replicas: readonly Replica[], wanted: Replica): 
   return replicas.some((one) => isSameReplica(one, wanted));
 }
 
+/** Who may be promoted when the live is gone, by id: the order in which they stand. */
+export function successors({ inSync, live }: GroupState): readonly string[] {
+  return inSync.flatMap(({ id }) => (id === live?.id ? [] : [id])).toSorted();
+}
+
 /** Whether both are the same member with the same disk. */
 export function isSameReplica(one: Replica | null, other: Replica): boolean {
   return one?.id === other.id && one.incarnation === other.incarnation;

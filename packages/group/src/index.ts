@@ -31,6 +31,7 @@ export {
   includesReplica,
   isSameReplica,
   newGroupState,
+  successors,
   type GroupState,
   type Replica,
 } from "./group-state.ts";

@@ -486,7 +486,8 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   /** A live that is closed hands over first, where somebody can take over. */
   async #giveWay(): Promise<void> {
     const { status } = this;
-    const to = status.inSync.find((id) => id !== this.#group.id);
+    // To the one that clients were told of.
+    const [to] = status.inSync.filter((id) => id !== this.#group.id).toSorted();
     if (status.role !== "live" || to === undefined || this.#driver === undefined) return;
     const { timers, log } = this.#options.ports;
     const ended = deferred<undefined>();

@@ -12,6 +12,7 @@ import type { Endpoint, Ports, Timer } from "@everhold/env";
 import {
   featureLevel,
   isSameReplica,
+  successors,
   type Coordinator,
   type Replica,
   type StopReason,
@@ -159,9 +160,12 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority, T
   }
 
   get backup(): Connector | null {
-    const { group, connectorOf } = this.#parts;
-    for (const { id } of this.#driver?.member.known?.state.inSync ?? []) {
-      const connector = id === group.id ? null : connectorOf(id);
+    const known = this.#driver?.member.known ?? null;
+    if (known === null) return null;
+    // Clients that go nowhere else have to be told of the one that stands first.
+    for (const id of successors(known.state)) {
+      if (id === this.#parts.group.id) continue;
+      const connector = this.#parts.connectorOf(id);
       if (connector !== null) return connector;
     }
     return null;

@@ -20,8 +20,11 @@ export const limits = {
   },
   /** The longest time that can be set for a group: a day. `RangeError` above. */
   timeMsMax: 24 * 60 * 60 * 1000,
-  /** Between two members of a group that might take over, so that they do not try at once. */
-  rankMs: 50,
+  /**
+   * Milliseconds between two members of a group that might take over: the first in line, whom clients were told of, is
+   * promoted before the second one tries.
+   */
+  rankMs: 100,
   /** Bytes on the way to one backup's disk above which nothing more is read for it. */
   shipWindowBytes: 16 * 1024 * 1024,
   /**

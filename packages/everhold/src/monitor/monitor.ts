@@ -200,7 +200,8 @@ export class Monitor {
     if (status.role !== "live") {
       return refused(409, `${status.id} does not lead, ${status.live ?? "nobody"} does`);
     }
-    const candidates = status.inSync.filter((id) => id !== status.id);
+    // First the one that clients were told of.
+    const candidates = status.inSync.filter((id) => id !== status.id).toSorted();
     const chosen = to ?? candidates[0];
     if (chosen === undefined || !candidates.includes(chosen)) {
       const found = chosen === undefined ? "nobody else is in sync" : `${chosen} is not in sync`;

@@ -211,7 +211,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
 
   onUnreachable(id: string, why: "refused" | "silent"): void {
     if (why === "refused" && this.#member.known?.state.live?.id === id) {
-      this.#patience.liveRefused();
+      this.#patience.liveRefused(this.#awakeMs);
       this.#considerPromotion();
     }
   }

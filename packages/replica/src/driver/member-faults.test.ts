@@ -144,9 +144,10 @@ describe("who may hand out messages", () => {
     await world.pass(110);
     assert.equal(world.node.known?.state.live?.id, "c");
     processOf(world.machine("b")).driver.onUnreachable("c", "refused");
-    await watch(world, 100);
+    // It is the second in line, behind a.
+    await watch(world, 200);
     world.wires.heal();
-    await watch(world, 100);
+    await watch(world, 50);
     assert.ok(world.machine("b").isServing);
     assert.equal(processOf(world.machine("b")).driver.mayDispatch, false);
     await watch(world, 200);

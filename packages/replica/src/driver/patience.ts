@@ -1,4 +1,4 @@
-import { includesReplica, type Member, type Standing } from "@everhold/group";
+import { includesReplica, successors, type Member, type Standing } from "@everhold/group";
 import { limits } from "../limits.ts";
 import type { GroupTiming } from "./timing.ts";
 
@@ -12,7 +12,8 @@ export class Patience {
   /** The longest lease that a live has named. */
   #leaseMs: number;
   #quietFromMs: number;
-  #isGone = false;
+  /** When this member learned that its process has ended; undefined while it may be alive. */
+  #goneAtMs: number | undefined;
   #isClaimGone = false;
   #epoch = -1;
 
@@ -27,7 +28,7 @@ export class Patience {
   /** The live said something. */
   heard(awakeMs: number): void {
     this.#heardAtMs = awakeMs;
-    this.#isGone = false;
+    this.#goneAtMs = undefined;
     this.#isClaimGone = false;
   }
 
@@ -53,8 +54,8 @@ export class Patience {
   }
 
   /** Its link broke and its machine says that nobody listens there: its process has surely ended, if nobody lies. */
-  liveRefused(): void {
-    this.#isGone = true;
+  liveRefused(awakeMs: number): void {
+    this.#goneAtMs ??= awakeMs;
   }
 
   /** Nobody claims to be live in ZooKeeper. */
@@ -75,14 +76,13 @@ export class Patience {
     if (state.epoch !== this.#epoch) {
       this.#epoch = state.epoch;
       this.#heardAtMs = awakeMs;
-      this.#isGone = false;
+      this.#goneAtMs = undefined;
       this.#isClaimGone = false;
     }
     if (!includesReplica(state.inSync, self) || member.wish !== null) return null;
     const live = state.live?.id;
-    const others = state.inSync.filter(({ id }) => id !== live).map(({ id }) => id);
-    const rankMs = others.toSorted().indexOf(self.id) * limits.rankMs;
-    if (awakeMs < this.#heardAtMs + this.#silenceMs(live) + rankMs) return null;
+    const rankMs = successors(state).indexOf(self.id) * limits.rankMs;
+    if (awakeMs < this.#standsFromMs(live) + rankMs) return null;
     this.#heardAtMs = awakeMs;
     // Below the minimum nothing could be committed without it either: then it keeps its right to lead.
     const isSpare = state.inSync.length > state.minInSync && live !== undefined;
@@ -93,8 +93,10 @@ export class Patience {
     this.#quietFromMs = Math.max(this.#quietFromMs, untilMs);
   }
 
-  #silenceMs(live: string | undefined): number {
-    if (live === undefined || this.#isGone) return 0;
-    return this.#isClaimGone ? this.#timing.leaseMs : this.#timing.graceMs;
+  /** From when on the first in line stands. Who waited its turn by a beat from before the end would not wait at all. */
+  #standsFromMs(live: string | undefined): number {
+    if (live === undefined) return this.#heardAtMs;
+    if (this.#goneAtMs !== undefined) return this.#goneAtMs;
+    return this.#heardAtMs + (this.#isClaimGone ? this.#timing.leaseMs : this.#timing.graceMs);
   }
 }

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { newGroupState, startMember, type Member, type Replica } from "@everhold/group";
+
+import { limits } from "../limits.ts";
+import { Patience } from "./patience.ts";
+import { groupTiming } from "./timing.ts";
+
+const replica = (id: string): Replica => ({ id, incarnation: `of ${id}` });
+
+/** A backup of a group of three that anna leads; whoever wrote the node last names cleo first. */
+function backup(id: string): Member {
+  const groupId = "0123456789abcdef0123456789abcdef";
+  const state = {
+    ...newGroupState(groupId, replica("anna"), 2, 1),
+    live: replica("anna"),
+    inSync: ["anna", "cleo", "bert"].map(replica),
+  };
+  const start = { self: replica(id), groupId, features: 1, fencedEpoch: 1, commitPosition: 0 };
+  return { ...startMember(start), known: { created: "1", version: 1, state } };
+}
+
+describe("a backup whose live has surely ended", () => {
+  it("stands at once where it is the first in line, and waits its turn from then on where it is not", () => {
+    const stands = (id: string, awakeMs: number): boolean => {
+      const patience = new Patience(groupTiming(), 0, 0);
+      const member = backup(id);
+      assert.equal(patience.verdict(member, 0), null);
+      // The last beat is older than a turn takes.
+      patience.liveRefused(limits.rankMs * 2);
+      return patience.verdict(member, awakeMs) !== null;
+    };
+    const goneMs = limits.rankMs * 2;
+    assert.ok(stands("bert", goneMs));
+    assert.ok(!stands("cleo", goneMs + limits.rankMs - 1));
+    assert.ok(stands("cleo", goneMs + limits.rankMs));
+  });
+});
