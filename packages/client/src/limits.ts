@@ -112,7 +112,7 @@ export const limits = {
   /** Attempts that the timeline of a failover keeps; of more the first are dropped, and counted. */
   timelineAttemptCountMax: 100,
   /** Milliseconds that a connection must have lasted for the back-off to start anew. */
-  stableConnectionMs: 10_000,
+  stableConnectionMs: 1000,
   /** Protocol versions that are tried when a broker does not know ours. */
   versionCountMax: 8,
 } as const;

@@ -187,6 +187,21 @@ describe("a failover", () => {
     await end(world, connection);
   });
 
+  it("begins at once after a connection that stood, however short the time since the last outage", async () => {
+    const { world, broker, connection } = await setUp();
+    for (let outage = 0; outage < 6; outage += 1) {
+      await world.advance(3000);
+      assert.equal(connection.state, "connected");
+      broker.kill();
+      await world.settle();
+      assert.equal(connection.timeline?.attemptCount, 1);
+      await world.advance(400);
+      broker.start();
+    }
+    await world.advance(3000);
+    await end(world, connection);
+  });
+
   it("fails after as many rounds as reconnect.attempts says", async () => {
     const { world, broker, connection } = await setUp({ reconnect: { attempts: 3 } });
     const events = listen(connection);
