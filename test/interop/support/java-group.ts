@@ -1,0 +1,98 @@
+import type { KillTarget } from "#failover";
+import { GroupProcesses, type MemberProcess } from "#group/group-processes.js";
+import { until } from "#group/until.js";
+
+import { connectQuietly } from "./failover-cases.ts";
+
+/** A group of three broker processes, whose live ends when somebody asks for it. */
+export class JavaGroup implements KillTarget, AsyncDisposable {
+  readonly keepsMarks = true;
+  readonly connect = connectQuietly;
+  readonly #group: GroupProcesses;
+  #ended: MemberProcess | undefined;
+  #last: Promise<void> = Promise.resolve();
+
+  private constructor(group: GroupProcesses) {
+    this.#group = group;
+  }
+
+  /** Settles when all three are in sync. */
+  static async start(): Promise<JavaGroup> {
+    const group = new JavaGroup(await GroupProcesses.make(["anna", "bert", "cleo"], 2));
+    for (const member of group.#group.members) member.start();
+    await group.#untilWhole();
+    return group;
+  }
+
+  /** Of the live. */
+  get port(): number {
+    return this.#live.port;
+  }
+
+  get otherUrls(): readonly string[] {
+    return this.#group.urls;
+  }
+
+  /** Of all members, as Java's clients and ours take it. */
+  get url(): string {
+    return `(${this.#group.urls.join(",")})`;
+  }
+
+  /** Everything that the members have logged, for a failed test. */
+  get story(): string {
+    return this.#group.story;
+  }
+
+  /** The live is killed; settles when another one serves. */
+  failOver(): Promise<void> {
+    return this.#end("SIGKILL");
+  }
+
+  /** Who was killed is in sync again. */
+  async failBack(): Promise<void> {
+    this.#ended?.start();
+    this.#ended = undefined;
+    await this.#untilWhole();
+  }
+
+  /** Does what a program asks for with lines such as `{"group":"kill"}`, one after the other. */
+  readonly onLine = ({ group: asked }: Readonly<Record<string, unknown>>): void => {
+    if (asked !== "kill" && asked !== "stop") return;
+    this.#last = this.#last.then(async () => {
+      await this.#end(asked === "kill" ? "SIGKILL" : "SIGTERM");
+      await this.failBack();
+    });
+    // Whoever waits for it in `done` learns of its failure.
+    this.#last.catch(() => undefined);
+  };
+
+  /** Settles when all that was asked for is done. @throws Error where it could not be done */
+  done(): Promise<void> {
+    return this.#last;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#group.end();
+  }
+
+  async #end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+    this.#ended = this.#live;
+    await this.#ended.end(signal);
+    await until(
+      "another live",
+      () => this.#group.live !== undefined,
+      () => this.story,
+    );
+  }
+
+  #untilWhole(): Promise<void> {
+    const isWhole = (): boolean => this.#group.inSync.length === this.#group.members.length;
+    return until("all of them in sync", isWhole, () => this.story);
+  }
+
+  get #live(): MemberProcess {
+    const { live } = this.#group;
+    if (live === undefined) throw new Error(`nobody serves\n${this.story}`);
+    return live;
+  }
+}
