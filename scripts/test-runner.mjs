@@ -62,6 +62,8 @@ async function runFile({ file, name, holdsTests }, { fileTimeoutMs, showsProgres
     } else if (type === "test:stdout" || type === "test:stderr") {
       result.output += data.message;
       if (showsProgress) process.stdout.write(data.message);
+    } else if (type === "test:diagnostic" && data.nesting > 0) {
+      process.stdout.write(`    ${data.message}\n`);
     } else if (type === "test:pass" && !isProcess) {
       recordPass(result, data);
       if (showsProgress && data.details.type !== "suite") printPass(data);

@@ -83,13 +83,15 @@ export class GroupProcesses {
   }
 
   /**
-   * `settling`: what the configuration says of what settles who leads. Default: a folder. With `monitorToken` each has a
-   * monitor. `more`: what else the configuration of each says.
+   * `settling`: what the configuration says of what settles who leads, of all or of one by its id and the port of its
+   * links. Default: a folder. With `monitorToken` each has a monitor. `more`: what else the configuration of each says.
    */
   static async make(
     ids: readonly string[],
     minInSync: number,
-    settling?: object,
+    settling?:
+      | Readonly<Record<string, unknown>>
+      | ((id: string, linksPort: number) => Promise<object>),
     monitorToken?: string,
     more: (index: number) => object = () => ({}),
   ): Promise<GroupProcesses> {
@@ -115,7 +117,9 @@ export class GroupProcesses {
           founds: index === 0,
           secret: "a secret of this test",
           links: { url: `tcp://127.0.0.1:${linksPort}` },
-          ...(settling ?? { folder: join(folder, "group") }),
+          ...(typeof settling === "function"
+            ? await settling(id, linksPort)
+            : (settling ?? { folder: join(folder, "group") })),
           minInSync,
           timing: { steady: "500ms" },
         },
