@@ -447,6 +447,8 @@ export class DiskJournalMember
     // From here on the cut is ended even after a crash.
     await fence.update({ commitPosition: this.#committed, cutPosition: position });
     await cutLog(ports, this.#surroundings.groupId, position);
+    // Whoever brought the state along may have read what lay behind, meanwhile.
+    this.#source.forgetReads();
     table.cut(position);
     const { last } = table;
     if (last === undefined) space.restart();

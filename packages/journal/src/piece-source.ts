@@ -63,6 +63,8 @@ export class PieceSource {
   /** The one loaded last comes last. */
   readonly #runs: Run[] = [];
   readonly #chains = new Map<number, string>();
+  /** Rises when what was read is forgotten: a read that began before then brings nothing any more. */
+  #generation = 0;
   readonly #tail: RecordView = {
     bytes: new Uint8Array(0),
     view: viewOf(new Uint8Array(0)),
@@ -131,7 +133,9 @@ export class PieceSource {
     const place = this.#place(position);
     if (place === undefined) throw gone(position);
     const { segment, start, isFirst } = place;
+    const generation = this.#generation;
     const extent = await this.#read(place, start);
+    if (generation !== this.#generation) return;
     if (extent.position !== start) {
       throw new EverholdError(
         "EVH_DATA_CORRUPT",
@@ -139,6 +143,7 @@ export class PieceSource {
       );
     }
     const block = isFirst ? await this.#readHeader(segment) : undefined;
+    if (generation !== this.#generation) return;
     this.#runs.push({ from: position, extent, block });
     if (this.#runs.length > limits.pieceRunsMax) this.#runs.shift();
   }
@@ -169,8 +174,9 @@ export class PieceSource {
     const dataEnd = Math.min(segment.endPosition, durablePosition);
     if (!isInData || start + batchHeaderBytes > dataEnd || !Number.isSafeInteger(start)) return;
     if (start % limits.sectorBytes !== 0) return;
+    const generation = this.#generation;
     const extent = await this.#read(place, undefined);
-    if (extent.position !== start) return;
+    if (extent.position !== start || generation !== this.#generation) return;
     this.#chains.set(position, chainBefore(extent.view, extent.offset));
     for (const known of this.#chains.keys()) {
       if (this.#chains.size <= limits.foundChainsMax) break;
@@ -180,9 +186,15 @@ export class PieceSource {
 
   /** Forgets what was read: the log is cut, or a segment is no more. */
   async forget(base: number): Promise<void> {
+    this.forgetReads();
+    await this.#files.forget(base);
+  }
+
+  /** Forgets what was read, and what is being read. */
+  forgetReads(): void {
+    this.#generation += 1;
     this.#runs.length = 0;
     this.#chains.clear();
-    await this.#files.forget(base);
   }
 
   async close(): Promise<void> {
