@@ -1,6 +1,6 @@
 import { becomeCandidate } from "./candidate.ts";
 import type { Frame } from "./frames.ts";
-import { isSameReplica } from "./group-state.ts";
+import { includesReplica, isSameReplica } from "./group-state.ts";
 import { limits } from "./limits.ts";
 import type { Following } from "./member.ts";
 import type { Turn } from "./turn.ts";
@@ -132,10 +132,16 @@ function takeRefusal(turn: Turn, link: number, { reason }: Frame<"refuse">): voi
   if (role.kind !== "backup" || role.following.kind !== "greeted") return;
   if (role.following.link !== link) return;
   switch (reason) {
+    case "too-far-behind":
+      // Who is in sync cannot be: what is known here of the set is old, and is read anew before anything is given up.
+      if (includesReplica(turn.member.known?.state.inSync ?? [], turn.member.self)) {
+        turn.read();
+        return turn.disconnect(link);
+      }
+      return turn.stop(reason);
     case "foreign-group":
     case "id-taken":
     case "lacks-features":
-    case "too-far-behind":
       return turn.stop(reason);
     default:
       return undefined;

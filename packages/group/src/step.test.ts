@@ -553,8 +553,18 @@ describe("a member of a group", () => {
     assert.equal(bench.role, "backup");
     bench.frame("a", refusal);
     assert.equal(bench.role, "foreign-group");
-    const behind = backupBench();
-    behind.frame("a", { ...refusal, reason: "too-far-behind" });
+  });
+
+  it("stops when it is too far behind, and where it counts itself in sync reads the node first", () => {
+    const refusal = { kind: "refuse", epoch: 1, reason: "too-far-behind" } as const;
+    const inSync = backupBench();
+    assert.deepEqual(kindsOf(inSync.frame("a", refusal)), ["read", "disconnect"]);
+    assert.equal(inSync.role, "backup");
+    const behind = new Bench(b);
+    behind.connect("a", true);
+    behind.read(0, { epoch: 1, live: a, inSync: [a] });
+    behind.take({ kind: "fenced", epoch: 1 });
+    behind.frame("a", refusal);
     assert.equal(behind.role, "too-far-behind");
   });
 

@@ -261,7 +261,9 @@ class DiskJournal
   }
 
   release(position: number, _length: number): void {
-    this.#table.release(position, this.#stateEnd);
+    // The record that says so of a log that is brought along lies somewhere up to its end.
+    const isBehind = this.#member !== undefined && !this.#member.isLeading;
+    this.#table.release(position, isBehind ? this.member.log.end : this.#stateEnd);
   }
 
   async snapshotNow(): Promise<void> {

@@ -467,6 +467,24 @@ describe("a transacted session", () => {
     });
   }
 
+  it("is rolled back with the connection where it has received something, though it has done nothing yet", async () => {
+    const setup = await setUp();
+    const { world, broker } = setup;
+    const { session, consumer } = await taken(setup);
+    broker.cut();
+    await world.advance(1_000);
+    const rolledBack = { code: "EVH_TRANSACTION_ROLLED_BACK" };
+    await assert.rejects(world.now(session.send("out", "x")), rolledBack);
+    await assert.rejects(world.now(session.commit()), rolledBack);
+    const again = await world.now(consumer.receive());
+    assert.equal(again?.text(), "1");
+    await world.now(session.send("out", "y"));
+    await world.now(again.ack());
+    await world.now(session.commit());
+    assert.deepEqual(texts(broker, "out"), ["y"]);
+    await world.now(session.close());
+  });
+
   for (const how of ["session", "connection"] as const) {
     it(`counts what was taken when its ${how} is closed`, async () => {
       const setup = await setUp();

@@ -469,10 +469,12 @@ export class CoreSession implements ChannelListener {
       this.#life.receivedLast = this.#channel.receivedLast;
     }
     this.#channel = undefined;
+    // While it is rolled back, what was received belongs to a transaction that is over.
+    const isOver = this.#standstillCount > 0;
     this.#standstillCount = 0;
     this.#cancelRetries();
     const isBound = [...this.intakes()].some(({ settlement }) => settlement.takenCount > 0);
-    const isLost = this.transaction?.onLost("the connection broke", isBound) === true;
+    const isLost = this.transaction?.onBroken(isBound, isOver) === true;
     if (isLost) this.outbox.rejectWaiting(this.transaction?.error() ?? error);
     this.outbox.detach(error);
     for (const { intake } of this.#intakes.values()) intake.detach();

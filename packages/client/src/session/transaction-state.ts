@@ -51,6 +51,16 @@ export class TransactionState {
     return this.#state === "lost";
   }
 
+  /**
+   * As {@link onLost}, because of the connection; where something was received and not settled, also before there is any
+   * work: what is sent from now on belongs together with an acknowledgement that can't be given any more. `isOver`: what
+   * was received is being rolled back.
+   */
+  onBroken(hasReceived: boolean, isOver: boolean): boolean {
+    if (hasReceived && !isOver && this.#state === "empty") this.#state = "working";
+    return this.onLost("the connection broke", hasReceived);
+  }
+
   /** The transaction is over. */
   onEnd(): void {
     this.#state = "empty";
