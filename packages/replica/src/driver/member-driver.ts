@@ -290,10 +290,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     const { journal, links, host, coordinator } = this.#parts;
     switch (effect.kind) {
       case "fence":
-        return this.#afterwards(journal.fence(effect.epoch), {
-          kind: "fenced",
-          epoch: effect.epoch,
-        });
+        return this.#fence(effect.epoch);
       case "read":
         return this.#read();
       case "request": {
@@ -336,6 +333,24 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
         this.close();
         return host.onStopped(effect.reason);
     }
+  }
+
+  /** A full disk is waited for: who has not promised an epoch neither follows nor leads in it. */
+  #fence(epoch: number): void {
+    if (this.#isOver) return;
+    const { journal, ports, timing } = this.#parts;
+    journal.fence(epoch).then(
+      () => {
+        this.#take({ kind: "fenced", epoch });
+      },
+      (error: unknown) => {
+        if (!EverholdError.is(error, "EVH_DISK_FULL")) return this.#fail(error);
+        ports.log.warn("The disk is full: this member waits for room to promise an epoch", {
+          epoch,
+        });
+        ports.timers.after(timing.retryMs, () => this.#fence(epoch));
+      },
+    );
   }
 
   #read(): void {
