@@ -21,12 +21,20 @@ const attemptsMax = 200;
 describe("the model of ZooKeeper", () => {
   for (const version of zooKeeperVersions) {
     for (const size of [1, 3]) {
-      it(`answers and tells as ZooKeeper ${version} does with ${size} servers`, async () => {
-        await using real = await RealTarget.start(version, size);
+      it(`answers and tells as ZooKeeper ${version} does with ${size} servers`, async (context) => {
         // Several servers agree on everything first, which takes them longer.
-        const count = Math.ceil(programCount / size);
+        const seeds = { first: firstSeed, count: Math.ceil(programCount / size) };
         const model = new ModelTarget(version, size);
-        const found = await firstDifference(real, model, { first: firstSeed, count });
+        const find = async (): Promise<string | undefined> => {
+          await using real = await RealTarget.start(version, size);
+          return await firstDifference(real, model, seeds);
+        };
+        let found = await find();
+        // An ensemble on a busy machine may be unwell for a minute: what is true shows on another one, too.
+        if (found !== undefined) {
+          context.diagnostic(`tried again on other servers: ${found}`);
+          found = await find();
+        }
         assert.equal(found, undefined, found);
       });
     }
