@@ -405,8 +405,10 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     const [links, groupId] = [this.#links, this.#groupId];
     if (links === undefined || groupId === undefined) return;
     try {
-      await this.#life?.abandon();
+      const life = this.#life;
+      // From here on it says of itself that it starts, or is filled.
       this.#life = undefined;
+      await life?.abandon();
       if (this.#closing.signal.aborted) return;
       log.warn("This member lacks what its live has given up: it is filled up", { member, live });
       const open = ({ epoch: of, commitPosition, files }: Frame<"fillOffer">) =>
