@@ -20,9 +20,11 @@ const isDrain = (name: string): boolean => name.startsWith("drain");
 const names = readdirSync(folder)
   .filter((name) => name.endsWith(".history"))
   .toSorted((left, right) => Number(isDrain(left)) - Number(isDrain(right)));
+const { harms, ...group } = readGroupEnd(folder) ?? { harms: undefined, diverged: undefined };
 const { examples, ...found } = judge(
   plan,
   names.map((name) => readHistory(join(folder, name))),
+  harms,
 );
 
 const minutes = plan.seconds / 60;
@@ -31,8 +33,7 @@ const isEnough =
   found.applied >= plan.appliedPerMinuteMin * minutes &&
   faultCount >= plan.faultsPerMinuteMin * minutes;
 const failure = readFailure(folder);
-const group = readGroupEnd(folder);
-const isOneGroup = group === undefined || group.diverged === 0;
+const isOneGroup = group.diverged === undefined || group.diverged === 0;
 const ok = isFaultless({ ...found, examples }) && isEnough && isOneGroup && failure === undefined;
 for (const example of examples) process.stderr.write(`${example}\n`);
 process.stdout.write(

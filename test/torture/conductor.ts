@@ -197,6 +197,7 @@ class Conductor {
       ...{ kill: durationText, stop: durationText, cut: shareText },
       drop: `${shareText} ${way}`,
       delay: `${shareText} by ${delayMs} ms for ${durationText}`,
+      ...{ part: durationText, handover: "", roll: "" },
     };
     this.#options.onProgress(`${kind} ${words[kind]}`);
     const random = new Prng(bytes);
@@ -216,6 +217,10 @@ class Conductor {
         this.#target.delay(isChosen, delayMs);
         await pause(durationMs);
         return this.#target.delay(() => true, 0);
+      case "part":
+      case "handover":
+      case "roll":
+        return this.#target.harm?.(kind, durationMs);
     }
   }
 

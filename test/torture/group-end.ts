@@ -1,12 +1,14 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+import type { Cause } from "./outages.ts";
+
 /** What became of a group's members in a run, besides what clients saw. */
 export interface GroupEnd {
   /** Members whose journal is no beginning of the longest, and none that it is a beginning of. */
   readonly diverged: number;
-  /** What was done to members, how often. */
-  readonly harm: Readonly<Record<string, number>>;
+  /** What was done to members, and to what settles who leads. */
+  readonly harms: readonly Cause[];
   /** How often a member was filled up. */
   readonly fills: number;
   /** The group's last epoch: how often somebody stood for promotion. */
@@ -29,5 +31,5 @@ export function readGroupEnd(folder: string): GroupEnd | undefined {
 }
 
 function isGroupEnd(value: unknown): value is GroupEnd {
-  return typeof value === "object" && value !== null && "diverged" in value && "harm" in value;
+  return typeof value === "object" && value !== null && "diverged" in value && "harms" in value;
 }

@@ -5,11 +5,14 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Prng } from "@everhold/base";
 import { compareData } from "everhold";
 import { GroupProcesses, type MemberProcess } from "#group/group-processes.js";
-import { zooKeeperVersions } from "#zookeeper/class-path.js";
-import { Ensemble } from "#zookeeper/ensemble.js";
 
 import { CuttingProxy, type Way } from "./cutting-proxy.ts";
 import { writeGroupEnd } from "./group-end.ts";
+import { GroupLinks } from "./group-links.ts";
+import { handOver, isWhole, monitorToken } from "./group-monitor.ts";
+import { GroupServers } from "./group-servers.ts";
+import { HarmLog } from "./harm-log.ts";
+import type { GroupFaultKind } from "./history-line.ts";
 import type { TortureTarget } from "./target.ts";
 
 const names = ["anna", "bert", "cleo", "dora", "emil"];
@@ -23,11 +26,6 @@ const harms = [
   ...["backup restarted", "backup lost its data", "two killed"],
 ] as const;
 
-/** What happens to the servers of ZooKeeper beside that. */
-const serverHarms = [
-  ...["ZooKeeper server killed", "ZooKeeper's leader killed", "all of ZooKeeper killed"],
-] as const;
-
 /** How a group is made that is tortured. */
 export interface GroupTargetOptions {
   readonly folder: string;
@@ -39,49 +37,56 @@ export interface GroupTargetOptions {
   readonly onProgress: (words: string) => void;
 }
 
-/** A group of our brokers on one machine, with a proxy before each. */
+/** What a group stands in. */
+interface Surroundings {
+  readonly prng: Prng;
+  readonly log: HarmLog;
+  /** Before each member. */
+  readonly proxies: readonly CuttingProxy[];
+  readonly links: GroupLinks;
+  readonly servers: GroupServers | undefined;
+}
+
+/** A group of our brokers on one machine, with a proxy before each, and in each of its links. */
 export class GroupTarget implements TortureTarget {
   readonly peace = { minMs: 500, maxMs: 2_500 };
+  /** Whoever is killed or stopped comes back with what was on the disk. */
+  readonly isWhole = true;
   readonly #group: GroupProcesses;
-  readonly #proxies: readonly CuttingProxy[];
+  readonly #around: Surroundings;
   readonly #folder: string;
-  readonly #prng: Prng;
   readonly #onProgress: (words: string) => void;
-  readonly #harm: Record<string, number> = {};
-  readonly #ensemble: Ensemble | undefined;
-  /** Servers of ZooKeeper that are on their way back. */
-  #returns: Promise<void> = Promise.resolve();
-  #areServersAway = false;
   #stopped: MemberProcess | undefined;
 
   private constructor(
     group: GroupProcesses,
-    proxies: readonly CuttingProxy[],
-    ensemble: Ensemble | undefined,
-    { folder, seed, onProgress }: GroupTargetOptions,
+    around: Surroundings,
+    { folder, onProgress }: GroupTargetOptions,
   ) {
     this.#group = group;
-    this.#proxies = proxies;
-    this.#ensemble = ensemble;
+    this.#around = around;
     this.#folder = folder;
-    this.#prng = new Prng(seed);
     this.#onProgress = onProgress;
   }
 
   /** What members say is left in the folder at the end. */
   static async make(options: GroupTargetOptions): Promise<GroupTarget> {
-    const { groupSize, serverCount } = options;
+    const { folder, groupSize, serverCount, seed, onProgress } = options;
     if (groupSize < 2 || groupSize > names.length) {
       throw new Error(`expected a group of 2 to ${names.length} members, found ${groupSize}`);
     }
-    const version = zooKeeperVersions[0];
-    const ensemble =
-      serverCount === 0 || version === undefined
-        ? undefined
-        : await Ensemble.start({ version, size: serverCount });
-    const servers = ensemble?.servers.map(({ clientPort }) => `127.0.0.1:${clientPort}`).join();
-    const settling =
-      servers === undefined ? undefined : { zookeeper: { servers, sessionTimeout: "4s" } };
+    const ids = names.slice(0, groupSize);
+    const prng = new Prng(seed);
+    const log = new HarmLog(onProgress);
+    const servers =
+      serverCount === 0 ? undefined : await GroupServers.start(serverCount, prng, log);
+    const links = new GroupLinks({ prng, ids, serverPorts: servers?.ports ?? [] });
+    const settling = async (id: string, port: number): Promise<object> => ({
+      links: { url: `tcp://127.0.0.1:${port}`, announce: await links.announced(id, port) },
+      ...(servers === undefined
+        ? { folder: join(folder, "group") }
+        : { zookeeper: { servers: await links.servers(id), sessionTimeout: "4s" } }),
+    });
     const proxies: CuttingProxy[] = [];
     for (let index = 0; index < groupSize; index += 1) proxies.push(await CuttingProxy.start());
     const more = (index: number): object => ({
@@ -90,32 +95,25 @@ export class GroupTarget implements TortureTarget {
       addressSettings: { "#": { maxDeliveryAttempts: -1 } },
       journal: { fileSize: "4MiB", snapshotSize: "4MiB" },
     });
-    const ids = names.slice(0, groupSize);
     const minInSync = Math.min(2, groupSize - 1);
-    const group = await GroupProcesses.make(ids, minInSync, settling, undefined, more);
-    return new GroupTarget(group, proxies, ensemble, options);
+    const group = await GroupProcesses.make(ids, minInSync, settling, monitorToken, more);
+    return new GroupTarget(group, { prng, log, proxies, links, servers }, options);
   }
 
   get loadUrls(): readonly string[] {
-    return this.#proxies.map(({ port }) => `tcp://127.0.0.1:${port}`);
+    return this.#around.proxies.map(({ port }) => `tcp://127.0.0.1:${port}`);
   }
 
   get url(): string {
     return `(${this.#group.urls.join(",")})`;
   }
 
-  /** All members are in sync. */
-  get isWhole(): boolean {
-    const { members, inSync, live } = this.#group;
-    return live !== undefined && inSync.length === members.length;
-  }
-
   async start(): Promise<void> {
     for (const [index, member] of this.#group.members.entries()) {
       member.start();
-      await this.#proxies[index]?.accept(member.port);
+      await this.#around.proxies[index]?.accept(member.port);
     }
-    await this.#until("all members are in sync", () => this.isWhole);
+    await this.#untilAllInSync();
   }
 
   assertAlive(): void {
@@ -127,53 +125,49 @@ export class GroupTarget implements TortureTarget {
   }
 
   async kill(durationMs: number): Promise<void> {
+    const { prng, log, servers } = this.#around;
     // Nearly every other time it is ZooKeeper, which comes back while other things happen.
-    if (this.#ensemble !== undefined && !this.#areServersAway && this.#prng.chance(0.45)) {
-      return this.#killServers(this.#ensemble, durationMs);
-    }
-    const { live, members } = this.#group;
-    const backup = this.#anyOf(members.filter((member) => member !== live));
-    const harm = this.#prng.pick(harms);
-    this.#harm[harm] = (this.#harm[harm] ?? 0) + 1;
-    this.#onProgress(`  ${harm}: ${harm.startsWith("backup") ? backup.id : (live?.id ?? "")}`);
-    const isOfBackup = harm.startsWith("backup");
-    const victims = isOfBackup ? [backup] : live === undefined ? [] : [live];
+    if (servers?.isHarmed === false && prng.chance(0.45)) return servers.harm(durationMs);
+    const harm = prng.pick(harms);
+    // Of what was answered one copy has to be left, whoever is in sync.
+    if (harm === "backup lost its data") await this.#untilAllInSync();
+    const { live } = this;
+    const backup = this.#anyOf(this.#group.members.filter((member) => member !== live));
+    const victims = harm.startsWith("backup") ? [backup] : [live];
     if (harm === "two killed") victims.push(backup);
+    log.note(harm, victims.map(({ id }) => id).join(", "));
     for (const victim of victims) {
-      await victim.end(harm.endsWith("restarted") ? "SIGTERM" : "SIGKILL");
-      if (harm === "backup lost its data")
+      await this.#end(victim, harm.endsWith("restarted") ? "SIGTERM" : "SIGKILL");
+      if (harm === "backup lost its data") {
         rmSync(victim.dataFolder, { recursive: true, force: true });
+      }
     }
     await pause(durationMs);
-    for (const victim of victims) victim.start();
-    await this.#until("somebody serves", () => this.#group.live !== undefined);
+    for (const victim of victims) await this.#start(victim);
+    await this.#untilServed();
   }
 
-  async #killServers(ensemble: Ensemble, durationMs: number): Promise<void> {
-    const harm = this.#prng.pick(serverHarms);
-    this.#harm[harm] = (this.#harm[harm] ?? 0) + 1;
-    this.#onProgress(`  ${harm}`);
-    this.#areServersAway = true;
-    const leader = await ensemble.leader();
-    const any = ensemble.servers[this.#prng.integer(0, ensemble.servers.length - 1)];
-    if (harm === "all of ZooKeeper killed") await ensemble.killAll();
-    else if (harm === "ZooKeeper's leader killed") await leader.kill();
-    else await any?.kill();
-    this.#returns = (async () => {
-      await pause(1_000 + 4 * durationMs);
-      await ensemble.startAll();
-      this.#areServersAway = false;
-    })();
-    // Told by `rest`.
-    this.#returns.catch(() => undefined);
+  async harm(kind: GroupFaultKind, durationMs: number): Promise<void> {
+    const { links, log, prng } = this.#around;
+    switch (kind) {
+      case "part": {
+        const about = prng.chance(0.6) ? this.live : this.#anyOf(this.#group.members);
+        log.note(await links.part(about.id, durationMs), about.id);
+        return;
+      }
+      case "handover":
+        return this.#handOver();
+      case "roll":
+        return this.#roll();
+    }
   }
 
   /** Mostly the live. */
   stop(): void {
-    const { live, members } = this.#group;
-    this.#stopped = this.#prng.chance(0.7) ? live : this.#anyOf(members);
-    this.#harm["stopped"] = (this.#harm["stopped"] ?? 0) + 1;
-    this.#stopped?.signal("SIGSTOP");
+    const { prng, log } = this.#around;
+    this.#stopped = prng.chance(0.7) ? this.live : this.#anyOf(this.#group.members);
+    log.note("stopped", this.#stopped.id);
+    this.#stopped.signal("SIGSTOP");
   }
 
   goOn(): void {
@@ -182,29 +176,34 @@ export class GroupTarget implements TortureTarget {
   }
 
   cut(chosen: () => boolean, bytes: number): void {
-    for (const proxy of this.#proxies) proxy.cut(chosen, bytes);
+    for (const proxy of this.#around.proxies) proxy.cut(chosen, bytes);
   }
 
   drop(chosen: () => boolean, way: Way): void {
-    for (const proxy of this.#proxies) proxy.drop(chosen, way);
+    for (const proxy of this.#around.proxies) proxy.drop(chosen, way);
   }
 
   delay(chosen: () => boolean, delayMs: number): void {
-    for (const proxy of this.#proxies) proxy.delay(chosen, delayMs);
+    for (const proxy of this.#around.proxies) proxy.delay(chosen, delayMs);
   }
 
   async rest(): Promise<void> {
-    await this.#returns;
-    await this.#until("all members are in sync again", () => this.isWhole);
+    const { links, servers } = this.#around;
+    await links.joined();
+    await servers?.back();
+    await this.#untilAllInSync();
   }
 
   /** Backups end first, so that nobody leads who has not led; then all journals are compared. */
   async end(): Promise<void> {
     const { live, members } = this.#group;
+    const { log, links, proxies, servers } = this.#around;
     this.goOn();
     for (const member of members) if (member !== live) await member.end("SIGKILL");
     await live?.end("SIGKILL");
-    for (const proxy of this.#proxies) proxy.stop();
+    for (const proxy of proxies) proxy.stop();
+    await links.joined();
+    links.stop();
     for (const { id, lines } of members) {
       writeFileSync(join(this.#folder, `${id}.log`), `${lines.join("\n")}\n`);
     }
@@ -212,17 +211,61 @@ export class GroupTarget implements TortureTarget {
     const epochs = lines.map((line) => Number(/"epoch":(\d+)/.exec(line)?.[1] ?? 0));
     writeGroupEnd(this.#folder, {
       diverged: await this.#diverged(),
-      harm: this.#harm,
+      harms: log.entries,
       fills: lines.filter((line) => line.includes("This member was filled up")).length,
       epoch: Math.max(0, ...epochs),
     });
     await this.#group.end();
-    await this.#returns.catch(() => undefined);
-    await this.#ensemble?.[Symbol.asyncDispose]();
+    await servers?.end();
+  }
+
+  /** Who serves clients; anybody where nobody does. */
+  get live(): MemberProcess {
+    return this.#group.live ?? this.#anyOf(this.#group.members);
+  }
+
+  /** Planned, as an operator has it done, to a backup that the live says is in sync. */
+  async #handOver(): Promise<void> {
+    const { log, prng } = this.#around;
+    const { live, inSync, members } = this.#group;
+    const backups = members.filter((member) => member !== live && inSync.includes(member.id));
+    const to = backups[prng.integer(0, Math.max(0, backups.length - 1))];
+    if (live === undefined || to === undefined) return log.note("hand-over impossible");
+    log.note("hand-over", `${live.id} to ${to.id}`);
+    try {
+      const refusal = await handOver(live, to);
+      if (refusal !== undefined) this.#onProgress(`  ${live.id} refuses: ${refusal.trim()}`);
+    } catch (error) {
+      this.#onProgress(`  ${live.id} does not answer: ${String(error)}`);
+    }
+  }
+
+  /** All members are restarted in turn, backups first, each when the one before is in sync again. */
+  async #roll(): Promise<void> {
+    const { live } = this;
+    const { members } = this.#group;
+    for (const member of [...members.filter((one) => one !== live), live]) {
+      this.#around.log.note("restarted in turn", member.id);
+      await this.#end(member, "SIGTERM");
+      await this.#start(member);
+      await this.#untilAllInSync();
+    }
+  }
+
+  /** Nobody listens for its links where it was, from before it dies. */
+  async #end(member: MemberProcess, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+    if (signal === "SIGKILL") this.#around.links.refuse(member.id);
+    await member.end(signal);
+    this.#around.links.refuse(member.id);
+  }
+
+  async #start(member: MemberProcess): Promise<void> {
+    member.start();
+    await this.#around.links.accept(member.id);
   }
 
   #anyOf(members: readonly MemberProcess[]): MemberProcess {
-    const member = members[this.#prng.integer(0, members.length - 1)];
+    const member = members[this.#around.prng.integer(0, members.length - 1)];
     if (member === undefined) throw new Error("a group has members");
     return member;
   }
@@ -239,9 +282,19 @@ export class GroupTarget implements TortureTarget {
     return Math.max(1, chains.size - 1);
   }
 
-  async #until(what: string, condition: () => boolean): Promise<void> {
+  #untilServed(): Promise<void> {
+    return this.#until("somebody serves", () => this.#group.live !== undefined);
+  }
+
+  /** And nobody is cut off: who was may believe that everybody still follows him. */
+  async #untilAllInSync(): Promise<void> {
+    await this.#around.links.joined();
+    await this.#until("all members are in sync", () => isWhole(this.#group));
+  }
+
+  async #until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
     const endMs = performance.now() + patienceMs;
-    while (!condition()) {
+    while (!(await condition())) {
       if (performance.now() > endMs) {
         throw new Error(`not within ${patienceMs} ms: ${what}\n${this.#group.story}`);
       }

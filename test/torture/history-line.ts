@@ -1,10 +1,15 @@
 /** What became of an operation, as far as whoever asked for it was told. */
 export type EventOutcome = "applied" | "none" | "unknown";
 
+/** What disturbs a run against a group only: its links are cut, it is told to give way, its members are restarted in turn. */
+export const groupFaultKinds = ["part", "handover", "roll"] as const;
+
 /** What disturbs a run. */
-export const faultKinds = ["kill", "stop", "cut", "drop", "delay"] as const;
+export const faultKinds = ["kill", "stop", "cut", "drop", "delay", ...groupFaultKinds] as const;
 
 export type FaultKind = (typeof faultKinds)[number];
+
+export type GroupFaultKind = (typeof groupFaultKinds)[number];
 
 /**
  * One thing that happened, as the one that saw it wrote it down. Intents (`send`, `settle`, `commit`,

@@ -1,4 +1,5 @@
 import type { EventOutcome, FaultKind, HistoryEvent } from "./history-line.ts";
+import type { Cause, Outage } from "./outages.ts";
 
 /** A message as its producer wrote of it, and every delivery of it. */
 export interface MessageRecord {
@@ -47,10 +48,9 @@ export class History {
   readonly transactions = new Map<number, TransactionRecord>();
   /** All of them, in the order of the files and of their lines. */
   readonly deliveries: DeliveryRecord[] = [];
-  readonly faults: Record<FaultKind, number> = { kill: 0, stop: 0, cut: 0, drop: 0, delay: 0 };
-  /** Connections that stood again after they had broken. */
-  failovers = 0;
-  longestOutageMicroseconds = 0;
+  readonly faults: (Cause & { readonly name: FaultKind })[] = [];
+  /** Of connections that stood again after they had broken. */
+  readonly outages: Outage[] = [];
   /** Processes that did not say that they ended in order. */
   unendedCount = 0;
 
@@ -135,13 +135,12 @@ export class History {
         const downMicroseconds = file.downs.get(event.connection);
         if (downMicroseconds === undefined) return;
         file.downs.delete(event.connection);
-        this.failovers += 1;
-        const outage = event.atMicroseconds - downMicroseconds;
-        this.longestOutageMicroseconds = Math.max(this.longestOutageMicroseconds, outage);
+        const lengthMicroseconds = event.atMicroseconds - downMicroseconds;
+        this.outages.push({ downMicroseconds, lengthMicroseconds });
         return;
       }
       case "fault":
-        this.faults[event.fault] += 1;
+        this.faults.push({ name: event.fault, atMicroseconds: event.atMicroseconds });
         return;
     }
   }

@@ -2,6 +2,7 @@ import { Effects, reportedEffect } from "./effects.ts";
 import { History, type DeliveryRecord, type MessageRecord } from "./history.ts";
 import { DeliveryOrder } from "./delivery-order.ts";
 import type { FaultKind, HistoryEvent } from "./history-line.ts";
+import { outagesByCause, type Cause, type OutageSpread } from "./outages.ts";
 import type { Plan } from "./plan.ts";
 
 /** What the judge found. The first three count sends by what their senders were told. */
@@ -28,6 +29,8 @@ export interface Verdict {
   /** Repeats without a mark that are excused: see `keepsMarks` of the plan. */
   readonly unmarked: number;
   readonly longestOutageMs: number;
+  /** By what was done, as {@link outagesByCause} has it. */
+  readonly outages: Readonly<Record<string, OutageSpread>>;
   /** The first violations, in words. */
   readonly examples: readonly string[];
 }
@@ -38,15 +41,34 @@ export type JudgedPlan = Pick<Plan, "queues" | "clients" | "keepsMarks">;
 /** Of each kind. */
 const examplesMax = 5;
 
-/** Judges the history of a run; `files` as {@link History} takes them. */
-export function judge(plan: JudgedPlan, files: readonly (readonly HistoryEvent[])[]): Verdict {
-  return new Judge(plan, new History(files)).verdict();
+/** Those that members do not feel. */
+const clientFaults: ReadonlySet<FaultKind> = new Set(["cut", "drop", "delay"]);
+
+/**
+ * Judges the history of a run; `files` as {@link History} takes them. `harms`: what was done to a group by faults that
+ * members feel, in more words than theirs.
+ */
+export function judge(
+  plan: JudgedPlan,
+  files: readonly (readonly HistoryEvent[])[],
+  harms?: readonly Cause[],
+): Verdict {
+  return new Judge(plan, new History(files)).verdict(harms);
 }
 
 /** Whether nothing went wrong. */
 export function isFaultless(verdict: Verdict): boolean {
   const { lost, duplicated, outOfOrder, unsettled, phantom } = verdict;
   return lost + duplicated + outOfOrder + unsettled + phantom === 0;
+}
+
+function countsOf(faults: readonly { readonly name: FaultKind }[]): Record<FaultKind, number> {
+  const counts = {
+    ...{ kill: 0, stop: 0, cut: 0, drop: 0, delay: 0 },
+    ...{ part: 0, handover: 0, roll: 0 },
+  };
+  for (const { name } of faults) counts[name] += 1;
+  return counts;
 }
 
 type ViolationKind = "lost" | "duplicated" | "outOfOrder" | "unsettled" | "phantom";
@@ -75,8 +97,8 @@ class Judge {
     }
   }
 
-  verdict(): Verdict {
-    const { faults, failovers, longestOutageMicroseconds, unendedCount } = this.#history;
+  verdict(harms: readonly Cause[] | undefined): Verdict {
+    const { faults, outages, unendedCount } = this.#history;
     this.#note("unsettled", unendedCount, () => "processes that did not end in order");
     for (const message of this.#history.messages.values()) this.#judgeMessage(message);
     this.#judgeDeliveries();
@@ -84,12 +106,18 @@ class Judge {
       const isUnsettled = intent !== "open" && outcome === undefined;
       this.#note("unsettled", isUnsettled ? 1 : 0, () => `${intent} of transaction ${id}`);
     }
+    const causes =
+      harms === undefined
+        ? faults
+        : [...harms, ...faults.filter(({ name }) => clientFaults.has(name))];
+    const spreads = outagesByCause(causes, outages);
     return {
       ...this.#sends,
-      ...{ faults, failovers },
+      ...{ faults: countsOf(faults), failovers: outages.length },
       ...this.#counts,
       ...{ redelivered: this.#redelivered, unmarked: this.#unmarked },
-      longestOutageMs: Math.round(longestOutageMicroseconds / 1_000),
+      longestOutageMs: Math.max(0, ...Object.values(spreads).map(({ worstMs }) => worstMs)),
+      outages: spreads,
       examples: this.#examples,
     };
   }

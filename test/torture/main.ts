@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { runTorture } from "./conductor.ts";
-import { faultKinds, type FaultKind } from "./history-line.ts";
+import { faultKinds, groupFaultKinds, type FaultKind } from "./history-line.ts";
 import { makePlan } from "./plan.ts";
 import { sabotages } from "./sabotage.ts";
 
@@ -19,14 +19,15 @@ const usage = `npm run torture -- [--clients 50] [--seconds 60] [--kill broker|n
   --seconds N       how long messages are sent (60)
   --kill broker     what is killed and stopped, beside the cuts (broker); none: nothing is disturbed at all
   --faults LIST     only these kinds: kill,stop,cut,drop,delay (all; with Java clients all but drop, which they miss
-                    for a minute)
+                    for a minute); with --group also part,handover,roll (all)
   --rate N          messages a second of all producers together (4000; against Artemis 8000)
   --seed N          of the faults; the same seed gives the same ones (the time)
   --minimum N       applied sends a minute, below which a run means nothing (100000)
   --minimum-faults N  faults a minute, the same (20)
   --group N         against a group of N members on this machine, settled by a folder: the live and backups are killed,
-                    stopped, restarted in order, and lose their data; at the end all must have the same (\`diverged\`)
-  --zookeeper N     with --group: settled by a real ensemble of N servers, which are killed, too. Needs Java
+                    stopped, restarted in order, lose their data, and are cut off from each other; at the end all must
+                    have the same (\`diverged\`)
+  --zookeeper N     with --group: settled by a real ensemble of N servers, which are killed and cut off, too. Needs Java
   --client java     the same load from unmodified Java clients with duplicate ids, in one process
   --against artemis  the same load on a real pair of Artemis with replication, instead of our broker
   --sabotage KIND ${sabotages.join(", ")}: a lie in what is written down, which the checker must find
@@ -73,8 +74,10 @@ async function main(): Promise<void> {
   if (against !== "everhold" && against !== "artemis") {
     throw new Error(`expected --against everhold|artemis, found ${against}`);
   }
-  const usual = faultKinds.filter((kind) => kind !== "drop" || client === "everhold");
-  const asked = values.faults?.split(",").map(faultKind) ?? usual;
+  const groupSize = wholeNumber("group");
+  const possible = faultKinds.filter((kind) => groupSize > 0 || !isOfGroup(kind));
+  const usual = possible.filter((kind) => kind !== "drop" || client === "everhold");
+  const asked = values.faults?.split(",").map((word) => faultKind(word, possible)) ?? usual;
   const faults = values.kill === "none" ? [] : asked;
   const plan = makePlan({
     seed: wholeNumber("seed"),
@@ -104,7 +107,7 @@ async function main(): Promise<void> {
     sabotage,
     client,
     against,
-    groupSize: wholeNumber("group"),
+    groupSize,
     serverCount: wholeNumber("zookeeper"),
     onProgress,
   });
@@ -132,8 +135,12 @@ function wholeNumber(
   throw new Error(`expected a whole number for --${name}, found ${values[name]}`);
 }
 
-function faultKind(word: string): FaultKind {
-  const kind = faultKinds.find((name) => name === word);
+function isOfGroup(kind: FaultKind): boolean {
+  return groupFaultKinds.some((name) => name === kind);
+}
+
+function faultKind(word: string, possible: readonly FaultKind[]): FaultKind {
+  const kind = possible.find((name) => name === word);
   if (kind !== undefined) return kind;
-  throw new Error(`expected --faults of ${faultKinds.join(",")}, found ${word}`);
+  throw new Error(`expected --faults of ${possible.join(",")}, found ${word}`);
 }

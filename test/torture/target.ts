@@ -1,5 +1,6 @@
 import type { Way } from "./cutting-proxy.ts";
 import type { Peace } from "./faults.ts";
+import type { GroupFaultKind } from "./history-line.ts";
 
 /** What is tortured: a broker or two, with a proxy before each whose connections can be cut. */
 export interface TortureTarget {
@@ -26,6 +27,8 @@ export interface TortureTarget {
   drop(chosen: () => boolean, way: Way): void;
   /** On each connection of the load that `chosen` says yes to all comes so many ms late from now on. */
   delay(chosen: () => boolean, delayMs: number): void;
+  /** What is done to a group only; settles when the next fault may come. */
+  harm?(kind: GroupFaultKind, durationMs: number): Promise<void>;
   /** Settles when all that faults have set going is over. */
   rest(): Promise<void>;
   /** Ends everything. */
