@@ -29,6 +29,7 @@ import { Life, type LifeOwner } from "./life.ts";
 import { limits } from "./limits.ts";
 import { LinkRelay } from "./link-relay.ts";
 import type { MemberStatus } from "./member-status.ts";
+import { Successor } from "./successor.ts";
 import { Waiting } from "./waiting.ts";
 
 /** What {@link GroupBroker.start} needs. */
@@ -199,7 +200,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   }
 
   /**
-   * Gives way to another member if there is one in sync, lets clients go, makes everything durable, and gives ports and
+   * Gives way to another member if one is in sync and linked, lets clients go, makes everything durable, and gives ports and
    * folder back. Idempotent.
    */
   close(): Promise<void> {
@@ -485,21 +486,46 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     this.#options.ports.log.info("The member has stopped", { member: this.#group.id });
   }
 
-  /** A live that is closed hands over first, where somebody can take over. */
+  /** A live that is closed hands over first, where somebody can take over. Whatever goes wrong with that, it closes. */
   async #giveWay(): Promise<void> {
-    const { status } = this;
-    // To the one that clients were told of.
-    const [to] = status.inSync.filter((id) => id !== this.#group.id).toSorted();
-    if (status.role !== "live" || to === undefined || this.#driver === undefined) return;
-    const { timers, log } = this.#options.ports;
-    const ended = deferred<undefined>();
-    this.#onLifeEnded = () => ended.resolve(undefined);
-    const waitMs = this.#group.timing.handOverMs + limits.handOverMarginMs;
-    const timer = timers.after(waitMs, () => ended.resolve(undefined));
-    log.info("This member gives way before it stops", { member: this.#group.id, to });
-    this.handOver(to);
-    await ended.promise;
-    timer.cancel();
+    const driver = this.#driver;
+    if (driver === undefined || this.status.role !== "live") return;
+    const { log } = this.#options.ports;
+    const member = this.#group.id;
+    try {
+      await this.#handOverToAny(driver);
+      if (this.#driver !== driver) return;
+      log.warn("Nobody takes over before this member stops", { member });
+      // What was held back for a hand-over is answered after all.
+      driver.handOver(null);
+    } catch (error) {
+      log.error("This member could not give way before it stops", {
+        member,
+        problem: asError(error).message,
+      });
+    }
+  }
+
+  /** Ends when somebody else leads, and when nobody is left who could. */
+  async #handOverToAny(driver: MemberDriver): Promise<void> {
+    const { timers, monotonicClock, log } = this.#options.ports;
+    const { handOverMs, graceMs } = this.#group.timing;
+    const successor = new Successor(graceMs);
+    const untilMs = monotonicClock.nowMs() + handOverMs + limits.handOverMarginMs;
+    while (this.#driver === driver) {
+      const nowMs = monotonicClock.nowMs();
+      const { to, isNew } = successor.choose(this.status, nowMs);
+      if (to === undefined || nowMs >= untilMs) return;
+      if (isNew) {
+        log.info("This member gives way before it stops", { member: this.#group.id, to });
+        driver.handOver(to);
+      }
+      const looked = deferred<undefined>();
+      this.#onLifeEnded = () => looked.resolve(undefined);
+      const timer = timers.after(limits.handOverLookMs, () => looked.resolve(undefined));
+      await looked.promise;
+      timer.cancel();
+    }
   }
 }
 

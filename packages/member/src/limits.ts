@@ -2,6 +2,8 @@
 export const limits = {
   /** How long a live that is closed waits for another member to take over, besides the group's own time for it. */
   handOverMarginMs: 1000,
+  /** How often it looks meanwhile who can take over. */
+  handOverLookMs: 20,
   /** How long a live that is closed waits until what was asked is answered and durable everywhere. */
   closeMs: 5000,
   /** Pause before what could not be done is tried again: opening the journal, listening, reading the group's node. */

@@ -29,6 +29,11 @@ export interface MemberStatus {
   readonly fill: { readonly doneBytes: number; readonly totalBytes: number } | undefined;
 }
 
+/** Who could take over from a live at once: in sync, and linked to it. First the one that clients were told of. */
+export function readySuccessors({ id, inSync, peers }: MemberStatus): readonly string[] {
+  return inSync.filter((name) => name !== id && peers.some((peer) => peer.id === name)).toSorted();
+}
+
 /** What a member tells of itself that has opened its journal. */
 export function statusOf(
   member: Member,

@@ -72,6 +72,10 @@ export class MemberProcess {
   }
 }
 
+interface Configured {
+  readonly group?: Readonly<Record<string, unknown>>;
+}
+
 /** A group of members on this machine, each in a process of its own. */
 export class GroupProcesses {
   readonly members: readonly MemberProcess[];
@@ -84,7 +88,8 @@ export class GroupProcesses {
 
   /**
    * `settling`: what the configuration says of what settles who leads, of all or of one by its id and the port of its
-   * links. Default: a folder. With `monitorToken` each has a monitor. `more`: what else the configuration of each says.
+   * links. Default: a folder. With `monitorToken` each has a monitor. `more`: what else the configuration of each says,
+   * in `group` of its part in the group.
    */
   static async make(
     ids: readonly string[],
@@ -93,7 +98,7 @@ export class GroupProcesses {
       | Readonly<Record<string, unknown>>
       | ((id: string, linksPort: number) => Promise<object>),
     monitorToken?: string,
-    more: (index: number) => object = () => ({}),
+    more: (index: number) => object & Configured = () => ({}),
   ): Promise<GroupProcesses> {
     const folder = mkdtempSync(join(tmpdir(), "everhold-group-"));
     const members: MemberProcess[] = [];
@@ -103,6 +108,7 @@ export class GroupProcesses {
       const member = new MemberProcess(id, await freePort(), own);
       if (monitorToken !== undefined) member.monitorUrl = `http://127.0.0.1:${await freePort()}`;
       const linksPort = await freePort();
+      const { group: moreOfGroup, ...moreOfAll } = more(index);
       member.configure({
         name: id,
         data: "data",
@@ -122,8 +128,9 @@ export class GroupProcesses {
             : (settling ?? { folder: join(folder, "group") })),
           minInSync,
           timing: { steady: "500ms" },
+          ...moreOfGroup,
         },
-        ...more(index),
+        ...moreOfAll,
       });
       members.push(member);
     }

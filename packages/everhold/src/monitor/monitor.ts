@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 
 import { EverholdError } from "@everhold/base";
 import type { Endpoint, Log } from "@everhold/env";
+import { readySuccessors } from "@everhold/member";
 
 import { limits } from "../limits.ts";
 import { metricsText } from "./metrics.ts";
@@ -200,11 +201,12 @@ export class Monitor {
     if (status.role !== "live") {
       return refused(409, `${status.id} does not lead, ${status.live ?? "nobody"} does`);
     }
-    // First the one that clients were told of.
-    const candidates = status.inSync.filter((id) => id !== status.id).toSorted();
+    const candidates = readySuccessors(status);
     const chosen = to ?? candidates[0];
     if (chosen === undefined || !candidates.includes(chosen)) {
-      const found = chosen === undefined ? "nobody else is in sync" : `${chosen} is not in sync`;
+      const lacks = status.inSync.includes(chosen ?? "") ? "linked to the live" : "in sync";
+      const found =
+        chosen === undefined ? "nobody else is in sync and linked" : `${chosen} is not ${lacks}`;
       return refused(409, `${found}: expected one of ${candidates.join(", ") || "nobody"}`);
     }
     log.info("A hand-over was asked for", { from: status.id, to: chosen });

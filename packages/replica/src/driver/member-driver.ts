@@ -135,10 +135,14 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     this.#tick();
   }
 
-  /** Gives way to another member, in sync, which then leads; it is given up after `handOverMs`. To the live only. */
-  handOver(to: string): void {
+  /**
+   * Gives way to another member, in sync, which then leads; it is given up after `handOverMs`. null: goes on after all. To
+   * the live only.
+   */
+  handOver(to: string | null): void {
     this.#givingUp?.cancel();
     this.#take({ kind: "hand-over", to });
+    if (to === null) return;
     this.#givingUp = this.#parts.ports.timers.after(this.#parts.timing.handOverMs, () => {
       this.#parts.ports.log.warn("The hand-over did not happen in time: it is given up", { to });
       this.#take({ kind: "hand-over", to: null });
