@@ -20,6 +20,8 @@ export const limits = {
   groupSessionTimeoutMs: 6_000,
   /** Pause before ZooKeeper is tried again that could not be reached at the start, in ms. */
   zooKeeperAgainMs: 1_000,
+  /** When it is told again that ZooKeeper cannot be reached, in ms; then whenever it has been twice as long. */
+  tellAbsenceMsMin: 10_000,
   /** Connections of the monitor. More are refused by the system. */
   monitorConnectionsMax: 64,
   /** Time in which a request to the monitor has to come, in ms. Then it is ended. */

@@ -5,6 +5,7 @@ import type { Coordinator, CoordinatorListener } from "@everhold/group";
 import { NodeClaims, NodeDisk } from "@everhold/node";
 import { accessLists, connect, type ZooKeeper } from "@everhold/zookeeper-core";
 
+import { Absence } from "./absence.ts";
 import type { ResolvedGroup, Settling } from "./config/group.ts";
 import { limits } from "./limits.ts";
 
@@ -45,15 +46,15 @@ async function connectPatiently(
       ? {}
       : { auth: { scheme: "digest", auth: `${login.user}:${login.password}` } }),
   };
+  const absence = new Absence(ports, servers);
   for (;;) {
     try {
-      return await connect(ports, servers, options);
+      const client = await connect(ports, servers, options);
+      absence.isOver();
+      return client;
     } catch (error) {
       if (!EverholdError.is(error, "EVH_NOT_CONNECTED")) throw error;
-      ports.log.warn("ZooKeeper cannot be reached: this member waits for it", {
-        servers,
-        problem: error.message,
-      });
+      absence.goesOn(error.message);
       await pause(ports, limits.zooKeeperAgainMs, signal);
     }
   }

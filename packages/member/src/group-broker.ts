@@ -90,7 +90,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
    * Opens the journal and takes part in the group: it follows, or leads, when this resolves. Waits for the coordinator
    * and, unless it founds the group, for the group to be founded.
    *
-   * @throws EverholdError EVH_CONFIG; EVH_DATA_LOCKED, EVH_DATA_CORRUPT, EVH_DATA_FORMAT (another group's folder),
+   * @throws EverholdError EVH_CONFIG, also where the group was founded with another `minInSync`; EVH_DATA_LOCKED, EVH_DATA_CORRUPT, EVH_DATA_FORMAT (another group's folder),
    * EVH_DATA_FOLDER, EVH_IO from the journal; EVH_PORT_IN_USE from the links; EVH_ILLEGAL_STATE where the group's node
    * is gone; EVH_ABORTED
    */
@@ -317,7 +317,9 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
       this.#onChanged = () => changed.resolve(undefined);
       const read = await coordinator.read();
       if (read.kind === "state") {
-        this.#groupId = groupIdOf(read.known.state.groupId);
+        const { state } = read.known;
+        checkMinInSync(this.#options.group.minInSync, state.minInSync);
+        this.#groupId = groupIdOf(state.groupId);
         return this.#openLife(this.#groupId);
       }
       if (read.kind === "absent" && this.#group.founds) {
@@ -531,6 +533,15 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
 
 function gaveUp(member: string, cause: unknown): EverholdError {
   return new EverholdError("EVH_ABORTED", `the start of ${member} was given up`, { cause });
+}
+
+/** What the group promises was said by who founded it: a member that counts on something else is refused. */
+function checkMinInSync(said: number | undefined, founded: number): void {
+  if (said === undefined || said === founded) return;
+  throw new EverholdError(
+    "EVH_CONFIG",
+    `group.minInSync: found ${said}, expected ${founded}, with which this group was founded, or nothing`,
+  );
 }
 
 function groupIdOf(text: string): Uint8Array {

@@ -10,6 +10,7 @@ import { startBroker } from "everhold";
 
 import { freePort } from "../free-port.ts";
 import { GroupProcesses } from "./group-processes.ts";
+import { Traffic } from "./traffic.ts";
 import { until } from "./until.ts";
 
 const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
@@ -56,6 +57,62 @@ describe("a member that starts", () => {
     } finally {
       occupied.close();
       rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
+
+describe("a member whose configuration contradicts the group", () => {
+  it("is refused where another process has its id, and the group goes on", async () => {
+    const twin = (index: number) => (index === 2 ? { group: { member: "bert" } } : {});
+    const group = await GroupProcesses.make(
+      ["anna", "bert", "twin"],
+      2,
+      undefined,
+      undefined,
+      twin,
+    );
+    const story = (): string => group.story;
+    try {
+      const [anna, bert, other] = group.members;
+      assert.ok(anna !== undefined && bert !== undefined && other !== undefined);
+      anna.start();
+      bert.start();
+      await until("both in sync", () => group.inSync.length === 2, story);
+      await using traffic = await Traffic.start(group);
+      await traffic.send(10);
+      const sending = traffic.send(100);
+      other.start();
+      await until("the twin has ended", () => !other.isRunning, story);
+      assert.equal(await other.end("SIGTERM"), 1, story());
+      assert.match(
+        other.lines.join("\n"),
+        /EVH_MEMBER_EXISTS.*one process at a time may have an id/,
+      );
+      await sending;
+      await traffic.send(10);
+      await traffic.end();
+      await until("both in sync again", () => group.inSync.length === 2, story);
+      assert.ok(anna.isRunning && bert.isRunning, story());
+    } finally {
+      await group.end();
+    }
+  });
+
+  it("is refused where the group was founded with another minInSync", async () => {
+    const another = (index: number) => (index === 1 ? { group: { minInSync: 2 } } : {});
+    const group = await GroupProcesses.make(["anna", "bert"], 1, undefined, undefined, another);
+    const story = (): string => group.story;
+    try {
+      const [anna, bert] = group.members;
+      assert.ok(anna !== undefined && bert !== undefined);
+      anna.start();
+      await until("it serves", () => anna.isServing, story);
+      bert.start();
+      await until("the other one has ended", () => !bert.isRunning, story);
+      assert.equal(await bert.end("SIGTERM"), 1, story());
+      assert.match(bert.lines.join("\n"), /group\.minInSync: found 2, expected 1, with which/);
+    } finally {
+      await group.end();
     }
   });
 });

@@ -33,8 +33,7 @@ export function parseConnectorUrl(text: string): Connector | undefined {
   const place = parseAcceptorUrl(text);
   if (place === undefined || place.port === 0) return undefined;
   const { host, port, asksForTls } = place;
-  // These say where to listen.
-  if (host === "0.0.0.0" || host === "::") return undefined;
+  if (isWildcardHost(host)) return undefined;
   return { host, port, tls: asksForTls };
 }
 
@@ -53,6 +52,13 @@ export function parseMonitorUrl(text: string): Endpoint | undefined {
 export function formatAcceptorUrl(endpoint: Endpoint): string {
   const host = endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host;
   return `${endpoint.tls === undefined ? "tcp" : "tls"}://${host}:${endpoint.port}`;
+}
+
+/** Whether `host`, without brackets, says to listen at every address, such as `0.0.0.0`: nobody can be reached there. */
+export function isWildcardHost(host: string): boolean {
+  return (
+    /^0+(?:\.0+){0,3}$/.test(host) || /^(?=.*:)(?=.*0|::$)[0:]+(?::0+(?:\.0+){3})?$/.test(host)
+  );
 }
 
 /** Whether only programs on this machine can reach what listens on `host`. */

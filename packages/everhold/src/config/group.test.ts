@@ -89,6 +89,7 @@ describe("group", () => {
       acceptors: { core: { url: "tcp://0.0.0.0:61616" } },
       security: { allowAnonymous: true },
     };
+    const everywhere = { connector: "tcp://[::0]:61616" };
     const cases: readonly (readonly [object, RegExp, object?])[] = [
       [{ ...least, secret: "too short" }, /group\.secret: found 9 bytes, expected 16 to 1024/],
       [rest, /found neither of zookeeper and folder, expected one/],
@@ -97,6 +98,16 @@ describe("group", () => {
       [{ ...least, links: { url: "tcp://0.0.0.0:1" } }, /group\.links\.announce: found nothing/],
       [{ ...least, links: { url: "tls://127.0.0.1:1" } }, /found TLS without a certificate/],
       [{ ...least, links: { ...least.links, announce: "nowhere" } }, /host:port/],
+      ...["0.0.0.0:61700", "0:61700", "[::]:61700", "[0:0:0:0:0:0:0:0]:61700", "[::0.0.0.0]:1"].map(
+        (announce): [object, RegExp] => [
+          { ...least, links: { ...least.links, announce } },
+          /announce: found .*, expected host:port at which the other members reach this one/,
+        ],
+      ),
+      [{ ...least, links: { ...least.links, announce: "anna:0" } }, /host:port/],
+      [{ ...least, links: { ...least.links, announce: "anna:70000" } }, /host:port/],
+      [{ ...least, links: { url: "tcp://[::0]:61700" } }, /group\.links\.announce: found nothing/],
+      [least, /connector: found .*, expected a URL at which clients reach/, everywhere],
       [least, /connector: found nothing, expected the URL at which clients reach/, open],
       [
         least,

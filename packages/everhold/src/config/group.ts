@@ -6,7 +6,13 @@ import type { GroupOptions } from "@everhold/member";
 import { z } from "zod";
 
 import { acceptorTls } from "./acceptor-tls.ts";
-import { formatAcceptorUrl, acceptorUrlForms, parseAcceptorUrl } from "./acceptor-url.ts";
+import {
+  acceptorUrlForms,
+  formatAcceptorUrl,
+  isWildcardHost,
+  parseAcceptorUrl,
+  parseConnectorUrl,
+} from "./acceptor-url.ts";
 import { configError } from "./config-error.ts";
 import { duration, flag, integer, leaf, text } from "./leaves.ts";
 import { originOf, type LocatedTree } from "./located-tree.ts";
@@ -32,10 +38,9 @@ export const group = z.strictObject({
     ),
     tls: tls.optional(),
     /** Where the others reach it. Default: where it listens. */
-    announce: leaf("host:port at which the other members reach this one", (value) =>
-      typeof value === "string" && /^(?:\[[0-9A-Fa-f:.]+\]|[^[\]:/\s]+):\d{1,5}$/.test(value)
-        ? value
-        : undefined,
+    announce: leaf(
+      "host:port at which the other members reach this one, such as anna.example:61700",
+      (value) => (typeof value === "string" && isPlace(value) ? value : undefined),
     ).optional(),
   }),
   /** Members that must have what is committed; said once, by who founds. */
@@ -107,8 +112,7 @@ export function groupOf(
   }
   const { timing = {} } = said;
   const links = linksOf(tree, said.links);
-  const isWild = (host: string): boolean => host === "0.0.0.0" || host === "::";
-  if (isWild(links.host) && said.links.announce === undefined) {
+  if (isWildcardHost(links.host) && said.links.announce === undefined) {
     throw configError(
       where("links", "url"),
       `group.links.announce: found nothing, expected host:port at which the other members reach this one, since it ` +
@@ -116,7 +120,7 @@ export function groupOf(
     );
   }
   const { connector } = document;
-  if (connector === undefined && isWild(first.host)) {
+  if (connector === undefined && isWildcardHost(first.host)) {
     throw configError(
       where(),
       "connector: found nothing, expected the URL at which clients reach this member while it leads, since it listens " +
@@ -155,6 +159,11 @@ export function groupOf(
       },
     },
   };
+}
+
+/** Whether somebody can be reached at this `host:port`. */
+function isPlace(place: string): boolean {
+  return parseConnectorUrl(`tcp://${place}`) !== undefined;
 }
 
 type SaidGroup = z.output<typeof group>;
