@@ -27,11 +27,14 @@ const { examples, ...found } = judge(
   harms,
 );
 
+/** A run that takes so long has faults of all kinds. */
+const wholeMinutes = 3;
 const minutes = plan.seconds / 60;
 const faultCount = Object.values(found.faults).reduce((sum, count) => sum + count, 0);
 const isEnough =
   found.applied >= plan.appliedPerMinuteMin * minutes &&
-  faultCount >= plan.faultsPerMinuteMin * minutes;
+  faultCount >= plan.faultsPerMinuteMin * minutes &&
+  (minutes < wholeMinutes || plan.faults.every((kind) => found.faults[kind] > 0));
 const failure = readFailure(folder);
 const isOneGroup = group.diverged === undefined || group.diverged === 0;
 const ok = isFaultless({ ...found, examples }) && isEnough && isOneGroup && failure === undefined;

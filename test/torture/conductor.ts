@@ -197,7 +197,7 @@ class Conductor {
       ...{ kill: durationText, stop: durationText, cut: shareText },
       drop: `${shareText} ${way}`,
       delay: `${shareText} by ${delayMs} ms for ${durationText}`,
-      ...{ part: durationText, handover: "", roll: "" },
+      ...{ part: durationText, disk: durationText, handover: "", roll: "" },
     };
     this.#options.onProgress(`${kind} ${words[kind]}`);
     const random = new Prng(bytes);
@@ -218,6 +218,7 @@ class Conductor {
         await pause(durationMs);
         return this.#target.delay(() => true, 0);
       case "part":
+      case "disk":
       case "handover":
       case "roll":
         return this.#target.harm?.(kind, durationMs);

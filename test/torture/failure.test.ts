@@ -15,7 +15,7 @@ test("a run that came to an early end has a verdict, which says why", async () =
       folder,
       makePlan({
         ...{ seed: 1, seconds: 1, clientCount: 8, processCount: 1, rate: 400 },
-        ...{ appliedPerMinuteMin: 0, faultsPerMinuteMin: 0, isDisturbed: false, keepsMarks: true },
+        ...{ appliedPerMinuteMin: 0, faultsPerMinuteMin: 0, faults: [], keepsMarks: true },
       }),
     );
     writeFailure(folder, new Error("the broker is gone\nand this is its log"));

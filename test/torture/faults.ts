@@ -55,7 +55,7 @@ export function scheduleFaults(
       pauseMs: random.integer(minMs, maxMs),
       durationMs: {
         ...{ kill: deadMs, stop: stopMs, cut: 0, drop: 0, delay: slowMs },
-        ...{ part: partedMs, handover: 0, roll: 0 },
+        ...{ part: partedMs, disk: slowMs, handover: 0, roll: 0 },
       }[kind],
       // Nobody but a silence of seconds tells of a drop, so most would stand still most of the time.
       share: kind === "drop" ? share * 0.1 : share,

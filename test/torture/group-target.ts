@@ -8,6 +8,7 @@ import { GroupProcesses, type MemberProcess } from "#group/group-processes.js";
 
 import { CuttingProxy, type Way } from "./cutting-proxy.ts";
 import { writeGroupEnd } from "./group-end.ts";
+import { GroupDisks } from "./group-disks.ts";
 import { GroupLinks } from "./group-links.ts";
 import { handOver, isWhole, monitorToken } from "./group-monitor.ts";
 import { GroupServers } from "./group-servers.ts";
@@ -45,6 +46,7 @@ interface Surroundings {
   readonly proxies: readonly CuttingProxy[];
   readonly links: GroupLinks;
   readonly servers: GroupServers | undefined;
+  readonly disks: GroupDisks;
 }
 
 /** A group of our brokers on one machine, with a proxy before each, and in each of its links. */
@@ -97,7 +99,9 @@ export class GroupTarget implements TortureTarget {
     });
     const minInSync = Math.min(2, groupSize - 1);
     const group = await GroupProcesses.make(ids, minInSync, settling, monitorToken, more);
-    return new GroupTarget(group, { prng, log, proxies, links, servers }, options);
+    const disks = new GroupDisks(prng);
+    for (const member of group.members) disks.prepare(member);
+    return new GroupTarget(group, { prng, log, proxies, links, servers, disks }, options);
   }
 
   get loadUrls(): readonly string[] {
@@ -155,6 +159,8 @@ export class GroupTarget implements TortureTarget {
         log.note(await links.part(about.id, durationMs), about.id);
         return;
       }
+      case "disk":
+        return this.#troubleDisk(durationMs);
       case "handover":
         return this.#handOver();
       case "roll":
@@ -188,8 +194,9 @@ export class GroupTarget implements TortureTarget {
   }
 
   async rest(): Promise<void> {
-    const { links, servers } = this.#around;
+    const { disks, links, servers } = this.#around;
     await links.joined();
+    await disks.cured();
     await servers?.back();
     await this.#untilAllInSync();
   }
@@ -222,6 +229,21 @@ export class GroupTarget implements TortureTarget {
   /** Who serves clients; anybody where nobody does. */
   get live(): MemberProcess {
     return this.#group.live ?? this.#anyOf(this.#group.members);
+  }
+
+  /** Whose disk fails has to end by itself; then the disk is replaced by one with the same on it. */
+  async #troubleDisk(durationMs: number): Promise<void> {
+    const { disks, log, prng } = this.#around;
+    const { live } = this;
+    const member = prng.chance(0.5) ? live : this.#anyOf(this.#group.members);
+    const kind = await disks.trouble(member, durationMs);
+    log.note(`${member === live ? "live" : "backup"}'s disk ${kind}`, member.id);
+    if (kind !== "failing") return;
+    await this.#until(`${member.id} has ended, whose disk fails`, () => !member.isRunning);
+    await this.#end(member, "SIGKILL");
+    disks.cure(member);
+    await this.#start(member);
+    await this.#untilServed();
   }
 
   /** Planned, as an operator has it done, to a backup that the live says is in sync. */

@@ -1,8 +1,11 @@
 /** What became of an operation, as far as whoever asked for it was told. */
 export type EventOutcome = "applied" | "none" | "unknown";
 
-/** What disturbs a run against a group only: its links are cut, it is told to give way, its members are restarted in turn. */
-export const groupFaultKinds = ["part", "handover", "roll"] as const;
+/**
+ * What disturbs a run against a group only: its links are cut, its disks are in trouble, it is told to give way, its
+ * members are restarted in turn.
+ */
+export const groupFaultKinds = ["part", "disk", "handover", "roll"] as const;
 
 /** What disturbs a run. */
 export const faultKinds = ["kill", "stop", "cut", "drop", "delay", ...groupFaultKinds] as const;

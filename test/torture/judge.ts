@@ -65,7 +65,7 @@ export function isFaultless(verdict: Verdict): boolean {
 function countsOf(faults: readonly { readonly name: FaultKind }[]): Record<FaultKind, number> {
   const counts = {
     ...{ kill: 0, stop: 0, cut: 0, drop: 0, delay: 0 },
-    ...{ part: 0, handover: 0, roll: 0 },
+    ...{ part: 0, disk: 0, handover: 0, roll: 0 },
   };
   for (const { name } of faults) counts[name] += 1;
   return counts;

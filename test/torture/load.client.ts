@@ -70,7 +70,9 @@ async function open(number: number): Promise<Connection> {
   const connection = await connect(url, {
     log: silentLog,
     reconnect: { initialAttempts: 10, maxDelay: 500 },
-    ...(plan.isDisturbed && number % 3 === 0 ? { heartbeat: { period: 500, ttl: 2_000 } } : {}),
+    ...(plan.faults.length > 0 && number % 3 === 0
+      ? { heartbeat: { period: 500, ttl: 2_000 } }
+      : {}),
   });
   connection.on("disconnect", () => recorder.connection(number, "down"));
   connection.on("reconnect", () => recorder.connection(number, "up"));

@@ -19,14 +19,14 @@ const usage = `npm run torture -- [--clients 50] [--seconds 60] [--kill broker|n
   --seconds N       how long messages are sent (60)
   --kill broker     what is killed and stopped, beside the cuts (broker); none: nothing is disturbed at all
   --faults LIST     only these kinds: kill,stop,cut,drop,delay (all; with Java clients all but drop, which they miss
-                    for a minute); with --group also part,handover,roll (all)
+                    for a minute); with --group also part,disk,handover,roll (all)
   --rate N          messages a second of all producers together (4000; against Artemis 8000)
   --seed N          of the faults; the same seed gives the same ones (the time)
   --minimum N       applied sends a minute, below which a run means nothing (100000)
   --minimum-faults N  faults a minute, the same (20)
   --group N         against a group of N members on this machine, settled by a folder: the live and backups are killed,
-                    stopped, restarted in order, lose their data, and are cut off from each other; at the end all must
-                    have the same (\`diverged\`)
+                    stopped, restarted in order, lose their data, are cut off from each other, and their disks are slow,
+                    full, or fail; at the end all must have the same (\`diverged\`)
   --zookeeper N     with --group: settled by a real ensemble of N servers, which are killed and cut off, too. Needs Java
   --client java     the same load from unmodified Java clients with duplicate ids, in one process
   --against artemis  the same load on a real pair of Artemis with replication, instead of our broker
@@ -89,7 +89,7 @@ async function main(): Promise<void> {
     rate: values.rate === undefined ? (against === "artemis" ? 8_000 : 4_000) : wholeNumber("rate"),
     appliedPerMinuteMin: wholeNumber("minimum"),
     faultsPerMinuteMin: faults.length === 0 ? 0 : wholeNumber("minimum-faults"),
-    isDisturbed: faults.length > 0,
+    faults,
     keepsMarks: against === "everhold",
   });
   const folder = values.folder ?? mkdtempSync(join(tmpdir(), "everhold-torture-"));

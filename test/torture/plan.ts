@@ -1,6 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+import type { FaultKind } from "./history-line.ts";
+
 /** How a client takes messages. */
 export type ConsumerManner =
   /** `receive()`, with many acknowledgements under way. */
@@ -46,8 +48,8 @@ export interface Plan {
   readonly rate: number;
   readonly appliedPerMinuteMin: number;
   readonly faultsPerMinuteMin: number;
-  /** Whether there are faults at all. */
-  readonly isDisturbed: boolean;
+  /** The kinds that there are; a run of three minutes has to have all of them. */
+  readonly faults: readonly FaultKind[];
   /**
    * Whether the broker marks each repeat as redelivered. One that does not may leave the mark out where who had the
    * message before gave it back, or lost the connection.

@@ -42,7 +42,7 @@ async function shortRun(options: {
   try {
     const plan = makePlan({
       ...{ seed: 1, seconds: 1, clientCount: 8, processCount: 1, rate: 400 },
-      ...{ appliedPerMinuteMin, faultsPerMinuteMin: 0, isDisturbed: false, keepsMarks: true },
+      ...{ appliedPerMinuteMin, faultsPerMinuteMin: 0, faults: [], keepsMarks: true },
     });
     const onProgress = (): void => undefined;
     const run = await runTorture({

@@ -22,6 +22,8 @@ export class MemberProcess {
   monitorUrl = "";
   /** Whether clients are let in, as its log says. */
   isServing = false;
+  /** What Node itself is told when it is started. */
+  nodeArguments: readonly string[] = [];
   readonly #configFile: string;
   #process: ChildProcess | undefined;
 
@@ -39,7 +41,10 @@ export class MemberProcess {
   start(): void {
     const process = spawn(
       globalThis.process.execPath,
-      [command, "run", "--config", this.#configFile, "--log-format", "json"],
+      [
+        ...this.nodeArguments,
+        ...[command, "run", "--config", this.#configFile, "--log-format", "json"],
+      ],
       { stdio: ["ignore", "ignore", "pipe"] },
     );
     this.#process = process;
