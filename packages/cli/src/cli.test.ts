@@ -535,6 +535,13 @@ describe("a broker's data", () => {
     const folder = join(broker.folder, "data");
     const sound = await runCli(["data", "verify", folder, "--json"]);
     assert.equal(sound.code, 0, sound.stderr);
+    assert.doesNotMatch((await runCli(["data", "verify", folder])).stdout, /HALF FILLED/);
+    writeFileSync(join(folder, "0000000000000000.journal.fill"), "a part");
+    const halfFilled = await runCli(["data", "verify", folder]);
+    assert.equal(halfFilled.code, 0, halfFilled.stdout);
+    assert.match(halfFilled.stdout, /HALF FILLED: 1 file of another member's journal/);
+    const compared = await runCli(["ha", "compare", folder]);
+    assert.match(compared.stdout, /, highest id \d+, .*\n.*HALF FILLED/);
     damage(folder);
     const damaged = await runCli(["data", "verify", folder]);
     assert.equal(damaged.code, 1, damaged.stdout);

@@ -5,7 +5,15 @@ import { verifyData } from "./verify-data.ts";
 /** One data folder, beside the others. */
 export interface ComparedData extends Pick<
   VerifyReport,
-  "groupId" | "endPosition" | "endChain" | "epochs" | "recordCount" | "segmentCount" | "problems"
+  | "groupId"
+  | "endPosition"
+  | "endChain"
+  | "epochs"
+  | "recordCount"
+  | "highestId"
+  | "segmentCount"
+  | "fillPartCount"
+  | "problems"
 > {
   readonly folder: string;
   /** The chain value at the end of the shortest; undefined where no batch ends there. */
@@ -35,9 +43,11 @@ export async function compareData(folders: readonly string[]): Promise<DataCompa
   for (const { folder, report } of reports) {
     const isLonger = report.endPosition > commonPosition;
     const asked = isLonger ? await verifyData(folder, undefined, commonPosition) : undefined;
-    const { groupId, endPosition, endChain, epochs, recordCount, segmentCount, problems } = report;
+    const { groupId, endPosition, endChain, epochs, recordCount, highestId } = report;
+    const { segmentCount, fillPartCount, problems } = report;
     compared.push({
-      ...{ folder, groupId, endPosition, endChain, epochs, recordCount, segmentCount, problems },
+      ...{ folder, groupId, endPosition, endChain, epochs, recordCount, highestId },
+      ...{ segmentCount, fillPartCount, problems },
       commonChain: asked === undefined ? endChain : asked.askedChain,
     });
   }

@@ -173,7 +173,7 @@ export async function endFill(disk: Disk): Promise<boolean> {
     for (const name of names) if (isReplaced(name)) await disk.remove(name);
     await disk.rename(fillRemovesName, fillInstallsName);
   }
-  const isInstalled = names.includes(fillRemovesName) || names.includes(fillInstallsName);
+  const isInstalled = isHalfInstalled(names);
   for (const name of parts) {
     if (isInstalled) await disk.rename(name, finalName(name) ?? name);
     else await disk.remove(name);
@@ -181,6 +181,11 @@ export async function endFill(disk: Disk): Promise<boolean> {
   if (isInstalled) await disk.remove(fillInstallsName);
   if (names.includes(fillingName)) await disk.remove(fillingName);
   return isInstalled;
+}
+
+/** Whether all of a fill is there, and only some of it has its name. */
+export function isHalfInstalled(names: readonly string[]): boolean {
+  return names.includes(fillRemovesName) || names.includes(fillInstallsName);
 }
 
 /** The fence is written over and never removed: without it nobody knows what was promised. */

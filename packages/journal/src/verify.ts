@@ -2,6 +2,8 @@ import { EverholdError, type ErrorCode } from "@everhold/base";
 import type { Disk, Hash } from "@everhold/env";
 import { Chain } from "./chain.ts";
 import { EpochStarts, type EpochStart } from "./epoch-starts.ts";
+import { finalName } from "./file-names.ts";
+import { isHalfInstalled } from "./folder-fill.ts";
 import { readFence } from "./fence-file.ts";
 import { groupName, readFolder, readSegmentHeaders, sameBytes } from "./journal-folder.ts";
 import { replayLog } from "./log-replay.ts";
@@ -24,6 +26,8 @@ export interface VerifyReport {
   readonly segmentCount: number;
   readonly batchCount: number;
   readonly recordCount: number;
+  /** The id of the newest record, which is its position; 0 when there is none. With `chainAt` only of those before that. */
+  readonly highestId: number;
   /** Where the log ends; 0 when there is none. */
   readonly endPosition: number;
   /** The chain value of everything before that: 16 hex digits, of the bytes of the log alone. */
@@ -32,6 +36,11 @@ export interface VerifyReport {
   readonly epochs: readonly EpochStart[];
   /** The chain value at `chainAt`; undefined where no batch ends there, or nobody asked. */
   readonly askedChain: string | undefined;
+  /**
+   * Files of another member's journal, with which the folder was being filled and is not: what is told here is what it
+   * holds without them. The member's next start removes them.
+   */
+  readonly fillPartCount: number;
   readonly snapshots: readonly {
     readonly name: string;
     readonly sectionCount: number;
@@ -70,6 +79,8 @@ class Verification {
   readonly #sound: SnapshotInfo[] = [];
   #batchCount = 0;
   #recordCount = 0;
+  #highestId = 0;
+  #fillPartCount = 0;
   #endPosition = 0;
   #endChain = new Chain();
   #epochs: readonly EpochStart[] = [];
@@ -93,6 +104,9 @@ class Verification {
     await this.#attempt(async () => {
       const fence = await readFence({ disk: this.#disk, hash: this.#hash });
       if (fence !== undefined && fence.cutPosition !== null) throw this.#halfCut(fence.cutPosition);
+      const names = await this.#disk.list();
+      if (isHalfInstalled(names)) throw this.#halfFilled();
+      this.#fillPartCount = names.filter((name) => finalName(name) !== undefined).length;
       const folder = await readFolder(this.#disk);
       headers = await readSegmentHeaders(this.#disk, folder, undefined, this.#hash);
       for (const name of folder.snapshotNames) await this.#checkSnapshot(name, headers[0]);
@@ -105,10 +119,12 @@ class Verification {
       segmentCount: headers.length,
       batchCount: this.#batchCount,
       recordCount: this.#recordCount,
+      highestId: this.#highestId,
       endPosition: this.#endPosition,
       endChain: this.#endChain.toString(),
       epochs: this.#epochs,
       askedChain: this.#askedChain,
+      fillPartCount: this.#fillPartCount,
       snapshots: this.#snapshots,
       problems: this.#problems,
     };
@@ -163,7 +179,12 @@ class Verification {
       appliedMax: this.#chainAt ?? Number.MAX_SAFE_INTEGER,
     };
     const epochs = new EpochStarts();
-    const end = await replayLog(this.#disk, this.#hash, run, start, undefined, onProgress, epochs);
+    const sink = {
+      applyRecord: (_type: number, _reference: number, position: number) => {
+        this.#highestId = position;
+      },
+    };
+    const end = await replayLog(this.#disk, this.#hash, run, start, sink, onProgress, epochs);
     this.#epochs = epochs.all;
     this.#endChain = end.chain;
     if (end.appliedEnd === this.#chainAt) this.#askedChain = end.appliedChain.toString();
@@ -210,6 +231,14 @@ class Verification {
       "EVH_DATA_FORMAT",
       `cannot verify ${this.#disk.location}: its log was being cut at position ${position}, and not to the end: ` +
         "start this member of the group, which ends it, and verify then",
+    );
+  }
+
+  #halfFilled(): EverholdError {
+    return new EverholdError(
+      "EVH_DATA_FORMAT",
+      `cannot verify ${this.#disk.location}: it was filled from another member's journal, and not to the end: start this ` +
+        "member of the group, which ends it, and verify then",
     );
   }
 

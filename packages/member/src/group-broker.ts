@@ -13,6 +13,7 @@ import {
   type Coordinator,
   type CoordinatorListener,
   type Frame,
+  type GroupState,
   type MemberAddress,
   type StopReason,
 } from "@everhold/group";
@@ -72,6 +73,9 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   #driver: MemberDriver | undefined;
   #filling: FillClient | undefined;
   #groupId: Uint8Array | undefined;
+  /** The newest epoch in which somebody led, and how many followed the first that was known. */
+  #reign = 0;
+  #failoverCount = 0;
   #failure: EverholdError | undefined;
   /** Called when the group's node may have changed. */
   #onChanged: () => void = () => undefined;
@@ -119,23 +123,25 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   /** What it is, and how far. */
   get status(): MemberStatus {
     const fill = this.#filling?.progress;
-    return (
-      this.#life?.status ?? {
-        id: this.#group.id,
-        role: fill === undefined ? "starting" : "filling",
-        fill,
-        isServing: false,
-        reason: undefined,
-        epoch: 0,
-        live: undefined,
-        inSync: [],
-        endPosition: 0,
-        durablePosition: 0,
-        commitPosition: 0,
-        node: undefined,
-        peers: [],
-      }
-    );
+    const failoverCount = this.#failoverCount;
+    const status = this.#life?.status;
+    if (status !== undefined) return { ...status, failoverCount };
+    return {
+      id: this.#group.id,
+      role: fill === undefined ? "starting" : "filling",
+      fill,
+      isServing: false,
+      reason: undefined,
+      epoch: 0,
+      live: undefined,
+      inSync: [],
+      endPosition: 0,
+      durablePosition: 0,
+      commitPosition: 0,
+      node: undefined,
+      peers: [],
+      failoverCount,
+    };
   }
 
   /** Where it listens for clients; empty while it does not serve. */
@@ -267,6 +273,12 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     this.#relay.leave();
     this.#onLifeEnded();
     this.#fail(error);
+  }
+
+  onKnown({ epoch, live }: GroupState): void {
+    if (live === null || epoch <= this.#reign) return;
+    if (this.#reign > 0) this.#failoverCount += 1;
+    this.#reign = epoch;
   }
 
   onServing(_isServing: boolean): void {

@@ -14,6 +14,7 @@ import {
   isSameReplica,
   successors,
   type Coordinator,
+  type GroupState,
   type Replica,
   type StopReason,
 } from "@everhold/group";
@@ -26,7 +27,7 @@ import {
 import { MemberDriver, type Links, type MemberHost } from "@everhold/replica";
 import type { GroupConfig } from "./group-config.ts";
 import { limits } from "./limits.ts";
-import { statusOf, type MemberStatus } from "./member-status.ts";
+import { statusOf } from "./member-status.ts";
 import { stopCures } from "./stop-cures.ts";
 
 /** What a life is made of. */
@@ -51,6 +52,8 @@ export interface LifeOwner {
   onTooFarBehind(live: string, epoch: number): void;
   /** The storage failed. */
   onFailed(error: EverholdError): void;
+  /** What is known of the group's node is news. */
+  onKnown(state: GroupState): void;
   /** Whether clients are let in has changed. */
   onServing(isServing: boolean): void;
 }
@@ -122,10 +125,10 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority, T
     ).join("");
   }
 
-  get status(): MemberStatus | undefined {
+  get status(): ReturnType<typeof statusOf> | undefined {
     const { journal } = this.store;
     if (this.#driver === undefined) return undefined;
-    return statusOf(this.#driver.member, journal.member.log, this.isServing);
+    return statusOf(this.#driver, journal.member.log, this.isServing);
   }
 
   /** Whether clients are let in. */
@@ -229,6 +232,8 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority, T
   }
 
   onKnown(): void {
+    const state = this.#driver?.member.known?.state;
+    if (state !== undefined) this.#parts.owner.onKnown(state);
     this.topologyChanged();
   }
 

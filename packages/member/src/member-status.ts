@@ -1,4 +1,14 @@
-import type { Member, NodeVersion, Peer } from "@everhold/group";
+import type { NodeVersion, Peer } from "@everhold/group";
+import type { MemberDriver } from "@everhold/replica";
+
+/** How far a backup is behind its live. */
+export interface PeerLag {
+  readonly id: string;
+  /** What it has not confirmed. */
+  readonly lagBytes: number;
+  /** How long ago it had everything that there was; 0 where it has. To a beat. */
+  readonly lagMs: number;
+}
 
 /** What can be told of a member at one moment. Positions are bytes of the journal. */
 export interface MemberStatus {
@@ -23,8 +33,10 @@ export interface MemberStatus {
   readonly commitPosition: number;
   /** The content of the group's node by which all this is so; undefined before it was read. */
   readonly node: NodeVersion | undefined;
-  /** The members that are linked to this one, which leads, and what each has not confirmed. */
-  readonly peers: readonly { readonly id: string; readonly lagBytes: number }[];
+  /** The members that are linked to this one, which leads. */
+  readonly peers: readonly PeerLag[];
+  /** How often another reign began, this member's own too, since this process has known the group. */
+  readonly failoverCount: number;
   /** How far it is while its role is `filling`; undefined otherwise. */
   readonly fill: { readonly doneBytes: number; readonly totalBytes: number } | undefined;
 }
@@ -36,10 +48,11 @@ export function readySuccessors({ id, inSync, peers }: MemberStatus): readonly s
 
 /** What a member tells of itself that has opened its journal. */
 export function statusOf(
-  member: Member,
+  driver: MemberDriver,
   log: { readonly end: number; readonly durable: number },
   isServing: boolean,
-): MemberStatus {
+): Omit<MemberStatus, "failoverCount"> {
+  const { member } = driver;
   const { self, role, known, commitPosition } = member;
   return {
     id: self.id,
@@ -53,11 +66,12 @@ export function statusOf(
     durablePosition: log.durable,
     commitPosition,
     node: known === null ? undefined : { created: known.created, version: known.version },
-    peers: role.kind === "live" ? role.peers.map((peer) => lagOf(peer, log.end)) : [],
+    peers: role.kind === "live" ? role.peers.map((peer) => lagOf(driver, peer, log.end)) : [],
     fill: undefined,
   };
 }
 
-function lagOf({ id, acknowledged }: Peer, end: number): MemberStatus["peers"][number] {
-  return { id, lagBytes: Math.max(0, end - (acknowledged ?? 0)) };
+function lagOf(driver: MemberDriver, peer: Peer, end: number): PeerLag {
+  const lagBytes = Math.max(0, end - (peer.acknowledged ?? 0));
+  return { id: peer.id, lagBytes, lagMs: Math.round(driver.lagMs(peer)) };
 }

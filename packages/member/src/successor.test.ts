@@ -8,7 +8,8 @@ function status(inSync: readonly string[], linked: readonly string[]): MemberSta
   return {
     ...{ id: "anna", role: "live", isServing: true, reason: undefined, epoch: 1, live: "anna" },
     ...{ inSync, endPosition: 0, durablePosition: 0, commitPosition: 0, node: undefined },
-    peers: linked.map((id) => ({ id, lagBytes: 0 })),
+    peers: linked.map((id) => ({ id, lagBytes: 0, lagMs: 0 })),
+    failoverCount: 0,
     fill: undefined,
   };
 }

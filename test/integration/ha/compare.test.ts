@@ -41,6 +41,12 @@ describe("the journals of a group's members", () => {
       const equal = await compareData(folders);
       // Sessions of clients that have just gone may be noted on one of them only.
       assert.notEqual(equal.verdict, "different", JSON.stringify(equal));
+      for (const { highestId, endPosition } of equal.folders) {
+        assert.ok(
+          highestId > 0 && highestId < endPosition,
+          "the id of a record is where it begins",
+        );
+      }
       const beginnings = await compareData([live.dataFolder, older]);
       assert.equal(beginnings.verdict, "beginnings", JSON.stringify(beginnings));
       assert.ok((beginnings.folders[0]?.epochs.length ?? 0) > 0);

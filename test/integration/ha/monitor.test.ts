@@ -67,6 +67,16 @@ describe("the monitors of a group", () => {
       assert.equal(samples.get("everhold_live"), 1);
       assert.equal(samples.get("everhold_replication_in_sync"), 3);
       assert.ok(samples.has(`everhold_replication_lag_bytes{member="${backup.id}"}`), metrics.text);
+      assert.ok(
+        samples.has(`everhold_replication_lag_seconds{member="${backup.id}"}`),
+        metrics.text,
+      );
+      const failovers = async (): Promise<number | undefined> => {
+        const { text } = await read(backup.monitorUrl, "/metrics");
+        return readSamples(text).get("everhold_group_failovers_total");
+      };
+      const failoversBefore = await failovers();
+      assert.ok(failoversBefore !== undefined);
       assert.ok(samples.has('everhold_queue_messages{address="orders",queue="orders"}'));
       assert.equal(
         readSamples((await read(backup.monitorUrl, "/metrics")).text).get("everhold_live"),
@@ -96,6 +106,7 @@ describe("the monitors of a group", () => {
       const told: unknown = JSON.parse(failover.text);
       assert.ok(typeof told === "object" && told !== null && "to" in told && "from" in told);
       assert.deepEqual([told.from, told.to], [live.id, backup.id]);
+      assert.equal(await failovers(), failoversBefore + 1, story());
       await traffic.send(20);
       await traffic.end();
 

@@ -5,6 +5,7 @@ import type { CommandContext } from "../command-context.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { formatBytes, formatCount, ProgressBar } from "../terminal/progress-bar.ts";
 import { writeJson, type Terminal } from "../terminal/terminal.ts";
+import { fillText } from "./fill-text.ts";
 
 /** `everhold data verify`: reads a whole data folder and says whether it is sound. */
 export function addDataCommand(program: Command, { terminal }: CommandContext): void {
@@ -39,6 +40,7 @@ async function print(terminal: Terminal, folder: string, report: VerifyReport): 
     `${folder}: ${report.isSound ? "sound" : "DAMAGED"}; ${formatCount(segmentCount)} segments, ` +
       `${formatCount(batchCount)} batches, ${formatCount(recordCount)} records, ` +
       `${formatCount(snapshots.length)} snapshots, ${formatBytes(endPosition)} of log`,
+    ...fillText(folder, report.fillPartCount),
   ];
   await terminal.write(`${lines.join("\n")}\n`);
 }

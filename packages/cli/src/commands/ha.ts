@@ -8,6 +8,7 @@ import { exitCodes } from "../exit-codes.ts";
 import { formatBytes } from "../terminal/progress-bar.ts";
 import { writeJson, type Terminal } from "../terminal/terminal.ts";
 import { UsageError } from "../usage-error.ts";
+import { fillText } from "./fill-text.ts";
 import { askMonitor, type MemberReport } from "./member-report.ts";
 
 /** How long a hand-over is waited for, in ms: longer than a group tries. */
@@ -249,13 +250,15 @@ function table(reports: readonly MemberReport[]): string {
 }
 
 function comparisonText({ verdict, commonPosition, folders }: DataComparison): string {
-  const lines = folders.map(({ folder, endPosition, endChain, epochs, recordCount, problems }) => {
+  const lines = folders.flatMap((data) => {
+    const { folder, endPosition, endChain, epochs, recordCount, highestId, problems } = data;
     const starts = epochs.map(({ epoch, position }) => `${epoch}@${position}`).join(" ");
     const state = problems.length === 0 ? "" : `; DAMAGED: ${problems[0]?.message ?? ""}`;
-    return (
-      `${folder}: ends at ${endPosition}, chain ${endChain}, ${recordCount} records, ` +
-      `epochs ${starts || "none"}${state}`
-    );
+    return [
+      `${folder}: ends at ${endPosition}, chain ${endChain}, ${recordCount} records, highest id ${highestId}, ` +
+        `epochs ${starts || "none"}${state}`,
+      ...fillText(folder, data.fillPartCount),
+    ];
   });
   const meanings = {
     equal: `equal: all end at ${commonPosition}, with the same chain value`,

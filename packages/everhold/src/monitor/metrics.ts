@@ -11,8 +11,8 @@ export function metricsText(source: MonitorSource, version: string): string {
   const { member } = source;
   const queues = source.queues();
   const lines: string[] = [];
-  const add = (name: string, help: string, samples: readonly Sample[]): void => {
-    lines.push(`# HELP everhold_${name} ${help}`, `# TYPE everhold_${name} gauge`);
+  const add = (name: string, help: string, samples: readonly Sample[], type = "gauge"): void => {
+    lines.push(`# HELP everhold_${name} ${help}`, `# TYPE everhold_${name} ${type}`);
     for (const [labels, value] of samples) lines.push(`everhold_${name}${textOf(labels)} ${value}`);
   };
   const one = (value: number): readonly Sample[] => [[{}, value]];
@@ -50,6 +50,12 @@ export function metricsText(source: MonitorSource, version: string): string {
     add("member_info", "The member, its group and its role.", [[{ group, member: id, role }, 1]]);
     add("group_epoch", "The group's epoch: it rises with every failover.", one(epoch));
     add(
+      "group_failovers_total",
+      "How often another reign began since this process has known the group.",
+      one(status.failoverCount),
+      "counter",
+    );
+    add(
       "replication_in_sync",
       "Members that may take over, the live included.",
       one(inSync.length),
@@ -64,6 +70,11 @@ export function metricsText(source: MonitorSource, version: string): string {
       "replication_lag_bytes",
       "What a backup has not confirmed, as the live sees it.",
       peers.map((peer) => [{ member: peer.id }, peer.lagBytes]),
+    );
+    add(
+      "replication_lag_seconds",
+      "How long ago a backup had everything that there was, as the live sees it.",
+      peers.map((peer) => [{ member: peer.id }, peer.lagMs / 1000]),
     );
     if (fill !== undefined) {
       add("fill_done_bytes", "Bytes of the live's files that are here.", one(fill.doneBytes));

@@ -14,12 +14,14 @@ import {
   type MemberAddress,
   type MemberLog,
   type MemberStart,
+  type Peer,
   type StopReason,
 } from "@everhold/group";
 import { FillServer } from "../fill/fill-server.ts";
 import type { Links, LinksListener } from "../links.ts";
 import { AwakeClock } from "./awake-clock.ts";
 import { HeldFrames } from "./held-frames.ts";
+import { LagWatch } from "./lag-watch.ts";
 import { Lease } from "./lease.ts";
 import { tellStory } from "./member-story.ts";
 import { memberLogOf, type MemberJournal, type MemberJournalListener } from "./member-journal.ts";
@@ -70,6 +72,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
   readonly #lease: Lease;
   readonly #patience: Patience;
   readonly #peers: PeerWatch;
+  readonly #lags = new LagWatch();
   readonly #held: HeldFrames;
   readonly #fills: FillServer;
   readonly #shippers = new Map<number, Shipper>();
@@ -122,6 +125,11 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
   /** Whether requests are taken: not while it hands over, nor below the minimum in sync. */
   get mayTake(): boolean {
     return this.#mayTake;
+  }
+
+  /** How long ago this backup of a live had everything that there was, in ms, to a beat. */
+  lagMs(peer: Peer): number {
+    return this.#lags.lagMs(peer, this.#log.end, this.#nowMs);
   }
 
   /** What lies before it was not kept any more by the live that this member followed last, as that said; 0 at first. */
@@ -539,6 +547,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
       if (acknowledged !== null && this.#isStale(link)) this.#parts.links.disconnect(link);
       this.#sendBeat(link);
     }
+    this.#lags.look(role.peers, this.#log.end, this.#nowMs);
     const verdicts = this.#peers.look(
       this.#member,
       this.#log.end,

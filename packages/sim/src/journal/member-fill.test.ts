@@ -59,6 +59,24 @@ async function fillFrom(
   await world.settle(folder.complete());
 }
 
+/** Whoever verifies a folder is told that it was being filled; 1 where it was. */
+async function checkSaysSo(world: JournalWorld): Promise<number> {
+  const names = world.disk.names();
+  const isInstalling = names.some((name) => /^filling\.(removes|installs)$/.test(name));
+  const partCount = names.filter((name) => name.endsWith(".fill")).length;
+  const { problems, fillPartCount } = await world.settle(verifyJournal(world.ports()));
+  if (isInstalling) {
+    assert.match(
+      problems[0]?.message ?? "",
+      /it was filled from .*, and not to the end: start this member/,
+    );
+    return 1;
+  }
+  assert.deepEqual(problems, []);
+  assert.equal(fillPartCount, partCount);
+  return Math.min(partCount, 1);
+}
+
 async function checkFollows(live: MemberProcess, filled: MemberProcess): Promise<void> {
   await shipAll(live, filled);
   const { log } = filled.journal.member;
@@ -106,7 +124,7 @@ test("while it is sent, the live gives up nothing of it", async () => {
 });
 
 test("a crash at any moment leaves what was there before, or all of the new", async () => {
-  let [kept, replaced, count] = [0, 0, 0];
+  let [kept, replaced, count, halfFilled] = [0, 0, 0, 0];
   for (let operation = 1; ; operation += 1) {
     const fate = fates[operation % fates.length] ?? "random";
     const live = await oldLive(1);
@@ -136,6 +154,7 @@ test("a crash at any moment leaves what was there before, or all of the new", as
       await live.settle();
     }
     world.disk.observe(undefined);
+    halfFilled += await checkSaysSo(world);
     const again = await bootMember(world);
     const { member } = again.journal;
     assert.equal(member.promisedEpoch, 1, `operation ${operation}`);
@@ -153,6 +172,7 @@ test("a crash at any moment leaves what was there before, or all of the new", as
     if (!isOver) break;
   }
   assert.ok(kept > 10 && replaced > 5 && count > 30, `${kept} kept, ${replaced} replaced`);
+  assert.ok(halfFilled > 10, `${halfFilled} half filled`);
 });
 
 async function isPending(promise: Promise<unknown>): Promise<boolean> {
