@@ -3,11 +3,13 @@ import { Command, InvalidArgumentError } from "commander";
 import { countArgument } from "../command-context.ts";
 import { exitCodes, type ExitCode } from "../exit-codes.ts";
 import { formatCount, ProgressBar } from "../terminal/progress-bar.ts";
-import { processTerminal, writeJson, type Terminal } from "../terminal/terminal.ts";
+import { processTerminal, writeJson } from "../terminal/terminal.ts";
 import { readFlights } from "./flights.ts";
-import { runDemo, type DemoResult } from "./run-demo.ts";
+import { flightsPerKillMin, killsMax, runDemo } from "./run-demo.ts";
+import { eventText, isGood, resultText } from "./story.ts";
 
 interface DemoFlags {
+  readonly zookeeper?: string;
   readonly flights: number;
   readonly kills: number;
   readonly stall: number;
@@ -19,40 +21,63 @@ const flightCountMax = 200_000;
 const program = new Command("npm run demo --")
   .description(
     "Sends the flights of the vega-datasets package as durable messages over a topic to two durable\n" +
-      "subscribers, ends the broker with kill -9 while they flow, and compares what came with the file.",
+      "subscribers, through a group of brokers whose live is ended with kill -9 while they flow, and\n" +
+      "compares what came with the file, and the members' journals with each other.",
   )
   .option("--json", "print one JSON line at the end")
+  .option(
+    "--zookeeper <servers>",
+    "host:port,… of a ZooKeeper that settles who leads a group of three; a node below /everhold/groups stays in it. " +
+      "Default where Java and Maven are found: one that is started for the demo",
+  )
+  .option("--folder", "a folder settles who leads a pair; the default elsewhere")
   .option("--flights <n>", "how many flights", countArgument(1, flightCountMax), flightCountMax)
-  .option("--kills <n>", "how often the broker is killed", countArgument(0, 100), 3)
+  .option("--kills <n>", "how often the live is killed", countArgument(0, killsMax), 5)
   .option("--stall <seconds>", "give up after so long without progress", positive, stallSeconds);
 
-process.exitCode = await demo(program.parse().opts<DemoFlags>());
+const flags = program.parse().opts<DemoFlags>();
+const flightsMin = flightsPerKillMin * (flags.kills + 1);
+if (flags.flights < flightsMin) {
+  const found = `found --flights ${flags.flights} and --kills ${flags.kills}`;
+  program.error(`error: ${found}; so many kills need ${flightsMin} flights`, {
+    exitCode: exitCodes.usage,
+  });
+}
+process.exitCode = await demo(flags);
 
-async function demo(flags: DemoFlags): Promise<ExitCode> {
+async function demo({ zookeeper, flights: count, kills, stall }: DemoFlags): Promise<ExitCode> {
   const terminal = processTerminal(process.argv.includes("--json"));
-  const flights = readFlights(flags.flights);
-  const total = flights.length * 2;
-  const bar = new ProgressBar(terminal, { label: "received by both", total });
-  if (!terminal.json) {
-    await terminal.write(
-      `${formatCount(flights.length)} flights as durable messages, two durable subscribers, ` +
-        `kill -9 ${flags.kills === 1 ? "once" : `${flags.kills} times`}\n`,
-    );
-  }
+  const flights = readFlights(count);
+  const bar = new ProgressBar(terminal, { label: "received by both", total: flights.length * 2 });
+  const startedMs = performance.now();
+  const say = async (text: string): Promise<void> => {
+    if (terminal.json) return;
+    bar.clear();
+    await terminal.write(`${text}\n`);
+  };
   try {
+    await say(
+      `${formatCount(flights.length)} flights as durable messages to two durable subscribers, through\n` +
+        (zookeeper === undefined
+          ? "a pair of brokers that a folder settles"
+          : "a group of three brokers that ZooKeeper settles") +
+        `; kill -9 of the live ${kills === 1 ? "once" : `${kills} times`}`,
+    );
     const result = await runDemo({
       flights,
-      kills: flags.kills,
-      stallMs: flags.stall * 1_000,
+      settling:
+        zookeeper === undefined ? { kind: "folder" } : { kind: "zookeeper", servers: zookeeper },
+      kills,
+      stallMs: stall * 1_000,
       signal: terminal.stop,
-      onProgress: ({ sent, received, restarts }) =>
-        bar.update(
-          received.stats + received.archive,
-          `sent ${formatCount(sent)}, restarts ${restarts}`,
-        ),
+      onProgress: ({ sent, received }) =>
+        bar.update(received.stats + received.archive, `sent ${formatCount(sent)}`),
+      onEvent: (event) => say(eventText(event, performance.now() - startedMs)),
     });
     bar.clear();
-    await report(terminal, result);
+    const verdict = isGood(result) ? "Nothing lost, nothing doubled." : "FAILED: see above.";
+    if (terminal.json) await writeJson(terminal, result);
+    else await say(`${resultText(result)}\n${verdict}`);
     return isGood(result) ? exitCodes.ok : exitCodes.failure;
   } catch (error) {
     bar.clear();
@@ -62,32 +87,6 @@ async function demo(flags: DemoFlags): Promise<ExitCode> {
     );
     return terminal.stop.aborted ? exitCodes.interrupted : exitCodes.failure;
   }
-}
-
-async function report(terminal: Terminal, result: DemoResult): Promise<void> {
-  if (terminal.json) return writeJson(terminal, result);
-  const { sent, received, lost, duplicated, redelivered, restarts, left, seconds, equal } = result;
-  const rows: readonly (readonly [string, string])[] = [
-    ["sent", formatCount(sent)],
-    ["received by stats", formatCount(received.stats)],
-    ["received by archive", formatCount(received.archive)],
-    ["lost", formatCount(lost)],
-    ["duplicated", formatCount(duplicated)],
-    ["redelivered, and marked so", formatCount(redelivered)],
-    ["left in the queues", formatCount(left)],
-    ["kills and restarts", formatCount(restarts)],
-    ["seconds", seconds.toFixed(1)],
-    ["same as the file", equal ? "yes" : "NO"],
-  ];
-  const lines = rows.map(([label, value]) => `  ${label.padEnd(28)}${value.padStart(10)}\n`);
-  await terminal.write(lines.join(""));
-  const verdict = isGood(result) ? "Nothing lost, nothing doubled." : "FAILED: see above.";
-  await terminal.write(`${verdict}\n`);
-}
-
-function isGood({ sent, received, lost, duplicated, left, equal }: DemoResult): boolean {
-  const isComplete = received.stats === sent && received.archive === sent && lost === 0;
-  return isComplete && duplicated === 0 && left === 0 && equal;
 }
 
 function positive(text: string): number {

@@ -10,10 +10,17 @@ export interface RoleTask {
   readonly folder: string;
 }
 
+/** What a part is told while it works: how much a producer may send, that a subscriber is to report what it has. */
+export type RoleOrder =
+  | { readonly kind: "allow"; readonly count: number }
+  | { readonly kind: "finish" };
+
 /** What a part of the demo tells the one that started it. */
 export type RoleMessage =
   | { readonly kind: "ready" }
   | { readonly kind: "progress"; readonly count: number }
+  /** The connection broke and stands again, and the first call on it was answered. */
+  | { readonly kind: "answered" }
   | { readonly kind: "sent"; readonly count: number }
   | {
       readonly kind: "received";
@@ -47,11 +54,21 @@ export function parseRoleTask(text: string | undefined): RoleTask {
   throw new Error(`expected a task with url, role, total and folder, found ${text ?? "nothing"}`);
 }
 
+/** The order that came to a part. @throws Error when it is none */
+export function parseRoleOrder(value: unknown): RoleOrder {
+  if (isRecord(value)) {
+    const { kind, count } = value;
+    if (kind === "finish") return { kind };
+    if (kind === "allow" && typeof count === "number") return { kind, count };
+  }
+  throw new Error(`expected an order to a part of the demo, found ${JSON.stringify(value)}`);
+}
+
 /** The message that came from a part. @throws Error when it is none */
 export function parseRoleMessage(value: unknown): RoleMessage {
   if (isRecord(value)) {
     const { kind, count, message, statistics, left } = value;
-    if (kind === "ready") return { kind };
+    if (kind === "ready" || kind === "answered") return { kind };
     if (kind === "progress" && typeof count === "number") return { kind, count };
     if (kind === "sent" && typeof count === "number") return { kind, count };
     if (kind === "failed" && typeof message === "string") return { kind, message };

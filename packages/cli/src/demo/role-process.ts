@@ -2,7 +2,12 @@ import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-import { parseRoleMessage, type RoleMessage, type RoleTask } from "./role-messages.ts";
+import {
+  parseRoleMessage,
+  type RoleMessage,
+  type RoleOrder,
+  type RoleTask,
+} from "./role-messages.ts";
 
 /** A producer or a subscriber of the demo in a process of its own. */
 export class RoleProcess {
@@ -20,9 +25,18 @@ export class RoleProcess {
     });
   }
 
+  /** Lets a producer send until it has sent `count`; the others do not listen for it. */
+  allow(count: number): void {
+    this.#tell({ kind: "allow", count });
+  }
+
   /** Asks it to report what it has so far. */
   finish(): void {
-    if (this.#process.connected) this.#process.send({ kind: "finish" });
+    this.#tell({ kind: "finish" });
+  }
+
+  #tell(order: RoleOrder): void {
+    if (this.#process.connected) this.#process.send(order);
   }
 
   /** Ends it if it still runs; settles when it is gone. */

@@ -1,8 +1,22 @@
+import type { Connection } from "everhold";
+
 import { parseRoleTask, type RoleMessage, type RoleTask } from "./role-messages.ts";
 
 /** Tells the process that started this part. */
 export function tell(message: RoleMessage): void {
   process.send?.(message);
+}
+
+/** Returns what a part calls at each answer: of the first one after the connection broke it tells. */
+export function answerWatch(connection: Connection): () => void {
+  let isAwaited = false;
+  connection.on("reconnect", () => {
+    isAwaited = true;
+  });
+  return () => {
+    if (isAwaited) tell({ kind: "answered" });
+    isAwaited = false;
+  };
 }
 
 /** Runs a part of the demo: reads its task, tells how it failed, and lets the process end. */

@@ -1,36 +1,52 @@
-import { randomInt } from "node:crypto";
-import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import type { DataComparison } from "everhold";
+
 import { readArchive } from "./archive.ts";
-import { BrokerProcess } from "./broker-process.ts";
+import { DemoGroup, type GroupView, type Settling } from "./demo-group.ts";
 import type { LedgerReport } from "./effect-ledger.ts";
 import { FlightStatistics, type Flight } from "./flight-statistics.ts";
 import type { RoleMessage, RoleTask } from "./role-messages.ts";
 import { RoleProcess } from "./role-process.ts";
 
-/** Ports that are tried before the demo gives up; the error of the last says why. */
-const portAttemptsMax = 100;
+/** How often the members are asked what they are while that is waited for. */
+const lookAgainMs = 100;
+
+/** Kills that lie further apart than the steps in which progress is told. */
+export const killsMax = 50;
+
+/** Flights for each kill, and as many behind the last, so that some are under way at each. */
+export const flightsPerKillMin = 20;
 
 /** What the demo is asked for. */
 export interface DemoOptions {
   readonly flights: readonly Flight[];
-  /** How often the broker is ended with `kill -9` while messages flow. */
+  readonly settling: Settling;
+  /** How often the live is ended with `kill -9` while messages flow, at most {@link killsMax}. */
   readonly kills: number;
   /** Milliseconds without any progress after which the demo reports what it has. */
   readonly stallMs: number;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: DemoProgress) => void;
+  readonly onEvent: (event: DemoEvent) => Promise<void>;
 }
+
+/** What happens to the group. Times are in whole ms. */
+export type DemoEvent =
+  | { readonly kind: "leads"; readonly member: string; readonly backups: readonly string[] }
+  | { readonly kind: "killed"; readonly member: string }
+  /** `outageMs`: from the kill to the first answer to anybody. */
+  | { readonly kind: "took over"; readonly member: string; readonly outageMs: number }
+  /** `afterMs`: from its new start until it was in sync. */
+  | { readonly kind: "in sync"; readonly member: string; readonly afterMs: number };
 
 /** How far the demo has come. */
 export interface DemoProgress {
   readonly sent: number;
   readonly received: { readonly stats: number; readonly archive: number };
-  readonly restarts: number;
+  readonly kills: number;
 }
 
 /** What the demo found. `lost`, `duplicated` and `redelivered` are over both subscribers. */
@@ -42,20 +58,26 @@ export interface DemoResult extends DemoProgress {
   readonly redelivered: number;
   /** Messages that are still in a subscription at the end. */
   readonly left: number;
+  /** From each kill to the first answer to anybody, in ms. */
+  readonly outagesMs: readonly number[];
+  readonly members: number;
+  readonly settledBy: Settling["kind"];
+  /** How the members' journals compare when all have stopped, byte for byte. */
+  readonly journals: DataComparison["verdict"];
   readonly seconds: number;
   /** Whether statistics and archive say exactly what the file says. */
   readonly equal: boolean;
 }
 
 /**
- * Sends flights over a topic to two durable subscribers, all in processes of their own, while the
- * broker is killed and restarted, and compares what came with the file.
+ * Sends flights over a topic to two durable subscribers, all in processes of their own, through a group whose live is
+ * killed again and again, and compares what came with the file, and the members' journals with each other.
  *
  * @throws Error when a part fails, or `signal` is aborted
  */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const folder = mkdtempSync(join(tmpdir(), "everhold-demo-"));
-  const demo = new Demo(options, folder, new BrokerProcess(join(folder, "data"), await freePort()));
+  const demo = new Demo(options, folder);
   try {
     return await demo.run();
   } finally {
@@ -67,59 +89,106 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
 class Demo {
   readonly #options: DemoOptions;
   readonly #folder: string;
-  readonly #broker: BrokerProcess;
   readonly #parts: RoleProcess[] = [];
   readonly #ready = new Set<string>();
   readonly #reports = new Map<string, LedgerReport>();
   readonly #received = { stats: 0, archive: 0 };
+  readonly #outagesMs: number[] = [];
+  #group: DemoGroup | undefined;
   #sent = 0;
-  #isSendingDone = false;
-  #restarts = 0;
+  #kills = 0;
+  /** Of a kill after which nobody has had an answer yet. */
+  #killedMs: number | undefined;
   #left = 0;
   #statistics = "";
   #lastProgressMs = performance.now();
   #failure: Error | undefined;
   #wake: () => void = () => undefined;
 
-  constructor(options: DemoOptions, folder: string, broker: BrokerProcess) {
+  constructor(options: DemoOptions, folder: string) {
     this.#options = options;
     this.#folder = folder;
-    this.#broker = broker;
   }
 
   async run(): Promise<DemoResult> {
+    const { settling, kills, onEvent } = this.#options;
     const startedMs = performance.now();
-    await this.#broker.start();
-    this.#start("stats");
-    this.#start("archive");
+    const group = await DemoGroup.make(this.#folder, settling, (error) => {
+      this.#failure ??= error;
+      this.#wake();
+    });
+    this.#group = group;
+    group.start();
+    const live = await this.#liveOf(group, ({ isWhole }) => isWhole);
+    const backups = group.members.flatMap(({ id }) => (id === live ? [] : [id]));
+    await onEvent({ kind: "leads", member: live, backups });
+    this.#start("stats", group);
+    this.#start("archive", group);
     await this.#until(() => this.#ready.size === 2);
-    this.#start("producer");
-    for (let kill = 1; kill <= this.#options.kills; kill++) await this.#killBroker(kill);
-    await this.#until(() => this.#isSendingDone && this.#reports.size === 2);
-    return this.#result((performance.now() - startedMs) / 1_000);
+    this.#start("producer", group);
+    this.#allow(1.5);
+    while (this.#kills < kills) await this.#killLive(group);
+    await this.#until(() => this.#reports.size === 2);
+    const last = await this.#liveOf(group, ({ isWhole, isLevel }) => isWhole && isLevel);
+    await group.stop(last);
+    return this.#result(group, (performance.now() - startedMs) / 1_000);
   }
 
   async end(): Promise<void> {
     await Promise.all(this.#parts.map((part) => part.end()));
-    await this.#broker.stop();
+    await Promise.all(this.#group?.members.map((member) => member.kill()) ?? []);
   }
 
-  #start(role: RoleTask["role"]): void {
+  #start(role: RoleTask["role"], { url }: DemoGroup): void {
     const folder = join(this.#folder, role);
     mkdirSync(folder);
-    const task = { role, url: this.#broker.url, total: this.#options.flights.length, folder };
+    const task = { role, url, total: this.#options.flights.length, folder };
     this.#parts.push(new RoleProcess(task, (message) => this.#onMessage(role, message)));
   }
 
-  /** The kills are spread evenly over the messages, each with messages before and behind it. */
-  async #killBroker(kill: number): Promise<void> {
+  /**
+   * Lets the producer send as much as so many of the parts that the kills divide the flights into; all when no kill is
+   * left. So each kill, however long the one before was to be waited for, has messages before, under and behind it.
+   */
+  #allow(parts: number): void {
     const { flights, kills } = this.#options;
-    const due = Math.floor((flights.length * kill) / (kills + 1));
+    const isAll = this.#kills === kills;
+    const count = isAll ? flights.length : Math.floor((flights.length * parts) / (kills + 1));
+    for (const part of this.#parts) part.allow(count);
+  }
+
+  /** Kills who leads, waits for another one, and starts the killed again; returns when that is in sync. */
+  async #killLive(group: DemoGroup): Promise<void> {
+    const { flights, kills, onEvent } = this.#options;
+    const killed = await this.#liveOf(group, ({ isWhole }) => isWhole);
+    const due = Math.floor((flights.length * (this.#kills + 1)) / (kills + 1));
     await this.#until(() => Math.max(this.#received.stats, this.#received.archive) >= due);
-    await this.#broker.kill();
-    await this.#broker.start();
-    this.#restarts++;
-    this.#noteProgress();
+    this.#killedMs = performance.now();
+    await group.member(killed).kill();
+    this.#kills++;
+    this.#allow(this.#kills + 0.75);
+    await onEvent({ kind: "killed", member: killed });
+    const next = await this.#liveOf(group, ({ live }) => live !== killed);
+    await this.#until(() => this.#killedMs === undefined);
+    await onEvent({ kind: "took over", member: next, outageMs: this.#outagesMs.at(-1) ?? 0 });
+    const startedMs = performance.now();
+    group.member(killed).start();
+    await this.#liveOf(group, ({ isWhole }) => isWhole);
+    const afterMs = Math.round(performance.now() - startedMs);
+    await onEvent({ kind: "in sync", member: killed, afterMs });
+    this.#allow(this.#kills + 1.5);
+  }
+
+  /** Waits until a member lets clients in and the group is as it should be. */
+  async #liveOf(group: DemoGroup, isAsItShouldBe: (view: GroupView) => boolean): Promise<string> {
+    let found: string | undefined;
+    await this.#until(async () => {
+      const view = await group.look();
+      if (isAsItShouldBe(view)) found = view.live;
+      return found !== undefined;
+    });
+    if (found === undefined) throw new Error("nobody leads");
+    return found;
   }
 
   #onMessage(role: RoleTask["role"], message: RoleMessage): void {
@@ -131,9 +200,14 @@ class Demo {
         if (role === "producer") this.#sent = message.count;
         else this.#received[role] = message.count;
         break;
+      case "answered":
+        if (this.#killedMs !== undefined) {
+          this.#outagesMs.push(Math.round(performance.now() - this.#killedMs));
+        }
+        this.#killedMs = undefined;
+        break;
       case "sent":
         this.#sent = message.count;
-        this.#isSendingDone = true;
         break;
       case "received":
         if (role !== "producer") this.#received[role] = message.report.received;
@@ -155,16 +229,17 @@ class Demo {
   }
 
   #progress(): DemoProgress {
-    return { sent: this.#sent, received: { ...this.#received }, restarts: this.#restarts };
+    return { sent: this.#sent, received: { ...this.#received }, kills: this.#kills };
   }
 
   /** Waits for `condition`. After a long standstill the parts are asked to report what they have. */
-  async #until(condition: () => boolean): Promise<void> {
+  async #until(condition: () => boolean | Promise<boolean>): Promise<void> {
     const { signal, stallMs } = this.#options;
     let isAskedToFinish = false;
-    while (!condition()) {
-      if (this.#failure !== undefined) throw this.#failure;
+    while (!(await condition())) {
+      // Ctrl-C reaches the members, too: that they end is no news then.
       if (signal.aborted) throw new Error("stopped before the end");
+      if (this.#failure !== undefined) throw this.#failure;
       const stalledMs = performance.now() - this.#lastProgressMs;
       if (stalledMs > stallMs) {
         if (isAskedToFinish || this.#ready.size < 2 || this.#parts.length < 3) {
@@ -187,14 +262,14 @@ class Demo {
         signal.removeEventListener("abort", done);
         resolve();
       };
-      const timer = setTimeout(done, 500);
+      const timer = setTimeout(done, lookAgainMs);
       this.#wake = done;
       signal.addEventListener("abort", done, { once: true });
     });
   }
 
-  #result(seconds: number): DemoResult {
-    const { flights } = this.#options;
+  async #result(group: DemoGroup, seconds: number): Promise<DemoResult> {
+    const { flights, settling } = this.#options;
     const expected = new FlightStatistics();
     for (const flight of flights) expected.add(flight);
     const sum = (count: (report: LedgerReport) => number): number =>
@@ -205,30 +280,14 @@ class Demo {
       duplicated: sum((report) => report.duplicated),
       redelivered: sum((report) => report.redelivered),
       left: this.#left,
+      outagesMs: this.#outagesMs,
+      members: group.members.length,
+      settledBy: settling.kind,
+      journals: await group.compare(),
       seconds: Math.round(seconds * 100) / 100,
       equal:
         this.#statistics === expected.toText() &&
         readArchive(join(this.#folder, "archive"), flights) === "equal",
     };
-  }
-}
-
-/**
- * A port that nobody listens on now. None that the system gives by itself, to others who listen or to who
- * connects: a restarted broker must find it free again.
- */
-async function freePort(): Promise<number> {
-  for (let attempt = 1; ; attempt += 1) {
-    const port = randomInt(10_000, 30_000);
-    const server = createServer().listen(port, "127.0.0.1");
-    try {
-      await once(server, "listening");
-    } catch (error) {
-      if (attempt === portAttemptsMax) throw error;
-      continue;
-    }
-    server.close();
-    await once(server, "close");
-    return port;
   }
 }

@@ -4,7 +4,7 @@ import { FlightArchive } from "./archive.ts";
 import { EffectLedger } from "./effect-ledger.ts";
 import { FlightStatistics, type Flight } from "./flight-statistics.ts";
 import { parseFlight } from "./flights.ts";
-import { tell } from "./role.ts";
+import { answerWatch, tell } from "./role.ts";
 import { progressSteps, type RoleTask } from "./role-messages.ts";
 import { silentLog, topic } from "./demo-topic.ts";
 
@@ -21,6 +21,7 @@ export class Subscriber {
   readonly #statistics = new FlightStatistics();
   readonly #archive: FlightArchive | undefined;
   readonly #finish = new AbortController();
+  #noteAnswer: () => void = () => undefined;
   #acknowledging = 0;
   #failure: unknown;
 
@@ -37,6 +38,7 @@ export class Subscriber {
   async run(): Promise<void> {
     const { url, role } = this.#task;
     const connection = await connect(url, { clientId: `demo-${role}`, log: silentLog });
+    this.#noteAnswer = answerWatch(connection);
     const consumer = connection.subscribe(topic, { name: role, durable: true });
     await consumer.ready();
     tell({ kind: "ready" });
@@ -68,6 +70,7 @@ export class Subscriber {
     this.#acknowledging++;
     message.ack().then(
       () => {
+        this.#noteAnswer();
         this.#acknowledging--;
         this.#ledger.noteSettled(index);
       },
