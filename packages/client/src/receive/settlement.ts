@@ -134,6 +134,8 @@ export class Settlement implements Settler, AckListener {
   /** What the broker is to be told of the last life, so that no doubt is left: in the order of the deliveries. */
   *unsettled(): IterableIterator<UnsettledMessage> {
     for (const message of this.#held.all()) {
+      // A broker has said that it may be with somebody else, who may have settled it since: it is not claimed again.
+      if (message.isElsewhere) continue;
       const kind = kindOf(message);
       // The broker may do it, and die before it has said so.
       if (kind !== resumeKinds.hold) message.ackSent = true;
