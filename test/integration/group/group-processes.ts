@@ -142,6 +142,11 @@ export class GroupProcesses {
     return new GroupProcesses(folder, members);
   }
 
+  /** What settles who leads, where that is a folder. */
+  get sharedFolder(): string {
+    return join(this.#folder, "group");
+  }
+
   get urls(): readonly string[] {
     return this.members.map(({ port }) => `tcp://127.0.0.1:${port}`);
   }
