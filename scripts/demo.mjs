@@ -10,28 +10,40 @@ import { spawnSync } from "node:child_process";
 
 const own = ["--folder", "--zookeeper", "--help", "-h"];
 const isAsked = process.argv.some((word) => own.includes(word) || word.startsWith("--zookeeper="));
-const missing = [
-  ["java", "-version"],
-  ["mvn", "--version"],
-].flatMap(([tool, flag]) => (spawnSync(tool, [flag]).status === 0 ? [] : [tool]));
+const missing = isAsked ? [] : ["java -version", "mvn -version"].filter((words) => !runs(words));
 
 if (isAsked) {
   await demo();
 } else if (missing.length > 0) {
   note(
-    `${missing.join(" and ")} not found: a folder settles who leads. With Java 17 and Maven a ZooKeeper does; or name one, --zookeeper host:2181`,
+    `Without Java 17 and Maven (${missing.join(", ")} failed) a folder settles who leads, not ZooKeeper;\n` +
+      "name servers that run already, if you have some: --zookeeper host:2181",
   );
   await demo();
 } else {
   note("starting ZooKeeper; the first time Maven fetches it (without: --folder)");
-  const { Ensemble } = await import("#zookeeper/ensemble");
-  const { zooKeeperVersions } = await import("#zookeeper/class-path");
-  const ensemble = await Ensemble.start({ version: zooKeeperVersions.at(-1), size: 1 });
+  const ensemble = await startZooKeeper();
   try {
     process.argv.push("--zookeeper", ensemble.connectString);
     await demo();
   } finally {
     await ensemble[Symbol.asyncDispose]();
+  }
+}
+
+function runs(words) {
+  const [tool, ...rest] = words.split(" ");
+  return spawnSync(tool, rest).status === 0;
+}
+
+async function startZooKeeper() {
+  const { Ensemble } = await import("#zookeeper/ensemble");
+  const { zooKeeperVersions } = await import("#zookeeper/class-path");
+  try {
+    return await Ensemble.start({ version: zooKeeperVersions.at(-1), size: 1 });
+  } catch (error) {
+    note(`demo: cannot start ZooKeeper (without it: --folder): ${error.message}`);
+    process.exit(1);
   }
 }
 

@@ -20,8 +20,8 @@ const flightCountMax = 200_000;
 
 const program = new Command("npm run demo --")
   .description(
-    "Sends the flights of the vega-datasets package as durable messages over a topic to two durable\n" +
-      "subscribers, through a group of brokers whose live is ended with kill -9 while they flow, and\n" +
+    "Sends the flights of the vega-datasets package as durable messages over a topic to two durable " +
+      "subscribers, through a group of brokers whose live is ended with kill -9 while they flow, and " +
       "compares what came with the file, and the members' journals with each other.",
   )
   .option("--json", "print one JSON line at the end")
@@ -48,7 +48,7 @@ process.exitCode = await demo(flags);
 async function demo({ zookeeper, flights: count, kills, stall }: DemoFlags): Promise<ExitCode> {
   const terminal = processTerminal(process.argv.includes("--json"));
   const flights = readFlights(count);
-  const bar = new ProgressBar(terminal, { label: "received by both", total: flights.length * 2 });
+  const bar = new ProgressBar(terminal, { label: "received", total: flights.length * 2 });
   const startedMs = performance.now();
   const say = async (text: string): Promise<void> => {
     if (terminal.json) return;

@@ -18,6 +18,7 @@ export class MemberProcess {
   readonly #monitorUrl: string;
   readonly #onFailure: (error: Error) => void;
   #process: ChildProcess | undefined;
+  #lastWords = "";
 
   /** `folder` is made for it; `onFailure` is told when it ends by itself. */
   constructor(
@@ -37,22 +38,26 @@ export class MemberProcess {
     writeFileSync(this.#configFile, JSON.stringify({ name: id, data: "data", monitor, ...config }));
   }
 
+  /** The last that it warned of since its start. */
+  get lastWords(): string {
+    return this.#lastWords.trim().split("\n").at(-1) || "without a word";
+  }
+
   start(): void {
     const child = spawn(
       process.execPath,
-      [program, "run", "--config", this.#configFile, "--log-level", "error"],
+      [program, "run", "--config", this.#configFile, "--log-level", "warn"],
       { stdio: ["ignore", "ignore", "pipe"], env: brokerEnvironment(process.env) },
     );
     this.#process = child;
-    let lastWords = "";
+    this.#lastWords = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      lastWords = (lastWords + text).slice(-4_096);
+      this.#lastWords = (this.#lastWords + text).slice(-4_096);
     });
     child.on("close", () => {
       // Whoever was ended here is known no more.
       if (this.#process !== child) return;
-      const said = lastWords.trim() || "without a word";
-      this.#onFailure(new Error(`${this.id} ended by itself: ${said}`));
+      this.#onFailure(new Error(`${this.id} ended by itself: ${this.lastWords}`));
     });
   }
 

@@ -243,7 +243,9 @@ class Demo {
       const stalledMs = performance.now() - this.#lastProgressMs;
       if (stalledMs > stallMs) {
         if (isAskedToFinish || this.#ready.size < 2 || this.#parts.length < 3) {
-          throw new Error(`nothing moved for ${Math.round(stalledMs / 1_000)} s`);
+          const words =
+            this.#group?.members.map(({ id, lastWords }) => `\n${id}: ${lastWords}`) ?? [];
+          throw new Error(`nothing moved for ${Math.round(stalledMs / 1_000)} s${words.join("")}`);
         }
         isAskedToFinish = true;
         this.#lastProgressMs = performance.now();

@@ -2,6 +2,7 @@ import type { Terminal } from "./terminal.ts";
 
 const redrawMs = 100;
 const barCells = 28;
+const barCellsMin = 8;
 const eraseLine = "\r\u001B[2K";
 
 /** What a progress bar shows. */
@@ -17,14 +18,17 @@ export interface ProgressOptions {
 
 /** Shows how far long work has come, on standard error, only where a person looks at it. */
 export class ProgressBar {
-  readonly #terminal: Pick<Terminal, "interactive" | "writeError">;
+  readonly #terminal: Pick<Terminal, "interactive" | "columns" | "writeError">;
   readonly #options: ProgressOptions;
   readonly #nowMs: () => number;
   readonly #startedMs: number;
   #drawnMs = Number.NEGATIVE_INFINITY;
   #isDrawn = false;
 
-  constructor(terminal: Pick<Terminal, "interactive" | "writeError">, options: ProgressOptions) {
+  constructor(
+    terminal: Pick<Terminal, "interactive" | "columns" | "writeError">,
+    options: ProgressOptions,
+  ) {
     this.#terminal = terminal;
     this.#options = options;
     this.#nowMs = options.nowMs ?? (() => performance.now());
@@ -38,8 +42,13 @@ export class ProgressBar {
     if (nowMs - this.#drawnMs < redrawMs) return;
     this.#drawnMs = nowMs;
     this.#isDrawn = true;
-    const line = progressLine(this.#options, count, nowMs - this.#startedMs);
-    this.#terminal.writeError(`${eraseLine}${line}${note === "" ? "" : `  ${note}`}`);
+    const lineOf = (cells: number): string =>
+      `${progressLine(this.#options, count, nowMs - this.#startedMs, cells)}${note === "" ? "" : `  ${note}`}`;
+    // What went on over the end of the line would stay there: only one line is erased.
+    const lengthMax = this.#terminal.columns - 1;
+    const overflow = Math.max(0, lineOf(barCells).length - lengthMax);
+    const line = lineOf(Math.max(barCellsMin, barCells - overflow)).slice(0, lengthMax);
+    this.#terminal.writeError(`${eraseLine}${line}`);
   }
 
   /** Takes the bar away, so that what follows begins on an empty line. */
@@ -51,15 +60,20 @@ export class ProgressBar {
 }
 
 /** The text of a progress bar, without colours or line end. */
-export function progressLine(options: ProgressOptions, count: number, elapsedMs: number): string {
+export function progressLine(
+  options: ProgressOptions,
+  count: number,
+  elapsedMs: number,
+  cells = barCells,
+): string {
   const format = options.format ?? formatCount;
   const perSecond = elapsedMs > 0 ? (count * 1_000) / elapsedMs : 0;
   const rate = `${format(Math.round(perSecond))}/s`;
   const { total } = options;
   if (total === undefined) return `${options.label}  ${format(count)}  ${rate}`;
   const share = total === 0 ? 1 : Math.min(1, count / total);
-  const filled = Math.round(share * barCells);
-  const bar = "█".repeat(filled) + "░".repeat(barCells - filled);
+  const filled = Math.round(share * cells);
+  const bar = "█".repeat(filled) + "░".repeat(cells - filled);
   const percent = String(Math.floor(share * 100)).padStart(3);
   const leftSeconds = perSecond > 0 ? Math.ceil((total - count) / perSecond) : undefined;
   const left = leftSeconds === undefined || share === 1 ? "" : `  ${leftSeconds} s left`;

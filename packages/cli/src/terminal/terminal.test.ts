@@ -19,7 +19,7 @@ test("a progress bar is drawn at most ten times a second, and only for a person"
   const drawn: string[] = [];
   const writeError = (text: string): void => void drawn.push(text);
   const options = { label: "x", total: 10, nowMs: () => nowMs };
-  const bar = new ProgressBar({ interactive: true, writeError }, options);
+  const bar = new ProgressBar({ interactive: true, columns: 80, writeError }, options);
   bar.update(1);
   bar.update(2);
   nowMs = 100;
@@ -27,10 +27,28 @@ test("a progress bar is drawn at most ten times a second, and only for a person"
   assert.equal(drawn.length, 2);
   bar.clear();
   assert.equal(drawn.at(-1), "\r\u001B[2K");
-  const silent = new ProgressBar({ interactive: false, writeError }, options);
+  const silent = new ProgressBar({ interactive: false, columns: 80, writeError }, options);
   silent.update(1);
   silent.clear();
   assert.equal(drawn.length, 3);
+});
+
+test("a progress bar stays on one line, however narrow", () => {
+  const drawn: string[] = [];
+  const writeError = (text: string): void => void drawn.push(text);
+  for (const columns of [120, 80, 40]) {
+    let nowMs = 0;
+    const options = { label: "received", total: 400_000, nowMs: () => nowMs };
+    const bar = new ProgressBar({ interactive: true, columns, writeError }, options);
+    nowMs = 20_000;
+    bar.update(100_000, "sent 200,000");
+  }
+  const lines = drawn.map((text) => text.replace("\r\u001B[2K", ""));
+  const figures = " 25 %  100,000 of 400,000  5,000/s  60 s left  sent 200,000";
+  assert.equal(lines[0], `received  ${"█".repeat(7)}${"░".repeat(21)} ${figures}`);
+  assert.equal(lines[1], `received  ${"█".repeat(2)}${"░".repeat(7)} ${figures}`);
+  assert.equal(lines[1]?.length, 79);
+  assert.equal(lines[2], `received  ${"█".repeat(2)}${"░".repeat(6)} ${figures}`.slice(0, 39));
 });
 
 test("bytes are told in the unit that fits", () => {

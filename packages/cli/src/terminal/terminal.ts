@@ -1,5 +1,7 @@
 import { exitCodes } from "../exit-codes.ts";
 
+const columnsUsual = 80;
+
 /** Where a command reads its order to stop and writes what it has to say. */
 export interface Terminal {
   /** Whether standard output is for programs: one JSON object a line. */
@@ -8,6 +10,8 @@ export interface Terminal {
   readonly stop: AbortSignal;
   /** Whether a person looks at standard error, so that a progress bar makes sense. */
   readonly interactive: boolean;
+  /** How many characters a line of that person's window has, now; 80 where it is not known. */
+  readonly columns: number;
   /** Writes to standard output, line end included; settles when the system has it. @throws EPIPE */
   write(text: string): Promise<void>;
   /** Writes to standard error, line end included. */
@@ -36,6 +40,10 @@ export function processTerminal(json: boolean): Terminal {
     json,
     stop: stop.signal,
     interactive: process.stderr.isTTY,
+    get columns() {
+      // Of a terminal that does not know its size it is 0.
+      return process.stderr.columns || columnsUsual;
+    },
     write: (text) =>
       new Promise((resolve, reject) => {
         process.stdout.write(text, (error) => {
