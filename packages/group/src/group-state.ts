@@ -72,9 +72,12 @@ export function includesReplica(replicas: readonly Replica[], wanted: Replica): 
   return replicas.some((one) => isSameReplica(one, wanted));
 }
 
-/** Who may be promoted when the live is gone, by id: the order in which they stand. */
+/**
+ * Who may be promoted when the live is gone, in the order in which they stand: whoever has been in sync longest is first, so
+ * that the one whom clients were told of stays the one.
+ */
 export function successors({ inSync, live }: GroupState): readonly string[] {
-  return inSync.flatMap(({ id }) => (id === live?.id ? [] : [id])).toSorted();
+  return inSync.flatMap(({ id }) => (id === live?.id ? [] : [id]));
 }
 
 /** Whether both are the same member with the same disk. */

@@ -43,7 +43,7 @@ export interface MemberStatus {
 
 /** Who could take over from a live at once: in sync, and linked to it. First the one that clients were told of. */
 export function readySuccessors({ id, inSync, peers }: MemberStatus): readonly string[] {
-  return inSync.filter((name) => name !== id && peers.some((peer) => peer.id === name)).toSorted();
+  return inSync.filter((name) => name !== id && peers.some((peer) => peer.id === name));
 }
 
 /** What a member tells of itself that has opened its journal. */

@@ -14,6 +14,7 @@ function status(inSync: readonly string[], linked: readonly string[]): MemberSta
   };
 }
 
+/** In the order in which they came in sync. */
 const all = ["anna", "bert", "cleo"];
 
 describe("to whom a live gives way", () => {
@@ -23,7 +24,7 @@ describe("to whom a live gives way", () => {
     assert.deepEqual(new Successor(1000).choose(status(["anna"], ["bert"]), 0), nobody);
   });
 
-  it("is the first one by name that is linked", () => {
+  it("is the one that is linked and has been in sync longest", () => {
     const to = (linked: string[]) => new Successor(1000).choose(status(all, linked), 0).to;
     assert.equal(to(["cleo", "bert"]), "bert");
     assert.equal(to(["cleo"]), "cleo");

@@ -22,9 +22,10 @@ export const limits = {
   timeMsMax: 24 * 60 * 60 * 1000,
   /**
    * Milliseconds between two members of a group that might take over: the first in line, whom clients were told of, is
-   * promoted before the second one tries.
+   * promoted before the second one tries, also on a machine that has much else to do. Where the first one died together
+   * with the live, it takes so much longer.
    */
-  rankMs: 100,
+  rankMs: 500,
   /** Bytes on the way to one backup's disk above which nothing more is read for it. */
   shipWindowBytes: 16 * 1024 * 1024,
   /**

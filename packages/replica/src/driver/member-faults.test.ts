@@ -134,23 +134,25 @@ describe("who may hand out messages", () => {
 
   it("is not one that takes over from another that has only just taken over", async () => {
     const world = await runningGroup(1);
-    // Its last answer to a is old; c takes over from a, and b from c.
-    world.wires.cut("a", "b");
-    world.wires.cut("b", "a");
-    await world.pass(300);
+    processOf(world.machine("a")).driver.handOver("c");
+    await world.pass(2000);
+    // Its last answer to c is old; a takes over from c, and b from a.
     world.wires.cut("b", "c");
     world.wires.cut("c", "b");
-    processOf(world.machine("a")).driver.handOver("c");
+    await world.pass(300);
+    world.wires.cut("a", "b");
+    world.wires.cut("b", "a");
+    processOf(world.machine("c")).driver.handOver("a");
     await world.pass(110);
-    assert.equal(world.node.known?.state.live?.id, "c");
-    processOf(world.machine("b")).driver.onUnreachable("c", "refused");
-    // It is the second in line, behind a.
-    await watch(world, 200);
+    assert.equal(world.node.known?.state.live?.id, "a");
+    // It is the first in line.
+    processOf(world.machine("b")).driver.onUnreachable("a", "refused");
+    await watch(world, 100);
     world.wires.heal();
     await watch(world, 50);
     assert.ok(world.machine("b").isServing);
     assert.equal(processOf(world.machine("b")).driver.mayDispatch, false);
-    await watch(world, 200);
+    await watch(world, 300);
     assert.equal(processOf(world.machine("b")).driver.mayDispatch, true);
   });
 
