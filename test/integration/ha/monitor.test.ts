@@ -116,6 +116,21 @@ describe("the monitors of a group", () => {
       const report: unknown = JSON.parse(broken.text);
       assert.ok(typeof report === "object" && report !== null && "problems" in report);
       assert.match(String(report.problems), /does not answer/);
+
+      // The last backup stays in sync when it dies: without it nothing is answered.
+      await until("the dead one is left out", () => group.inSync.length === 2, story);
+      const linesBefore = backup.lines.length;
+      await live.end("SIGKILL");
+      const hasNoticed = (): boolean =>
+        backup.lines
+          .slice(linesBefore)
+          .some((line) => line.includes("A link of members has ended"));
+      await until("the new live has noticed it", hasNoticed, story);
+      const gone = await ha("failover", "--monitors", monitors, "--token", token, "--to", live.id);
+      assert.match(
+        gone.text,
+        new RegExp(`${live.id} is not linked to the live: expected one of nobody`),
+      );
     } finally {
       await group.end();
     }
