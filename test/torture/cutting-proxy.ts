@@ -75,6 +75,12 @@ export class CuttingProxy {
     await once(server, "close");
   }
 
+  /** Nobody is let in any more; connections that are open stay. */
+  listenNoMore(): void {
+    this.#server?.close();
+    this.#server = undefined;
+  }
+
   /** Cuts each open connection that `chosen` says yes to, once `bytes` more have passed. */
   cut(chosen: () => boolean, bytes: number): void {
     for (const passage of this.#passages) {

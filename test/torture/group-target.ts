@@ -6,7 +6,8 @@ import { Prng } from "@everhold/base";
 import { compareData } from "everhold";
 import { GroupProcesses, type MemberProcess } from "#group/group-processes.js";
 
-import { CuttingProxy, type Way } from "./cutting-proxy.ts";
+import type { Way } from "./cutting-proxy.ts";
+import { GroupDoors } from "./group-doors.ts";
 import { writeGroupEnd } from "./group-end.ts";
 import { GroupDisks } from "./group-disks.ts";
 import { GroupLinks } from "./group-links.ts";
@@ -20,6 +21,9 @@ const names = ["anna", "bert", "cleo", "dora", "emil"];
 
 /** How long a group may take to serve again, and to be whole at the end. */
 const patienceMs = 60_000;
+
+/** How long a client may take to find a member that leads again. */
+const foundAgainMs = 4_000;
 
 /** What happens to members in place of the death of the one broker, and how often each of it. */
 const harms = [
@@ -35,6 +39,8 @@ export interface GroupTargetOptions {
   /** Of ZooKeeper; 0: a folder settles who leads. */
   readonly serverCount: number;
   readonly seed: number;
+  /** Whether clients try no more than the live that they knew and the backup that it named, as Artemis' do. */
+  readonly hasTwoAddresses: boolean;
   readonly onProgress: (words: string) => void;
 }
 
@@ -42,8 +48,7 @@ export interface GroupTargetOptions {
 interface Surroundings {
   readonly prng: Prng;
   readonly log: HarmLog;
-  /** Before each member. */
-  readonly proxies: readonly CuttingProxy[];
+  readonly doors: GroupDoors;
   readonly links: GroupLinks;
   readonly servers: GroupServers | undefined;
   readonly disks: GroupDisks;
@@ -57,17 +62,19 @@ export class GroupTarget implements TortureTarget {
   readonly #group: GroupProcesses;
   readonly #around: Surroundings;
   readonly #folder: string;
+  readonly #hasTwoAddresses: boolean;
   readonly #onProgress: (words: string) => void;
   #stopped: MemberProcess | undefined;
 
   private constructor(
     group: GroupProcesses,
     around: Surroundings,
-    { folder, onProgress }: GroupTargetOptions,
+    { folder, hasTwoAddresses, onProgress }: GroupTargetOptions,
   ) {
     this.#group = group;
     this.#around = around;
     this.#folder = folder;
+    this.#hasTwoAddresses = hasTwoAddresses;
     this.#onProgress = onProgress;
   }
 
@@ -89,11 +96,10 @@ export class GroupTarget implements TortureTarget {
         ? { folder: join(folder, "group") }
         : { zookeeper: { servers: await links.servers(id), sessionTimeout: "4s" } }),
     });
-    const proxies: CuttingProxy[] = [];
-    for (let index = 0; index < groupSize; index += 1) proxies.push(await CuttingProxy.start());
+    const doors = await GroupDoors.make(groupSize);
     const more = (index: number): object => ({
       // Clients that ask who leads are told of the proxies.
-      connector: `tcp://127.0.0.1:${proxies[index]?.port ?? 0}`,
+      connector: doors.urls[index] ?? "",
       addressSettings: { "#": { maxDeliveryAttempts: -1 } },
       journal: { fileSize: "4MiB", snapshotSize: "4MiB" },
     });
@@ -101,11 +107,11 @@ export class GroupTarget implements TortureTarget {
     const group = await GroupProcesses.make(ids, minInSync, settling, monitorToken, more);
     const disks = new GroupDisks(prng);
     for (const member of group.members) disks.prepare(member);
-    return new GroupTarget(group, { prng, log, proxies, links, servers, disks }, options);
+    return new GroupTarget(group, { prng, log, doors, links, servers, disks }, options);
   }
 
   get loadUrls(): readonly string[] {
-    return this.#around.proxies.map(({ port }) => `tcp://127.0.0.1:${port}`);
+    return this.#around.doors.urls;
   }
 
   get url(): string {
@@ -113,10 +119,8 @@ export class GroupTarget implements TortureTarget {
   }
 
   async start(): Promise<void> {
-    for (const [index, member] of this.#group.members.entries()) {
-      member.start();
-      await this.#around.proxies[index]?.accept(member.port);
-    }
+    for (const member of this.#group.members) member.start();
+    this.#around.doors.watch(this.#group.members);
     await this.#untilAllInSync();
   }
 
@@ -182,15 +186,15 @@ export class GroupTarget implements TortureTarget {
   }
 
   cut(chosen: () => boolean, bytes: number): void {
-    for (const proxy of this.#around.proxies) proxy.cut(chosen, bytes);
+    for (const proxy of this.#around.doors.proxies) proxy.cut(chosen, bytes);
   }
 
   drop(chosen: () => boolean, way: Way): void {
-    for (const proxy of this.#around.proxies) proxy.drop(chosen, way);
+    for (const proxy of this.#around.doors.proxies) proxy.drop(chosen, way);
   }
 
   delay(chosen: () => boolean, delayMs: number): void {
-    for (const proxy of this.#around.proxies) proxy.delay(chosen, delayMs);
+    for (const proxy of this.#around.doors.proxies) proxy.delay(chosen, delayMs);
   }
 
   async rest(): Promise<void> {
@@ -199,16 +203,17 @@ export class GroupTarget implements TortureTarget {
     await disks.cured();
     await servers?.back();
     await this.#untilAllInSync();
+    if (this.#hasTwoAddresses) await this.#leadInTurn();
   }
 
   /** Backups end first, so that nobody leads who has not led; then all journals are compared. */
   async end(): Promise<void> {
     const { live, members } = this.#group;
-    const { log, links, proxies, servers } = this.#around;
+    const { doors, log, links, servers } = this.#around;
     this.goOn();
     for (const member of members) if (member !== live) await member.end("SIGKILL");
     await live?.end("SIGKILL");
-    for (const proxy of proxies) proxy.stop();
+    await doors.stop();
     await links.joined();
     links.stop();
     for (const { id, lines } of members) {
@@ -251,7 +256,9 @@ export class GroupTarget implements TortureTarget {
     const { log, prng } = this.#around;
     const { live, inSync, members } = this.#group;
     const backups = members.filter((member) => member !== live && inSync.includes(member.id));
-    const to = backups[prng.integer(0, Math.max(0, backups.length - 1))];
+    // To the one that clients were told of, where they go nowhere else.
+    const index = this.#hasTwoAddresses ? 0 : prng.integer(0, Math.max(0, backups.length - 1));
+    const to = backups[index];
     if (live === undefined || to === undefined) return log.note("hand-over impossible");
     log.note("hand-over", `${live.id} to ${to.id}`);
     try {
@@ -259,6 +266,24 @@ export class GroupTarget implements TortureTarget {
       if (refusal !== undefined) this.#onProgress(`  ${live.id} refuses: ${refusal.trim()}`);
     } catch (error) {
       this.#onProgress(`  ${live.id} does not answer: ${String(error)}`);
+    }
+  }
+
+  /**
+   * Everybody leads for a while, and the first again at last, whom all others name as the next: so a client of which two
+   * addresses have not led for long finds the group again, as docs/GROUPS.md has an operator do.
+   */
+  async #leadInTurn(): Promise<void> {
+    const { members } = this.#group;
+    for (const member of [...members, ...members.slice(0, 1)]) {
+      const { live } = this;
+      if (member !== live) {
+        this.#onProgress(`  ${live.id} gives way to ${member.id}, for clients that wait for it`);
+        await handOver(live, member);
+        await this.#until(`${member.id} leads`, () => this.#group.live === member);
+        await this.#untilAllInSync();
+      }
+      await pause(foundAgainMs);
     }
   }
 
@@ -274,9 +299,12 @@ export class GroupTarget implements TortureTarget {
     }
   }
 
-  /** Nobody listens for its links where it was, from before it dies. */
+  /** Nobody listens where it was, from before it dies. */
   async #end(member: MemberProcess, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
-    if (signal === "SIGKILL") this.#around.links.refuse(member.id);
+    if (signal === "SIGKILL") {
+      this.#around.links.refuse(member.id);
+      this.#around.doors.close(this.#group.members.indexOf(member));
+    }
     await member.end(signal);
     this.#around.links.refuse(member.id);
   }

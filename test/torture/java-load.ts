@@ -17,9 +17,11 @@ export class JavaLoad implements LoadProcess {
   constructor(plan: Plan, folder: string, urls: readonly string[]) {
     this.#folder = folder;
     writeFileSync(join(folder, "java-plan.txt"), linesOf(plan).join("\n"));
+    // Who comes to a member that just dies waits so long for an answer (docs/GROUPS.md).
+    const callTimeoutMs = urls.length > 1 ? 3_000 : 5_000;
     const url =
       `(${urls.join(",")})?ha=true&reconnectAttempts=-1&initialConnectAttempts=10` +
-      "&retryInterval=100&maxRetryInterval=500&blockOnAcknowledge=true&callTimeout=5000";
+      `&retryInterval=100&maxRetryInterval=500&blockOnAcknowledge=true&callTimeout=${callTimeoutMs}`;
     const pauseMicroseconds = Math.round((1_000_000 * plan.clients.length) / plan.rate);
     this.#running = runJava("jakarta-2.44", "Torture", [folder, url, String(pauseMicroseconds)], {
       heap: "512M",
