@@ -1,5 +1,5 @@
 /**
- * Flights through a group whose live is killed again and again (packages/cli/src/demo). A ZooKeeper of its own settles who
+ * Flights through a group whose live is killed again and again (`everhold demo failover`). A ZooKeeper of its own settles who
  * leads where Java and Maven, which fetches it from Maven Central, are there; otherwise a folder does.
  *
  *   npm run demo                          a group of three, or a pair
@@ -7,9 +7,12 @@
  *   npm run demo -- --zookeeper <servers> a group of three, with servers that run already
  */
 import { spawnSync } from "node:child_process";
+import { main } from "../packages/cli/dist/main.js";
 
-const own = ["--folder", "--zookeeper", "--help", "-h"];
-const isAsked = process.argv.some((word) => own.includes(word) || word.startsWith("--zookeeper="));
+const given = process.argv.slice(2).filter((word) => word !== "--folder");
+const isAsked =
+  given.length < process.argv.length - 2 ||
+  given.some((word) => /^(--zookeeper(=.*)?|--help|-h)$/.test(word));
 const missing = isAsked ? [] : ["java -version", "mvn -version"].filter((words) => !runs(words));
 
 if (isAsked) {
@@ -24,8 +27,7 @@ if (isAsked) {
   note("starting ZooKeeper; the first time Maven fetches it (without: --folder)");
   const ensemble = await startZooKeeper();
   try {
-    process.argv.push("--zookeeper", ensemble.connectString);
-    await demo();
+    await demo("--zookeeper", ensemble.connectString);
   } finally {
     await ensemble[Symbol.asyncDispose]();
   }
@@ -47,9 +49,9 @@ async function startZooKeeper() {
   }
 }
 
-/** Returns when it is over; what it has to say of itself is in the exit code. */
-async function demo() {
-  await import("../packages/cli/dist/demo/main.js");
+/** Returns when it is over; what came of it is in the exit code. */
+async function demo(...more) {
+  await main([...process.argv.slice(0, 2), "demo", "failover", ...given, ...more]);
 }
 
 function note(text) {

@@ -11,6 +11,3 @@ export const exitCodes = {
   /** Stopped by Ctrl-C or SIGTERM before the end. */
   interrupted: 130,
 } as const;
-
-/** One of {@link exitCodes}. */
-export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];

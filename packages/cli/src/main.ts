@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { addBrowseCommand } from "./commands/browse.ts";
 import { addConsumeCommand } from "./commands/consume.ts";
 import { addDataCommand } from "./commands/data.ts";
+import { addDemoCommand } from "./commands/demo.ts";
 import { addDlqCommand } from "./commands/dlq.ts";
 import { addHaCommand } from "./commands/ha.ts";
 import { addQueueCommand } from "./commands/queue.ts";
@@ -50,6 +51,7 @@ function createProgram(terminal: Terminal): Command {
   addDataCommand(program, context);
   addHaCommand(program, context);
   addUserCommand(program, context);
+  addDemoCommand(program, context);
   addVersionCommand(program, context);
   return program;
 }
@@ -95,6 +97,7 @@ Examples:
   everhold queue stat --watch
   everhold user add ann                         then every client needs a name and a password
   everhold ha status --monitors http://anna:8161,http://bert:8161,http://cleo:8161
+  everhold demo failover                        brokers that are killed, and nothing lost
   everhold dlq retry DLQ --filter "_AMQ_ORIG_QUEUE = 'orders'"
 
 Exit codes:

@@ -7,10 +7,21 @@ import { promisify } from "node:util";
 import type { DemoResult } from "./run-demo.ts";
 import { eventText, isGood, resultText } from "./story.ts";
 
-const program = fileURLToPath(new URL("main.js", import.meta.url));
+const program = fileURLToPath(new URL("../../bin/everhold.mjs", import.meta.url));
 
 test("flights survive that the live of a pair is killed twice: none lost, none doubled, the journals equal", async () => {
-  const args = [program, "--json", "--flights", "4000", "--kills", "2", "--stall", "120"];
+  const args = [
+    program,
+    "demo",
+    "failover",
+    "--json",
+    "--flights",
+    "4000",
+    "--kills",
+    "2",
+    "--stall",
+    "120",
+  ];
   const { stdout, stderr } = await promisify(execFile)(process.execPath, args);
   assert.equal(stderr, "");
   const result: unknown = JSON.parse(stdout);
@@ -92,6 +103,8 @@ test("the story says who leads, who was killed, how long nobody answered, and wh
 });
 
 test("more kills than the flights are enough for are refused", async () => {
-  const run = promisify(execFile)(process.execPath, [program, "--flights", "79", "--kills", "3"]);
+  const run = promisify(execFile)(process.execPath, [
+    ...[program, "demo", "failover", "--flights", "79", "--kills", "3"],
+  ]);
   await assert.rejects(run, { code: 2, stderr: /found --flights 79 and --kills 3.* 80 flights/ });
 });

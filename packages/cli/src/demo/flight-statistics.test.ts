@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { FlightArchive, readArchive } from "./archive.ts";
 import { EffectLedger } from "./effect-ledger.ts";
 import { FlightStatistics } from "./flight-statistics.ts";
-import { parseFlight, readFlights } from "./flights.ts";
+import { madeFlights, parseFlight, readFlights } from "./flights.ts";
 
 test("statistics do not depend on the order of the flights", () => {
   const flights = readFlights(2_000);
@@ -35,6 +35,14 @@ test("the data set has 200,000 flights", () => {
   const flights = readFlights(1_000_000);
   assert.equal(flights.length, 200_000);
   assert.deepEqual(flights[1], { delay: 171, distance: 2_227, time: 0 });
+});
+
+test("flights that are made up are flights, and the same each time", () => {
+  const made = madeFlights(1_000);
+  assert.deepEqual(made, madeFlights(1_000));
+  assert.deepEqual(made.map(parseFlight), made);
+  assert.ok(made.every(({ time }) => time >= 0 && time < 24));
+  assert.equal(new Set(made.map((flight) => JSON.stringify(flight))).size, 1_000);
 });
 
 test("what is no flight is refused", () => {

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { EverholdError } from "@everhold/base";
 import type { DataComparison } from "everhold";
 
 import { readArchive } from "./archive.ts";
@@ -73,7 +74,8 @@ export interface DemoResult extends DemoProgress {
  * Sends flights over a topic to two durable subscribers, all in processes of their own, through a group whose live is
  * killed again and again, and compares what came with the file, and the members' journals with each other.
  *
- * @throws Error when a part fails, or `signal` is aborted
+ * @throws EverholdError EVH_ABORTED; EVH_TIMEOUT when nothing moves any more
+ * @throws Error when a part or a member fails
  */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const folder = mkdtempSync(join(tmpdir(), "everhold-demo-"));
@@ -238,14 +240,17 @@ class Demo {
     let isAskedToFinish = false;
     while (!(await condition())) {
       // Ctrl-C reaches the members, too: that they end is no news then.
-      if (signal.aborted) throw new Error("stopped before the end");
+      if (signal.aborted) throw new EverholdError("EVH_ABORTED", "stopped before the end");
       if (this.#failure !== undefined) throw this.#failure;
       const stalledMs = performance.now() - this.#lastProgressMs;
       if (stalledMs > stallMs) {
         if (isAskedToFinish || this.#ready.size < 2 || this.#parts.length < 3) {
           const words =
-            this.#group?.members.map(({ id, lastWords }) => `\n${id}: ${lastWords}`) ?? [];
-          throw new Error(`nothing moved for ${Math.round(stalledMs / 1_000)} s${words.join("")}`);
+            this.#group?.members.map(({ id, lastWords }) => `${id}: ${lastWords}`) ?? [];
+          throw new EverholdError(
+            "EVH_TIMEOUT",
+            `nothing moved for ${Math.round(stalledMs / 1_000)} s; ${words.join("; ")}`,
+          );
         }
         isAskedToFinish = true;
         this.#lastProgressMs = performance.now();
