@@ -64,7 +64,7 @@ async function failOver(terminal: Terminal, flags: DemoFlags): Promise<boolean> 
         (zookeeper === undefined
           ? "through a pair of brokers that a folder settles"
           : "through a group of three brokers that ZooKeeper settles") +
-        `; kill -9 of the live ${kills === 1 ? "once" : `${kills} times`}`,
+        `;\nkill -9 of the live ${kills === 1 ? "once" : `${kills} times`}`,
     );
     const result = await runDemo({
       flights,
