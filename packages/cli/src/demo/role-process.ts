@@ -36,7 +36,8 @@ export class RoleProcess {
   }
 
   #tell(order: RoleOrder): void {
-    if (this.#process.connected) this.#process.send(order);
+    // One that has just ended needs no orders any more; how it ended is told by its exit.
+    if (this.#process.connected) this.#process.send(order, () => undefined);
   }
 
   /** Ends it if it still runs; settles when it is gone. */
