@@ -140,12 +140,13 @@ export class Serving {
   /** Ends everything at once, without answers: what was not answered is in doubt. */
   drop(): void {
     this.#scanTimer?.cancel();
-    this.server.destroy();
+    // Clients come back at once. One that was let in here would wait for an answer that never comes.
     for (const listener of this.#listeners) {
       listener.close().catch(() => {
         // Nobody is let in any more: a listener that does not close changes nothing.
       });
     }
+    this.server.destroy();
   }
 
   #scanLater(): void {
