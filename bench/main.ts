@@ -1,7 +1,10 @@
 import { parseArgs } from "node:util";
 
 import { measureBesideArtemis } from "./beside-artemis.ts";
+import { measureBesideArtemisPair } from "./beside-artemis-pair.ts";
 import { measureBesideRhea } from "./beside-rhea.ts";
+import { measureGroups } from "./group.ts";
+import { measureGroupFailover } from "./group-failover.ts";
 import { loads, measureLoad } from "./load.ts";
 import { measureSelectors } from "./selectors.ts";
 import { measureBesideZooKeeperClients } from "./zookeeper/beside-zookeeper-clients.ts";
@@ -12,6 +15,9 @@ npm run bench -- artemis [options]                 our broker beside Artemis
 npm run bench -- rhea [options]                    our client beside rhea
 npm run bench -- zookeeper [options]               our ZooKeeper client beside node-zookeeper-client and Curator
 npm run bench -- selectors [options]               a send to 1 and to 1,000 filtered subscriptions
+npm run bench -- group [options]                   groups with 0, 1 and 2 backups beside a broker of its own
+npm run bench -- group-failover [options]          from kill -9 of the live to the next one's first answer
+npm run bench -- artemis-pair [options]            a group of two beside a live and backup pair of Artemis
 
   --size BYTES        of a message's body; default 1024
   --seconds S         how long to measure, after a warm-up; default 5
@@ -25,10 +31,15 @@ of send, consume and latency:
   --non-durable       in memory only
   --generator NAME    client, raw (frames encoded once, send only), or both; default both for send
 
-of artemis, rhea and zookeeper, which need Java 17 and Maven:
+of group, and of artemis, artemis-pair, rhea and zookeeper, which need Java 17 and Maven:
   --rounds N          measurements of each, in turn; default 3
-  --warm-up S         before each measurement; default 3
+  --warm-up S         before each measurement; default 3 (group: a fifth of the seconds)
   --only TEXT         only scenarios whose names hold this
+
+of group-failover:
+  --times N           kills; default 50
+  --backlog N,N       messages that wait meanwhile, each on a group of its own; default 0
+  --beside-artemis    a pair of Artemis is killed as often; needs Java 17
 
 The baseline of a load is a program that does nothing but append the same bytes to a file, with all that
 is in flight in one write, on stable storage when durable; the ratio compares with it in the same run.
@@ -36,6 +47,8 @@ is in flight in one write, on stable storage when durable; the ratio compares wi
 
 const comparisons: ReadonlyMap<string, (options: BesideOptions) => Promise<void>> = new Map([
   ["artemis", measureBesideArtemis],
+  ["artemis-pair", measureBesideArtemisPair],
+  ["group", measureGroups],
   ["rhea", measureBesideRhea],
   ["zookeeper", measureBesideZooKeeperClients],
 ]);
@@ -70,6 +83,11 @@ async function main(): Promise<void> {
     );
   } else if (name === "selectors") {
     await measureSelectors(seconds, json);
+  } else if (name === "group-failover") {
+    const backlogs = (values.backlog ?? "0").split(",").map(countOf);
+    const times = number(values.times, 50);
+    const besideArtemis = values["beside-artemis"] === true;
+    await measureGroupFailover({ times, backlogs, besideArtemis, json });
   } else if (beside !== undefined) {
     const rounds = number(values.rounds, 3);
     const warmUpSeconds = number(values["warm-up"], 3);
@@ -97,6 +115,9 @@ function parseArguments() {
         rounds: { type: "string" },
         "warm-up": { type: "string" },
         only: { type: "string" },
+        times: { type: "string" },
+        backlog: { type: "string" },
+        "beside-artemis": { type: "boolean" },
         profile: { type: "string" },
         json: { type: "boolean" },
         help: { type: "boolean" },
@@ -121,5 +142,12 @@ function number(text: string | undefined, byDefault: number): number {
   const value = Number(text ?? byDefault);
   if (value > 0) return value;
   process.stderr.write(`bench: expected a number above 0, found ${text ?? ""}\n`);
+  return process.exit(2);
+}
+
+function countOf(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isSafeInteger(value) && value >= 0) return value;
+  process.stderr.write(`bench: expected a whole number from 0 on, found "${text}"\n`);
   return process.exit(2);
 }

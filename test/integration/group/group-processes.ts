@@ -34,6 +34,11 @@ export class MemberProcess {
     this.#configFile = join(folder, "everhold.json");
   }
 
+  /** Where clients reach it. */
+  get url(): string {
+    return `tcp://127.0.0.1:${this.port}`;
+  }
+
   configure(config: object): void {
     writeFileSync(this.#configFile, JSON.stringify(config));
   }
@@ -148,7 +153,7 @@ export class GroupProcesses {
   }
 
   get urls(): readonly string[] {
-    return this.members.map(({ port }) => `tcp://127.0.0.1:${port}`);
+    return this.members.map(({ url }) => url);
   }
 
   /** Who serves clients; the only one. */

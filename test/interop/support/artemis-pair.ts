@@ -17,7 +17,7 @@ const clusterArguments = (host: string, other: number): string[] => [
 /** How the two differ from what `artemis create` makes. */
 export interface ArtemisPairOptions extends Pick<
   ArtemisOptions,
-  "host" | "javaArguments" | "addressSettings"
+  "host" | "javaArguments" | "addressSettings" | "journal" | "heap"
 > {
   /** Default: free ones. */
   readonly ports?: { readonly live: number; readonly backup: number };
