@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { connect } from "everhold";
 
 import { ArtemisPair } from "#interop/artemis-pair";
@@ -26,6 +28,9 @@ interface Killable {
   restore(): Promise<void>;
   end(): Promise<void>;
 }
+
+/** Between kills: who was killed a moment ago is more careful than after a day in peace. */
+const peaceMs = 1_500;
 
 /** Of the backlog's messages, in bytes. */
 const backlogSize = 16;
@@ -93,6 +98,7 @@ async function outagesOf(killable: Killable, times: number): Promise<number[]> {
     try {
       const producer = connection.producer("probe", { durable: true });
       await producer.send("before");
+      await sleep(peaceMs);
       const killedAtMs = performance.now();
       // Whoever answers after its end is another one.
       await killable.kill();

@@ -23,7 +23,7 @@ export const limits = {
   /** Milliseconds between those attempts, at most. */
   pauseMsMax: 2_000,
   /** Milliseconds that a link must last for the next pause to be a first one again. */
-  lastingMs: 5_000,
+  lastingMs: 1_000,
   /** Bytes of a frame, its length included: the largest piece of a journal, and what goes with it. The link is ended above. */
   frameBytesMax: 258 * 1024 * 1024,
   /** Bytes of small frames that leave together, within a turn. More leave at once. */
