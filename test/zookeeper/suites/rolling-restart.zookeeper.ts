@@ -166,9 +166,11 @@ async function rollAll(ensemble: Ensemble, connect: () => Promise<ZooKeeper>): P
     await server.serves();
   }
   const turnsBefore = [...lock.turns];
-  await until("all have held the lock again", () =>
+  const allAgain = until("all have held the lock again", () =>
     lock.turns.every((count, index) => count > (turnsBefore[index] ?? 0)) ? true : undefined,
   );
+  // Whoever has failed is not waited for.
+  await Promise.race([allAgain, atWork]);
   isOver = true;
   const [written] = await atWork;
   await Promise.all([cache, ...members].map((one) => one.fresh()));
