@@ -107,6 +107,11 @@ export const limits = {
   resumeRowsMax: 20_000,
   /** Sessions whose queues wait for them after a restart; some 100 bytes each. Those of further ones do not. */
   returningSessionsMax: 10_000,
+  /**
+   * Messages of before a restart of which is known that others have got them since, while sessions may still come late
+   * that held them; 8 bytes and more each. Above: those sessions are forgotten.
+   */
+  lateMessageIdsMax: 5_000,
   /** Characters of the name of an address or a queue. Above: EVH_INVALID_QUEUE. */
   nameCharsMax: 1_000,
   /** Characters of a selector. Above: EVH_INVALID_FILTER. */

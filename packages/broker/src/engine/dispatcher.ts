@@ -202,6 +202,9 @@ export class Dispatcher {
     if (!consumer.isUnlimited) consumer.credits -= frameBytes;
     if (consumer.isBrowser) return;
     consumer.deliveredCount += 1;
+    if (queue.lateCount > 0 && !consumer.readsOnly) {
+      this.#engine.returns.noteHandedOut(queue, row.messageId);
+    }
     if (session.isPreAcknowledged) {
       if (!consumer.readsOnly) this.#engine.acknowledgeOne(queue, key);
       return;

@@ -63,6 +63,9 @@ export class LiveQueue {
   gate: DispatchGate | undefined;
   /** Sessions of before the restart that are to come back before anything is handed out. */
   awaitedCount = 0;
+  /** Those that did not come in time, and what of before the restart others have got since, by message id. */
+  lateCount = 0;
+  handedOutSince: Set<number> | undefined;
   /** Deliveries of returning sessions whose consumers are to come. */
   heldCount = 0;
   /** Such sessions whose consumers are to come: until then it counts as one that has a consumer. */

@@ -40,6 +40,9 @@ export interface ResumptionReply {
   readonly settlements: Uint8Array;
 }
 
+/** Whether it is known of a message that the old session held that nobody else has got it since. */
+type Knowledge = (queue: LiveQueue, messageId: number) => boolean;
+
 /** A settlement that is to be done on a row of the queue, because the old session does not hold it. */
 interface Unheld {
   readonly index: number;
@@ -76,11 +79,12 @@ export function resume(session: Session, asked: Resumption): ResumptionReply {
   // Nobody else has got what it held. Of a session that is not known any more that cannot be said, nor of one that
   // goes on for such a one: the answer that said so may have been lost.
   const isOldKnown = old !== undefined && old.past !== "forgotten";
-  const isKnown = isOldKnown || returns.isAwaited(asked.oldSession);
   if (asked.oldSession !== "" && session.past !== "known") {
-    session.past = isKnown ? "known" : "forgotten";
+    session.past = isOldKnown || returns.isIntact(asked.oldSession) ? "known" : "forgotten";
   }
-  const settlements = settleAll(session, old, asked.settlements, isKnown);
+  const knows: Knowledge = (queue, messageId) =>
+    isOldKnown || returns.knows(asked.oldSession, queue, messageId);
+  const settlements = settleAll(session, old, asked.settlements, knows);
   returns.announce(session);
   if (asked.isLast) {
     returns.takeOver(session, asked.oldSession);
@@ -136,7 +140,7 @@ function settleAll(
   session: Session,
   old: Session | undefined,
   settlements: readonly ResumedSettlement[],
-  isKnown: boolean,
+  knows: Knowledge,
 ): Uint8Array {
   const results = new Uint8Array(settlements.length);
   const unheld = new Map<LiveQueue, Unheld[]>();
@@ -157,7 +161,7 @@ function settleAll(
       unheld.set(queue, others);
     }
   });
-  for (const [queue, some] of unheld) settleUnheld(session, queue, some, isKnown, results);
+  for (const [queue, some] of unheld) settleUnheld(session, queue, some, knows, results);
   return results;
 }
 
@@ -179,14 +183,16 @@ function settleUnheld(
   session: Session,
   queue: LiveQueue,
   unheld: readonly Unheld[],
-  isKnown: boolean,
+  knows: Knowledge,
   results: Uint8Array,
 ): void {
   if (queue.traits.isNonDestructive) return;
   const ids = unheld.map((one) => one.settlement.messageId);
   const { keys, isComplete } = findHandedOut(queue.state, ids);
   for (const { index, settlement } of unheld) {
-    const key = keys.get(settlement.messageId);
+    const { messageId } = settlement;
+    const key = keys.get(messageId);
+    const isKnown = knows(queue, messageId);
     if (key === undefined) {
       results[index] = isComplete
         ? fateOf(session, queue, settlement, isKnown)
@@ -205,6 +211,7 @@ function settleUnheld(
     // Of one that has been forgotten somebody else may have got it, who is waited for since the restart.
     const isFree = isReady && (isKnown || queue.awaitedCount === 0);
     if (isFree) queue.state.take(key);
+    if ((isFree || isSettled) && !isKnown) session.engine.returns.noteHandedOut(queue, messageId);
     results[index] =
       isFree || isSettled ? settleRow(session, queue, key, settlement) : resumeResults.elsewhere;
   }

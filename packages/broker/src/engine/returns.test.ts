@@ -80,6 +80,83 @@ test("a session that does not come back in time is waited for no more, nor after
   assert.deepEqual(await (await reader(world)).texts(), ["a", "b"]);
 });
 
+/** As `setUp`, and "old" has acknowledged "a"; then the broker crashed, and "old" has not come back in time. */
+async function setUpLate(): Promise<{ world: ManualWorld; ids: number[] }> {
+  const { world, old, ids } = await setUp();
+  old.acknowledge(ids[0] ?? 0);
+  await old.expect(packets.nullResponse);
+  await crashAndRestart(world);
+  await world.pass(limits.resumeGraceMs);
+  return { world, ids };
+}
+
+const acknowledged = (ids: readonly number[]): { messageId: number; kind: number }[] =>
+  ids.map((messageId) => ({ messageId, kind: resumeKinds.acknowledge }));
+
+test("a late session is told what became of what it held, while nobody else has got it", async () => {
+  for (const isRestarted of [false, true]) {
+    const { world, ids } = await setUpLate();
+    if (isRestarted) {
+      await crashAndRestart(world);
+      await world.pass(limits.resumeGraceMs);
+    }
+    const client = await TestClient.openMarking(world, { name: "new" });
+    const answer = await resume(client, { settlements: acknowledged(ids) });
+    assert.deepEqual(answer.settlements, [resumeResults.gone, resumeResults.applied]);
+  }
+});
+
+test("a late session is told of each message that others have got that its fate is not known, and of the rest what it is", async () => {
+  const { world, ids } = await setUpLate();
+  const other = await reader(world);
+  assert.deepEqual(await other.texts(), ["b"]);
+  const client = await TestClient.openMarking(world, { name: "new" });
+  const settlements = acknowledged(ids);
+  const { elsewhere, gone, unknown } = resumeResults;
+  const early = await resume(client, { settlements, isLast: false });
+  assert.deepEqual(early.settlements, [gone, elsewhere]);
+  other.acknowledge(ids[1] ?? 0);
+  await other.expect(packets.nullResponse);
+  const late = await resume(client, { settlements, isLast: false });
+  assert.deepEqual(late.settlements, [gone, unknown]);
+  // What was noted is lost with a restart.
+  await crashAndRestart(world);
+  const again = await TestClient.openMarking(world, { name: "newer" });
+  assert.deepEqual((await resume(again, { settlements })).settlements, [unknown, unknown]);
+});
+
+test("a late session belongs to its user, also when the journal has forgotten it", async () => {
+  const { world, ids } = await setUpLate();
+  assert.deepEqual(await (await reader(world)).texts(), ["b"]);
+  const client = await TestClient.openMarking(world, { name: "new", username: "mallory" });
+  sendResume(client, { settlements: acknowledged(ids) });
+  assert.equal((await client.expect(packets.exception)).code, 105);
+});
+
+test("late sessions are forgotten when others have got too many messages", async () => {
+  const { world } = await startBroker();
+  const old = await openReturning(world);
+  await old.createQueue();
+  await old.publish("q", "first");
+  await old.consume("q");
+  const [first] = await old.deliveries();
+  const publisher = await TestClient.open(world);
+  for (let count = 0; count <= limits.lateMessageIdsMax; count += 1) {
+    await publisher.publish("q", "more");
+  }
+  await old.deliveries();
+  old.acknowledge(first?.messageId ?? 0);
+  await old.expect(packets.nullResponse);
+  await crashAndRestart(world);
+  await world.pass(limits.resumeGraceMs);
+  const other = await reader(world);
+  let got = 0;
+  while (got <= limits.lateMessageIdsMax) got += (await other.deliveries()).length;
+  const client = await TestClient.openMarking(world, { name: "new" });
+  const answer = await resume(client, { settlements: acknowledged([first?.messageId ?? 0]) });
+  assert.deepEqual(answer.settlements, [resumeResults.unknown]);
+});
+
 test("what was forgotten over a restart settles nothing that another may have in its hands", async () => {
   const { world, ids } = await setUp();
   await crashAndRestart(world);

@@ -3,6 +3,7 @@ import type { Timer } from "@everhold/env";
 
 import { limits } from "../limits.ts";
 import type { ReturningSession } from "../state/returning-sessions.ts";
+import { movedIdBase } from "../state/row-key.ts";
 import { stateLimits } from "../state/state-limits.ts";
 import type { Consumer } from "./consumer.ts";
 import type { Engine } from "./engine.ts";
@@ -10,19 +11,36 @@ import type { HeldDeliveries } from "./held-deliveries.ts";
 import type { LiveQueue } from "./live-queue.ts";
 import type { Session } from "./session.ts";
 
+/** A session of before a restart that has not come yet. */
+interface Absent {
+  readonly user: string;
+  /** Those it consumed from. */
+  readonly queues: readonly LiveQueue[];
+}
+
 /**
  * Sessions whose clients come back for what they left: those that live, by name, and those of before a restart.
  *
  * The journal knows which queues such a session consumed from. After a restart these queues hand out nothing until
  * all of their sessions have resumed, or the grace is over: what a client has acknowledged, and the broker has not
- * heard, is settled before anybody else gets it. A session that has not come by then is forgotten; when it comes
- * it may still settle what nobody has taken.
+ * heard, is settled before anybody else gets it. A session that has not come by then is late: its queues hand out
+ * again, and it is noted which of the messages that it may have held others get. When it comes it can still be told of
+ * each of the rest what became of it, and may settle what nobody has taken.
+ *
+ *     awaited ──grace over──▶ late ──others got too much──▶ forgotten
+ *        └──────resumed──────────┴──▶ returned
  */
 export class Returns {
   readonly #engine: Engine;
   readonly #living = new Map<string, Session>();
-  /** Those of before the restart that have not come yet, and what waits for them. */
-  readonly #awaited = new Map<string, LiveQueue[]>();
+  /** Their queues wait for them. */
+  readonly #awaited = new Map<string, Absent>();
+  /** Their queues wait no more. Oldest first. */
+  readonly #late = new Map<string, Absent>();
+  /** Message ids that queues have noted, all together. */
+  #notedCount = 0;
+  /** Ids of messages that came after the restart. */
+  #newFrom = 0;
   readonly #holding = new Set<HeldDeliveries>();
   #timer: Timer | undefined;
 
@@ -37,8 +55,9 @@ export class Returns {
 
   /** Holds the queues of the sessions that the journal knows. To be called once, when the queues are there. */
   load(): void {
-    const { catalog, state } = this.#engine;
-    for (const [name, { queueIds }] of state.sessions) {
+    const { catalog, journal, state } = this.#engine;
+    this.#newFrom = journal.endPosition;
+    for (const [name, { queueIds, user }] of state.sessions) {
       const queues: LiveQueue[] = [];
       for (const id of queueIds) {
         const queueName = state.queueById(id)?.definition.name;
@@ -47,7 +66,7 @@ export class Returns {
         queue.awaitedCount += 1;
         queues.push(queue);
       }
-      this.#awaited.set(name, queues);
+      this.#awaited.set(name, { user, queues });
     }
   }
 
@@ -63,7 +82,7 @@ export class Returns {
           graceMs: limits.resumeGraceMs,
         });
       }
-      for (const name of missing) this.returned(name);
+      for (const name of missing) this.#awaitNoMore(name);
     });
   }
 
@@ -79,9 +98,36 @@ export class Returns {
     else this.#holding.delete(held);
   }
 
-  /** Whether the session of this name is waited for: since the restart nobody has got what it held. */
-  isAwaited(name: string): boolean {
-    return this.#awaited.has(name);
+  /** Whether it is known that since the restart nobody has got what the session of this name held. */
+  isIntact(name: string): boolean {
+    const late = this.#late.get(name);
+    if (late === undefined) return this.#awaited.has(name);
+    return late.queues.every((queue) => (queue.handedOutSince?.size ?? 0) === 0);
+  }
+
+  /** Whether it is known that since the restart nobody else has got this message, if the session of this name held it. */
+  knows(name: string, queue: LiveQueue, messageId: number): boolean {
+    if (this.#awaited.has(name)) return true;
+    const isIts = this.#late.get(name)?.queues.includes(queue) === true;
+    return isIts && queue.handedOutSince?.has(messageId) === false;
+  }
+
+  /** Somebody gets a message of a queue, or settles it, that a late session may have held. */
+  noteHandedOut(queue: LiveQueue, messageId: number): void {
+    const noted = queue.handedOutSince;
+    const isNew = messageId >= this.#newFrom && messageId < movedIdBase;
+    if (noted === undefined || isNew || noted.has(messageId)) return;
+    if (this.#notedCount >= limits.lateMessageIdsMax) {
+      for (const name of [...this.#late.keys()]) this.returned(name);
+      return;
+    }
+    // The next restart would not know of it.
+    if (noted.size === 0) {
+      for (const [name, { queues }] of this.#late)
+        if (queues.includes(queue)) this.#forgetIfGone(name);
+    }
+    noted.add(messageId);
+    this.#notedCount += 1;
   }
 
   /** The living session of a name, other than the one that asks. */
@@ -96,7 +142,8 @@ export class Returns {
     const living = this.find(name, session);
     const recorded = this.#engine.state.sessions.get(name);
     const isOthers = living !== undefined && living.user !== session.user;
-    const wasOthers = recorded !== undefined && recorded.user !== (session.user ?? "");
+    const user = recorded?.user ?? this.#late.get(name)?.user;
+    const wasOthers = user !== undefined && user !== (session.user ?? "");
     if (!isOthers && !wasOthers) return;
     throw new EverholdError(
       "EVH_SECURITY",
@@ -124,7 +171,11 @@ export class Returns {
     const queueIds = known?.queueIds ?? [];
     if (queueIds.includes(queue.state.id) || queueIds.length >= stateLimits.returningQueuesMax)
       return;
-    if (known === undefined && sessions.size >= limits.returningSessionsMax) return;
+    if (known === undefined && sessions.size >= limits.returningSessionsMax) {
+      const [late] = this.#late.keys();
+      if (late === undefined) return;
+      this.returned(late);
+    }
     session.isRecorded = true;
     this.#record(session.name, {
       user: session.user ?? "",
@@ -158,14 +209,40 @@ export class Returns {
     if (isNewest && session.isRecorded && !this.#engine.isHalted) this.#forget(session.name);
   }
 
-  /** The session of this name has been resumed, or is not waited for any more. */
+  /** The session of this name has been resumed, or is forgotten. */
   returned(name: string): void {
-    for (const queue of this.#awaited.get(name) ?? []) {
+    const late = this.#late.get(name);
+    this.#late.delete(name);
+    for (const queue of late?.queues ?? []) {
+      queue.lateCount -= 1;
+      if (queue.lateCount > 0) continue;
+      this.#notedCount -= queue.handedOutSince?.size ?? 0;
+      queue.handedOutSince = undefined;
+    }
+    this.#forgetIfGone(name);
+    this.#release(name);
+  }
+
+  /** Its queues go on without the session of this name, and note what they hand out. */
+  #awaitNoMore(name: string): void {
+    const absent = this.#awaited.get(name);
+    if (absent !== undefined && absent.queues.length > 0) {
+      this.#late.set(name, absent);
+      for (const queue of absent.queues) {
+        queue.lateCount += 1;
+        queue.handedOutSince ??= new Set();
+      }
+    } else this.#forgetIfGone(name);
+    this.#release(name);
+  }
+
+  /** What waits for the session of this name waits no more. */
+  #release(name: string): void {
+    for (const queue of this.#awaited.get(name)?.queues ?? []) {
       queue.awaitedCount -= 1;
       this.#engine.touch(queue);
     }
     this.#awaited.delete(name);
-    if (this.#living.get(name)?.isRecorded !== true) this.#forget(name);
     if (this.#awaited.size > 0) return;
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -179,6 +256,10 @@ export class Returns {
 
   #record(name: string, session: ReturningSession): void {
     this.#engine.state.setSession(name, session);
+  }
+
+  #forgetIfGone(name: string): void {
+    if (this.#living.get(name)?.isRecorded !== true) this.#forget(name);
   }
 
   #forget(name: string): void {
