@@ -14,6 +14,7 @@ import {
   type CoordinatorListener,
   type Frame,
   type GroupState,
+  type Member,
   type MemberAddress,
   type StopReason,
 } from "@everhold/group";
@@ -167,6 +168,11 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   /** What its journal knows of itself; undefined before it was opened. */
   get log(): ReplicatedLog | undefined {
     return this.#life?.store.journal.member.log;
+  }
+
+  /** What it decides by; undefined before it takes part. The simulator looks at it. */
+  get member(): Member | undefined {
+    return this.#life?.member;
   }
 
   /** Open connections of clients. */

@@ -15,6 +15,7 @@ import {
   successors,
   type Coordinator,
   type GroupState,
+  type Member,
   type Replica,
   type StopReason,
 } from "@everhold/group";
@@ -129,6 +130,11 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority, T
     const { journal } = this.store;
     if (this.#driver === undefined) return undefined;
     return statusOf(this.#driver, journal.member.log, this.isServing);
+  }
+
+  /** What it decides by, once it has begun to act. */
+  get member(): Member | undefined {
+    return this.#driver?.member;
   }
 
   /** Whether clients are let in. */

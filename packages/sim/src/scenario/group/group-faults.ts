@@ -1,5 +1,5 @@
 import type { Prng } from "@everhold/base";
-import { decodeGroupState } from "@everhold/group";
+import type { GroupState } from "@everhold/group";
 import type { SimNetwork } from "../../network/sim-network.ts";
 import type { FaultKind } from "../../world/faults.ts";
 import type { World } from "../../world/world.ts";
@@ -12,9 +12,9 @@ export interface Struck {
   readonly network: SimNetwork;
   readonly members: readonly MemberProcess[];
   readonly servers: EnsembleMachines;
+  /** What the group's node says, as ZooKeeper has decided it. */
+  readonly node: () => GroupState | undefined;
 }
-
-const statePath = "/everhold/groups/orders/state";
 
 /** Which disks were lost, by member: the incarnation of what was on them, as the group's node names it. */
 type LostDisks = Map<string, string>;
@@ -23,14 +23,13 @@ type LostDisks = Map<string, string>;
  * A backup loses its disk where another member still has what is committed, so that it need not be in sync, too, or
  * nobody could go on. The live is another one, which knows that it leads.
  */
-function lossOfDisk({ members, servers }: Struck): FaultKind {
+function lossOfDisk({ members, node }: Struck): FaultKind {
   const lost: LostDisks = new Map();
   return {
     name: "backup lost its disk",
     meanMs: 15_000,
     strike: (prng) => {
-      const data = servers.ensemble.node(statePath)?.data;
-      const state = data instanceof Uint8Array ? decodeGroupState(data) : undefined;
+      const state = node();
       const live = members.find(({ broker }) => broker?.mayDispatch);
       if (state === undefined || live === undefined || state.live?.id !== live.name) return false;
       const has = (name: string): boolean =>

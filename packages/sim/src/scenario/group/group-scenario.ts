@@ -15,6 +15,7 @@ import { Returns, type ReturnCounts } from "../returns.ts";
 import { watchingNetwork } from "../../network/watching-network.ts";
 import { groupFaults } from "./group-faults.ts";
 import type { GroupMistake } from "./group-mistakes.ts";
+import { groupName, groupNode, linksPort } from "./group-node.ts";
 import { GroupWatch, type GroupCounts } from "./group-watch.ts";
 import { MemberProcess } from "./member-process.ts";
 
@@ -37,8 +38,6 @@ const phaseMsMax = 300_000;
 
 /** How often a hand-over is asked for that did not happen, in virtual ms. */
 const handOverAgainMs = 15_000;
-
-const linksPort = 61700;
 
 /** What only members know. */
 const secret = new TextEncoder().encode("what only members know");
@@ -79,7 +78,7 @@ class GroupScenario {
       lag: { minMs: 0.1, maxMs: prng.pick([1, 20]) },
     });
     this.#members = this.#newMembers(prng.pick([2, 3, 3]), tickTimeMs * prng.pick([4, 8]));
-    this.#watch = new GroupWatch(this.#world, this.#members);
+    this.#watch = new GroupWatch(this.#world, this.#members, groupNode(this.#servers));
     const machines = this.#members.map(({ machine }) => machine);
     this.#oracle = new Oracle((text) => this.#world.fail("oracle", new Error(text)), {
       moment: () => this.#world.nowMs,
@@ -133,6 +132,7 @@ class GroupScenario {
       network: this.#network,
       members: this.#members,
       servers: this.#servers,
+      node: groupNode(this.#servers),
     };
     this.#faults = new FaultSchedule(world, [
       ...groupFaults(struck),
@@ -292,7 +292,7 @@ class GroupScenario {
           links: { host: name, port: linksPort },
           minInSync,
         },
-        groupName: "orders",
+        groupName,
         isLast: index === count - 1,
         servers: this.#servers.addresses.join(","),
         sessionTimeoutMs,

@@ -1,5 +1,6 @@
-import type { ReplicatedLog } from "@everhold/journal";
+import type { GroupState } from "@everhold/group";
 import type { World } from "../../world/world.ts";
+import { GroupRules } from "./group-rules.ts";
 import type { MemberProcess } from "./member-process.ts";
 
 /** How much was looked at. */
@@ -17,31 +18,30 @@ export interface GroupCounts {
 /**
  * Looks on at the members of a group, and asks what must hold of all of them together:
  *
+ * - The group's own rules hold after every event: {@link GroupRules}.
  * - At no moment may two of them hand out messages.
- * - What one of them knows to be committed is the same, byte for byte, wherever another knows it to be.
- * - Who begins to serve has it.
  * - Nobody stops and waits for an operator.
  */
 export class GroupWatch {
   readonly #world: World;
   readonly #members: readonly MemberProcess[];
-  /** What was committed: the chain value at each position that a member told of. */
-  readonly #chains = new Map<number, string>();
-  #highest = 0;
+  readonly #rules: GroupRules;
   #reigns = 0;
   #fills = 0;
   readonly #filling = new Set<string>();
   #epoch = 0;
   #live: string | undefined;
 
-  constructor(world: World, members: readonly MemberProcess[]) {
+  /** @param node what the group's node says, as ZooKeeper has decided it: the same object until it changes */
+  constructor(world: World, members: readonly MemberProcess[], node: () => GroupState | undefined) {
     this.#world = world;
     this.#members = members;
+    this.#rules = new GroupRules(members, node, (text) => this.#fail(text));
   }
 
   get counts(): GroupCounts {
     return {
-      commitsSeen: this.#chains.size,
+      commitsSeen: this.#rules.commitsSeen,
       reigns: this.#reigns,
       fills: this.#fills,
       epoch: this.#epoch,
@@ -50,6 +50,7 @@ export class GroupWatch {
 
   /** After each event. */
   lookAtOnce(): void {
+    this.#rules.look();
     let holder: string | undefined;
     for (const { broker, name } of this.#members) {
       if (broker?.mayDispatch !== true) continue;
@@ -70,10 +71,10 @@ export class GroupWatch {
         this.#fills += 1;
       }
       if (log === undefined) continue;
-      if (status.isServing && status.epoch > this.#epoch) this.#onReign(name, log);
-      const position = status.commitPosition;
-      this.#compare(name, position, log.chainAt(position));
-      this.#highest = Math.max(this.#highest, position);
+      if (status.isServing && status.epoch > this.#epoch && this.#live !== name) {
+        this.#live = name;
+        this.#reigns += 1;
+      }
       this.#epoch = Math.max(this.#epoch, status.epoch);
       // The state of one that follows is whole only once it leads.
       if (status.isServing) broker.assertInvariants();
@@ -105,25 +106,6 @@ export class GroupWatch {
       );
     });
     return texts.join("; ");
-  }
-
-  /** Who begins to serve must have all that was committed. */
-  #onReign(name: string, log: ReplicatedLog): void {
-    if (this.#live !== name) this.#reigns += 1;
-    this.#live = name;
-    if (log.end < this.#highest) {
-      this.#fail(`${name} serves with ${log.end} bytes, and ${this.#highest} were committed`);
-    }
-    this.#compare(name, this.#highest, log.chainAt(this.#highest));
-  }
-
-  #compare(name: string, position: number, chain: string | null): void {
-    if (chain === null) return;
-    const known = this.#chains.get(position);
-    if (known === undefined) this.#chains.set(position, chain);
-    else if (known !== chain) {
-      this.#fail(`${name} has ${chain} at ${position}, where ${known} was committed`);
-    }
   }
 
   #fail(text: string): void {
