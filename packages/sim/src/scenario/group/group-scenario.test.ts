@@ -8,6 +8,10 @@ const seedsOfMistakes: readonly (readonly [GroupMistake, readonly number[]])[] =
   ["early-disks", [19, 41, 49]],
   ["overwrite-state", [26, 32, 48]],
   ["slow-clock", [43, 44, 56]],
+  ["release-before-shrink", [1, 2, 5]],
+  ["stale-incarnation", [43, 49, 48]],
+  ["truncate-to-commit", [2]],
+  ["trust-heartbeat", [4, 3, 5]],
 ];
 
 describe("a group of brokers", () => {

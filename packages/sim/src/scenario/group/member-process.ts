@@ -8,7 +8,12 @@ import { connect, type ZooKeeper } from "@everhold/zookeeper-core";
 import type { SimDisk } from "../../disk/sim-disk.ts";
 import type { Machine } from "../../world/machine.ts";
 import type { World } from "../../world/world.ts";
-import { type GroupMistake, mistakenCoordinator, mistakenPorts } from "./group-mistakes.ts";
+import {
+  type GroupMistake,
+  mistakenCoordinator,
+  mistakenPorts,
+  type Mistaken,
+} from "./group-mistakes.ts";
 
 /** How a {@link MemberProcess} is made. */
 export interface MemberProcessOptions {
@@ -38,6 +43,8 @@ export class MemberProcess {
   #broker: GroupBroker | undefined;
   #crashAtWrite: { readonly power: boolean } | undefined;
   #isStopping = false;
+  /** That of the disk that it has lost, until it is started on the next one. */
+  #lostIncarnation: string | undefined;
 
   constructor(options: MemberProcessOptions) {
     this.#options = options;
@@ -59,12 +66,13 @@ export class MemberProcess {
   }
 
   start(): void {
-    const { world, machine, networkOf, mistake } = this.#options;
+    const { world, machine, networkOf } = this.#options;
     if (machine.running) return;
     this.#isStopping = false;
     const ports = machine.start();
     const watched = { ...ports, network: networkOf(ports.network) };
-    this.#start(mistakenPorts(watched, mistake, this.#options.isLast)).catch((error: unknown) => {
+    const mistaken = this.#mistaken();
+    this.#start(mistakenPorts(watched, mistaken), mistaken).catch((error: unknown) => {
       // A disk that fails while a member starts ends that start; any other error is one of ours.
       if (EverholdError.is(error, "EVH_IO")) this.crash({ power: false });
       else world.fail(machine.name, error);
@@ -85,7 +93,9 @@ export class MemberProcess {
 
   /** Its machine is replaced by one of the same name with an empty disk; false when it was not running. */
   loseDisk(): boolean {
+    const incarnation = this.#broker?.member?.self.incarnation;
     if (!this.crash({ power: true })) return false;
+    this.#lostIncarnation = incarnation;
     for (const name of this.disk.names()) this.disk.drop(name);
     return true;
   }
@@ -134,14 +144,25 @@ export class MemberProcess {
     world.after(delayMs, machine.name, "dies while writing", () => void this.crash(options));
   }
 
-  async #start(ports: Ports): Promise<void> {
+  #mistaken(): Mistaken {
+    const { mistake, isLast } = this.#options;
+    const lostIncarnation = this.#lostIncarnation;
+    this.#lostIncarnation = undefined;
+    const now = (): ReturnType<Mistaken["now"]> => {
+      const { member, log } = this.#broker ?? {};
+      return member === undefined || log === undefined ? undefined : { member, log };
+    };
+    return { mistake, isLast, lostIncarnation, now };
+  }
+
+  async #start(ports: Ports, mistaken: Mistaken): Promise<void> {
     const { world, machine, config, group } = this.#options;
     const { bootCount } = machine;
     const broker = await GroupBroker.start({
       ports,
       config,
       group,
-      openCoordinator: (listener) => this.#openCoordinator(ports, listener),
+      openCoordinator: (listener) => this.#openCoordinator(ports, mistaken, listener),
       onFailed: (error) => {
         world.note(machine.name, "member failed", error.message);
         this.crash({ power: false });
@@ -150,12 +171,16 @@ export class MemberProcess {
     if (machine.running && machine.bootCount === bootCount) this.#broker = broker;
   }
 
-  async #openCoordinator(ports: Ports, listener: CoordinatorListener): Promise<Coordinator> {
+  async #openCoordinator(
+    ports: Ports,
+    mistaken: Mistaken,
+    listener: CoordinatorListener,
+  ): Promise<Coordinator> {
     const { servers, sessionTimeoutMs, groupName } = this.#options;
     const client = await this.#connect(ports, servers, sessionTimeoutMs);
     const coordinator = mistakenCoordinator(
       new ZooKeeperCoordinator({ ports, client, groupId: groupName, listener }),
-      this.#options.mistake,
+      mistaken,
     );
     return {
       read: () => coordinator.read(),
