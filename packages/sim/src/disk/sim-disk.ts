@@ -47,6 +47,8 @@ export class SimDisk implements SharedDisk {
   readonly counts: DiskFaultCounts = newDiskFaultCounts();
   /** May be changed at any time. */
   capacityBytes: number;
+  /** What becomes of what is under way in a crash that does not say. May be changed at any time. */
+  crashFate: InFlightFate = "random";
   readonly #machine: DiskMachine;
   readonly #scheduler: DiskScheduler;
   readonly #folder: SimFolder;
@@ -218,7 +220,7 @@ export class SimDisk implements SharedDisk {
     const power = options.power ?? true;
     this.counts.crashes += 1;
     this.#locked = false;
-    this.#machine.crash(options.fate ?? "random", power);
+    this.#machine.crash(options.fate ?? this.crashFate, power);
     if (!power) return;
     this.counts.powerLosses += 1;
     for (const name of this.#folder.unsynced) {

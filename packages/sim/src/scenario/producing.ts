@@ -11,6 +11,8 @@ export interface ProducingPlan {
   readonly inFlightMax: number;
   /** Longest pause between two sends, in ms. */
   readonly pauseMsMax: number;
+  /** Characters of each body: all are durable then, and none is for later. Default: messages of all kinds. */
+  readonly bodyChars?: number;
 }
 
 /**
@@ -26,12 +28,13 @@ export function producing(plan: ProducingPlan): Program {
     for (let sequence = 1; sentCount < plan.messageCount; sequence += 1) {
       sentCount += 1;
       const id = `${name}-${sequence}`;
-      const durable = prng.chance(0.9);
-      const body = bodyOf(id, pickBodyChars(prng));
+      const isPlain = plan.bodyChars !== undefined;
+      const durable = isPlain || prng.chance(0.9);
+      const body = bodyOf(id, plan.bodyChars ?? pickBodyChars(prng));
       const { address } = plan;
-      const deliverAt = pickDeliverAt(prng, wallMs());
+      const deliverAt = isPlain ? undefined : pickDeliverAt(prng, wallMs());
       const options = deliverAt === undefined ? { durable } : { durable, deliverAt };
-      const timeout = pickTimeout(prng);
+      const timeout = isPlain ? {} : pickTimeout(prng);
       const when = deliverAt === undefined ? "" : `, for ${deliverAt}`;
       note("sends", `${id} ${durable ? "durable" : "non-durable"}, ${body.length} chars${when}`);
       oracle.sendStarted({ id, producer: name, sequence, address, ...options });

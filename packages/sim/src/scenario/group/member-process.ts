@@ -6,6 +6,7 @@ import type { Coordinator, CoordinatorListener } from "@everhold/group";
 import { GroupBroker, type GroupOptions } from "@everhold/member";
 import { connect, type ZooKeeper } from "@everhold/zookeeper-core";
 import type { SimDisk } from "../../disk/sim-disk.ts";
+import { tellingNetwork } from "../../network/telling-network.ts";
 import type { Machine } from "../../world/machine.ts";
 import type { World } from "../../world/world.ts";
 import {
@@ -32,6 +33,8 @@ export interface MemberProcessOptions {
   /** As a connection string of ZooKeeper names them. */
   readonly servers: string;
   readonly sessionTimeoutMs: number;
+  /** Is told of each operation's start and end on its disk, and of whatever it sends. */
+  readonly onStep?: ((step: string) => void) | undefined;
 }
 
 /** The machine of a group's member: starts it, and starts it again after a crash. */
@@ -51,8 +54,9 @@ export class MemberProcess {
     this.disk = options.disk;
     this.machine = options.machine;
     this.#prng = options.world.randomFor(`process ${options.machine.name}`);
-    options.disk.observe(({ operation, phase }) => {
+    options.disk.observe(({ operation, phase, name }) => {
       if (operation === "write" && phase === "started") this.#onWriteStarted();
+      options.onStep?.(`${operation} ${name} ${phase}`);
     });
   }
 
@@ -66,11 +70,15 @@ export class MemberProcess {
   }
 
   start(): void {
-    const { world, machine, networkOf } = this.#options;
+    const { world, machine, networkOf, onStep } = this.#options;
     if (machine.running) return;
     this.#isStopping = false;
     const ports = machine.start();
-    const watched = { ...ports, network: networkOf(ports.network) };
+    const network = networkOf(ports.network);
+    const watched = {
+      ...ports,
+      network: onStep === undefined ? network : tellingNetwork(network, onStep),
+    };
     const mistaken = this.#mistaken();
     this.#start(mistakenPorts(watched, mistaken), mistaken).catch((error: unknown) => {
       // A disk that fails while a member starts ends that start; any other error is one of ours.
