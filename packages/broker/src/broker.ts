@@ -1,6 +1,6 @@
 import type { EverholdError } from "@everhold/base";
 import type { Endpoint, Ports } from "@everhold/env";
-import { createJournal, type RecoverySummary } from "@everhold/journal";
+import { createJournal, type JournalHealth, type RecoverySummary } from "@everhold/journal";
 
 import { brokerConfig, type BrokerConfig, type BrokerOptions } from "./config.ts";
 import type { Authority } from "./engine/authority.ts";
@@ -109,6 +109,11 @@ export class Broker {
   /** Set when the journal has failed. */
   get failure(): EverholdError | undefined {
     return this.#failure;
+  }
+
+  /** Damage to the journal's files, since it was opened. */
+  get health(): JournalHealth {
+    return this.#store.journal.health;
   }
 
   /** Open connections. */

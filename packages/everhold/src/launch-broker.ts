@@ -2,6 +2,7 @@ import { deferred, type EverholdError } from "@everhold/base";
 import { Broker, type BrokerOptions, type QueueInfo } from "@everhold/broker";
 import type { Endpoint, Log } from "@everhold/env";
 import { GroupBroker, type GroupBrokerOptions } from "@everhold/member";
+import type { JournalHealth } from "@everhold/journal";
 import { NodeLog, NodeNetwork, nodePorts } from "@everhold/node";
 
 import { formatAcceptorUrl, isLoopbackHost } from "./config/acceptor-url.ts";
@@ -16,6 +17,7 @@ import { openCoordinator } from "./open-coordinator.ts";
 import type { RunningBroker, RunningMember, StartOptions } from "./start-broker.ts";
 import { packageVersion } from "./package-version.ts";
 import { openLogins } from "./users/broker-logins.ts";
+import { limits as ownLimits } from "./limits.ts";
 
 /** Does what `startBroker` promises; in a file of its own because it loads the whole broker. */
 export async function launchBroker(
@@ -99,6 +101,7 @@ export async function launchBroker(
 interface Server {
   readonly endpoints: readonly Endpoint[];
   readonly connectionCount: number;
+  readonly health: JournalHealth | undefined;
   readonly member: RunningMember | undefined;
   queues(): readonly QueueInfo[];
   stop(): Promise<void>;
@@ -112,6 +115,9 @@ async function startAlone(started: Started): Promise<Server> {
     endpoints: broker.endpoints,
     get connectionCount() {
       return broker.connectionCount;
+    },
+    get health() {
+      return broker.health;
     },
     member: undefined,
     queues: () => broker.queues(),
@@ -139,6 +145,9 @@ async function startMember(
     },
     get connectionCount() {
       return member.connectionCount;
+    },
+    get health() {
+      return member.health;
     },
     queues: () => member.queues(),
     member: {
@@ -168,6 +177,9 @@ function monitorSource(server: Server): MonitorSource {
     },
     get connectionCount() {
       return server.connectionCount;
+    },
+    get health() {
+      return server.health;
     },
     queues: () => server.queues(),
     member: server.member,
@@ -202,6 +214,7 @@ function brokerOptions({ document, acceptors }: ResolvedConfig): BrokerOptions {
       ...(journal?.fileSize === undefined ? {} : { segmentBytes: journal.fileSize }),
       ...(journal?.snapshotSize === undefined ? {} : { snapshotBytes: journal.snapshotSize }),
       ...(journal?.cacheSize === undefined ? {} : { tailCacheBytes: journal.cacheSize }),
+      scrubBytesPerSecond: journal?.scrubRate ?? ownLimits.scrubBytesPerSecondDefault,
     },
   };
 }

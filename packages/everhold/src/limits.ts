@@ -14,6 +14,8 @@ export const limits = {
   acceptorCountMax: 16,
   /** Maps and lists within each other in a configuration. Deeper: EVH_CONFIG. It bounds recursion. */
   configDepthMax: 32,
+  /** How fast the journal is read again to find what the disk has damaged, in bytes per second: a hundredth of what a disk gives. */
+  scrubBytesPerSecondDefault: 4 * 1024 * 1024,
   /** Files that a configuration names by `file:`, each naming the next. More: EVH_CONFIG. Ends circles. */
   configFileDepthMax: 4,
   /** ZooKeeper session of a member of a group, in ms: how long the node of a live that is gone may stay, where nobody hears otherwise. */

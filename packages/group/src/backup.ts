@@ -87,6 +87,8 @@ export function takeFrameAsBackup(turn: Turn, link: number, frame: Frame): void 
     case "fillOffer":
     case "fillRead":
     case "fillData":
+    case "pieceAsk":
+    case "pieceGiven":
       return turn.disconnect(link);
     case "acknowledge":
     case "answer":

@@ -52,6 +52,13 @@ const frames: fc.Arbitrary<Frame> = fc.oneof(
     oldestPosition: number,
   }),
   framesOf("answer", { epoch, sentAtMs: number }),
+  framesOf("pieceAsk", { epoch, position: number }),
+  framesOf("pieceGiven", {
+    epoch,
+    position: number,
+    end: number,
+    piece: fc.uint8Array({ maxLength: 40 }),
+  }),
   framesOf("fillAsk", { epoch }),
   framesOf("fillOffer", {
     epoch,
@@ -107,7 +114,7 @@ describe("replication frames", () => {
   it("name a version and a kind that do not exist", () => {
     const read = (bytes: readonly number[]) => () => readFrame(new Uint8Array(bytes));
     assert.throws(read([2, 4]), /replication frame: found version 2, expected 1/);
-    assert.throws(read([1, 13]), /replication frame: found kind 13, expected 1 to 12/);
+    assert.throws(read([1, 15]), /replication frame: found kind 15, expected 1 to 14/);
   });
 
   it("are exactly these bytes", () => {

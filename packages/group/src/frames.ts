@@ -102,6 +102,15 @@ const bodies = {
     checksum: u32,
     bytes: blob(limits.fillBytesMax),
   }),
+  /** Either way: what does your journal have at `position`? Mine is damaged there. */
+  pieceAsk: struct({ epoch: u32, position: counter }),
+  /** The answer, as `append` would have it; without bytes: nothing that is whole. */
+  pieceGiven: struct({
+    epoch: u32,
+    position: counter,
+    end: counter,
+    piece: blob(limits.pieceBytesMax),
+  }),
 } as const;
 
 type Bodies = { readonly [Kind in keyof typeof bodies]: ValueOf<(typeof bodies)[Kind]> };
@@ -143,6 +152,10 @@ export function writeFrame(writer: ByteWriter, frame: Frame): void {
       return writeValue(bodies.fillRead, writer, frame);
     case "fillData":
       return writeValue(bodies.fillData, writer, frame);
+    case "pieceAsk":
+      return writeValue(bodies.pieceAsk, writer, frame);
+    case "pieceGiven":
+      return writeValue(bodies.pieceGiven, writer, frame);
   }
 }
 
@@ -177,8 +190,12 @@ export function readFrame(input: Uint8Array): Frame {
       return { kind: "fillRead", ...readValue(bodies.fillRead, reader, "frame") };
     case kindNumbers.fillData:
       return { kind: "fillData", ...readValue(bodies.fillData, reader, "frame") };
+    case kindNumbers.pieceAsk:
+      return { kind: "pieceAsk", ...readValue(bodies.pieceAsk, reader, "frame") };
+    case kindNumbers.pieceGiven:
+      return { kind: "pieceGiven", ...readValue(bodies.pieceGiven, reader, "frame") };
     default:
-      throw refused(`kind ${kind}`, "1 to 12");
+      throw refused(`kind ${kind}`, "1 to 14");
   }
 }
 
@@ -195,6 +212,8 @@ const kindNumbers = {
   fillOffer: 10,
   fillRead: 11,
   fillData: 12,
+  pieceAsk: 13,
+  pieceGiven: 14,
 } as const;
 
 function refused(found: string, expected: string): ProtocolError {

@@ -57,6 +57,8 @@ export function takeFrameAsLive(turn: Turn, link: number, frame: Frame): void {
     case "fillOffer":
     case "fillRead":
     case "fillData":
+    case "pieceAsk":
+    case "pieceGiven":
       return turn.disconnect(link);
   }
 }

@@ -4,6 +4,7 @@ export {
   recordBytes,
   recordHeaderBytes,
   type Journal,
+  type JournalHealth,
   type JournalListener,
   type JournalOptions,
   type JournalPorts,
@@ -27,4 +28,5 @@ export type {
   ReplicatedJournalListener,
   ReplicatedLog,
 } from "./replicated-api.ts";
+export type { PieceSupplier } from "./segment-mend.ts";
 export { verifyJournal, type VerifyProblem, type VerifyReport } from "./verify.ts";

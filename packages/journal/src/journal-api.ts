@@ -27,6 +27,11 @@ export interface JournalOptions {
   readonly freeBytesMin?: number;
   /** Files of dead segments that are kept for reuse. Default 2. */
   readonly spareCountMax?: number;
+  /**
+   * How fast everything that is kept is read again and again, to find what the disk lets rot, in bytes per second.
+   * Default 0: never.
+   */
+  readonly scrubBytesPerSecond?: number;
   /** Refuses a folder of another group. Default: a new folder gets a random one, an old one keeps its own. */
   readonly groupId?: Uint8Array;
 }
@@ -127,6 +132,18 @@ export interface SnapshotSource {
   nextSnapshotSection(writer: SnapshotWriter): boolean;
 }
 
+/** What is known of damage to the files, since the journal was opened. */
+export interface JournalHealth {
+  /** Read to look for damage. */
+  readonly checkedBytes: number;
+  /** How often everything was. */
+  readonly roundCount: number;
+  /** Ranges of batches found damaged; one that stays so is found again in each round. */
+  readonly damagedCount: number;
+  /** Those that were mended with what another member has. */
+  readonly mendedCount: number;
+}
+
 /** Who is told about progress. Calls never happen inside a call of the journal. */
 export interface JournalListener {
   /** Everything before `commitPosition` is durable. Once for each completed write. */
@@ -160,6 +177,7 @@ export interface Journal {
   readonly preparedBytes: number;
   /** The disk has not even room for what was appended: nothing is committed until there is some. */
   readonly isStuck: boolean;
+  readonly health: JournalHealth;
   /** Set when the journal has failed. */
   readonly failure: EverholdError | undefined;
 

@@ -20,6 +20,7 @@ import type {
   JournalPin,
   ReplicatedLog,
 } from "./replicated-api.ts";
+import type { PieceSupplier } from "./segment-mend.ts";
 import type { SegmentSpace } from "./segment-space.ts";
 import type { Segment, SegmentTable } from "./segment-table.ts";
 import type { ForeignSegment, Staging } from "./staging.ts";
@@ -39,8 +40,12 @@ export interface MemberSurroundings {
   readonly groupId: Uint8Array;
   /** Why nothing can be done any more, or yet. */
   readonly unavailable: EverholdError | undefined;
+  /** Who else has this log. */
+  supplier: PieceSupplier | undefined;
   /** Of the snapshots that are kept; undefined before the first. */
   readonly newestSnapshotName: string | undefined;
+  /** What lies at a position is damaged: whether it can be read now. */
+  mendAt(position: number): Promise<boolean>;
   /** Asks for everything appended to be written. */
   hurry(): void;
   /** Appends the record that begins an epoch, in which everything is written from now on. */
@@ -211,7 +216,34 @@ export class DiskJournalMember
 
   async loadPiece(position: number): Promise<void> {
     this.#checkAvailable();
-    await this.#source.load(position);
+    await this.#source.loadMended(position);
+  }
+
+  async readPiece(position: number): Promise<JournalPiece | null> {
+    try {
+      // What was brought may be gone again before it is looked at, where others read as well.
+      for (let attempt = 0; attempt < limits.pieceReadsMax; attempt += 1) {
+        const piece = this.#source.pieceAt(position);
+        if (piece !== "on disk") return piece && { ...piece, bytes: piece.bytes.slice() };
+        this.#checkAvailable();
+        await this.#source.load(position);
+      }
+    } catch (error) {
+      if (!EverholdError.is(error)) throw error;
+    }
+    return null;
+  }
+
+  mendAt(position: number): Promise<boolean> {
+    return this.#surroundings.mendAt(position);
+  }
+
+  get supplier(): PieceSupplier | undefined {
+    return this.#surroundings.supplier;
+  }
+
+  set supplier(supply: PieceSupplier | undefined) {
+    this.#surroundings.supplier = supply;
   }
 
   pin(position: number): JournalPin {

@@ -17,6 +17,7 @@ export interface JournalSettings {
   readonly prepareAheadBytes: number;
   readonly freeBytesMin: number;
   readonly spareCountMax: number;
+  readonly scrubBytesPerSecond: number;
 }
 
 /** Fills in defaults and checks what was given. @throws RangeError */
@@ -65,6 +66,7 @@ export function resolveSettings(options: JournalOptions): JournalSettings {
     ),
     freeBytesMin: atLeast("freeBytesMin", options.freeBytesMin, limits.freeBytesMinDefault),
     spareCountMax: atLeast("spareCountMax", options.spareCountMax, limits.spareCountMaxDefault),
+    scrubBytesPerSecond: atLeast("scrubBytesPerSecond", options.scrubBytesPerSecond, 0),
   };
   assert(settings.slabBytes <= settings.segmentBytes, "a slab is no larger than a segment");
   assert(settings.groupBytesMax % 8 === 0, "groups end on a record's unit");

@@ -8,6 +8,7 @@ import { endFill } from "./folder-fill.ts";
 import { checkFenceGroup, readFence } from "./fence-file.ts";
 import type {
   Journal,
+  JournalHealth,
   JournalListener,
   JournalOptions,
   JournalPorts,
@@ -25,11 +26,14 @@ import { limits } from "./limits.ts";
 import { cutLog } from "./log-cut.ts";
 import { RecordReader, type ReaderSurroundings } from "./record-reader.ts";
 import { recoverLog, type EmptyFolder, type RecoveredLog } from "./recovery.ts";
+import type { PieceSupplier } from "./segment-mend.ts";
 import type {
   FollowingSink,
+  JournalPin,
   ReplicatedJournal,
   ReplicatedJournalListener,
 } from "./replicated-api.ts";
+import { Scrub, type ScrubSurroundings } from "./scrub.ts";
 import { SegmentSpace, type SpaceSurroundings } from "./segment-space.ts";
 import { SegmentTable, type Segment } from "./segment-table.ts";
 import { SnapshotKeeper, type SnapshotSurroundings } from "./snapshot-keeper.ts";
@@ -92,6 +96,7 @@ class DiskJournal
     WriterSurroundings,
     SnapshotSurroundings,
     ReaderSurroundings,
+    ScrubSurroundings,
     MemberSurroundings
 {
   groupId: Uint8Array;
@@ -106,6 +111,7 @@ class DiskJournal
   readonly #writer: BatchWriter;
   readonly #reader: RecordReader;
   readonly #snapshots: SnapshotKeeper;
+  readonly #scrub: Scrub;
   /** Present in a group. */
   readonly #member: DiskJournalMember | undefined;
   #life: "new" | "opening" | "open" | "closing" | "closed" = "new";
@@ -134,6 +140,7 @@ class DiskJournal
     this.#writer = new BatchWriter(this.#ports, this.#staging, this.#space, this);
     this.#reader = new RecordReader(this.#ports, this.#settings, this.#table, this);
     this.#snapshots = new SnapshotKeeper(this.#ports, this.#settings, this);
+    this.#scrub = new Scrub(this.#ports, this.#settings, this.#table, this);
     const parts = {
       ports: this.#ports,
       settings: this.#settings,
@@ -219,6 +226,7 @@ class DiskJournal
       this.#listener = listener;
       this.#space.wake();
       this.#snapshots.wake();
+      this.#scrub.start();
       return summary;
     } catch (error) {
       await this.abandon();
@@ -308,6 +316,26 @@ class DiskJournal
 
   get newestSnapshotName(): string | undefined {
     return this.#snapshots.newestName;
+  }
+
+  get health(): JournalHealth {
+    return this.#scrub.health;
+  }
+
+  get supplier(): PieceSupplier | undefined {
+    return this.#scrub.supplier;
+  }
+
+  set supplier(supply: PieceSupplier | undefined) {
+    this.#scrub.supplier = supply;
+  }
+
+  mendAt(position: number): Promise<boolean> {
+    return this.#scrub.mendAt(position);
+  }
+
+  keep(position: number): JournalPin | undefined {
+    return this.#member?.pin(position);
   }
 
   get isWriting(): boolean {
@@ -611,6 +639,7 @@ class DiskJournal
     this.#writer.stop();
     this.#snapshots.stop();
     for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#notOpen());
+    await this.#scrub.stop();
     await this.#member?.stop();
     await this.#space.stop();
     await this.#reader.close();

@@ -63,12 +63,18 @@ export const limits = {
   spareCountMaxDefault: 2,
   /** Runs of pieces kept that were read back, one for each backup that is behind. The one read first is dropped when it is hit. */
   pieceRunsMax: 16,
+  /** How often a piece is read for another member, where what was read is gone again each time. */
+  pieceReadsMax: 3,
   /** Chain values kept that were looked up. The oldest is dropped when it is hit. */
   foundChainsMax: 64,
   /** What the sink of a member that follows is given in one turn, in bytes: some milliseconds' work. */
   applyTurnBytes: 1024 * 1024,
   /** Read at a time when the log is replayed or verified. */
   scanChunkBytes: 4 * 1024 * 1024,
+  /** Before the first round of the scrub, and between two of them, in milliseconds: damage is seldom, and reads cost. */
+  scrubRestMs: 60_000,
+  /** What the scrub reads between two pauses. */
+  scrubStepBytes: 256 * 1024,
   /**
    * Wiped behind a torn tail, at least. Bytes further on can only be the inside of a larger torn batch,
    * whose header is wiped with this; nothing there can validate.

@@ -99,7 +99,7 @@ export class LogApplier {
 
   #load(): void {
     this.#isAsked = true;
-    this.#source.load(this.#position).then(this.#run, (error: unknown) => {
+    this.#source.loadMended(this.#position).then(this.#run, (error: unknown) => {
       if (this.#isStopped) return;
       this.#isStopped = true;
       this.#surroundings.onFailed(diskError(error, "read the log back"));

@@ -24,6 +24,8 @@ export interface SourceSurroundings {
   readonly newestSegment: Segment | undefined;
   /** Looks into the newest part of the log, which is in memory. */
   locateInTail(position: number, length: number, into: RecordView): boolean;
+  /** What lies at a position is damaged: whether it can be read now. */
+  mendAt(position: number): Promise<boolean>;
 }
 
 /** A sealed batch in memory, valid until the journal is called again. */
@@ -126,6 +128,20 @@ export class PieceSource {
       return { bytes, view, offset, lengthBytes, position: start, segment, block };
     }
     return this.#inRuns(position, place) ?? "on disk";
+  }
+
+  /** As {@link load}; what is damaged is mended first, where another member has it. */
+  async loadMended(position: number): Promise<void> {
+    try {
+      await this.load(position);
+    } catch (error) {
+      const start = this.#place(position)?.start ?? position;
+      // A header that was right when the journal was opened is damaged, whatever it seems to be now.
+      const isDamaged =
+        EverholdError.is(error, "EVH_DATA_CORRUPT") || EverholdError.is(error, "EVH_DATA_FORMAT");
+      if (!isDamaged || !(await this.#surroundings.mendAt(start))) throw error;
+      await this.load(position);
+    }
   }
 
   /** Brings the batch that continues the log at `position` into memory, and those behind it as far as one read reaches. */

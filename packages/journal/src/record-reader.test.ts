@@ -50,6 +50,7 @@ test("two reads under way when the journal fails are each told once", async () =
     commitPosition: 64 * mebibyte,
     unavailable: none(),
     locateInTail: () => false,
+    mendAt: () => Promise.resolve(false),
   };
   const settings = { readAheadBytes: mebibyte, readCacheBytes: 32 * mebibyte };
   const ports = { disk, hash: { crc32: () => 0 }, timers };

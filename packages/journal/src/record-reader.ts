@@ -15,6 +15,8 @@ export interface ReaderSurroundings {
   readonly unavailable: EverholdError | undefined;
   /** Looks into the newest part of the log, which is in memory. */
   locateInTail(position: number, length: number, into: RecordView): boolean;
+  /** What lies at a position is damaged: whether it can be read now. */
+  mendAt(position: number): Promise<boolean>;
 }
 
 interface Request {
@@ -142,7 +144,7 @@ export class RecordReader {
     const { position, length } = request;
     const load = { from: position, to: position + this.#settings.readAheadBytes };
     this.#loads.push(load);
-    this.#loadExtent(position, length).then(
+    this.#loadMended(position, length).then(
       (extent) => {
         this.#endLoad(load);
         this.#keep(extent);
@@ -159,6 +161,16 @@ export class RecordReader {
         this.#pump();
       },
     );
+  }
+
+  async #loadMended(position: number, length: number): Promise<Extent> {
+    try {
+      return await this.#loadExtent(position, length);
+    } catch (error) {
+      const isDamaged = EverholdError.is(error, "EVH_DATA_CORRUPT");
+      if (!isDamaged || !(await this.#surroundings.mendAt(position))) throw error;
+      return this.#loadExtent(position, length);
+    }
   }
 
   async #loadExtent(position: number, length: number): Promise<Extent> {

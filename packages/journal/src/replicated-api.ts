@@ -1,5 +1,6 @@
 import type { EpochStart } from "./epoch-starts.ts";
 import type { JournalFill } from "./fill-source.ts";
+import type { PieceSupplier } from "./segment-mend.ts";
 import type {
   Journal,
   JournalListener,
@@ -88,6 +89,12 @@ export interface JournalMember {
   pieceAt(position: number): JournalPiece | "on disk" | null;
   /** Brings pieces from `position` on into memory. @throws EverholdError EVH_DATA_CORRUPT, EVH_IO, EVH_CLOSED where its segment is no more */
   loadPiece(position: number): Promise<void>;
+  /** A copy of the piece that begins at `position`, for another member to mend its own with; null: it is not there, or damaged, too. */
+  readPiece(position: number): Promise<JournalPiece | null>;
+  /** Looks through the segment that holds `position`, and mends what is damaged: whether all of it is whole now. */
+  mendAt(position: number): Promise<boolean>;
+  /** Who else has this log: what is damaged here is mended with that. undefined: nobody, for now. */
+  supplier: PieceSupplier | undefined;
   /** Keeps what lies behind `position` until it is moved on or released. */
   pin(position: number): JournalPin;
   /**

@@ -18,7 +18,7 @@ import {
   type MemberAddress,
   type StopReason,
 } from "@everhold/group";
-import { FolderFill, type ReplicatedLog } from "@everhold/journal";
+import { FolderFill, type JournalHealth, type ReplicatedLog } from "@everhold/journal";
 import {
   FillClient,
   openLinks,
@@ -173,6 +173,11 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   /** What it decides by; undefined before it takes part. The simulator looks at it. */
   get member(): Member | undefined {
     return this.#life?.member;
+  }
+
+  /** Damage to the journal's files, since it was opened; undefined before. */
+  get health(): JournalHealth | undefined {
+    return this.#life?.store.journal.health;
   }
 
   /** Open connections of clients. */

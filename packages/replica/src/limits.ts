@@ -39,6 +39,10 @@ export const limits = {
   fillSilentMs: 30_000,
   /** How often a fill says how far it is. */
   fillTellMs: 5_000,
+  /** How long one member is waited for that was asked for a piece of a damaged journal. Then the next one is asked. */
+  pieceWaitMs: 5_000,
+  /** Pieces that one member asks for before it has got the first. Its link is ended above. */
+  pieceReadsMax: 16,
   /** The live keeps what it has sent for so long after the link has ended, so that it can be followed from there. */
   fillHoldMs: 30_000,
 } as const;

@@ -72,6 +72,8 @@ export const configSchema = z.strictObject({
       snapshotSize: size({ min: 1024 ** 2, max: 1024 ** 4 }, "from 1MiB to 1TiB").optional(),
       /** Newest part of the log that is kept in memory. */
       cacheSize: size({ min: 1024 ** 2, max: 16 * 1024 ** 3 }, "from 1MiB to 16GiB").optional(),
+      /** Bytes a second of what is kept that are read again to find damage. 0: none. */
+      scrubRate: size({ min: 0, max: 1024 ** 3 }, "from 0 to 1GiB").optional(),
     })
     .optional(),
   limits: z

@@ -44,6 +44,19 @@ export function metricsText(source: MonitorSource, version: string): string {
     "Bytes of a queue's messages.",
     each(({ bytes }) => bytes),
   );
+  if (source.health !== undefined) {
+    const { checkedBytes, roundCount, damagedCount, mendedCount } = source.health;
+    const count = (name: string, help: string, value: number): void =>
+      add(`journal_${name}_total`, help, one(value), "counter");
+    count(
+      "scrubbed_bytes",
+      "Bytes of the journal that were read again to find damage.",
+      checkedBytes,
+    );
+    count("scrub_rounds", "How often all of it was.", roundCount);
+    count("damaged_ranges", "Ranges of the journal that the disk had damaged.", damagedCount);
+    count("mended_ranges", "Those mended with what another member has.", mendedCount);
+  }
   if (member !== undefined) {
     const { status, group } = member;
     const { id, role, epoch, inSync, peers, fill } = status;

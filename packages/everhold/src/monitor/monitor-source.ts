@@ -1,4 +1,5 @@
 import type { QueueInfo } from "@everhold/broker";
+import type { JournalHealth } from "@everhold/journal";
 import type { MemberStatus } from "@everhold/member";
 
 /** What a {@link Monitor} tells of. */
@@ -6,6 +7,8 @@ export interface MonitorSource {
   /** Whether clients are let in at this moment. */
   readonly isServing: boolean;
   readonly connectionCount: number;
+  /** Of the journal's files; undefined while it is not open. */
+  readonly health: JournalHealth | undefined;
   /** Every queue, by name; none while nobody is let in. */
   queues(): readonly QueueInfo[];
   /** Where the broker is one member of a group. */

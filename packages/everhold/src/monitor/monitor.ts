@@ -218,6 +218,7 @@ export class Monitor {
 const starting: MonitorSource = {
   isServing: false,
   connectionCount: 0,
+  health: undefined,
   queues: () => [],
   member: undefined,
 };

@@ -19,6 +19,7 @@ import {
 } from "@everhold/group";
 import { FillServer } from "../fill/fill-server.ts";
 import type { Links, LinksListener } from "../links.ts";
+import { PieceExchange } from "../mend/piece-exchange.ts";
 import { AwakeClock } from "./awake-clock.ts";
 import { HeldFrames } from "./held-frames.ts";
 import { LagWatch } from "./lag-watch.ts";
@@ -75,6 +76,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
   readonly #lags = new LagWatch();
   readonly #held: HeldFrames;
   readonly #fills: FillServer;
+  readonly #pieces: PieceExchange;
   readonly #shippers = new Map<number, Shipper>();
   /** The links that this driver was told of. */
   readonly #open = new Map<number, OpenLink>();
@@ -108,6 +110,9 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     this.#peers = new PeerWatch(timing);
     this.#held = new HeldFrames((position) => journal.findChain(position));
     this.#fills = new FillServer({ ports, journal, links: parts.links });
+    const epoch = (): number => this.#member.fencedEpoch;
+    this.#pieces = new PieceExchange({ ports, journal, links: parts.links, epoch });
+    journal.supplier = (position) => this.#pieces.fetch(position, this.#open.keys());
   }
 
   /** What it knows and is. */
@@ -175,6 +180,8 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     this.#shippers.clear();
     this.#held.clear();
     this.#fills.close();
+    this.#pieces.close();
+    this.#parts.journal.supplier = undefined;
     const { links } = this.#parts;
     links.follow(null);
     for (const link of this.#open.keys()) links.disconnect(link);
@@ -197,6 +204,9 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
       this.#takeBackHint();
     }
     if (frame.kind === "fillAsk" || frame.kind === "fillRead") return this.#fill(link, frame);
+    if (frame.kind === "pieceAsk" || frame.kind === "pieceGiven") {
+      return this.#pieces.onFrame(link, frame);
+    }
     if (frame.kind === "beat") this.#answer(link, frame);
     if (frame.kind === "answer") return this.#noteAnswer(link, frame);
     const position = this.#chainWanted(frame);
@@ -497,6 +507,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
 
   #endLink(link: number): void {
     this.#fills.forget(link);
+    this.#pieces.forget(link);
     this.#shippers.get(link)?.stop();
     this.#shippers.delete(link);
     this.#lease.forget(link);

@@ -10,6 +10,9 @@ export interface Piece {
   readonly bytes: Uint8Array;
 }
 
+/** A piece as another member gives it, to mend this one's journal with. */
+export type SuppliedPiece = Pick<Piece, "position" | "end" | "bytes">;
+
 /** A journal as a member of a group drives it. It follows until an epoch is begun on it, then it leads; never back. */
 export interface MemberJournal {
   /** What the member decides by, together with {@link oldestPosition}. */
@@ -40,6 +43,10 @@ export interface MemberJournal {
   pieceAt(position: number): Piece | "on disk" | null;
   /** Brings the piece at `position` into memory for {@link pieceAt}. @throws EverholdError what the disk says */
   loadPiece(position: number): Promise<void>;
+  /** A copy of the piece at `position`, for another member; null: it is not there, or damaged, too. Never rejects. */
+  readPiece(position: number): Promise<Piece | null>;
+  /** Where pieces can be had for what is damaged here; undefined: nowhere. */
+  supplier: ((position: number) => Promise<SuppliedPiece | null>) | undefined;
   /** Keeps what lies behind `position` readable until it is moved on or given back. */
   pin(position: number): JournalPin;
   /** What another member's folder can be filled with, kept until it is closed. */

@@ -32,6 +32,7 @@ export class MemoryDisk {
 
 /** A journal in memory: syncs end later, one after the other; each entry is eight bytes long. */
 export class MemoryJournal implements MemberJournal {
+  supplier: MemberJournal["supplier"] = undefined;
   readonly log: MemberJournal["log"];
   readonly committed: Entry[] = [];
   readonly pins = new Set<JournalPin>();
@@ -147,6 +148,12 @@ export class MemoryJournal implements MemberJournal {
 
   loadPiece(position: number): Promise<void> {
     return this.findChain(position);
+  }
+
+  async readPiece(position: number): Promise<Piece | null> {
+    await this.findChain(position);
+    const piece = this.pieceAt(position);
+    return piece === "on disk" ? null : piece;
   }
 
   pin(): JournalPin {
