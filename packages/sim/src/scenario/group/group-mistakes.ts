@@ -17,7 +17,7 @@ export const groupMistakes = [
   "slow-clock",
   /** A live is told that the set is smaller before ZooKeeper has made it so. */
   "release-before-shrink",
-  /** What a candidate promises beyond the node's epoch is not on its disk. */
+  /** What a candidate promises beyond the node's epoch is not on its disk; `npm run crash-points` finds it. */
   "promote-without-fence",
   /** A disk that was lost comes back empty under its old incarnation. */
   "stale-incarnation",

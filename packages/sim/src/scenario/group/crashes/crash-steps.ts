@@ -20,7 +20,7 @@ const firstSegment = `${"0".repeat(16)}.journal`;
 const newSnapshot = "snapshot.temporary";
 
 /** Of several writes: a batch has 512 bytes at least. */
-const commitBytes = 4_096;
+const commitBytes = 16_384;
 
 /** Virtual ms for which a member is away that somebody has to do without. */
 const awayMs = 3_000;
@@ -90,6 +90,13 @@ export const crashSteps: readonly CrashStep[] = [
     prepare: (stage) => forkLive(stage),
     doer: ({ members }) => members.find((one) => followingOf(one) === "truncating"),
     isOver: (stage, doer) => isInSync(stage, doer) && inSyncCount(stage, doer) === 3,
+  },
+  {
+    name: "truncate, the live dies",
+    prepare: (stage) => forkLive(stage),
+    doer: (stage) =>
+      stage.members.some((one) => followingOf(one) === "truncating") ? live(stage) : undefined,
+    isOver: (stage) => stage.members.every((one) => isInSync(stage, one)),
   },
   {
     name: "snapshot, the live dies",
