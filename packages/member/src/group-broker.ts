@@ -1,4 +1,4 @@
-import { deferred, EverholdError } from "@everhold/base";
+import { assert, deferred, EverholdError } from "@everhold/base";
 import {
   brokerConfig,
   queueInfos,
@@ -306,13 +306,14 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     // Whoever closes meanwhile has closed what there was then.
     if (signal.aborted) await coordinator.close();
     this.#throwIfClosing();
-    const life = await this.#findGroup(coordinator);
-    this.#life = life;
+    const found = await this.#findGroup(coordinator);
+    const isDamaged = EverholdError.is(found);
+    if (!isDamaged) this.#life = found;
     this.#throwIfClosing();
     this.#links = await openLinks(
       { ...ports, macs },
       {
-        groupId: life.groupId,
+        groupId: isDamaged ? hexOf(this.#knownGroupId) : found.groupId,
         id: this.#group.id,
         secret: this.#group.secret,
         endpoint: this.#group.links,
@@ -323,6 +324,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     if (signal.aborted) await this.#links.close();
     this.#throwIfClosing();
     this.#relay.attach(this.#links);
+    const life = isDamaged ? await this.#replaceJournal(found) : found;
     this.#register(coordinator, life).catch((error: unknown) => this.#fail(asError(error)));
     this.#startLife(life);
   }
@@ -332,8 +334,11 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     throw new EverholdError("EVH_CLOSED", `${this.#group.id} was closed while it started`);
   }
 
-  /** Opens the journal as the group's member: of the group that there is, or of the one that this member founds. */
-  async #findGroup(coordinator: Coordinator): Promise<Life> {
+  /**
+   * Opens the journal as the group's member: of the group that there is, or of the one that this member founds. An error: the
+   * disk has damaged it.
+   */
+  async #findGroup(coordinator: Coordinator): Promise<Life | EverholdError> {
     const waiting = new Waiting(this.#options.ports, this.#group.id);
     for (;;) {
       const changed = deferred<undefined>();
@@ -343,7 +348,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
         const { state } = read.known;
         checkMinInSync(this.#options.group.minInSync, state.minInSync);
         this.#groupId = groupIdOf(state.groupId);
-        return this.#openLife(this.#groupId);
+        return this.#openIfWhole(this.#groupId);
       }
       if (read.kind === "absent" && this.#group.founds) {
         const founded = await this.#found(coordinator);
@@ -386,6 +391,53 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     return undefined;
   }
 
+  get #knownGroupId(): Uint8Array {
+    assert(this.#groupId !== undefined, "a member that was begun knows its group");
+    return this.#groupId;
+  }
+
+  async #openIfWhole(groupId: Uint8Array): Promise<Life | EverholdError> {
+    try {
+      return await this.#openLife(groupId);
+    } catch (error) {
+      if (EverholdError.is(error, "EVH_DATA_CORRUPT")) return error;
+      throw error;
+    }
+  }
+
+  /**
+   * The disk has damaged what a start needs: the folder is filled from another member that leads, which has all that was ever
+   * committed. Where nobody does, this journal may be all that there is, and is left as it is.
+   */
+  async #replaceJournal(damage: EverholdError): Promise<Life> {
+    const { ports } = this.#options;
+    const { signal } = this.#closing;
+    const member = this.#group.id;
+    ports.log.error("The disk has damaged this member's journal: it is filled up from the live", {
+      ...{ member, problem: damage.message },
+    });
+    let isTold = false;
+    for (;;) {
+      this.#throwIfClosing();
+      const read = await this.#coordinator?.read();
+      const state = read?.kind === "state" ? read.known.state : undefined;
+      const live = state?.live?.id;
+      if (state !== undefined && live !== undefined && live !== member) {
+        await this.#fill(live, state.epoch);
+        this.#throwIfClosing();
+        const found = await this.#openIfWhole(this.#knownGroupId);
+        if (!EverholdError.is(found)) return found;
+      } else if (!isTold) {
+        isTold = true;
+        ports.log.error(
+          "Nobody else leads who could fill this member up: start the other members, or restore its data folder from a backup",
+          { member },
+        );
+      }
+      await pause(ports, limits.retryMs, signal);
+    }
+  }
+
   async #openLife(groupId: Uint8Array | undefined): Promise<Life> {
     const { ports } = this.#options;
     const life = new Life({
@@ -417,26 +469,41 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     try {
       await this.#life?.abandon();
       if (this.#closing.signal.aborted) return;
-      this.#startLife(await this.#openLife(this.#groupId));
+      const found = await this.#openIfWhole(this.#knownGroupId);
+      if (!EverholdError.is(found)) return this.#startLife(found);
+      this.#life = undefined;
+      this.#startLife(await this.#replaceJournal(found));
     } catch (error) {
       this.#fail(asError(error));
     }
   }
 
-  /** Makes the folder of what the live has; what comes of it, the next life begins with what the disk says. */
+  /** Makes the folder of what the live has, in place of a life that lacks what the live has given up. */
   async #fillUp(live: string, epoch: number): Promise<void> {
+    const life = this.#life;
+    // From here on it says of itself that it starts, or is filled.
+    this.#life = undefined;
+    try {
+      await life?.abandon();
+    } catch (error) {
+      return this.#fail(asError(error));
+    }
+    if (this.#closing.signal.aborted) return;
+    this.#options.ports.log.warn("This member lacks what its live has given up: it is filled up", {
+      ...{ member: this.#group.id, live },
+    });
+    await this.#fill(live, epoch);
+    await this.#beginAgain();
+  }
+
+  /** Tries once to make the folder of what the live has; whatever comes of it, the next life begins with what the disk says. */
+  async #fill(live: string, epoch: number): Promise<void> {
     const { ports } = this.#options;
     const { log } = ports;
     const member = this.#group.id;
     const [links, groupId] = [this.#links, this.#groupId];
     if (links === undefined || groupId === undefined) return;
     try {
-      const life = this.#life;
-      // From here on it says of itself that it starts, or is filled.
-      this.#life = undefined;
-      await life?.abandon();
-      if (this.#closing.signal.aborted) return;
-      log.warn("This member lacks what its live has given up: it is filled up", { member, live });
       const open = ({ epoch: of, commitPosition, files }: Frame<"fillOffer">) =>
         FolderFill.begin(ports, { groupId, epoch: of, commitPosition, files });
       this.#filling = new FillClient({ ports, links, live, epoch, open });
@@ -453,7 +520,6 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
       this.#filling = undefined;
       this.#relay.leave();
     }
-    await this.#beginAgain();
   }
 
   /** Says where this member is, until it is known. */
@@ -577,6 +643,10 @@ function groupIdOf(text: string): Uint8Array {
   return Uint8Array.from({ length: 16 }, (_, index) =>
     Number.parseInt(text.slice(2 * index, 2 * index + 2), 16),
   );
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** `host:port`, with brackets around an IPv6 address. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { closeSync, openSync, readdirSync, readSync, writeSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 
@@ -38,6 +38,22 @@ function damage({ dataFolder }: MemberProcess): number {
     closeSync(file);
   }
   return older.length;
+}
+
+/** Loses the snapshots and changes bytes all over the newest of the log, but for its end, which might be a torn write. */
+async function damageNewest({ dataFolder }: MemberProcess): Promise<void> {
+  const disk = new NodeDisk({ folder: dataFolder });
+  const { endPosition } = await verifyJournal({ disk, hash: new NodeHash() });
+  const names = readdirSync(dataFolder);
+  for (const name of names) if (name.startsWith("snapshot-")) rmSync(join(dataFolder, name));
+  const segments = names.filter((name) => name.endsWith(".journal")).toSorted();
+  for (const name of segments.slice(-3)) {
+    const base = Number.parseInt(name, 16);
+    const file = openSync(join(dataFolder, name), "r+");
+    const end = Math.min(endPosition - 100_000 - base, 1024 * 1024);
+    for (let at = 8_192; at < end; at += 4_096) writeSync(file, "rot", at);
+    closeSync(file);
+  }
 }
 
 async function problemsOf({ dataFolder }: MemberProcess): Promise<readonly unknown[]> {
@@ -106,4 +122,65 @@ describe("a group of which a disk lets data rot", () => {
       }
     });
   }
+
+  it("fills a member up whose journal does not open any more, and leaves it as it is while nobody leads", async () => {
+    const group = await GroupProcesses.make(
+      ["anna", "bert", "cleo"],
+      2,
+      undefined,
+      undefined,
+      forgetful,
+    );
+    const story = (): string => group.story;
+    try {
+      for (const member of group.members) member.start();
+      await until("all in sync", () => group.inSync.length === 3, story);
+      const connection = await connect(group.urls, { log: silent });
+      const count = 200;
+      await sendAll(connection, count);
+      // First the live's, then the one of a backup, and then one while nobody else is there.
+      for (const what of ["live", "backup"] as const) {
+        const victim = group.members.find(
+          (member) => (member === group.live) === (what === "live"),
+        );
+        assert.ok(victim !== undefined);
+        await victim.end("SIGKILL");
+        await damageNewest(victim);
+        assert.notDeepEqual(await problemsOf(victim), []);
+        victim.start();
+        await until(
+          `${what} was filled up`,
+          () => told(victim, "This member was filled up"),
+          story,
+        );
+        await until("all in sync again", () => group.inSync.length === 3, story);
+      }
+      const [alone, ...others] = group.members;
+      assert.ok(alone !== undefined);
+      for (const member of group.members) await member.end("SIGKILL");
+      await damageNewest(alone);
+      const before = await problemsOf(alone);
+      alone.lines.length = 0;
+      alone.start();
+      const isWaiting = (): boolean =>
+        told(alone, "Nobody else leads who could fill") || told(alone, "could not be filled up");
+      await until("it waits", isWaiting, story);
+      await alone.end("SIGKILL");
+      assert.deepEqual(await problemsOf(alone), before);
+      for (const member of [alone, ...others]) member.start();
+      await until("it was filled up", () => told(alone, "This member was filled up"), story);
+      await takeAll(connection, count);
+      await until("all in sync at last", () => group.inSync.length === 3, story);
+      await connection.close();
+      for (const member of group.members) if (member !== group.live) await member.end("SIGKILL");
+      await group.live?.end("SIGKILL");
+      for (const member of group.members) assert.deepEqual(await problemsOf(member), []);
+    } finally {
+      await group.end();
+    }
+  });
 });
+
+function told({ lines }: MemberProcess, text: string): boolean {
+  return lines.some((line) => line.includes(text));
+}
