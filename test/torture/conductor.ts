@@ -69,16 +69,13 @@ export async function runTorture(
 }
 
 async function conduct(options: TortureOptions): Promise<void> {
-  const { folder, against, client, groupSize, serverCount, plan, onProgress } = options;
+  const { folder, against, groupSize, serverCount, plan, onProgress } = options;
   const file = new HistoryFile(join(folder, "conductor.history"));
   const target =
     against === "artemis"
       ? await ArtemisTarget.make(folder, onProgress)
       : groupSize > 0
-        ? await GroupTarget.make({
-            ...{ folder, groupSize, serverCount, seed: plan.seed, onProgress },
-            hasTwoAddresses: client === "java",
-          })
+        ? await GroupTarget.make({ folder, groupSize, serverCount, onProgress, seed: plan.seed })
         : await EverholdTarget.make(folder);
   const conductor = new Conductor(options, target, file);
   try {

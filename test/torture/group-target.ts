@@ -22,9 +22,6 @@ const names = ["anna", "bert", "cleo", "dora", "emil"];
 /** How long a group may take to serve again, and to be whole at the end. */
 const patienceMs = 60_000;
 
-/** How long a client may take to find a member that leads again. */
-const foundAgainMs = 4_000;
-
 /** What happens to members in place of the death of the one broker, and how often each of it. */
 const harms = [
   ...["live killed", "live killed", "live killed", "live restarted", "backup killed"],
@@ -39,8 +36,6 @@ export interface GroupTargetOptions {
   /** Of ZooKeeper; 0: a folder settles who leads. */
   readonly serverCount: number;
   readonly seed: number;
-  /** Whether clients try no more than the live that they knew and the backup that it named, as Artemis' do. */
-  readonly hasTwoAddresses: boolean;
   readonly onProgress: (words: string) => void;
 }
 
@@ -62,19 +57,17 @@ export class GroupTarget implements TortureTarget {
   readonly #group: GroupProcesses;
   readonly #around: Surroundings;
   readonly #folder: string;
-  readonly #hasTwoAddresses: boolean;
   readonly #onProgress: (words: string) => void;
   #stopped: MemberProcess | undefined;
 
   private constructor(
     group: GroupProcesses,
     around: Surroundings,
-    { folder, hasTwoAddresses, onProgress }: GroupTargetOptions,
+    { folder, onProgress }: GroupTargetOptions,
   ) {
     this.#group = group;
     this.#around = around;
     this.#folder = folder;
-    this.#hasTwoAddresses = hasTwoAddresses;
     this.#onProgress = onProgress;
   }
 
@@ -203,7 +196,6 @@ export class GroupTarget implements TortureTarget {
     await disks.cured();
     await servers?.back();
     await this.#untilAllInSync();
-    if (this.#hasTwoAddresses) await this.#leadInTurn();
   }
 
   /** Backups end first, so that nobody leads who has not led; then all journals are compared. */
@@ -256,9 +248,7 @@ export class GroupTarget implements TortureTarget {
     const { log, prng } = this.#around;
     const { live, inSync, members } = this.#group;
     const backups = members.filter((member) => member !== live && inSync.includes(member.id));
-    // To the one that clients were told of, where they go nowhere else.
-    const index = this.#hasTwoAddresses ? 0 : prng.integer(0, Math.max(0, backups.length - 1));
-    const to = backups[index];
+    const to = backups[prng.integer(0, Math.max(0, backups.length - 1))];
     if (live === undefined || to === undefined) return log.note("hand-over impossible");
     log.note("hand-over", `${live.id} to ${to.id}`);
     try {
@@ -266,24 +256,6 @@ export class GroupTarget implements TortureTarget {
       if (refusal !== undefined) this.#onProgress(`  ${live.id} refuses: ${refusal.trim()}`);
     } catch (error) {
       this.#onProgress(`  ${live.id} does not answer: ${String(error)}`);
-    }
-  }
-
-  /**
-   * Everybody leads for a while, and the first again at last, whom all others name as the next: so a client of which two
-   * addresses have not led for long finds the group again, as docs/GROUPS.md has an operator do.
-   */
-  async #leadInTurn(): Promise<void> {
-    const { members } = this.#group;
-    for (const member of [...members, ...members.slice(0, 1)]) {
-      const { live } = this;
-      if (member !== live) {
-        this.#onProgress(`  ${live.id} gives way to ${member.id}, for clients that wait for it`);
-        await handOver(live, member);
-        await this.#until(`${member.id} leads`, () => this.#group.live === member);
-        await this.#untilAllInSync();
-      }
-      await pause(foundAgainMs);
     }
   }
 

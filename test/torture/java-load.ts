@@ -19,8 +19,13 @@ export class JavaLoad implements LoadProcess {
     writeFileSync(join(folder, "java-plan.txt"), linesOf(plan).join("\n"));
     // Who comes to a member that just dies waits so long for an answer (docs/GROUPS.md).
     const callTimeoutMs = urls.length > 1 ? 3_000 : 5_000;
+    // Of a group not only the live that it knew and the backup that this named (docs/GROUPS.md).
+    const forEver =
+      urls.length > 1
+        ? "reconnectAttempts=10&failoverAttempts=-1&useTopologyForLoadBalancing=false"
+        : "reconnectAttempts=-1";
     const url =
-      `(${urls.join(",")})?ha=true&reconnectAttempts=-1&initialConnectAttempts=10` +
+      `(${urls.join(",")})?ha=true&${forEver}&initialConnectAttempts=10` +
       `&retryInterval=100&maxRetryInterval=500&blockOnAcknowledge=true&callTimeout=${callTimeoutMs}`;
     const pauseMicroseconds = Math.round((1_000_000 * plan.clients.length) / plan.rate);
     this.#running = runJava("jakarta-2.44", "Torture", [folder, url, String(pauseMicroseconds)], {

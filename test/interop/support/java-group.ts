@@ -9,7 +9,7 @@ export class JavaGroup implements KillTarget, AsyncDisposable {
   readonly keepsMarks = true;
   readonly connect = connectQuietly;
   readonly #group: GroupProcesses;
-  #ended: MemberProcess | undefined;
+  readonly #ended: MemberProcess[] = [];
   #last: Promise<void> = Promise.resolve();
 
   private constructor(group: GroupProcesses) {
@@ -50,16 +50,17 @@ export class JavaGroup implements KillTarget, AsyncDisposable {
 
   /** Who was killed is in sync again. */
   async failBack(): Promise<void> {
-    this.#ended?.start();
-    this.#ended = undefined;
+    for (const member of this.#ended.splice(0)) member.start();
     await this.#untilWhole();
   }
 
   /** Does what a program asks for with lines such as `{"group":"kill"}`, one after the other. */
   readonly onLine = ({ group: asked }: Readonly<Record<string, unknown>>): void => {
-    if (asked !== "kill" && asked !== "stop") return;
+    const end = asked === "kill" || asked === "stop" || asked === "kill two" ? asked : undefined;
+    if (end === undefined) return;
     this.#last = this.#last.then(async () => {
-      await this.#end(asked === "kill" ? "SIGKILL" : "SIGTERM");
+      if (end === "kill two") await this.#endTwo();
+      else await this.#end(end === "kill" ? "SIGKILL" : "SIGTERM");
       await this.failBack();
     });
     // Whoever waits for it in `done` learns of its failure.
@@ -75,9 +76,26 @@ export class JavaGroup implements KillTarget, AsyncDisposable {
     await this.#group.end();
   }
 
+  /** The live and whoever would take over are killed: the third one leads. */
+  async #endTwo(): Promise<void> {
+    const { id } = this.#live;
+    const next = this.#group.inSync.find((one) => one !== id);
+    const third = this.#group.members.find((one) => one.id !== id && one.id !== next);
+    if (third === undefined) throw new Error(`there are not three in sync\n${this.story}`);
+    this.#ended.push(...this.#group.members.filter((one) => one !== third));
+    const from = third.lines.length;
+    await Promise.all(this.#ended.map((member) => member.end("SIGKILL")));
+    await until(
+      "the third one leads",
+      () => third.lines.slice(from).some((line) => line.includes("This member leads")),
+      () => this.story,
+    );
+  }
+
   async #end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
-    this.#ended = this.#live;
-    await this.#ended.end(signal);
+    const live = this.#live;
+    this.#ended.push(live);
+    await live.end(signal);
     await until(
       "another live",
       () => this.#group.live !== undefined,

@@ -32,6 +32,11 @@ final class GroupClients {
   private static final String FOREVER =
       "ha=true&reconnectAttempts=-1&retryInterval=50&callTimeout=3000&blockOnAcknowledge=true";
 
+  /** One that is not found at its two addresses is looked for at all that its URL names. */
+  private static final String EVERYWHERE =
+      "ha=true&reconnectAttempts=10&failoverAttempts=-1&useTopologyForLoadBalancing=false"
+          + "&retryInterval=50&callTimeout=3000&blockOnAcknowledge=true";
+
   private static final String WINDOW = "confirmationWindowSize=1048576";
 
   /** Milliseconds from the broken connection to the one that stands, of every kill. */
@@ -57,6 +62,7 @@ final class GroupClients {
               "sends go on through three kills, each message there once and in order" + with,
               scene -> sends(scene, window));
     }
+    cases.add("a client that looks everywhere goes on when two die at once", GroupClients::everywhere);
     cases.add("what a wait for the backups costs", GroupClients::price);
     cases.add("outages are told", scene -> tellOutages()).run();
   }
@@ -98,6 +104,20 @@ final class GroupClients {
     MessageConsumer consumer = session.createConsumer(queue);
     for (int number = 0; number < 9; number += 3) {
       watched.move(how);
+      Scene.sendNumbers(session, queue, number, 3);
+      Scene.receiveNumbers(consumer, number, 3);
+    }
+    Scene.receiveNothing(consumer);
+  }
+
+  private static void everywhere(Scene scene) throws Exception {
+    Connection connection = scene.connect(EVERYWHERE);
+    Watched watched = new Watched(connection);
+    Session session = connection.createSession();
+    Queue queue = scene.queue(session, "everywhere");
+    MessageConsumer consumer = session.createConsumer(queue);
+    for (int number = 0; number < 6; number += 3) {
+      watched.move("kill two");
       Scene.sendNumbers(session, queue, number, 3);
       Scene.receiveNumbers(consumer, number, 3);
     }
