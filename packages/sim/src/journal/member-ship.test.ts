@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { Prng } from "@everhold/base";
+import type { Disk, DiskFile } from "@everhold/env";
 import { JournalWorld } from "./journal-world.test-support.ts";
 import {
   bootMember,
@@ -225,4 +226,46 @@ test("segments that nobody needs go, but none that is pinned", async () => {
   await write(live, 5, 1);
   assert.ok(member.oldestPosition > kept);
   await assert.rejects(live.world.settle(member.loadPiece(0)), { code: "EVH_CLOSED" });
+});
+
+test("W10 a backup that takes over reads nothing from the disk, however much there is", async () => {
+  for (const count of [20, 400]) {
+    const live = await bootMember(new JournalWorld({ seed: 1 }));
+    const world = new JournalWorld({ seed: 2 });
+    const ports = world.ports();
+    let readBytes = 0;
+    const counted = (file: DiskFile): DiskFile => ({
+      name: file.name,
+      get sizeBytes() {
+        return file.sizeBytes;
+      },
+      read(into, position, done) {
+        readBytes += into.length;
+        file.read(into, position, done);
+      },
+      write: (bytes, position, done) => file.write(bytes, position, done),
+      sync: () => file.sync(),
+      truncate: (sizeBytes) => file.truncate(sizeBytes),
+      close: () => file.close(),
+    });
+    const disk: Disk = {
+      ...ports.disk,
+      open: async (name) => counted(await ports.disk.open(name)),
+      create: async (name) => counted(await ports.disk.create(name)),
+    };
+    const backup = await bootMember(world, { ports: { ...ports, disk } });
+    await live.lead(1);
+    await world.settle(backup.journal.member.fence(1));
+    for (let round = 0; round < count; round += 10) {
+      await write(live, round, 10);
+      await shipAll(live, backup);
+      await backup.commitAll();
+    }
+    assert.equal(backup.state.replayed.length, live.state.operations.length);
+    readBytes = 0;
+    await backup.lead(2);
+    assert.equal(backup.leadingCount, 1);
+    assert.equal(backup.state.fingerprint(), live.state.fingerprint());
+    assert.equal(readBytes, 0);
+  }
 });
