@@ -78,6 +78,7 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority, T
   /** In front of it the live keeps nothing. */
   #keptFrom = 0;
   #isOver = false;
+  #abandoning: Promise<void> | undefined;
 
   constructor(parts: LifeParts) {
     this.#parts = parts;
@@ -278,6 +279,8 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority, T
 
   /** Lets no more clients in and answers those that are there, then gives the folder back: in order, within `timeoutMs`. */
   async close(timeoutMs: number): Promise<void> {
+    // Of who is deposed, or has stopped, nothing more is committed that could be answered.
+    if (this.#isOver) return this.abandon();
     const { ports } = this.#parts;
     const { journal } = this.store;
     let isLate = false;
@@ -311,8 +314,13 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority, T
     }
   }
 
-  /** Ends at once: whoever was not answered is in doubt. */
-  async abandon(): Promise<void> {
+  /** Ends at once: whoever was not answered is in doubt. Idempotent. */
+  abandon(): Promise<void> {
+    this.#abandoning ??= this.#abandon();
+    return this.#abandoning;
+  }
+
+  async #abandon(): Promise<void> {
     this.#isOver = true;
     this.#driver?.close();
     const abandoned = this.store.journal.abandon();

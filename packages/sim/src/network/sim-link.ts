@@ -22,6 +22,8 @@ export class SimLink implements Link, PipeReader, PipeWriter {
   #paused = false;
   #endedByUs = false;
   #closed = false;
+  /** Why, where it did not end in order. */
+  #error: Error | undefined;
   #forgetLife: (() => void) | undefined;
 
   constructor(peer: string, life: Life, owner: LinkOwner) {
@@ -39,6 +41,8 @@ export class SimLink implements Link, PipeReader, PipeWriter {
   /** Begins to tell `handler` what happens. Until then nothing is read. */
   attach(handler: LinkHandler): void {
     this.#handler = handler;
+    // It may have broken before anybody was told that it is there.
+    if (this.#closed) return this.#tellClosed();
     this.#forgetLife = this.#life.onGoingOn(() => this.#incoming?.resume());
     this.#incoming?.resume();
   }
@@ -108,7 +112,7 @@ export class SimLink implements Link, PipeReader, PipeWriter {
     if (!this.#endedByUs) this.end();
     this.#closed = true;
     this.#forgetLife?.();
-    this.#life.after(0, "link closes", () => this.#handler?.onClosed(undefined));
+    this.#tellClosed();
     this.#owner.onFinished(this);
   }
 
@@ -124,7 +128,14 @@ export class SimLink implements Link, PipeReader, PipeWriter {
 
   #close(error: Error | undefined): void {
     this.#closed = true;
+    this.#error = error;
     this.#forgetLife?.();
-    this.#life.after(0, "link closes", () => this.#handler?.onClosed(error));
+    this.#tellClosed();
+  }
+
+  #tellClosed(): void {
+    const handler = this.#handler;
+    if (handler === undefined) return;
+    this.#life.after(0, "link closes", () => handler.onClosed(this.#error));
   }
 }

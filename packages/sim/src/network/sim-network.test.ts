@@ -231,6 +231,29 @@ describe("a simulated connection", () => {
     await (await network.listen(first.endpoint, accept)).close();
   });
 
+  it("that breaks before its client hears of it is told to be closed all the same", async () => {
+    for (let seed = 1; seed <= 30; seed += 1) {
+      const given = await scene(seed);
+      const near: RecordingLink[] = [];
+      given.clientPorts.network.connect(server, {
+        onConnected(link) {
+          const end = new RecordingLink(link);
+          near.push(end);
+          return end;
+        },
+        onFailed: (error) => given.world.fail("test", error),
+      });
+      await given.world.run({ condition: () => given.accepted.length === 1 });
+      given.accepted[0]?.link.destroy();
+      await given.world.run();
+      assert.deepEqual(
+        near.map(({ closings }) => closings.length),
+        [1],
+        `seed ${seed}`,
+      );
+    }
+  });
+
   it("a cancelled attempt is never heard of again", async () => {
     const given = await scene(13);
     const calls: string[] = [];
