@@ -112,19 +112,19 @@ export class Scrub {
   /** Looks through one segment, and mends what is damaged. Says whether all of it is whole now. */
   async #check(segment: Segment, pace: CheckRequest["pace"]): Promise<boolean> {
     const { disk, hash, log } = this.#ports;
-    const pin = this.#surroundings.keep(segment.previousEnd);
     const isStill = (): boolean => !this.#isStopped && this.#table.find(segment.base) === segment;
     let file: DiskFile | undefined;
     let isWhole = true;
     try {
       file = await disk.open(segment.name);
       const dataEnd = Math.min(segment.endPosition, this.#surroundings.commitPosition);
-      for await (const range of damagedRanges({ file, segment, dataEnd, hash, pace })) {
+      const isOver = (): boolean => !isStill();
+      for await (const range of damagedRanges({ file, segment, dataEnd, hash, pace, isOver })) {
         // What was read may have been another life of the file.
         if (!isStill()) return false;
         isWhole = (await this.#mend(file, range, isStill)) && isWhole;
       }
-      return isWhole;
+      return isWhole && isStill();
     } catch (error) {
       if (isStill()) {
         log.error("A segment of the journal cannot be checked", {
@@ -134,7 +134,6 @@ export class Scrub {
       }
       return false;
     } finally {
-      pin?.release();
       await file?.close();
     }
   }
@@ -149,6 +148,8 @@ export class Scrub {
       log.error("The disk has damaged the journal: restore the file from a backup", story);
       return false;
     }
+    // The file must not become another segment while it is written.
+    const pin = this.#surroundings.keep(segment.previousEnd);
     log.warn("The disk has damaged the journal: other members are asked for what was there", story);
     try {
       await mendRange({ disk, hash, table: this.#table, file, supply, isStill }, range);
@@ -159,6 +160,8 @@ export class Scrub {
         problem: error.message,
       });
       return false;
+    } finally {
+      pin?.release();
     }
     this.health.mendedCount += 1;
     log.info("The journal was mended with what another member has", story);

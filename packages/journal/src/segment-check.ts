@@ -23,6 +23,8 @@ export interface CheckRequest {
   readonly hash: Hash;
   /** Called behind each batch with its bytes; what it returns is waited for. */
   readonly pace: (bytes: number) => Promise<void> | undefined;
+  /** Whether nobody wants to know any more; asked before each batch. */
+  readonly isOver: () => boolean;
 }
 
 /**
@@ -30,11 +32,11 @@ export interface CheckRequest {
  * @throws EverholdError EVH_IO
  */
 export async function* damagedRanges(request: CheckRequest): AsyncGenerator<DamagedRange> {
-  const { file, segment, dataEnd, hash, pace } = request;
+  const { file, segment, dataEnd, hash, pace, isOver } = request;
   let from = (await hasHeader(request)) ? undefined : segment.base;
   let position = segment.base + limits.segmentHeaderBytes;
   let scanner = new SegmentScanner(file, segment, position, hash);
-  while (position < dataEnd) {
+  while (position < dataEnd && !isOver()) {
     const start = position;
     if ((await scanner.find()) === undefined) {
       position += scanner.batch.lengthBytes;

@@ -343,7 +343,7 @@ export class Dispatcher {
     });
   }
 
-  /** Damaged bytes are never delivered: the queue stands still until somebody repairs the journal. */
+  /** Damaged bytes are never delivered: the queue stands still until they are tried again, at the next scan. */
   #onUnreadable(queue: LiveQueue, position: number, error: EverholdError): void {
     this.#engine.touch(queue);
     if (error.code === "EVH_CLOSED") {

@@ -311,7 +311,12 @@ export class Engine implements JournalListener {
   /** Looks for what nobody asks for: expired messages, unused queues. Called every now and then. */
   scan(): void {
     if (this.#isHalted) return;
-    for (const queue of [...this.catalog.queues()]) this.slowConsumers.watch(queue);
+    for (const queue of [...this.catalog.queues()]) {
+      this.slowConsumers.watch(queue);
+      // What could not be read may have been mended with what another member has.
+      if (queue.isBroken) this.touch(queue);
+      queue.isBroken = false;
+    }
     this.catalog.deleteUnused();
     this.endStep();
     const expiring = [...this.catalog.queues()].filter((queue) => queue.state.expiringCount > 0);

@@ -78,7 +78,7 @@ export class LiveQueue {
   isPaused: boolean;
   /** A message's bytes are being read from the disk; the pump waits. */
   isLoading = false;
-  /** A message's bytes turned out to be damaged: nothing is delivered any more. */
+  /** A message's bytes turned out to be damaged: nothing is delivered before they are tried again, at the next scan. */
   isBroken = false;
   isDeleted = false;
   /** A shared subscription that is not durable: it ends with its last consumer. */

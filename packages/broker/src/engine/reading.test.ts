@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { packets } from "@everhold/wire";
 
 import type { BrokerOptions } from "../config.ts";
+import { limits } from "../limits.ts";
 import type { ManualWorld } from "../testing/manual-world.test-support.ts";
 import { crashAndRestart, startBroker } from "../testing/test-broker.test-support.ts";
 import { messageOf, TestClient, textOf } from "../testing/test-client.test-support.ts";
@@ -89,6 +90,28 @@ test("a message whose bytes were damaged on the disk is never delivered, and oth
   assert.equal(world.logged("error").length, 1);
   await other.consume("sound", { consumerId: 1 });
   assert.equal(textOf(await other.delivery()), "is sound");
+});
+
+test("a queue that stands still goes on when the damage was mended", async () => {
+  const { world } = await startBroker(cold);
+  const client = await TestClient.open(world);
+  await client.createQueue();
+  await client.publish("q", "will be damaged");
+  await crashAndRestart(world, cold);
+  const needle = messageOf("q", { text: "will be damaged" }).subarray(10, 30);
+  const names = (await world.disk.list()).filter((name) => name.endsWith(".journal"));
+  for (const name of names) damage(world.disk.contentOf(name), needle);
+  const other = await TestClient.open(world);
+  await other.consume("q");
+  assert.deepEqual(await other.texts(), []);
+  await world.pass(limits.scanIntervalMs);
+  assert.deepEqual(await other.texts(), []);
+  assert.equal(world.logged("error").length, 2);
+  const flipped = needle.slice();
+  flipped[0] = (flipped[0] ?? 0) ^ 1;
+  for (const name of names) damage(world.disk.contentOf(name), flipped);
+  await world.pass(limits.scanIntervalMs);
+  assert.deepEqual(await other.texts(), ["will be damaged"]);
 });
 
 /** Flips a bit wherever the bytes of `needle` are found. */
