@@ -28,12 +28,14 @@ export interface FillParts {
   readonly commitPosition: number;
   /** Keeps the segments. */
   readonly pin: JournalPin;
+  /** Mends what is damaged of the segment at `base`, as far as another member has it. */
+  readonly mend: (base: number) => Promise<unknown>;
 }
 
 /** Opens the files of a journal for another member: a snapshot, and every segment that is kept, up to what is durable. */
 export async function openFill(parts: FillParts): Promise<JournalFill> {
   const { disk, pin, commitPosition } = parts;
-  const opened: { readonly file: DiskFile; readonly bytes: number }[] = [];
+  const opened: { readonly file: DiskFile; readonly bytes: number; readonly base?: number }[] = [];
   const close = async (): Promise<void> => {
     pin.release();
     await Promise.all(opened.map(({ file }) => file.close()));
@@ -46,7 +48,7 @@ export async function openFill(parts: FillParts): Promise<JournalFill> {
       if (base >= parts.durable) continue;
       const file = await disk.open(name);
       const bytes = Math.min(file.sizeBytes, Math.min(endPosition, parts.durable) - base);
-      opened.push({ file, bytes });
+      opened.push({ file, bytes, base });
     }
   } catch (error) {
     await close();
@@ -63,6 +65,8 @@ export async function openFill(parts: FillParts): Promise<JournalFill> {
           `cannot read file ${index} at ${position}: expected one of ${opened.length} files, and a place in it`,
         );
       }
+      // Nobody else is to get what this disk has let rot.
+      if (position === 0 && one.base !== undefined) await parts.mend(one.base);
       const wanted = into.subarray(0, Math.min(into.length, one.bytes - position));
       const count = await readFully(one.file, wanted, position);
       if (count === wanted.length) return count;

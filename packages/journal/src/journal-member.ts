@@ -44,6 +44,8 @@ export interface MemberSurroundings {
   supplier: PieceSupplier | undefined;
   /** Of the snapshots that are kept; undefined before the first. */
   readonly newestSnapshotName: string | undefined;
+  /** @throws EverholdError EVH_IO, EVH_DISK_FULL, EVH_CLOSED */
+  writeSnapshot(): Promise<void>;
   /** What lies at a position is damaged: whether it can be read now. */
   mendAt(position: number): Promise<boolean>;
   /** Asks for everything appended to be written. */
@@ -270,6 +272,10 @@ export class DiskJournalMember
   async openFill(): Promise<JournalFill> {
     this.#checkAvailable();
     const { ports, table } = this.#parts;
+    if (this.#surroundings.newestSnapshotName === undefined) {
+      await this.#surroundings.writeSnapshot();
+      this.#checkAvailable();
+    }
     const snapshotName = this.#surroundings.newestSnapshotName;
     if (snapshotName === undefined) {
       throw new EverholdError(
@@ -282,7 +288,7 @@ export class DiskJournalMember
     const pin = this.pin(this.keptFrom);
     return openFill({
       ...{ disk: ports.disk, snapshotName, segments: table.all().slice() },
-      ...{ durable, commitPosition, pin },
+      ...{ durable, commitPosition, pin, mend: (base: number) => this.mendAt(base) },
     });
   }
 

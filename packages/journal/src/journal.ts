@@ -330,6 +330,10 @@ class DiskJournal
     this.#scrub.supplier = supply;
   }
 
+  writeSnapshot(): Promise<void> {
+    return this.#snapshots.write();
+  }
+
   mendAt(position: number): Promise<boolean> {
     return this.#scrub.mendAt(position);
   }

@@ -103,8 +103,9 @@ export interface JournalMember {
    */
   keepFrom(position: number): void;
   /**
-   * Everything that another member needs to begin where this log is durable, kept until it is closed.
-   * @throws EverholdError EVH_ILLEGAL_STATE without a snapshot: then all of the log can be had in pieces; EVH_IO
+   * Everything that another member needs to begin where this log is durable, kept until it is closed. Where there is no snapshot
+   * yet, one is written.
+   * @throws EverholdError EVH_ILLEGAL_STATE where nothing was ever written; EVH_IO, EVH_DISK_FULL
    */
   openFill(): Promise<JournalFill>;
 }

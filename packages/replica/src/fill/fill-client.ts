@@ -97,6 +97,7 @@ export class FillClient implements LinksListener {
     this.#listenOn();
     if (frame.kind === "fillOffer") return this.#begin(frame);
     if (frame.kind === "fillData") return this.#take(frame);
+    if (frame.kind === "pieceAsk") return this.#giveNothing(frame);
     return this.#lose(`it sent a frame ${frame.kind}`);
   }
 
@@ -110,6 +111,14 @@ export class FillClient implements LinksListener {
 
   onUnreachable(id: string, why: "refused" | "silent"): void {
     if (id === this.#parts.live) this.#lose(`it cannot be reached: ${why}`);
+  }
+
+  /** The live's own journal is damaged; this one is closed. */
+  #giveNothing({ position }: Frame<"pieceAsk">): void {
+    const { links, epoch } = this.#parts;
+    if (this.#link === undefined) return;
+    const none = { position, end: position, piece: new Uint8Array(0) };
+    links.send(this.#link, { kind: "pieceGiven", epoch, ...none });
   }
 
   #begin(offer: Frame<"fillOffer">): void {

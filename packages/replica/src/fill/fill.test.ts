@@ -70,6 +70,8 @@ class Filling {
   readonly run: Promise<void>;
   /** What becomes of a frame of the live. */
   change: (frame: Frame) => Frame | undefined = (frame) => frame;
+  /** What it gave the live of its own. */
+  readonly given: Frame<"pieceGiven">[] = [];
   openReads = 0;
   openReadsMax = 0;
   isLinkEnded = false;
@@ -104,6 +106,7 @@ class Filling {
         disconnect,
         follow: () => undefined,
         send: (_link, frame) => {
+          if (frame.kind === "pieceGiven") return void this.given.push(frame);
           assert.ok(frame.kind === "fillAsk" || frame.kind === "fillRead");
           if (frame.kind === "fillRead") this.openReads += 1;
           this.openReadsMax = Math.max(this.openReadsMax, this.openReads);
@@ -155,6 +158,19 @@ describe("a fill", () => {
       assert.notEqual(filling.target.state, "complete");
     });
   }
+
+  it("goes on when the live asks for what is damaged of its own, and has nothing to give", async () => {
+    const filling = new Filling([10 * pieceBytes]);
+    await filling.pass(5);
+    filling.client.onFrame(link, { kind: "pieceAsk", epoch: 3, position: 77 });
+    await filling.pass();
+    await filling.run;
+    assert.equal(filling.target.state, "complete");
+    const piece = new Uint8Array(0);
+    assert.deepEqual(filling.given, [
+      { kind: "pieceGiven", epoch: 3, position: 77, end: 77, piece },
+    ]);
+  });
 
   it("ends with its link, and when it is closed", async () => {
     const broken = new Filling([10 * pieceBytes]);

@@ -109,6 +109,19 @@ test("a member that lacks what its live has given up is filled up, and follows",
   }
 });
 
+test("a live that has no snapshot yet writes one for whoever is filled", async () => {
+  const live = await bootMember(new JournalWorld({ seed: 4 }));
+  await live.lead(1);
+  for (let index = 0; index < 5; index += 1) live.state.add(index, index, 200);
+  await commit(live);
+  assert.ok(!live.world.disk.names().some((name) => name.startsWith("snapshot-")));
+  const world = new JournalWorld({ seed: 5 });
+  await fill(world, live);
+  const filled = await bootMember(world);
+  await checkFollows(live, filled);
+  await filled.close();
+});
+
 test("while it is sent, the live gives up nothing of it", async () => {
   const live = await oldLive(4);
   const source = await live.world.settle(live.journal.member.openFill());
