@@ -69,7 +69,9 @@ export async function ownCuts(
 ): Promise<void> {
   await using checking = await connectQuietly(`tcp://127.0.0.1:${port}`);
   const frames = await framesOf({ port, connect: connectQuietly }, checking);
-  const cuts = everyCut(frames, manners).filter((_, index) => index % step === 0);
+  const cuts = everyCut(frames, manners)
+    .filter((_, index) => index % step === 0)
+    .filter((cut) => !isBeforeAll(cut));
   await ownRuns(
     name,
     port,
@@ -159,7 +161,9 @@ export async function javaCuts(
   assert.ok(passed !== undefined);
   assert.deepEqual([whole.found, whole.troubles], [[], []]);
   const frames = { out: passed.out.length, in: passed.in.length };
-  const cuts = everyCut(frames, manners).filter((_, index) => index % step === 0);
+  const cuts = everyCut(frames, manners)
+    .filter((_, index) => index % step === 0)
+    .filter((cut) => !isBeforeAll(cut));
   const kind = window ? "attached again" : "made anew";
   const tally = new Tally({ name: `${name}, ${kind}: cuts`, runCount: cuts.length });
   await forEachOf(cuts, atOnce, async (cut) => {
@@ -170,6 +174,14 @@ export async function javaCuts(
     });
   });
   tally.end();
+}
+
+/**
+ * Whether a connection breaks as it opens. Of a hundred such breaks a Java client does not notice one or two, connects no
+ * more, and refuses the connection when no topology has come within its call time-out; no broker hears of any of it.
+ */
+function isBeforeAll({ way, manner, frames }: Cut): boolean {
+  return way === "out" && manner === "before" && frames === 0;
 }
 
 /**

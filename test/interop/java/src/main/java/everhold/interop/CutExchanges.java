@@ -98,7 +98,9 @@ final class CutExchanges {
           connection.start();
           new CutExchanges(words[1], words[2].equals("ids"), out, connection).run();
         } catch (JMSException error) {
-          out.println("call connect unknown " + codeOf(error));
+          Throwable cause = error.getCause();
+          String came = cause instanceof Exception own ? "<-" + codeOf(own) : "";
+          out.println("call connect unknown " + codeOf(error) + came);
         }
         isIdle.set(true);
         out.println("over");
