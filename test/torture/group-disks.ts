@@ -1,12 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 
 import type { Prng } from "@everhold/base";
+import { diskFaults, setDiskTrouble, type DiskTrouble } from "#group/disk-control.js";
 import type { MemberProcess } from "#group/group-processes.js";
-
-import { setDiskTrouble, type DiskTrouble } from "./disk-control.ts";
-
-const program = fileURLToPath(new URL("disk-faults.js", import.meta.url));
 
 const kinds = ["slow", "full", "failing"] as const;
 
@@ -22,7 +18,7 @@ export class GroupDisks {
 
   /** Has a member do as its disk is told to, from its next start on. */
   prepare(member: MemberProcess): void {
-    member.nodeArguments = ["--import", program];
+    member.nodeArguments = ["--import", diskFaults];
   }
 
   /** Begins trouble of any kind; what is slow or full ends by itself after so long. */

@@ -207,7 +207,7 @@ export class GroupTarget implements TortureTarget {
     await live?.end("SIGKILL");
     await doors.stop();
     await links.joined();
-    links.stop();
+    links[Symbol.dispose]();
     for (const { id, lines } of members) {
       writeFileSync(join(this.#folder, `${id}.log`), `${lines.join("\n")}\n`);
     }

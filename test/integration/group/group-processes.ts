@@ -53,6 +53,9 @@ export class MemberProcess {
       { stdio: ["ignore", "ignore", "pipe"] },
     );
     this.#process = process;
+    process.once("exit", () => {
+      if (this.#process === process) this.isServing = false;
+    });
     createInterface({ input: process.stderr }).on("line", (line) => {
       this.lines.push(line);
       if (line.includes("The broker serves")) this.isServing = true;
@@ -82,9 +85,8 @@ export class MemberProcess {
   }
 }
 
-interface Configured {
-  readonly group?: Readonly<Record<string, unknown>>;
-}
+/** What else the configuration of a member says. */
+type More = object & { readonly group?: Readonly<Record<string, unknown>> };
 
 /** A group of members on this machine, each in a process of its own. */
 export class GroupProcesses {
@@ -99,7 +101,7 @@ export class GroupProcesses {
   /**
    * `settling`: what the configuration says of what settles who leads, of all or of one by its id and the port of its
    * links. Default: a folder. With `monitorToken` each has a monitor. `more`: what else the configuration of each says,
-   * in `group` of its part in the group.
+   * who listens for clients at this port; in `group` of its part in the group.
    */
   static async make(
     ids: readonly string[],
@@ -108,7 +110,7 @@ export class GroupProcesses {
       | Readonly<Record<string, unknown>>
       | ((id: string, linksPort: number) => Promise<object>),
     monitorToken?: string,
-    more: (index: number) => object & Configured = () => ({}),
+    more: (index: number, port: number) => More | Promise<More> = () => ({}),
   ): Promise<GroupProcesses> {
     const folder = mkdtempSync(join(tmpdir(), "everhold-group-"));
     const members: MemberProcess[] = [];
@@ -118,7 +120,7 @@ export class GroupProcesses {
       const member = new MemberProcess(id, await freePort(), own);
       if (monitorToken !== undefined) member.monitorUrl = `http://127.0.0.1:${await freePort()}`;
       const linksPort = await freePort();
-      const { group: moreOfGroup, ...moreOfAll } = more(index);
+      const { group: moreOfGroup, ...moreOfAll } = await more(index, member.port);
       member.configure({
         name: id,
         data: "data",

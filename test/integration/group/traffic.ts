@@ -20,6 +20,7 @@ export class Traffic implements AsyncDisposable {
   readonly #stop: () => Promise<void>;
   readonly #bytes: number;
   #sentCount = 0;
+  #longestMs = 0;
 
   private constructor(
     group: GroupProcesses,
@@ -47,20 +48,29 @@ export class Traffic implements AsyncDisposable {
     this.#taking.catch(() => undefined);
   }
 
-  /** Each message has `bytes` at least. */
-  static async start(group: GroupProcesses, bytes = 0): Promise<Traffic> {
+  /** Each message has `bytes` at least. `urls`: where clients reach the members. Default: as they say themselves. */
+  static async start(group: GroupProcesses, bytes = 0, urls = group.urls): Promise<Traffic> {
     const options = { log: silent };
-    const producing = await connect(group.urls, options);
-    return new Traffic(group, producing, await connect(group.urls, options), bytes);
+    const producing = await connect(urls, options);
+    return new Traffic(group, producing, await connect(urls, options), bytes);
   }
 
-  /** Sends one after the other; settles when the last one was answered. */
-  async send(count: number): Promise<void> {
+  /** Sends one after the other; settles when the last one was answered. Each has `bytes` at least. */
+  async send(count: number, bytes = this.#bytes): Promise<void> {
     for (let index = 0; index < count; index += 1) {
-      const text = String(this.#sentCount).padStart(this.#bytes, "0");
+      const text = String(this.#sentCount).padStart(bytes, "0");
       this.#sentCount += 1;
+      const sentMs = performance.now();
       await this.#producer.send(text);
+      this.#longestMs = Math.max(this.#longestMs, performance.now() - sentMs);
     }
+  }
+
+  /** The longest that a send has waited for its answer since this was asked last, in ms. */
+  takeLongestMs(): number {
+    const longestMs = this.#longestMs;
+    this.#longestMs = 0;
+    return longestMs;
   }
 
   /** Waits until all that was sent is acknowledged. @throws EverholdError where one could not be acknowledged */

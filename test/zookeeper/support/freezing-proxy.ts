@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 
 import { freePort } from "#free-port";
+import { LateLine } from "#late-line";
 
 /** Which bytes a frozen proxy holds back. */
 export type FrozenDirection = "both" | "requests" | "replies";
@@ -9,6 +10,10 @@ export type FrozenDirection = "both" | "requests" | "replies";
 interface Link {
   readonly near: Socket;
   readonly far: Socket;
+  /** What comes from either end waits there. */
+  readonly lines: Readonly<Record<"near" | "far", LateLine>>;
+  /** The next bytes, of either way, come twice. */
+  repeats: boolean;
 }
 
 /** To find a port that nobody takes meanwhile. */
@@ -41,6 +46,7 @@ export class FreezingProxy implements Disposable {
 
   /** Whoever comes while nobody listens at the target waits so long for that, instead of being told at once. */
   patienceMs = 0;
+  #delayMs = 0;
 
   /** Listens on `port`, or on one that the system gives nobody by itself: it may be given back and be wanted again. */
   static async start(targetPort: number, port?: number): Promise<FreezingProxy> {
@@ -72,6 +78,20 @@ export class FreezingProxy implements Disposable {
   thaw(): void {
     this.#frozen = undefined;
     for (const link of this.#links) this.#apply(link);
+  }
+
+  /** From now on all comes so many ms later, in its order. */
+  delay(delayMs: number): void {
+    this.#delayMs = delayMs;
+    for (const { lines } of this.#links) {
+      lines.near.delayMs = delayMs;
+      lines.far.delayMs = delayMs;
+    }
+  }
+
+  /** The next bytes on each connection, of either way, come twice. */
+  repeat(): void {
+    for (const link of this.#links) link.repeats = true;
   }
 
   /** Breaks every connection; what was held back is lost. */
@@ -111,18 +131,19 @@ export class FreezingProxy implements Disposable {
   }
 
   #link(near: Socket, far: Socket): void {
-    const link = { near, far };
+    const lines = { near: new LateLine(this.#delayMs), far: new LateLine(this.#delayMs) };
+    const link: Link = { near, far, lines, repeats: false };
     this.#links.add(link);
-    for (const [from, to] of [
-      [link.near, link.far],
-      [link.far, link.near],
+    for (const [end, from, to] of [
+      ["near", near, far],
+      ["far", far, near],
     ] as const) {
       from.setNoDelay(true);
-      from.on("data", (bytes: Buffer) => to.write(bytes));
+      from.on("data", (bytes: Buffer) => lines[end].add(() => pass(link, bytes, to)));
       from.on("error", () => this.#end(link));
       from.on("close", () => {
         this.#links.delete(link);
-        to.destroySoon();
+        lines[end].add(() => to.destroySoon());
       });
     }
     this.#apply(link);
@@ -137,7 +158,17 @@ export class FreezingProxy implements Disposable {
 
   #end(link: Link): void {
     this.#links.delete(link);
+    link.lines.near.stop();
+    link.lines.far.stop();
     link.near.destroy();
     link.far.destroy();
   }
+}
+
+function pass(link: Link, bytes: Buffer, to: Socket): void {
+  // One end may have gone meanwhile.
+  if (to.destroyed) return;
+  to.write(bytes);
+  if (link.repeats) to.write(bytes);
+  link.repeats = false;
 }

@@ -92,6 +92,8 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
   #liveOldestPosition = 0;
   /** When this member was last told to stand because its live seemed gone; undefined where that was taken back. */
   #hintedAtMs: number | undefined;
+  /** Whom it is told to wait for, since it may not lead itself. */
+  #waitsFor: string | undefined;
   /** Why the group's node could not be read the last time; undefined where it could. */
   #unreadable: string | undefined;
   #ticking: Timer | undefined;
@@ -546,6 +548,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
       this.#beat();
       this.#leaveSilentLink();
       this.#considerPromotion();
+      this.#tellWait();
       this.#tellAuthority();
     });
   }
@@ -612,6 +615,19 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     if (this.#awakeMs - this.#hintedAtMs < this.#parts.timing.graceMs) return;
     this.#takeBackHint();
     this.#patience.beginAgain(this.#awakeMs);
+  }
+
+  /** Once for each set of members it waits for. */
+  #tellWait(): void {
+    const waitsFor = this.#patience.waitsFor(this.#member, this.#awakeMs);
+    if (waitsFor === this.#waitsFor) return;
+    this.#waitsFor = waitsFor;
+    if (waitsFor === undefined) return;
+    const { groupId, self } = this.#member;
+    this.#parts.ports.log.warn(
+      "No live is heard, and this member may not lead, since it is not in sync: start one of those who are",
+      { group: groupId, member: self.id, inSync: waitsFor },
+    );
   }
 
   #tellAuthority(): void {

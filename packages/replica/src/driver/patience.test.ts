@@ -37,3 +37,16 @@ describe("a backup whose live has surely ended", () => {
     assert.ok(stands("bert", goneMs + limits.rankMs));
   });
 });
+
+describe("a backup that is not in sync and hears no live", () => {
+  it("tells after a while who may lead in its place, until a live is heard", () => {
+    const timing = groupTiming();
+    const patience = new Patience(timing, 0, 0);
+    const member = backup("dora");
+    assert.equal(patience.waitsFor(member, timing.graceMs - 1), undefined);
+    assert.equal(patience.waitsFor(member, timing.graceMs), "anna cleo bert");
+    assert.equal(patience.waitsFor(backup("bert"), timing.graceMs), undefined);
+    patience.heard(timing.graceMs);
+    assert.equal(patience.waitsFor(member, timing.graceMs), undefined);
+  });
+});

@@ -89,6 +89,16 @@ export class Patience {
     return { without: isSpare ? [live] : [], unclean: null };
   }
 
+  /**
+   * Who alone may lead, where the live has been silent for long and this member is not in sync: it waits for one of them.
+   * Undefined otherwise.
+   */
+  waitsFor({ role, known, self }: Member, awakeMs: number): string | undefined {
+    if (role.kind !== "backup" || known === null || !this.isSilent(awakeMs)) return undefined;
+    const { inSync } = known.state;
+    return includesReplica(inSync, self) ? undefined : inSync.map(({ id }) => id).join(" ");
+  }
+
   #waitUntil(untilMs: number): void {
     this.#quietFromMs = Math.max(this.#quietFromMs, untilMs);
   }

@@ -1,5 +1,9 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** What a process loads before all else, with `--import`, whose disk is to do as it is told here. */
+export const diskFaults = fileURLToPath(new URL("disk-faults.js", import.meta.url));
 
 /** What is wrong with a disk. */
 export type DiskTrouble =

@@ -4,11 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 
-import { setDiskTrouble, type DiskTrouble } from "./disk-control.ts";
-
-const faults = fileURLToPath(new URL("disk-faults.js", import.meta.url));
+import { diskFaults, setDiskTrouble, type DiskTrouble } from "./disk-control.ts";
 
 /** Says what comes of a new file, of a write that makes it longer, and of one that does not. */
 const program = `
@@ -52,7 +49,7 @@ function wordsWith(trouble: DiskTrouble | undefined): string[] {
     const config = ["--config", join(folder, "everhold.json")];
     const told = execFileSync(
       process.execPath,
-      ["--import", faults, "--input-type=module", "-e", program, "--", ...config, dataFolder],
+      ["--import", diskFaults, "--input-type=module", "-e", program, "--", ...config, dataFolder],
       { encoding: "utf8" },
     );
     return told.trim().split(" ");

@@ -1,0 +1,82 @@
+/** Groups on ZooKeeper of which everybody dies: who may lead again, and who has to wait for whom. */
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+
+import { Traffic } from "#group/traffic.js";
+import { until } from "#group/until.js";
+import { BreakableGroup } from "../support/breakable-group.ts";
+import { zooKeeperVersions } from "../support/class-path.ts";
+import { Ensemble } from "../support/ensemble.ts";
+import { groundOf } from "../support/ground.ts";
+
+/** Longer than a session of ZooKeeper outlives its process, in ms. */
+const sessionsMs = 3_000;
+
+for (const version of zooKeeperVersions) {
+  describe(`a group on ZooKeeper ${version} of which all members die`, () => {
+    let ensemble: Ensemble;
+
+    const ground = groundOf();
+    before(async () => {
+      ensemble = ground.own(await Ensemble.start({ version }));
+    });
+
+    for (const first of ["live", "backup"] as const) {
+      it(`goes on with the former ${first} alone, when both were in sync and it is the first to start`, async () => {
+        const options = { ids: ["anna", "bert"], minInSync: 1, node: `first-${first}` };
+        await using group = await BreakableGroup.make(ensemble, options);
+        const { processes } = group;
+        const story = (): string => processes.story;
+        await group.startAll();
+        await using traffic = await Traffic.start(processes, 0, group.urls);
+        await traffic.send(20);
+        const sending = traffic.send(20);
+        const { live, members } = processes;
+        const backup = members.find((member) => member !== live);
+        assert.ok(live !== undefined && backup !== undefined, story());
+        await Promise.all([group.kill(live), group.kill(backup)]);
+        const [one, other] = first === "live" ? [live, backup] : [backup, live];
+        await group.restart(one);
+        await sending;
+        assert.ok(one.isServing, story());
+        assert.deepEqual(processes.inSync, [one.id], story());
+        await group.restart(other);
+        await group.untilWhole();
+        await traffic.send(20);
+        await traffic.end();
+      });
+    }
+
+    it("waits for the only one that was in sync, however long the other one is there", async () => {
+      const options = { ids: ["anna", "bert"], minInSync: 1, node: "only" };
+      await using group = await BreakableGroup.make(ensemble, options);
+      const { processes } = group;
+      const story = (): string => processes.story;
+      await group.startAll();
+      await using traffic = await Traffic.start(processes, 0, group.urls);
+      await traffic.send(20);
+      const { live, members } = processes;
+      const backup = members.find((member) => member !== live);
+      assert.ok(live !== undefined && backup !== undefined, story());
+      await group.kill(backup);
+      await traffic.send(20);
+      assert.deepEqual(processes.inSync, [live.id], story());
+      const sending = traffic.send(20);
+      await group.kill(live);
+      await group.restart(backup);
+      await until(
+        "it tells whom it waits for",
+        () => backup.lines.some((line) => line.includes("since it is not in sync")),
+        story,
+      );
+      await pause(sessionsMs);
+      assert.ok(!backup.isServing, story());
+      await group.restart(live);
+      await sending;
+      assert.ok(live.isServing, story());
+      await group.untilWhole();
+      await traffic.end();
+    });
+  });
+}
