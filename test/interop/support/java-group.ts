@@ -4,7 +4,10 @@ import { until } from "#group/until.js";
 
 import { connectQuietly } from "./failover-cases.ts";
 
-/** A group of three broker processes, whose live ends when somebody asks for it. */
+/** Their names; the first founds the group. */
+const memberIds = ["anna", "bert", "cleo"] as const;
+
+/** A group of broker processes, whose live ends when somebody asks for it. */
 export class JavaGroup implements KillTarget, AsyncDisposable {
   readonly keepsMarks = true;
   readonly connect = connectQuietly;
@@ -16,9 +19,9 @@ export class JavaGroup implements KillTarget, AsyncDisposable {
     this.#group = group;
   }
 
-  /** Settles when all three are in sync. */
-  static async start(): Promise<JavaGroup> {
-    const group = new JavaGroup(await GroupProcesses.make(["anna", "bert", "cleo"], 2));
+  /** Settles when all are in sync. One that dies is not waited for. */
+  static async start(size: 2 | 3 = 3): Promise<JavaGroup> {
+    const group = new JavaGroup(await GroupProcesses.make(memberIds.slice(0, size), size - 1));
     for (const member of group.#group.members) member.start();
     await group.#untilWhole();
     return group;

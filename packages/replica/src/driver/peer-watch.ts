@@ -40,6 +40,11 @@ export class PeerWatch {
     const { role, known, self } = member;
     if (role.kind !== "live" || known === null) return [];
     const { inSync, minInSync } = known.state;
+    // Since when one was missing that was left out is nothing to hold against it once it is in sync again.
+    for (const id of this.#watched.keys()) {
+      if (this.#held.has(id) || inSync.some((one) => one.id === id)) continue;
+      this.#watched.delete(id);
+    }
     const verdicts: Input[] = [];
     let spare = inSync.length - minInSync;
     for (const one of inSync) {

@@ -7,22 +7,15 @@ import { connectQuietly, javaExchangers, someCuts } from "../support/failover-ca
 import { recordFigure } from "../support/figures.ts";
 import { JavaExchanges } from "../support/java-exchanges.ts";
 import { JavaGroup } from "../support/java-group.ts";
-import { javaCases, newestClients, runJava } from "../support/java.ts";
+import { newestClients } from "../support/java.ts";
 
 /** How often the live dies while exchanges are under way. */
 const killCount = 5;
 
-/** Unmodified Java clients of a group of three broker processes, whose live is killed again and again. */
-describe("Java clients of a group", { timeout: 1_800_000 }, () => {
+/** Unmodified Java clients of a group of three broker processes, in the midst of something when the live is killed. */
+describe("Java clients of a group whose live is killed", { timeout: 1_800_000 }, () => {
   for (const client of newestClients) {
-    it(client, async (test) => {
-      await using group = await JavaGroup.start();
-      const { onLine } = group;
-      await javaCases(test, await runJava(client, "GroupClients", [group.url], { onLine }));
-      await group.done();
-    });
-
-    it(`${client}, in the midst of something when the live is killed`, async () => {
+    it(client, async () => {
       await using group = await JavaGroup.start();
       await using java = await JavaExchanges.start(client, 4);
       await using checking = await connectQuietly(group.url);

@@ -1,0 +1,3 @@
+import { groupClients } from "../support/group-clients.ts";
+
+groupClients(["jakarta-2.56"]);
