@@ -6,6 +6,7 @@ import { measureBesideRhea } from "./beside-rhea.ts";
 import { measureGroups } from "./group.ts";
 import { measureGroupFailover } from "./group-failover.ts";
 import { loads, measureLoad } from "./load.ts";
+import { measureSessionPrice } from "./session-price.ts";
 import { measureSelectors } from "./selectors.ts";
 import { measureBesideZooKeeperClients } from "./zookeeper/beside-zookeeper-clients.ts";
 import type { BesideOptions } from "./with-contenders.ts";
@@ -17,6 +18,7 @@ npm run bench -- zookeeper [options]               our ZooKeeper client beside n
 npm run bench -- selectors [options]               a send to 1 and to 1,000 filtered subscriptions
 npm run bench -- group [options]                   groups with 0, 1 and 2 backups beside a broker of its own
 npm run bench -- group-failover [options]          from kill -9 of the live to the next one's first answer
+npm run bench -- session-price [options]           Java's transactions, beside what they would cost if they outlived a live
 npm run bench -- artemis-pair [options]            a group of two beside a live and backup pair of Artemis
 
   --size BYTES        of a message's body; default 1024
@@ -31,7 +33,7 @@ of send, consume and latency:
   --non-durable       in memory only
   --generator NAME    client, raw (frames encoded once, send only), or both; default both for send
 
-of group, and of artemis, artemis-pair, rhea and zookeeper, which need Java 17 and Maven:
+of group, and of artemis, artemis-pair, rhea, session-price and zookeeper, which need Java 17 and Maven:
   --rounds N          measurements of each, in turn; default 3
   --warm-up S         before each measurement; default 3 (group: a fifth of the seconds)
   --only TEXT         only scenarios whose names hold this
@@ -50,6 +52,7 @@ const comparisons: ReadonlyMap<string, (options: BesideOptions) => Promise<void>
   ["artemis-pair", measureBesideArtemisPair],
   ["group", measureGroups],
   ["rhea", measureBesideRhea],
+  ["session-price", measureSessionPrice],
   ["zookeeper", measureBesideZooKeeperClients],
 ]);
 

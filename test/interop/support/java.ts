@@ -46,6 +46,8 @@ export interface JavaResult extends ToolResult {
   readonly announced: readonly string[];
   readonly cases: readonly JavaCase[];
   readonly figures: readonly Readonly<Record<string, unknown>>[];
+  /** All objects that it printed. */
+  readonly lines: readonly Readonly<Record<string, unknown>>[];
 }
 
 export interface JavaOptions {
@@ -109,6 +111,7 @@ export async function runJava(
     announced: lines.flatMap(({ cases }) => (Array.isArray(cases) ? cases.map(String) : [])),
     cases: lines.flatMap(caseOf),
     figures: lines.filter(({ figure }) => figure !== undefined),
+    lines,
   };
 }
 

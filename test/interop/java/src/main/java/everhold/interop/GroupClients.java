@@ -16,6 +16,7 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.activemq.artemis.api.core.client.ClientSessionFactory;
 import org.apache.activemq.artemis.api.core.client.FailoverEventType;
 import org.apache.activemq.artemis.api.jms.ActiveMQJMSConstants;
 import org.apache.activemq.artemis.jms.client.ActiveMQConnection;
@@ -73,19 +74,40 @@ final class GroupClients {
   private static final class Watched {
     private final BlockingQueue<FailoverEventType> events = new LinkedBlockingQueue<>();
     private final AtomicInteger completedCount = new AtomicInteger();
+    private final ActiveMQConnection connection;
     private volatile long brokenNs;
 
-    Watched(Connection connection) throws JMSException {
-      ((ActiveMQConnection) connection)
-          .setFailoverListener(
-              type -> {
-                if (type == FailoverEventType.FAILURE_DETECTED) brokenNs = System.nanoTime();
-                if (type == FailoverEventType.FAILOVER_COMPLETED) {
-                  OUTAGES_MS.add((System.nanoTime() - brokenNs) / 1_000_000);
-                  completedCount.incrementAndGet();
-                }
-                events.add(type);
-              });
+    Watched(Connection watched) throws JMSException {
+      connection = (ActiveMQConnection) watched;
+      connection.setFailoverListener(
+          type -> {
+            if (type == FailoverEventType.FAILURE_DETECTED) brokenNs = System.nanoTime();
+            if (type == FailoverEventType.FAILOVER_COMPLETED) {
+              OUTAGES_MS.add((System.nanoTime() - brokenNs) / 1_000_000);
+              completedCount.incrementAndGet();
+            }
+            events.add(type);
+          });
+    }
+
+    /** Ends the live when the client knows where else to go, and returns when the connection has found the next one. */
+    void moveWhenTold(String how) throws Exception {
+      long deadlineNs = System.nanoTime() + Scene.WAIT_MS * 1_000_000;
+      while (!knowsBackup()) {
+        Check.that(System.nanoTime() < deadlineNs, "the client is not told of a backup");
+        Thread.sleep(20);
+      }
+      move(how);
+    }
+
+    /** Whether the topology names a backup other than who serves now: right after a failover it is an old one. */
+    private boolean knowsBackup() {
+      ClientSessionFactory factory = connection.getSessionFactory();
+      String serving = factory.getConnection().getRemoteAddress();
+      return factory.getServerLocator().getTopology().getMembers().stream()
+          .map(member -> member.getBackup())
+          .anyMatch(
+              backup -> backup != null && !serving.endsWith(":" + backup.getParams().get("port")));
     }
 
     /** Ends the live, and returns when the connection has found the next one. */
@@ -111,7 +133,7 @@ final class GroupClients {
     Queue queue = scene.queue(session, "goes-on");
     MessageConsumer consumer = session.createConsumer(queue);
     for (int number = 0; number < 9; number += 3) {
-      watched.move(how);
+      watched.moveWhenTold(how);
       Scene.sendNumbers(session, queue, number, 3);
       Scene.receiveNumbers(consumer, number, 3);
     }
