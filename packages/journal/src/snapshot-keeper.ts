@@ -51,6 +51,8 @@ export class SnapshotKeeper {
   #underWay: Promise<void> | undefined = undefined;
   #nextAt = 0;
   #isStopped = false;
+  /** There was no room for the last one. */
+  #isRoomless = false;
 
   constructor(ports: JournalPorts, settings: JournalSettings, surroundings: SnapshotSurroundings) {
     this.#ports = ports;
@@ -150,6 +152,7 @@ export class SnapshotKeeper {
     const name = snapshotName(replayStart);
     await disk.rename(temporarySnapshotName, name);
     this.#kept.push({ name, replayStart });
+    this.#isRoomless = false;
     this.#ports.log.debug("a snapshot was written", { snapshot: name });
     await this.#removeOld();
     this.#surroundings.onSnapshot();
@@ -213,7 +216,11 @@ export class SnapshotKeeper {
   #explain(error: unknown): EverholdError {
     const explained = diskError(error, "write a snapshot");
     if (isDiskFull(error)) {
-      this.#ports.log.warn("a snapshot was given up because the disk is full");
+      // It is tried again and again, and said once.
+      if (!this.#isRoomless) {
+        this.#ports.log.warn("a snapshot was given up because the disk is full");
+      }
+      this.#isRoomless = true;
       return explained;
     }
     if (!this.#isStopped) this.#surroundings.onFailed(explained);
