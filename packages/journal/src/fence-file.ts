@@ -10,7 +10,7 @@ import {
   fenceMagic,
   formatVersion,
 } from "./journal-format.ts";
-import { checkFormat } from "./segment-header.ts";
+import { checkFormat, checkNotNewer } from "./segment-header.ts";
 import { getU64, setU64, viewOf } from "./u64.ts";
 
 /** What a member of a group keeps beside its log. */
@@ -101,7 +101,7 @@ export class FenceFile {
 /**
  * Reads the fence of a folder; undefined where no member of a group has written there. The caller holds the folder's
  * lock.
- * @throws EverholdError EVH_DATA_CORRUPT for a damaged file; EVH_DATA_FORMAT for one that is newer or not ours; EVH_IO
+ * @throws EverholdError EVH_DATA_CORRUPT for a damaged file; EVH_DATA_FORMAT for one that is newer; EVH_IO
  */
 export async function readFence({ disk, hash }: FencePorts): Promise<FenceValues | undefined> {
   const names = await disk.list();
@@ -111,6 +111,8 @@ export async function readFence({ disk, hash }: FencePorts): Promise<FenceValues
   const file = await disk.open(fenceName);
   try {
     const count = await readFully(file, bytes, 0);
+    const version = viewOf(bytes).getUint32(fields.version.at);
+    if (hasMagic(bytes)) checkNotNewer(fenceName, version);
     const found = count > fenceBytes ? "more" : `${count}`;
     if (count !== fenceBytes) throw corrupt(`found ${found} bytes, expected ${fenceBytes}`);
   } finally {
@@ -122,7 +124,10 @@ export async function readFence({ disk, hash }: FencePorts): Promise<FenceValues
 /** @throws EverholdError EVH_DATA_FORMAT where another group is expected */
 export function checkFenceGroup(found: Uint8Array, expected: Uint8Array | undefined): void {
   if (expected === undefined || sameBytes(found, expected)) return;
-  throw foreign(`it is of group ${groupName(found)}, expected ${groupName(expected)}`);
+  throw new EverholdError(
+    "EVH_DATA_FORMAT",
+    `cannot open ${fenceName}: it is of group ${groupName(found)}, expected ${groupName(expected)}`,
+  );
 }
 
 async function writeFence({ disk, hash }: FencePorts, values: FenceValues): Promise<void> {
@@ -158,10 +163,7 @@ export function encodeFence(values: FenceValues, hash: JournalPorts["hash"]): Ui
 
 function decodeFence(bytes: Uint8Array, hash: JournalPorts["hash"]): FenceValues {
   const view = viewOf(bytes);
-  const isOurs =
-    view.getUint32(fields.magic.at) === fenceMagic[0] &&
-    view.getUint32(fields.magic.at + 4) === fenceMagic[1];
-  if (!isOurs) throw foreign("it does not begin as a fence of Everhold does");
+  if (!hasMagic(bytes)) throw corrupt("it does not begin as a fence of Everhold does");
   const version = view.getUint32(fields.version.at);
   const crc = hash.crc32(bytes.subarray(0, fields.crc.at), 0);
   if (crc !== view.getUint32(fields.crc.at)) throw corrupt("its checksum does not match");
@@ -184,14 +186,16 @@ function decodeFence(bytes: Uint8Array, hash: JournalPorts["hash"]): FenceValues
   return values;
 }
 
+function hasMagic(bytes: Uint8Array): boolean {
+  const view = viewOf(bytes);
+  const { at } = fields.magic;
+  return view.getUint32(at) === fenceMagic[0] && view.getUint32(at + 4) === fenceMagic[1];
+}
+
 function corrupt(found: string): EverholdError {
   return new EverholdError(
     "EVH_DATA_CORRUPT",
     `cannot open ${fenceName}: ${found}; without it this member's promises are not known: wipe the data folder ` +
       "and let it be filled by the group",
   );
-}
-
-function foreign(found: string): EverholdError {
-  return new EverholdError("EVH_DATA_FORMAT", `cannot open ${fenceName}: ${found}`);
 }

@@ -12,12 +12,16 @@ import {
   finalName,
 } from "./file-names.ts";
 import type { JournalPorts } from "./journal-api.ts";
+import { readFolder, readSegmentHeaders } from "./journal-folder.ts";
 
 /** One file of another member's journal: a snapshot, or a segment up to where its log was durable. */
 export interface FillFile {
   readonly name: string;
   readonly bytes: number;
 }
+
+/** What a fill needs of the world. */
+type FillPorts = Pick<JournalPorts, "disk" | "hash" | "random">;
 
 /** What a folder is to be filled with. */
 export interface FillContent {
@@ -43,7 +47,7 @@ export interface FillContent {
  * The member has another incarnation afterwards: nobody counts on what it had before. What it promised stays promised.
  */
 export class FolderFill {
-  readonly #ports: Pick<JournalPorts, "disk" | "hash" | "random">;
+  readonly #ports: FillPorts;
   readonly #content: FillContent;
   readonly #lock: DiskLock;
   readonly #promisedEpoch: number;
@@ -53,7 +57,7 @@ export class FolderFill {
   #isOver = false;
 
   private constructor(
-    ports: Pick<JournalPorts, "disk" | "hash" | "random">,
+    ports: FillPorts,
     content: FillContent,
     lock: DiskLock,
     promisedEpoch: number,
@@ -66,13 +70,10 @@ export class FolderFill {
 
   /**
    * Takes the folder, whose journal is closed.
-   * @throws EverholdError EVH_DATA_LOCKED, EVH_DATA_CORRUPT, EVH_DATA_FORMAT, EVH_IO; EVH_PROTOCOL for names that no
+   * @throws EverholdError EVH_DATA_LOCKED; EVH_DATA_FORMAT for what is another group's, or a newer program's; EVH_IO; EVH_PROTOCOL for names that no
    * journal gives
    */
-  static async begin(
-    ports: Pick<JournalPorts, "disk" | "hash" | "random">,
-    content: FillContent,
-  ): Promise<FolderFill> {
+  static async begin(ports: FillPorts, content: FillContent): Promise<FolderFill> {
     for (const { name, bytes } of content.files) {
       const { role } = fileRole(name);
       if ((role === "segment" || role === "snapshot") && bytes > 0) continue;
@@ -84,8 +85,8 @@ export class FolderFill {
     const lock = await ports.disk.lock();
     try {
       await endFill(ports.disk);
-      const fence = await readFence(ports);
-      return new FolderFill(ports, content, lock, fence?.promisedEpoch ?? 0);
+      await checkIsReplaceable(ports, content.groupId);
+      return new FolderFill(ports, content, lock, await promisedEpochOf(ports));
     } catch (error) {
       await lock.release();
       throw error;
@@ -159,6 +160,32 @@ export class FolderFill {
     const file = this.#file;
     this.#file = undefined;
     await file?.close();
+  }
+}
+
+/** Nothing of another group, or of a newer program, is replaced. @throws EverholdError EVH_DATA_FORMAT, EVH_IO */
+async function checkIsReplaceable({ disk, hash }: FillPorts, groupId: Uint8Array): Promise<void> {
+  const { segments } = await readFolder(disk);
+  for (const segment of segments) {
+    try {
+      await readSegmentHeaders(disk, { segments: [segment] }, groupId, hash);
+    } catch (error) {
+      // What is damaged is why it is filled.
+      if (!EverholdError.is(error, "EVH_DATA_CORRUPT")) throw error;
+    }
+  }
+}
+
+/**
+ * What the folder has promised; 0 where that is damaged. Then it is as a new disk is: the epoch of the live that fills it counts,
+ * and nobody counts on what it had.
+ */
+async function promisedEpochOf(ports: FillPorts): Promise<number> {
+  try {
+    return (await readFence(ports))?.promisedEpoch ?? 0;
+  } catch (error) {
+    if (EverholdError.is(error, "EVH_DATA_CORRUPT")) return 0;
+    throw error;
   }
 }
 

@@ -46,7 +46,7 @@ export async function readFolder(disk: Disk): Promise<JournalFolder> {
  */
 export async function readSegmentHeaders(
   disk: Disk,
-  folder: JournalFolder,
+  folder: Pick<JournalFolder, "segments">,
   groupId: Uint8Array | undefined,
   hash: Hash,
 ): Promise<SegmentHeader[]> {

@@ -60,7 +60,7 @@ export function encodeSegmentHeader(values: SegmentHeaderValues, hash: Hash): Ui
 
 /**
  * Reads and checks a header block.
- * @throws EverholdError EVH_DATA_FORMAT (not ours, or newer), EVH_DATA_CORRUPT
+ * @throws EverholdError EVH_DATA_FORMAT for one that is newer, EVH_DATA_CORRUPT
  */
 export function decodeSegmentHeader(
   bytes: Uint8Array,
@@ -78,14 +78,15 @@ export function decodeSegmentHeader(
   const crc = hash.crc32(bytes.subarray(0, fields.crc.at), 0);
   const crcMatches = crc === view.getUint32(fields.crc.at);
   if (!isOurs) {
+    // The name is one that only a journal gives: it is the first bytes that are damaged.
     throw new EverholdError(
-      "EVH_DATA_FORMAT",
-      `cannot open ${name}: found no segment header at byte 0; it is not a journal of Everhold, or its ` +
-        "first bytes are damaged: restore it from a backup, or choose another data folder",
+      "EVH_DATA_CORRUPT",
+      `cannot open ${name}: found no segment header at byte 0; its first bytes are damaged, or it is not a ` +
+        "journal of Everhold: restore it from a backup, or choose another data folder",
     );
   }
   const version = view.getUint32(fields.version.at);
-  if (version > formatVersion) throw newerFormat(name, version);
+  checkNotNewer(name, version);
   if (!crcMatches) throw corrupt(name, "the header's checksum does not match");
   checkFormat(name, version, view.getUint32(fields.checksum.at));
   const header: SegmentHeader = {
@@ -132,7 +133,7 @@ export function crcSeed(
 
 /** @throws EverholdError EVH_DATA_FORMAT when a program of this version cannot read the file. */
 export function checkFormat(name: string, version: number, checksum: number): void {
-  if (version > formatVersion) throw newerFormat(name, version);
+  checkNotNewer(name, version);
   if (version !== formatVersion || checksum !== checksumCrc32) {
     throw new EverholdError(
       "EVH_DATA_FORMAT",
@@ -142,8 +143,10 @@ export function checkFormat(name: string, version: number, checksum: number): vo
   }
 }
 
-function newerFormat(name: string, version: number): EverholdError {
-  return new EverholdError(
+/** What a newer program wrote need not have its checksum where this one looks. @throws EverholdError EVH_DATA_FORMAT */
+export function checkNotNewer(name: string, version: number): void {
+  if (version <= formatVersion) return;
+  throw new EverholdError(
     "EVH_DATA_FORMAT",
     `cannot open ${name}: found format version ${version}, this program knows up to ` +
       `${formatVersion}: start the version of Everhold that wrote it, or a newer one`,

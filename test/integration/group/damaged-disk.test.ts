@@ -56,6 +56,13 @@ async function damageNewest({ dataFolder }: MemberProcess): Promise<void> {
   }
 }
 
+/** Writes over the beginning of a file of a stopped member. */
+function overwrite({ dataFolder }: MemberProcess, name: string, at: number, text: string): void {
+  const file = openSync(join(dataFolder, name), "r+");
+  writeSync(file, text, at);
+  closeSync(file);
+}
+
 async function problemsOf({ dataFolder }: MemberProcess): Promise<readonly unknown[]> {
   const disk = new NodeDisk({ folder: dataFolder });
   return (await verifyJournal({ disk, hash: new NodeHash() })).problems;
@@ -175,6 +182,42 @@ describe("a group of which a disk lets data rot", () => {
       for (const member of group.members) if (member !== group.live) await member.end("SIGKILL");
       await group.live?.end("SIGKILL");
       for (const member of group.members) assert.deepEqual(await problemsOf(member), []);
+    } finally {
+      await group.end();
+    }
+  });
+
+  it("fills a member up of which a fence or a segment does not begin as it should, and refuses what is newer", async () => {
+    const group = await GroupProcesses.make(["anna", "bert", "cleo"], 2);
+    const story = (): string => group.story;
+    try {
+      for (const member of group.members) member.start();
+      await until("all in sync", () => group.inSync.length === 3, story);
+      const connection = await connect(group.urls, { log: silent });
+      const count = 20;
+      await sendAll(connection, count);
+      const victim = group.members.find((member) => member !== group.live);
+      assert.ok(victim !== undefined);
+      for (const name of ["member.fence", "0000000000000000.journal"]) {
+        await victim.end("SIGKILL");
+        overwrite(victim, name, 0, "rot");
+        victim.lines.length = 0;
+        victim.start();
+        const isFilled = (): boolean => told(victim, "This member was filled up");
+        await until(`it was filled up in place of ${name}`, isFilled, story);
+        await until("all in sync again", () => group.inSync.length === 3, story);
+      }
+      await victim.end("SIGKILL");
+      overwrite(victim, "member.fence", 8, "\0\0\0\t");
+      victim.lines.length = 0;
+      victim.start();
+      await until("it has ended", () => !victim.isRunning, story);
+      assert.ok(told(victim, "found format version 9, this program knows up to 1"), story());
+      overwrite(victim, "member.fence", 8, "\0\0\0\u0001");
+      victim.start();
+      await until("all in sync at last", () => group.inSync.length === 3, story);
+      await takeAll(connection, count);
+      await connection.close();
     } finally {
       await group.end();
     }

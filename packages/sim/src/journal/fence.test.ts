@@ -162,14 +162,13 @@ test("a fence with a damaged bit or of another length is refused", async () => {
   const world = new JournalWorld({ seed: 1 });
   await look(world);
   const content = world.disk.content(name);
-  const codes = new Set<string>();
   for (let at = 0; at < content.length; at += 1) {
     world.disk.put(name, content);
     world.disk.flipBit(name, at, at % 8);
     const { code } = await refusal(open(world));
-    codes.add(code);
+    // A version that is too high may be a newer program's, and is not taken for damage.
+    assert.equal(code, at >= 8 && at < 12 ? "EVH_DATA_FORMAT" : "EVH_DATA_CORRUPT");
   }
-  assert.deepEqual([...codes].toSorted(), ["EVH_DATA_CORRUPT", "EVH_DATA_FORMAT"]);
   const longer = new Uint8Array(content.length + 1);
   longer.set(content);
   for (const other of [content.subarray(0, 0), content.subarray(0, 511), longer]) {
@@ -190,11 +189,13 @@ test("a fence of another group or of a newer program is refused", async () => {
   const content = world.disk.content(name);
   const view = new DataView(content.buffer, content.byteOffset);
   view.setUint32(8, 2);
-  view.setUint32(508, world.ports().hash.crc32(content.subarray(0, 508), 0));
-  world.disk.put(name, content);
-  const newer = await refusal(open(world));
-  assert.equal(newer.code, "EVH_DATA_FORMAT");
-  assert.match(newer.message, /version 2, this program knows up to 1/);
+  // Its checksum and its length may be others.
+  for (const bytes of [content, content.subarray(0, 400)]) {
+    world.disk.put(name, bytes);
+    const newer = await refusal(open(world));
+    assert.equal(newer.code, "EVH_DATA_FORMAT");
+    assert.match(newer.message, /version 2, this program knows up to 1/);
+  }
 });
 
 test("a folder with a fence is verified as any other, one half written too", async () => {

@@ -171,7 +171,7 @@ test("a damaged segment header is refused, whichever byte it is", async () => {
 test("a foreign file under a segment's name is refused", async () => {
   const { world } = await journaled(1);
   world.disk.put(firstSegment, new Uint8Array(100_000).fill(7));
-  await assertRefused(world, "EVH_DATA_FORMAT", /not a journal of Everhold/);
+  await assertRefused(world, "EVH_DATA_CORRUPT", /not a journal of Everhold/);
 });
 
 test("a name that only looks like the journal's is refused", async () => {

@@ -109,6 +109,64 @@ test("a member that lacks what its live has given up is filled up, and follows",
   }
 });
 
+/** A member that was in the group of the live, and is closed; changes four bytes of one of its files. */
+async function formerMember(seed: number): Promise<{
+  readonly world: JournalWorld;
+  readonly spoil: (name: string, at: number, value: number) => void;
+}> {
+  const world = new JournalWorld({ seed });
+  const former = await bootMember(world);
+  await former.lead(1);
+  former.state.add(2, 5, 100);
+  await commit(former);
+  await former.close();
+  const spoil = (name: string, at: number, value: number): void => {
+    const content = world.disk.content(name);
+    new DataView(content.buffer, content.byteOffset).setUint32(at, value);
+    world.disk.put(name, content);
+  };
+  return { world, spoil };
+}
+
+test("a member of which a fence or a first segment does not begin as it should is filled up", async () => {
+  for (const name of ["member.fence", "0000000000000000.journal"]) {
+    const live = await oldLive(1);
+    const { world, spoil } = await formerMember(20);
+    spoil(name, 0, 7);
+    await assert.rejects(bootMember(world), { code: "EVH_DATA_CORRUPT" });
+    await fill(world, live);
+    const filled = await bootMember(world);
+    assert.equal(filled.journal.member.promisedEpoch, 1, "of who filled it");
+    await checkFollows(live, filled);
+    await filled.close();
+    await live.close();
+  }
+});
+
+test("a folder that holds another group's, or what a newer program wrote, is not filled, damaged or not", async () => {
+  for (const [name, at, what] of [
+    ["member.fence", 8, /member\.fence: found format version 9/],
+    ["0000000000000000.journal", 8, /\.journal: found format version 9/],
+    ["another group's", 0, /it belongs to group 07/],
+  ] as const) {
+    const { world, spoil } = await formerMember(20);
+    const isForeign = name === "another group's";
+    spoil(isForeign ? "member.fence" : name, at, 9);
+    const names = world.disk.names();
+    const content = {
+      groupId: isForeign ? new Uint8Array(16) : groupId,
+      epoch: 1,
+      files: [],
+      commitPosition: 0,
+    };
+    await assert.rejects(world.settle(FolderFill.begin(world.ports(), content)), {
+      code: "EVH_DATA_FORMAT",
+      message: what,
+    });
+    assert.deepEqual(world.disk.names(), names);
+  }
+});
+
 test("a live that has no snapshot yet writes one for whoever is filled", async () => {
   const live = await bootMember(new JournalWorld({ seed: 4 }));
   await live.lead(1);
