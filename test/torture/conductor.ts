@@ -27,6 +27,9 @@ const patienceMs = 60_000;
  */
 const standstillMs = 75_000;
 
+/** More than all that a run waits for at its end takes together. */
+const wholePatienceMs = 600_000;
+
 /** After this it is told who has the messages. */
 const lookCloserMs = 10_000;
 
@@ -46,6 +49,8 @@ export interface TortureOptions {
   readonly groupSize: number;
   /** Servers of ZooKeeper that settle who leads the group; 0: a folder does. */
   readonly serverCount: number;
+  /** Behind its seconds, in ms. A run that takes longer has failed, and may leave something running. Default 600,000. */
+  readonly patienceMs?: number;
   readonly onProgress: (words: string) => void;
 }
 
@@ -58,11 +63,28 @@ export async function runTorture(
 ): Promise<{ readonly output: string; readonly exitCode: number | null }> {
   const { folder, plan, onProgress } = options;
   writePlan(folder, plan);
+  let last = "";
+  const told = {
+    ...options,
+    onProgress: (words: string): void => {
+      last = words;
+      onProgress(words);
+    },
+  };
+  const limitMs = plan.seconds * 1_000 + (options.patienceMs ?? wholePatienceMs);
+  let timer: NodeJS.Timeout | undefined;
+  const overdue = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`the run is not over after ${limitMs / 1_000} s; last it told: ${last}`));
+    }, limitMs);
+  });
   try {
-    await conduct(options);
+    await Promise.race([conduct(told), overdue]);
   } catch (error) {
     onProgress(error instanceof Error ? (error.stack ?? error.message) : String(error));
     writeFailure(folder, error);
+  } finally {
+    clearTimeout(timer);
   }
   onProgress("checking");
   return runProgram("checker.js", [folder]);

@@ -11,6 +11,7 @@ export class JavaLoad implements LoadProcess {
   readonly #folder: string;
   readonly #said: string[] = [];
   readonly #running: Promise<JavaResult>;
+  readonly #killing = new AbortController();
   #hasEnded = false;
   #wake: () => void = () => undefined;
 
@@ -31,6 +32,7 @@ export class JavaLoad implements LoadProcess {
     this.#running = runJava("jakarta-2.44", "Torture", [folder, url, String(pauseMicroseconds)], {
       heap: "512M",
       timeoutMs: plan.seconds * 1_000 + 400_000,
+      signal: this.#killing.signal,
       onLine: ({ says }) => {
         this.#said.push(String(says));
         this.#wake();
@@ -61,8 +63,10 @@ export class JavaLoad implements LoadProcess {
     return this.#said.shift();
   }
 
-  async end(): Promise<void> {
+  async end(limitMs: number): Promise<void> {
+    const timer = setTimeout(() => this.#killing.abort(), limitMs);
     const { code, stderr } = await this.#running;
+    clearTimeout(timer);
     if (code !== 0) process.stderr.write(stderr.slice(-8_000));
   }
 }

@@ -1,12 +1,15 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 
+import { oneOf, readOptions, refuse, wholeNumber } from "./command-line.ts";
 import { runTorture } from "./conductor.ts";
-import { faultKinds, groupFaultKinds, type FaultKind } from "./history-line.ts";
+import { faultKinds, groupFaultKinds } from "./history-line.ts";
 import { makePlan } from "./plan.ts";
 import { sabotages } from "./sabotage.ts";
+
+/** See `GroupTarget.make`. */
+const groupSizeMax = 5;
 
 /** `npm run torture`: see `usage`. */
 const usage = `npm run torture -- [--clients 50] [--seconds 60] [--kill broker|none] [--group 3] [--seed N]
@@ -31,28 +34,28 @@ const usage = `npm run torture -- [--clients 50] [--seconds 60] [--kill broker|n
   --client java     the same load from unmodified Java clients with duplicate ids, in one process
   --against artemis  the same load on a real pair of Artemis with replication, instead of our broker
   --sabotage KIND ${sabotages.join(", ")}: a lie in what is written down, which the checker must find
+  --patience N      so many seconds behind its own a run has, to come to rest and to an end (600); then it has failed
   --keep            keeps the folder with data and histories`;
 
-const { values } = parseArgs({
-  options: {
-    clients: { type: "string", default: "50" },
-    processes: { type: "string", default: "4" },
-    seconds: { type: "string", default: "60" },
-    kill: { type: "string", default: "broker" },
-    faults: { type: "string" },
-    rate: { type: "string" },
-    seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    minimum: { type: "string", default: "100000" },
-    "minimum-faults": { type: "string", default: "20" },
-    client: { type: "string", default: "everhold" },
-    against: { type: "string", default: "everhold" },
-    group: { type: "string", default: "0" },
-    zookeeper: { type: "string", default: "0" },
-    sabotage: { type: "string" },
-    keep: { type: "boolean", default: false },
-    folder: { type: "string" },
-    help: { type: "boolean", default: false },
-  },
+const values = readOptions({
+  clients: { type: "string", default: "50" },
+  processes: { type: "string", default: "4" },
+  seconds: { type: "string", default: "60" },
+  kill: { type: "string", default: "broker" },
+  faults: { type: "string" },
+  rate: { type: "string" },
+  seed: { type: "string", default: String(Date.now() % 1_000_000) },
+  minimum: { type: "string", default: "100000" },
+  "minimum-faults": { type: "string", default: "20" },
+  client: { type: "string", default: "everhold" },
+  against: { type: "string", default: "everhold" },
+  group: { type: "string", default: "0" },
+  zookeeper: { type: "string", default: "0" },
+  sabotage: { type: "string" },
+  patience: { type: "string", default: "600" },
+  keep: { type: "boolean", default: false },
+  folder: { type: "string" },
+  help: { type: "boolean", default: false },
 });
 
 if (values.help) {
@@ -62,36 +65,37 @@ if (values.help) {
 }
 
 async function main(): Promise<void> {
-  const sabotage = sabotages.find((name) => name === values.sabotage);
-  if (values.sabotage !== undefined && sabotage === undefined) {
-    throw new Error(`expected --sabotage ${sabotages.join("|")}, found ${values.sabotage}`);
+  const { sabotage: lie } = values;
+  const sabotage = lie === undefined ? undefined : oneOf("sabotage", lie, sabotages);
+  const client = oneOf("client", values.client, ["everhold", "java"]);
+  const against = oneOf("against", values.against, ["everhold", "artemis"]);
+  const kill = oneOf("kill", values.kill, ["broker", "none"]);
+  const groupSize = wholeNumber("group", values.group);
+  if (groupSize === 1 || groupSize > groupSizeMax) {
+    refuse(`expected 2 to ${groupSizeMax} for --group, or 0 for none, found ${groupSize}`);
   }
-  const { client } = values;
-  if (client !== "everhold" && client !== "java") {
-    throw new Error(`expected --client everhold|java, found ${client}`);
-  }
-  const { against } = values;
-  if (against !== "everhold" && against !== "artemis") {
-    throw new Error(`expected --against everhold|artemis, found ${against}`);
-  }
-  const groupSize = wholeNumber("group");
   const possible = faultKinds.filter((kind) => groupSize > 0 || !isOfGroup(kind));
   const usual = possible.filter((kind) => kind !== "drop" || client === "everhold");
-  const asked = values.faults?.split(",").map((word) => faultKind(word, possible)) ?? usual;
-  const faults = values.kill === "none" ? [] : asked;
+  const asked = values.faults?.split(",").map((word) => oneOf("faults", word, possible)) ?? usual;
+  const faults = kill === "none" ? [] : asked;
+  const clientCount = wholeNumber("clients", values.clients, 1);
+  const processCount = Math.min(wholeNumber("processes", values.processes, 1), clientCount);
+  // Of a pair's clients some wait at any time, and make up for nothing.
+  const usualRate = against === "artemis" ? "8000" : "4000";
   const plan = makePlan({
-    seed: wholeNumber("seed"),
-    seconds: wholeNumber("seconds"),
-    clientCount: wholeNumber("clients"),
-    processCount:
-      client === "java" ? 1 : Math.min(wholeNumber("processes"), wholeNumber("clients")),
-    // Of a pair's clients some wait at any time, and make up for nothing.
-    rate: values.rate === undefined ? (against === "artemis" ? 8_000 : 4_000) : wholeNumber("rate"),
-    appliedPerMinuteMin: wholeNumber("minimum"),
-    faultsPerMinuteMin: faults.length === 0 ? 0 : wholeNumber("minimum-faults"),
+    seed: wholeNumber("seed", values.seed),
+    seconds: wholeNumber("seconds", values.seconds, 1),
+    clientCount,
+    processCount: client === "java" ? 1 : processCount,
+    rate: wholeNumber("rate", values.rate ?? usualRate, 1),
+    appliedPerMinuteMin: wholeNumber("minimum", values.minimum),
+    faultsPerMinuteMin:
+      faults.length === 0 ? 0 : wholeNumber("minimum-faults", values["minimum-faults"]),
     faults,
     keepsMarks: against === "everhold",
   });
+  const serverCount = wholeNumber("zookeeper", values.zookeeper);
+  const patienceMs = 1_000 * wholeNumber("patience", values.patience);
   const folder = values.folder ?? mkdtempSync(join(tmpdir(), "everhold-torture-"));
   mkdirSync(folder, { recursive: true });
   const startedMs = performance.now();
@@ -108,7 +112,8 @@ async function main(): Promise<void> {
     client,
     against,
     groupSize,
-    serverCount: wholeNumber("zookeeper"),
+    serverCount,
+    patienceMs,
     onProgress,
   });
   process.stdout.write(output);
@@ -116,31 +121,10 @@ async function main(): Promise<void> {
   // What is to be looked into stays.
   if (values.folder !== undefined || values.keep || exitCode !== 0) onProgress(`kept ${folder}`);
   else rmSync(folder, { recursive: true, force: true });
+  // Of a run that was given up something may still be under way.
+  process.exit();
 }
 
-function wholeNumber(
-  name:
-    | "group"
-    | "zookeeper"
-    | "seed"
-    | "seconds"
-    | "clients"
-    | "processes"
-    | "rate"
-    | "minimum"
-    | "minimum-faults",
-): number {
-  const value = Number(values[name]);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw new Error(`expected a whole number for --${name}, found ${values[name]}`);
-}
-
-function isOfGroup(kind: FaultKind): boolean {
+function isOfGroup(kind: string): boolean {
   return groupFaultKinds.some((name) => name === kind);
-}
-
-function faultKind(word: string, possible: readonly FaultKind[]): FaultKind {
-  const kind = possible.find((name) => name === word);
-  if (kind !== undefined) return kind;
-  throw new Error(`expected --faults of ${possible.join(",")}, found ${word}`);
 }

@@ -1,13 +1,14 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 import { brokerEnvironment } from "@everhold/node";
+import { spawnLeashed } from "#leash";
 
 const program = fileURLToPath(new URL("../../../packages/cli/bin/everhold.mjs", import.meta.url));
 
-/** A broker in a process of its own that is killed, stopped and started again on its data. */
+/** A broker in a process of its own, which ends when this one does, and is killed, stopped and started again on its data. */
 export class TortureBroker {
   /** Another one at each start. */
   port = 0;
@@ -22,9 +23,14 @@ export class TortureBroker {
     this.#config = config;
   }
 
+  /** Of the process that runs. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   /** Settles when it serves. @throws Error with its last words when it ends before that */
   async start(): Promise<void> {
-    const child = spawn(
+    const child = spawnLeashed(
       process.execPath,
       [
         ...[program, "run", "--json", "--log-level", "error", "--port", "0"],
@@ -33,6 +39,7 @@ export class TortureBroker {
       { stdio: ["ignore", "pipe", "pipe"], env: brokerEnvironment(process.env) },
     );
     this.#child = child;
+    if (child.stdout === null || child.stderr === null) throw new Error("a broker writes to pipes");
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.lastWords = (this.lastWords + text).slice(-4_096);
     });

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,12 +7,13 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 import { freePort } from "../free-port.ts";
+import { spawnLeashed } from "../leash.ts";
 
 const command = fileURLToPath(
   new URL("../../../../packages/cli/bin/everhold.mjs", import.meta.url),
 );
 
-/** One member of the group: a process of the `everhold` command, and its data folder. */
+/** One member of the group: a process of the `everhold` command, which ends when this one does, and its data folder. */
 export class MemberProcess {
   readonly id: string;
   readonly port: number;
@@ -44,7 +45,7 @@ export class MemberProcess {
   }
 
   start(): void {
-    const process = spawn(
+    const process = spawnLeashed(
       globalThis.process.execPath,
       [
         ...this.nodeArguments,
@@ -56,11 +57,17 @@ export class MemberProcess {
     process.once("exit", () => {
       if (this.#process === process) this.isServing = false;
     });
+    if (process.stderr === null) throw new Error("the process has no standard error");
     createInterface({ input: process.stderr }).on("line", (line) => {
       this.lines.push(line);
       if (line.includes("The broker serves")) this.isServing = true;
       if (line.includes("This member is a backup again")) this.isServing = false;
     });
+  }
+
+  /** Of the process that runs. */
+  get pid(): number | undefined {
+    return this.#process?.pid;
   }
 
   get isRunning(): boolean {

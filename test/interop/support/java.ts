@@ -55,6 +55,8 @@ export interface JavaOptions {
   readonly heap?: string;
   /** After this the program is killed. Default 400,000 ms. */
   readonly timeoutMs?: number;
+  /** Kills the program when it is aborted. */
+  readonly signal?: AbortSignal;
   /** Told of every JSON object that the program prints, as it comes. */
   readonly onLine?: (line: Readonly<Record<string, unknown>>) => void;
 }
@@ -94,6 +96,7 @@ export async function runJava(
     ],
     {
       timeoutMs: options.timeoutMs ?? 800_000,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
       onStdout: (text) => {
         const pieces = (rest + text).split("\n");
         rest = pieces.pop() ?? "";

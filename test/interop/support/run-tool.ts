@@ -1,5 +1,6 @@
-import { spawn } from "node:child_process";
 import { once } from "node:events";
+
+import { spawnLeashed } from "#leash";
 
 /** How a program ended and what it wrote. */
 export interface ToolResult {
@@ -16,40 +17,49 @@ export interface ToolOptions {
   /** After this it is killed with its children. Default 300,000 ms. */
   readonly timeoutMs?: number;
   readonly stdin?: string;
+  /** Kills it with its children when it is aborted. */
+  readonly signal?: AbortSignal;
   /** Told of what it writes to standard output as it comes. */
   readonly onStdout?: (text: string) => void;
 }
 
-/** Runs a program to its end. A program that fails is a result, not an exception. */
+/**
+ * Runs a program to its end, or to that of this process. A program that fails is a result, not an exception.
+ */
 export async function runTool(
   command: string,
   args: readonly string[],
   options: ToolOptions = {},
 ): Promise<ToolResult> {
-  const child = spawn(command, args, {
+  const child = spawnLeashed(command, args, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: { ...process.env, ...options.env },
-    stdio: "pipe",
+    stdio: ["pipe", "pipe", "pipe"],
     // A group of its own, so that a script's children end with it.
     detached: true,
   });
+  const { stdin, stdout: out, stderr: err } = child;
+  if (stdin === null || out === null || err === null) throw new Error("a tool has pipes");
   let stdout = "";
   let stderr = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+  out.setEncoding("utf8").on("data", (text: string) => {
     stdout += text;
     options.onStdout?.(text);
   });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+  err.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;
   });
   // A program that ends without reading its input breaks the pipe; that is its affair.
-  child.stdin.on("error", () => undefined);
-  child.stdin.end(options.stdin ?? "");
-  const timer = setTimeout(() => killGroup(child.pid), options.timeoutMs ?? 300_000);
+  stdin.on("error", () => undefined);
+  stdin.end(options.stdin ?? "");
+  const kill = (): void => killGroup(child.pid);
+  const timer = setTimeout(kill, options.timeoutMs ?? 300_000);
+  options.signal?.addEventListener("abort", kill, { once: true });
   try {
     await once(child, "close");
   } finally {
     clearTimeout(timer);
+    options.signal?.removeEventListener("abort", kill);
   }
   return { code: child.exitCode, stdout, stderr };
 }

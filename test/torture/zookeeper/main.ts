@@ -1,14 +1,14 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 
 import { zooKeeperVersions } from "#zookeeper/class-path.js";
 
+import { oneOf, readOptions, wholeNumber } from "../command-line.ts";
 import { runTorture } from "./conductor.ts";
 import { sabotages } from "./contender-settings.ts";
 import { contests } from "./contest.ts";
-import { faultKinds, type FaultKind } from "./faults.ts";
+import { faultKinds } from "./faults.ts";
 import type { TortureEvent } from "./history.ts";
 
 /** `npm run torture -- --zookeeper`: see `usage`. */
@@ -32,24 +32,22 @@ const usage = `npm run torture -- --zookeeper [--seconds 120] [--seed N]
   --json              no progress
   --keep              keeps the folder with the history`;
 
-const { values } = parseArgs({
-  options: {
-    zookeeper: { type: "boolean", default: true },
-    seconds: { type: "string", default: "120" },
-    processes: { type: "string", default: "10" },
-    lock: { type: "string", default: contests[0] },
-    version: { type: "string", default: zooKeeperVersions.at(-1) ?? "" },
-    servers: { type: "string", default: "3" },
-    "session-timeout": { type: "string", default: "4000" },
-    faults: { type: "string" },
-    seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    minimum: { type: "string", default: "20" },
-    "minimum-faults": { type: "string", default: "10" },
-    sabotage: { type: "string" },
-    json: { type: "boolean", default: false },
-    keep: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  },
+const values = readOptions({
+  zookeeper: { type: "boolean", default: true },
+  seconds: { type: "string", default: "120" },
+  processes: { type: "string", default: "10" },
+  lock: { type: "string", default: contests[0] },
+  version: { type: "string", default: zooKeeperVersions.at(-1) ?? "" },
+  servers: { type: "string", default: "3" },
+  "session-timeout": { type: "string", default: "4000" },
+  faults: { type: "string" },
+  seed: { type: "string", default: String(Date.now() % 1_000_000) },
+  minimum: { type: "string", default: "20" },
+  "minimum-faults": { type: "string", default: "10" },
+  sabotage: { type: "string" },
+  json: { type: "boolean", default: false },
+  keep: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
 });
 
 if (values.help) process.stdout.write(`${usage}\n`);
@@ -57,20 +55,23 @@ else await main();
 
 async function main(): Promise<void> {
   const faults =
-    values.faults === "none" ? [] : (values.faults?.split(",").map(kindOf) ?? faultKinds);
+    values.faults === "none"
+      ? []
+      : (values.faults?.split(",").map((word) => oneOf("faults", word, faultKinds)) ?? faultKinds);
   const plan = {
-    seed: wholeNumber("seed"),
-    seconds: wholeNumber("seconds"),
-    processCount: wholeNumber("processes"),
+    seed: wholeNumber("seed", values.seed),
+    seconds: wholeNumber("seconds", values.seconds),
+    processCount: wholeNumber("processes", values.processes),
     version: oneOf("version", values.version, zooKeeperVersions),
-    serverCount: wholeNumber("servers"),
-    sessionTimeout: wholeNumber("session-timeout"),
+    serverCount: wholeNumber("servers", values.servers),
+    sessionTimeout: wholeNumber("session-timeout", values["session-timeout"]),
     contest: oneOf("lock", values.lock, contests),
     faults,
     sabotage:
       values.sabotage === undefined ? undefined : oneOf("sabotage", values.sabotage, sabotages),
-    turnsPerMinuteMin: wholeNumber("minimum"),
-    faultsPerMinuteMin: faults.length === 0 ? 0 : wholeNumber("minimum-faults"),
+    turnsPerMinuteMin: wholeNumber("minimum", values.minimum),
+    faultsPerMinuteMin:
+      faults.length === 0 ? 0 : wholeNumber("minimum-faults", values["minimum-faults"]),
   };
   const folder = mkdtempSync(join(tmpdir(), "everhold-torture-"));
   const startedMs = performance.now();
@@ -92,29 +93,4 @@ async function main(): Promise<void> {
   // What is to be looked into stays.
   if (values.keep || !verdict.ok) process.stderr.write(`kept ${folder}\n`);
   else rmSync(folder, { recursive: true, force: true });
-}
-
-function wholeNumber(
-  name:
-    | "seed"
-    | "seconds"
-    | "processes"
-    | "servers"
-    | "session-timeout"
-    | "minimum"
-    | "minimum-faults",
-): number {
-  const value = Number(values[name]);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw new Error(`expected a whole number for --${name}, found ${values[name]}`);
-}
-
-function oneOf<T extends string>(option: string, word: string, list: readonly T[]): T {
-  const found = list.find((name) => name === word);
-  if (found !== undefined) return found;
-  throw new Error(`expected --${option} ${list.join("|")}, found ${word}`);
-}
-
-function kindOf(word: string): FaultKind {
-  return oneOf("faults", word, faultKinds);
 }

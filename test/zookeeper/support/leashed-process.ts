@@ -1,13 +1,7 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { Writable } from "node:stream";
 
-/**
- * Becomes the program, and leaves a process behind that kills it when this process has ended, in whatever way: then
- * pipe 3 ends without a word. The folder goes too, and the one around it with the last.
- */
-const leash = `(read -r word <&3 || { kill -KILL $$; rm -rf "$0"; rmdir "\${0%/*}"; }) >/dev/null 2>&1 &
-exec "$@" 3<&-`;
+import { spawnLeashed } from "#leash";
 
 /** What else a {@link LeashedProcess} may be given. */
 export interface LeashedProcessOptions {
@@ -25,9 +19,11 @@ export class LeashedProcess {
   /** @param folder where it runs; removed when this process ends first */
   constructor(command: readonly string[], folder: string, options: LeashedProcessOptions = {}) {
     const { onOutput } = options;
-    this.#child = spawn("sh", ["-c", leash, folder, ...command], {
+    const [program = "", ...args] = command;
+    this.#child = spawnLeashed(program, args, {
+      folder,
       cwd: folder,
-      stdio: [onOutput === undefined ? "ignore" : "pipe", "pipe", "pipe", "pipe"],
+      stdio: [onOutput === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     });
     // It may have ended before it reads.
     this.#child.stdin?.on("error", () => undefined);
@@ -38,11 +34,6 @@ export class LeashedProcess {
         this.output += text;
       });
     }
-    const [, , , pipe] = this.#child.stdio;
-    if (!(pipe instanceof Writable)) throw new Error("the process has no pipe");
-    // The one that watches may have ended before it is told to.
-    pipe.on("error", () => undefined);
-    this.#child.once("exit", () => pipe.end("over\n", () => pipe.destroy()));
   }
 
   /** Whether it still runs, or stands still. */
