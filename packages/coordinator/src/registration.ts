@@ -68,7 +68,14 @@ export class Registration {
             "one process at a time may have an id",
         );
       }
-      if (waitedMs === 0) ports.log.warn("Another process has this member's id", details);
+      if (waitedMs === 0 && other.name === name) {
+        ports.log.info(
+          "An earlier run of this member is registered until its session ends",
+          details,
+        );
+      } else if (waitedMs === 0) {
+        ports.log.warn("Another process has this member's id", details);
+      }
       await pause(ports, registrationPauseMs, closing);
       checkOpen(this.#access);
     }

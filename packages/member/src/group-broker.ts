@@ -67,6 +67,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   readonly #places = new Map<string, MemberPlace>();
   readonly #connectors = new Map<string, Connector>();
   readonly #closing = new AbortController();
+  #isRegistered = false;
   #members: readonly MemberAddress[] = [];
   #coordinator: Coordinator | undefined;
   #links: OpenLinks | undefined;
@@ -158,6 +159,18 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   /** The members that are registered now. */
   get members(): readonly MemberAddress[] {
     return this.#members;
+  }
+
+  /**
+   * Whether another disk is registered by this member's id: until that has gone this member calls nobody, or the other one's
+   * links would end for it. What is registered with this very disk was left by an earlier run of this member.
+   */
+  get #isNamesake(): boolean {
+    if (this.#isRegistered) return false;
+    const { id } = this.#group;
+    const own = this.#life?.replica.incarnation;
+    const named = this.#members.filter(({ replica }) => replica.id === id);
+    return named.length > 0 && named.every(({ replica }) => replica.incarnation !== own);
   }
 
   /** Whether it may hand out messages at this moment: never two members of a group at once. */
@@ -317,7 +330,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
         id: this.#group.id,
         secret: this.#group.secret,
         endpoint: this.#group.links,
-        addressOf: (id) => this.#places.get(id),
+        addressOf: (id) => (this.#isNamesake ? undefined : this.#places.get(id)),
       },
       this.#relay,
     );
@@ -535,6 +548,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     while (!signal.aborted) {
       try {
         await coordinator.register(address);
+        this.#isRegistered = true;
         return;
       } catch (error) {
         if (signal.aborted || EverholdError.is(error, "EVH_CLOSED")) return;

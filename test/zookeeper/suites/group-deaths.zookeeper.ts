@@ -1,4 +1,4 @@
-/** Groups on ZooKeeper of which everybody dies: who may lead again, and who has to wait for whom. */
+/** Groups on ZooKeeper of which everybody dies, or one is there twice: who may lead, and who has to wait for whom. */
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
@@ -14,7 +14,7 @@ import { groundOf } from "../support/ground.ts";
 const sessionsMs = 3_000;
 
 for (const version of zooKeeperVersions) {
-  describe(`a group on ZooKeeper ${version} of which all members die`, () => {
+  describe(`members of a group on ZooKeeper ${version}`, () => {
     let ensemble: Ensemble;
 
     const ground = groundOf();
@@ -23,7 +23,7 @@ for (const version of zooKeeperVersions) {
     });
 
     for (const first of ["live", "backup"] as const) {
-      it(`goes on with the former ${first} alone, when both were in sync and it is the first to start`, async () => {
+      it(`all die, and the former ${first} goes on alone, when both were in sync and it is the first to start`, async () => {
         const options = { ids: ["anna", "bert"], minInSync: 1, node: `first-${first}` };
         await using group = await BreakableGroup.make(ensemble, options);
         const { processes } = group;
@@ -48,7 +48,7 @@ for (const version of zooKeeperVersions) {
       });
     }
 
-    it("waits for the only one that was in sync, however long the other one is there", async () => {
+    it("all die, and the only one that was in sync is waited for, however long the other one is there", async () => {
       const options = { ids: ["anna", "bert"], minInSync: 1, node: "only" };
       await using group = await BreakableGroup.make(ensemble, options);
       const { processes } = group;
@@ -76,6 +76,34 @@ for (const version of zooKeeperVersions) {
       await sending;
       assert.ok(live.isServing, story());
       await group.untilWhole();
+      await traffic.end();
+    });
+
+    it("are undisturbed by another disk with the id of one of them, which is refused", async () => {
+      const node = "twice";
+      const options = { ids: ["anna", "bert"], minInSync: 2, node };
+      await using group = await BreakableGroup.make(ensemble, options);
+      await using other = await BreakableGroup.make(ensemble, { ...options, ids: ["bert"] });
+      const { processes } = group;
+      const [second] = other.processes.members;
+      const story = (): string => `${processes.story}\nthe other ${other.processes.story}`;
+      assert.ok(second !== undefined);
+      await group.startAll();
+      await using traffic = await Traffic.start(processes, 0, group.urls);
+      await traffic.send(20);
+      const links = (): string[] =>
+        [...processes.members, second]
+          .flatMap(({ lines }) => lines)
+          .filter((line) => /A member is linked|A link of members has ended/.test(line));
+      const linked = links();
+      second.start();
+      while (second.isRunning) await traffic.send(1);
+      assert.ok(
+        second.lines.some((line) => line.includes("EVH_MEMBER_EXISTS")),
+        story(),
+      );
+      assert.deepEqual(links(), linked, story());
+      assert.deepEqual(processes.inSync, ["anna", "bert"], story());
       await traffic.end();
     });
   });
