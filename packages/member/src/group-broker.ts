@@ -18,10 +18,11 @@ import {
   type MemberAddress,
   type StopReason,
 } from "@everhold/group";
-import { FolderFill, type JournalHealth, type ReplicatedLog } from "@everhold/journal";
+import { FolderFill, mendFolder, type JournalHealth, type ReplicatedLog } from "@everhold/journal";
 import {
   FillClient,
   openLinks,
+  PieceClient,
   type MemberDriver,
   type MemberPlace,
   type OpenLinks,
@@ -74,6 +75,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   #life: Life | undefined;
   #driver: MemberDriver | undefined;
   #filling: FillClient | undefined;
+  #asking: PieceClient | undefined;
   #groupId: Uint8Array | undefined;
   /** The newest epoch in which somebody led, and how many followed the first that was known. */
   #reign = 0;
@@ -420,7 +422,8 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
 
   /**
    * The disk has damaged what a start needs: the folder is filled from another member that leads, which has all that was ever
-   * committed. Where nobody does, this journal may be all that there is, and is left as it is.
+   * committed. Where nobody does, this journal may be all that there is: it is mended with what another member has, and else
+   * left as it is.
    */
   async #replaceJournal(damage: EverholdError): Promise<Life> {
     const { ports } = this.#options;
@@ -440,15 +443,54 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
         this.#throwIfClosing();
         const found = await this.#openIfWhole(this.#knownGroupId);
         if (!EverholdError.is(found)) return found;
-      } else if (!isTold) {
-        isTold = true;
-        ports.log.error(
-          "Nobody else leads who could fill this member up: start the other members, or restore its data folder from a backup",
-          { member },
-        );
+      } else {
+        if (!isTold) {
+          isTold = true;
+          const isAlone = state?.inSync.every(({ id }) => id === member) === true;
+          ports.log.error(isAlone ? messages.aloneInSync : messages.nobodyLeads, { member });
+        }
+        if (await this.#mendFromOthers(state?.epoch ?? 0)) {
+          const found = await this.#openIfWhole(this.#knownGroupId);
+          if (!EverholdError.is(found)) return found;
+        }
       }
       await pause(ports, limits.retryMs, signal);
     }
+  }
+
+  /** Mends a journal that does not open with what other members have; whether anything was mended. */
+  async #mendFromOthers(epoch: number): Promise<boolean> {
+    const { ports } = this.#options;
+    const { signal } = this.#closing;
+    const links = this.#links;
+    const member = this.#group.id;
+    let count = 0;
+    for (const id of [...this.#places.keys()]) {
+      if (id === member || links === undefined || signal.aborted) continue;
+      const asking = new PieceClient({ ports, links, id, epoch });
+      this.#asking = asking;
+      this.#relay.use(asking);
+      try {
+        if (!(await asking.call())) continue;
+        const supply = (position: number) => asking.fetch(position);
+        const isOver = (): boolean => signal.aborted;
+        const mended = await mendFolder({ ports, groupId: this.#knownGroupId, supply, isOver });
+        if (mended === 0) continue;
+        count += mended;
+        ports.log.info("This member's journal was mended with what another one has", {
+          ...{ member, from: id, ranges: mended },
+        });
+      } catch (error) {
+        ports.log.warn("This member's journal could not be mended: it tries again", {
+          ...{ member, from: id, problem: asError(error).message },
+        });
+      } finally {
+        asking.close();
+        this.#asking = undefined;
+        this.#relay.leave();
+      }
+    }
+    return count > 0;
   }
 
   async #openLife(groupId: Uint8Array | undefined): Promise<Life> {
@@ -580,6 +622,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
       this.#closing.abort();
       this.#onChanged();
       this.#filling?.close();
+      this.#asking?.close();
       await this.#beginning;
       if (this.#failure === undefined) await this.#life?.close(limits.closeMs);
       else await this.#life?.abandon();
@@ -633,6 +676,15 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     }
   }
 }
+
+/** Why a member whose journal does not open waits, and what is to be done. */
+const messages = {
+  nobodyLeads:
+    "Nobody else leads who could fill this member up: start the other members, or restore its data folder from a backup",
+  aloneInSync:
+    "This member alone is in sync, so nobody else may lead, and its journal is damaged: start the other members, which may have what it lacks; " +
+    "restore its data folder from a backup; or stop it and take the loss of what only it had: everhold ha promote-uncleanly, on another member",
+} as const;
 
 function gaveUp(member: string, cause: unknown): EverholdError {
   return new EverholdError("EVH_ABORTED", `the start of ${member} was given up`, { cause });

@@ -8,6 +8,7 @@ export type {
 } from "./driver/member-journal.ts";
 export { FillClient, type FillClientParts, type FillTarget } from "./fill/fill-client.ts";
 export { groupTiming, type GroupTiming } from "./driver/timing.ts";
+export { PieceClient } from "./mend/piece-client.ts";
 export type { Links, LinksListener } from "./links.ts";
 export {
   openLinks,

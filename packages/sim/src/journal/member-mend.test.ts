@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { Prng } from "@everhold/base";
-import type { JournalPiece, PieceSupplier } from "@everhold/journal";
+import { mendFolder, type JournalPiece, type PieceSupplier } from "@everhold/journal";
 import { JournalWorld } from "./journal-world.test-support.ts";
 import { bootMember, shipAll, type MemberProcess } from "./member-world.test-support.ts";
 
@@ -129,6 +129,48 @@ test("flipped bits anywhere in what is committed are mended", async () => {
     }
     assert.equal(await mendAll(one, name), true);
     assert.deepEqual(content(backup, name), before.get(name));
+  }
+});
+
+/** Tries to mend the backup's journal, which is closed; how many ranges were. */
+function mendClosed({ backup }: Pair, supply: PieceSupplier): Promise<number> {
+  const ports = backup.world.ports();
+  const groupId = new Uint8Array(16).fill(7);
+  return backup.world.settle(mendFolder({ ports, groupId, supply, isOver: () => false }));
+}
+
+test("a journal that does not open is mended with what another member has, and opens", async () => {
+  const damages: readonly (readonly [string, number, number, number])[] = [
+    ["beginnings", 0, 8, 2],
+    ["whole headers", 0, headerBytes, 2],
+    ["batches", 9_000, 9_001, 2],
+    ["a header and a batch", 4_000, 4_200, 1],
+  ];
+  for (const [what, from, to, count] of damages) {
+    const one = await pair(1);
+    const { backup, before } = one;
+    await backup.close();
+    const { disk } = backup.world;
+    for (const name of disk.names()) if (name.startsWith("snapshot-")) disk.drop(name);
+    const [firstName = "", secondName = ""] = [...before.keys()];
+    if (count > 1) spoil(backup, firstName, from, to);
+    spoil(backup, secondName, from, to);
+    await assert.rejects(bootMember(backup.world), { code: "EVH_DATA_CORRUPT" }, what);
+    const ofOthers = (position: number) =>
+      Promise.resolve([...one.pieces.values()].find((piece) => piece.position > position) ?? null);
+    for (const supply of [() => Promise.resolve(null), ofOthers]) {
+      const spoiled = content(backup, secondName);
+      await mendClosed(one, supply).catch((error: unknown) => {
+        assert.match(String(error), /header/, what);
+      });
+      assert.deepEqual(content(backup, secondName), spoiled, `nothing is taken for ${what}`);
+    }
+    assert.ok((await mendClosed(one, one.supply)) >= count, what);
+    assert.deepEqual(content(backup, firstName), before.get(firstName), what);
+    assert.deepEqual(content(backup, secondName), before.get(secondName), what);
+    const again = await bootMember(backup.world);
+    assert.deepEqual(again.failures, []);
+    await again.close();
   }
 });
 
