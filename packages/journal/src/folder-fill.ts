@@ -11,6 +11,7 @@ import {
   fillRemovesName,
   finalName,
 } from "./file-names.ts";
+import { readFolderPiece } from "./folder-piece.ts";
 import type { JournalPorts } from "./journal-api.ts";
 import { readFolder, readSegmentHeaders } from "./journal-folder.ts";
 
@@ -116,6 +117,15 @@ export class FolderFill {
     await this.#closeFile();
     this.#index += 1;
     this.#position = 0;
+  }
+
+  /**
+   * The piece that continues the log at `position`, of what the folder holds until then: the live's own may be damaged. Null:
+   * there is none.
+   * @throws EverholdError EVH_IO
+   */
+  readPiece(position: number): ReturnType<typeof readFolderPiece> {
+    return readFolderPiece(this.#ports, this.#content.groupId, position);
   }
 
   /** Everything is there: it becomes what the folder holds, and the folder is given back. @throws EverholdError EVH_IO, EVH_DISK_FULL */

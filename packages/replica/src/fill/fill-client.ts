@@ -1,8 +1,10 @@
 import { deferred, EverholdError, ProtocolError } from "@everhold/base";
 import type { Ports, Timer } from "@everhold/env";
 import { groupLimits, type Frame } from "@everhold/group";
+import type { SuppliedPiece } from "../driver/member-journal.ts";
 import { limits } from "../limits.ts";
 import type { Links, LinksListener } from "../links.ts";
+import { PieceExchange } from "../mend/piece-exchange.ts";
 
 /** A folder that is being filled: as a whole, or not at all. */
 export interface FillTarget {
@@ -10,6 +12,8 @@ export interface FillTarget {
   write(bytes: Uint8Array): Promise<void>;
   /** Everything is there: the folder holds it from now on. @throws EverholdError what the disk says */
   complete(): Promise<void>;
+  /** Of what the folder holds until then; null: it has none. @throws EverholdError what the disk says */
+  readPiece(position: number): Promise<SuppliedPiece | null>;
   /** Gives up: the folder holds what it held. Idempotent, also after `complete`. */
   abandon(): Promise<void>;
 }
@@ -33,6 +37,8 @@ export interface FillClientParts {
 export class FillClient implements LinksListener {
   readonly #parts: FillClientParts;
   readonly #ended = deferred<undefined>();
+  /** The live's own journal may be damaged where this folder, which is closed, still has what was there. */
+  readonly #pieces: PieceExchange;
   #link: number | undefined;
   #offer: Frame<"fillOffer"> | undefined;
   #target: FillTarget | undefined;
@@ -49,6 +55,11 @@ export class FillClient implements LinksListener {
 
   constructor(parts: FillClientParts) {
     this.#parts = parts;
+    const { ports, links, epoch } = parts;
+    this.#pieces = new PieceExchange({
+      ...{ ports, links, epoch: () => epoch },
+      journal: { readPiece: async (position) => (await this.#target?.readPiece(position)) ?? null },
+    });
     this.#ended.promise.catch(() => undefined);
   }
 
@@ -79,6 +90,7 @@ export class FillClient implements LinksListener {
     this.#fail(new EverholdError("EVH_CLOSED", "the fill was given up"));
     this.#isOver = true;
     this.#silence?.cancel();
+    this.#pieces.close();
     this.#parts.links.follow(null);
     if (this.#link !== undefined) this.#parts.links.disconnect(this.#link);
   }
@@ -97,7 +109,7 @@ export class FillClient implements LinksListener {
     this.#listenOn();
     if (frame.kind === "fillOffer") return this.#begin(frame);
     if (frame.kind === "fillData") return this.#take(frame);
-    if (frame.kind === "pieceAsk") return this.#giveNothing(frame);
+    if (frame.kind === "pieceAsk") return this.#pieces.onFrame(link, frame);
     return this.#lose(`it sent a frame ${frame.kind}`);
   }
 
@@ -111,14 +123,6 @@ export class FillClient implements LinksListener {
 
   onUnreachable(id: string, why: "refused" | "silent"): void {
     if (id === this.#parts.live) this.#lose(`it cannot be reached: ${why}`);
-  }
-
-  /** The live's own journal is damaged; this one is closed. */
-  #giveNothing({ position }: Frame<"pieceAsk">): void {
-    const { links, epoch } = this.#parts;
-    if (this.#link === undefined) return;
-    const none = { position, end: position, piece: new Uint8Array(0) };
-    links.send(this.#link, { kind: "pieceGiven", epoch, ...none });
   }
 
   #begin(offer: Frame<"fillOffer">): void {

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { deferred } from "@everhold/base";
 import type { Frame } from "@everhold/group";
 import { TestWorld } from "@everhold/test-world";
-import type { FillSource } from "../driver/member-journal.ts";
+import type { FillSource, SuppliedPiece } from "../driver/member-journal.ts";
 import { limits } from "../limits.ts";
 import { FillClient, type FillTarget } from "./fill-client.ts";
 import { FillServer } from "./fill-server.ts";
@@ -53,6 +53,10 @@ class Target implements FillTarget {
 
   async complete(): Promise<void> {
     this.state = "complete";
+  }
+
+  async readPiece(position: number): Promise<SuppliedPiece | null> {
+    return position === 88 ? { position, end: 99, bytes: Uint8Array.of(1, 2) } : null;
   }
 
   async abandon(): Promise<void> {
@@ -159,16 +163,18 @@ describe("a fill", () => {
     });
   }
 
-  it("goes on when the live asks for what is damaged of its own, and has nothing to give", async () => {
+  it("goes on when the live asks for what is damaged of its own, and gives what its folder still has", async () => {
     const filling = new Filling([10 * pieceBytes]);
     await filling.pass(5);
     filling.client.onFrame(link, { kind: "pieceAsk", epoch: 3, position: 77 });
+    filling.client.onFrame(link, { kind: "pieceAsk", epoch: 3, position: 88 });
     await filling.pass();
     await filling.run;
     assert.equal(filling.target.state, "complete");
     const piece = new Uint8Array(0);
     assert.deepEqual(filling.given, [
       { kind: "pieceGiven", epoch: 3, position: 77, end: 77, piece },
+      { kind: "pieceGiven", epoch: 3, position: 88, end: 99, piece: Uint8Array.of(1, 2) },
     ]);
   });
 

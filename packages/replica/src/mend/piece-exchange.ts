@@ -1,13 +1,13 @@
 import type { Ports, Timer } from "@everhold/env";
 import type { Frame } from "@everhold/group";
-import type { MemberJournal, SuppliedPiece } from "../driver/member-journal.ts";
+import type { SuppliedPiece } from "../driver/member-journal.ts";
 import { limits } from "../limits.ts";
 import type { Links } from "../links.ts";
 
 /** What a {@link PieceExchange} is made of. */
 export interface PieceExchangeParts {
   readonly ports: Pick<Ports, "timers">;
-  readonly journal: Pick<MemberJournal, "readPiece">;
+  readonly journal: { readPiece(position: number): Promise<SuppliedPiece | null> };
   readonly links: Pick<Links, "send" | "disconnect">;
   /** The epoch that this member speaks for. */
   readonly epoch: () => number;

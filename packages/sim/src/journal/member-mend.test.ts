@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { Prng } from "@everhold/base";
-import { mendFolder, type JournalPiece, type PieceSupplier } from "@everhold/journal";
+import { FolderFill, mendFolder, type JournalPiece, type PieceSupplier } from "@everhold/journal";
 import { JournalWorld } from "./journal-world.test-support.ts";
 import { bootMember, shipAll, type MemberProcess } from "./member-world.test-support.ts";
 
@@ -172,6 +172,25 @@ test("a journal that does not open is mended with what another member has, and o
     assert.deepEqual(again.failures, []);
     await again.close();
   }
+});
+
+test("a folder that is being filled still gives what it has, and nothing that is damaged", async () => {
+  const { backup, pieces, before } = await pair(1);
+  await backup.close();
+  const [name = ""] = [...before.keys()];
+  spoil(backup, name, 9_000, 9_001);
+  const offer = { groupId: new Uint8Array(16).fill(7), epoch: 1, files: [], commitPosition: 0 };
+  const { world } = backup;
+  const folder = await world.settle(FolderFill.begin(world.ports(), offer));
+  let damagedCount = 0;
+  for (const [at, { position, end, bytes }] of pieces) {
+    const piece = await world.settle(folder.readPiece(at));
+    if (piece === null) damagedCount += 1;
+    else assert.deepEqual(piece, { position, end, bytes });
+  }
+  assert.equal(damagedCount, 1);
+  assert.equal(await world.settle(folder.readPiece(3)), null, "where no batch begins");
+  await world.settle(folder.abandon());
 });
 
 test("nothing is written of what another member sends, unless all of it belongs there", async () => {

@@ -47,11 +47,37 @@ function lossOfDisk({ members, node }: Struck): FaultKind {
   };
 }
 
+/** The disk of one member, always the same one, lets rot what two others, in sync, have as well. */
+function rot({ members, node }: Struck): FaultKind {
+  return {
+    name: "disk let data rot",
+    meanMs: 2_000,
+    strike: (prng) => {
+      const [member] = members;
+      if (member === undefined || (node()?.inSync.length ?? 0) < 3) return false;
+      const { disk } = member;
+      const segments = disk.names().filter((name) => name.endsWith(".journal"));
+      const name = anyOf(segments.toSorted().slice(0, -2), prng);
+      if (name === undefined) return false;
+      for (let count = prng.integer(1, 8); count > 0; count -= 1) {
+        disk.flipBit(name, prng.integer(0, disk.content(name).length - 1), prng.integer(0, 7));
+      }
+      return true;
+    },
+  };
+}
+
+/** Every fifth world has disks that let data rot, and none that are lost: of what is rotten no other copy may go. */
+function diskLosses(struck: Struck): FaultKind {
+  const isOfRot = struck.world.seed % 5 === 2 && struck.members.length > 2;
+  return isOfRot ? rot(struck) : lossOfDisk(struck);
+}
+
 /** What goes wrong with the members of a group and with its ZooKeeper, and how often. */
 export function groupFaults(struck: Struck): FaultKind[] {
   return [
     ...deaths(struck),
-    lossOfDisk(struck),
+    diskLosses(struck),
     ...cuts(struck),
     ...machines(struck),
     ...zooKeeper(struck),
