@@ -4,7 +4,6 @@ import {
   queueInfos,
   type BrokerConfig,
   type BrokerOptions,
-  type Connector,
   type QueueInfo,
 } from "@everhold/broker";
 import { pause, type Endpoint, type Ports } from "@everhold/env";
@@ -12,27 +11,23 @@ import {
   newGroupState,
   type Coordinator,
   type CoordinatorListener,
-  type Frame,
   type GroupState,
   type Member,
   type MemberAddress,
   type StopReason,
 } from "@everhold/group";
-import { FolderFill, mendFolder, type JournalHealth, type ReplicatedLog } from "@everhold/journal";
-import {
-  FillClient,
-  openLinks,
-  PieceClient,
-  type MemberDriver,
-  type MemberPlace,
-  type OpenLinks,
-} from "@everhold/replica";
+import type { JournalHealth, ReplicatedLog } from "@everhold/journal";
+import { openLinks, type MemberDriver, type OpenLinks } from "@everhold/replica";
+import { asError } from "./as-error.ts";
+import { GivingWay } from "./giving-way.ts";
 import { groupConfig, type GroupConfig, type GroupOptions } from "./group-config.ts";
+import { groupIdOf, groupIdText } from "./group-id.ts";
 import { Life, type LifeOwner } from "./life.ts";
 import { limits } from "./limits.ts";
 import { LinkRelay } from "./link-relay.ts";
-import type { MemberStatus } from "./member-status.ts";
-import { Successor } from "./successor.ts";
+import { MemberPlaces, placeText } from "./member-places.ts";
+import { statusAtStart, type MemberStatus } from "./member-status.ts";
+import { Replenisher } from "./replenisher.ts";
 import { Waiting } from "./waiting.ts";
 
 /** What {@link GroupBroker.start} needs. */
@@ -64,18 +59,15 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   readonly #config: BrokerConfig;
   readonly #group: GroupConfig;
   readonly #relay = new LinkRelay();
-  /** Where members are or were: that nobody listens there any more is worth knowing, too. */
-  readonly #places = new Map<string, MemberPlace>();
-  readonly #connectors = new Map<string, Connector>();
+  readonly #places = new MemberPlaces();
   readonly #closing = new AbortController();
   #isRegistered = false;
-  #members: readonly MemberAddress[] = [];
   #coordinator: Coordinator | undefined;
   #links: OpenLinks | undefined;
   #life: Life | undefined;
   #driver: MemberDriver | undefined;
-  #filling: FillClient | undefined;
-  #asking: PieceClient | undefined;
+  #replenisher: Replenisher | undefined;
+  #givingWay: GivingWay | undefined;
   #groupId: Uint8Array | undefined;
   /** The newest epoch in which somebody led, and how many followed the first that was known. */
   #reign = 0;
@@ -83,8 +75,6 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   #failure: EverholdError | undefined;
   /** Called when the group's node may have changed. */
   #onChanged: () => void = () => undefined;
-  /** Called when this life has ended by itself. */
-  #onLifeEnded: () => void = () => undefined;
   #beginning: Promise<void> = Promise.resolve();
   #closed: Promise<void> | undefined;
 
@@ -126,26 +116,8 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
 
   /** What it is, and how far. */
   get status(): MemberStatus {
-    const fill = this.#filling?.progress;
-    const failoverCount = this.#failoverCount;
-    const status = this.#life?.status;
-    if (status !== undefined) return { ...status, failoverCount };
-    return {
-      id: this.#group.id,
-      role: fill === undefined ? "starting" : "filling",
-      fill,
-      isServing: false,
-      reason: undefined,
-      epoch: 0,
-      live: undefined,
-      inSync: [],
-      endPosition: 0,
-      durablePosition: 0,
-      commitPosition: 0,
-      node: undefined,
-      peers: [],
-      failoverCount,
-    };
+    const status = this.#life?.status ?? statusAtStart(this.#group.id, this.#replenisher?.progress);
+    return { ...status, failoverCount: this.#failoverCount };
   }
 
   /** Where it listens for clients; empty while it does not serve. */
@@ -160,7 +132,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
 
   /** The members that are registered now. */
   get members(): readonly MemberAddress[] {
-    return this.#members;
+    return this.#places.registered;
   }
 
   /**
@@ -171,7 +143,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     if (this.#isRegistered) return false;
     const { id } = this.#group;
     const own = this.#life?.replica.incarnation;
-    const named = this.#members.filter(({ replica }) => replica.id === id);
+    const named = this.members.filter(({ replica }) => replica.id === id);
     return named.length > 0 && named.every(({ replica }) => replica.incarnation !== own);
   }
 
@@ -256,14 +228,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   }
 
   onMembers(members: readonly MemberAddress[]): void {
-    this.#members = members;
-    this.#connectors.clear();
-    for (const { replica, replication, clients } of members) {
-      const place = placeOf(replication);
-      if (place !== undefined) this.#places.set(replica.id, place);
-      const connector = placeOf(clients);
-      if (connector !== undefined) this.#connectors.set(replica.id, connector);
-    }
+    this.#places.learn(members);
     this.#driver?.onMembers(members);
     this.#life?.topologyChanged();
   }
@@ -271,33 +236,25 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   // What a life tells.
 
   onSteppedDown(): void {
-    this.#driver = undefined;
-    this.#relay.leave();
-    this.#onLifeEnded();
+    this.#lifeEnded();
     if (this.#closing.signal.aborted) return;
     this.#beginning = this.#beginAgain();
   }
 
   onStopped(_reason: StopReason): void {
-    this.#driver = undefined;
-    this.#relay.leave();
-    this.#onLifeEnded();
+    this.#lifeEnded();
     // What it says of itself stays, and its data is left as it is.
     this.#life?.abandon().catch(() => undefined);
   }
 
   onTooFarBehind(live: string, epoch: number): void {
-    this.#driver = undefined;
-    this.#relay.leave();
-    this.#onLifeEnded();
+    this.#lifeEnded();
     if (this.#closing.signal.aborted) return;
     this.#beginning = this.#fillUp(live, epoch);
   }
 
   onFailed(error: EverholdError): void {
-    this.#driver = undefined;
-    this.#relay.leave();
-    this.#onLifeEnded();
+    this.#lifeEnded();
     this.#fail(error);
   }
 
@@ -328,17 +285,21 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     this.#links = await openLinks(
       { ...ports, macs },
       {
-        groupId: isDamaged ? hexOf(this.#knownGroupId) : found.groupId,
+        groupId: groupIdText(this.#knownGroupId),
         id: this.#group.id,
         secret: this.#group.secret,
         endpoint: this.#group.links,
-        addressOf: (id) => (this.#isNamesake ? undefined : this.#places.get(id)),
+        addressOf: (id) => (this.#isNamesake ? undefined : this.#places.placeOf(id)),
       },
       this.#relay,
     );
     if (signal.aborted) await this.#links.close();
     this.#throwIfClosing();
     this.#relay.attach(this.#links);
+    this.#replenisher = new Replenisher({
+      ...{ ports, coordinator, signal, member: this.#group.id, groupId: this.#knownGroupId },
+      ...{ links: this.#links, relay: this.#relay, places: this.#places },
+    });
     const life = isDamaged ? await this.#replaceJournal(found) : found;
     this.#register(coordinator, life).catch((error: unknown) => this.#fail(asError(error)));
     this.#startLife(life);
@@ -411,6 +372,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     return this.#groupId;
   }
 
+  /** An error: the disk has damaged the journal. */
   async #openIfWhole(groupId: Uint8Array): Promise<Life | EverholdError> {
     try {
       return await this.#openLife(groupId);
@@ -418,79 +380,6 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
       if (EverholdError.is(error, "EVH_DATA_CORRUPT")) return error;
       throw error;
     }
-  }
-
-  /**
-   * The disk has damaged what a start needs: the folder is filled from another member that leads, which has all that was ever
-   * committed. Where nobody does, this journal may be all that there is: it is mended with what another member has, and else
-   * left as it is.
-   */
-  async #replaceJournal(damage: EverholdError): Promise<Life> {
-    const { ports } = this.#options;
-    const { signal } = this.#closing;
-    const member = this.#group.id;
-    ports.log.error("The disk has damaged this member's journal: it is filled up from the live", {
-      ...{ member, problem: damage.message },
-    });
-    let isTold = false;
-    for (;;) {
-      this.#throwIfClosing();
-      const read = await this.#coordinator?.read();
-      const state = read?.kind === "state" ? read.known.state : undefined;
-      const live = state?.live?.id;
-      if (state !== undefined && live !== undefined && live !== member) {
-        await this.#fill(live, state.epoch);
-        this.#throwIfClosing();
-        const found = await this.#openIfWhole(this.#knownGroupId);
-        if (!EverholdError.is(found)) return found;
-      } else {
-        if (!isTold) {
-          isTold = true;
-          const isAlone = state?.inSync.every(({ id }) => id === member) === true;
-          ports.log.error(isAlone ? messages.aloneInSync : messages.nobodyLeads, { member });
-        }
-        if (await this.#mendFromOthers(state?.epoch ?? 0)) {
-          const found = await this.#openIfWhole(this.#knownGroupId);
-          if (!EverholdError.is(found)) return found;
-        }
-      }
-      await pause(ports, limits.retryMs, signal);
-    }
-  }
-
-  /** Mends a journal that does not open with what other members have; whether anything was mended. */
-  async #mendFromOthers(epoch: number): Promise<boolean> {
-    const { ports } = this.#options;
-    const { signal } = this.#closing;
-    const links = this.#links;
-    const member = this.#group.id;
-    let count = 0;
-    for (const id of [...this.#places.keys()]) {
-      if (id === member || links === undefined || signal.aborted) continue;
-      const asking = new PieceClient({ ports, links, id, epoch });
-      this.#asking = asking;
-      this.#relay.use(asking);
-      try {
-        if (!(await asking.call())) continue;
-        const supply = (position: number) => asking.fetch(position);
-        const isOver = (): boolean => signal.aborted;
-        const mended = await mendFolder({ ports, groupId: this.#knownGroupId, supply, isOver });
-        if (mended === 0) continue;
-        count += mended;
-        ports.log.info("This member's journal was mended with what another one has", {
-          ...{ member, from: id, ranges: mended },
-        });
-      } catch (error) {
-        ports.log.warn("This member's journal could not be mended: it tries again", {
-          ...{ member, from: id, problem: asError(error).message },
-        });
-      } finally {
-        asking.close();
-        this.#asking = undefined;
-        this.#relay.leave();
-      }
-    }
-    return count > 0;
   }
 
   async #openLife(groupId: Uint8Array | undefined): Promise<Life> {
@@ -501,7 +390,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
       group: this.#group,
       groupId,
       owner: this,
-      connectorOf: (id) => this.#connectors.get(id) ?? null,
+      connectorOf: (id) => this.#places.connectorOf(id),
     });
     await life.open();
     return life;
@@ -518,6 +407,12 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     this.#driver = driver;
     this.#relay.use(driver);
     driver.start();
+  }
+
+  /** The damaged folder gives way to one that opens. */
+  #replaceJournal(damage: EverholdError): Promise<Life> {
+    assert(this.#replenisher !== undefined, "a folder is replaced once there are links");
+    return this.#replenisher.replace(damage, () => this.#openIfWhole(this.#knownGroupId));
   }
 
   async #beginAgain(): Promise<void> {
@@ -547,34 +442,8 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     this.#options.ports.log.warn("This member lacks what its live has given up: it is filled up", {
       ...{ member: this.#group.id, live },
     });
-    await this.#fill(live, epoch);
+    await this.#replenisher?.fill(live, epoch);
     await this.#beginAgain();
-  }
-
-  /** Tries once to make the folder of what the live has; whatever comes of it, the next life begins with what the disk says. */
-  async #fill(live: string, epoch: number): Promise<void> {
-    const { ports } = this.#options;
-    const { log } = ports;
-    const member = this.#group.id;
-    const [links, groupId] = [this.#links, this.#groupId];
-    if (links === undefined || groupId === undefined) return;
-    try {
-      const open = ({ epoch: of, commitPosition, files }: Frame<"fillOffer">) =>
-        FolderFill.begin(ports, { groupId, epoch: of, commitPosition, files });
-      this.#filling = new FillClient({ ports, links, live, epoch, open });
-      this.#relay.use(this.#filling);
-      await this.#filling.run();
-      log.info("This member was filled up", { member, live });
-    } catch (error) {
-      log.warn("This member could not be filled up: it tries again", {
-        ...{ member, live, problem: asError(error).message },
-      });
-      const { signal } = this.#closing;
-      await pause(ports, limits.fillAgainMs, signal).catch(() => undefined);
-    } finally {
-      this.#filling = undefined;
-      this.#relay.leave();
-    }
   }
 
   /** Says where this member is, until it is known. */
@@ -604,6 +473,13 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     }
   }
 
+  /** A life has ended by itself: nothing is told to its driver any more. */
+  #lifeEnded(): void {
+    this.#driver = undefined;
+    this.#relay.leave();
+    this.#givingWay?.onLifeEnded();
+  }
+
   #fail(error: EverholdError): void {
     if (this.#failure !== undefined || this.#closing.signal.aborted) return;
     this.#failure = error;
@@ -621,8 +497,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
       if (this.#failure === undefined) await this.#giveWay();
       this.#closing.abort();
       this.#onChanged();
-      this.#filling?.close();
-      this.#asking?.close();
+      this.#replenisher?.close();
       await this.#beginning;
       if (this.#failure === undefined) await this.#life?.close(limits.closeMs);
       else await this.#life?.abandon();
@@ -634,57 +509,17 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     this.#options.ports.log.info("The member has stopped", { member: this.#group.id });
   }
 
-  /** A live that is closed hands over first, where somebody can take over. Whatever goes wrong with that, it closes. */
+  /** A live hands over before it stops. */
   async #giveWay(): Promise<void> {
     const driver = this.#driver;
     if (driver === undefined || this.status.role !== "live") return;
-    const { log } = this.#options.ports;
-    const member = this.#group.id;
-    try {
-      await this.#handOverToAny(driver);
-      if (this.#driver !== driver) return;
-      log.warn("Nobody takes over before this member stops", { member });
-      // What was held back for a hand-over is answered after all.
-      driver.handOver(null);
-    } catch (error) {
-      log.error("This member could not give way before it stops", {
-        member,
-        problem: asError(error).message,
-      });
-    }
-  }
-
-  /** Ends when somebody else leads, and when nobody is left who could. */
-  async #handOverToAny(driver: MemberDriver): Promise<void> {
-    const { timers, monotonicClock, log } = this.#options.ports;
-    const { handOverMs, graceMs } = this.#group.timing;
-    const successor = new Successor(graceMs);
-    const untilMs = monotonicClock.nowMs() + handOverMs + limits.handOverMarginMs;
-    while (this.#driver === driver) {
-      const nowMs = monotonicClock.nowMs();
-      const { to, isNew } = successor.choose(this.status, nowMs);
-      if (to === undefined || nowMs >= untilMs) return;
-      if (isNew) {
-        log.info("This member gives way before it stops", { member: this.#group.id, to });
-        driver.handOver(to);
-      }
-      const looked = deferred<undefined>();
-      this.#onLifeEnded = () => looked.resolve(undefined);
-      const timer = timers.after(limits.handOverLookMs, () => looked.resolve(undefined));
-      await looked.promise;
-      timer.cancel();
-    }
+    const { ports } = this.#options;
+    this.#givingWay = new GivingWay({
+      ...{ ports, driver, group: this.#group, status: () => this.status },
+    });
+    await this.#givingWay.run();
   }
 }
-
-/** Why a member whose journal does not open waits, and what is to be done. */
-const messages = {
-  nobodyLeads:
-    "Nobody else leads who could fill this member up: start the other members, or restore its data folder from a backup",
-  aloneInSync:
-    "This member alone is in sync, so nobody else may lead, and its journal is damaged: start the other members, which may have what it lacks; " +
-    "restore its data folder from a backup; or stop it and take the loss of what only it had: everhold ha promote-uncleanly, on another member",
-} as const;
 
 function gaveUp(member: string, cause: unknown): EverholdError {
   return new EverholdError("EVH_ABORTED", `the start of ${member} was given up`, { cause });
@@ -697,40 +532,4 @@ function checkMinInSync(said: number | undefined, founded: number): void {
     "EVH_CONFIG",
     `group.minInSync: found ${said}, expected ${founded}, with which this group was founded, or nothing`,
   );
-}
-
-function groupIdOf(text: string): Uint8Array {
-  if (!/^[0-9a-f]{32}$/.test(text)) {
-    throw new EverholdError(
-      "EVH_CONFIG",
-      `the group's node names the group ${JSON.stringify(text)}, expected 32 hexadecimal digits`,
-    );
-  }
-  return Uint8Array.from({ length: 16 }, (_, index) =>
-    Number.parseInt(text.slice(2 * index, 2 * index + 2), 16),
-  );
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/** `host:port`, with brackets around an IPv6 address. */
-function placeText(endpoint: Endpoint | undefined): string {
-  if (endpoint === undefined) return "";
-  const { host, port } = endpoint;
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
-}
-
-function placeOf(text: string): MemberPlace | undefined {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  return host === undefined || !(port <= 65_535) ? undefined : { host, port };
-}
-
-function asError(error: unknown): EverholdError {
-  if (EverholdError.is(error)) return error;
-  const problem = error instanceof Error ? error.message : String(error);
-  return new EverholdError("EVH_INTERNAL", problem, { cause: error });
 }

@@ -27,6 +27,7 @@ import {
 } from "@everhold/journal";
 import { MemberDriver, type Links, type MemberHost } from "@everhold/replica";
 import type { GroupConfig } from "./group-config.ts";
+import { groupIdText } from "./group-id.ts";
 import { limits } from "./limits.ts";
 import { statusOf } from "./member-status.ts";
 import { stopCures } from "./stop-cures.ts";
@@ -122,9 +123,7 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority, T
 
   /** 32 hex digits. */
   get groupId(): string {
-    return Array.from(this.store.journal.groupId, (byte) =>
-      byte.toString(16).padStart(2, "0"),
-    ).join("");
+    return groupIdText(this.store.journal.groupId);
   }
 
   get status(): ReturnType<typeof statusOf> | undefined {

@@ -46,6 +46,28 @@ export function readySuccessors({ id, inSync, peers }: MemberStatus): readonly s
   return inSync.filter((name) => name !== id && peers.some((peer) => peer.id === name));
 }
 
+/** What a member tells of itself that has no open journal: it starts, or is filled. */
+export function statusAtStart(
+  id: string,
+  fill: MemberStatus["fill"],
+): Omit<MemberStatus, "failoverCount"> {
+  return {
+    id,
+    role: fill === undefined ? "starting" : "filling",
+    fill,
+    isServing: false,
+    reason: undefined,
+    epoch: 0,
+    live: undefined,
+    inSync: [],
+    endPosition: 0,
+    durablePosition: 0,
+    commitPosition: 0,
+    node: undefined,
+    peers: [],
+  };
+}
+
 /** What a member tells of itself that has opened its journal. */
 export function statusOf(
   driver: MemberDriver,
