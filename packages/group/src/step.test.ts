@@ -194,7 +194,7 @@ describe("a member of a group", () => {
     assert.deepEqual(bench.read(1, { epoch: 1, live: a }), [{ kind: "fence", epoch: 2 }]);
   });
 
-  it("is not promoted with another disk than the one that is in sync", () => {
+  it("W4 is not promoted with another disk than the one that is in sync", () => {
     const bench = new Bench({ id: "a", incarnation: "a2" });
     bench.read(0);
     assert.deepEqual(bench.promote(), []);
@@ -251,7 +251,7 @@ describe("a member of a group", () => {
     assert.equal(acceptsWrites(bench.member), false);
   });
 
-  it("waits for a member until the set without it is known to be in force", () => {
+  it("W3 waits for a member until the set without it is known to be in force", () => {
     const bench = liveBench();
     join(bench, b, 10);
     assert.deepEqual(requestsIn(bench.take({ kind: "drop", id: "b" })), ["a"]);
@@ -287,7 +287,7 @@ describe("a member of a group", () => {
     assert.deepEqual(commitsIn(bench.answer("done")), [20]);
   });
 
-  it("counts no acknowledgement of another epoch", () => {
+  it("W7 counts no acknowledgement of another epoch", () => {
     const bench = liveBench();
     assert.deepEqual(commitsIn(join(bench, b, 10)), [10]);
     bench.sync(20);
@@ -633,7 +633,7 @@ describe("a member of a group", () => {
     assert.equal(stranger.member.wish, null);
   });
 
-  it("says what is durable, and not what it has merely got", () => {
+  it("W2 says what is durable, and not what it has merely got", () => {
     const bench = backupBench();
     bench.log.durable = 4;
     const effects = bench.frame("a", { ...align, position: 10 });

@@ -10,7 +10,7 @@ import { Traffic } from "../group/traffic.ts";
 import { until } from "../group/until.ts";
 
 describe("the journals of a group's members", () => {
-  it("are equal, beginnings of each other, or different, and it is said where", async () => {
+  it("W6 are equal, beginnings of each other, or different, and it is said where", async () => {
     const group = await GroupProcesses.make(["anna", "bert"], 1);
     const story = (): string => group.story;
     try {

@@ -31,7 +31,7 @@ for (const version of zooKeeperVersions) {
     after(() => traffic[Symbol.asyncDispose]());
 
     for (const row of rowsOf()) {
-      it(`answers everything, with ${row.leads} leading, when ${row.what}`, async () => {
+      it(`${row.what}: everything is answered, with ${row.leads} leading`, async () => {
         table.push(await play(row, group, traffic));
       });
     }

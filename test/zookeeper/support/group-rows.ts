@@ -167,7 +167,7 @@ function memberRows(): readonly Row[] {
       end: rejoin,
     },
     {
-      what: "the live hears nothing of any backup",
+      what: "W5 the live hears nothing of any backup",
       leads: "any",
       begin: (stage) =>
         stage.group.freeze((link) =>

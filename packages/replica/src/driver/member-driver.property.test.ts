@@ -77,7 +77,7 @@ async function live(
 }
 
 describe("a group of three, whatever happens to it", () => {
-  it(`loses and forks nothing that was committed, and comes together again (${seedCount} seeds)`, async () => {
+  it(`W8 loses and forks nothing that was committed, and comes together again (${seedCount} seeds)`, async () => {
     let writes = 0;
     let committed = 0;
     for (let seed = firstSeed; seed < firstSeed + seedCount; seed += 1) {

@@ -52,7 +52,7 @@ describe("the driver of a member", () => {
     );
   });
 
-  it("a live that is cut off from everybody hands out nothing before somebody else does", async () => {
+  it("W9 a live that is cut off from everybody hands out nothing before somebody else does", async () => {
     const world = await runningGroup();
     for (const other of ["b", "c"]) {
       world.wires.cut("a", other);
