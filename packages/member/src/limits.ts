@@ -10,6 +10,8 @@ export const limits = {
   retryMs: 500,
   /** Pause before a folder that could not be filled is filled again. */
   fillAgainMs: 5000,
+  /** The longest pause before a journal that does not open is mended again: each attempt reads all of it. */
+  mendAgainMaxMs: 30_000,
   /** How often a member that waits to start says for what. */
   tellWaitingMs: 30_000,
   /** Registering again after it failed. */

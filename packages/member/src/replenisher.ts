@@ -8,6 +8,7 @@ import type { Life } from "./life.ts";
 import { limits } from "./limits.ts";
 import type { LinkRelay } from "./link-relay.ts";
 import type { MemberPlaces } from "./member-places.ts";
+import { MendTimes } from "./mend-times.ts";
 
 /** What {@link Replenisher} needs. */
 export interface ReplenisherParts {
@@ -55,10 +56,11 @@ export class Replenisher {
    * @throws EverholdError EVH_CLOSED, EVH_ABORTED; and what `open` throws
    */
   async replace(damage: EverholdError, open: () => Promise<Life | EverholdError>): Promise<Life> {
-    const { ports, member, coordinator, signal } = this.#parts;
+    const { ports, member, coordinator, places, signal } = this.#parts;
     ports.log.error("The disk has damaged this member's journal: it is filled up from the live", {
       ...{ member, problem: damage.message },
     });
+    const times = new MendTimes(ports, places);
     let isTold = false;
     while (!signal.aborted) {
       const read = await coordinator.read();
@@ -71,7 +73,7 @@ export class Replenisher {
       } else {
         if (!isTold) ports.log.error(whyItWaits(state, member), { member });
         isTold = true;
-        isNews = await this.#mend(state?.epoch ?? 0);
+        isNews = times.isDue && (await this.#mend(state?.epoch ?? 0, times));
       }
       if (signal.aborted) break;
       const found = isNews ? await open() : damage;
@@ -103,12 +105,14 @@ export class Replenisher {
   }
 
   /** Mends a journal that does not open with what other members have; whether anything was mended. */
-  async #mend(epoch: number): Promise<boolean> {
+  async #mend(epoch: number, times: MendTimes): Promise<boolean> {
     const { member, places, signal } = this.#parts;
     let count = 0;
+    times.begin();
     for (const id of places.ids) {
       if (id !== member && !signal.aborted) count += await this.#mendFrom(id, epoch);
     }
+    times.end(count > 0);
     return count > 0;
   }
 
