@@ -70,7 +70,7 @@ export type Following =
 export type StopReason =
   /** The node, or the live, belongs to another group. */
   | "foreign-group"
-  /** The node is older than this journal: ZooKeeper was restored from a backup, or is another ensemble. */
+  /** The node is older than this journal, or than it was seen to be: ZooKeeper was restored from a backup, or is another ensemble. */
   | "older-state"
   /** The node was deleted, or deleted and made again, while this member ran. */
   | "state-gone"
@@ -161,8 +161,8 @@ export interface Member {
 
 /** What happens to a member. */
 export type Input =
-  /** The node was read, after a sync: this was in it. */
-  | { readonly kind: "state"; readonly known: KnownState }
+  /** The node was read, after a sync: this was in it. `since`: what it was seen to be before the read began, if it was. */
+  | { readonly kind: "state"; readonly known: KnownState; readonly since?: NodeVersion | null }
   /** The node was read, and there is none. */
   | { readonly kind: "absent" }
   /** The node was read, and holds something else. */

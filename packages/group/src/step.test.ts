@@ -484,6 +484,18 @@ describe("a member of a group", () => {
     assert.equal(restored.role, "older-state");
   });
 
+  it("stops at a node that is older than it was seen to be, in the same epoch, too", () => {
+    const known = { created: "1f", version: 4, state: sound };
+    const bench = new Bench(b);
+    bench.take({ kind: "state", known, since: { created: "1f", version: 4 } });
+    assert.equal(bench.role, "backup");
+    bench.take({ kind: "state", known, since: { created: "1f", version: 5 } });
+    assert.equal(bench.role, "older-state");
+    const other = new Bench(b);
+    other.take({ kind: "state", known, since: { created: "2a", version: 3 } });
+    assert.equal(other.role, "state-gone");
+  });
+
   it("stops at a node of features that it does not know, and when a live tells of such", () => {
     const bench = new Bench(b);
     bench.read(0, { features: 2 });

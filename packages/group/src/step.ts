@@ -16,6 +16,7 @@ import {
   type KnownState,
   type Member,
   type MemberLog,
+  type NodeVersion,
   type Step,
 } from "./member.ts";
 import { Turn } from "./turn.ts";
@@ -46,7 +47,7 @@ function take(turn: Turn, input: Input): void {
   switch (input.kind) {
     case "state":
       turn.settleRead();
-      adoptState(turn, input.known);
+      adoptRead(turn, input.known, input.since ?? null);
       return standAsWished(turn);
     case "absent":
     case "unreadable":
@@ -107,6 +108,13 @@ function pumpCalls(turn: Turn): void {
   if (id === calling) return;
   turn.change({ calling: id });
   turn.want({ kind: "follow", id });
+}
+
+/** What was read cannot be older than what was seen before: nothing that somebody restored from a backup is believed. */
+function adoptRead(turn: Turn, known: KnownState, since: NodeVersion | null): void {
+  if (since !== null && known.created !== since.created) return turn.stop("state-gone");
+  if (since !== null && known.version < since.version) return turn.stop("older-state");
+  adoptState(turn, known);
 }
 
 /** The node says this now. What it says of the epoch decides who this member is. */

@@ -1,4 +1,4 @@
-import { EverholdError } from "@everhold/base";
+import { assert, EverholdError } from "@everhold/base";
 import { readFully, writeFully } from "./disk-io.ts";
 import { fenceName, temporaryFenceName } from "./file-names.ts";
 import type { JournalPorts } from "./journal-api.ts";
@@ -28,11 +28,21 @@ export interface FenceValues {
   readonly commitPosition: number;
   /** The log is being cut here; null when it is whole. */
   readonly cutPosition: number | null;
+  /** The newest content of the group's node that was seen; null: none that is known of. */
+  readonly seenNode: SeenNode | null;
+}
+
+/** One content of the group's node: a node that is older than this one was restored from a backup. */
+export interface SeenNode {
+  /** Which node: at most 48 characters of ASCII. */
+  readonly created: string;
+  /** It rises with every write. */
+  readonly version: number;
 }
 
 /** What may change. Neither the promise nor the commit position ever falls. */
 export type FenceChange = Partial<
-  Pick<FenceValues, "promisedEpoch" | "commitPosition" | "cutPosition">
+  Pick<FenceValues, "promisedEpoch" | "commitPosition" | "cutPosition" | "seenNode">
 >;
 
 /** What a fence needs of the world. */
@@ -84,15 +94,17 @@ export class FenceFile {
 
   async #change(change: FenceChange): Promise<void> {
     const before = this.#values;
-    const { cutPosition = before.cutPosition } = change;
+    const { cutPosition = before.cutPosition, seenNode = before.seenNode } = change;
     const promisedEpoch = Math.max(before.promisedEpoch, change.promisedEpoch ?? 0);
     const commitPosition = Math.max(before.commitPosition, change.commitPosition ?? 0);
     const isSame =
       promisedEpoch === before.promisedEpoch &&
       commitPosition === before.commitPosition &&
-      cutPosition === before.cutPosition;
+      cutPosition === before.cutPosition &&
+      seenNode?.created === before.seenNode?.created &&
+      seenNode?.version === before.seenNode?.version;
     if (isSame) return;
-    const values = { ...before, promisedEpoch, commitPosition, cutPosition };
+    const values = { ...before, promisedEpoch, commitPosition, cutPosition, seenNode };
     await writeFence(this.#ports, values);
     this.#values = values;
   }
@@ -157,6 +169,10 @@ export function encodeFence(values: FenceValues, hash: JournalPorts["hash"]): Ui
   view.setUint32(fields.isCutting.at, values.cutPosition === null ? 0 : 1);
   setU64(view, fields.commitPosition.at, values.commitPosition);
   setU64(view, fields.cutPosition.at, values.cutPosition ?? 0);
+  const { created, version } = values.seenNode ?? { created: "", version: 0 };
+  assert(created.length <= fields.seenNode.bytes, "the name of a group's node is short");
+  setU64(view, fields.seenVersion.at, version);
+  new TextEncoder().encodeInto(created, bytes.subarray(fields.seenNode.at));
   view.setUint32(fields.crc.at, hash.crc32(bytes.subarray(0, fields.crc.at), 0));
   return bytes;
 }
@@ -176,6 +192,7 @@ function decodeFence(bytes: Uint8Array, hash: JournalPorts["hash"]): FenceValues
     promisedEpoch: view.getUint32(fields.promisedEpoch.at),
     commitPosition: getU64(view, fields.commitPosition.at),
     cutPosition: isCutting === 0 ? null : getU64(view, fields.cutPosition.at),
+    seenNode: seenNodeIn(bytes),
   };
   const { commitPosition, cutPosition } = values;
   const isSane =
@@ -184,6 +201,14 @@ function decodeFence(bytes: Uint8Array, hash: JournalPorts["hash"]): FenceValues
     (cutPosition === null || (Number.isSafeInteger(cutPosition) && cutPosition >= commitPosition));
   if (!isSane) throw corrupt("its positions contradict each other");
   return values;
+}
+
+/** Versions of before know nothing of it, and leave zeros. */
+function seenNodeIn(bytes: Uint8Array): SeenNode | null {
+  const { at, bytes: length } = fields.seenNode;
+  const created = new TextDecoder().decode(bytes.subarray(at, at + length)).replace(/\0+$/, "");
+  if (created === "") return null;
+  return { created, version: getU64(viewOf(bytes), fields.seenVersion.at) };
 }
 
 function hasMagic(bytes: Uint8Array): boolean {

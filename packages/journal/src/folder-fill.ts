@@ -138,7 +138,7 @@ export class FolderFill {
     const promisedEpoch = Math.max(this.#promisedEpoch, epoch);
     const values: FenceValues = {
       ...{ groupId, incarnation, promisedEpoch, commitPosition },
-      cutPosition: null,
+      ...{ cutPosition: null, seenNode: null },
     };
     const fence = await disk.create(fillPartName(fenceName));
     try {
@@ -187,10 +187,11 @@ async function checkIsReplaceable({ disk, hash }: FillPorts, groupId: Uint8Array
 }
 
 /**
- * What the folder has promised; 0 where that is damaged. Then it is as a new disk is: the epoch of the live that fills it counts,
- * and nobody counts on what it had.
+ * What the folder has promised; 0 where it was never a member's, or where that is damaged. Then it is as a new disk is: the
+ * epoch of the live that fills it counts, and nobody counts on what it had.
+ * @throws EverholdError EVH_DATA_FORMAT, EVH_IO
  */
-async function promisedEpochOf(ports: FillPorts): Promise<number> {
+export async function promisedEpochOf(ports: FillPorts): Promise<number> {
   try {
     return (await readFence(ports))?.promisedEpoch ?? 0;
   } catch (error) {

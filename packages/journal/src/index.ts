@@ -15,7 +15,7 @@ export {
   type SnapshotSource,
   type SnapshotWriter,
 } from "./journal-api.ts";
-export { FolderFill, type FillContent, type FillFile } from "./folder-fill.ts";
+export { FolderFill, promisedEpochOf, type FillContent, type FillFile } from "./folder-fill.ts";
 export { mendFolder } from "./folder-mend.ts";
 export type { JournalFill } from "./fill-source.ts";
 export { createJournal, createReplicatedJournal, openJournal } from "./journal.ts";

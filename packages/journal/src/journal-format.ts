@@ -182,6 +182,16 @@ export const fence = {
     meaning: "everything before it is committed; it may be more",
   },
   cutPosition: { at: 64, bytes: 8, meaning: "where the log is being cut" },
+  seenVersion: {
+    at: 72,
+    bytes: 8,
+    meaning: "the newest version of the group's node that was seen",
+  },
+  seenNode: {
+    at: 80,
+    bytes: 48,
+    meaning: "which node that was, in ASCII, padded with zeros; all zero: none",
+  },
   crc: { at: 508, bytes: 4, meaning: "CRC-32 of the 508 bytes before" },
 } as const satisfies Record<string, Field>;
 

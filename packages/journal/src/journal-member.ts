@@ -4,7 +4,7 @@ import type { BatchWriter } from "./batch-writer.ts";
 import { diskError, isDiskFull } from "./disk-io.ts";
 import { EpochStarts } from "./epoch-starts.ts";
 import { openFill, type JournalFill } from "./fill-source.ts";
-import { FenceFile, type FenceChange, type FenceValues } from "./fence-file.ts";
+import { FenceFile, type FenceChange, type FenceValues, type SeenNode } from "./fence-file.ts";
 import { cutLog } from "./log-cut.ts";
 import type { JournalPorts, RecordView, RecoverySummary } from "./journal-api.ts";
 import { groupName } from "./journal-folder.ts";
@@ -150,6 +150,10 @@ export class DiskJournalMember
     return this.#committed;
   }
 
+  get seenNode(): SeenNode | null {
+    return this.#openFence().values.seenNode;
+  }
+
   get keptFrom(): number {
     return this.#parts.table.all()[0]?.base ?? 0;
   }
@@ -177,6 +181,10 @@ export class DiskJournalMember
       throw new EverholdError("EVH_PROTOCOL", `cannot promise epoch ${epoch}: expected ${allowed}`);
     }
     await this.#updateFence({ promisedEpoch: epoch });
+  }
+
+  async rememberNode({ created, version }: SeenNode): Promise<void> {
+    await this.#updateFence({ seenNode: { created, version } });
   }
 
   async truncate(position: number): Promise<void> {
@@ -537,7 +545,8 @@ export class DiskJournalMember
     // It has promised nothing to any group yet.
     const promisedEpoch = 0;
     const commitPosition = this.#committed;
-    return { groupId, incarnation, promisedEpoch, commitPosition, cutPosition: null };
+    const whole = { cutPosition: null, seenNode: null };
+    return { groupId, incarnation, promisedEpoch, commitPosition, ...whole };
   }
 
   #openFence(): FenceFile {

@@ -1,4 +1,5 @@
 import type { EpochStart } from "./epoch-starts.ts";
+import type { SeenNode } from "./fence-file.ts";
 import type { JournalFill } from "./fill-source.ts";
 import type { PieceSupplier } from "./segment-mend.ts";
 import type {
@@ -52,6 +53,8 @@ export interface JournalMember {
   readonly promisedEpoch: number;
   /** Everything before it is committed, as far as is known here. */
   readonly commitPosition: number;
+  /** The newest content of the group's node that this folder remembers; null: none. */
+  readonly seenNode: SeenNode | null;
   /** Where the oldest piece begins that can still be had. */
   readonly oldestPosition: number;
   /** Where the first segment begins that is still there: behind it others may be missing. */
@@ -68,6 +71,8 @@ export interface JournalMember {
   /** Makes durable that no live of an epoch below `epoch` is followed. @throws EverholdError EVH_PROTOCOL for an epoch that the format has no room
    * for; EVH_DISK_FULL, EVH_IO: then the promise may be on the disk or not, and is not told */
   fence(epoch: number): Promise<void>;
+  /** Makes durable what the group's node was seen to be. @throws EverholdError EVH_DISK_FULL, EVH_IO */
+  rememberNode(node: SeenNode): Promise<void>;
   /**
    * Cuts the log at `position`, durably, while it follows: nothing is appended before it has ended.
    * @throws EverholdError EVH_PROTOCOL where no batch ends, or where it would cut what is committed: nothing is done;

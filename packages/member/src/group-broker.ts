@@ -16,7 +16,7 @@ import {
   type MemberAddress,
   type StopReason,
 } from "@everhold/group";
-import type { JournalHealth, ReplicatedLog } from "@everhold/journal";
+import { promisedEpochOf, type JournalHealth, type ReplicatedLog } from "@everhold/journal";
 import { openLinks, type MemberDriver, type OpenLinks } from "@everhold/replica";
 import { asError } from "./as-error.ts";
 import { GivingWay } from "./giving-way.ts";
@@ -331,7 +331,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
         if (founded !== undefined) return founded;
         continue;
       }
-      waiting.tell(read);
+      waiting.tell(read, await promisedEpochOf(this.#options.ports));
       const pausing = pause(this.#options.ports, limits.retryMs, this.#closing.signal);
       await Promise.race([changed.promise, pausing]);
     }

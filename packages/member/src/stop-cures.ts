@@ -5,7 +5,7 @@ export const stopCures: Readonly<Record<StopReason, string>> = {
   "foreign-group":
     "the group's node, or its live, belongs to another group than this data folder: check the group's name and the data folder",
   "older-state":
-    "the group's node is older than this journal: ZooKeeper was restored from a backup, or is another ensemble; connect to the right one",
+    "the group's node is older than this journal, or than this member has seen it: ZooKeeper was restored from a backup, or is another ensemble; connect to the right one",
   "state-gone":
     "the group's node was deleted: restore ZooKeeper's data, or let the member with the newest journal found the group anew",
   "lacks-features":

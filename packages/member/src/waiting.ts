@@ -1,6 +1,7 @@
 import type { Ports } from "@everhold/env";
 import type { StateRead } from "@everhold/group";
 import { limits } from "./limits.ts";
+import { stopCures } from "./stop-cures.ts";
 
 /** Tells what a member that starts waits for: at once, when that changes, and now and then. */
 export class Waiting {
@@ -16,8 +17,8 @@ export class Waiting {
     this.#sinceMs = ports.monotonicClock.nowMs();
   }
 
-  /** The group's node was read, and nothing can be begun with it. */
-  tell(read: Exclude<StateRead, { kind: "state" }>): void {
+  /** The group's node was read, and nothing can be begun with it. `promisedEpoch`: what this disk promised; 0: nothing. */
+  tell(read: Exclude<StateRead, { kind: "state" }>, promisedEpoch: number): void {
     const { log, monotonicClock } = this.#ports;
     const nowMs = monotonicClock.nowMs();
     const problem = read.kind === "absent" ? "absent" : read.error.message;
@@ -25,6 +26,13 @@ export class Waiting {
     this.#told = problem;
     this.#toldMs = nowMs;
     const fields = { member: this.#member, waitedMs: Math.round(nowMs - this.#sinceMs) };
+    if (read.kind === "absent" && promisedEpoch > 0) {
+      log.error(
+        "The group's node is gone, and this data folder was a member's of it: this member waits until ZooKeeper's data are restored",
+        { ...fields, promisedEpoch, cure: stopCures["state-gone"] },
+      );
+      return;
+    }
     if (read.kind === "absent") {
       log.info("This member waits until its group is founded", fields);
       return;

@@ -26,6 +26,13 @@ export const limits = {
    * with the live, it takes so much longer.
    */
   rankMs: 500,
+  /**
+   * A group's node that contradicts what a member has seen of it is read again for this long, in milliseconds, and then the member
+   * stops: longer than a server of ZooKeeper takes to notice that it leads no more.
+   */
+  nodeDoubtMs: 20_000,
+  /** What is seen of the group's node is put on the disk after this time, in milliseconds. */
+  nodeRememberedAfterMs: 1_000,
   /** Bytes on the way to one backup's disk above which nothing more is read for it. */
   shipWindowBytes: 16 * 1024 * 1024,
   /**

@@ -26,6 +26,7 @@ import { LagWatch } from "./lag-watch.ts";
 import { Lease } from "./lease.ts";
 import { tellStory } from "./member-story.ts";
 import { memberLogOf, type MemberJournal, type MemberJournalListener } from "./member-journal.ts";
+import { NodeMemory } from "./node-memory.ts";
 import { Patience } from "./patience.ts";
 import { PeerWatch } from "./peer-watch.ts";
 import { Shipper, type ShipNews } from "./shipper.ts";
@@ -74,6 +75,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
   readonly #patience: Patience;
   readonly #peers: PeerWatch;
   readonly #lags = new LagWatch();
+  readonly #memory: NodeMemory;
   readonly #held: HeldFrames;
   readonly #fills: FillServer;
   readonly #pieces: PieceExchange;
@@ -110,6 +112,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     this.#lease = new Lease(timing.leaseMs);
     this.#patience = new Patience(timing, this.#awake.at(nowMs), nowMs);
     this.#peers = new PeerWatch(timing);
+    this.#memory = new NodeMemory(ports, journal);
     this.#held = new HeldFrames((position) => journal.findChain(position));
     this.#fills = new FillServer({ ports, journal, links: parts.links });
     const epoch = (): number => this.#member.fencedEpoch;
@@ -378,16 +381,19 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
   }
 
   #read(): void {
+    const since = this.#memory.newest(this.#member.known);
     this.#parts.coordinator.read().then(
       (found) => {
         if (this.#isOver) return;
         this.#noteUnreadable(found.kind === "unreadable" ? found.error.message : undefined);
-        if (found.kind === "state") {
+        const isDoubted =
+          found.kind === "state" && this.#memory.doubts(found.known, since, this.#nowMs);
+        if (found.kind === "state" && !isDoubted) {
           this.#forgetOldHint();
-          return this.#take(found);
+          return this.#take({ ...found, since });
         }
         this.#retryLater();
-        this.#take({ kind: found.kind });
+        this.#take({ kind: found.kind === "state" ? "unreadable" : found.kind });
       },
       (error: unknown) => {
         this.#fail(error);
@@ -548,6 +554,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
       this.#beat();
       this.#leaveSilentLink();
       this.#considerPromotion();
+      this.#memory.look(this.#member.known, this.#nowMs);
       this.#tellWait();
       this.#tellAuthority();
     });

@@ -184,6 +184,44 @@ describe("who may hand out messages", () => {
   });
 });
 
+describe("a node that is older than members have seen it", () => {
+  it("is believed by none of those who have, in the same epoch and after a restart, too", async () => {
+    const world = await runningGroup(2);
+    const before = world.node.known;
+    world.machine("b").kill();
+    await world.pass(3000);
+    assert.equal(world.inSync, "a c");
+    for (const id of ["a", "c"]) world.machine(id).kill();
+    world.node.known = before;
+    for (const id of ["a", "c"]) world.machine(id).start();
+    await world.pass(15_000);
+    assert.equal(world.stopped.length, 0, "a server may be behind for a moment");
+    await world.pass(15_000);
+    const stopped = world.stopped.map(({ id, reason }) => `${id} ${reason}`).toSorted();
+    assert.deepEqual(stopped, ["a older-state", "c older-state"]);
+    assert.equal(serving(world), "");
+    assert.equal(countOf(world, "is not what this member has seen it to be"), 2);
+  });
+
+  it("may be told by a server for a moment, and nobody minds", async () => {
+    const world = await runningGroup(2);
+    const before = world.node.known;
+    world.machine("b").kill();
+    await world.pass(3000);
+    const now = world.node.known;
+    world.node.known = before;
+    world.node.changed();
+    await world.pass(5000);
+    world.node.known = now;
+    await world.pass(1000);
+    assert.deepEqual(world.stopped, []);
+    assert.equal(serving(world), "a");
+    world.machine("b").start();
+    await world.pass(3000);
+    assert.equal(world.inSync, "a b c");
+  });
+});
+
 describe("a driver that ends", () => {
   it("tells its host why it stops, also when it led", async () => {
     const world = await runningGroup(1);

@@ -1,5 +1,5 @@
 import type { EverholdError } from "@everhold/base";
-import type { MemberLog } from "@everhold/group";
+import type { MemberLog, NodeVersion } from "@everhold/group";
 
 /** A piece of a journal as it goes to a backup, byte for byte. */
 export interface Piece {
@@ -21,6 +21,10 @@ export interface MemberJournal {
   readonly oldestPosition: number;
   /** In front of it nothing is kept, for whatever reason. */
   readonly keptFrom: number;
+  /** The newest content of the group's node that the disk remembers; null: none. */
+  readonly seenNode: NodeVersion | null;
+  /** Makes durable what the group's node was seen to be. @throws EverholdError EVH_DISK_FULL; what else fails, fails the journal */
+  rememberNode(node: NodeVersion): Promise<void>;
   /** Sees to it that `log.chainAt(position)` knows its answer. */
   findChain(position: number): Promise<void>;
   /**

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { EpochStart } from "@everhold/group";
+import type { EpochStart, NodeVersion } from "@everhold/group";
 import type {
   JournalPin,
   MemberJournal,
@@ -23,6 +23,7 @@ export class MemoryDisk {
   durableCount = 0;
   promisedEpoch = 0;
   commitPosition = 0;
+  seenNode: NodeVersion | null = null;
 
   /** The machine loses what was not synced. */
   crash(): void {
@@ -74,6 +75,16 @@ export class MemoryJournal implements MemberJournal {
         return isNear || found.has(position) ? chainOf(entries(), position) : null;
       },
     };
+  }
+
+  get seenNode(): NodeVersion | null {
+    return this.#disk.seenNode;
+  }
+
+  rememberNode({ created, version }: NodeVersion): Promise<void> {
+    return this.#soon(() => {
+      this.#disk.seenNode = { created, version };
+    });
   }
 
   openFill(): Promise<never> {

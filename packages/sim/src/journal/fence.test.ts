@@ -213,3 +213,19 @@ test("a folder with a fence is verified as any other, one half written too", asy
   assert.equal(second.state.count, 1);
   assert.equal(second.journal.member.promisedEpoch, 7);
 });
+
+test("what was seen of the group's node is found after a restart, beside the promise, and nothing where nothing was", async () => {
+  const world = new JournalWorld({ seed: 1 });
+  const first = await open(world);
+  assert.equal(first.journal.member.seenNode, null);
+  const node = { created: `made-${"0123456789abcdef".repeat(2)}`, version: 2 ** 40 };
+  await world.settle(first.journal.member.rememberNode(node));
+  await world.settle(first.journal.member.fence(3));
+  await world.settle(first.journal.abandon());
+  const second = await open(world);
+  assert.deepEqual(second.journal.member.seenNode, node);
+  assert.equal(second.journal.member.promisedEpoch, 3);
+  await world.settle(second.journal.member.rememberNode({ created: "1f", version: 0 }));
+  await world.settle(second.journal.abandon());
+  assert.deepEqual((await open(world)).journal.member.seenNode, { created: "1f", version: 0 });
+});

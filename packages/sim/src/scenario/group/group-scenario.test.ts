@@ -6,11 +6,11 @@ import { runGroup } from "./group-scenario.ts";
 /** Seeds that show the mistake soon. */
 const seedsOfMistakes: readonly (readonly [GroupMistake, readonly number[]])[] = [
   ["early-disks", [19, 41, 49]],
-  ["overwrite-state", [5, 26, 48]],
+  ["overwrite-state", [12, 71, 85]],
   ["slow-clock", [43, 44, 56]],
   ["release-before-shrink", [1, 2, 5]],
   ["stale-incarnation", [43, 49, 48]],
-  ["truncate-to-commit", [17]],
+  ["truncate-to-commit", [2, 30, 32]],
   ["trust-heartbeat", [4, 3, 5]],
 ];
 
