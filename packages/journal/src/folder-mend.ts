@@ -1,8 +1,7 @@
 import { EverholdError } from "@everhold/base";
-import type { Disk, Hash } from "@everhold/env";
+import type { Hash } from "@everhold/env";
 import { readFully, writeFully } from "./disk-io.ts";
 import { readFence } from "./fence-file.ts";
-import { segmentName } from "./file-names.ts";
 import { endFill } from "./folder-fill.ts";
 import type { JournalPorts } from "./journal-api.ts";
 import { readFolder, readSegmentHeaders, sameBytes, type JournalFolder } from "./journal-folder.ts";
@@ -61,32 +60,30 @@ export async function mendFolder(parts: FolderMendParts): Promise<number> {
   }
 }
 
-/** A header comes with the first piece of its segment, and is taken where batches on this disk have their checksums with it. */
+/**
+ * A header comes with the first piece of its segment, which is asked for by where the segment begins: what is in front of it
+ * may be damaged, too. It is taken where batches on this disk have their checksums with it.
+ */
 async function mendHeaders(parts: FolderMendParts, folder: JournalFolder): Promise<number> {
   const { disk, hash } = parts.ports;
   let count = 0;
-  let before: SegmentHeader | undefined;
   for (const { name, base } of folder.segments) {
     const file = await disk.open(name);
     try {
       const block = new Uint8Array(limits.segmentHeaderBytes);
       const length = await readFully(file, block, 0);
-      let header = headerOf(block.subarray(0, length), name, base, hash);
-      if (header === undefined) {
-        const end = before === undefined ? 0 : await wholeEnd(disk, before, hash);
-        const piece = await parts.supply(end);
-        const other = piece?.bytes.slice(0, limits.segmentHeaderBytes) ?? new Uint8Array(0);
-        header = headerOf(other, name, base, hash);
-        const isOfThis =
-          header?.previousEnd === end &&
-          sameBytes(header.groupId, parts.groupId) &&
-          (await new SegmentScanner(file, header, base, hash).findBeyond(base)) !== undefined;
-        if (!isOfThis) return count;
-        await writeFully(file, other, 0);
-        await file.sync();
-        count += 1;
-      }
-      before = header;
+      if (headerOf(block.subarray(0, length), name, base, hash) !== undefined) continue;
+      const piece = await parts.supply(base);
+      const other = piece?.bytes.slice(0, limits.segmentHeaderBytes) ?? new Uint8Array(0);
+      const header = headerOf(other, name, base, hash);
+      const isOfThis =
+        header !== undefined &&
+        sameBytes(header.groupId, parts.groupId) &&
+        (await new SegmentScanner(file, header, base, hash).findBeyond(base)) !== undefined;
+      if (!isOfThis) continue;
+      await writeFully(file, other, 0);
+      await file.sync();
+      count += 1;
     } finally {
       await file.close();
     }
@@ -106,19 +103,6 @@ function headerOf(
   } catch (error) {
     if (EverholdError.is(error, "EVH_DATA_CORRUPT")) return undefined;
     throw error;
-  }
-}
-
-/** Up to where the batches of a segment are whole, from its first one on. */
-async function wholeEnd(disk: Disk, header: SegmentHeader, hash: Hash): Promise<number> {
-  const file = await disk.open(segmentName(header.base));
-  try {
-    const first = header.base + limits.segmentHeaderBytes;
-    const scanner = new SegmentScanner(file, header, first, hash);
-    while ((await scanner.find()) === undefined) scanner.advance();
-    return scanner.position;
-  } finally {
-    await file.close();
   }
 }
 

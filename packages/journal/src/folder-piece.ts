@@ -14,8 +14,8 @@ type FolderPorts = Pick<JournalPorts, "disk" | "hash">;
 type FolderPiece = Pick<JournalPiece, "position" | "end" | "bytes">;
 
 /**
- * The piece that continues the log at `position`, from the segments of a folder whose journal is closed; null: none is whole
- * there.
+ * The piece that continues the log at `position`, or begins the segment there, from the segments of a folder whose journal is
+ * closed; null: none is whole there.
  * @throws EverholdError EVH_IO
  */
 export async function readFolderPiece(
@@ -43,7 +43,7 @@ async function readFrom(
     const block = new Uint8Array(limits.segmentHeaderBytes);
     const count = await readFully(file, block, 0);
     const header = decodeSegmentHeader(block.subarray(0, count), name, base, hash);
-    const isFirst = header.previousEnd === position;
+    const isFirst = header.previousEnd === position || base === position;
     if (!sameBytes(header.groupId, groupId) || (!isFirst && position <= firstBatch)) return null;
     const start = isFirst ? firstBatch : position;
     const scanner = new SegmentScanner(file, header, start, hash);

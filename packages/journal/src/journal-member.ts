@@ -229,7 +229,8 @@ export class DiskJournalMember
     await this.#source.loadMended(position);
   }
 
-  async readPiece(position: number): Promise<JournalPiece | null> {
+  async readPiece(asked: number): Promise<JournalPiece | null> {
+    const position = this.#parts.table.begunAt(asked)?.previousEnd ?? asked;
     try {
       // What was brought may be gone again before it is looked at, where others read as well.
       for (let attempt = 0; attempt < limits.pieceReadsMax; attempt += 1) {

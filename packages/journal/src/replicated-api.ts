@@ -94,7 +94,10 @@ export interface JournalMember {
   pieceAt(position: number): JournalPiece | "on disk" | null;
   /** Brings pieces from `position` on into memory. @throws EverholdError EVH_DATA_CORRUPT, EVH_IO, EVH_CLOSED where its segment is no more */
   loadPiece(position: number): Promise<void>;
-  /** A copy of the piece that begins at `position`, for another member to mend its own with; null: it is not there, or damaged, too. */
+  /**
+   * A copy of the piece that begins at `position`, for another member to mend its own with; null: it is not there, or damaged,
+   * too. Where a segment begins it is the segment's first piece: who lacks its header does not know where the log before it ends.
+   */
   readPiece(position: number): Promise<JournalPiece | null>;
   /** Looks through the segment that holds `position`, and mends what is damaged: whether all of it is whole now. */
   mendAt(position: number): Promise<boolean>;

@@ -68,6 +68,12 @@ export class SegmentTable {
     return segment;
   }
 
+  /** The segment whose header lies at `position`. */
+  begunAt(position: number): Segment | undefined {
+    const segment = this.#segments[this.#indexAtOrBefore(position)];
+    return segment?.base === position ? segment : undefined;
+  }
+
   /** The segment behind another, which ends where it begins. */
   next(segment: Segment): Segment | undefined {
     const next = this.#segments[this.#indexAtOrBefore(segment.base) + 1];

@@ -13,6 +13,8 @@ interface Pair {
   readonly backup: MemberProcess;
   /** All that the live has, by where it continues the log. */
   readonly pieces: ReadonlyMap<number, JournalPiece>;
+  /** Those that begin a segment, by where that begins. */
+  readonly begun: ReadonlyMap<number, JournalPiece>;
   readonly supply: PieceSupplier;
   /** The segments of the backup before anything was damaged. */
   readonly before: ReadonlyMap<string, Uint8Array>;
@@ -44,16 +46,31 @@ async function pair(seed: number, scrubBytesPerSecond = 0): Promise<Pair> {
   const count = live.state.operations.length;
   await backup.world.run(() => backup.state.replayed.length === count);
   const pieces = new Map<number, JournalPiece>();
+  const begun = new Map<number, JournalPiece>();
   for (let at = 0; at < live.journal.member.log.end;) {
     const piece = await live.world.settle(live.journal.member.readPiece(at));
     assert.ok(piece !== null);
     pieces.set(at, piece);
+    const base = segmentBegunBy(piece);
+    if (base !== undefined) {
+      // It can be had by where the segment begins, too.
+      const same = await live.world.settle(live.journal.member.readPiece(base));
+      assert.deepEqual(same, piece);
+      begun.set(base, piece);
+    }
     at = piece.end;
   }
   const before = new Map(segments(backup).map((name) => [name, content(backup, name)]));
   assert.ok(before.size > 3);
-  const supply: PieceSupplier = (position) => Promise.resolve(pieces.get(position) ?? null);
-  return { live, backup, pieces, supply, before };
+  const supply: PieceSupplier = (position) =>
+    Promise.resolve(pieces.get(position) ?? begun.get(position) ?? null);
+  return { live, backup, pieces, begun, supply, before };
+}
+
+/** The segment whose header a piece brings. */
+function segmentBegunBy({ position, end }: JournalPiece): number | undefined {
+  const base = Math.floor((end - 1) / segmentBytes) * segmentBytes;
+  return base >= position ? base : undefined;
 }
 
 function segments({ world }: MemberProcess): string[] {
@@ -145,6 +162,7 @@ test("a journal that does not open is mended with what another member has, and o
     ["whole headers", 0, headerBytes, 2],
     ["batches", 9_000, 9_001, 2],
     ["a header and a batch", 4_000, 4_200, 1],
+    ["a header, and batches in front of it", 4_000, 4_050, 1],
   ];
   for (const [what, from, to, count] of damages) {
     const one = await pair(1);
@@ -155,6 +173,7 @@ test("a journal that does not open is mended with what another member has, and o
     const [firstName = "", secondName = ""] = [...before.keys()];
     if (count > 1) spoil(backup, firstName, from, to);
     spoil(backup, secondName, from, to);
+    if (what.includes("in front")) spoil(backup, firstName, 9_000, 9_001);
     await assert.rejects(bootMember(backup.world), { code: "EVH_DATA_CORRUPT" }, what);
     const ofOthers = (position: number) =>
       Promise.resolve([...one.pieces.values()].find((piece) => piece.position > position) ?? null);
@@ -175,7 +194,8 @@ test("a journal that does not open is mended with what another member has, and o
 });
 
 test("a folder that is being filled still gives what it has, and nothing that is damaged", async () => {
-  const { backup, pieces, before } = await pair(1);
+  const one = await pair(1);
+  const { backup, pieces, before } = one;
   await backup.close();
   const [name = ""] = [...before.keys()];
   spoil(backup, name, 9_000, 9_001);
@@ -189,6 +209,10 @@ test("a folder that is being filled still gives what it has, and nothing that is
     else assert.deepEqual(piece, { position, end, bytes });
   }
   assert.equal(damagedCount, 1);
+  for (const base of [...before.keys()].map(baseOf)) {
+    const piece = await world.settle(folder.readPiece(base));
+    assert.equal(piece?.bytes.length, one.begun.get(base)?.bytes.length, "the one that begins it");
+  }
   assert.equal(await world.settle(folder.readPiece(3)), null, "where no batch begins");
   await world.settle(folder.abandon());
 });
