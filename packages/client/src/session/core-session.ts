@@ -1,5 +1,5 @@
-import { ClosedError, deferred, EverholdError, type Deferred } from "@everhold/base";
-import { Backoff, type Ports, type Timer } from "@everhold/env";
+import { ClosedError, type EverholdError } from "@everhold/base";
+import type { Ports } from "@everhold/env";
 import { packets, type ReceiveFrame } from "@everhold/wire";
 import { ensureAddress } from "../core/administration.ts";
 import { Channel, readNull, type ChannelListener } from "../core/channel.ts";
@@ -8,10 +8,11 @@ import { outcomeFeature, resumeFeature, fullResumeFeature } from "../core/number
 import type { Noticed, Transport } from "../core/transport.ts";
 import { randomUuid } from "../message/user-ids.ts";
 import type { IntakeHost, IntakeSettings } from "../receive/intake-settings.ts";
-import { Intake } from "../receive/intake.ts";
+import type { Intake } from "../receive/intake.ts";
 import { Outbox } from "../send/outbox.ts";
 import { retireLife, type Life, type Orphans, type SeenMessage } from "./orphans.ts";
 import { Commits } from "./commits.ts";
+import { Intakes } from "./intakes.ts";
 import { Resumption } from "./resumption.ts";
 import type { SessionReturn } from "./session-return.ts";
 import { TransactionState } from "./transaction-state.ts";
@@ -50,12 +51,6 @@ export interface SessionOpening {
   readonly password: string | undefined;
 }
 
-interface IntakeEntry {
-  readonly intake: Intake;
-  readonly opened: Deferred<void>;
-  isOpen: boolean;
-}
-
 /** The flavours in use. */
 export const flavours = {
   plain: { autoCommitSends: true, autoCommitAcks: true, preAcknowledge: false },
@@ -78,9 +73,7 @@ export class CoreSession implements ChannelListener {
   readonly onError: (error: unknown) => void;
   readonly #host: SessionHost;
   readonly #flavour: SessionFlavour;
-  readonly #intakes = new Map<number, IntakeEntry>();
-  readonly #backoff: Backoff;
-  readonly #retries = new Set<Timer>();
+  readonly #intakes: Intakes;
   /** How it goes on for its last life; `undefined` for one that holds nothing. */
   readonly #resumption: Resumption | undefined;
   #channel: Channel | undefined;
@@ -90,9 +83,6 @@ export class CoreSession implements ChannelListener {
   #isOpen = false;
   #isClosing = false;
   #breakError: EverholdError | undefined;
-  #nextConsumerId = 0;
-  /** The life in which SESS_START was sent for its consumers, or is as its standstill ends. */
-  #startedOn: Channel | undefined;
   /** How many keep this life at a standstill. */
   #standstillCount = 0;
   #ended = false;
@@ -108,7 +98,14 @@ export class CoreSession implements ChannelListener {
     this.transaction = flavour.autoCommitSends ? undefined : new TransactionState();
     this.commits = hasCommits ? new Commits(host.ports.random) : undefined;
     this.#resumption = holdsNothing ? undefined : new Resumption(this);
-    this.#backoff = new Backoff({ minMs: 100, maxMs: 10_000 }, host.ports.random);
+    this.#intakes = new Intakes({
+      ports: host.ports,
+      transacted: !flavour.autoCommitSends,
+      channel: () => this.#channel,
+      isAtStandstill: () => this.#standstillCount > 0,
+      noteLeft: (intake) => this.#resumption?.noteLeft(intake),
+      onError: host.onError,
+    });
     this.outbox = new Outbox({
       ports: host.ports,
       producerWindowBytes: host.producerWindowBytes,
@@ -143,8 +140,8 @@ export class CoreSession implements ChannelListener {
   }
 
   /** The consumers' intakes. */
-  *intakes(): IterableIterator<Intake> {
-    for (const { intake } of this.#intakes.values()) yield intake;
+  intakes(): Iterable<Intake> {
+    return this.#intakes;
   }
 
   /**
@@ -193,11 +190,7 @@ export class CoreSession implements ChannelListener {
     await this.#goOn(channel, name);
     if (this.#ended) return closeUnwanted(channel);
     this.#channel = channel;
-    const entries = [...this.#intakes.values()];
-    await Promise.all([
-      this.outbox.attach(channel),
-      ...entries.map((entry) => this.#attachIntake(channel, entry)),
-    ]);
+    await Promise.all([this.outbox.attach(channel), this.#intakes.attach(channel)]);
     if (channel.lostError !== undefined) throw channel.lostError;
     this.#isOpen = true;
   }
@@ -242,7 +235,7 @@ export class CoreSession implements ChannelListener {
     this.outbox.releaseWaiting(error);
     this.commits?.releaseWaiting(error);
     this.#channel?.releaseWaiting(error);
-    for (const { intake } of this.#intakes.values()) intake.releaseWaiting(error);
+    for (const intake of this.#intakes) intake.releaseWaiting(error);
   }
 
   /** Why new work is refused rather than made to wait; `undefined`: it is not. */
@@ -281,65 +274,22 @@ export class CoreSession implements ChannelListener {
   }
 
   /** Adds a consumer; settles when the broker has it, after reconnects if need be. */
-  async addIntake(
+  addIntake(
     settings: Omit<IntakeSettings, "consumerId" | "transacted">,
     host: IntakeHost,
   ): Promise<Intake> {
-    const consumerId = this.#nextConsumerId;
-    this.#nextConsumerId += 1;
-    const transacted = this.transaction !== undefined;
-    const intake = new Intake({ ...settings, consumerId, transacted }, host);
-    const entry: IntakeEntry = { intake, opened: deferred<void>(), isOpen: false };
-    if (this.#ended) throw closedError();
-    this.#intakes.set(consumerId, entry);
-    // Not awaited: the session may end first, and then `opened` is what tells.
-    if (this.#channel !== undefined) {
-      this.#attachIntake(this.#channel, entry).catch(this.#host.onError);
-    }
-    await entry.opened.promise;
-    return intake;
+    if (this.#ended) return Promise.reject(closedError());
+    return this.#intakes.add(settings, host);
   }
 
   /** Closes one consumer; what it did not settle goes back to the queue. */
-  async removeIntake(intake: Intake): Promise<void> {
-    const { consumerId } = intake.settings;
-    const channel = this.#channel;
-    if (channel?.isUp !== true) this.#resumption?.noteLeft(intake);
-    if (channel?.isUp === false && !intake.ended) {
-      // Nobody waits for the next connection, which has it closed.
-      this.#leaveIntake(channel, intake);
-    } else if (channel !== undefined && !intake.ended) {
-      try {
-        await intake.settlement.finishRelease();
-        intake.settlement.flushAcks();
-        await channel.call(packets.consumerClose, { consumerId }, "close the consumer", readNull);
-        channel.forgetConsumer(consumerId);
-      } catch (error) {
-        // A connection that is gone has closed the consumer too.
-        if (channel.lostError === undefined) throw error;
-      }
-    }
-    this.#intakes.delete(consumerId);
-    intake.end(undefined);
+  removeIntake(intake: Intake): Promise<void> {
+    return this.#intakes.remove(intake);
   }
 
   /** As {@link removeIntake}, for those who do not wait any longer for what the broker says. */
   abandonIntake(intake: Intake): void {
-    if (intake.ended) return;
-    this.#resumption?.noteLeft(intake);
-    this.#intakes.delete(intake.settings.consumerId);
-    intake.end(undefined);
-  }
-
-  #leaveIntake(channel: Channel, intake: Intake): void {
-    const { consumerId } = intake.settings;
-    intake.settlement.finishRelease().catch(this.#host.onError);
-    channel
-      .call(packets.consumerClose, { consumerId }, "close the consumer", readNull)
-      .then(() => channel.forgetConsumer(consumerId))
-      .catch((error: unknown) => {
-        if (channel.lostError === undefined) this.#host.onError(error);
-      });
+    this.#intakes.abandon(intake);
   }
 
   /** Closes the session in order, as far as the broker can be reached, and ends it. */
@@ -379,27 +329,22 @@ export class CoreSession implements ChannelListener {
     this.transaction?.onLost("the session was closed");
     this.#channel?.detach();
     this.#channel = undefined;
-    this.#cancelRetries();
     this.commits?.end(sendError);
     this.outbox.end(sendError);
-    for (const entry of this.#intakes.values()) {
-      if (!entry.isOpen) entry.opened.reject(sendError);
-      entry.intake.end(takeError);
-    }
-    this.#intakes.clear();
+    this.#intakes.end(sendError, takeError);
   }
 
   onMessage(frame: ReceiveFrame, bytes: Uint8Array, view: DataView, frameBytes: number): void {
-    this.#intakes.get(frame.consumerId)?.intake.onMessage(frame, bytes, view, frameBytes);
+    this.#intakes.of(frame.consumerId)?.onMessage(frame, bytes, view, frameBytes);
   }
 
   onPart(consumerId: number, frameBytes: number, messageId?: number): void {
-    this.#intakes.get(consumerId)?.intake.onPart(frameBytes, messageId);
+    this.#intakes.of(consumerId)?.onPart(frameBytes, messageId);
   }
 
   wholeBytesMax(consumerId: number): number {
     // What comes for a consumer that is gone is dropped part by part.
-    return this.#intakes.get(consumerId)?.intake.settings.streamAboveBytes ?? 0;
+    return this.#intakes.of(consumerId)?.settings.streamAboveBytes ?? 0;
   }
 
   onStream(
@@ -409,11 +354,11 @@ export class CoreSession implements ChannelListener {
     frameBytes: number,
     size: number,
   ): void {
-    this.#intakes.get(frame.consumerId)?.intake.onStream(frame, bytes, view, frameBytes, size);
+    this.#intakes.of(frame.consumerId)?.onStream(frame, bytes, view, frameBytes, size);
   }
 
   onStreamPart(consumerId: number, part: Uint8Array, isLast: boolean, frameBytes: number): void {
-    this.#intakes.get(consumerId)?.intake.onStreamPart(part, isLast, frameBytes);
+    this.#intakes.of(consumerId)?.onStreamPart(part, isLast, frameBytes);
   }
 
   onCredits(address: string, credits: number, failed: boolean): void {
@@ -425,25 +370,12 @@ export class CoreSession implements ChannelListener {
   }
 
   onConsumerClosed(consumerId: number): void {
-    const entry = this.#intakes.get(consumerId);
-    if (entry === undefined) return;
-    this.#intakes.delete(consumerId);
-    this.#channel?.forgetConsumer(consumerId);
-    const error = new ClosedError(
-      "EVH_CLOSED",
-      `The broker closed the consumer of ${entry.intake.queue}: its queue is gone`,
-    );
-    if (!entry.isOpen) entry.opened.reject(error);
-    entry.intake.end(error);
-    // The broker waits for this answer; what it says in return tells nothing new.
-    this.#channel
-      ?.call(packets.consumerClose, { consumerId }, "close the consumer", readNull)
-      .catch(ignore);
+    this.#intakes.onConsumerClosed(consumerId);
   }
 
   onHeartbeat(nowMs: number): void {
     this.outbox.onHeartbeat(nowMs);
-    for (const { intake } of this.#intakes.values()) intake.onHeartbeat(nowMs);
+    for (const intake of this.#intakes) intake.onHeartbeat(nowMs);
   }
 
   onBroken(error: EverholdError): boolean {
@@ -453,14 +385,14 @@ export class CoreSession implements ChannelListener {
     // the end of its life does as well: nobody has to wait for the next one.
     if (this.#isClosing || this.#standstillCount > 0) return false;
     this.#breakError = error;
-    for (const { intake } of this.#intakes.values()) intake.onBroken();
+    for (const intake of this.#intakes) intake.onBroken();
     return true;
   }
 
   onReturned(): void {
     this.outbox.onReturned();
     this.commits?.onReturned();
-    for (const { intake } of this.#intakes.values()) intake.onReturned();
+    for (const intake of this.#intakes) intake.onReturned();
   }
 
   onLost(error: EverholdError): void {
@@ -472,12 +404,11 @@ export class CoreSession implements ChannelListener {
     // While it is rolled back, what was received belongs to a transaction that is over.
     const isOver = this.#standstillCount > 0;
     this.#standstillCount = 0;
-    this.#cancelRetries();
     const isBound = [...this.intakes()].some(({ settlement }) => settlement.takenCount > 0);
     const isLost = this.transaction?.onBroken(isBound, isOver) === true;
     if (isLost) this.outbox.rejectWaiting(this.transaction?.error() ?? error);
     this.outbox.detach(error);
-    for (const { intake } of this.#intakes.values()) intake.detach();
+    this.#intakes.detach();
   }
 
   /** Whether there was a life that the next one goes on for, at a broker that knows of it. */
@@ -500,46 +431,6 @@ export class CoreSession implements ChannelListener {
         if (channel.lostError === undefined) this.#host.onError(error);
       });
     }
-  }
-
-  async #attachIntake(channel: Channel, entry: IntakeEntry): Promise<void> {
-    try {
-      await entry.intake.attach(channel);
-      if (channel !== this.#startedOn) {
-        this.#startedOn = channel;
-        // Else the end of the standstill does it.
-        if (this.#standstillCount === 0) channel.send(packets.sessionStart, {});
-      }
-      entry.intake.onStarted();
-      entry.isOpen = true;
-      entry.opened.resolve();
-    } catch (error) {
-      if (channel.lostError !== undefined) return;
-      entry.intake.settlement.onAttachRefused();
-      this.#onIntakeRefused(channel, entry, error);
-    }
-  }
-
-  #cancelRetries(): void {
-    for (const timer of this.#retries) timer.cancel();
-    this.#retries.clear();
-  }
-
-  #onIntakeRefused(channel: Channel, entry: IntakeEntry, error: unknown): void {
-    const { intake } = entry;
-    if (entry.isOpen && EverholdError.is(error) && error.retryable) {
-      // E.g. the queue still counts the consumer of the broken connection.
-      const timer = this.#host.ports.timers.after(this.#backoff.nextMs(), () => {
-        this.#retries.delete(timer);
-        if (intake.ended) return;
-        this.#attachIntake(channel, entry).catch(this.#host.onError);
-      });
-      this.#retries.add(timer);
-      return;
-    }
-    this.#intakes.delete(intake.settings.consumerId);
-    if (!entry.isOpen) entry.opened.reject(error);
-    intake.end(error);
   }
 
   /** Whether the broker is one of ours. */
@@ -626,8 +517,4 @@ async function closeUnwanted(channel: Channel): Promise<void> {
 
 function closedError(): ClosedError {
   return new ClosedError("EVH_CLOSED", "The session is closed");
-}
-
-function ignore(): void {
-  // Nobody waits for it.
 }
