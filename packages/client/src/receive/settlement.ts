@@ -4,13 +4,13 @@ import type { Tracing, WaitOptions } from "@everhold/env";
 import type { Channel } from "../core/channel.ts";
 import type { Body } from "../message/body.ts";
 import type { SendOptions } from "../message/send-options.ts";
-import { limits } from "../limits.ts";
 import { AckQueue, type AckListener } from "./ack-queue.ts";
 import { HeldMessages } from "./held-messages.ts";
 import { inflateBody } from "./inflate-body.ts";
 import type { ReleaseOptions } from "./message.ts";
 import type { ReceivedMessage, Settler } from "./received-message.ts";
 import { Releases } from "./releases.ts";
+import { SeenIds } from "./seen-ids.ts";
 import { checkDelay, checkReason } from "./settle-arguments.ts";
 import {
   asSettleError,
@@ -52,13 +52,7 @@ export class Settlement implements Settler, AckListener {
   #incarnation = 0;
   /** Messages in hand that the broker keeps for the life that is about to begin. */
   readonly #kept = new Set<ReceivedMessage>();
-  /** Ids of messages that the application had, and that are not its any more: they are to come again marked. */
-  #seenIds: number[] = [];
-  /** Of those the ones that have gone back and have not come again. */
-  readonly #repeatIds = new Set<number>();
-  /** Ids of what the transaction acknowledges, and of what the commit under way does. */
-  #ackedIds: number[] = [];
-  #committingIds: number[] = [];
+  readonly #seenIds = new SeenIds();
   /** Released messages of which the broker has been told, and has not answered. */
   readonly #leaving = new Set<ReceivedMessage>();
   /** Messages that the broker was asked to reject, and has not answered. */
@@ -121,9 +115,7 @@ export class Settlement implements Settler, AckListener {
   attach(channel: Channel): void {
     this.#channel = channel;
     this.#incarnation += 1;
-    if (this.#repeatIds.size >= limits.unheardAckCountMax) this.#repeatIds.clear();
-    for (const messageId of this.#seenIds) this.#repeatIds.add(messageId);
-    this.#seenIds = [];
+    this.#seenIds.onAttached();
     for (const message of this.#kept) {
       this.#held.remove(message);
       this.#takeBack(message);
@@ -141,7 +133,7 @@ export class Settlement implements Settler, AckListener {
       if (kind !== resumeKinds.hold) message.ackSent = true;
       yield { messageId: message.messageId, kind, message };
     }
-    for (const messageId of this.#seenIds) {
+    for (const messageId of this.#seenIds.untold) {
       yield { messageId, kind: resumeKinds.giveBack, message: undefined };
     }
   }
@@ -150,9 +142,7 @@ export class Settlement implements Settler, AckListener {
   *seenIds(): IterableIterator<number> {
     for (const { messageId } of this.#held.all()) yield messageId;
     for (const message of this.#acks.deliveries()) if (isInHand(message)) yield message.messageId;
-    yield* this.#seenIds;
-    yield* this.#committingIds;
-    yield* this.#ackedIds;
+    yield* this.#seenIds.unknown();
   }
 
   /** What became of one of them. */
@@ -202,15 +192,12 @@ export class Settlement implements Settler, AckListener {
       // Of one whose body was cut off in the midst of reading, half was seen.
       const isGivenUp = message.state === "released" || message.state === "lost";
       if (isGivenUp || (isSeen && this.#host.transacted)) {
-        this.#seenIds.push(message.messageId);
+        this.#seenIds.noteUntold(message.messageId);
       }
     }
-    for (const { messageId } of this.#leaving) this.#seenIds.push(messageId);
+    for (const { messageId } of this.#leaving) this.#seenIds.noteUntold(messageId);
     this.#leaving.clear();
-    // The broker may not have heard of it.
-    this.#seenIds.unshift(...this.#committingIds, ...this.#ackedIds);
-    this.#committingIds = [];
-    this.#ackedIds = [];
+    this.#seenIds.onDetached();
     this.#takenCount = 0;
     if (this.#host.transacted) this.loseHeld();
     this.#advance();
@@ -246,8 +233,7 @@ export class Settlement implements Settler, AckListener {
 
   /** The count of a delivery: at least 2 where the application has had it, of which not every broker knows. */
   countOf(messageId: number, deliveryCount: number): number {
-    if (this.#repeatIds.size === 0 || !this.#repeatIds.delete(messageId)) return deliveryCount;
-    return Math.max(2, deliveryCount);
+    return this.#seenIds.countOf(messageId, deliveryCount);
   }
 
   /** The application took a message. */
@@ -288,20 +274,18 @@ export class Settlement implements Settler, AckListener {
     for (const message of this.#acks.clear())
       if (message.state !== "settled") message.state = "lost";
     this.#takenCount = 0;
-    this.#ackedIds = [];
-    this.#committingIds = [];
+    this.#seenIds.forgetTransaction();
     this.#advance();
   }
 
   /** What was acknowledged until now takes effect with the commit that leaves. */
   onCommitting(): void {
-    this.#committingIds = this.#ackedIds;
-    this.#ackedIds = [];
+    this.#seenIds.onCommitting();
   }
 
   /** The commit took effect. */
   onCommitted(): void {
-    this.#committingIds = [];
+    this.#seenIds.onCommitted();
   }
 
   /** Settles when nothing is in the application's hands and no acknowledgement is on its way. */
@@ -379,8 +363,8 @@ export class Settlement implements Settler, AckListener {
       // The broker took it back when the connection broke.
       message.state = "released";
       this.#held.remove(message);
-      if (this.#channel === undefined) this.#seenIds.push(message.messageId);
-      else this.#noteRepeat(message);
+      if (this.#channel === undefined) this.#seenIds.noteUntold(message.messageId);
+      else this.#seenIds.noteReturned(message.messageId);
       this.#advance();
       return;
     }
@@ -452,13 +436,8 @@ export class Settlement implements Settler, AckListener {
     for (const message of this.#acks.clear()) {
       const { state } = message;
       const isSeen = state !== "buffered" && state !== "acking" && state !== "settled";
-      if (isSeen) this.#noteRepeat(message);
+      if (isSeen) this.#seenIds.noteReturned(message.messageId);
     }
-  }
-
-  #noteRepeat({ messageId }: ReceivedMessage): void {
-    if (this.#repeatIds.size >= limits.unheardAckCountMax) this.#repeatIds.clear();
-    this.#repeatIds.add(messageId);
   }
 
   async #rejectByCopy(message: ReceivedMessage, reason: string | undefined): Promise<void> {
@@ -482,7 +461,7 @@ export class Settlement implements Settler, AckListener {
   }
 
   onAcknowledged(message: ReceivedMessage): void {
-    if (this.#host.transacted) this.#noteAcked(message);
+    if (this.#host.transacted) this.#seenIds.noteAcknowledged(message.messageId);
     // It goes back with its transaction.
     if (message.state === "lost") return;
     message.state = "settled";
@@ -517,13 +496,6 @@ export class Settlement implements Settler, AckListener {
       sendQuietRelease({ channel: this.#channel, consumerId: this.#host.consumerId, message });
       this.#acks.forget(message);
     }
-  }
-
-  /** So that it comes again marked, should the broker not have heard of it. Of many the oldest were heard. */
-  #noteAcked({ messageId }: ReceivedMessage): void {
-    if (this.#ackedIds.length >= limits.unheardAckCountMax)
-      this.#ackedIds.splice(0, 1 + (limits.unheardAckCountMax >> 1));
-    this.#ackedIds.push(messageId);
   }
 
   #lose(message: ReceivedMessage): void {
