@@ -241,6 +241,11 @@ export const errorCodes = {
     retryable: true,
     meaning: "The disk of the data folder has no room left; free some, or move the folder",
   },
+  EVH_DISK_HUNG: {
+    retryable: false,
+    meaning:
+      "The disk of the data folder neither fails nor answers; the broker ends where another member of its group can lead, and else waits. Look at the disk, its cable, its server",
+  },
   EVH_PORT_IN_USE: {
     retryable: true,
     meaning: "Another program listens on the port; stop it, or choose another port",

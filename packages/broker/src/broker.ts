@@ -1,6 +1,11 @@
 import type { EverholdError } from "@everhold/base";
 import type { Endpoint, Ports } from "@everhold/env";
-import { createJournal, type JournalHealth, type RecoverySummary } from "@everhold/journal";
+import {
+  createJournal,
+  WatchedDisk,
+  type JournalHealth,
+  type RecoverySummary,
+} from "@everhold/journal";
 
 import { brokerConfig, type BrokerConfig, type BrokerOptions } from "./config.ts";
 import type { Authority } from "./engine/authority.ts";
@@ -30,7 +35,7 @@ export interface BrokerStartOptions {
 export class Broker {
   /** What recovery found. */
   readonly recovery: RecoverySummary;
-  readonly #ports: Ports;
+  readonly #ports: Ports & { readonly disk: WatchedDisk };
   readonly #config: BrokerConfig;
   readonly #store: Store;
   readonly #serving: Serving;
@@ -40,11 +45,11 @@ export class Broker {
 
   private constructor(
     options: BrokerStartOptions,
+    ports: Ports & { readonly disk: WatchedDisk },
     config: BrokerConfig,
     store: Store,
     recovery: RecoverySummary,
   ) {
-    const { ports } = options;
     this.#ports = ports;
     this.#onFailed = options.onFailed ?? (() => {});
     this.#config = config;
@@ -70,14 +75,14 @@ export class Broker {
    */
   static async start(options: BrokerStartOptions): Promise<Broker> {
     const config = brokerConfig(options.config);
-    const { ports } = options;
+    const ports = { ...options.ports, disk: WatchedDisk.of(options.ports) };
     const store = createStore(ports, config, createJournal({ ports, ...config.journal }));
     const { journal, state, engine } = store;
     if (options.authority !== undefined) engine.authority = options.authority;
     let broker: Broker;
     try {
       const recovery = await journal.open(state, engine);
-      broker = new Broker(options, config, store, recovery);
+      broker = new Broker(options, ports, config, store, recovery);
     } catch (error) {
       await journal.close();
       throw error;
@@ -170,6 +175,7 @@ export class Broker {
   /**
    * Accepts no more, says goodbye to every client, makes everything durable, and gives the data back.
    * Idempotent.
+   * @throws EverholdError EVH_DISK_HUNG: what was appended last may not be on the disk
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -181,9 +187,13 @@ export class Broker {
   }
 
   async #stop(): Promise<void> {
+    await this.#ports.disk.unlessHung(this.#end());
+    this.#ports.log.info("The broker has stopped", { name: this.#config.name });
+  }
+
+  async #end(): Promise<void> {
     await this.#serving.stop();
     await this.#store.journal.close();
-    this.#ports.log.info("The broker has stopped", { name: this.#config.name });
   }
 
   /** Fail-stop: nothing that was not answered is answered any more (ARCHITECTURE.md, "The journal"). */

@@ -7,6 +7,7 @@ const cures: Partial<Record<ErrorCode, string>> = {
   EVH_DATA_LOCKED: "stop that broker, or choose another folder: everhold run --data FOLDER",
   EVH_DATA_FOLDER: "check its name and its permissions, or choose another folder",
   EVH_DATA_CORRUPT: "look with: everhold data verify; restore the folder from a copy",
+  EVH_DISK_HUNG: "look at the disk, its cable or its server: what was under way on it may be lost",
   EVH_SECURITY: "give a user name and password with --user and --password",
   EVH_CERTIFICATE_SELF_SIGNED: "name a file with that certificate by --ca",
   EVH_CERTIFICATE_UNKNOWN_ISSUER: "name a file with the issuer's certificate by --ca",

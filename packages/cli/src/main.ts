@@ -16,7 +16,7 @@ import { addVersionCommand, version } from "./commands/version.ts";
 import { errorLine, errorObject } from "./cures.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { UsageError } from "./usage-error.ts";
-import { isClosedPipe, processTerminal, type Terminal } from "./terminal/terminal.ts";
+import { endBy, isClosedPipe, processTerminal, type Terminal } from "./terminal/terminal.ts";
 
 /** Runs the command that `argv` (as `process.argv`) names and sets the exit code of the process. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -26,6 +26,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     await program.parseAsync(argv);
   } catch (error) {
     process.exitCode = reportFailure(terminal, error, argv);
+    if (EverholdError.is(error, "EVH_DISK_HUNG")) endBy("SIGKILL");
   }
 }
 

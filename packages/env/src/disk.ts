@@ -46,6 +46,14 @@ export interface DiskLock {
   release(): Promise<void>;
 }
 
+/** What a disk was asked for and has not answered. */
+export interface DiskSilence {
+  /** As in "cannot <attempted>". */
+  readonly attempted: string;
+  /** For so long at least, of the time in which this process was awake. */
+  readonly silentMs: number;
+}
+
 /** Called once when a read or a write has ended. `bytes` is how many were read or written. */
 export type DiskDone = (error: Error | undefined, bytes: number) => void;
 

@@ -21,7 +21,7 @@ export { Backoff, type BackoffBounds } from "./backoff.ts";
 export type { Claim, Claims, ClaimWatch, ClaimWatcher } from "./claims.ts";
 export type { MonotonicClock, WallClock } from "./clock.ts";
 export type { Compression } from "./compression.ts";
-export type { Disk, DiskDone, DiskFile, DiskLock, SharedDisk } from "./disk.ts";
+export type { Disk, DiskDone, DiskFile, DiskLock, DiskSilence, SharedDisk } from "./disk.ts";
 export type { Digests, Hash, Macs } from "./hash.ts";
 export type { Log, LogFields } from "./log.ts";
 export type { Logins, LoginVerdict } from "./logins.ts";

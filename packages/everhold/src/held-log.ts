@@ -4,7 +4,7 @@ type Level = keyof Log;
 
 /**
  * Keeps what is logged until it is known how the start went: a broker that could not start says so in
- * one error, and how it cleaned up behind itself is nobody's business.
+ * one error, and how it cleaned up behind itself is nobody's business. Not for long, though: see `startHeldMs`.
  */
 export class HeldLog implements Log {
   readonly #log: Log;

@@ -56,6 +56,8 @@ export async function launchBroker(
   const { group } = resolved;
   let server: Server;
   let monitor: Monitor | undefined;
+  // A start that takes so long is to be seen at work, or seen waiting: for a disk that does not answer, say.
+  const late = setTimeout(() => log.release(), ownLimits.startHeldMs);
   try {
     monitor = await startMonitor(resolved, log);
     if (group === undefined) server = await startAlone(started);
@@ -70,6 +72,8 @@ export async function launchBroker(
     watchedLogins.close();
     log.releaseWarnings();
     throw error;
+  } finally {
+    clearTimeout(late);
   }
   monitor?.use(monitorSource(server));
   const stop = async (): Promise<void> => {

@@ -18,6 +18,8 @@ export const limits = {
   scrubBytesPerSecondDefault: 4 * 1024 * 1024,
   /** Files that a configuration names by `file:`, each naming the next. More: EVH_CONFIG. Ends circles. */
   configFileDepthMax: 4,
+  /** What is logged of a start is kept for so long, in ms, as nobody's business should it fail. Then it is written. */
+  startHeldMs: 3_000,
   /** ZooKeeper session of a member of a group, in ms: how long the node of a live that is gone may stay, where nobody hears otherwise. */
   groupSessionTimeoutMs: 6_000,
   /** Pause before ZooKeeper is tried again that could not be reached at the start, in ms. */

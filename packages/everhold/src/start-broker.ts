@@ -52,9 +52,15 @@ export interface RunningBroker extends AsyncDisposable {
   readonly member: RunningMember | undefined;
   /** Where its monitor listens; undefined where the configuration has no `monitor`. */
   readonly monitorUrl: string | undefined;
-  /** Rejects when the storage fails; the broker has stopped by then. Never settles otherwise. */
+  /**
+   * Rejects when the storage fails; the broker has stopped by then. Never settles otherwise. With EVH_DISK_HUNG threads of this
+   * process still wait for the disk, and `process.exit` waits for them: end it by a signal, SIGKILL say.
+   */
   readonly failed: Promise<never>;
-  /** Lets clients go, makes everything durable, and frees ports and folder. Idempotent. */
+  /**
+   * Lets clients go, makes everything durable, and frees ports and folder. Idempotent.
+   * @throws EverholdError EVH_DISK_HUNG where the disk does not answer: the folder is not free then
+   */
   stop(): Promise<void>;
 }
 

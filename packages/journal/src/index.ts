@@ -31,3 +31,4 @@ export type {
 } from "./replicated-api.ts";
 export type { PieceSupplier } from "./segment-mend.ts";
 export { verifyJournal, type VerifyProblem, type VerifyReport } from "./verify.ts";
+export { WatchedDisk } from "./watched-disk.ts";

@@ -57,6 +57,13 @@ export const limits = {
   prepareExtentBytes: 1024 * 1024,
   /** Free space of the disk that is left for snapshots. Below it the disk counts as full. */
   freeBytesMinDefault: 64 * 1024 * 1024,
+  /** How often it is looked at what a disk has not answered yet, in milliseconds. */
+  diskLookMs: 250,
+  /**
+   * A disk that has not answered for this long, in milliseconds, is said to be silent, and again whenever it has been
+   * twice as long; who stops waits for it no longer: `EVH_DISK_HUNG`. Disks that are merely slow take a second or two.
+   */
+  diskSilentMs: 5000,
   /** How often a full disk is looked at again, in milliseconds. */
   diskFullRetryMs: 1000,
   /** Files of dead segments kept for reuse: saves zeroing. More are deleted. */

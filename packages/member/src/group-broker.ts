@@ -16,7 +16,12 @@ import {
   type MemberAddress,
   type StopReason,
 } from "@everhold/group";
-import { promisedEpochOf, type JournalHealth, type ReplicatedLog } from "@everhold/journal";
+import {
+  promisedEpochOf,
+  WatchedDisk,
+  type JournalHealth,
+  type ReplicatedLog,
+} from "@everhold/journal";
 import { openLinks, type MemberDriver, type OpenLinks } from "@everhold/replica";
 import { asError } from "./as-error.ts";
 import { GivingWay } from "./giving-way.ts";
@@ -56,6 +61,7 @@ export interface GroupBrokerOptions {
  */
 export class GroupBroker implements CoordinatorListener, LifeOwner {
   readonly #options: GroupBrokerOptions;
+  readonly #disk: WatchedDisk;
   readonly #config: BrokerConfig;
   readonly #group: GroupConfig;
   readonly #relay = new LinkRelay();
@@ -79,7 +85,9 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   #closed: Promise<void> | undefined;
 
   private constructor(options: GroupBrokerOptions) {
-    this.#options = options;
+    const { ports } = options;
+    this.#disk = WatchedDisk.of(ports);
+    this.#options = { ...options, ports: { ...ports, disk: this.#disk } };
     this.#config = brokerConfig(options.config);
     this.#group = groupConfig(options.group);
   }
@@ -90,7 +98,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
    *
    * @throws EverholdError EVH_CONFIG, also where the group was founded with another `minInSync`; EVH_DATA_LOCKED, EVH_DATA_CORRUPT, EVH_DATA_FORMAT (another group's folder),
    * EVH_DATA_FOLDER, EVH_IO from the journal; EVH_PORT_IN_USE from the links; EVH_ILLEGAL_STATE where the group's node
-   * is gone; EVH_ABORTED
+   * is gone; EVH_ABORTED, or EVH_DISK_HUNG where `signal` found it waiting for a disk that does not answer
    */
   static async start(options: GroupBrokerOptions): Promise<GroupBroker> {
     const broker = new GroupBroker(options);
@@ -101,13 +109,17 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     if (signal?.aborted === true) giveUp();
     signal?.addEventListener("abort", giveUp, { once: true });
     try {
-      await broker.#begin();
+      const beginning = broker.#begin();
+      // Who is to end does not wait for a disk that does not answer.
+      const ending = whenAborted(signal).then(() => broker.#disk.unlessHung(beginning));
+      await Promise.race([beginning, ending]);
       return broker;
     } catch (error) {
       await broker.close();
       // What was opened while it was being closed.
       await broker.#life?.abandon();
-      if (signal?.aborted === true) throw gaveUp(options.group.id, error);
+      const isHung = EverholdError.is(error, "EVH_DISK_HUNG");
+      if (signal?.aborted === true && !isHung) throw gaveUp(options.group.id, error);
       throw error;
     } finally {
       signal?.removeEventListener("abort", giveUp);
@@ -206,6 +218,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
   /**
    * Gives way to another member if one is in sync and linked, lets clients go, makes everything durable, and gives ports and
    * folder back. Idempotent.
+   * @throws EverholdError EVH_DISK_HUNG: the folder is not given back, and what was asked last is in doubt
    */
   close(): Promise<void> {
     this.#closed ??= this.#close();
@@ -386,6 +399,7 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     const { ports } = this.#options;
     const life = new Life({
       ports,
+      disk: this.#disk,
       config: this.#config,
       group: this.#group,
       groupId,
@@ -498,15 +512,23 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
       this.#closing.abort();
       this.#onChanged();
       this.#replenisher?.close();
-      await this.#beginning;
-      if (this.#failure === undefined) await this.#life?.close(limits.closeMs);
-      else await this.#life?.abandon();
+      const ending = this.#endLife();
+      ending.catch(() => undefined);
+      // Others wait for this member to be gone, and what is under way on such a disk cannot be taken back.
+      const isHung = EverholdError.is(this.#failure, "EVH_DISK_HUNG");
+      if (!isHung) await this.#disk.unlessHung(ending);
     } finally {
       this.#driver = undefined;
       this.#relay.leave();
       await Promise.all([this.#links?.close(), this.#coordinator?.close()]);
     }
     this.#options.ports.log.info("The member has stopped", { member: this.#group.id });
+  }
+
+  async #endLife(): Promise<void> {
+    await this.#beginning;
+    if (this.#failure === undefined) await this.#life?.close(limits.closeMs);
+    else await this.#life?.abandon();
   }
 
   /** A live hands over before it stops. */
@@ -519,6 +541,14 @@ export class GroupBroker implements CoordinatorListener, LifeOwner {
     });
     await this.#givingWay.run();
   }
+}
+
+/** Never settles without a signal. */
+function whenAborted(signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted === true) resolve();
+    signal?.addEventListener("abort", () => resolve(), { once: true });
+  });
 }
 
 function gaveUp(member: string, cause: unknown): EverholdError {

@@ -24,6 +24,7 @@ import {
   type RecoverySummary,
   type ReplicatedJournal,
   type ReplicatedJournalListener,
+  type WatchedDisk,
 } from "@everhold/journal";
 import { MemberDriver, type Links, type MemberHost } from "@everhold/replica";
 import type { GroupConfig } from "./group-config.ts";
@@ -35,6 +36,8 @@ import { stopCures } from "./stop-cures.ts";
 /** What a life is made of. */
 export interface LifeParts {
   readonly ports: Ports;
+  /** That of `ports`. */
+  readonly disk: WatchedDisk;
   readonly config: BrokerConfig;
   readonly group: GroupConfig;
   /** 16 bytes; undefined: whatever the folder has, or a new one. */
@@ -96,7 +99,7 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority, T
 
   /** Begins to act as a member. */
   start(links: Links, coordinator: Coordinator): MemberDriver {
-    const { ports, group } = this.#parts;
+    const { ports, group, disk } = this.#parts;
     const { member } = this.store.journal;
     this.#driver = new MemberDriver({
       ports,
@@ -108,6 +111,7 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority, T
         commitPosition: member.commitPosition,
       },
       journal: member,
+      disk,
       links,
       coordinator,
       host: this,
@@ -272,6 +276,10 @@ export class Life implements ReplicatedJournalListener, MemberHost, Authority, T
       ...this.#story(),
     });
     this.#parts.owner.onStopped(reason);
+  }
+
+  onHung(error: EverholdError): void {
+    this.onFailed(error);
   }
 
   // How it ends.

@@ -13,6 +13,11 @@ export const limits = {
     lagMs: 5000,
     /** One that was left out for that comes back when it has had everything for this long. */
     steadyMs: 30_000,
+    /**
+     * A live whose disk has not answered for this long ends, where a member in sync could lead whose own disk answers. Long
+     * enough for disks that are merely slow.
+     */
+    hungMs: 5000,
     /** What ZooKeeper refused is asked for again after this time. */
     retryMs: 100,
     /** A planned hand-over that has not happened after this time is given up. */

@@ -1,4 +1,5 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -12,7 +13,9 @@ export type DiskTrouble =
   /** Nothing can be made, and nothing becomes longer. */
   | { readonly kind: "full" }
   /** No write succeeds, as far as is told: half of them reach the disk all the same. */
-  | { readonly kind: "failing" };
+  | { readonly kind: "failing" }
+  /** Nothing ends, and nothing fails: what reads or writes stands still in the system, until the trouble is over. */
+  | { readonly kind: "hanging" };
 
 const name = "disk-trouble.json";
 
@@ -20,9 +23,16 @@ const name = "disk-trouble.json";
 export function setDiskTrouble(dataFolder: string, trouble: DiskTrouble | undefined): void {
   const file = join(dirname(dataFolder), name);
   if (trouble === undefined) return rmSync(file, { force: true });
+  const gate = hangingGate(dirname(dataFolder));
+  if (trouble.kind === "hanging" && !existsSync(gate)) execFileSync("mkfifo", [gate]);
   // Whoever reads sees all of it or nothing.
   writeFileSync(`${file}.new`, JSON.stringify(trouble));
   renameSync(`${file}.new`, file);
+}
+
+/** A pipe that nobody opens while a disk hangs: whoever wants to read it is held by the system, as by such a disk. */
+export function hangingGate(folder: string): string {
+  return join(folder, "disk-hangs.pipe");
 }
 
 /** What {@link setDiskTrouble} has set last for the member of the configuration in this folder. */

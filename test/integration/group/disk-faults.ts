@@ -1,5 +1,5 @@
 /**
- * Loaded into a broker's process before the broker: its disk becomes slow, full, or fails when `disk-control.ts` says so.
+ * Loaded into a broker's process before the broker: its disk becomes slow, full, hangs, or fails when `disk-control.ts` says so.
  * Only files of its data folder are concerned, and only what Node's disk uses to change them.
  */
 import fs from "node:fs";
@@ -7,7 +7,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { dirname, join, resolve, sep } from "node:path";
 import { parseArgs } from "node:util";
 
-import { readDiskTrouble, type DiskTrouble } from "./disk-control.ts";
+import { hangingGate, readDiskTrouble, type DiskTrouble } from "./disk-control.ts";
 
 /** How soon a trouble begins and ends. */
 const lookMs = 20;
@@ -25,21 +25,41 @@ const sizes = new Map<number, number>();
 let trouble: DiskTrouble | undefined = readDiskTrouble(folder);
 let isToFail = false;
 
+const { open, read, write, fsync, fdatasync, ftruncate, close } = fs;
+
 setInterval(() => {
+  const wasHanging = trouble?.kind === "hanging";
   trouble = readDiskTrouble(folder);
+  // Who reads and writes is held by nobody, and lets go whoever was held.
+  if (wasHanging && trouble?.kind !== "hanging")
+    fs.closeSync(fs.openSync(hangingGate(folder), "r+"));
 }, lookMs).unref();
 
-const { open, write, fsync, fdatasync, ftruncate, close } = fs;
 const { statfs } = fs.promises;
 
 Object.assign(fs, {
   open(path: string, flags: number, mode: number, done: Done): void {
     const isOurs = resolve(path).startsWith(dataFolder + sep);
     if (isOurs && (flags & fs.constants.O_CREAT) !== 0 && fails("open", done, true)) return;
-    open(path, flags, mode, (error, descriptor) => {
-      if (error === null && isOurs) sizes.set(descriptor, fs.fstatSync(descriptor).size);
-      done(error, descriptor);
-    });
+    const openNow = (): void =>
+      open(path, flags, mode, (error, descriptor) => {
+        if (error === null && isOurs) sizes.set(descriptor, fs.fstatSync(descriptor).size);
+        done(error, descriptor);
+      });
+    if (isOurs) held(openNow);
+    else openNow();
+  },
+  read(
+    descriptor: number,
+    into: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+    done: Done,
+  ): void {
+    const readNow = (): void => read(descriptor, into, offset, length, position, done);
+    if (sizes.has(descriptor)) held(readNow);
+    else readNow();
   },
   write(
     descriptor: number,
@@ -102,8 +122,18 @@ function fails(call: string, done: Done, needsRoom: boolean): boolean {
   return true;
 }
 
-/** Does it, later where the disk is slow. */
+/** Does it, later where the disk is slow, or hangs. */
 function late(isOurs: boolean, work: () => void): void {
   if (isOurs && trouble?.kind === "slow") setTimeout(work, trouble.delayMs);
+  else if (isOurs) held(work);
   else work();
+}
+
+/** Does it when the disk does not hang any more. Until then it keeps one of the threads that do such things, as in earnest. */
+function held(work: () => void): void {
+  if (trouble?.kind !== "hanging") return work();
+  open(hangingGate(folder), fs.constants.O_RDONLY, 0, (error, descriptor) => {
+    if (error !== null) throw error;
+    close(descriptor, work);
+  });
 }

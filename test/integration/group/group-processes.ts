@@ -71,7 +71,7 @@ export class MemberProcess {
   }
 
   get isRunning(): boolean {
-    return this.#process !== undefined && this.#process.exitCode === null;
+    return this.#process !== undefined && !hasEnded(this.#process);
   }
 
   /** It stands still, with its connections open, or goes on. */
@@ -84,12 +84,17 @@ export class MemberProcess {
     const process = this.#process;
     this.#process = undefined;
     this.isServing = false;
-    if (process === undefined || process.exitCode !== null) return process?.exitCode ?? null;
+    if (process === undefined || hasEnded(process)) return process?.exitCode ?? null;
     const exited = once(process, "exit");
     process.kill(signal);
     await exited;
     return process.exitCode;
   }
+}
+
+/** By itself, or by a signal. */
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }
 
 /** What else the configuration of a member says. */

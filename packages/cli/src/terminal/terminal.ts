@@ -1,5 +1,3 @@
-import { exitCodes } from "../exit-codes.ts";
-
 const columnsUsual = 80;
 
 /** Where a command reads its order to stop and writes what it has to say. */
@@ -24,8 +22,8 @@ export interface Terminal {
  */
 export function processTerminal(json: boolean): Terminal {
   const stop = new AbortController();
-  const onSignal = (): void => {
-    if (stop.signal.aborted) process.exit(exitCodes.interrupted);
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stop.signal.aborted) endBy(signal);
     stop.abort();
   };
   process.on("SIGINT", onSignal);
@@ -53,6 +51,15 @@ export function processTerminal(json: boolean): Terminal {
       }),
     writeError: (text) => void process.stderr.write(text),
   };
+}
+
+/**
+ * Ends this process at once, by the system. `process.exit` would wait for threads that wait for a disk, and for one that does
+ * not answer for ever.
+ */
+export function endBy(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
 }
 
 /** Writes one JSON object as a line. */

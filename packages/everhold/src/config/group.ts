@@ -65,6 +65,7 @@ export const group = z.strictObject({
       missing: time().optional(),
       lag: time().optional(),
       steady: time().optional(),
+      hung: time().optional(),
       handOver: time().optional(),
     })
     .optional(),
@@ -155,6 +156,7 @@ export function groupOf(
         ...(timing.missing === undefined ? {} : { missingMs: timing.missing }),
         ...(timing.lag === undefined ? {} : { lagMs: timing.lag }),
         ...(timing.steady === undefined ? {} : { steadyMs: timing.steady }),
+        ...(timing.hung === undefined ? {} : { hungMs: timing.hung }),
         ...(timing.handOver === undefined ? {} : { handOverMs: timing.handOver }),
       },
     },

@@ -1,5 +1,5 @@
 import { EverholdError } from "@everhold/base";
-import type { Ports, Timer } from "@everhold/env";
+import type { DiskSilence, Ports, Timer } from "@everhold/env";
 import {
   acceptsWrites,
   agreedPosition,
@@ -22,6 +22,7 @@ import type { Links, LinksListener } from "../links.ts";
 import { PieceExchange } from "../mend/piece-exchange.ts";
 import { AwakeClock } from "./awake-clock.ts";
 import { HeldFrames } from "./held-frames.ts";
+import { hungError, successorOf } from "./hung-disk.ts";
 import { LagWatch } from "./lag-watch.ts";
 import { Lease } from "./lease.ts";
 import { tellStory } from "./member-story.ts";
@@ -52,6 +53,11 @@ export interface MemberHost {
    * `onSteppedDown`, which is not called.
    */
   onStopped(reason: StopReason): void;
+  /**
+   * It leads, its disk does not answer, and another member could lead: this one has to end, without waiting for the disk, so
+   * that everybody finds it gone.
+   */
+  onHung(error: EverholdError): void;
 }
 
 /** What a {@link MemberDriver} is made of. */
@@ -59,6 +65,8 @@ export interface MemberDriverParts {
   readonly ports: Pick<Ports, "timers" | "monotonicClock" | "log" | "hash">;
   readonly start: MemberStart;
   readonly journal: MemberJournal;
+  /** For how long what is to be stored has been waiting for the disk. */
+  readonly disk: { readonly silence: DiskSilence | undefined };
   readonly links: Links;
   readonly coordinator: Coordinator;
   readonly host: MemberHost;
@@ -98,6 +106,8 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
   #waitsFor: string | undefined;
   /** Why the group's node could not be read the last time; undefined where it could. */
   #unreadable: string | undefined;
+  /** Whether it was said that nobody could lead in place of this live, whose disk does not answer. */
+  #isToldAlone = false;
   #ticking: Timer | undefined;
   #retrying: Timer | undefined;
   #givingUp: Timer | undefined;
@@ -552,6 +562,7 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
       this.#tick();
       this.#awake.tick(this.#nowMs);
       this.#beat();
+      this.#considerDisk();
       this.#leaveSilentLink();
       this.#considerPromotion();
       this.#memory.look(this.#member.known, this.#nowMs);
@@ -600,6 +611,35 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     const link = this.#followedLink;
     if (link === undefined || !this.#patience.isSilent(this.#awakeMs)) return;
     if (this.#isStale(link)) this.#parts.links.disconnect(link);
+  }
+
+  /**
+   * A live whose disk does not answer commits nothing, and seems to be well to everybody: whoever could lead instead is let. It
+   * does not hand over, for that would need the disk.
+   */
+  #considerDisk(): void {
+    const { timing, ports, host, disk } = this.#parts;
+    const { role, self } = this.#member;
+    const { silence } = disk;
+    if (role.kind !== "live" || silence === undefined || silence.silentMs < timing.hungMs) {
+      this.#isToldAlone = false;
+      return;
+    }
+    const fields = { member: self.id, ...silence };
+    const to = successorOf(this.#member, this.#log.end, (link) => this.#isAnswering(link));
+    if (to !== undefined) {
+      ports.log.error(messages.givesWay, { ...fields, to });
+      host.onHung(hungError(self.id, silence, to));
+    } else if (!this.#isToldAlone) {
+      this.#isToldAlone = true;
+      ports.log.error(messages.isAlone, fields);
+    }
+  }
+
+  /** Whether a beat was answered on this link that was sent less than a lease ago. */
+  #isAnswering(link: number): boolean {
+    const answeredAtMs = this.#open.get(link)?.answeredAtMs ?? -Infinity;
+    return this.#awakeMs - answeredAtMs < this.#parts.timing.leaseMs;
   }
 
   #considerPromotion(): void {
@@ -655,6 +695,12 @@ export class MemberDriver implements LinksListener, CoordinatorListener, MemberJ
     if (isNews) host.onAuthority();
   }
 }
+
+/** What a live says whose disk does not answer. */
+const messages = {
+  givesWay: "This live's disk does not answer: it ends, so that another one leads",
+  isAlone: "This live's disk does not answer, and nobody else could lead: it waits",
+} as const;
 
 /** What is known of a link, in time that this process was awake. */
 interface OpenLink {

@@ -14,6 +14,8 @@ export interface GroupTiming {
   readonly lagMs: number;
   /** One that was left out for that comes back when it has had everything for this long. Default 30000. */
   readonly steadyMs: number;
+  /** A live whose disk has not answered for this long ends, where a member in sync could lead. Default 5000. */
+  readonly hungMs: number;
   /** What ZooKeeper refused is asked for again after this time. Default 100. */
   readonly retryMs: number;
   /** A planned hand-over that has not happened after this time is given up. Default 10000. */

@@ -1,3 +1,4 @@
+import type { EverholdError } from "@everhold/base";
 import { featureLevel, newGroupState, type StopReason } from "@everhold/group";
 import { TestWorld } from "@everhold/test-world";
 import type { LinksListener } from "../links.ts";
@@ -44,6 +45,7 @@ class Process {
         commitPosition: disk.commitPosition,
       },
       journal,
+      disk,
       links: this.links,
       coordinator: this.coordinator,
       timing: world.timing,
@@ -64,6 +66,11 @@ class Process {
         onStopped: (reason) => {
           this.isServing = false;
           world.stopped.push({ id, reason });
+        },
+        onHung: (error) => {
+          this.isServing = false;
+          world.hung.push({ id, error });
+          world.time.later(() => this.#machine.kill());
         },
       },
     });
@@ -120,7 +127,13 @@ export class Machine {
     this.#isPaused = false;
     this.#due.length = 0;
     this.#come.length = 0;
+    this.disk.forget();
     if (losing) this.disk.crash();
+  }
+
+  /** Its disk answers nothing until `disk.wake()`. */
+  hang(): void {
+    this.disk.hang(() => this.world.time.nowMs);
   }
 
   /** The process is stopped where it is: time goes on, and nothing happens in it. */
@@ -178,6 +191,7 @@ export class GroupWorld {
   readonly machines: readonly Machine[];
   readonly timing: GroupTiming;
   readonly stopped: { readonly id: string; readonly reason: StopReason }[] = [];
+  readonly hung: { readonly id: string; readonly error: EverholdError }[] = [];
   readonly story: string[] = [];
   /** What was committed by anybody, in order: nobody may ever see something else in its place. */
   readonly committed: Entry[] = [];

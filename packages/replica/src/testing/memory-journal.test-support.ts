@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { DiskSilence } from "@everhold/env";
 import type { EpochStart, NodeVersion } from "@everhold/group";
 import type {
   JournalPin,
@@ -24,6 +25,39 @@ export class MemoryDisk {
   promisedEpoch = 0;
   commitPosition = 0;
   seenNode: NodeVersion | null = null;
+  /** Set while it answers nothing: the clock of its machine. */
+  #hungClock: (() => number) | undefined;
+  /** What it has not answered, and since when. */
+  readonly #held: { readonly sinceMs: number; readonly end: () => void }[] = [];
+
+  /** For how long it has not answered, to the one who is told. */
+  get silence(): DiskSilence | undefined {
+    const [oldest] = this.#held;
+    if (oldest === undefined || this.#hungClock === undefined) return undefined;
+    return { attempted: "write the log", silentMs: this.#hungClock() - oldest.sinceMs };
+  }
+
+  /** It answers nothing any more. */
+  hang(clock: () => number): void {
+    this.#hungClock = clock;
+  }
+
+  /** It answers again, and first what it did not. */
+  wake(): void {
+    this.#hungClock = undefined;
+    for (const { end } of this.#held.splice(0)) end();
+  }
+
+  /** The process is gone that has asked. */
+  forget(): void {
+    this.#held.length = 0;
+  }
+
+  /** Ends an operation, or keeps its end until it answers again. */
+  answer(end: () => void): void {
+    if (this.#hungClock === undefined) end();
+    else this.#held.push({ sinceMs: this.#hungClock(), end });
+  }
 
   /** The machine loses what was not synced. */
   crash(): void {
@@ -189,7 +223,7 @@ export class MemoryJournal implements MemberJournal {
     if (this.#isSyncing) return;
     this.#isSyncing = true;
     const { length } = this.#disk.entries;
-    this.#later(() => {
+    this.#laterOnDisk(() => {
       this.#isSyncing = false;
       if (this.#isClosed) return;
       this.#disk.durableCount = Math.min(length, this.#disk.entries.length);
@@ -200,12 +234,16 @@ export class MemoryJournal implements MemberJournal {
 
   #soon(work: () => void): Promise<void> {
     return new Promise((resolve) => {
-      this.#later(() => {
+      this.#laterOnDisk(() => {
         if (this.#isClosed) return;
         work();
         resolve();
       });
     });
+  }
+
+  #laterOnDisk(end: () => void): void {
+    this.#later(() => this.#disk.answer(end));
   }
 }
 

@@ -38,6 +38,8 @@ export class DiskMachine {
   readonly #scheduler: DiskScheduler;
   readonly #underWay = new Set<{ readonly onCrash: CrashEffect }>();
   #generation = 0;
+  /** What was due since it answers nothing; undefined: it answers. */
+  #held: (() => void)[] | undefined;
 
   constructor(prng: Prng, scheduler: DiskScheduler, faults: DiskFaults, counts: DiskFaultCounts) {
     this.prng = prng;
@@ -49,6 +51,23 @@ export class DiskMachine {
   /** Grows with each crash; handles of an earlier one are dead. */
   get generation(): number {
     return this.#generation;
+  }
+
+  /** From now on nothing ends, also not what is under way, until {@link wake}. A crash decides it as ever. */
+  hang(): void {
+    this.#held ??= [];
+  }
+
+  /** It answers again, and first what it did not answer. */
+  wake(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    // Each is an event of its own.
+    for (const end of held) this.#scheduler.after(0, end);
+  }
+
+  get isHung(): boolean {
+    return this.#held !== undefined;
   }
 
   /**
@@ -67,13 +86,18 @@ export class DiskMachine {
     this.observer?.({ ...event, phase: "started" });
     const { delayMsMin, delayMsMax } = this.faults;
     const delayMs = delayMsMin + (delayMsMax - delayMsMin) * this.prng.fraction();
-    this.#scheduler.after(delayMs, () => {
+    const end = (): void => {
+      if (this.#held !== undefined) {
+        this.#held.push(end);
+        return;
+      }
       if (!this.#underWay.delete(operation)) return;
       effect();
       this.observer?.({ ...event, phase: "done" });
       // The observer may have ended the process.
       if (generation === this.#generation) settle();
-    });
+    };
+    this.#scheduler.after(delayMs, end);
   }
 
   /** As {@link start}, for operations that a crash either stores whole or not at all. */

@@ -169,6 +169,21 @@ export class SimDisk implements SharedDisk {
     return total;
   }
 
+  /** Answers nothing, whoever asks, and in a process after a crash as well, until {@link wake}. Nothing fails. */
+  hang(): void {
+    this.#machine.hang();
+  }
+
+  /** Answers again, what was asked first. */
+  wake(): void {
+    this.#machine.wake();
+  }
+
+  /** Whether it answers nothing. */
+  get isHung(): boolean {
+    return this.#machine.isHung;
+  }
+
   /** A copy of a file's content, as a process sees it. */
   content(name: string): Uint8Array {
     return this.#file(name).content();

@@ -11,6 +11,7 @@ import type {
   Timer,
   Timers,
 } from "@everhold/env";
+import { WatchedDisk } from "@everhold/journal";
 import type { SimNetwork } from "../network/sim-network.ts";
 import { Life } from "./life.ts";
 import type { World } from "./world.ts";
@@ -141,6 +142,12 @@ export class Machine {
     const world = this.#world;
     const prng = world.randomFor(`${this.name} ${this.#bootCount}`);
     const monotonicZeroMs = prng.integer(0, 1_000_000);
+    const log = new TraceLog(world, this.name, life);
+    // With timers of its own: each use of the disk would shift the others' otherwise.
+    const looks = new SimTimers(
+      life,
+      world.randomFor(`disk looks ${this.name} ${this.#bootCount}`),
+    );
     return {
       wallClock: { nowMs: () => this.#wallMs },
       monotonicClock: { nowMs: () => monotonicZeroMs + world.nowMs },
@@ -149,9 +156,9 @@ export class Machine {
       hash: realHash,
       digests: realDigests,
       macs: realMacs,
-      disk: this.disk,
+      disk: new WatchedDisk({ timers: looks, log, disk: this.disk }),
       network: this.#network.forProcess(this.name, life),
-      log: new TraceLog(world, this.name, life),
+      log,
     };
   }
 }

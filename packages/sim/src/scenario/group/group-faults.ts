@@ -84,6 +84,25 @@ export function groupFaults(struck: Struck): FaultKind[] {
   ];
 }
 
+/** Every fifth world has disks that neither fail nor answer, for less or more than anybody waits for them. */
+export function hangingDisks({ world, members }: Struck): FaultKind[] {
+  if (world.seed % 5 !== 3) return [];
+  return [
+    {
+      name: "disk hung",
+      meanMs: 6_000,
+      strike: (prng) => {
+        const live = members.find(({ broker }) => broker?.status.role === "live");
+        const disk = (prng.chance(0.5) ? live : anyOf(members, prng))?.disk;
+        if (disk === undefined || disk.isHung) return false;
+        disk.hang();
+        world.after(prng.integer(100, 15_000), "faults", "disk answers again", () => disk.wake());
+        return true;
+      },
+    },
+  ];
+}
+
 function deaths({ members }: Struck): FaultKind[] {
   const isLive = (member: MemberProcess): boolean => member.broker?.status.role === "live";
   const live = (): MemberProcess | undefined => members.find(isLive);

@@ -6,7 +6,7 @@ import { newCast } from "../cast.ts";
 import type { BrokerSetup } from "../everhold.ts";
 import type { OracleCounts } from "../oracle.ts";
 import type { ReturnCounts } from "../returns.ts";
-import { groupFaults } from "./group-faults.ts";
+import { groupFaults, hangingDisks } from "./group-faults.ts";
 import type { GroupMistake } from "./group-mistakes.ts";
 import { GroupStage, type StageSetup } from "./group-stage.ts";
 import type { GroupCounts } from "./group-watch.ts";
@@ -67,10 +67,12 @@ class GroupScenario {
     for (const process of company.producers) process.start();
     for (const { disk } of members) disk.faults.delayMsMax = this.#prng.pick([1, 5, 30]);
     const hasLostWays = world.randomFor("lost ways").chance(0.25);
+    const struck = { world, network, members, servers, node };
     this.#faults = new FaultSchedule(world, [
-      ...groupFaults({ world, network, members, servers, node }),
+      ...groupFaults(struck),
       ...company.faults,
       ...(hasLostWays ? company.lostWays : []),
+      ...hangingDisks(struck),
     ]);
     const endMs = world.nowMs + this.#prng.integer(5_000, 60_000);
     while (world.nowMs < endMs) {
@@ -91,6 +93,7 @@ class GroupScenario {
     for (const member of members) {
       member.disarm();
       member.machine.correctWallClock();
+      member.disk.wake();
       member.disk.capacityBytes = Number.MAX_SAFE_INTEGER;
       member.disk.faults.delayMsMax = 5;
     }

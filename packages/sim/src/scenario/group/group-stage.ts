@@ -38,6 +38,9 @@ const phaseMsMax = 300_000;
 /** How often a hand-over is asked for that did not happen, in virtual ms. */
 const handOverAgainMs = 15_000;
 
+/** How long a live waits for its disk, where another one could lead: longer than disks are slow, in virtual ms. */
+const hungMs = 1_500;
+
 /** What only members know. */
 const secret = new TextEncoder().encode("what only members know");
 
@@ -233,6 +236,7 @@ export class GroupStage {
         secret,
         links: { host: name, port: linksPort },
         minInSync,
+        timing: { hungMs },
       },
       groupName,
       isLast: index === memberCount - 1,

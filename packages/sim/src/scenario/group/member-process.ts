@@ -81,8 +81,11 @@ export class MemberProcess {
     };
     const mistaken = this.#mistaken();
     this.#start(mistakenPorts(watched, mistaken), mistaken).catch((error: unknown) => {
-      // A disk that fails while a member starts ends that start; any other error is one of ours.
-      if (EverholdError.is(error, "EVH_IO")) this.crash({ power: false });
+      // A disk that fails while a member starts, or then hangs, ends that start; any other error is one of ours.
+      const isOfDisk = (["EVH_IO", "EVH_DISK_HUNG"] as const).some((code) =>
+        EverholdError.is(error, code),
+      );
+      if (isOfDisk) this.crash({ power: false });
       else world.fail(machine.name, error);
     });
   }
@@ -125,7 +128,14 @@ export class MemberProcess {
     const { machine } = this.#options;
     const { bootCount } = machine;
     this.#isStopping = true;
-    await this.#broker?.close();
+    try {
+      await this.#broker?.close();
+    } catch (error) {
+      if (!EverholdError.is(error, "EVH_DISK_HUNG")) throw error;
+      // Its disk is not waited for.
+      if (machine.bootCount === bootCount) this.crash({ power: false });
+      return;
+    }
     if (!machine.running || machine.bootCount !== bootCount) return;
     this.#broker = undefined;
     machine.stop();
