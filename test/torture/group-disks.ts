@@ -4,7 +4,7 @@ import type { Prng } from "@everhold/base";
 import { diskFaults, setDiskTrouble, type DiskTrouble } from "#group/disk-control.js";
 import type { MemberProcess } from "#group/group-processes.js";
 
-const kinds = ["slow", "full", "failing"] as const;
+const kinds = ["slow", "full", "failing", "hanging"] as const;
 
 /** The disks of a group's members, one of which is in trouble now and then. */
 export class GroupDisks {
@@ -21,13 +21,14 @@ export class GroupDisks {
     member.nodeArguments = ["--import", diskFaults];
   }
 
-  /** Begins trouble of any kind; what is slow or full ends by itself after so long. */
+  /** Begins trouble of any kind; what is slow, full or hangs ends by itself after so long, what hangs after twice that. */
   async trouble(member: MemberProcess, durationMs: number): Promise<DiskTrouble["kind"]> {
     await this.#trouble;
     const kind = this.#prng.pick(kinds);
     const delayMs = this.#prng.integer(10, 500);
     setDiskTrouble(member.dataFolder, kind === "slow" ? { kind, delayMs } : { kind });
-    if (kind !== "failing") this.#trouble = pause(durationMs).then(() => this.cure(member));
+    const lastsMs = kind === "hanging" ? 2 * durationMs : durationMs;
+    if (kind !== "failing") this.#trouble = pause(lastsMs).then(() => this.cure(member));
     return kind;
   }
 

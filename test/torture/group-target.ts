@@ -22,6 +22,9 @@ const names = ["anna", "bert", "cleo", "dora", "emil"];
 /** How long a group may take to serve again, and to be whole at the end. */
 const patienceMs = 60_000;
 
+/** Longer than a member takes to end whose disk answers again just then. */
+const endingMs = 1_000;
+
 /** What happens to members in place of the death of the one broker, and how often each of it. */
 const harms = [
   ...["live killed", "live killed", "live killed", "live restarted", "backup killed"],
@@ -90,7 +93,10 @@ export class GroupTarget implements TortureTarget {
         : { zookeeper: { servers: await links.servers(id), sessionTimeout: "4s" } }),
     });
     const doors = await GroupDoors.make(groupSize);
+    // Disks hang for less than that, or for more; those that are slow do not take that long.
+    const timing = { steady: "500ms", hung: "2s" };
     const more = (index: number): object => ({
+      group: { timing },
       // Clients that ask who leads are told of the proxies.
       connector: doors.urls[index] ?? "",
       addressSettings: { "#": { maxDeliveryAttempts: -1 } },
@@ -195,6 +201,8 @@ export class GroupTarget implements TortureTarget {
     await links.joined();
     await disks.cured();
     await servers?.back();
+    // Who ended later than was waited for.
+    for (const member of this.#group.members) await this.#startIfEnded(member);
     await this.#untilAllInSync();
   }
 
@@ -228,17 +236,30 @@ export class GroupTarget implements TortureTarget {
     return this.#group.live ?? this.#anyOf(this.#group.members);
   }
 
-  /** Whose disk fails has to end by itself; then the disk is replaced by one with the same on it. */
+  /**
+   * Whose disk fails has to end by itself; then the disk is replaced by one with the same on it. A live whose disk hangs for
+   * long ends, too, if another one could lead.
+   */
   async #troubleDisk(durationMs: number): Promise<void> {
     const { disks, log, prng } = this.#around;
     const { live } = this;
     const member = prng.chance(0.5) ? live : this.#anyOf(this.#group.members);
     const kind = await disks.trouble(member, durationMs);
     log.note(`${member === live ? "live" : "backup"}'s disk ${kind}`, member.id);
+    if (kind === "hanging") {
+      await disks.cured();
+      await pause(endingMs);
+      await this.#startIfEnded(member);
+    }
     if (kind !== "failing") return;
     await this.#until(`${member.id} has ended, whose disk fails`, () => !member.isRunning);
-    await this.#end(member, "SIGKILL");
     disks.cure(member);
+    await this.#startIfEnded(member);
+  }
+
+  async #startIfEnded(member: MemberProcess): Promise<void> {
+    if (member.isRunning) return;
+    await this.#end(member, "SIGKILL");
     await this.#start(member);
     await this.#untilServed();
   }

@@ -266,6 +266,9 @@ function clientRows(): readonly Row[] {
   );
 }
 
+/** How much longer a disk hangs than is waited for it, in ms. */
+const hangsMs = 7_000;
+
 /** Disks. Where one is full messages are so large that new files are wanted. */
 function diskRows(): readonly Row[] {
   const trouble =
@@ -309,11 +312,26 @@ function diskRows(): readonly Row[] {
       end: (stage) => replaced(stage, "backup"),
     },
     {
+      what: "a backup's disk hangs",
+      leads: "the same",
+      lastsMs: hangsMs,
+      begin: trouble("backup", { kind: "hanging" }),
+      end: trouble("backup", undefined),
+    },
+    {
       what: "the live's disk is slow",
       leads: "any",
       lastsMs: whileMs,
       begin: trouble("live", { kind: "slow", delayMs: 100 }),
       end: trouble("live", undefined),
+    },
+    {
+      what: "the live's disk hangs",
+      leads: "another",
+      lastsMs: hangsMs,
+      tells: /This live's disk does not answer: it ends, so that another one leads/,
+      begin: trouble("live", { kind: "hanging" }),
+      end: (stage) => replaced(stage, "live"),
     },
     {
       what: "the live's disk fails",
